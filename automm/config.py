@@ -1,0 +1,232 @@
+"""An experiment file: one question, everything that it takes to ask it again.
+
+`load_experiment` reads an experiment file, or a bare manifest (then every default applies), and overlays `--set` values
+through the same validator.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from automm.errors import ConfigError, NotFoundError, nearest
+
+OBJECTIVES = {"val_macro_f1": "max", "val_accuracy": "max", "val_loss": "min"}
+TUNERS = ("greedy", "bayesian", "random")
+BASELINES = (
+    "majority",
+    "logistic_text",
+    "logistic_image",
+    "logistic_both",
+    "image_only",
+    "text_only",
+    "late_average",
+    "concatenation",
+    "bilinear",
+    "packed_concatenation",
+)
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number, or from a text such as '90', '90s', '30m', '1h', '1h30m'."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        match = _DURATION.fullmatch(str(value).strip().replace(" ", ""))
+        if match is None or not any(match.groups()):
+            raise ValueError(f"{value!r} is not a duration. Write 90s, 30m, 1h or 1h30m")
+        hours, minutes, rest = (float(part or 0) for part in match.groups())
+        seconds = hours * 3600 + minutes * 60 + rest
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{value!r} is not a positive duration")
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(Section):
+    """What a search may spend.
+
+    `trials` counts completed trials, baselines apart; `time` is seconds from the first encoding to the last epoch.
+    """
+
+    trials: int = Field(20, ge=0, le=100_000)
+    time: Duration | None = 3600.0
+
+
+class Inputs(Section):
+    """The shape of one datapoint."""
+
+    image_size: int = Field(224, ge=8, le=1024)
+    max_images: int = Field(4, ge=1, le=64)
+    sequence_length: int = Field(64, ge=4, le=512)
+
+
+class Encoders(Section):
+    """Names of the two encoders: a name of `automm weights --list`, a KerasHub preset, or a preset folder."""
+
+    text: str = "minilm-l6"
+    image: str = "efficientnet-lite0"
+
+
+class Training(Section):
+    """The same maximum for every candidate."""
+
+    epochs: int = Field(30, ge=1, le=10_000)
+    patience: int = Field(5, ge=1)
+    batch_size: int = Field(32, ge=1, le=4096)
+    class_weights: bool = True  # rare classes count as much as frequent ones, which macro-F1 asks for
+
+
+class Baselines(Section):
+    """Which hand-built candidates run before the search."""
+
+    include: Literal["all", "none"] | tuple[str, ...] = "all"
+    end_to_end: bool = False  # also train the concatenation with both encoders unfrozen
+    end_to_end_time: Duration = 900.0
+    end_to_end_epochs: int = Field(3, ge=1)
+    end_to_end_learning_rate: float = Field(3e-5, gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        """`baselines: all` and `baselines: [majority, concatenation]` are short for `include`."""
+        return {"include": value} if isinstance(value, str | list | tuple) else value
+
+    @model_validator(mode="after")
+    def _known(self) -> "Baselines":
+        if not isinstance(self.include, str):
+            for name in self.include:
+                if name not in BASELINES:
+                    raise ValueError(
+                        f"unknown baseline {name!r}.{nearest(name, BASELINES)} Legal: {', '.join(BASELINES)}"
+                    )
+        return self
+
+    def names(self) -> list[str]:
+        """The baselines that run, in the order in which they run."""
+        if isinstance(self.include, str):
+            return list(BASELINES) if self.include == "all" else []
+        return [name for name in BASELINES if name in self.include]
+
+
+class Experiment(Section):
+    """The whole file. `manifest` is absolute once loaded."""
+
+    manifest: Path
+    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", max_length=80)
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+    objective: Literal["val_macro_f1", "val_accuracy", "val_loss"] = "val_macro_f1"
+    tuner: Literal["greedy", "bayesian", "random"] = "greedy"
+    budget: Budget = Budget()
+    inputs: Inputs = Inputs()
+    encoders: Encoders = Encoders()
+    space: dict[str, Any] = {}
+    training: Training = Training()
+    baselines: Baselines = Baselines()
+
+    @property
+    def direction(self) -> str:
+        """'max' or 'min', of the objective."""
+        return OBJECTIVES[self.objective]
+
+    def to_yaml(self) -> str:
+        """The resolved file: running it again repeats the run."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file, or a bare manifest.
+
+    Args:
+        path: a YAML file. One with a `manifest` key is an experiment; one with `records` or `path` is a manifest.
+        overrides: "KEY=VALUE" with dots between the levels, the value as YAML.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: every problem in it, a line each.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file. 'automm demo demo/' writes a manifest to begin with.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
+    if "manifest" not in content:
+        content = {"manifest": path.name, "name": _plain(str(content.get("name") or path.stem))}
+    content.setdefault("name", _plain(path.stem))
+    for override in overrides:
+        _overlay(content, override)
+    return resolve(content, path.resolve().parent, where=str(path))
+
+
+def resolve(content: Mapping[str, Any], folder: Path, where: str) -> Experiment:
+    """Validate `content`; relative paths are relative to `folder`."""
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError([f"{where}: {_explain(problem)}" for problem in error.errors()]) from error
+    return experiment.model_copy(update={"manifest": (folder / experiment.manifest).resolve()})
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "experiment"
+
+
+def _overlay(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example budget.trials=5")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+    key = key.strip()
+    if key.startswith("space."):  # names of hyperparameters have dots of their own
+        levels = ["space", key.removeprefix("space.")]
+    else:
+        levels = key.split(".")
+    place = content
+    for level in levels[:-1]:
+        inner = place.get(level)
+        if isinstance(inner, str | list):  # a short form, such as `baselines: all`
+            inner = {"include": inner}
+        place[level] = inner = {} if inner is None else dict(inner)
+        place = inner
+    place[levels[-1]] = value
+
+
+def _explain(problem: Any) -> str:
+    """A pydantic problem as one line in the file's own words."""
+    location = ".".join(str(part) for part in problem["loc"] if part not in ("str", "tuple[str, ...]"))
+    if problem["type"] == "extra_forbidden":
+        legal = _legal_keys(problem["loc"][:-1])
+        key = str(problem["loc"][-1])
+        return f"unknown key {location!r}.{nearest(key, legal)} Legal here: {', '.join(legal)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{location}: {message}{shown}" if location else f"{message}{shown}"
+
+
+def _legal_keys(location: Sequence[str | int]) -> list[str]:
+    model: type[BaseModel] = Experiment
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)

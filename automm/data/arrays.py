@@ -1,0 +1,122 @@
+"""Reviews become the arrays that every candidate sees.
+
+| array | shape | type | meaning |
+|---|---|---|---|
+| token_ids | (n, sequence_length) | int32 | WordPiece ids, 0 is [PAD] |
+| text_mask | (n,) | float32 | 0.0 where a review has no text |
+| images | (n, max_images, height, width, 3) | uint8 | RGB, zeros where there is no picture |
+| image_mask | (n, max_images) | float32 | 1.0 where a picture is real |
+
+`images` is never built whole: distinct pictures lie in one memory-mapped array, and a batch gathers its own.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automm.data.pictures import PictureStore
+from automm.data.reviews import Review
+from automm.data.text import encode_texts
+
+INPUTS = ("token_ids", "text_mask", "images", "image_mask")
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The inputs of n reviews.
+
+    Attributes:
+        ids: n review ids.
+        token_ids: (n, sequence_length) int32.
+        text_mask: (n,) float32.
+        pixels: (k, height, width, 3) uint8, the distinct pictures, memory-mapped.
+        picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
+        labels: (n,) int32, the place of the label in the label set; -1 where there is none.
+        pixels_digest: names the content of `pixels`.
+    """
+
+    ids: tuple[str, ...]
+    token_ids: np.ndarray
+    text_mask: np.ndarray
+    pixels: np.ndarray
+    picture_rows: np.ndarray
+    labels: np.ndarray
+    pixels_digest: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def image_mask(self) -> np.ndarray:
+        """(n, max_images) float32."""
+        return (self.picture_rows >= 0).astype(np.float32)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int, int]:
+        """(max_images, height, width, 3) of one review."""
+        return (self.picture_rows.shape[1], *self.pixels.shape[1:])  # type: ignore[return-value]
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), max_images, height, width, 3) uint8."""
+        chosen = self.picture_rows[rows]
+        images = np.zeros((*chosen.shape, *self.pixels.shape[1:]), np.uint8)
+        real = chosen >= 0
+        if real.any():
+            images[real] = self.pixels[chosen[real]]
+        return images
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The inputs of some reviews, as a whole model takes them."""
+        return {
+            "token_ids": self.token_ids[rows],
+            "text_mask": self.text_mask[rows],
+            "images": self.images(rows),
+            "image_mask": self.image_mask[rows],
+        }
+
+    def text_digest(self) -> str:
+        """Names the content of `token_ids`."""
+        return hashlib.sha256(np.ascontiguousarray(self.token_ids).tobytes()).hexdigest()
+
+
+def build_arrays(
+    reviews: Sequence[Review],
+    labels: Sequence[str],
+    pictures: PictureStore,
+    tokenizer: Any,
+    *,
+    sequence_length: int,
+    max_images: int,
+) -> tuple[Arrays, dict[str, int]]:
+    """Pair texts and pictures.
+
+    Returns:
+        The arrays, and what was cut off: {"picture dropped: more than 4 in a review": 12}.
+    """
+    index: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
+    rows = np.full((len(reviews), max_images), -1, np.int32)
+    beyond = 0
+    for number, review in enumerate(reviews):
+        kept = review.images[:max_images]
+        beyond += len(review.images) - len(kept)
+        rows[number, : len(kept)] = [pictures.row[path] for path in kept]
+    arrays = Arrays(
+        ids=tuple(review.id for review in reviews),
+        token_ids=encode_texts(tokenizer, [review.text for review in reviews], sequence_length),
+        text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
+        pixels=pictures.pixels,
+        picture_rows=rows,
+        labels=np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32),
+        pixels_digest=pictures.fingerprint,
+    )
+    treated = {f"picture dropped: more than {max_images} in a review": beyond} if beyond else {}
+    return arrays, treated
+
+
+def all_paths(reviews: Sequence[Review]) -> list[Path]:
+    """Every picture that the reviews name, in order, repetitions included."""
+    return [path for review in reviews for path in review.images]
