@@ -1,4 +1,4 @@
-"""The packages of pre-trained weights that are pinned: where the files come from and what their SHA-256 must be."""
+"""The pinned packages of pre-trained weights: where the files come from, what their SHA-256 must be."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath

