@@ -1,0 +1,98 @@
+"""What a cell of a record says: a text, a value to compare, the names of pictures."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from automm.data.sections import Fields, plain_value
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def is_empty(cell: object) -> bool:
+    """None, NaN, or nothing but spaces."""
+    return (
+        cell is None
+        or (isinstance(cell, float) and math.isnan(cell))
+        or (isinstance(cell, str) and not cell.strip())
+    )
+
+
+def cell_text(cell: object, column: str) -> str:
+    """The text of a cell, "" where there is none; a list of texts is joined by line breaks.
+
+    Raises:
+        ValueError: the cell holds an object or bytes.
+    """
+    if is_empty(cell):
+        return ""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, list | tuple):
+        return "\n".join(part for item in cell if (part := cell_text(item, column)))
+    if isinstance(cell, dict | bytes):
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected a text")
+    return plain_value(cell)
+
+
+def cell_value(cell: object, column: str | None) -> str:
+    """The normal form of one value, "" where there is none.
+
+    Raises:
+        ValueError: the cell holds several values, an object or bytes.
+    """
+    if isinstance(cell, list | tuple | dict | bytes):
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
+    return "" if is_empty(cell) else plain_value(cell)
+
+
+def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
+    """The names of a record's pictures, in order.
+
+    Raises:
+        ValueError: a cell holds something else than names.
+    """
+    names = []
+    for entry in fields.images:
+        if "{" in entry:
+            names += _filled(entry, values)
+        else:
+            names += _listed(values.get(entry), entry, fields.separator)
+    return [name for name in names if name not in fields.none_values]
+
+
+def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
+    """The columns that a record must have, by the key that names them."""
+    needed: dict[str, list[str | None]] = {
+        "fields.id": [fields.id],
+        "fields.text": list(fields.text),
+        "fields.images": [
+            column
+            for entry in fields.images
+            for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
+        ],
+    }
+    if labelled:
+        needed |= {"fields.label": [fields.label], "fields.group": [fields.group]}
+    return {key: [name for name in names if name is not None] for key, names in needed.items()}
+
+
+def _filled(template: str, values: Mapping[str, object]) -> list[str]:
+    cells = {column: cell_value(values.get(column), column) for column in _PLACEHOLDER.findall(template)}
+    if not all(cells.values()):
+        return []
+    return [_PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+
+
+def _listed(cell: object, column: str, separator: str | None) -> list[str]:
+    if is_empty(cell):
+        return []
+    if isinstance(cell, str):
+        parts = cell.split(separator) if separator is not None else [cell]
+        return [part.strip() for part in parts if part.strip()]
+    if isinstance(cell, list | tuple):
+        return [name for item in cell for name in _listed(item, column, None)]
+    raise ValueError(
+        f"column {column!r} holds {type(cell).__name__}, expected names of pictures. "
+        f"For numbers in file names, write a template: 'folder/{{{column}}}.jpg'"
+    )

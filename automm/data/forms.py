@@ -1,0 +1,164 @@
+"""The file forms of records: JSON Lines, a JSON array, CSV, TSV, Parquet.
+
+Each reader yields (line or row number, columns), and appends to `problems` what it could not read.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+Values = dict[str, object]
+Numbered = Iterator[tuple[int, Values]]
+
+
+def decode_text(file: Path, encoding: str, problems: list[str]) -> str | None:
+    """The text of a file, or None, with the lines that are not of this encoding among the problems."""
+    raw = file.read_bytes()
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeError as error:
+        first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
+        found = [
+            n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)
+        ]
+        hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
+        problems += [
+            f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]
+        ]
+        return None
+
+
+def _json_lines(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    # Not splitlines(): a JSON text may hold U+2028 and other separators as they are.
+    for number, line in enumerate((decode_text(file, encoding, problems) or "").split("\n"), 1):
+        if line.strip():
+            parsed = _json(line, f"{file.name}:{number}", problems)
+            if isinstance(parsed, dict):
+                yield number, parsed
+            elif parsed is not _UNREADABLE:
+                problems.append(
+                    f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}"
+                )
+
+
+def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    text = decode_text(file, encoding, problems)
+    if not text or not text.strip():
+        return
+    parsed = _json(text, file.name, problems)
+    if parsed is _UNREADABLE:
+        return
+    if not isinstance(parsed, list):
+        problems.append(
+            f"{file.name}: expected an array [...], got {type(parsed).__name__}. JSON Lines end in .jsonl"
+        )
+        return
+    for number, item in enumerate(parsed, 1):
+        if isinstance(item, dict):
+            yield number, item
+        else:
+            problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(item).__name__}")
+
+
+_UNREADABLE = object()
+
+
+def _json(text: str, where: str, problems: list[str]) -> Any:
+    try:
+        parsed = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        place = f"{where}:{error.lineno}" if "\n" in text else where
+        problems.append(f"{place}: not JSON: {error.msg} at column {error.colno}")
+    except UnicodeEncodeError:
+        problems.append(f"{where}: holds half a surrogate pair (\\ud...), which is no text")
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        problems.append(f"{where}: not JSON that can be read: {error}")
+    else:
+        return parsed
+    return _UNREADABLE
+
+
+def _comma(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    return _table(file, encoding, problems, ",")
+
+
+def _tab(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    return _table(file, encoding, problems, "\t")
+
+
+def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Numbered:
+    text = decode_text(file, encoding, problems)
+    if not text:
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.append(f"{file.name}:{line}: not {file.suffix[1:].upper()}: {error}")
+            if header is None:
+                return
+            cells = []
+        start, line = line, reader.line_num + 1
+        if not cells:
+            continue
+        if header is None:
+            header = cells
+            twice = sorted({name for name in header if header.count(name) > 1})
+            if twice:
+                problems.append(
+                    f"{file.name}:{start}: column names stand twice: {', '.join(twice)}. Rename one"
+                )
+                return
+        elif len(cells) != len(header):
+            problems.append(
+                f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header"
+            )
+        else:
+            yield start, dict(zip(header, cells, strict=True))
+
+
+def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(file) as table:
+            # to_pylist, not pandas: an integer column with a missing value stays an integer column.
+            for batch in table.iter_batches(batch_size=4096):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield number, values
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        problems.append(
+            f"{file.name}: not readable as Parquet after row {number}: {' '.join(str(error).split())}"
+        )
+
+
+FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {
+    ".jsonl": _json_lines,
+    ".json": _json_array,
+    ".csv": _comma,
+    ".tsv": _tab,
+    ".parquet": _parquet,
+}
+
+
+def _decodes(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeError:
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""One record becomes one review, or a named problem, or a counted treatment."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from automm.data.cells import cell_images, cell_text, cell_value
+from automm.data.manifest import Manifest
+from automm.data.records import Record, Source
+from automm.data.sections import SPLITS, Fields
+from automm.errors import nearest
+
+NO_LABEL = "ignored: no label"
+UNLISTED = "dropped: unlisted label"
+EMPTY_TEXT = "dropped: empty text"
+MISSING_PICTURE = "picture dropped: missing"
+MISSING_PICTURE_REVIEW = "dropped: missing picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One review.
+
+    Attributes:
+        id: unique in its data set.
+        text: "" where there is none.
+        images: absolute paths, each inside the image root.
+        label: None where labels are not read.
+        group: reviews of one group stay in one split.
+        split: train, validation or test, where a column says so.
+        where: "reviews.jsonl:17", for messages.
+    """
+
+    id: str
+    text: str
+    images: tuple[Path, ...]
+    label: str | None
+    group: str | None
+    split: str | None
+    where: str
+
+
+class ReviewReader:
+    """Turns records into reviews and remembers what was wrong."""
+
+    def __init__(self, manifest: Manifest, source: Source, root: Path, labelled: bool):
+        self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
+        self.problems: list[str] = []
+        self.missing: list[str] = []
+        self.treated: Counter[str] = Counter()
+        self.found = 0
+        self.seen: dict[str, str] = {}
+        self.label_of = {
+            value: label for label, values in (manifest.labels.map or {}).items() for value in values
+        }
+
+    def review(self, record: Record) -> Review | None:
+        """The review, or None if it is dropped or wrong."""
+        fields, before = self.source.fields, len(self.problems)
+        try:
+            text = "\n".join(
+                part for name in fields.text if (part := cell_text(record.values.get(name), name))
+            )
+            names = cell_images(record.values, fields)
+            identity = self._identity(record, fields)
+            label = self._read(record, fields.label)
+            group = self._read(record, fields.group)
+            split = self._split(record)
+        except ValueError as error:
+            self.problems.append(f"{record.where}: {error}")
+            return None
+        if self.labelled and not label and self.source.label_optional:
+            self.treated[NO_LABEL] += 1
+            return None
+        kept_label = self._label(label, record.where) if self.labelled else None
+        images = self._images(names, record.where)
+        if images is None or (self.labelled and kept_label is None) or len(self.problems) > before:
+            return None
+        if not text.strip() and self._drops_empty(bool(images), record.where):
+            return None
+        return Review(identity, text, images, kept_label, group or None, split, record.where)
+
+    def all_problems(self) -> list[str]:
+        """Everything that was wrong; a root without any of its pictures is one problem, not thousands."""
+        absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + len(self.missing)
+        if absent > 1 and self.found == 0 and (self.labelled or self.missing):
+            return [
+                *self.problems,
+                f"{self.source.name}: none of the {absent} pictures was found under image_root "
+                f"'{self.root}'. Correct image_root, or the names of the pictures",
+            ]
+        return self.problems + self.missing
+
+    def _read(self, record: Record, column: str | None) -> str:
+        if column is None or not self.labelled:
+            return ""
+        return cell_value(record.values.get(column), column)
+
+    def _identity(self, record: Record, fields: Fields) -> str:
+        if fields.id is None:
+            identity = record.fallback_id
+        else:
+            identity = cell_text(record.values.get(fields.id), fields.id).strip()
+            if not identity:
+                raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
+        if identity in self.seen:
+            self.problems.append(
+                f"{record.where}: id {identity!r} stands already at {self.seen[identity]}. Make ids unique"
+            )
+        self.seen.setdefault(identity, record.where)
+        return identity
+
+    def _split(self, record: Record) -> str | None:
+        column = self.manifest.splits.column
+        if column is None or not self.labelled:
+            return None
+        value = cell_value(record.values.get(column), column)
+        split = self.manifest.splits.values.get(value, value)
+        if split not in SPLITS:
+            raise ValueError(f"split {value!r} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+        return split
+
+    def _label(self, value: str, where: str) -> str | None:
+        if not value:
+            self.problems.append(f"{where}: no label in column {self.source.fields.label!r}")
+        elif not self.label_of:
+            return value
+        elif value in self.label_of:
+            return self.label_of[value]
+        elif self.manifest.labels.on_unlisted == "drop":
+            self.treated[UNLISTED] += 1
+        else:
+            self.problems.append(
+                f"{where}: unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists "
+                f"{', '.join(self.label_of)}. Add it, or set labels.on_unlisted: drop"
+            )
+        return None
+
+    def _images(self, names: list[str], where: str) -> tuple[Path, ...] | None:
+        """The pictures that are there; None if the review is dropped for one that is not."""
+        found = []
+        for name in names:
+            try:
+                path = Path(os.path.realpath(self.root / name))
+                outside = Path(name).is_absolute() or not path.is_relative_to(self.root)
+                fault = "not found" if not path.is_file() else ""
+                fault = "a folder, not a file" if path.is_dir() else fault
+            except (OSError, ValueError) as error:  # a name too long, or with a NUL
+                outside, fault = False, f"not a possible name ({error})"
+            if outside:
+                self.problems.append(
+                    f"{where}: picture {name!r} leads out of image_root '{self.root}'. Move it inside"
+                )
+            elif not fault:
+                self.found += 1
+                found.append(path)
+            elif self.manifest.images.on_bad == "error":
+                hint = "Download it first" if "://" in name else "Fix the path"
+                self.missing.append(
+                    f"{where}: picture {name!r} {fault} under image_root '{self.root.name}'. "
+                    f"{hint}, or set images.on_bad: drop-image"
+                )
+            elif self.manifest.images.on_bad == "drop-image":
+                self.treated[MISSING_PICTURE] += 1
+            else:
+                self.treated[MISSING_PICTURE_REVIEW] += 1
+                return None
+        return tuple(found)
+
+    def _drops_empty(self, pictured: bool, where: str) -> bool:
+        rule = self.manifest.text.on_empty
+        if rule == "drop":
+            self.treated[EMPTY_TEXT] += 1
+        elif rule == "error":
+            self.problems.append(f"{where}: empty text. Set text.on_empty: keep or drop")
+        elif not pictured:
+            self.problems.append(f"{where}: neither text nor picture. Remove it, or set text.on_empty: drop")
+        return rule == "drop"

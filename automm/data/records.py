@@ -1,0 +1,126 @@
+"""Records: what stands in the files of a manifest, not yet reviews.
+
+Whatever cannot be read is collected, and raised together at the end.
+"""
+
+import glob
+import importlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from automm.data.forms import FORMS, Values
+from automm.data.manifest import FORMATS, Manifest
+from automm.data.sections import Fields
+from automm.errors import ConfigError, DataError, NotFoundError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record.
+
+    Attributes:
+        where: "reviews.jsonl:17", for messages. The number is a line, or a row in an array or a Parquet file.
+        values: its columns. Cells of CSV and TSV are texts.
+        fallback_id: "reviews-17", its id where no column holds one.
+    """
+
+    where: str
+    values: Values
+    fallback_id: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records and how to read them.
+
+    Attributes:
+        name: of the file or folder, for messages.
+        rows: the records; raises DataError at the end if there was anything unreadable.
+        fields: what their columns mean.
+        image_root: the folder that no picture may lead out of.
+        label_optional: a record without a label is no mistake, but stands outside the labelled data.
+        treated: what the reader left out, filled while `rows` is consumed.
+    """
+
+    name: str
+    rows: Iterator[Record]
+    fields: Fields
+    image_root: Path
+    label_optional: bool = False
+    treated: dict[str, int] = field(default_factory=dict)
+
+
+def open_source(manifest: Manifest, records: Path | None = None) -> Source:
+    """The records of a manifest, of whatever format; `records` stands in for its own."""
+    module, _, name = FORMATS[manifest.format].partition(":")
+    source: Source = getattr(importlib.import_module(module), name)(manifest, records)
+    return source
+
+
+def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Record]:
+    """The records of a manifest, in order.
+
+    Raises:
+        NotFoundError: no file where they should be.
+        DataError: every record that could not be read, after the last one that could.
+    """
+    return open_source(manifest, records).rows
+
+
+def open_records(manifest: Manifest, records: Path | None = None) -> Source:
+    """Format `records`: files that the manifest names."""
+    if manifest.fields is None or manifest.records is None:
+        raise ConfigError(f"{manifest.file.name}:1: format records needs records and fields")
+    root = manifest.folder / manifest.image_root
+    if records is not None:  # pictures lie beside the new file as they lie beside the manifest's own
+        own = (manifest.folder / manifest.records).parent
+        root = records.absolute().parent / os.path.relpath(root, own)
+    files = record_files(manifest, records)
+    name = files[0].name if len(files) == 1 else (manifest.records or "records")
+    return Source(name, read_files(files, manifest.encoding or "utf-8"), manifest.fields, root)
+
+
+def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
+    """The files, sorted where a glob names several.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if records is not None:
+        files = [records.absolute()]
+    elif glob.has_magic(str(manifest.records)) and not (manifest.folder / str(manifest.records)).is_file():
+        # Not Path.glob, which refuses patterns that begin with a slash or with `..`.
+        found = glob.glob(str(manifest.records), root_dir=manifest.folder, recursive=True)  # noqa: PTH207
+        files = [file for name in sorted(found) if (file := manifest.folder / name).is_file()]
+        if not files:
+            raise NotFoundError(f"{manifest.file}: records: no file matches {manifest.records!r}")
+    else:
+        files = [manifest.folder / str(manifest.records)]
+    for file in files:
+        if not file.is_file():
+            raise NotFoundError(f"{file}: no such file of records (named in {manifest.file.name})")
+    return files
+
+
+def read_files(files: list[Path], encoding: str) -> Iterator[Record]:
+    """The records of some files, in order; DataError at the end if anything was unreadable.
+
+    Args:
+        files: each of a known suffix.
+        encoding: of the text forms; a UTF-8 byte order mark is skipped.
+    """
+    problems: list[str] = []
+    for file in files:
+        if file.suffix.lower() not in FORMS:
+            problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
+            continue
+        before, count = len(problems), 0
+        for number, values in FORMS[file.suffix.lower()](file, encoding, problems):
+            count += 1
+            yield Record(f"{file.name}:{number}", values, f"{file.stem}-{number}")
+        if count == 0 and len(problems) == before:
+            problems.append(f"{file.name}: no records in this file")
+    if problems:
+        raise DataError(problems)

@@ -1,0 +1,131 @@
+"""Records become reviews: texts joined, pictures found, labels in one form, all problems at once."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from automm.data.cells import columns_of
+from automm.data.manifest import Manifest
+from automm.data.reading import Review, ReviewReader
+from automm.data.records import Record, Source, open_source
+from automm.errors import ConfigError, DataError, nearest
+
+__all__ = ["Dataset", "Review", "load_dataset", "nothing_left"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Reviews with their label set.
+
+    Attributes:
+        manifest: where they come from.
+        reviews: n reviews, in the order of the records.
+        labels: a label's index is its place here.
+        treated: what was left out and how often, by name.
+    """
+
+    manifest: Manifest
+    reviews: list[Review]
+    labels: tuple[str, ...]
+    treated: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, reviews: list[Review], treated: Iterable[str]) -> "Dataset":
+        """The same with other reviews; `treated` names each treatment as often as it happened."""
+        return replace(self, reviews=reviews, treated=dict(Counter(self.treated) + Counter(treated)))
+
+
+def load_dataset(
+    manifest: Manifest, *, labelled: bool = True, image_root: Path | None = None, records: Path | None = None
+) -> Dataset:
+    """Read and check all reviews of a manifest.
+
+    Args:
+        manifest: what to read.
+        labelled: False for prediction: label, group and split are not read.
+        image_root: in place of the manifest's.
+        records: a file in place of the manifest's records.
+
+    Raises:
+        NotFoundError: no file of records.
+        ConfigError: the manifest names no label, and `labelled`.
+        DataError: every problem of the records, a line each.
+    """
+    source = open_source(manifest, records)
+    if labelled and source.fields.label is None:
+        raise ConfigError(
+            f"{manifest.file.name}:1: fields.label missing: name the column that holds the label"
+        )
+    root = Path(os.path.realpath(image_root if image_root is not None else source.image_root))
+    problems: list[str] = []
+    rows: list[Record] = []
+    try:
+        rows.extend(source.rows)  # keeps what came before the error
+    except DataError as error:
+        problems += error.problems
+    absent = _missing_columns(source, rows, manifest, labelled) if rows else []
+    if absent or not rows:  # without its columns every record is wrong, which says nothing more
+        raise DataError([*absent, *problems] or [f"{source.name}: no reviews in it"])
+    reader = ReviewReader(manifest, source, root, labelled)
+    reviews = [review for record in rows if (review := reader.review(record)) is not None]
+    problems += reader.all_problems()
+    labels: tuple[str, ...] = ()
+    if labelled:
+        labels, of_labels = _label_set(manifest, reviews)
+        problems += [] if problems else of_labels  # after other problems, counts of labels mislead
+    if problems:
+        raise DataError(problems)
+    if not reviews:
+        raise DataError(f"{source.name}: no reviews left: {_counts(reader.treated)}")
+    return Dataset(manifest, reviews, labels, dict(Counter(source.treated) + reader.treated))
+
+
+def nothing_left(text: str, images: Iterable[Path]) -> bool:
+    """Whether a review has neither text nor picture."""
+    return not text.strip() and not any(True for _ in images)
+
+
+def _missing_columns(source: Source, rows: list[Record], manifest: Manifest, labelled: bool) -> list[str]:
+    present = {str(name): None for record in rows for name in record.values}
+    needed = columns_of(source.fields, labelled)
+    if labelled and manifest.splits.column is not None:
+        needed["splits.column"] = [manifest.splits.column]
+    return [
+        f"{source.name}: no column {name!r}, which {key} names.{nearest(name, list(present))} "
+        f"Columns: {', '.join(list(present)[:30])}"
+        for key, names in needed.items()
+        for name in names
+        if name not in present
+    ]
+
+
+def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[str]]:
+    counts = Counter(review.label for review in reviews if review.label is not None)
+    if manifest.labels.map is not None:
+        labels = tuple(manifest.labels.map)
+    else:
+        labels = tuple(sorted(counts, key=_place))
+    problems = []
+    for label in labels:
+        if counts[label] < 2:
+            example = next((review.where for review in reviews if review.label == label), manifest.file.name)
+            problems.append(
+                f"{example}: label {label!r} has {'one example' if counts[label] else 'no example'}, "
+                "expected two or more. Add examples, or join it with another in labels.map"
+            )
+    if len(labels) < 2:
+        problems.append(f"{manifest.file.name}: {len(labels)} label in the data, expected two or more")
+    return labels, problems
+
+
+def _place(label: str) -> tuple[int, float, str]:
+    """Numbers in their order, before words."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)
+
+
+def _counts(treated: Counter[str]) -> str:
+    return ", ".join(f"{what} {count}" for what, count in sorted(treated.items())) or "nothing was in it"

@@ -1,0 +1,162 @@
+"""The parts of a manifest, each a frozen model that refuses unknown keys."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+SPLITS = ("train", "validation", "test")
+
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+def plain_value(value: object) -> str:
+    """The normal form of a label: 4, 4.0, "4" and "4.0" are "4"; booleans are "true" and "false"."""
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return str(int(value))
+    text = str(value).strip()
+    if text.casefold() in ("true", "false"):
+        return text.casefold()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not name.strip() for name in names):
+        raise ValueError("an empty name")
+    return names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValidator(_no_empty_name)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fields(Section):
+    """Which column is what.
+
+    `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png", where
+    {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
+    """
+
+    id: str | None = None
+    text: Names = ()
+    images: Names = ()
+    separator: str | None = Field(default=None, min_length=1)
+    none_values: Names = ()
+    label: str | None = None
+    group: str | None = None
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> "Fields":
+        if not self.text and not self.images:
+            raise ValueError("name at least one column of text or of images")
+        return self
+
+
+class Labels(Section):
+    """`map` joins values into labels and fixes their order; an unlisted value is an error, or dropped."""
+
+    map: dict[str, tuple[str, ...]] | None = None
+    on_unlisted: Literal["error", "drop"] = "error"
+
+    @field_validator("map", mode="before")
+    @classmethod
+    def _normal_forms(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        normal: dict[str, tuple[str, ...]] = {}
+        owner: dict[str, str] = {}
+        for label, listed in value.items():
+            name = plain_value(label)
+            values = tuple(plain_value(v) for v in (listed if isinstance(listed, list | tuple) else [listed]))
+            if name in normal:
+                raise ValueError(f"label {name!r} stands twice")
+            for one in values:
+                if owner.setdefault(one, name) != name:
+                    raise ValueError(f"value {one!r} belongs to both {owner[one]!r} and {name!r}")
+            normal[name] = values
+        if len(normal) < 2:
+            raise ValueError("a classification needs two labels or more")
+        return normal
+
+
+class Fractions(Section):
+    """The share of each split."""
+
+    train: float = Field(gt=0, lt=1)
+    validation: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Fractions":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the fractions sum to {total:g}, expected 1")
+        return self
+
+
+class Splits(Section):
+    """Fractions drawn with `seed`, or a `column` whose values (translated by `values`) name the split."""
+
+    fractions: Fractions | None = None
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    column: str | None = None
+    values: dict[str, Literal["train", "validation", "test"]] = {}
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _normal_forms(cls, value: object) -> object:
+        return {plain_value(k): v for k, v in value.items()} if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Splits":
+        if self.column is not None and self.fractions is not None:
+            raise ValueError("fractions or column, not both")
+        if self.values and self.column is None:
+            raise ValueError("values translates the values of a column, and no column is named")
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The fractions, 0.7 / 0.15 / 0.15 unless said otherwise."""
+        given = self.fractions or Fractions(train=0.7, validation=0.15, test=0.15)
+        return {"train": given.train, "validation": given.validation, "test": given.test}
+
+
+class Images(Section):
+    """What happens to a picture that is missing or cannot be read."""
+
+    on_bad: Literal["error", "drop-image", "drop-review"] = "error"
+
+
+class Text(Section):
+    """What happens to a review without text."""
+
+    on_empty: Literal["keep", "drop", "error"] = "keep"
+
+
+class Source(Section):
+    """Where the data come from."""
+
+    homepage: str | None = None
+    licence: str | None = None
+    citation: str | None = None
