@@ -1,0 +1,3 @@
+from automm.cli import main
+
+main()

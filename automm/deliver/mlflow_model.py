@@ -1,0 +1,39 @@
+"""How MLflow serves a bundle: this file is the model ("models from code"), so nothing is pickled.
+
+Input columns: `text` (string), `images` (list of paths, may be missing). Output: `label`, and `probabilities` as JSON.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from automm.data.reviews import Review
+from automm.deliver.bundle import load_bundle
+from automm.deliver.predict import predict_reviews
+
+
+class BundleModel(mlflow.pyfunc.PythonModel):
+    """A bundle behind MLflow's pyfunc interface."""
+
+    def load_context(self, context: Any) -> None:
+        self._bundle = load_bundle(Path(context.artifacts["bundle"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        reviews = []
+        for number, row in enumerate(model_input.to_dict("records")):
+            images = row.get("images")
+            paths = () if images is None else tuple(Path(path).absolute() for path in images)
+            reviews.append(Review(str(number), str(row["text"]), paths, None, None, None, f"row {number}"))
+        predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
+        return pd.DataFrame(
+            {
+                "label": [prediction["label"] for prediction in predictions],
+                "probabilities": [json.dumps(prediction["probabilities"]) for prediction in predictions],
+            }
+        )
+
+
+mlflow.models.set_model(BundleModel())

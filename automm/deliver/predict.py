@@ -1,0 +1,184 @@
+"""Raw reviews in, one line each out, in input order: {id, label, probabilities, error}.
+
+A review that cannot be predicted gets an error and no label; it never ends the others.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automm.data.images import PictureError, decode_many
+from automm.data.manifest import Manifest, load_manifest, parse_manifest
+from automm.data.reading import ReviewReader
+from automm.data.records import Source, open_source
+from automm.data.reviews import Review
+from automm.data.text import encode_texts
+from automm.deliver.bundle import Bundle
+from automm.errors import ConfigError, NotFoundError
+from automm.models.packing import pack, packed_layout
+
+BATCH = 32
+MANIFESTS = (".yaml", ".yml")
+
+Prediction = dict[str, Any]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that is no review, and why."""
+
+    id: str
+    error: str
+
+
+def predict_file(
+    bundle: Bundle,
+    reviews: Path,
+    to: Path,
+    *,
+    image_root: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Predict a manifest's reviews or a records file into a JSON Lines file, whole or not at all.
+
+    Returns:
+        How many lines, and how many of them carry an error.
+    """
+    to.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
+    lines = errors = 0
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root)):
+                for prediction in batch:
+                    lines += 1
+                    errors += prediction["error"] is not None
+                    file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+                if progress is not None:
+                    progress("reviews predicted", lines, 0)
+        Path(name).chmod(0o644)
+        Path(name).replace(to)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return lines, errors
+
+
+def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
+    """The records of a manifest or a records file, one at a time; labels are not read.
+
+    A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
+    that stood beside the records in training.
+    """
+    manifest, source, root = _open(bundle, reviews, image_root)
+    reader = ReviewReader(manifest, source, Path(os.path.realpath(root)), labelled=False)
+    for record in source.rows:
+        before = len(reader.problems), len(reader.missing), sum(reader.treated.values())
+        review = reader.review(record)
+        faults = reader.problems[before[0] :] + reader.missing[before[1] :]
+        if review is not None and not faults:
+            yield review
+        else:
+            dropped = "dropped as the manifest asks (text.on_empty or images.on_bad)"
+            yield Refused(_identity(record, source), "; ".join(faults) or f"{record.where}: {dropped}")
+
+
+def predict_reviews(bundle: Bundle, reviews: Iterable[Review | Refused]) -> Iterator[list[Prediction]]:
+    """Predict in batches, in order."""
+    predict = _compiled(bundle.model)
+    iterator = iter(reviews)
+    while batch := list(islice(iterator, BATCH)):
+        good, arrays, refused = _arrays(bundle, batch)
+        answers: dict[int, np.ndarray] = {}
+        if good:
+            answers = dict(zip(good, predict(arrays), strict=True))
+        yield [_line(bundle, item, answers.get(place), refused.get(place)) for place, item in enumerate(batch)]
+
+
+def _arrays(
+    bundle: Bundle, batch: Sequence[Review | Refused]
+) -> tuple[list[int], dict[str, np.ndarray], dict[int, str]]:
+    """The places that can be predicted, their arrays, and why the others cannot."""
+    inputs = bundle.about["inputs"]
+    size, most = inputs["image_size"], inputs["max_images"]
+    refused = {place: item.error for place, item in enumerate(batch) if isinstance(item, Refused)}
+    wanted = [
+        (place, path)
+        for place, item in enumerate(batch)
+        if isinstance(item, Review)
+        for path in item.images[:most]
+    ]
+    images = np.zeros((len(batch), most, size, size, 3), np.uint8)
+    mask = np.zeros((len(batch), most), np.float32)
+    strict = bundle.about["reading"]["images"]["on_bad"] != "drop-image"
+    for index, picture in decode_many([path for _, path in wanted], size):
+        place, path = wanted[index]
+        if isinstance(picture, PictureError):
+            if strict:
+                refused.setdefault(place, f"picture '{path.name}': {picture}")
+            continue
+        slot = int(mask[place].sum())
+        images[place, slot], mask[place, slot] = picture, 1.0
+    good = [place for place in range(len(batch)) if place not in refused]
+    texts = [item.text if isinstance(item, Review) else "" for item in batch]
+    token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])
+    arrays = {
+        "token_ids": token_ids[good],
+        "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
+        "images": images[good],
+        "image_mask": mask[good],
+    }
+    return good, arrays, refused
+
+
+def _line(bundle: Bundle, item: Review | Refused, answer: np.ndarray | None, error: str | None) -> Prediction:
+    if answer is None:
+        return {"id": item.id, "label": None, "probabilities": None, "error": error}
+    labels = bundle.about["labels"]
+    probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
+    return {"id": item.id, "label": labels[int(answer.argmax())], "probabilities": probabilities, "error": None}
+
+
+def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
+    if not reviews.exists():
+        raise NotFoundError(f"{reviews}: no such file")
+    if reviews.suffix in MANIFESTS:
+        manifest = load_manifest(reviews)
+        source = open_source(manifest)
+        return manifest, source, image_root or source.image_root
+    reading = bundle.about["reading"]
+    if reading["format"] != "records":
+        raise ConfigError(
+            f"{reviews}: the bundle was trained on the format {reading['format']!r}. Give a manifest instead of a "
+            "records file"
+        )
+    manifest = parse_manifest({**reading, "records": reviews.name}, reviews.absolute().parent / "manifest.yaml")
+    source = open_source(manifest, reviews.absolute())
+    root = image_root or reviews.absolute().parent / bundle.about["image_root"]
+    return manifest, replace(source, image_root=root), root
+
+
+def _identity(record: Any, source: Source) -> str:
+    column = source.fields.id
+    value = record.values.get(column) if column else None
+    return record.fallback_id if value in (None, "") else str(value)
+
+
+def _compiled(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    import tensorflow as tf
+
+    layout = packed_layout(model)
+    function = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+
+    def predict(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        batch = pack(arrays, layout) if layout else arrays
+        return np.asarray(function(tf.nest.map_structure(tf.constant, batch)))
+
+    return predict

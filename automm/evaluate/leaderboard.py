@@ -1,0 +1,101 @@
+"""Every candidate of every run, best first, read from the run folders."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from automm.config import OBJECTIVES
+from automm.errors import ConfigError, NotFoundError, nearest
+from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs
+
+METRICS = {"macro_f1": "max", "accuracy": "max", "loss": "min"}
+COLUMNS = ("rank", "run", "name", "kind", "tier", "status", "objective", "validation", "test", "parameters", "seconds")
+
+Row = dict[str, Any]
+
+
+def leaderboard(runs_dir: Path, experiment: str | None = None, metric: str | None = None) -> list[Row]:
+    """Rank candidates by a validation metric, the objective of their run if none is named.
+
+    The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
+
+    Returns:
+        {rank, run, experiment, name, kind, tier, status, objective, validation, test, parameters, seconds, error}; failed
+        candidates come last and have no rank.
+
+    Raises:
+        NotFoundError: no run.
+        ConfigError: an unknown metric, or runs with different objectives and none named.
+    """
+    runs = list(all_runs(runs_dir, experiment))
+    if not runs:
+        known = sorted({run.experiment for run in all_runs(runs_dir)})
+        where = f"experiment {experiment!r}" if experiment else "run"
+        hint = f" Experiments: {', '.join(known)}" if known else " 'automm search MANIFEST' makes one"
+        raise NotFoundError(f"no {where} under {runs_dir}.{hint}")
+    rows = [_row(run, candidate, tests) for run in runs for tests in [_tests(run)] for candidate in run.candidates()]
+    chosen = _metric(rows, metric)
+    sign = -1.0 if METRICS[chosen] == "max" else 1.0
+    done = [row for row in rows if row["status"] == COMPLETED]
+    done.sort(key=lambda row: (sign * row["validation"][chosen], row["parameters"]))
+    for place, row in enumerate(done, 1):
+        row["rank"] = place
+    return [*done, *(row for row in rows if row["status"] != COMPLETED)]
+
+
+def to_json(rows: list[Row]) -> str:
+    """The rows as a JSON array."""
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def to_csv(rows: list[Row]) -> str:
+    """The rows as CSV, a column a metric and split."""
+    flat = []
+    for row in rows:
+        entry = {key: value for key, value in row.items() if key not in ("validation", "test")}
+        for split in ("validation", "test"):
+            entry |= {f"{split}_{metric}": (row[split] or {}).get(metric) for metric in METRICS}
+        flat.append(entry)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(flat[0]) if flat else list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return buffer.getvalue()
+
+
+def _tests(run: Run) -> dict[str, dict[str, float]]:
+    return run.read("result.json").get("test", {})
+
+
+def _row(run: Run, candidate: Candidate, tests: dict[str, dict[str, float]]) -> Row:
+    return {
+        "rank": None,
+        "run": run.name,
+        "experiment": run.experiment,
+        "name": candidate.name,
+        "kind": candidate.kind,
+        "tier": candidate.tier,
+        "status": candidate.status,
+        "objective": candidate.objective,
+        "validation": candidate.validation,
+        "test": tests.get(candidate.name),
+        "parameters": candidate.parameters,
+        "seconds": round(candidate.seconds, 2),
+        "error": candidate.error.split("\n", 1)[0],
+    }
+
+
+def _metric(rows: list[Row], wanted: str | None) -> str:
+    if wanted is not None:
+        name = wanted.removeprefix("val_")
+        if name not in METRICS:
+            raise ConfigError(f"--metric {wanted}: unknown.{nearest(name, list(METRICS))} Legal: {', '.join(METRICS)}")
+        return name
+    objectives = {row["objective"] for row in rows if row["objective"]}
+    if len(objectives) > 1:
+        raise ConfigError(
+            f"these runs have different objectives ({', '.join(sorted(objectives))}). Name an experiment, or a --metric"
+        )
+    return next(iter(objectives), next(iter(OBJECTIVES))).removeprefix("val_")

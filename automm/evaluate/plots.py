@@ -1,0 +1,57 @@
+"""Pictures of a candidate, drawn without a screen. Each function writes a PNG and gives its path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
+    """Counts (classes, classes) as a picture: a row a true class, shaded by its share of the row."""
+    classes = len(labels)
+    figure, axes = _figure(1.2 + 0.55 * classes + 2.2, 1.2 + 0.5 * classes + 1.2)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row in range(classes):
+        for column in range(classes):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+    axes.set_xticks(range(classes), labels, rotation=30, ha="right")
+    axes.set_yticks(range(classes), labels)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("Test split: reviews")
+    return _save(figure, path)
+
+
+def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> Path:
+    """Loss on the left axis, validation macro-F1 and accuracy on the right, the best epoch marked."""
+    epochs = np.arange(1, len(history) + 1)
+    figure, axes = _figure(6.4, 3.8)
+    for key, style in (("loss", "-"), ("val_loss", "--")):
+        axes.plot(epochs, [entry[key] for entry in history], f"C0{style}", label=key)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss (nats)")
+    right = axes.twinx()
+    for key, colour in (("val_macro_f1", "C1"), ("val_accuracy", "C2")):
+        right.plot(epochs, [entry[key] for entry in history], colour, label=key)
+    right.set_ylabel("score")
+    right.set_ylim(0, 1)
+    axes.axvline(best_epoch, color="grey", linewidth=0.8, linestyle=":")
+    handles = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    # Figure itself, not pyplot: no backend is chosen for the process, and nothing is kept alive between calls.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _save(figure: Any, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    return path

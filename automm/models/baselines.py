@@ -1,0 +1,159 @@
+"""The hand-built candidates, plain Keras: what a search has to beat.
+
+Each builder takes the sizes and gives a suffix (`models/heads`). Those of TRAINED are trained like any trial; the others
+are set from the training split without gradient descent.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from automm.models import packing
+from automm.models.heads import (
+    AnyPicture,
+    Indicators,
+    Shapes,
+    classify,
+    fuse,
+    image_tower,
+    suffix_inputs,
+    text_tower,
+)
+
+# The concatenation that the project began with: two models joined by a layer, and a small head of two dense layers. The
+# same point of the search space, so that the search knows its result.
+CONCATENATION: dict[str, Any] = {
+    "image/pooling": "mean",
+    "fusion/operator": "concatenation",
+    "fusion/width": 128,
+    "label/layers": 2,
+    "label/width": 128,
+    "label/dropout": 0.5,
+    "training/learning_rate": 1e-3,
+}
+BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
+ONE_MODALITY: dict[str, Any] = {
+    key: CONCATENATION[key]
+    for key in ("fusion/width", "label/layers", "label/width", "label/dropout", "training/learning_rate")
+}
+
+
+def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
+    """Text and pictures, fused: the suffix that a point of the search space names."""
+    inputs = suffix_inputs(shapes)
+    has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
+    vector = fuse(
+        [
+            text_tower(inputs["text"], inputs["text_mask"]),
+            image_tower(inputs["image"], inputs["image_mask"], values["image/pooling"]),
+        ],
+        values["fusion/operator"],
+        values["fusion/width"],
+    )
+    return keras.Model(inputs, _head(vector, [inputs["text_mask"], has_picture], shapes, values), name="fused")
+
+
+def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
+    """BERT alone."""
+    inputs = suffix_inputs(shapes)
+    vector = text_tower(inputs["text"], inputs["text_mask"])
+    vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
+    return keras.Model(inputs, _head(vector, [inputs["text_mask"]], shapes, values), name="text_only")
+
+
+def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
+    """CNN alone, averaged over the pictures."""
+    inputs = suffix_inputs(shapes)
+    vector = image_tower(inputs["image"], inputs["image_mask"], "mean")
+    vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
+    has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
+    return keras.Model(inputs, _head(vector, [has_picture], shapes, values), name="image_only")
+
+
+def packed_concatenation(shapes: Shapes, values: dict[str, Any]) -> Any:
+    """The concatenation, trained on packed datapoints that it takes apart itself."""
+    return packing.wrap(fused(shapes, values))
+
+
+TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]]] = {
+    "image_only": (image_only, ONE_MODALITY),
+    "text_only": (text_only, ONE_MODALITY),
+    "concatenation": (fused, CONCATENATION),
+    "bilinear": (fused, BILINEAR),
+    "packed_concatenation": (packed_concatenation, CONCATENATION),
+}
+SEARCHED = ("concatenation", "bilinear")  # those that are points of the search space
+
+
+def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
+    """The mean of the probabilities of trained suffixes."""
+    inputs = suffix_inputs(shapes)
+    for name, member in members.items():
+        member.name = name
+    outputs = [member(inputs) for member in members.values()]
+    return keras.Model(inputs, keras.layers.Average(name="label")(outputs), name="late_average")
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class ClassShares(keras.layers.Layer):
+    """(n,) in, (n, classes) out: every row the training split's shares of the classes."""
+
+    def __init__(self, shares: list[float], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.shares = [float(share) for share in shares]
+
+    def call(self, anything: Any) -> Any:
+        row = ops.convert_to_tensor(np.asarray([self.shares], np.float32))
+        return ops.tile(row, (ops.shape(anything)[0], 1))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], len(self.shares))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "shares": self.shares}
+
+
+def majority(shapes: Shapes, shares: np.ndarray) -> Any:
+    """The most frequent class of the training split, with the classes' shares as probabilities."""
+    inputs = suffix_inputs(shapes)
+    outputs = ClassShares(list(shares), name="label")(inputs["text_mask"])
+    return keras.Model(inputs, outputs, name="majority")
+
+
+def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
+    """A softmax regression on frozen features; its weights are set by `set_linear`."""
+    inputs = suffix_inputs(shapes)
+    parts, masks = [], []
+    if "text" in modalities:
+        parts.append(text_tower(inputs["text"], inputs["text_mask"]))
+        masks.append(inputs["text_mask"])
+    if "image" in modalities:
+        parts.append(image_tower(inputs["image"], inputs["image_mask"], "mean"))
+        masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
+    design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
+    outputs = keras.layers.Dense(shapes.classes, activation="softmax", name="label")(design)
+    return keras.Model(inputs, outputs, name="linear")
+
+
+def design_matrix(model: Any) -> Any:
+    """The model from a `linear` suffix's inputs to what its regression sees."""
+    return keras.Model(model.inputs, model.get_layer("design").output)
+
+
+def set_linear(model: Any, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
+    """Give a `linear` suffix the weights of a fitted regression: (classes, features) and (classes,)."""
+    model.get_layer("label").set_weights([coefficients.T, intercepts])
+
+
+def _head(vector: Any, masks: list[Any], shapes: Shapes, values: dict[str, Any]) -> Any:
+    return classify(
+        vector,
+        masks,
+        layers=values["label/layers"],
+        width=values["label/width"],
+        dropout=values["label/dropout"],
+        classes=shapes.classes,
+    )

@@ -1,0 +1,321 @@
+"""Encoders: arrays in, one feature vector a text or a picture out. Pre-trained, frozen unless told otherwise.
+
+Each is one Keras layer, so that a whole model names it once and can be cut behind it (`search/prefix`). Adding an encoder
+is an entry in TEXT_ENCODERS or IMAGE_ENCODERS.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from automm.data.text import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
+from automm.errors import ConfigError, WeightsError, nearest
+from automm.models import efficientnet_lite, weights
+
+RECIPE = "1"  # counts up when the same weights would give other features
+TINY_VOCABULARY = 2000
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class FrozenEncoder(keras.layers.Layer):
+    """A backbone, and whether it is trained.
+
+    While `trainable` is False the backbone runs in inference mode whatever the caller says: a `training=False` that was
+    recorded in a functional model is overridden by `fit`, and dropout inside a nested backbone would fire.
+
+    Args:
+        backbone: a built Keras model.
+        features: the size of the vector that comes out.
+        fingerprint: names the weights.
+    """
+
+    def __init__(self, backbone: Any, features: int, fingerprint: str, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.features = features
+        self.fingerprint = fingerprint
+        self.built = True
+
+    def _training(self, training: bool | None) -> bool:
+        return bool(training) and self.trainable
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "features": self.features,
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FrozenEncoder":
+        config = {**config, "backbone": keras.saving.deserialize_keras_object(config["backbone"])}
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextEncoder(FrozenEncoder):
+    """Mean of the last layer's token states, [PAD] left out. Token ids (n, length) int32 in, (n, features) float32 out.
+
+    The mean, not the pooled [CLS]: sentence-transformers models are trained for it, and a linear model on frozen
+    features is far better with it.
+    """
+
+    def call(self, token_ids: Any, training: bool | None = None) -> Any:
+        token_ids = ops.cast(token_ids, "int32")
+        real = ops.cast(ops.not_equal(token_ids, 0), "int32")
+        inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
+        outputs = self.backbone(
+            {name: inputs[name] for name in self.backbone.input}, training=self._training(training)
+        )
+        states = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
+        weight = ops.cast(ops.expand_dims(real, -1), states.dtype)
+        return ops.sum(states * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        return (input_shape[0], self.features)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class ImageEncoder(FrozenEncoder):
+    """Global average of the last feature map. (n, max_images, height, width, 3) uint8 in, (n, max_images, features) out.
+
+    Zero pictures that fill a review up are encoded too; whoever pools leaves them out by the mask.
+    """
+
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        shape = ops.shape(images)
+        height, width = images.shape[2:4]
+        flat = ops.cast(ops.reshape(images, (-1, height, width, 3)), "float32")
+        cells = self.backbone(flat, training=self._training(training))
+        return ops.reshape(ops.mean(cells, axis=(1, 2)), (shape[0], shape[1], self.features))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (input_shape[0], input_shape[1], self.features)
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A text encoder that can be had: its tokenizer, and how the layer is built.
+
+    Attributes:
+        fingerprint: names weights, tokenizer and recipe.
+        vocabulary: tokens in the order of their ids, for the bundle.
+    """
+
+    name: str
+    fingerprint: str
+    tokenizer: Any
+    vocabulary: tuple[str, ...]
+    build: Callable[[], TextEncoder]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A picture encoder that can be had."""
+
+    name: str
+    fingerprint: str
+    build: Callable[[], ImageEncoder]
+
+
+def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
+    """Resolve a text encoder by name.
+
+    Args:
+        name: one of TEXT_ENCODERS, a folder with a KerasHub preset, or a preset's name or handle.
+        vocabulary: asked for at most so many tokens by encoders that have none of their own: learned from the training
+            texts (`vocabulary_of_texts`), or read from a run.
+
+    Raises:
+        WeightsError: its weights are not there; the message has the command that fetches them.
+        ConfigError: an unknown name.
+    """
+    if name in TEXT_ENCODERS:
+        return TEXT_ENCODERS[name](name, vocabulary)
+    return _preset_text(name)
+
+
+def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
+    """The vocabulary of the training texts, made only when an encoder asks for it."""
+    return lambda size: learn_vocabulary(train, size)
+
+
+def image_source(name: str) -> ImageSource:
+    """Resolve a picture encoder by name, as `text_source` does."""
+    if name in IMAGE_ENCODERS:
+        return IMAGE_ENCODERS[name](name)
+    return _preset_image(name)
+
+
+def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
+    folder = weights.require(name)
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    fingerprint = _fingerprint(name, *(_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
+
+    def build() -> TextEncoder:
+        from keras_hub.models import BertBackbone
+
+        backbone = BertBackbone.from_preset(str(folder))
+        return _frozen(TextEncoder(backbone, backbone.hidden_dim, fingerprint, name="text_encoder"))
+
+    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), build)
+
+
+def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
+    """A BERT of one layer with untrained weights and the training split's own words: for tests and trying out."""
+    vocabulary = list(learned(TINY_VOCABULARY))
+    fingerprint = _fingerprint(name, *vocabulary)
+
+    def build() -> TextEncoder:
+        from keras_hub.models import BertBackbone
+
+        backbone = BertBackbone(
+            vocabulary_size=len(vocabulary), num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32
+        )
+        return _frozen(TextEncoder(_untrained(backbone), 16, fingerprint, name="text_encoder"))
+
+    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), build)
+
+
+def _lite(name: str) -> ImageSource:
+    folder = weights.require(name)
+    path = next(folder.glob("*.pth"))
+    fingerprint = _fingerprint(name, _digest(path))
+
+    def build() -> ImageEncoder:
+        backbone = efficientnet_lite.build(name.removeprefix("efficientnet-"))
+        efficientnet_lite.load_pretrained(backbone, path)
+        return _frozen(ImageEncoder(backbone, backbone.output.shape[-1], fingerprint, name="image_encoder"))
+
+    return ImageSource(name, fingerprint, build)
+
+
+def _tiny_cnn(name: str) -> ImageSource:
+    """Two convolutions with untrained weights: for tests and trying out."""
+    fingerprint = _fingerprint(name)
+
+    def build() -> ImageEncoder:
+        backbone = keras.Sequential(
+            [
+                keras.Input((None, None, 3)),
+                keras.layers.Rescaling(1 / 128.0, -1.0, name="rescale"),
+                keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv_1"),
+                keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="conv_2"),
+            ],
+            name="tiny_cnn",
+        )
+        return _frozen(ImageEncoder(_untrained(backbone), 16, fingerprint, name="image_encoder"))
+
+    return ImageSource(name, fingerprint, build)
+
+
+TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
+    "minilm-l6": _minilm,
+    "tiny-bert": _tiny_bert,
+}
+IMAGE_ENCODERS: dict[str, Callable[[str], ImageSource]] = {
+    "efficientnet-lite0": _lite,
+    "efficientnet-lite1": _lite,
+    "efficientnet-lite2": _lite,
+    "tiny-cnn": _tiny_cnn,
+}
+
+
+def _preset_text(name: str) -> TextSource:
+    import keras_hub
+
+    backbone = _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
+    inputs = set(backbone.input) if isinstance(backbone.input, dict) else set()
+    if not {"token_ids", "padding_mask"} <= inputs <= {"token_ids", "padding_mask", "segment_ids"}:
+        raise ConfigError(f"encoders.text: {name!r} is not a text encoder like BERT (its inputs: {sorted(inputs)})")
+    tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(name)
+    if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
+        raise ConfigError(
+            f"encoders.text: {name!r} has a {type(tokenizer).__name__}; only WordPiece vocabularies (BERT, DistilBERT, "
+            "ELECTRA) are supported"
+        )
+    vocabulary = tuple(tokenizer.get_vocabulary())
+    fingerprint = _fingerprint(name, *vocabulary, *_weight_digests(backbone))
+    features = int(backbone.hidden_dim)
+    lowercase = bool(getattr(tokenizer, "lowercase", False))
+
+    def build() -> TextEncoder:
+        return _frozen(TextEncoder(backbone, features, fingerprint, name="text_encoder"))
+
+    return TextSource(
+        name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, build
+    )
+
+
+def _preset_image(name: str) -> ImageSource:
+    import keras_hub
+
+    backbone = _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS)
+    shape = getattr(backbone.output, "shape", None)
+    if shape is None or len(shape) != 4:
+        raise ConfigError(f"encoders.image: {name!r} does not yield one feature map (its output: {backbone.output})")
+    converter = keras_hub.layers.ImageConverter.from_preset(name)
+    scale = 1.0 if converter.scale is None else converter.scale
+    offset = 0.0 if converter.offset is None else converter.offset
+    whole = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Rescaling(scale, offset, name="rescale"), backbone]
+    )
+    fingerprint = _fingerprint(name, str(scale), str(offset), *_weight_digests(backbone))
+
+    def build() -> ImageEncoder:
+        return _frozen(ImageEncoder(whole, int(shape[-1]), fingerprint, name="image_encoder"))
+
+    return ImageSource(name, fingerprint, build)
+
+
+def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
+    legal = ", ".join(known)
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise ConfigError(f"encoders: no folder {name!r}. Known encoders: {legal}")
+    try:
+        return backbone_class.from_preset(name)
+    except (ValueError, OSError, ImportError, KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"encoder {name!r} cannot be loaded.{nearest(name, list(known))} Known encoders: {legal}; else the name of "
+            f"a KerasHub preset, or a folder with one. KerasHub says: {str(error).strip().splitlines()[0]}"
+        ) from error
+
+
+def _frozen(layer: Any) -> Any:
+    layer.trainable = False
+    return layer
+
+
+def _untrained(backbone: Any) -> Any:
+    """The same untrained weights in every process, without touching anybody's random state."""
+    rng = np.random.default_rng(0)
+    for variable in backbone.weights:
+        if len(variable.shape) >= 2:
+            fan_in = float(np.prod(variable.shape[:-1]))
+            variable.assign(rng.normal(0.0, fan_in**-0.5, variable.shape))
+    return backbone
+
+
+def _vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
+    ids = tokenizer.get_vocab()
+    return tuple(sorted(ids, key=ids.__getitem__))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weight_digests(backbone: Any) -> list[str]:
+    return [hashlib.sha256(variable.numpy().tobytes()).hexdigest() for variable in backbone.variables]
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.sha256("\0".join((RECIPE, *parts)).encode()).hexdigest()

@@ -1,0 +1,151 @@
+"""What stands between features and probabilities: the parts that hand-built baselines and searched blocks share.
+
+A *suffix* is a Keras model from encoded features to probabilities. Its inputs, by name (n reviews):
+
+| input | shape |
+|---|---|
+| text | (n, text_features) float32 |
+| text_mask | (n,) float32 |
+| image | (n, max_images, image_features) float32 |
+| image_mask | (n, max_images) float32 |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from automm.models.fusion import FUSIONS
+from automm.models.pooling import POOLINGS
+
+SUFFIX_INPUTS = ("text", "text_mask", "image", "image_mask")
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Sizes that a suffix is built for."""
+
+    text_features: int
+    image_features: int
+    max_images: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each feature over the training split: (features,) float32 each.
+
+    Those of `image` are taken over real pictures only.
+    """
+
+    text_mean: np.ndarray
+    text_deviation: np.ndarray
+    image_mean: np.ndarray
+    image_deviation: np.ndarray
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class Standardize(keras.layers.Layer):
+    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0.
+
+    The numbers are weights, not configuration, so that a saved model holds them exactly.
+
+    Args:
+        features: the size of the last axis.
+    """
+
+    def __init__(self, features: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.features = features
+        self.mean = self.add_weight(
+            shape=(features,), initializer="zeros", trainable=False, name="mean", dtype="float32"
+        )
+        self.deviation = self.add_weight(
+            shape=(features,), initializer="ones", trainable=False, name="deviation", dtype="float32"
+        )
+        self.built = True
+
+    def learn(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Set the numbers; a feature that never varies is only shifted."""
+        self.mean.assign(mean)
+        self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0))
+
+    def call(self, values: Any, mask: Any) -> Any:
+        mask = ops.expand_dims(mask, -1)
+        return ops.where(mask > 0, (values - self.mean) / self.deviation, 0.0)
+
+    def compute_output_shape(self, values_shape: Any, mask_shape: Any = None) -> Any:
+        return values_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "features": self.features}
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class AnyPicture(keras.layers.Layer):
+    """(n, max_images) mask in, (n,) float32 out: 1.0 where the review has a picture."""
+
+    def call(self, mask: Any) -> Any:
+        return ops.max(mask, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class Indicators(keras.layers.Layer):
+    """Masks (n,) side by side as features: (n, modalities). A model may learn what it means that one is absent."""
+
+    def call(self, masks: Any) -> Any:
+        return ops.stack(masks, axis=-1)
+
+
+def suffix_inputs(shapes: Shapes) -> dict[str, Any]:
+    """Fresh named Keras inputs of a suffix."""
+    sizes = {
+        "text": (shapes.text_features,),
+        "text_mask": (),
+        "image": (shapes.max_images, shapes.image_features),
+        "image_mask": (shapes.max_images,),
+    }
+    return {name: keras.Input(sizes[name], name=name, dtype="float32") for name in SUFFIX_INPUTS}
+
+
+def text_tower(text: Any, text_mask: Any) -> Any:
+    """Standardised text features, zeros where there is no text: (n, text_features)."""
+    return Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
+
+
+def image_tower(image: Any, image_mask: Any, pooling: str) -> Any:
+    """Standardised picture features, pooled over the pictures: (n, image_features)."""
+    image = Standardize(image.shape[-1], name="image_standardize")(image, image_mask)
+    return POOLINGS[pooling](name="image_pooling")(image, image_mask)
+
+
+def fuse(vectors: list[Any], operator: str, width: int) -> Any:
+    """One vector of several."""
+    return FUSIONS[operator](width, name="fusion")(vectors)
+
+
+def classify(vector: Any, masks: list[Any], *, layers: int, width: int, dropout: float, classes: int) -> Any:
+    """Dense layers with dropout before each, then class probabilities: (n, classes), a softmax also for two classes.
+
+    Two classes get a softmax too, so that one metric code serves every number of classes.
+    """
+    x = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
+    x = keras.layers.Dropout(dropout, name="head_dropout_0")(x)
+    for place in range(1, layers + 1):
+        x = keras.layers.Dense(width, activation="relu", name=f"head_dense_{place}")(x)
+        x = keras.layers.Dropout(dropout, name=f"head_dropout_{place}")(x)
+    return keras.layers.Dense(classes, activation="softmax", name="label")(x)
+
+
+def learn_statistics(model: Any, statistics: Statistics) -> None:
+    """Give the training split's statistics to the Standardize layers of a suffix, nested models included."""
+    numbers: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
+        "text_standardize": (statistics.text_mean, statistics.text_deviation),
+        "image_standardize": (statistics.image_mean, statistics.image_deviation),
+    }
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, Standardize):
+            layer.learn(*numbers[layer.name])

@@ -1,0 +1,83 @@
+"""One review as one flat tensor, taken apart again inside the model.
+
+All inputs of a review lie side by side in one float32 row, and the layout says where each begins. Token ids below 2**24
+and bytes are exact in float32, so any model gives the same numbers packed or not. Packing happens a batch at a time.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Layout = list[dict[str, Any]]
+
+
+def layout_of(model: Any) -> Layout:
+    """Where each input of a model lies in the packed row: [{name, shape, dtype}], in the order of the model's inputs."""
+    return [
+        {"name": tensor.name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype} for tensor in model.inputs
+    ]
+
+
+def width_of(layout: Layout) -> int:
+    """The length of a packed row."""
+    return sum(math.prod(part["shape"]) for part in layout)
+
+
+def pack(batch: Mapping[str, np.ndarray], layout: Layout) -> np.ndarray:
+    """(n, width) float32 of a batch of named arrays."""
+    rows = len(next(iter(batch.values())))
+    return np.concatenate(
+        [np.asarray(batch[part["name"]], np.float32).reshape(rows, -1) for part in layout], axis=1
+    )
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class Unpack(keras.layers.Layer):
+    """(n, width) float32 in, a dict of the arrays of `layout` out, each in its own shape and dtype."""
+
+    def __init__(self, layout: Layout, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.layout = [dict(part) for part in layout]
+
+    def call(self, packed: Any) -> dict[str, Any]:
+        arrays, start = {}, 0
+        for part in self.layout:
+            end = start + math.prod(part["shape"])
+            array = ops.reshape(packed[:, start:end], (-1, *part["shape"]))
+            arrays[part["name"]] = ops.cast(array, part["dtype"])
+            start = end
+        return arrays
+
+    def compute_output_spec(self, packed: Any) -> dict[str, Any]:
+        return {
+            part["name"]: keras.KerasTensor((packed.shape[0], *part["shape"]), part["dtype"])
+            for part in self.layout
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layout": self.layout}
+
+
+def wrap(model: Any) -> Any:
+    """The same model behind one packed input named `packed`."""
+    layout = layout_of(model)
+    packed = keras.Input((width_of(layout),), name="packed", dtype="float32")
+    return keras.Model(packed, model(Unpack(layout, name="unpack")(packed)), name=f"packed_{model.name}")
+
+
+def packed_layout(model: Any) -> Layout | None:
+    """The layout of a model that `wrap` made, else None."""
+    unpack = [layer for layer in model.layers if isinstance(layer, Unpack)]
+    return unpack[0].layout if unpack else None
+
+
+def unwrap(model: Any) -> Any:
+    """The model inside one that `wrap` made; any other model as it is."""
+    if packed_layout(model) is None:
+        return model
+    (inner,) = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return inner

@@ -1,0 +1,97 @@
+"""Progress for people, on stderr: a live line on a terminal, plain lines in a log."""
+
+import logging
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from automm.tracking.runs import COMPLETED, Candidate
+
+PLAIN_EVERY = 15.0  # seconds between progress lines where there is no terminal
+
+
+class ConsoleReporter:
+    """A `search.session.Reporter`.
+
+    Args:
+        trials: the budget, for "trial 3 of 20".
+        metric: what the objective is called in a candidate's validation metrics.
+    """
+
+    def __init__(self, console: Console, trials: int, metric: str):
+        self._console, self._trials, self._metric = console, trials, metric
+        self._done = 0
+        self._said = 0.0
+        self._live: Progress | None = None
+        self._task: Any = None
+
+    def stage(self, text: str) -> None:
+        self.close()
+        self._console.print(f"[bold]{text}[/bold]")
+
+    def step(self, what: str, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            self._show(what, done, total)
+        elif time.monotonic() - self._said > PLAIN_EVERY:
+            self._said = time.monotonic()
+            self._console.print(f"  {what}: {done} of {total}" if total else f"  {what}: {done}")
+
+    def started(self, name: str) -> None:
+        if self._console.is_terminal:
+            self._show(f"training {name}", self._done, self._trials or 1)
+
+    def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
+        if candidate.kind == "trial" and candidate.status == COMPLETED:
+            self._done += 1
+        place = f"{self._done}/{self._trials}" if candidate.kind == "trial" else "base"
+        left = "" if seconds_left is None or candidate.kind != "trial" else f"  left {duration(seconds_left)}"
+        if candidate.status == COMPLETED:
+            scores = candidate.validation
+            what = f"{self._metric} {scores[self._metric]:.3f}  accuracy {scores['accuracy']:.3f}"
+        else:
+            what = f"[red]{candidate.status}[/red] {candidate.error.splitlines()[0]}"
+        lead = "" if best is None or best.score is None else f"  best {best.score:.3f} ({best.name})"
+        self._console.print(
+            f"  {place:>7}  {candidate.name:<22} {what}  {candidate.seconds:5.1f} s{lead}{left}", highlight=False
+        )
+
+    def close(self) -> None:
+        """Take the live line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live, self._task = None, None
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if self._live is None:
+            self._live = Progress(
+                TextColumn("  {task.description}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._live.start()
+            self._task = self._live.add_task(what, total=total or None)
+        self._live.update(self._task, description=what, completed=done, total=total or None)
+
+
+class ConsoleLog(logging.Handler):
+    """Warnings of the library, on the same console as the progress."""
+
+    def __init__(self, console: Console):
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(f"  [yellow]{record.levelname.lower()}[/yellow] {record.getMessage()}", highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: 42 s, 3 min, 1 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

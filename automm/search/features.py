@@ -1,0 +1,196 @@
+"""What frozen encoders yield, computed once and kept.
+
+One file a pair of encoder and data: `<cache>/features/<key>.npy`, float32, memory-mapped, written under a temporary name
+and then renamed. The key names the weights, the preprocessing (through the data's own digest) and the engine.
+Identical texts and pictures are encoded once, and reviews without a picture cost nothing.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automm.data.arrays import Arrays
+from automm.models.encoders import ImageSource, TextSource
+from automm.models.heads import Shapes, Statistics
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+@dataclass(frozen=True)
+class Features:
+    """The encoded reviews of `arrays`, row for row.
+
+    Attributes:
+        arrays: the same reviews, raw.
+        text: (distinct texts, text_features) float32.
+        text_rows: (n,) int64, a row of `text`.
+        image: (distinct pictures, image_features) float32.
+    """
+
+    arrays: Arrays
+    text: np.ndarray
+    text_rows: np.ndarray
+    image: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def shapes(self, classes: int) -> Shapes:
+        return Shapes(self.text.shape[1], self.image.shape[1], self.arrays.picture_rows.shape[1], classes)
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The inputs of a suffix (`models/heads`) for some reviews."""
+        chosen = self.arrays.picture_rows[rows]
+        image = np.zeros((*chosen.shape, self.image.shape[1]), np.float32)
+        real = chosen >= 0
+        if real.any():
+            image[real] = self.image[chosen[real]]
+        return {
+            "text": self.text[self.text_rows[rows]],
+            "text_mask": self.arrays.text_mask[rows],
+            "image": image,
+            "image_mask": real.astype(np.float32),
+        }
+
+    def statistics(self, train: np.ndarray) -> Statistics:
+        """Mean and deviation over the training rows; of pictures, over each real picture of them."""
+        text = self.text[self.text_rows[train[self.arrays.text_mask[train] > 0]]]
+        pictures = self.arrays.picture_rows[train]
+        image = self.image[pictures[pictures >= 0]]
+        return Statistics(*_moments(text, self.text.shape[1]), *_moments(image, self.image.shape[1]))
+
+
+def encode(
+    arrays: Arrays,
+    text_source: TextSource,
+    image_source: ImageSource,
+    cache: Path,
+    *,
+    progress: Progress | None = None,
+    batch_size: int = 32,
+) -> Features:
+    """Run each encoder once over the distinct texts and pictures, or find that somebody did.
+
+    The encoders themselves are built only where something is missing in the cache.
+    """
+    tokens, text_rows = np.unique(arrays.token_ids, axis=0, return_inverse=True)
+    text = _stored(
+        _key(text_source.fingerprint, hashlib.sha256(tokens.tobytes()).hexdigest()),
+        cache,
+        len(tokens),
+        lambda: _TextBatches(text_source.build(), tokens),
+        batch_size,
+        "texts",
+        progress,
+    )
+    image = _stored(
+        _key(image_source.fingerprint, arrays.pixels_digest),
+        cache,
+        len(arrays.pixels),
+        lambda: _ImageBatches(image_source.build(), arrays.pixels),
+        batch_size,
+        "pictures",
+        progress,
+    )
+    return Features(arrays, text, text_rows.reshape(-1), image)
+
+
+class _TextBatches:
+    """Texts by length: a batch is as long as its longest text, not as the longest of all."""
+
+    def __init__(self, encoder: Any, tokens: np.ndarray):
+        self.features = int(encoder.features)
+        self._tokens = tokens
+        self._lengths = np.maximum((tokens != 0).sum(axis=1), 1)
+        self._encode = _compiled(encoder)
+        self.order = np.argsort(self._lengths, kind="stable")
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        # Lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length.
+        longest = min(-(-int(self._lengths[rows].max()) // 8) * 8, self._tokens.shape[1])
+        return self._encode(self._tokens[rows, :longest])
+
+
+class _ImageBatches:
+    def __init__(self, encoder: Any, pixels: np.ndarray):
+        self.features = int(encoder.features)
+        self._pixels = pixels
+        self._encode = _compiled(encoder)
+        self.order = np.arange(len(pixels))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self._encode(self._pixels[rows][:, None])[:, 0]
+
+
+def _compiled(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
+    import tensorflow as tf
+
+    function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
+    return lambda batch: function(tf.convert_to_tensor(batch)).numpy()  # type: ignore[no-any-return]
+
+
+def _stored(
+    key: str,
+    cache: Path,
+    rows: int,
+    open_encoder: Callable[[], Any],
+    batch_size: int,
+    what: str,
+    progress: Progress | None,
+) -> np.ndarray:
+    path = cache / "features" / f"{key}.npy"
+    found = _read(path, rows) if rows else None
+    if found is not None:
+        return found
+    encoder = open_encoder()
+    if rows == 0:  # a memory map cannot be empty
+        return np.zeros((0, encoder.features), np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{key[:16]}-", suffix=".part")
+    os.close(handle)
+    try:
+        values = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=(rows, encoder.features))
+        for start in range(0, rows, batch_size):
+            chosen = encoder.order[start : start + batch_size]
+            values[chosen] = encoder(chosen)
+            if progress is not None:
+                progress(what, min(start + batch_size, rows), rows)
+        values.flush()
+        del values
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    found = _read(path, rows)
+    assert found is not None, path
+    return found
+
+
+def _read(path: Path, rows: int) -> np.ndarray | None:
+    """The stored features, or None where they are missing, truncated or of another shape."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, OSError, EOFError):
+        return None
+    good = values.ndim == 2 and len(values) == rows and values.dtype == np.float32
+    return values if good else None
+
+
+def _key(fingerprint: str, data: str) -> str:
+    import keras
+
+    engine = f"keras-{keras.__version__}-{keras.backend.backend()}"
+    return hashlib.sha256("\0".join((fingerprint, data, engine)).encode()).hexdigest()
+
+
+def _moments(values: np.ndarray, features: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(values) == 0:  # a modality that the training split does not have
+        return np.zeros(features, np.float32), np.ones(features, np.float32)
+    return values.mean(axis=0, dtype=np.float64).astype(np.float32), values.std(
+        axis=0, dtype=np.float64
+    ).astype(np.float32)

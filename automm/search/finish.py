@@ -1,0 +1,134 @@
+"""After the search: the test split is read once, for finalists and baselines, and the finalists become models."""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from automm.deliver import mlflow_model
+from automm.deliver.bundle import whole_model, write_bundle
+from automm.errors import AutommError
+from automm.evaluate import plots
+from automm.evaluate.metrics import confusion, measure, paired_interval
+from automm.search.session import FINALISTS, Search, converter
+from automm.search.train import predict
+from automm.tracking.runs import COMPLETED, Candidate
+
+RECIPE = "logistic_both"  # the recipe that a search must beat
+PARITY_ROWS = 16
+PARITY = 1e-5
+
+log = logging.getLogger("automm")
+
+
+def finish(search: Search) -> dict[str, Any]:
+    """Test metrics, intervals, pictures, models; writes result.json and predictions.npz, and gives a summary.
+
+    The finalists are the best by validation, baselines among them; they are composed whole and read the test split from
+    raw arrays. The other baselines read it through the same features that they were measured on.
+    """
+    search.reporter.stage("finalists")
+    task, run = search.task, search.run
+    finalists = search.ranked()[:FINALISTS]
+    names = {candidate.name for candidate in finalists}
+    others = [c for c in search.candidates if c.kind == "baseline" and c.status == COMPLETED and c.name not in names]
+    probabilities: dict[str, np.ndarray] = {}
+    for place, candidate in enumerate([*finalists, *others]):
+        search.reporter.step("test split read", place, len(finalists) + len(others))
+        if candidate.name in names or candidate.tier == 2:
+            probabilities[candidate.name] = _read_whole(search, candidate)
+        else:
+            suffix = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+            rows = task.rows("test")
+            probabilities[candidate.name] = predict(suffix, task.features, rows, convert=converter(suffix))
+    labels = task.targets("test")
+    test = {name: measure(labels, values) for name, values in probabilities.items()}
+    best = finalists[0]
+    result: dict[str, Any] = {
+        "best": best.name,
+        "objective": task.experiment.objective,
+        "finalists": [candidate.name for candidate in finalists],
+        "test": test,
+    }
+    if RECIPE in probabilities and best.name != RECIPE:
+        result["against_recipe"] = {
+            metric: vars(
+                paired_interval(
+                    labels,
+                    probabilities[best.name],
+                    probabilities[RECIPE],
+                    metric,
+                    rng=np.random.default_rng(task.experiment.seed),
+                )
+            )
+            for metric in ("macro_f1", "accuracy")
+        }
+    ids = [task.arrays.ids[row] for row in task.rows("test")]
+    np.savez_compressed(run.folder / "test_predictions.npz", ids=np.array(ids), labels=labels, **probabilities)
+    run.write("result.json", result)
+    _track(search, finalists, others, probabilities, test)
+    return _summary(result)
+
+
+def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
+    """The test split through the whole model, after seeing that it agrees with the suffix on some rows.
+
+    Raises:
+        AutommError: it does not; then what was measured is not what would be delivered.
+    """
+    task, run = search.task, search.run
+    encoders = search.encoders()
+    whole = whole_model(run, candidate.name, (encoders.text, encoders.image))
+    if candidate.tier == 1:
+        rows = task.rows("validation")[:PARITY_ROWS]
+        suffix = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+        from_features = predict(suffix, task.features, rows, convert=converter(suffix))
+        from_arrays = predict(whole, task.arrays, rows, batch_size=PARITY_ROWS, convert=converter(whole))
+        difference = float(np.abs(from_features - from_arrays).max())
+        if difference > PARITY:
+            raise AutommError(
+                f"{candidate.name}: the whole model differs from the trained one by {difference:.1e}, more than {PARITY}"
+            )
+    return predict(whole, task.arrays, task.rows("test"), batch_size=32, convert=converter(whole))
+
+
+def _track(
+    search: Search,
+    finalists: list[Candidate],
+    others: list[Candidate],
+    probabilities: dict[str, np.ndarray],
+    test: dict[str, dict[str, float]],
+) -> None:
+    task = search.task
+    work = Path(tempfile.mkdtemp(prefix="automm-"))
+    try:
+        for candidate in [*finalists, *others]:
+            predicted = probabilities[candidate.name].argmax(axis=1)
+            counts = confusion(task.targets("test"), predicted, len(task.labels))
+            pictures = {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, work / "confusion.png")}
+            if candidate.history:
+                pictures["plots/learning_curves.png"] = plots.learning_curves(
+                    candidate.history, candidate.best_epoch, work / "learning_curves.png"
+                )
+            search.tracker.test(candidate.name, test[candidate.name], pictures)
+        encoders = search.encoders()
+        for place, candidate in enumerate(finalists):
+            search.reporter.step("models logged", place, len(finalists))
+            folder = work / candidate.name
+            model = whole_model(search.run, candidate.name, (encoders.text, encoders.image))
+            write_bundle(folder, search.run, candidate, model)
+            search.tracker.model(candidate.name, folder, Path(mlflow_model.__file__))
+            shutil.rmtree(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _summary(result: dict[str, Any]) -> dict[str, Any]:
+    best = result["best"]
+    summary: dict[str, Any] = {"best": best}
+    summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
+    return summary

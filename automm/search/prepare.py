@@ -1,0 +1,154 @@
+"""From a manifest to everything that candidates are trained and measured on."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automm.config import Experiment
+from automm.data.arrays import Arrays, all_paths, build_arrays
+from automm.data.manifest import Manifest, load_manifest
+from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
+from automm.data.reviews import Dataset, load_dataset
+from automm.data.splits import drop_duplicates, fingerprint, split_dataset
+from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
+from automm.models.heads import Shapes, Statistics
+from automm.paths import cache_dir
+from automm.search.features import Features, Progress, encode
+
+
+@dataclass(frozen=True)
+class Task:
+    """One experiment's data, encoders and features.
+
+    Attributes:
+        splits: sorted row indices of 'train', 'validation' and 'test'.
+        treated: every named treatment of the data, counted.
+        digest: names the data: texts, labels, pictures and splits.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    splits: dict[str, np.ndarray]
+    arrays: Arrays
+    text_source: TextSource
+    image_source: ImageSource
+    features: Features
+    statistics: Statistics
+    treated: dict[str, int]
+    digest: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.dataset.labels
+
+    @property
+    def shapes(self) -> Shapes:
+        return self.features.shapes(len(self.labels))
+
+    def rows(self, split: str) -> np.ndarray:
+        return self.splits[split]
+
+    def targets(self, split: str) -> np.ndarray:
+        return self.arrays.labels[self.splits[split]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The reviews of an experiment, split, before anything is encoded."""
+
+    dataset: Dataset
+    pictures: PictureStore
+    splits: dict[str, np.ndarray]
+    digest: str
+
+
+def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
+    """Read, decode, treat and split the reviews."""
+    dataset = load_dataset(load_manifest(experiment.manifest))
+    pictures = prepare_pictures(
+        all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress
+    )
+    dataset = treat_bad_pictures(dataset, pictures)
+    if dataset.manifest.drop_duplicates:
+        dataset = drop_duplicates(dataset, pictures.digests)
+    splits = split_dataset(dataset, pictures.digests)
+    return Loaded(dataset, pictures, splits, fingerprint(dataset, pictures.digests, splits))
+
+
+def sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
+    """Both encoders, resolved: missing weights are an error before anything long begins."""
+    train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
+    text = text_source(experiment.encoders.text, vocabulary_of_texts(train))
+    return text, image_source(experiment.encoders.image)
+
+
+def prepare(
+    experiment: Experiment,
+    loaded: Loaded,
+    encoders: tuple[TextSource, ImageSource],
+    progress: Progress | None = None,
+) -> Task:
+    """Pair, encode, and take the training split's statistics."""
+    text, image = encoders
+    arrays, cut_off = build_arrays(
+        loaded.dataset.reviews,
+        loaded.dataset.labels,
+        loaded.pictures,
+        text.tokenizer,
+        sequence_length=experiment.inputs.sequence_length,
+        max_images=experiment.inputs.max_images,
+    )
+    features = encode(arrays, text, image, cache_dir(), progress=progress)
+    return Task(
+        experiment=experiment,
+        dataset=loaded.dataset,
+        splits=loaded.splits,
+        arrays=arrays,
+        text_source=text,
+        image_source=image,
+        features=features,
+        statistics=features.statistics(loaded.splits["train"]),
+        treated={**loaded.dataset.treated, **cut_off},
+        digest=loaded.digest,
+    )
+
+
+def weights_needed(experiment: Experiment) -> list[str]:
+    """Names of packaged weights that the experiment's encoders ask for and that are not installed."""
+    from automm.models.weights import PACKAGES, weights_folder
+
+    names = (experiment.encoders.text, experiment.encoders.image)
+    return [name for name in names if name in PACKAGES and weights_folder(name) is None]
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """manifest.json: what the data was."""
+    manifest = task.dataset.manifest
+    return {
+        "name": manifest.name,
+        "manifest": str(task.experiment.manifest),
+        "fingerprint": task.digest,
+        "labels": list(task.labels),
+        "reviews": {name: len(rows) for name, rows in task.splits.items()},
+        "pictures": len(task.arrays.pixels),
+        "treated": task.treated,
+        "reading": _reading(manifest),
+        "image_root": _image_root(manifest),
+        "encoders": {
+            "text": {"name": task.text_source.name, "fingerprint": task.text_source.fingerprint},
+            "image": {"name": task.image_source.name, "fingerprint": task.image_source.fingerprint},
+        },
+    }
+
+
+def _reading(manifest: Manifest) -> dict[str, Any]:
+    """What of a manifest a bundle must know to read other records: all but the names of files and of splits."""
+    return manifest.model_dump(mode="json", exclude_none=True, exclude={"records", "path", "splits", "source", "labels"})
+
+
+def _image_root(manifest: Manifest) -> str:
+    """The folder of pictures, relative to the records file."""
+    records = manifest.folder / (manifest.records or manifest.path or ".")
+    return os.path.relpath(manifest.folder / manifest.image_root, records.parent)

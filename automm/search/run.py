@@ -1,0 +1,217 @@
+"""A search from its first line to its last: data, baselines, trials, finalists, record."""
+
+import hashlib
+import json
+import logging
+import platform
+import shutil
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automm.config import Experiment
+from automm.deliver.bundle import experiment_of
+from automm.errors import ConfigError, DataError, NoTrialError
+from automm.search.finish import finish
+from automm.search.hand_built import run_baselines
+from automm.search.prepare import Task, describe, load, prepare, sources
+from automm.search.session import Reporter, Search
+from automm.search.tuner import build_search
+from automm.tracking.runs import Run, create_run, write_atomically
+from automm.tracking.mlflow_store import flatten
+from automm.tracking.tracker import Tracker
+
+RESUMABLE = ("budget", "name", "manifest")  # what a resume may change; the manifest's content is checked apart
+PACKAGES = ("automm", "autokeras", "keras", "keras-hub", "keras-tuner", "mlflow", "numpy", "pillow", "tensorflow")
+
+log = logging.getLogger("automm")
+
+
+def run_search(
+    experiment: Experiment,
+    runs_dir: Path,
+    tracker: Tracker,
+    reporter: Reporter,
+    *,
+    resume: Run | None = None,
+) -> Run:
+    """Search, and leave the record of it under `runs_dir`.
+
+    Args:
+        resume: a run to go on with; its experiment must be the same but for the budget.
+
+    Raises:
+        ConfigError: another experiment than the one to be resumed.
+        DataError: the data contradicts its manifest, or has changed since the run began.
+        NoTrialError: nothing completed.
+        KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
+    """
+    if resume is not None:
+        _same_experiment(resume, experiment)
+    reporter.stage("reading reviews")
+    loaded = load(experiment, reporter.step)
+    encoders = sources(experiment, loaded)
+    began = time.monotonic()
+    reporter.stage("encoding")
+    task = prepare(experiment, loaded, encoders, reporter.step)
+    run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
+    handler = _log_to(run)
+    status = "FAILED"
+    try:
+        if resume is None:
+            _write_head(run, task)
+        else:
+            _same_data(run, task)
+            run.repair()
+        tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
+        spent = sum(candidate.seconds for candidate in run.candidates())
+        limit = experiment.budget.time
+        deadline = None if limit is None else began + limit - spent
+        search = Search(task, run, tracker, reporter, deadline)
+        try:
+            _search(search)
+        except KeyboardInterrupt:
+            search.interrupted()
+            status = "KILLED"
+            raise
+        if search.best() is None:
+            raise NoTrialError(_nothing_completed(search))
+        summary = finish(search)
+        status = "FINISHED"
+        tracker.end(status, summary)
+        return run
+    except BaseException as error:
+        if status != "FINISHED":
+            tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
+        raise
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _search(search: Search) -> None:
+    search.reporter.stage("baselines")
+    run_baselines(search)
+    if not search.may_continue():
+        return
+    search.reporter.stage("search")
+    folder = search.run.folder / "tuner"
+    # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
+    shutil.rmtree(folder, ignore_errors=True)
+    encoders = search.encoders()
+    experiment, task = search.task.experiment, search.task
+    model = build_search(
+        search,
+        space=search.space,
+        tuner=experiment.tuner,
+        objective=experiment.objective,
+        seed=experiment.seed,
+        folder=folder,
+        text_encoder=encoders.text,
+        image_encoder=encoders.image,
+    )
+    inputs, targets = {}, {}
+    for split in ("train", "validation"):
+        rows = task.rows(split)
+        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no size.
+        images = np.broadcast_to(np.uint8(0), (len(rows), *task.arrays.image_shape))
+        inputs[split] = [
+            task.arrays.token_ids[rows],
+            task.arrays.text_mask[rows],
+            images,
+            task.arrays.image_mask[rows],
+        ]
+        targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
+    model.fit(
+        inputs["train"], targets["train"], validation_data=(inputs["validation"], targets["validation"]), verbose=0
+    )
+    if search.may_continue():
+        log.warning("the space has no more candidates that were not tried: the search ends before its budget")
+
+
+def _write_head(run: Run, task: Task) -> None:
+    write_atomically(run.folder / "config.yaml", task.experiment.to_yaml().encode())
+    run.write("manifest.json", describe(task))
+    run.write("environment.json", environment())
+    write_atomically(run.folder / "tokenizer.json", task.text_source.tokenizer.to_str().encode())
+    vocabulary = "".join(f"{token}\n" for token in task.text_source.vocabulary)
+    write_atomically(run.folder / "vocab.txt", vocabulary.encode())
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and commit."""
+    import tensorflow as tf
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "devices": [device.device_type for device in tf.config.list_physical_devices()],
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    """The git commit of the working directory; '' outside a checkout."""
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()
+
+
+def _dataset(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.dataset.manifest.name,
+        "source": str(task.experiment.manifest),
+        "fingerprint": task.digest,
+        "rows": {name: len(rows) for name, rows in task.splits.items()},
+    }
+
+
+def _digest(experiment: Experiment) -> str:
+    return hashlib.sha256(experiment.to_yaml().encode()).hexdigest()
+
+
+def _same_experiment(run: Run, experiment: Experiment) -> None:
+    before = flatten(experiment_of(run).model_dump(mode="json"))
+    after = flatten(experiment.model_dump(mode="json"))
+    keys = {key for key in before | after if key.split(".")[0] not in RESUMABLE}
+    changed = sorted(key for key in keys if before.get(key) != after.get(key))
+    if changed:
+        raise ConfigError(
+            [
+                f"--resume {run.name}: {key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}. A "
+                "resumed run may change its budget only; start a new one for the rest"
+                for key in changed
+            ]
+        )
+
+
+def _same_data(run: Run, task: Task) -> None:
+    before = run.read("manifest.json")
+    if before["fingerprint"] != task.digest:
+        counts = {name: len(rows) for name, rows in task.splits.items()}
+        raise DataError(
+            f"--resume {run.name}: the data has changed since the run began (reviews {before['reviews']} then, "
+            f"{counts} now). Start a new run"
+        )
+
+
+def _nothing_completed(search: Search) -> str:
+    failed = [candidate for candidate in search.candidates if candidate.error]
+    if not failed:
+        return "no candidate was run: the budget allows no trial and no baseline is chosen, or no time was left"
+    last = failed[-1]
+    return f"no candidate completed. The last, {last.name}: {last.error.splitlines()[0]}. See {search.run.folder}/log.txt"
+
+
+def _log_to(run: Run) -> logging.Handler:
+    handler = logging.FileHandler(run.folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    return handler

@@ -1,0 +1,299 @@
+"""One search as it runs: trains candidates, records each the moment it is finished, and keeps the budget."""
+
+import gc
+import hashlib
+import logging
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import keras_tuner
+import numpy as np
+
+from automm.errors import NoTrialError, TrialError
+from automm.evaluate.metrics import measure, score
+from automm.models.heads import learn_statistics
+from automm.models.packing import pack, packed_layout
+from automm.search import space as space_module
+from automm.search.prefix import cut
+from automm.search.prepare import Task
+from automm.search.train import Plan, Rows, Trained, predict, train
+from automm.search.tuner import TrialFailed
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run, now, rank
+from automm.tracking.tracker import Tracker
+
+FINALISTS = 3
+SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
+
+log = logging.getLogger("automm")
+
+
+class Reporter(Protocol):
+    """Shows a person how far a search is."""
+
+    def stage(self, text: str) -> None:
+        """A new part begins."""
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Progress of a long loop."""
+
+    def started(self, name: str) -> None:
+        """A candidate is being trained."""
+
+    def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
+        """A candidate is finished, or has failed."""
+
+
+@dataclass
+class Encoders:
+    """The two frozen encoder layers of this process, shared by every model in it."""
+
+    text: Any
+    image: Any
+
+    @property
+    def parameters(self) -> int:
+        return int(self.text.count_params() + self.image.count_params())
+
+
+class Search:
+    """See the module. `deadline` is on the clock of `time.monotonic`."""
+
+    def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
+        self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
+        self.deadline = deadline
+        self.space = space_module.narrow(task.experiment.space)
+        self.candidates: list[Candidate] = run.candidates()
+        self._encoders: Encoders | None = None
+        self._in_hand: Candidate | None = None
+
+    # ---- what the tuner asks (tuner.Session)
+
+    def known(self) -> Sequence[Candidate]:
+        return [
+            candidate
+            for candidate in self.candidates
+            if candidate.status in (COMPLETED, FAILED)
+            and candidate.name != "packed_concatenation"  # the same point as the concatenation
+            and set(candidate.hyperparameters) >= {"image/pooling", "fusion/operator"}
+            and space_module.contains(self.space, candidate.hyperparameters)
+        ]
+
+    def may_continue(self) -> bool:
+        return self.trials_left() > 0 and not self.out_of_time()
+
+    def proposal_seed(self) -> int:
+        return self.seed_of(f"proposal-{len(self._trials())}")
+
+    def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
+        number = len(self._trials()) + 1
+        candidate = self.train(f"trial-{number:03d}", "trial", values, lambda: cut(build()))
+        if candidate.status != COMPLETED:
+            raise TrialFailed(candidate.error)
+        assert candidate.score is not None
+        return candidate.score
+
+    # ---- the budget
+
+    def trials_left(self) -> int:
+        completed = sum(candidate.status == COMPLETED for candidate in self._trials())
+        return self.task.experiment.budget.trials - completed
+
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def seconds_left(self) -> float | None:
+        """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
+        done = [candidate.seconds for candidate in self._trials() if candidate.status == COMPLETED]
+        by_trials = self.trials_left() * float(np.mean(done)) if done else None
+        by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
+        return min(known) if known else None
+
+    def _trials(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.kind == "trial" and c.status != KILLED]
+
+    # ---- training one candidate
+
+    def encoders(self) -> Encoders:
+        """Built once in a process: this is what loads the weights."""
+        if self._encoders is None:
+            self._encoders = Encoders(self.task.text_source.build(), self.task.image_source.build())
+        return self._encoders
+
+    def train(
+        self,
+        name: str,
+        kind: str,
+        values: dict[str, Any],
+        build: Callable[[], Any],
+    ) -> Candidate:
+        """Build, train, measure and record a candidate on features."""
+        plan = self.plan(self.seed_of(name), values["training/learning_rate"])
+
+        def fit(model: Any) -> Trained:
+            learn_statistics(model, self.task.statistics)
+            return train(
+                model,
+                self.task.features,
+                self.task.arrays.labels,
+                self.task.rows("train"),
+                self.task.rows("validation"),
+                plan,
+                deadline=self.deadline,
+                convert=converter(model),
+            )
+
+        return self.record(name, kind, values, build, fit)
+
+    def plan(self, seed: int, learning_rate: float) -> Plan:
+        """What every candidate of tier 1 is given."""
+        experiment = self.task.experiment
+        return Plan(
+            objective=experiment.objective,
+            epochs=experiment.training.epochs,
+            patience=experiment.training.patience,
+            batch_size=experiment.training.batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            class_weights=experiment.training.class_weights,
+        )
+
+    def record(
+        self,
+        name: str,
+        kind: str,
+        values: dict[str, Any],
+        build: Callable[[], Any],
+        fit: Callable[[Any], Trained | None],
+        *,
+        tier: int = 1,
+        source: Rows | None = None,
+        save: Callable[[Any, Path], None] | None = None,
+    ) -> Candidate:
+        """Run one candidate, and write its line whatever becomes of it.
+
+        Args:
+            build: makes the model, after the candidate's seed is set.
+            fit: trains it in place, or sets its weights and gives None.
+            source: what it reads, features if None.
+            save: writes the model, `model.save` if None.
+        """
+        seed = self.seed_of(name)
+        objective = self.task.experiment.objective
+        candidate = Candidate(
+            name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now()
+        )
+        self._in_hand = candidate
+        self.reporter.started(name)
+        begun = time.monotonic()
+        try:
+            keras.utils.set_random_seed(seed)  # KerasTuner seeds proposals only, not weights
+            model = build()
+            trained = fit(model)
+            if trained is None:
+                trained = Trained(stopped="", validation=self._validate(model, source or self.task.features))
+            self._describe(candidate, model, trained, whole=source is not None)
+            path = self.run.model_path(name)
+            (save or (lambda model, path: model.save(path)))(model, path)
+        except Exception as error:  # noqa: BLE001 - whatever a candidate dies of is its own failure, not the search's
+            candidate.status = FAILED
+            candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"
+            log.warning("%s failed: %s", name, cause_of(error))
+        candidate.seconds = time.monotonic() - begun
+        candidate.peak_memory = peak_memory()
+        self._in_hand = None
+        self._keep(candidate)
+        gc.collect()
+        return candidate
+
+    def interrupted(self) -> None:
+        """Record the candidate in hand as KILLED; it does not count."""
+        if self._in_hand is not None:
+            candidate, self._in_hand = self._in_hand, None
+            candidate.status = KILLED
+            candidate.error = "interrupted"
+            self._keep(candidate)
+
+    def _describe(self, candidate: Candidate, model: Any, trained: Trained, *, whole: bool) -> None:
+        experiment = self.task.experiment
+        candidate.validation = trained.validation
+        candidate.score = score(trained.validation, experiment.objective)
+        candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
+        candidate.stopped = trained.stopped
+        suffix = int(model.count_params())
+        candidate.parameters = suffix if whole else suffix + self.encoders().parameters
+        candidate.trainable_parameters = int(sum(np.prod(v.shape) for v in model.trainable_variables))
+
+    def _validate(self, model: Any, source: Rows) -> dict[str, float]:
+        rows = self.task.rows("validation")
+        return measure(self.task.targets("validation"), predict(model, source, rows, convert=converter(model)))
+
+    def _keep(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+        self.run.append(candidate)  # to disk first, so that an outage of the tracker loses nothing
+        self.tracker.candidate(candidate)
+        self._delete_losers()
+        self.reporter.finished(candidate, self.best(), self.seconds_left())
+        self._give_up_on_one_cause()
+
+    # ---- the order of candidates
+
+    def ranked(self) -> list[Candidate]:
+        """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
+        return rank(self.candidates, self.task.experiment.direction)
+
+    def best(self) -> Candidate | None:
+        ranked = self.ranked()
+        return ranked[0] if ranked else None
+
+    def _delete_losers(self) -> None:
+        """Weights of trials that are no finalists go at once; baselines are few and stay."""
+        kept = {candidate.name for candidate in self.ranked()[:FINALISTS]}
+        for candidate in self.candidates:
+            if candidate.kind == "trial" and candidate.name not in kept:
+                self.run.model_path(candidate.name).unlink(missing_ok=True)
+
+    def _give_up_on_one_cause(self) -> None:
+        last = [candidate for candidate in self.candidates if candidate.status != KILLED][-SAME_CAUSE:]
+        causes = {candidate.error.split("\n", 1)[0] for candidate in last}
+        if len(last) == SAME_CAUSE and all(c.status == FAILED for c in last) and len(causes) == 1:
+            raise GiveUp(f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}")
+
+    def seed_of(self, name: str) -> int:
+        """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
+        text = f"{self.task.experiment.seed}/{name}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
+
+
+class GiveUp(keras_tuner.errors.FatalError, NoTrialError):
+    """Ends a search from inside the tuner, which goes on after every other exception."""
+
+
+def converter(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray] | None:
+    """The packing that a model behind one packed input needs, else None."""
+    layout = packed_layout(model)
+    return None if layout is None else lambda batch: pack(batch, layout)
+
+
+def cause_of(error: BaseException) -> str:
+    """One line: why a candidate failed."""
+    if isinstance(error, TrialError):
+        return str(error)
+    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
+        return "out of memory"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def peak_memory() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

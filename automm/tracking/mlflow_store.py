@@ -1,0 +1,341 @@
+"""The record of a search in MLflow: a parent run per search, a child run per baseline and per trial.
+
+The only place that imports mlflow for writing. The run folder is the truth: whatever the store has not got is told again
+as soon as it answers, at the latest by the next `begin` on the same run (a resume, or `automm sync`).
+
+MLflow 3.17: `file:` stores are refused, so the default is SQLite; autolog mixes the trials of a tuner into one run, so
+every record is written here with an explicit run id; a call per epoch costs four times one batch per run.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automm.errors import TrackingError
+from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
+
+STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", "KILLED": "KILLED"}
+RETRY_SECONDS = 30.0
+PARENT = "mlflow.parentRunId"
+BATCH_METRICS, BATCH_PARAMS = 1000, 100  # limits of one log_batch
+LONGEST_PARAM, LONGEST_TAG = 6000, 8000
+
+log = logging.getLogger("automm")
+
+
+def tracking_uri(runs_dir: Path, chosen: str | None) -> str:
+    """--tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db; a path in it is made absolute."""
+    uri = chosen or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    return uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+
+
+class MlflowTracker:
+    """A `Tracker`. Every failure of the store is logged once, kept, and tried again; none is raised.
+
+    Args:
+        uri: of the store.
+        artifacts: where a new experiment of a local store keeps its files.
+    """
+
+    def __init__(self, uri: str, artifacts: Path):
+        self.uri = uri
+        self._artifacts = artifacts
+        self._waiting: list[Callable[[], None]] = []
+        self._down_since: float | None = None
+        self._parent = ""
+        self._experiment = ""
+        self._children: dict[str, str] = {}
+        self._client: Any = None
+        self._run: Run | None = None
+
+    # ---- the protocol
+
+    def begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None:
+        self._run = run
+        self._tell(lambda: self._begin(run, parameters, dataset))
+
+    def candidate(self, candidate: Candidate) -> None:
+        self._tell(lambda: self._candidate(candidate))
+
+    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
+        self._tell(lambda: self._test(name, metrics, pictures))
+
+    def model(self, name: str, bundle: Path, code: Path) -> None:
+        self._tell(lambda: self._model(name, bundle, code))
+
+    def end(self, status: str, summary: dict[str, Any]) -> None:
+        self._down_since = None  # one last try, however short ago the last one was
+        self._tell(lambda: self._end(status, summary))
+
+    @property
+    def behind(self) -> int:
+        """How many records the store has not got."""
+        return len(self._waiting)
+
+    # ---- outages
+
+    def _tell(self, record: Callable[[], None]) -> None:
+        """Do what waits, then `record`; stop at the first failure and keep the rest in order."""
+        self._waiting.append(record)
+        if self._down_since is not None and time.monotonic() - self._down_since < RETRY_SECONDS:
+            return
+        while self._waiting:
+            try:
+                self._waiting[0]()
+            except Exception as error:  # noqa: BLE001 - stores fail with errors of SQL, HTTP and disk: none may end a search
+                if self._down_since is None:
+                    log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
+                self._down_since = time.monotonic()
+                return
+            self._waiting.pop(0)
+        if self._down_since is not None:
+            log.warning("MLflow answers again; nothing is missing there")
+            self._down_since = None
+
+    # ---- records
+
+    def _begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None:
+        import mlflow
+        from mlflow.tracking import MlflowClient
+
+        quiet()
+        mlflow.set_tracking_uri(self.uri)
+        self._client = MlflowClient(self.uri)
+        self._experiment = self._experiment_id(run.experiment)
+        known = run.read("tracking.json")
+        if known.get("uri") == self.uri and known.get("run_id"):
+            self._parent = str(known["run_id"])
+            self._client.update_run(self._parent, status="RUNNING")
+            self._read_children()
+        else:
+            tags = {"automm.kind": "search", "automm.run": run.name, "automm.folder": str(run.folder)}
+            environment = run.read("environment.json")
+            if environment.get("commit"):
+                tags["mlflow.source.git.commit"] = str(environment["commit"])
+            created = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
+            self._parent = created.info.run_id
+            run.write("tracking.json", {"uri": self.uri, "run_id": self._parent})
+            self._write(self._parent, params=parameters)
+            self._log_dataset(dataset)
+            for name in ("config.yaml", "environment.json", "manifest.json"):
+                if (run.folder / name).is_file():
+                    self._client.log_artifact(self._parent, str(run.folder / name))
+        for candidate in run.candidates():
+            if candidate.name not in self._children:
+                self._candidate(candidate)
+
+    def _experiment_id(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        local = self.uri.startswith("sqlite:")
+        location = self._artifacts.resolve().as_uri() if local else None
+        return str(self._client.create_experiment(name, artifact_location=location))
+
+    def _read_children(self) -> None:
+        for child in self._search_children():
+            if child.info.status == "RUNNING":  # left by a process that was killed while it wrote
+                self._client.set_terminated(child.info.run_id, "KILLED")
+                self._client.set_tag(child.info.run_id, "automm.name", "")
+                continue
+            self._children[child.data.tags.get("automm.name", "")] = child.info.run_id
+
+    def _search_children(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], f"tags.`{PARENT}` = '{self._parent}'", max_results=1000, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _candidate(self, candidate: Candidate) -> None:
+        from mlflow.entities import Metric
+
+        if candidate.name in self._children and candidate.status != "KILLED":
+            return
+        started = _milliseconds(candidate.started)
+        created = self._client.create_run(
+            self._experiment,
+            start_time=started,
+            run_name=candidate.name,
+            tags={
+                PARENT: self._parent,
+                "automm.name": candidate.name,
+                "automm.kind": candidate.kind,
+                "automm.tier": str(candidate.tier),
+                "automm.stopped": candidate.stopped,
+            },
+        )
+        run_id = created.info.run_id
+        ended = started + int(candidate.seconds * 1000)
+        epochs = len(candidate.history)
+        metrics = [
+            Metric(f"epoch/{key}", value, started + (ended - started) * (step + 1) // epochs, step + 1)
+            for step, entry in enumerate(candidate.history)
+            for key, value in entry.items()
+        ]
+        final = {f"validation/{key}": value for key, value in candidate.validation.items()}
+        final |= {
+            "parameters": candidate.parameters,
+            "trainable_parameters": candidate.trainable_parameters,
+            "seconds": candidate.seconds,
+            "peak_memory_mib": candidate.peak_memory / 2**20,
+            "best_epoch": candidate.best_epoch,
+        }
+        metrics += [Metric(key, float(value), ended, 0) for key, value in final.items()]
+        self._write(run_id, params={**candidate.hyperparameters, "seed": candidate.seed}, metrics=metrics)
+        if candidate.error:
+            self._client.log_text(run_id, candidate.error, "error.txt")
+            self._client.set_tag(run_id, "automm.error", candidate.error.splitlines()[0][:LONGEST_TAG])
+        self._client.set_terminated(run_id, STATUS[candidate.status], ended)
+        self._children[candidate.name] = run_id
+
+    def _test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
+        from mlflow.entities import Metric
+
+        run_id = self._children[name]
+        at = int(time.time() * 1000)
+        self._write(run_id, metrics=[Metric(f"test/{key}", value, at, 0) for key, value in metrics.items()])
+        for place, path in pictures.items():
+            self._client.log_artifact(run_id, str(path), str(Path(place).parent).removeprefix("."))
+
+    def _model(self, name: str, bundle: Path, code: Path) -> None:
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema
+        from mlflow.types.schema import Array, ColSpec, DataType
+
+        if not bundle.is_dir():  # the store was away, and the folder was a temporary one
+            log.warning("%s is not in MLflow: the store was away. 'automm export' writes its bundle", name)
+            return
+        signature = ModelSignature(
+            inputs=Schema(
+                [ColSpec(DataType.string, "text"), ColSpec(Array(DataType.string), "images", required=False)]
+            ),
+            outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.string, "probabilities")]),
+        )
+        with mlflow.start_run(run_id=self._children[name]):
+            # The model is code that automm ships plus the bundle's files: nothing is pickled. The requirement is named
+            # because MLflow would load the model in a process of its own to find it out.
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(code),
+                artifacts={"bundle": str(bundle)},
+                signature=signature,
+                pip_requirements=[f"automm=={metadata.version('automm')}"],
+            )
+
+    def _end(self, status: str, summary: dict[str, Any]) -> None:
+        numbers = {key: value for key, value in summary.items() if isinstance(value, int | float)}
+        words = {f"automm.{key}": str(value)[:LONGEST_TAG] for key, value in summary.items() if key not in numbers}
+        from mlflow.entities import Metric
+
+        at = int(time.time() * 1000)
+        self._write(self._parent, metrics=[Metric(key, float(value), at, 0) for key, value in numbers.items()])
+        for key, value in words.items():
+            self._client.set_tag(self._parent, key, value)
+        if self._run is not None:
+            for name in ("trials.jsonl", "result.json"):
+                if (self._run.folder / name).is_file():
+                    self._client.log_artifact(self._parent, str(self._run.folder / name))
+        self._client.set_terminated(self._parent, status)
+
+    # ---- helpers
+
+    def _write(self, run_id: str, params: dict[str, Any] | None = None, metrics: Any = ()) -> None:
+        from mlflow.entities import Param
+
+        entries = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in (params or {}).items()]
+        metrics = list(metrics)
+        while entries or metrics:
+            self._client.log_batch(run_id, metrics=metrics[:BATCH_METRICS], params=entries[:BATCH_PARAMS])
+            metrics, entries = metrics[BATCH_METRICS:], entries[BATCH_PARAMS:]
+
+    def _log_dataset(self, dataset: dict[str, Any]) -> None:
+        import mlflow
+        import pandas as pd
+        from mlflow.entities import DatasetInput, InputTag
+
+        frame = pd.DataFrame({"split": list(dataset["rows"]), "reviews": list(dataset["rows"].values())})
+        # The digest is ours: MLflow would digest the table and know nothing of texts and pixels.
+        data = mlflow.data.from_pandas(
+            frame, source=dataset["source"], name=dataset["name"], digest=dataset["fingerprint"][:32]
+        )
+        tags = [InputTag("mlflow.data.context", "search"), InputTag("fingerprint", dataset["fingerprint"])]
+        self._client.log_inputs(self._parent, [DatasetInput(data._to_mlflow_entity(), tags)])
+
+
+def sync_run(tracker: MlflowTracker, run: Run) -> str:
+    """Tell the store everything of a run that it has not got. Returns what it has now, in words.
+
+    Raises:
+        TrackingError: it does not answer.
+    """
+    config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+    manifest = run.read("manifest.json")
+    dataset = {
+        "name": manifest["name"],
+        "source": manifest["manifest"],
+        "fingerprint": manifest["fingerprint"],
+        "rows": manifest["reviews"],
+    }
+    tracker.begin(run, flatten(config), dataset)
+    result = run.read("result.json")
+    for name, metrics in result.get("test", {}).items():
+        tracker.test(name, metrics, {})
+    best = {"best": result["best"]} if result else {}
+    tracker.end("FINISHED" if result else "KILLED", best)
+    if tracker.behind:
+        raise TrackingError(f"{tracker.uri} does not answer; nothing is lost, try again later")
+    return f"{len(run.candidates())} candidates of {run.name} are in {tracker.uri}"
+
+
+def serve(uri: str, host: str, port: int) -> int:
+    """Run MLflow's own UI on a store until it is ended; its exit code."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} as {"a.b": 1}: MLflow's params are flat."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def quiet() -> None:
+    """MLflow and Alembic say a screenful while they set up a database, and retry a dead server for minutes."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def _milliseconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000) if text else int(time.time() * 1000)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

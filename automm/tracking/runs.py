@@ -1,0 +1,202 @@
+"""What a run leaves on disk: the record that MLflow and the leaderboard are made from.
+
+    runs/<experiment>/<time>-<hash>/
+        config.yaml         the resolved experiment
+        environment.json    versions, host, commit
+        manifest.json       fingerprints of the data
+        trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
+        result.json         written at the end: finalists, test metrics
+        log.txt
+        candidates/         the weights of what may still be exported
+        tuner/              scratch files of KerasTuner
+"""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from automm.errors import NotFoundError
+
+COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
+
+
+@dataclass
+class Candidate:
+    """One baseline or trial: a line of trials.jsonl.
+
+    Attributes:
+        name: unique in its run: 'concatenation', 'trial-003'.
+        kind: 'baseline' or 'trial'.
+        tier: 1 for frozen encoders, 2 for end to end.
+        score: the objective on the validation rows, or None where it failed.
+        validation: accuracy, macro_f1, loss on the validation rows.
+        parameters: of the whole model, encoders included; trainable_parameters of what was trained.
+        peak_memory: of the process so far, in bytes.
+        stopped: why training ended: 'epochs', 'patience', 'time', or '' where nothing was trained.
+        history: an entry an epoch.
+        error: the cause in words, then the traceback; '' where it completed.
+    """
+
+    name: str
+    kind: str
+    status: str
+    tier: int = 1
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    objective: str = ""
+    score: float | None = None
+    validation: dict[str, float] = field(default_factory=dict)
+    parameters: int = 0
+    trainable_parameters: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
+    best_epoch: int = 0
+    stopped: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+    error: str = ""
+    started: str = ""
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
+    """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
+    sign = -1.0 if direction == "max" else 1.0
+    done = [c for c in candidates if c.status == COMPLETED and c.score is not None]
+    return sorted(done, key=lambda candidate: (sign * float(candidate.score or 0.0), candidate.parameters))
+
+
+class Run:
+    """A run folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def experiment(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def candidates_folder(self) -> Path:
+        return self.folder / "candidates"
+
+    def model_path(self, name: str) -> Path:
+        """Where the trained suffix (or, end to end, the whole model) of a candidate lies."""
+        return self.candidates_folder / f"{name}.keras"
+
+    def append(self, candidate: Candidate) -> None:
+        """Add a line, and wait until it is on disk."""
+        line = json.dumps(_plain(asdict(candidate)), ensure_ascii=False) + "\n"
+        with (self.folder / "trials.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def candidates(self) -> list[Candidate]:
+        """Every finished candidate, in order. A last line that was cut by a crash is not finished, and is left out."""
+        path = self.folder / "trials.jsonl"
+        if not path.is_file():
+            return []
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [Candidate(**json.loads(line)) for line in lines[:-1] if line]
+
+    def repair(self) -> None:
+        """Take away a last line that a crash left unfinished, so that the next one begins on a line of its own."""
+        path = self.folder / "trials.jsonl"
+        if path.is_file():
+            content = path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if whole != content:
+                write_atomically(path, whole)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run; {} where it is not there yet."""
+        path = self.folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """A JSON file of the run, whole or not at all."""
+        text = json.dumps(_plain(content), indent=2, ensure_ascii=False)
+        write_atomically(self.folder / name, text.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Under a temporary name, to disk, then renamed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:
+    """A new folder runs_dir/experiment/<time>-<hash>."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1000):
+        suffix = digest[:6] if number == 0 else f"{digest[:6]}-{number}"
+        folder = runs_dir / experiment / f"{stamp}-{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        (folder / "candidates").mkdir()
+        return Run(folder)
+    raise NotFoundError(f"{runs_dir / experiment}: no free name for a run")
+
+
+def all_runs(runs_dir: Path, experiment: str | None = None) -> Iterator[Run]:
+    """The runs of an experiment, or of all, oldest first."""
+    pattern = f"{experiment or '*'}/*/config.yaml"
+    for path in sorted(runs_dir.glob(pattern), key=lambda path: path.parent.name):
+        yield Run(path.parent)
+
+
+def find_run(runs_dir: Path, wanted: str) -> Run:
+    """A run by its folder, its name, a unique beginning of it, or its MLflow run id; 'latest' is the newest.
+
+    Raises:
+        NotFoundError: no run, or more than one, answers to `wanted`.
+    """
+    if (Path(wanted) / "config.yaml").is_file():
+        return Run(Path(wanted).resolve())
+    runs = list(all_runs(runs_dir))
+    if wanted == "latest" and runs:
+        return runs[-1]
+    matches = [run for run in runs if run.name == wanted or run.read("tracking.json").get("run_id") == wanted]
+    matches = matches or [run for run in runs if run.name.startswith(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    shown = ", ".join(run.name for run in (matches or runs)[-5:]) or "none; 'automm search MANIFEST' makes one"
+    problem = "is not unique" if matches else "is not a run"
+    raise NotFoundError(f"{wanted!r} {problem} under {runs_dir}. Runs: {shown}")
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows neither NaN nor numpy's numbers."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
