@@ -1,7 +1,7 @@
 """A manifest names the reviews: where the records are, what their columns mean, how they are split.
 
-`load_manifest` reads one strictly: an unknown key is answered with the nearest legal one, and every problem of
-the file is reported at once as "manifest.yaml:LINE: ...".
+`load_manifest` reads one strictly: an unknown key is answered with the nearest legal one, and every problem
+of the file is reported at once as "manifest.yaml:LINE: ...".
 """
 
 from collections.abc import Iterable, Mapping

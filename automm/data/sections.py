@@ -53,8 +53,8 @@ class Section(BaseModel):
 class Fields(Section):
     """Which column is what.
 
-    `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png", where
-    {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
+    `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png",
+    where {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
     """
 
     id: str | None = None

@@ -1,0 +1,192 @@
+"""Who learns, who chooses, who judges: train, validation and test.
+
+By a column, or by fractions: then labels keep their proportions, and what belongs together (a group, the same text,
+the same picture) stays together, because a picture seen in training and again in the test split measures memory.
+Decisions depend on ids and the seed, never on the order of the reviews.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from automm.data.reviews import Dataset, Review
+from automm.data.sections import SPLITS
+from automm.errors import DataError
+
+DUPLICATE = "dropped: duplicate of another review"
+CONFLICTING = "dropped: duplicates with conflicting labels"
+
+
+def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np.ndarray]:
+    """Assign every review to one split.
+
+    Args:
+        dataset: n labelled reviews.
+        digests: of the pictures' bytes; a picture without one counts by its path.
+
+    Returns:
+        Sorted int64 row indices of 'train', 'validation' and 'test': disjoint, complete.
+
+    Raises:
+        DataError: a split without reviews, or a label that is absent from training.
+    """
+    if dataset.manifest.splits.column is not None:
+        names = [str(review.split) for review in dataset.reviews]
+    else:
+        names = _by_fractions(dataset, digests)
+    splits = {
+        split: np.array([row for row, name in enumerate(names) if name == split], np.int64)
+        for split in SPLITS
+    }
+    problems = _problems(dataset, splits)
+    if problems:
+        raise DataError(problems)
+    return splits
+
+
+def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
+    """Where the manifest says drop_duplicates, keep one of the reviews with the same text and pictures.
+
+    The smallest id stays where the labels agree; where they conflict, nothing does.
+    """
+    if not dataset.manifest.drop_duplicates:
+        return dataset
+    same: dict[object, list[Review]] = defaultdict(list)
+    for review in dataset.reviews:
+        pictures = tuple(sorted(_digest(path, digests) for path in review.images))
+        same[normal_text(review.text), pictures].append(review)
+    kept: set[str] = set()
+    treated: list[str] = []
+    for reviews in same.values():
+        if len({review.label for review in reviews}) > 1:
+            treated += [CONFLICTING] * len(reviews)
+        else:
+            kept.add(min(review.id for review in reviews))
+            treated += [DUPLICATE] * (len(reviews) - 1)
+    return dataset.keep([review for review in dataset.reviews if review.id in kept], treated)
+
+
+def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[str, np.ndarray]) -> str:
+    """sha256 over ids, texts, labels, pictures and splits, hexadecimal; it ignores the order of the reviews."""
+    split_of = {int(row): split for split, rows in splits.items() for row in rows}
+    lines = [
+        json.dumps(
+            [
+                review.id,
+                review.text,
+                review.label,
+                [_digest(path, digests) for path in review.images],
+                split_of.get(row, ""),
+            ]
+        )
+        for row, review in enumerate(dataset.reviews)
+    ]
+    return hashlib.sha256("\n".join([json.dumps(dataset.labels), *sorted(lines)]).encode()).hexdigest()
+
+
+def normal_text(text: str) -> str:
+    """One form for texts that differ in case, width, ligatures or spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[list[int]]:
+    """Rows that belong together: by group, by text, by picture, and through one another."""
+    parent = list(range(len(reviews)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first: dict[tuple[str, str], int] = {}
+    for row, review in enumerate(reviews):
+        for tie in _ties(review, digests):
+            parent[root(row)] = root(first.setdefault(tie, row))
+    together: dict[int, list[int]] = defaultdict(list)
+    for row in range(len(reviews)):
+        together[root(row)].append(row)
+    return list(together.values())
+
+
+def _ties(review: Review, digests: Mapping[Path, str]) -> list[tuple[str, str]]:
+    ties = [("picture", _digest(path, digests)) for path in review.images]
+    if text := normal_text(review.text):
+        ties.append(("text", text))
+    if review.group is not None:
+        ties.append(("group", review.group))
+    return ties
+
+
+def _digest(path: Path, digests: Mapping[Path, str]) -> str:
+    return digests[path] if path in digests else str(path)
+
+
+def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+    """Place components, largest first, where they disturb the wanted label counts least.
+
+    The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
+    """
+    reviews, rules = dataset.reviews, dataset.manifest.splits
+    counts = Counter(str(review.label) for review in reviews)
+    total = len(reviews)
+    wanted = {
+        split: {label: share * count for label, count in counts.items()}
+        for split, share in rules.shares.items()
+    }
+    placed = {split: dict.fromkeys(counts, 0) for split in SPLITS}
+    names = [""] * total
+
+    def growth(split: str, part: Counter[str]) -> float:
+        labels = sum(
+            count * (2 * (placed[split][label] - wanted[split][label]) + count) / wanted[split][label]
+            for label, count in part.items()
+        )
+        size, all_wanted = part.total(), rules.shares[split] * total
+        return labels + size * (2 * (sum(placed[split].values()) - all_wanted) + size) / all_wanted
+
+    ordered = sorted(
+        (-len(rows), min(_hash(rules.seed, reviews[row].id) for row in rows), rows)
+        for rows in components(reviews, digests)
+    )
+    for _, key, rows in ordered:
+        part = Counter(str(reviews[row].label) for row in rows)
+        growths = {split: growth(split, part) for split in SPLITS}
+        least = min(growths.values())
+        # Sums of floats may differ in their last bits where they stand for the same disturbance.
+        level = [split for split in SPLITS if growths[split] <= least + 1e-9]
+        best = min(level, key=lambda split: _hash(rules.seed, key + split))
+        for label, count in part.items():
+            placed[best][label] += count
+        for row in rows:
+            names[row] = best
+    return names
+
+
+def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
+    file, rules = dataset.manifest.file.name, dataset.manifest.splits
+    empty = [split for split in SPLITS if not len(splits[split])]
+    advice = (
+        f"Correct column {rules.column!r}, or translate its values in splits.values"
+        if rules.column is not None
+        else "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)"
+    )
+    problems = [f"{file}: split {split!r} has no reviews. {advice}" for split in empty]
+    if "train" not in empty:
+        learned = {dataset.reviews[int(row)].label for row in splits["train"]}
+        problems += [
+            f"{file}: label {label!r} is absent from split 'train'. {advice}, "
+            "or join it with another in labels.map"
+            for label in dataset.labels
+            if label not in learned
+        ]
+    return problems
+
+
+def _hash(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest()
