@@ -60,8 +60,8 @@ class PictureError(ValueError):
 def decode_picture(path: Path, size: int) -> np.ndarray:
     """Read one picture.
 
-    The first frame of an animation; turned as its EXIF data say; transparency on white; squashed to a square by
-    bicubic interpolation.
+    The first frame of an animation; turned as its EXIF data say; transparency on white; squashed to a
+    square by bicubic interpolation.
 
     Args:
         path: a file of one of `FORMATS`, recognised by its content.

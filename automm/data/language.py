@@ -6,12 +6,13 @@ import re
 _COMMON = frozenset(
     re.findall(
         r"\S+",
-        """the of and to a in is it you that he was for on are with as i his they be at this have from or had by but
-        not what all were we when your can said there use an each which she do how their if will up out them then
-        many some so these would like has more him see could no than been its who now my over did down only way find
-        long day get made may very good great love just me our about after before here was's don't it's i'm really
-        nice bad product well also too much any new happy best thanks thank today one off us her because ever never
-        still""",
+        """the of and to a in is it you that he was for on are with as i his they be at this
+        have from or had by but not what all were we when your can said there use an each which
+        she do how their if will up out them then many some so these would like has more him
+        see could no than been its who now my over did down only way find long day get made may
+        very good great love just me our about after before here was's don't it's i'm really
+        nice bad product well also too much any new happy best thanks thank today one off us
+        her because ever never still""",
     )
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")

@@ -67,7 +67,7 @@ class Manifest(Section):
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
         try:
-            b"".decode(value or "utf-8")
+            "a".encode(value or "utf-8")  # of an empty text Python would not look the encoding up
         except (LookupError, ValueError) as error:
             raise ValueError(f"{value!r} is no text encoding that Python knows, such as utf-8") from error
         return value

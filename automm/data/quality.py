@@ -188,8 +188,8 @@ def _contradictions(dataset: Dataset, store: PictureStore) -> list[Finding]:
                     len(several),
                     _examples(several),
                     f"No model of the {kind} alone can be right about all of them.",
-                    "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same in text "
-                    "and pictures and contradict each other.",
+                    "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same "
+                    "in text and pictures and contradict each other.",
                 )
             )
     return findings

@@ -1,8 +1,8 @@
 """Who learns, who chooses, who judges: train, validation and test.
 
-By a column, or by fractions: then labels keep their proportions, and what belongs together (a group, the same text,
-the same picture) stays together, because a picture seen in training and again in the test split measures memory.
-Decisions depend on ids and the seed, never on the order of the reviews.
+By a column, or by fractions: then labels keep their proportions, and what belongs together (a group, the
+same text, the same picture) stays together, because a picture seen in training and again in the test split
+measures memory. Decisions depend on ids and the seed, never on the order of the reviews.
 """
 
 import hashlib
@@ -72,7 +72,7 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
 
 
 def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[str, np.ndarray]) -> str:
-    """sha256 over ids, texts, labels, pictures and splits, hexadecimal; it ignores the order of the reviews."""
+    """sha256 over ids, texts, labels, pictures and splits, hexadecimal; row order does not matter."""
     split_of = {int(row): split for split, rows in splits.items() for row in rows}
     lines = [
         json.dumps(

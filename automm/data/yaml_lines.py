@@ -75,13 +75,15 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[Key, ...], int]]:
     finally:
         if loader is not None:
             loader.dispose()
-    return {str(key): value for key, value in content.items()}, lines
+    return content, lines
 
 
 def _walk(node: yaml.Node, place: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:
     if isinstance(node, yaml.MappingNode):
         for number, (key, value) in enumerate(node.value):
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else f"key {number}"
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"  # as numbers, the keys 1 and 1.0 would be one
             yield (*place, name), key.start_mark.line + 1
             yield from _walk(value, (*place, name))
     elif isinstance(node, yaml.SequenceNode):

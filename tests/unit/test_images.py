@@ -1,0 +1,187 @@
+import io
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automm.data import images
+from automm.data.images import PictureError, decode_many, decode_picture, file_digest
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def saved(path: Path, picture: Image.Image, **how) -> Path:
+    picture.save(path, **how)
+    return path
+
+
+def left_red(mode: str = "RGB", size: int = 16) -> Image.Image:
+    """Left half red, right half blue."""
+    picture = Image.new("RGB", (size, size), BLUE)
+    picture.paste(RED, (0, 0, size // 2, size))
+    return picture.convert(mode)
+
+
+def near(pixel, colour, tolerance=12) -> bool:
+    return bool(np.all(np.abs(pixel.astype(int) - np.array(colour)) <= tolerance))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("a.png", "RGB"),
+        ("a.png", "P"),
+        ("a.png", "RGBA"),
+        ("a.jpg", "RGB"),
+        ("a.jpg", "CMYK"),
+        ("a.gif", "RGB"),
+        ("a.webp", "RGB"),
+        ("a.bmp", "RGB"),
+        ("a.tiff", "RGB"),
+        ("a.tiff", "CMYK"),
+        ("a.avif", "RGB"),
+    ],
+)
+def test_every_format_and_mode_becomes_rgb(tmp_path, name, mode):
+    pixels = decode_picture(saved(tmp_path / name, left_red(mode, 64)), 8)
+    assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
+    assert near(pixels[4, 1], RED, 40)
+    assert near(pixels[4, 6], BLUE, 40)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "I;16", "I", "F"])
+def test_grey_keeps_its_brightness(tmp_path, mode):
+    if mode in ("I;16", "I"):
+        values = np.full((8, 8), 128 * 257, np.uint16 if mode == "I;16" else np.int32)
+        file = saved(tmp_path / "a.tiff", Image.fromarray(values))
+    elif mode == "F":
+        file = saved(tmp_path / "a.tiff", Image.fromarray(np.full((8, 8), 128, np.float32)))
+    else:
+        grey = Image.new("L", (8, 8), 255 if mode == "1" else 128)
+        file = saved(tmp_path / "a.png", grey.convert(mode))
+    expected = 255 if mode == "1" else 128
+    assert near(decode_picture(file, 4)[2, 2], (expected,) * 3, 1)
+
+
+def test_16_bit_png(tmp_path):
+    file = saved(tmp_path / "a.png", Image.fromarray(np.full((8, 8), 128 * 257, np.uint16)))
+    assert near(decode_picture(file, 4)[2, 2], (128,) * 3, 1)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_becomes_white(tmp_path, mode):
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    if mode == "P":
+        file = saved(tmp_path / "a.gif", Image.new("P", (8, 8), 0), transparency=0)
+    else:
+        file = saved(tmp_path / "a.png", picture.convert(mode))
+    assert near(decode_picture(file, 4)[2, 2], WHITE, 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(tmp_path / "a.png", left_red(), exif=exif)
+    with Image.open(file) as picture:
+        expected = np.array(ImageOps.exif_transpose(picture).resize((16, 16)))
+    assert np.array_equal(decode_picture(file, 16), expected)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    file = saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
+    assert near(decode_picture(file, 4)[2, 2], RED)
+
+
+def test_draft_mode_stays_close_to_the_whole_picture(tmp_path):
+    x, y = np.meshgrid(np.arange(1024), np.arange(768))
+    picture = Image.fromarray(np.stack([x // 4, y // 3, (x + y) // 8], -1).astype(np.uint8))
+    file = saved(tmp_path / "a.jpg", picture, quality=95)
+    with Image.open(file) as whole:
+        expected = np.array(whole.resize((32, 32), Image.Resampling.BICUBIC), int)
+    assert np.abs(decode_picture(file, 32).astype(int) - expected).mean() < 2
+
+
+def test_reasons_in_words(tmp_path):
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG")
+    cases = {
+        "empty.jpg": (b"", "zero bytes"),
+        "text.jpg": (b"not a picture at all", "not a picture"),
+        "cut.jpg": (whole.getvalue()[:1000], "truncated"),
+        "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    }
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(PictureError, match=reason):
+            decode_picture(tmp_path / name, 8)
+    for place in (tmp_path, tmp_path / "absent.png"):
+        with pytest.raises(PictureError, match="not a file"):
+            decode_picture(place, 8)
+
+
+def test_formats_outside_the_list_are_refused(tmp_path):
+    with pytest.raises(PictureError, match="not a picture of a known format"):
+        decode_picture(saved(tmp_path / "a.ppm", left_red()), 8)
+
+
+def test_limits_are_checked_before_pixels_are_read(tmp_path, monkeypatch):
+    file = saved(tmp_path / "a.png", left_red())
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    with pytest.raises(PictureError, match="16 x 16 pixels"):
+        decode_picture(file, 8)
+    monkeypatch.setattr(images, "MAX_BYTES", 10)
+    with pytest.raises(PictureError, match="the limit is 0 MB"):
+        decode_picture(file, 8)
+
+
+@pytest.mark.parametrize(
+    ("side", "reason"), [(9_700, None), (12_000, "12000 x 12000"), (60_000, "too many pixels")]
+)
+def test_a_bomb_is_refused_without_a_warning(tmp_path, side, reason):
+    header = Image.new("1", (1, 1))
+    file = saved(tmp_path / "a.bmp", header)
+    raw = bytearray(file.read_bytes())
+    raw[18:26] = side.to_bytes(4, "little") * 2
+    file.write_bytes(raw)
+    with pytest.raises(PictureError, match=reason or "truncated"):
+        decode_picture(file, 8)
+
+
+def test_warning_filters_are_restored(tmp_path):
+    before = list(warnings.filters)
+    decode_picture(saved(tmp_path / "a.png", left_red()), 8)
+    assert list(warnings.filters) == before
+
+
+def test_many_pictures_come_in_order_and_a_bounded_way_ahead(tmp_path, monkeypatch):
+    paths = [saved(tmp_path / f"{n}.png", Image.new("L", (4, 4), n)) for n in range(40)]
+    paths[7].write_bytes(b"")
+    started = []
+    real, lock = decode_picture, threading.Lock()
+
+    def counted(path, size):
+        with lock:
+            started.append(path)
+        return real(path, size)
+
+    monkeypatch.setattr(images, "decode_picture", counted)
+    outcomes = decode_many(paths, 4, workers=2)
+    next(outcomes)
+    assert len(started) <= 8
+    rest = list(outcomes)
+    assert [place for place, _ in rest] == list(range(1, 40))
+    assert isinstance(rest[6][1], PictureError)
+    assert all(pixels[0, 0, 0] == place for place, pixels in rest if place != 7)
+
+
+def test_a_digest_is_of_the_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_digest(tmp_path / "a").startswith("ba7816bf")

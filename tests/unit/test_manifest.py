@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import pytest
+
+from automm.data.manifest import load_manifest, parse_manifest
+from automm.data.sections import plain_value
+from automm.errors import ConfigError, NotFoundError
+
+GOOD = """\
+name: phone-reviews
+records: reviews.jsonl
+fields:
+  id: review_id
+  text: [title, body]
+  images: photos
+  label: rating
+labels: {map: {negative: [1, 2], positive: [4, 5.0]}}
+"""
+
+
+def load(tmp_path: Path, text: str):
+    file = tmp_path / "manifest.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_manifest(file)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert caught.value.exit_code == 2
+    return caught.value.problems
+
+
+def test_a_manifest_knows_its_place_and_its_defaults(tmp_path):
+    manifest = load(tmp_path, GOOD)
+    assert manifest.file == tmp_path / "manifest.yaml"
+    assert manifest.folder == tmp_path
+    assert manifest.fields.text == ("title", "body")
+    assert manifest.fields.images == ("photos",)
+    assert manifest.labels.map == {"negative": ("1", "2"), "positive": ("4", "5")}
+    assert manifest.splits.shares == {"train": 0.7, "validation": 0.15, "test": 0.15}
+    assert "file" not in manifest.model_dump()
+
+
+def test_a_manifest_written_and_read_is_the_same(tmp_path):
+    manifest = load(tmp_path, GOOD)
+    assert parse_manifest(manifest.model_dump(mode="json"), manifest.file) == manifest
+
+
+def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
+    found = problems(
+        tmp_path, GOOD.replace("name:", "nmae:").replace("  label: rating", "  lable: rating") + "taks: 1\n"
+    )
+    assert [line.split(":")[1] for line in found] == ["1", "1", "7", "9"]
+    assert any("unknown key 'nmae'. Did you mean 'name'?" in line for line in found)
+    assert any("unknown key 'fields.lable'. Did you mean 'label'?" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("task: regression", "task 'regression' is not supported yet"),
+        ("format: yelp", "format 'yelp' is not supported yet. Legal: records, mvsa"),
+        ("splits: {time: date}", "splits.time: splits by time: not supported yet"),
+        ("splits: {folds: 5}", "splits.folds: folds: not supported yet"),
+        ("options: {}", "not supported yet"),
+        ("splits: {fractions: {train: 0.7, validation: 0.1, test: 0.1}}", "sum to 0.9, expected 1"),
+        ("splits: {fractions: {train: 1, validation: 0, test: 0}}", "validation"),
+        ("splits: {fractions: {train: 0.9, dev: 0.1}}", "unknown key 'splits.fractions.dev'"),
+        ("splits: {column: s, fractions: {train: 0.8, validation: 0.1, test: 0.1}}", "not both"),
+        ("splits: {column: s, values: {dev: valid}}", "splits.values.dev"),
+        ("splits: {values: {dev: validation}}", "no column is named"),
+        ("images: {on_bad: ignore}", "'error', 'drop-image' or 'drop-review'"),
+        ("encoding: utf-9", "'utf-9' is no text encoding"),
+        ("path: folder", "path is the folder of a native format"),
+        ("name: again", "key 'name' stands twice (also in line 1)"),
+        ("source: &a {}\nimages: *a", "aliases"),
+        ("text: !!python/name:os.system x", "the tag"),
+        ("x: [1", "not YAML"),
+        ("seed: 0x_", "malformed number"),
+    ],
+)
+def test_what_a_manifest_must_not_say(tmp_path, line, expected):
+    assert any(expected in problem for problem in problems(tmp_path, GOOD + line + "\n"))
+
+
+@pytest.mark.parametrize("key", ["metadata: {numeric: [price]}", "history: past"])
+def test_fields_that_are_not_supported_yet(tmp_path, key):
+    found = problems(tmp_path, GOOD.replace("  id: review_id", f"  {key}"))
+    assert len(found) == 1
+    assert found[0].startswith(f"manifest.yaml:4: fields.{key.split(':')[0]}")
+    assert "not supported yet" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        ("{a: [1, 2], b: [2.0]}", "value '2' belongs to both 'a' and 'b'"),
+        ("{a: [1]}", "two labels or more"),
+        ("{1: [x], 1.0: [y]}", "label '1' stands twice"),
+    ],
+)
+def test_label_maps_that_contradict_themselves(tmp_path, mapping, expected):
+    text = GOOD.replace("{negative: [1, 2], positive: [4, 5.0]}", mapping)
+    assert any(expected in problem for problem in problems(tmp_path, text))
+
+
+def test_yes_and_no_and_dates_are_words(tmp_path):
+    text = GOOD.replace("{negative: [1, 2], positive: [4, 5.0]}", "{no: [no, 2020-01-01], yes: [yes, true]}")
+    assert load(tmp_path, text).labels.map == {"no": ("no", "2020-01-01"), "yes": ("yes", "true")}
+
+
+def test_what_is_missing_is_named(tmp_path):
+    assert "records and fields missing" in problems(tmp_path, "name: x\n")[0]
+    assert "path missing" in problems(tmp_path, "name: x\nformat: mvsa\n")[0]
+    assert "at least one column" in problems(tmp_path, "name: x\nrecords: r.csv\nfields: {label: l}\n")[0]
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "\t", '"\\ud800": 1', "[" * 1200])
+def test_files_that_are_no_manifest(tmp_path, text):
+    problems(tmp_path, text)
+
+
+def test_bytes_that_are_not_utf8(tmp_path):
+    (tmp_path / "manifest.yaml").write_bytes(b"name: \xff\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_manifest(tmp_path / "manifest.yaml")
+
+
+def test_a_missing_file_is_not_found(tmp_path):
+    with pytest.raises(NotFoundError, match="no such file") as caught:
+        load_manifest(tmp_path / "manifest.yaml")
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "normal"),
+    [
+        (4, "4"),
+        (4.0, "4"),
+        ("4", "4"),
+        ("4.0", "4"),
+        (" a ", "a"),
+        (True, "true"),
+        ("False", "false"),
+        (4.5, "4.5"),
+    ],
+)
+def test_the_normal_form_of_labels(value, normal):
+    assert plain_value(value) == normal
+
+
+def test_every_shipped_manifest_is_legal():
+    files = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
+    assert files
+    assert all(load_manifest(file).name for file in files)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from automm.data.manifest import parse_manifest
+from automm.data.mvsa import combine
+from automm.data.reviews import load_dataset
+from automm.errors import DataError, NotFoundError
+
+TRAIN = "guid,tag\r\n1,positive\r\n2,negative\r\n3,positive\r\n4,negative\r\n"
+
+
+def layout(tmp_path: Path, lists: dict[str, str]):
+    data = tmp_path / "MVSA_Single" / "data"
+    data.mkdir(parents=True)
+    for number in range(1, 7):
+        (data / f"{number}.txt").write_bytes(f"caf\u00e9 {number}\n".encode("gb18030"))
+        (data / f"{number}.jpg").write_bytes(b"jpg")
+    for name, content in lists.items():
+        (tmp_path / "MVSA_Single" / name).write_bytes(content.encode())
+    content = {"name": "m", "format": "mvsa", "path": "MVSA_Single"}
+    return parse_manifest(content, tmp_path / "manifest.yaml")
+
+
+def test_the_packing_with_two_lists(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN, "test_without_label.txt": "guid,tag\n5,null\n"})
+    dataset = load_dataset(manifest)
+    first = dataset.reviews[0]
+    assert (first.id, first.text, first.label, first.where) == ("1", "caf\u00e9 1", "positive", "train.txt:2")
+    assert first.images == (tmp_path / "MVSA_Single" / "data" / "1.jpg",)
+    assert dataset.labels == ("negative", "positive")
+    assert dataset.treated == {"ignored: no label": 1, "ignored: a pair that stands in no list": 1}
+
+
+def test_prediction_reads_the_unlabelled_too(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN, "test_without_label.txt": "guid,tag\n5,null\n"})
+    assert len(load_dataset(manifest, labelled=False).reviews) == 5
+
+
+def test_the_original_list_and_its_rule(tmp_path):
+    rows = [
+        "positive,neutral",
+        "neutral,negative",
+        "positive,positive",
+        "negative,negative",
+        "positive,negative",
+    ]
+    listed = "ID\ttext,image\n" + "".join(f"{n}\t{row}\n" for n, row in enumerate(rows, 1))
+    dataset = load_dataset(layout(tmp_path, {"labelResultAll.txt": listed}))
+    assert [review.label for review in dataset.reviews] == ["positive", "negative", "positive", "negative"]
+    assert dataset.treated["dropped: text and picture labelled positive against negative"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "label"),
+    [
+        ("neutral", "neutral", "neutral"),
+        ("neutral", "positive", "positive"),
+        ("negative", "neutral", "negative"),
+        ("negative", "positive", None),
+    ],
+)
+def test_the_rule(text, image, label):
+    assert combine(text, image) == label
+
+
+def test_what_the_lists_must_not_say(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN + "5,glad\n../6,positive\n7,positive\n"})
+    with pytest.raises(DataError) as caught:
+        load_dataset(manifest)
+    shown = "\n".join(caught.value.problems)
+    assert "train.txt:6: unknown label 'glad'" in shown
+    assert "train.txt:7: expected an id and its label" in shown
+    assert "train.txt:8: text 'data/7.txt' is not there" in shown
+
+
+def test_texts_of_another_encoding_are_named(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN}).model_copy(update={"encoding": "ascii"})
+    with pytest.raises(DataError, match=r"'data/1\.txt' is not ascii"):
+        load_dataset(manifest)
+
+
+def test_missing_parts_are_not_found(tmp_path):
+    manifest = layout(tmp_path, {})
+    with pytest.raises(NotFoundError, match="no list of labels"):
+        load_dataset(manifest)
+    with pytest.raises(NotFoundError, match="no such folder"):
+        load_dataset(manifest.model_copy(update={"path": "elsewhere"}))

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automm.data import pictures
+from automm.data.manifest import parse_manifest
+from automm.data.pictures import prepare_pictures, treat_bad_pictures
+from automm.data.reviews import Dataset, Review
+from automm.errors import DataError
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """a and copy are the same picture, b another, bad is none."""
+    for name, colour in (("a", 10), ("copy", 10), ("b", 200)):
+        Image.new("L", (8, 8), colour).save(tmp_path / f"{name}.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    return {name: tmp_path / f"{name}.png" for name in ("a", "copy", "b", "bad")}
+
+
+def decoded_nothing(*args, **kwargs):
+    raise AssertionError("decoded again")
+
+
+def test_distinct_pictures_are_decoded_once(paths, tmp_path):
+    told = []
+    store = prepare_pictures(
+        [*paths.values(), paths["a"]], 4, tmp_path / "cache", lambda *progress: told.append(progress)
+    )
+    assert store.pixels.shape == (2, 4, 4, 3)
+    assert isinstance(store.pixels, np.memmap)
+    assert store.row[paths["a"]] == store.row[paths["copy"]] != store.row[paths["b"]]
+    assert store.pixels[store.row[paths["b"]], 0, 0, 0] == 200
+    assert list(store.bad) == [paths["bad"]]
+    assert len(store.digests) == 4
+    assert told[-1] == ("pictures decoded", 3, 3)
+    assert not list((tmp_path / "cache" / "pictures").glob("*.tmp"))
+
+
+def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monkeypatch):
+    first = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
+    monkeypatch.setattr(pictures, "decode_many", decoded_nothing)
+    second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
+    assert np.array_equal(first.pixels, second.pixels)
+    assert (first.row, first.bad, first.fingerprint) == (second.row, second.bad, second.fingerprint)
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "no notes", "notes"])
+def test_what_is_corrupt_is_computed_again(paths, tmp_path, harm):
+    first = np.array(prepare_pictures(list(paths.values()), 4, tmp_path / "cache").pixels)
+    (file,) = (tmp_path / "cache" / "pictures").glob("*.u8")
+    raw = file.read_bytes()
+    if harm == "truncate":
+        file.write_bytes(raw[:-1])
+    elif harm == "flip":
+        file.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
+    elif harm == "notes":
+        file.with_suffix(".json").write_text("[]")
+    else:
+        file.with_suffix(".json").unlink()
+    assert np.array_equal(prepare_pictures(list(paths.values()), 4, tmp_path / "cache").pixels, first)
+    assert file.read_bytes() == raw
+
+
+def test_the_size_and_the_content_name_the_store(paths, tmp_path):
+    names = {
+        prepare_pictures([paths["a"]], 4, tmp_path / "c").fingerprint,
+        prepare_pictures([paths["a"]], 8, tmp_path / "c").fingerprint,
+        prepare_pictures([paths["b"]], 4, tmp_path / "c").fingerprint,
+    }
+    assert len(names) == 3
+
+
+def test_no_pictures_and_only_bad_ones(paths, tmp_path):
+    assert prepare_pictures([], 4, tmp_path).pixels.shape == (0, 4, 4, 3)
+    store = prepare_pictures([paths["bad"], tmp_path / "absent.png"], 4, tmp_path)
+    assert store.pixels.shape == (0, 4, 4, 3)
+    assert set(store.bad) == {paths["bad"], tmp_path / "absent.png"}
+
+
+def dataset(paths, on_bad: str, on_empty: str = "keep", text: str = "t") -> Dataset:
+    content = {
+        "name": "x",
+        "records": "r.jsonl",
+        "fields": {"images": "p"},
+        "images": {"on_bad": on_bad},
+        "text": {"on_empty": on_empty},
+    }
+    manifest = parse_manifest(content, Path("manifest.yaml"))
+    reviews = [
+        Review("1", text, (paths["bad"],), "x", None, None, "r.jsonl:1"),
+        Review("2", "t", (paths["a"], paths["bad"]), "x", None, None, "r.jsonl:2"),
+        Review("3", "t", (paths["b"],), "y", None, None, "r.jsonl:3"),
+    ]
+    return Dataset(manifest, reviews, ("x", "y"), {"ignored: no label": 2})
+
+
+def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
+    store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
+    with pytest.raises(DataError) as caught:
+        treat_bad_pictures(dataset(paths, "error"), store)
+    assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2"]
+    thinner = treat_bad_pictures(dataset(paths, "drop-image"), store)
+    assert [len(review.images) for review in thinner.reviews] == [0, 1, 1]
+    assert thinner.treated == {"ignored: no label": 2, "picture dropped: unreadable": 2}
+    fewer = treat_bad_pictures(dataset(paths, "drop-review"), store)
+    assert [review.id for review in fewer.reviews] == ["3"]
+    assert fewer.treated["dropped: unreadable picture"] == 2
+
+
+def test_a_review_left_with_nothing(paths, tmp_path):
+    store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
+    with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
+        treat_bad_pictures(dataset(paths, "drop-image", text=""), store)
+    treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store).treated
+    assert treated["dropped: empty text"] == 1

@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from automm.data.manifest import parse_manifest
+from automm.data.records import read_records
+from automm.errors import DataError, NotFoundError
+
+BIG = 1_617_235_200_000_000_001
+
+
+def manifest(tmp_path: Path, name: str, **more):
+    content = {"name": "x", "records": name, "fields": {"text": "text", "label": "label"}, **more}
+    return parse_manifest(content, tmp_path / "manifest.yaml")
+
+
+def read(tmp_path: Path, name: str, content: str | bytes, **more):
+    raw = content.encode() if isinstance(content, str) else content
+    (tmp_path / name).write_bytes(raw)
+    return list(read_records(manifest(tmp_path, name, **more)))
+
+
+def faults(tmp_path: Path, name: str, content: str | bytes, **more) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, name, content, **more)
+    assert caught.value.exit_code == 3
+    return caught.value.problems
+
+
+def test_json_lines(tmp_path):
+    content = f'\ufeff{{"id": {BIG}, "text": "a\u2028b"}}\r\n\r\n{{"id": "2"}}'
+    first, second = read(tmp_path, "reviews.jsonl", content)
+    assert first.values == {"id": BIG, "text": "a\u2028b"}
+    assert (first.where, second.where, second.fallback_id) == (
+        "reviews.jsonl:1",
+        "reviews.jsonl:3",
+        "reviews-3",
+    )
+
+
+def test_a_json_array(tmp_path):
+    rows = read(tmp_path, "r.json", json.dumps([{"a": 1}, {"a": None}]))
+    assert [row.values for row in rows] == [{"a": 1}, {"a": None}]
+    assert rows[1].where == "r.json:2"
+
+
+@pytest.mark.parametrize(("name", "mark"), [("r.csv", ","), ("r.tsv", "\t")])
+def test_tables_hold_texts(tmp_path, name, mark):
+    content = f'\ufeffid{mark}text\r\n{BIG}{mark}"two\r\nlines"\r\n007{mark}\r\n'
+    rows = read(tmp_path, name, content)
+    assert [row.values for row in rows] == [
+        {"id": str(BIG), "text": "two\r\nlines"},
+        {"id": "007", "text": ""},
+    ]
+    assert [row.where for row in rows] == [f"{name}:2", f"{name}:4"]
+
+
+def test_parquet_keeps_large_integers_beside_missing_ones(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": [BIG, None], "photos": [["a.png"], []]}), tmp_path / "r.parquet")
+    rows = list(read_records(manifest(tmp_path, "r.parquet")))
+    assert [row.values for row in rows] == [{"id": BIG, "photos": ["a.png"]}, {"id": None, "photos": []}]
+
+
+def test_a_glob_reads_all_files_in_order(tmp_path):
+    (tmp_path / "b.jsonl").write_text('{"n": 2}')
+    (tmp_path / "a.jsonl").write_text('{"n": 1}')
+    assert [row.values["n"] for row in read_records(manifest(tmp_path, "*.jsonl"))] == [1, 2]
+
+
+def test_another_encoding(tmp_path):
+    rows = read(tmp_path, "r.csv", "text\n好\n".encode("gb18030"), encoding="gb18030")
+    assert rows[0].values == {"text": "好"}
+
+
+def test_bytes_of_another_encoding_are_named_line_by_line(tmp_path):
+    found = faults(tmp_path, "r.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 2}\n{"a": "\xfe"}')
+    assert [line.split(": ")[0] for line in found] == ["r.jsonl:2", "r.jsonl:4"]
+    assert "Set encoding:" in found[0]
+
+
+def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
+    (tmp_path / "r.jsonl").write_text('{"a": 1}\n{"a": \n[1]\n{"a": "\\ud800"}\n{"a": 2}\n' + "[" * 100_000)
+    rows = []
+    with pytest.raises(DataError) as caught:
+        rows.extend(read_records(manifest(tmp_path, "r.jsonl")))
+    assert [row.values["a"] for row in rows] == [1, 2]
+    assert [line.split(": ")[0] for line in caught.value.problems] == [f"r.jsonl:{n}" for n in (2, 3, 4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("r.csv", "a,b\n1\n1,2,3\n", "r.csv:2: 1 cells, expected 2"),
+        ("r.csv", 'a,b\n1,"2', "r.csv:2: not CSV"),
+        ("r.csv", "a,a\n1,2\n", "column names stand twice: a"),
+        ("r.csv", "", "r.csv: no records in this file"),
+        ("r.jsonl", "\n \n", "r.jsonl: no records in this file"),
+        ("r.json", "[]", "r.json: no records in this file"),
+        ("r.json", '{"a": 1}', "expected an array"),
+        ("r.json", '[1, {"a": 2}]', "r.json:1: expected an object"),
+        ("r.json", "[\n1,\n", "not JSON"),
+        ("r.parquet", "not parquet", "not readable as Parquet"),
+        ("r.xlsx", "x", "unknown suffix '.xlsx'. Legal: .jsonl"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, name, content, expected):
+    assert any(expected in line for line in faults(tmp_path, name, content))
+
+
+def test_both_short_and_long_rows_are_named(tmp_path):
+    assert len(faults(tmp_path, "r.csv", "a,b\n1\n1,2,3\n1,2\n")) == 2
+
+
+@pytest.mark.parametrize("name", ["absent.jsonl", "*.jsonl"])
+def test_a_missing_file_is_not_found(tmp_path, name):
+    with pytest.raises(NotFoundError):
+        list(read_records(manifest(tmp_path, name)))

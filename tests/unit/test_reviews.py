@@ -1,0 +1,231 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from automm.data.manifest import parse_manifest
+from automm.data.reviews import load_dataset
+from automm.errors import ConfigError, DataError
+
+FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
+
+
+def rows(**changes):
+    """Four good records; `changes` overrides the first."""
+    good = [{"id": n, "text": f"text {n}", "photos": ["a.png"], "label": "xy"[n % 2]} for n in range(4)]
+    good[0] |= changes
+    return good
+
+
+def load(tmp_path: Path, records, labelled=True, fields=FIELDS, image_root=None, replaced=None, **more):
+    root = tmp_path / "images"
+    root.mkdir(exist_ok=True)
+    for name in ("a.png", "b.png"):
+        (root / name).write_bytes(b"not looked into yet")
+    (tmp_path / "r.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    content = {"name": "x", "records": "r.jsonl", "image_root": "images", "fields": fields, **more}
+    manifest = parse_manifest(content, tmp_path / "manifest.yaml")
+    return load_dataset(manifest, labelled=labelled, image_root=image_root, records=replaced)
+
+
+def faults(*args, **kwargs) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        load(*args, **kwargs)
+    return caught.value.problems
+
+
+def test_records_become_reviews(tmp_path):
+    dataset = load(tmp_path, rows())
+    first = dataset.reviews[0]
+    assert (first.id, first.text, first.label, first.group, first.split) == ("0", "text 0", "x", None, None)
+    assert first.images == (tmp_path / "images" / "a.png",)
+    assert first.where == "r.jsonl:1"
+    assert dataset.labels == ("x", "y")
+    assert dataset.treated == {}
+
+
+def test_columns_of_text_are_joined_and_empty_cells_left_out(tmp_path):
+    fields = FIELDS | {"text": ["title", "text", "more"]}
+    records = [record | {"title": "T", "more": None} for record in rows(text=float("nan"))]
+    texts = [review.text for review in load(tmp_path, records, fields=fields).reviews]
+    assert texts[:2] == ["T", "T\ntext 1"]
+
+
+def test_labels_have_one_form_and_the_order_of_the_map(tmp_path):
+    records = [
+        {"id": n, "text": "t", "photos": [], "label": v} for n, v in enumerate([4, 4.0, "4", True, "true"])
+    ]
+    dataset = load(tmp_path, records, labels={"map": {"yes": [True], "four": [4]}})
+    assert [review.label for review in dataset.reviews] == ["four"] * 3 + ["yes"] * 2
+    assert dataset.labels == ("yes", "four")
+
+
+def test_numeric_labels_are_sorted_as_numbers(tmp_path):
+    records = [{"id": n, "text": "t", "photos": [], "label": [10, 9][n % 2]} for n in range(4)]
+    assert load(tmp_path, records).labels == ("9", "10")
+
+
+@pytest.mark.parametrize(
+    ("fields", "cells", "expected"),
+    [
+        ({"images": "p", "separator": ";"}, {"p": "a.png; b.png;"}, ["a.png", "b.png"]),
+        ({"images": ["p", "q"]}, {"p": "b.png", "q": "a.png"}, ["b.png", "a.png"]),
+        ({"images": ["p", "q"]}, {"p": None, "q": "a.png"}, ["a.png"]),
+        ({"images": "{stem}.png"}, {"stem": "a"}, ["a.png"]),
+        ({"images": ["{s}.png", "{t}.png"]}, {"s": "a", "t": None}, ["a.png"]),
+        ({"images": "p", "none_values": "none"}, {"p": "none"}, []),
+    ],
+)
+def test_the_forms_of_picture_fields(tmp_path, fields, cells, expected):
+    dataset = load(tmp_path, [record | cells for record in rows()], fields=FIELDS | fields)
+    assert [path.name for path in dataset.reviews[0].images] == expected
+
+
+def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
+    fields = {key: value for key, value in FIELDS.items() if key != "id"}
+    assert load(tmp_path, rows(), fields=fields).reviews[2].id == "r-3"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"id": 1}, "r.jsonl:2: id '1' stands already at r.jsonl:1"),
+        ({"id": None}, "r.jsonl:1: no id in column 'id'"),
+        ({"label": None}, "r.jsonl:1: no label in column 'label'"),
+        ({"label": ["x"]}, "column 'label' holds list, expected one value"),
+        ({"text": {"a": 1}}, "column 'text' holds dict, expected a text"),
+        ({"photos": 7}, "column 'photos' holds int"),
+        ({"text": "", "photos": []}, "r.jsonl:1: neither text nor picture"),
+        ({"photos": ["absent.png"]}, "r.jsonl:1: picture 'absent.png' not found"),
+        ({"photos": ["."]}, "picture '.' a folder, not a file"),
+        ({"photos": ["a\0.png"]}, "not a possible name"),
+        ({"photos": ["x" * 5000]}, "r.jsonl:1: picture"),
+        ({"photos": ["https://example.org/a.png"]}, "Download it first"),
+        ({"photos": ["../r.jsonl"]}, "leads out of image_root"),
+        ({"photos": ["/etc/hostname"]}, "leads out of image_root"),
+        ({"label": "alone"}, "label 'alone' has one example"),
+    ],
+)
+def test_records_that_are_no_reviews(tmp_path, change, expected):
+    assert any(expected in line for line in faults(tmp_path, rows(**change)))
+
+
+@pytest.mark.parametrize("on_bad", ["error", "drop-image", "drop-review"])
+def test_a_symbolic_link_out_of_the_root_is_always_an_error(tmp_path, on_bad):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (tmp_path / "images" / "link.png").symlink_to(tmp_path / "secret.png")
+    found = faults(tmp_path, rows(photos=["link.png"]), images={"on_bad": on_bad})
+    assert "'link.png' leads out of image_root" in found[0]
+
+
+def test_an_absolute_path_is_an_error_even_inside_the_root(tmp_path):
+    found = faults(tmp_path, rows(photos=[str(tmp_path / "images" / "a.png")]))
+    assert "leads out of image_root" in found[0]
+
+
+def test_a_link_inside_the_root_is_fine(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "link.png").symlink_to("a.png")
+    assert load(tmp_path, rows(photos=["link.png"])).reviews[0].images == (tmp_path / "images" / "a.png",)
+
+
+def test_all_problems_are_reported_at_once(tmp_path):
+    records = rows(id=1, photos=["absent.png"])
+    records[2] |= {"photos": ["gone.png"]}
+    records[3] |= {"label": None}
+    assert len(faults(tmp_path, records)) == 4
+
+
+def test_missing_columns_are_named_once_with_the_nearest(tmp_path):
+    found = faults(tmp_path, rows(), fields=FIELDS | {"label": "lable", "text": ["text", "title"]})
+    assert len(found) == 2
+    assert "no column 'lable', which fields.label names. Did you mean 'label'?" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("on_bad", "reviews", "treated"),
+    [
+        ("drop-image", 4, {"picture dropped: missing": 1}),
+        ("drop-review", 3, {"dropped: missing picture": 1}),
+    ],
+)
+def test_missing_pictures_are_treated_by_name(tmp_path, on_bad, reviews, treated):
+    records = [*rows(photos=["absent.png", "a.png"]), {"id": 9, "text": "t", "photos": [], "label": "x"}]
+    dataset = load(tmp_path, records, images={"on_bad": on_bad})
+    assert len(dataset.reviews) == reviews + 1
+    assert dataset.treated == treated
+
+
+@pytest.mark.parametrize("on_bad", ["error", "drop-image", "drop-review"])
+def test_a_root_without_any_picture_is_one_error(tmp_path, on_bad):
+    records = [record | {"photos": ["gone.png"]} for record in rows()]
+    found = faults(tmp_path, records, images={"on_bad": on_bad})
+    assert len(found) == 1
+    assert "none of the 4 pictures was found under image_root" in found[0]
+
+
+def test_unlisted_labels(tmp_path):
+    labels = {"map": {"ex": ["x"], "why": ["y"]}}
+    records = [*rows(), {"id": 9, "text": "t", "photos": [], "label": "z"}]
+    assert "unknown label 'z'" in faults(tmp_path, records, labels=labels)[0]
+    dataset = load(tmp_path, records, labels=labels | {"on_unlisted": "drop"})
+    assert dataset.treated == {"dropped: unlisted label": 1}
+
+
+def test_a_label_without_example_is_named(tmp_path):
+    found = faults(tmp_path, rows(), labels={"map": {"a": ["x"], "b": ["y"], "c": ["z"]}})
+    assert "label 'c' has no example" in found[0]
+
+
+def test_one_label_is_not_enough(tmp_path):
+    assert "1 label in the data" in faults(tmp_path, [r | {"label": "x"} for r in rows()])[0]
+
+
+def test_empty_texts(tmp_path):
+    records = [*rows(text=" "), {"id": 9, "text": "t", "photos": [], "label": "x"}]
+    assert len(load(tmp_path, records).reviews) == 5
+    assert load(tmp_path, records, text={"on_empty": "drop"}).treated == {"dropped: empty text": 1}
+    assert "r.jsonl:1: empty text" in faults(tmp_path, records, text={"on_empty": "error"})[0]
+
+
+def test_splits_by_a_column(tmp_path):
+    records = [
+        record | {"part": part}
+        for record, part in zip(rows(), ["dev", "train", "test", "train"], strict=True)
+    ]
+    splits = {"column": "part", "values": {"dev": "validation"}}
+    assert load(tmp_path, records, splits=splits).reviews[0].split == "validation"
+    found = faults(tmp_path, records, splits={"column": "part"})
+    assert "r.jsonl:1: split 'dev' is none of train, validation, test" in found[0]
+
+
+def test_prediction_needs_no_labels(tmp_path):
+    records = [{"id": 1, "text": "t", "photos": ["a.png"]}]
+    more = {
+        "fields": FIELDS | {"group": "g"},
+        "splits": {"column": "s"},
+        "labels": {"map": {"a": [1], "b": [2]}},
+    }
+    dataset = load(tmp_path, records, labelled=False, **more)
+    assert (dataset.reviews[0].label, dataset.labels) == (None, ())
+
+
+def test_records_and_image_root_can_be_replaced(tmp_path):
+    other = tmp_path / "other"
+    (other / "images").mkdir(parents=True)
+    (other / "images" / "new.png").write_bytes(b"x")
+    (other / "new.jsonl").write_text('{"id": 1, "text": "t", "photos": ["new.png"]}')
+    beside = load(tmp_path, rows(), labelled=False, replaced=other / "new.jsonl")
+    assert beside.reviews[0].images == (other / "images" / "new.png",)
+    (tmp_path / "new.jsonl").write_text('{"id": 1, "text": "t", "photos": ["new.png"]}')
+    told = load(
+        tmp_path, rows(), labelled=False, replaced=tmp_path / "new.jsonl", image_root=other / "images"
+    )
+    assert told.reviews[0].images == (other / "images" / "new.png",)
+
+
+def test_a_label_column_must_be_named_for_training(tmp_path):
+    fields = {key: value for key, value in FIELDS.items() if key != "label"}
+    with pytest.raises(ConfigError, match=r"fields\.label missing"):
+        load(tmp_path, rows(), fields=fields)

@@ -1,0 +1,130 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automm.data.manifest import parse_manifest
+from automm.data.reviews import Dataset, Review
+from automm.data.splits import drop_duplicates, fingerprint, normal_text, split_dataset
+from automm.errors import DataError
+
+
+def review(number, label="x", text=None, images=(), group=None, split=None):
+    paths = tuple(Path(name) for name in images)
+    text = f"text {number}" if text is None else text
+    return Review(str(number), text, paths, label, group, split, f"r.jsonl:{number}")
+
+
+def dataset(reviews, **more):
+    content = {"name": "x", "records": "r.jsonl", "fields": {"text": "t", "label": "l"}, **more}
+    reviews = list(reviews)
+    labels = tuple(sorted({one.label for one in reviews}))
+    return Dataset(parse_manifest(content, Path("manifest.yaml")), reviews, labels, {})
+
+
+def split_by_id(data, digests=None):
+    splits = split_dataset(data, digests or {})
+    return {data.reviews[int(row)].id: name for name, rows in splits.items() for row in rows}
+
+
+def test_labels_keep_their_proportions():
+    data = dataset(review(n, "rare" if n % 10 == 0 else "common") for n in range(200))
+    splits = split_dataset(data, {})
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 140, "validation": 30, "test": 30}
+    for name, share in (("train", 14), ("validation", 3), ("test", 3)):
+        assert Counter(data.reviews[row].label for row in splits[name])["rare"] == share
+        assert splits[name].dtype == np.int64
+        assert np.all(np.diff(splits[name]) > 0)
+
+
+def test_the_order_of_the_reviews_does_not_matter_but_the_seed_does():
+    reviews = [review(n, "xy"[n % 2]) for n in range(60)]
+    assert split_by_id(dataset(reviews)) == split_by_id(dataset(reversed(reviews)))
+    assert split_by_id(dataset(reviews)) != split_by_id(dataset(reviews, splits={"seed": 2}))
+
+
+def test_groups_texts_and_pictures_stay_together():
+    reviews = [review(n, "xy"[n % 2]) for n in range(60)]
+    reviews[0] = review(0, "x", text="The \uff33ame  text")
+    reviews[1] = review(1, "y", text="the same text", group="g")
+    reviews[2] = review(2, "x", group="g", images=["a.png"])
+    reviews[3] = review(3, "y", images=["copy.png"])
+    for seed in range(5):
+        names = split_by_id(
+            dataset(reviews, splits={"seed": seed}), {Path("a.png"): "d", Path("copy.png"): "d"}
+        )
+        assert len({names[str(n)] for n in range(4)}) == 1
+
+
+def test_reviews_without_text_are_not_duplicates():
+    data = dataset(review(n, "xy"[n % 2], text="") for n in range(40))
+    assert len(split_dataset(data, {})["train"]) == 28
+
+
+def test_by_a_column():
+    names = ["train", "validation", "test", "train"]
+    data = dataset(
+        [review(n, "xy"[n // 3], split=name) for n, name in enumerate(names)], splits={"column": "s"}
+    )
+    splits = split_dataset(data, {})
+    assert {name: rows.tolist() for name, rows in splits.items()} == {
+        "train": [0, 3],
+        "validation": [1],
+        "test": [2],
+    }
+
+
+def test_a_split_without_reviews_and_a_label_absent_from_training_are_named():
+    reviews = [
+        review(1, "x", split="train"),
+        review(2, "y", split="validation"),
+        review(3, "x", split="train"),
+    ]
+    with pytest.raises(DataError) as caught:
+        split_dataset(dataset(reviews, splits={"column": "s"}), {})
+    assert "split 'test' has no reviews. Correct column 's'" in caught.value.problems[0]
+    assert "label 'y' is absent from split 'train'" in caught.value.problems[1]
+
+
+def test_one_group_of_everything_cannot_be_split():
+    with pytest.raises(DataError, match="split 'validation' has no reviews"):
+        split_dataset(dataset(review(n, "xy"[n % 2], group="g") for n in range(20)), {})
+
+
+def test_dropping_duplicates():
+    reviews = [
+        review(2, "x", "Same"),
+        review(1, "x", "same "),
+        review(3, "x", "clash"),
+        review(4, "y", "clash"),
+        review(5, "x", "same", images=["a.png"]),
+    ]
+    assert drop_duplicates(dataset(reviews), {}).reviews == reviews
+    fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
+    assert [one.id for one in fewer.reviews] == ["1", "5"]
+    assert fewer.treated == {
+        "dropped: duplicate of another review": 1,
+        "dropped: duplicates with conflicting labels": 2,
+    }
+
+
+def test_the_fingerprint_names_the_content():
+    reviews = [review(n, "xy"[n % 2], images=[f"{n}.png"]) for n in range(30)]
+
+    def name(reviews, digests=None, **more):
+        data = dataset(reviews, **more)
+        return fingerprint(data, digests or {}, split_dataset(data, digests or {}))
+
+    assert name(reviews) == name(reversed(reviews))
+    changed = [
+        name([*reviews[:-1], review(29, "y", "other", ["29.png"])]),
+        name([*reviews[:-1], review(29, "x", images=["29.png"])]),
+        name(reviews, {Path("3.png"): "d"}),
+        name(reviews, splits={"seed": 5}),
+    ]
+    assert len({name(reviews), *changed}) == 5
+
+
+def test_normal_texts():
+    assert normal_text(" \ufb01ne\u00a0 STRASSE\n") == normal_text("fine straße")
