@@ -57,7 +57,10 @@ def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
         if "{" in entry:
             names += _filled(entry, values)
         else:
-            names += _listed(values.get(entry), entry, fields.separator)
+            cell = values.get(entry)
+            # The whole cell first: a sentence that says "none" may hold the separator.
+            if not (isinstance(cell, str) and cell.strip() in fields.none_values):
+                names += _listed(cell, entry, fields.separator)
     return [name for name in names if name not in fields.none_values]
 
 

@@ -74,6 +74,8 @@ def test_numeric_labels_are_sorted_as_numbers(tmp_path):
         ({"images": "{stem}.png"}, {"stem": "a"}, ["a.png"]),
         ({"images": ["{s}.png", "{t}.png"]}, {"s": "a", "t": None}, ["a.png"]),
         ({"images": "p", "none_values": "none"}, {"p": "none"}, []),
+        ({"images": "p", "separator": ",", "none_values": "no, none"}, {"p": "no, none "}, []),
+        ({"images": "p", "none_values": "none"}, {"p": ["none", "b.png"]}, ["b.png"]),
     ],
 )
 def test_the_forms_of_picture_fields(tmp_path, fields, cells, expected):
