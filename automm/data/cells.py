@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from automm.data.sections import Fields, plain_value
 
+LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
+
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -44,6 +46,21 @@ def cell_value(cell: object, column: str | None) -> str:
     if isinstance(cell, list | tuple | dict | bytes):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
     return "" if is_empty(cell) else plain_value(cell)
+
+
+def cell_id(cell: object, column: str) -> str:
+    """An id as text, "" where there is none; a text keeps its zeros and points.
+
+    Raises:
+        ValueError: no text or integer, or a float that may have lost digits of a 64-bit id.
+    """
+    if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
+        raise ValueError(
+            f"id {cell!r} in column {column!r} is a float that has lost digits. Write ids as texts"
+        )
+    if isinstance(cell, bool | list | tuple | dict | bytes):
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id")
+    return cell_text(cell, column).strip()
 
 
 def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:

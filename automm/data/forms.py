@@ -6,6 +6,7 @@ Each reader yields (line or row number, columns), and appends to `problems` what
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ _UNREADABLE = object()
 
 def _json(text: str, where: str, problems: list[str]) -> Any:
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, object_pairs_hook=_unique)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(parsed, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -83,6 +84,15 @@ def _json(text: str, where: str, problems: list[str]) -> Any:
     else:
         return parsed
     return _UNREADABLE
+
+
+def _unique(pairs: list[tuple[str, object]]) -> Values:
+    """An object; a key given twice would lose a value without a word."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"key {twice[:80]!r} stands twice")
+    return values
 
 
 def _comma(file: Path, encoding: str, problems: list[str]) -> Numbered:

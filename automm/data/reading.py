@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from automm.data.cells import cell_images, cell_text, cell_value
+from automm.data.cells import cell_id, cell_images, cell_text, cell_value
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields
@@ -101,7 +101,7 @@ class ReviewReader:
         if fields.id is None:
             identity = record.fallback_id
         else:
-            identity = cell_text(record.values.get(fields.id), fields.id).strip()
+            identity = cell_id(record.values.get(fields.id), fields.id)
             if not identity:
                 raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
         if identity in self.seen:

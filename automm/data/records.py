@@ -112,14 +112,16 @@ def read_files(files: list[Path], encoding: str) -> Iterator[Record]:
         encoding: of the text forms; a UTF-8 byte order mark is skipped.
     """
     problems: list[str] = []
+    base = Path(os.path.commonpath([file.parent for file in files]))
     for file in files:
+        name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
         if file.suffix.lower() not in FORMS:
             problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
             continue
         before, count = len(problems), 0
         for number, values in FORMS[file.suffix.lower()](file, encoding, problems):
             count += 1
-            yield Record(f"{file.name}:{number}", values, f"{file.stem}-{number}")
+            yield Record(f"{name}:{number}", values, f"{name.with_suffix('')}-{number}")
         if count == 0 and len(problems) == before:
             problems.append(f"{file.name}: no records in this file")
     if problems:

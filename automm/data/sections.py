@@ -24,6 +24,8 @@ def plain_value(value: object) -> str:
     """The normal form of a label: 4, 4.0, "4" and "4.0" are "4"; booleans are "true" and "false"."""
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         return str(int(value))
+    if isinstance(value, float) and math.isinf(value):
+        raise ValueError("infinity is no value")
     text = str(value).strip()
     if text.casefold() in ("true", "false"):
         return text.casefold()
@@ -97,6 +99,12 @@ class Labels(Section):
         if len(normal) < 2:
             raise ValueError("a classification needs two labels or more")
         return normal
+
+    @model_validator(mode="after")
+    def _something_unlisted(self) -> "Labels":
+        if self.on_unlisted == "drop" and self.map is None:
+            raise ValueError("on_unlisted: drop needs map; without it every label is listed")
+        return self
 
 
 class Fractions(Section):

@@ -1,5 +1,6 @@
 """YAML with line numbers, read strictly: no duplicate keys, tags, aliases; yes, no, dates are plain words."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,22 @@ from automm.errors import ConfigError
 
 Key = str | int
 
+# Of YAML 1.2: in 1.1, which PyYAML reads, 010 is 8 and 12:30 is 750.
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"^(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+}
+
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with YAML 1.2's idea of a boolean: a label called `no` stays a word."""
+    """The safe loader, with YAML 1.2's idea of booleans and numbers: labels called `no` or 010 stay words."""
 
     # Filled here, not by add_implicit_resolver, which would change SafeLoader for everyone.
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and type
         first: [
-            (tag, pattern)
+            (tag, _NUMBERS.get(tag, pattern))
             for tag, pattern in resolvers
             if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge")
             and not (tag == "tag:yaml.org,2002:bool" and first not in "tTfF")
@@ -68,7 +77,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[Key, ...], int]]:
         raise ConfigError(f"{path.name}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path.name}:1: not YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, OverflowError) as error:  # a number such as 0x_, or of more digits than Python reads
+    except (ValueError, OverflowError) as error:  # a number of more digits than Python reads
         raise ConfigError(f"{path.name}:1: a malformed number: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{path.name}:1: nested too deeply") from error
