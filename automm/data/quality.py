@@ -14,7 +14,7 @@ from automm.data.manifest import load_manifest
 from automm.data.pictures import PictureStore, digest_files, treat_bad_pictures
 from automm.data.quality_text import render
 from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import drop_duplicates, normal_text, split_dataset
+from automm.data.splits import absent_labels, drop_duplicates, split_dataset, telling_text
 from automm.errors import DataError
 
 __all__ = ["Finding", "Report", "check", "render"]
@@ -97,8 +97,9 @@ def check(manifest_path: Path) -> Report:
     dataset = drop_duplicates(dataset, store.digests)
     split_of: dict[str, str] = {}
     try:
-        for split, rows in split_dataset(dataset, store.digests).items():
-            split_of |= {dataset.reviews[int(row)].id: split for row in rows}
+        splits = split_dataset(dataset, store.digests)
+        split_of = {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}
+        findings += _absent(absent_labels(dataset, splits))
     except DataError as error:
         findings += [
             Finding("error", text, 1, (), "No search can start.", "See above.") for text in error.problems
@@ -173,6 +174,16 @@ def _leaks(dataset: Dataset, store: PictureStore, split_of: dict[str, str]) -> l
     return findings
 
 
+def _absent(gaps: list[str]) -> list[Finding]:
+    if not gaps:
+        return []
+    effect = "What is measured there says nothing about these labels."
+    mend = "Add reviews of them, or join them with others in labels.map."
+    return [
+        Finding("warning", "labels without a review in a split", len(gaps), tuple(gaps[:SHOWN]), effect, mend)
+    ]
+
+
 def _contradictions(dataset: Dataset, store: PictureStore) -> list[Finding]:
     """The same text, or the same picture, with different labels."""
     findings = []
@@ -214,7 +225,7 @@ def _language(dataset: Dataset) -> list[Finding]:
 
 def _kinds(store: PictureStore) -> dict[str, Callable[[Review], Iterable[str]]]:
     return {
-        "texts": lambda review: filter(None, [normal_text(review.text)]),
+        "texts": lambda review: filter(None, [telling_text(review.text)]),
         "pictures": lambda review: [store.digests[p] for p in review.images if p in store.digests],
         "groups": lambda review: [] if review.group is None else [review.group],
     }

@@ -18,6 +18,7 @@ from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.errors import DataError
 
+TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 DUPLICATE = "dropped: duplicate of another review"
 CONFLICTING = "dropped: duplicates with conflicting labels"
 
@@ -89,9 +90,24 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
     return hashlib.sha256("\n".join([json.dumps(dataset.labels), *sorted(lines)]).encode()).hexdigest()
 
 
+def absent_labels(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
+    """Labels that validation or test cannot judge, such as "'good' in test"; of training it is an error."""
+    gaps = []
+    for split in SPLITS[1:]:
+        there = {dataset.reviews[int(row)].label for row in splits[split]}
+        gaps += [f"{label!r} in {split}" for label in dataset.labels if label not in there]
+    return gaps
+
+
 def normal_text(text: str) -> str:
     """One form for texts that differ in case, width, ligatures or spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def telling_text(text: str) -> str:
+    """The normal form of a text that is recognised by it; "" of one such as "Great!", shared by chance."""
+    normal = normal_text(text)
+    return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
 
 
 def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[list[int]]:
@@ -116,7 +132,7 @@ def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[l
 
 def _ties(review: Review, digests: Mapping[Path, str]) -> list[tuple[str, str]]:
     ties = [("picture", _digest(path, digests)) for path in review.images]
-    if text := normal_text(review.text):
+    if text := telling_text(review.text):
         ties.append(("text", text))
     if review.group is not None:
         ties.append(("group", review.group))

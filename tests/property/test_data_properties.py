@@ -65,7 +65,17 @@ def datasets(draw):
         reviews.append(
             Review(
                 id=str(number),
-                text=draw(st.sampled_from(["", "Same", "same ", f"own {number}", f"own {number}"])),
+                text=draw(
+                    st.sampled_from(
+                        [
+                            "",
+                            "The same words again",
+                            "the SAME  words again ",
+                            f"own {number}",
+                            f"own {number}",
+                        ]
+                    )
+                ),
                 images=(Path(picture),) if picture else (),
                 label="xy"[number % 2],
                 group=draw(st.sampled_from([None, None, None, "g1", "g2"])),
