@@ -1,6 +1,9 @@
 """A picture file becomes pixels, whatever its colour mode, or a named reason why not."""
 
+import errno
 import hashlib
+import os
+import stat
 import struct
 import threading
 import warnings
@@ -9,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,15 +79,16 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
     """
     with _quiet_pillow():
         try:
-            if not path.is_file():
+            if path.is_symlink() or not path.is_file():
                 raise PictureError("not a file")
-            length = path.stat().st_size
-            if length == 0:
-                raise PictureError("zero bytes")
-            if length > MAX_BYTES:
-                raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
-            with path.open("rb") as file, _open(file) as picture:
-                return _pixels(picture, size)
+            with _open_file(path) as file:
+                length = os.fstat(file.fileno()).st_size
+                if length == 0:
+                    raise PictureError("zero bytes")
+                if length > MAX_BYTES:
+                    raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
+                with _open(file) as picture:
+                    return _pixels(picture, size)
         except PictureError:
             raise
         except Image.DecompressionBombError as error:
@@ -117,13 +122,13 @@ def decode_many(
 
 def in_order(function: Callable[[Path], T], paths: Sequence[Path], workers: int | None = None) -> Iterator[T]:
     """`function` of each path, in order, computed on threads a bounded way ahead."""
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = 2 * pool._max_workers
+    threads = workers or min(32, (os.cpu_count() or 1) + 4)
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[T]] = deque()
         try:
             for path in paths:
                 waiting.append(pool.submit(function, path))
-                if len(waiting) > ahead:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -133,8 +138,25 @@ def in_order(function: Callable[[Path], T], paths: Sequence[Path], workers: int 
 
 def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
+    with _open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_file(path: Path) -> BufferedReader:
+    """A regular file. Whoever named it has looked where its links lead, so a link met here is refused.
+
+    Raises:
+        OSError: not there, not readable, a folder, a pipe, a symbolic link.
+    """
+    # O_NONBLOCK: a pipe put in its place must not block the reader. Not every platform has each flag.
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def _open(file: object) -> Image.Image:
