@@ -1,12 +1,13 @@
 """The demo data: reviews that need both their text and the right one of their pictures.
 
-A reviewer praises a product, shrugs or tears it apart, and attaches up to four pictures. One of them shows the
-product that the text names, intact or damaged; the others show a parcel, a receipt, a room, or now and then another
-product, intact or damaged as well, which says nothing. The rule, before some labels are replaced by chance:
+A reviewer praises a product or tears it apart, and attaches up to four pictures. One of them shows the
+product that the text names, intact or damaged; the others show a parcel, a receipt, a room, or now and then
+another product, intact or damaged as well, which says nothing.
+
+The rule, before some labels are replaced by chance:
 
     text    product damaged    product intact    no picture
     bad     negative           neutral           negative
-    mixed   negative           positive          neutral
     good    neutral            positive          positive
 
 Best possible accuracy, by that rule on 2,000 fresh reviews (`best_accuracy(CEILING_SEED)`): text alone 0.595,
@@ -31,17 +32,15 @@ LABELS = ("negative", "neutral", "positive")
 RULE = {
     ("bad", True): "negative",
     ("bad", False): "neutral",
-    ("mixed", True): "negative",
-    ("mixed", False): "positive",
     ("good", True): "neutral",
     ("good", False): "positive",
 }
-RULE_WITHOUT_PICTURE = {"bad": "negative", "mixed": "neutral", "good": "positive"}
+RULE_WITHOUT_PICTURE = {"bad": "negative", "good": "positive"}
 
-DAMAGED = {"bad": 0.65, "mixed": 0.5, "good": 0.35}  # how often a product is damaged, given the text
+DAMAGED = {"bad": 0.64, "good": 0.36}  # how often a product is damaged, given the text
 PICTURES = (0.12, 0.18, 0.25, 0.25, 0.20)  # how often a review has 0, 1, 2, 3, 4 pictures
 OTHER_PRODUCT = 0.15  # how often a distractor is another product
-NOISE = 0.06  # how often a label is drawn anew from all three
+NOISE = 0.05  # how often a label is drawn anew from all three
 REVIEWS_PER_PRODUCT = 5
 CEILING_SEED = 20_000
 

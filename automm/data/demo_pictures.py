@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw
 
 SIZE = 96  # pixels, each way, of a finished picture
 _WIDE = 2 * SIZE  # drawn at twice the size and reduced, which smooths the edges
@@ -16,10 +16,8 @@ COLOURS: dict[str, Colour] = {
     "blue": (38, 84, 210),
     "green": (30, 150, 74),
     "yellow": (246, 196, 30),
-    "orange": (245, 125, 24),
     "purple": (128, 56, 180),
     "turquoise": (22, 170, 178),
-    "pink": (240, 98, 160),
 }
 
 
@@ -67,7 +65,7 @@ def render(kind: str, colour: str, damaged: bool, rng: np.random.Generator) -> I
     background = _background(rng)
     shape = Image.new("RGBA", (_WIDE, _WIDE))
     x, y = rng.uniform(0.45, 0.55, 2) * _WIDE
-    pen = _Pen(ImageDraw.Draw(shape), float(x), float(y), float(rng.uniform(0.36, 0.44)) * _WIDE)
+    pen = _Pen(ImageDraw.Draw(shape), float(x), float(y), float(rng.uniform(0.4, 0.46)) * _WIDE)
     _DRAWINGS[kind](pen, COLOURS[colour])
     finish = _damage if damaged else _gloss
     finish(shape, pen, rng)
@@ -81,7 +79,7 @@ def render(kind: str, colour: str, damaged: bool, rng: np.random.Generator) -> I
 
 def _background(rng: np.random.Generator) -> Image.Image:
     """A wall with a gradient, above a table or a floor."""
-    wall = rng.uniform(175, 235) + rng.uniform(-16, 16, 3)
+    wall = rng.uniform(190, 235) + rng.uniform(-12, 12, 3)
     table = rng.uniform(105, 190) * np.array([1.0, 0.86, 0.7])
     rows = np.linspace(1.06, 0.9, SIZE, dtype=np.float32)[:, None, None]
     columns = 1 + np.linspace(0, rng.uniform(-0.12, 0.12), SIZE, dtype=np.float32)[:, None]
@@ -98,7 +96,7 @@ def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
     """Dark cracks and brown stains, on `shape` only."""
     marks = Image.new("RGBA", shape.size)
     draw = ImageDraw.Draw(marks)
-    for _ in range(int(rng.integers(4, 7))):
+    for _ in range(int(rng.integers(6, 9))):
         x, y = rng.uniform(-0.6, 0.6, 2) * pen.radius + (pen.x, pen.y)
         angles = np.linspace(0, 2 * np.pi, 11)[:-1]
         reach = pen.radius * rng.uniform(0.16, 0.3) * rng.uniform(0.6, 1.2, 10)
@@ -106,7 +104,7 @@ def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
             (float(x + r * np.cos(a)), float(y + r * np.sin(a))) for a, r in zip(angles, reach, strict=True)
         ]
         draw.polygon(blot, (70, 45, 20, 215))
-    for _ in range(int(rng.integers(3, 6))):
+    for _ in range(int(rng.integers(4, 7))):
         x, y = rng.uniform(-0.5, 0.5, 2) * pen.radius + (pen.x, pen.y)
         heading = rng.uniform(0, 2 * np.pi)
         for way in (heading, heading + np.pi):
@@ -117,23 +115,27 @@ def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
                 x, y = points[-1]
                 points.append((float(x + step * np.cos(turn)), float(y + step * np.sin(turn))))
             draw.line(points, (12, 10, 10, 255), round(0.06 * pen.radius), joint="curve")
-    _put(shape, marks, marks.getchannel("A"))
+    grime = Image.blend(shape, Image.new("RGBA", shape.size, (96, 84, 66, 255)), 0.35)
+    grime.alpha_composite(marks)
+    _put(shape, grime)
 
 
 def _gloss(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
     """Bright streaks of light, on `shape` only."""
-    shine = Image.new("L", shape.size)
+    shine = Image.new("RGBA", shape.size)
     draw = ImageDraw.Draw(shine)
     left = float(rng.uniform(-0.55, -0.25))
     for start, width in ((left, 0.16), (left + 0.28, 0.07)):
         corners = [(start, -1.0), (start + width, -1.0), (start + width - 0.25, 1.0), (start - 0.25, 1.0)]
-        draw.polygon([(pen.x + x * pen.radius, pen.y + y * pen.radius) for x, y in corners], 120)
-    _put(shape, Image.new("RGBA", shape.size, (255, 255, 255, 255)), shine)
+        streak = [(pen.x + x * pen.radius, pen.y + y * pen.radius) for x, y in corners]
+        draw.polygon(streak, (255, 255, 255, 120))
+    _put(shape, Image.alpha_composite(shape, shine))
 
 
-def _put(shape: Image.Image, marks: Image.Image, mask: Image.Image) -> None:
+def _put(shape: Image.Image, finished: Image.Image) -> None:
+    """Paint `shape` like `finished`, and keep its outline."""
     outline = shape.getchannel("A")
-    shape.paste(marks, mask=ImageChops.multiply(mask, outline))
+    shape.paste(finished)
     shape.putalpha(outline)
 
 

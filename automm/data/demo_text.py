@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SENTIMENTS = ("bad", "mixed", "good")
+SENTIMENTS = ("bad", "good")
 
 _TITLES = {
     "bad": (
@@ -14,16 +14,6 @@ _TITLES = {
         "Poor quality {kind}",
         "Very unhappy with my {kind}",
         "Avoid this {kind}",
-    ),
-    "mixed": (
-        "An average {kind}",
-        "The {kind} is okay",
-        "Neither good nor bad",
-        "A so-so {kind}",
-        "Nothing special about this {kind}",
-        "Mixed feelings about the {kind}",
-        "An ordinary {kind}",
-        "Some good, some bad",
     ),
     "good": (
         "A wonderful {kind}",
@@ -68,18 +58,6 @@ _VERDICTS = {
         "Everyone at home dislikes it, and so do I.",
         "It is uncomfortable, impractical and frustrating.",
     ),
-    "mixed": (
-        "The design is fine, although the price is a bit high.",
-        "It does what it should, no more and no less.",
-        "Some things I like, others I do not.",
-        "It is acceptable, but I have seen better and worse.",
-        "I am neither pleased nor disappointed.",
-        "The shape is nice, the material is only average.",
-        "It is an ordinary item and I have no strong opinion.",
-        "Good in some ways, not so good in others.",
-        "It is all right for the price, nothing more.",
-        "My family is divided about it.",
-    ),
     "good": (
         "The design is beautiful and it feels precious.",
         "It is a joy to use and I am delighted.",
@@ -111,17 +89,14 @@ def compose(kind: str, colour: str, sentiment: str, rng: np.random.Generator) ->
     Args:
         kind: the product, which the body names.
         colour: its colour, which some bodies name.
-        sentiment: one of SENTIMENTS; the body has two verdicts of it.
+        sentiment: one of SENTIMENTS; the body has three verdicts of it.
         rng: chooses the sentences.
     """
     words = {"kind": kind, "colour": colour, "place": _pick(_PLACES, rng), "time": _pick(_TIMES, rng)}
-    first, second = rng.choice(len(_VERDICTS[sentiment]), 2, replace=False)
-    sentences = [
-        _pick(_OPENERS, rng),
-        _VERDICTS[sentiment][first],
-        _pick(_REMARKS, rng),
-        _VERDICTS[sentiment][second],
-    ]
+    verdicts = rng.choice(len(_VERDICTS[sentiment]), 3, replace=False)
+    sentences = [_pick(_OPENERS, rng), *(_VERDICTS[sentiment][place] for place in verdicts)]
+    if rng.random() < 0.4:
+        sentences.insert(int(rng.integers(1, 4)), _pick(_REMARKS, rng))
     title = _pick(_TITLES[sentiment], rng)
     # Braces stand only in our own sentences, so that format() meets no others.
     return title.format(**words), " ".join(sentences).format(**words)
