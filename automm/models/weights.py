@@ -181,13 +181,15 @@ def _staging(name: str) -> Iterator[Path]:
     """A new folder beside the final one, renamed to it when the block ends well, else removed."""
     place = _place(name)
     place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
+    staging = scratch / name  # mkdtemp's own folder is closed to others, who may share the cache
     try:
+        staging.mkdir()
         yield staging
         (staging / MARKER).write_text(json.dumps(_marker(package(name).files), indent=1), "utf-8")
         _publish(name, staging, place)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _publish(name: str, staging: Path, place: Path) -> None:
