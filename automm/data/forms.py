@@ -24,13 +24,9 @@ def decode_text(file: Path, encoding: str, problems: list[str]) -> str | None:
         return raw.decode(encoding)
     except UnicodeError as error:
         first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
-        found = [
-            n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)
-        ]
+        found = [n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)]
         hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
-        problems += [
-            f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]
-        ]
+        problems += [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
         return None
 
 
@@ -42,9 +38,7 @@ def _json_lines(file: Path, encoding: str, problems: list[str]) -> Numbered:
             if isinstance(parsed, dict):
                 yield number, parsed
             elif parsed is not _UNREADABLE:
-                problems.append(
-                    f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}"
-                )
+                problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}")
 
 
 def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
@@ -55,9 +49,7 @@ def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
     if parsed is _UNREADABLE:
         return
     if not isinstance(parsed, list):
-        problems.append(
-            f"{file.name}: expected an array [...], got {type(parsed).__name__}. JSON Lines end in .jsonl"
-        )
+        problems.append(f"{file.name}: expected an array [...], got {type(parsed).__name__}. JSON Lines end in .jsonl")
         return
     for number, item in enumerate(parsed, 1):
         if isinstance(item, dict):
@@ -127,14 +119,10 @@ def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Nu
             header = cells
             twice = sorted({name for name in header if header.count(name) > 1})
             if twice:
-                problems.append(
-                    f"{file.name}:{start}: column names stand twice: {', '.join(twice)}. Rename one"
-                )
+                problems.append(f"{file.name}:{start}: column names stand twice: {', '.join(twice)}. Rename one")
                 return
         elif len(cells) != len(header):
-            problems.append(
-                f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header"
-            )
+            problems.append(f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header")
         else:
             yield start, dict(zip(header, cells, strict=True))
 
@@ -152,9 +140,7 @@ def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
                     number += 1
                     yield number, values
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        problems.append(
-            f"{file.name}: not readable as Parquet after row {number}: {' '.join(str(error).split())}"
-        )
+        problems.append(f"{file.name}: not readable as Parquet after row {number}: {' '.join(str(error).split())}")
 
 
 FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {

@@ -166,9 +166,7 @@ def _open(file: object) -> Image.Image:
 
 def _pixels(picture: Image.Image, size: int) -> np.ndarray:
     if picture.width * picture.height > MAX_PIXELS:
-        raise PictureError(
-            f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million"
-        )
+        raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     if picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (2 * size, 2 * size))  # decodes at a half, a quarter or an eighth of the size
     picture.load()

@@ -40,16 +40,12 @@ def open_mvsa(manifest: Manifest, records: Path | None = None) -> Source:
         rows = read_files([records], manifest.encoding or "utf-8")
         return Source(records.name, rows, fields, records.absolute().parent / manifest.image_root)
     if not (folder / "data").is_dir():
-        raise NotFoundError(
-            f"{folder / 'data'}: no such folder, and format mvsa keeps its texts and pictures there"
-        )
+        raise NotFoundError(f"{folder / 'data'}: no such folder, and format mvsa keeps its texts and pictures there")
     if not any((folder / name).is_file() for name in (LABEL_FILE, TRAIN_FILE)):
         raise NotFoundError(f"{folder}: neither {LABEL_FILE} nor {TRAIN_FILE}: no list of labels")
     treated: dict[str, int] = {}
     rows = _rows(folder, manifest.encoding or "gb18030", treated)
-    return Source(
-        folder.name, rows, fields, folder / manifest.image_root, label_optional=True, treated=treated
-    )
+    return Source(folder.name, rows, fields, folder / manifest.image_root, label_optional=True, treated=treated)
 
 
 def combine(text: str, image: str) -> str | None:
@@ -79,9 +75,7 @@ def _rows(folder: Path, encoding: str, treated: dict[str, int]) -> Iterator[Reco
         raise DataError(problems)
 
 
-def _labels(
-    folder: Path, treated: dict[str, int], problems: list[str], listed: set[str]
-) -> Iterator[Labelled]:
+def _labels(folder: Path, treated: dict[str, int], problems: list[str], listed: set[str]) -> Iterator[Labelled]:
     own = (folder / LABEL_FILE).is_file()
     for file in [LABEL_FILE] if own else [TRAIN_FILE, UNLABELLED_FILE]:
         for where, cells in _cells(folder / file, "\t" if own else ",", problems):

@@ -108,8 +108,7 @@ def treat_bad_pictures(dataset: Dataset, store: PictureStore) -> Dataset:
         bad = [path for path in review.images if path in store.bad]
         if bad and rule == "error":
             problems += [
-                f"{review.where}: picture '{path}': {store.bad[path]}. "
-                "Replace it, or set images.on_bad: drop-image"
+                f"{review.where}: picture '{path}': {store.bad[path]}. Replace it, or set images.on_bad: drop-image"
                 for path in bad
             ]
         elif bad and rule == "drop-review":
@@ -123,8 +122,7 @@ def treat_bad_pictures(dataset: Dataset, store: PictureStore) -> Dataset:
                 treated.append(NOTHING_LEFT)
             else:
                 problems.append(
-                    f"{review.where}: neither text nor readable picture. "
-                    "Remove it, or set text.on_empty: drop"
+                    f"{review.where}: neither text nor readable picture. Remove it, or set text.on_empty: drop"
                 )
         else:
             kept.append(review)

@@ -76,9 +76,7 @@ class Report:
         """Plain values, as JSON has them."""
         plain = asdict(self)
         plain["pictures_per_review"] = {str(k): v for k, v in self.pictures_per_review.items()}
-        plain["findings"] = [
-            asdict(finding) | {"examples": list(finding.examples)} for finding in self.findings
-        ]
+        plain["findings"] = [asdict(finding) | {"examples": list(finding.examples)} for finding in self.findings]
         return plain | {"ok": self.ok}
 
 
@@ -101,9 +99,7 @@ def check(manifest_path: Path) -> Report:
         split_of = {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}
         findings += _absent(absent_labels(dataset, splits))
     except DataError as error:
-        findings += [
-            Finding("error", text, 1, (), "No search can start.", "See above.") for text in error.problems
-        ]
+        findings += [Finding("error", text, 1, (), "No search can start.", "See above.") for text in error.problems]
     findings += _leaks(dataset, store, split_of)
     findings += _contradictions(dataset, store)
     findings += _language(dataset)
@@ -179,18 +175,14 @@ def _absent(gaps: list[str]) -> list[Finding]:
         return []
     effect = "What is measured there says nothing about these labels."
     mend = "Add reviews of them, or join them with others in labels.map."
-    return [
-        Finding("warning", "labels without a review in a split", len(gaps), tuple(gaps[:SHOWN]), effect, mend)
-    ]
+    return [Finding("warning", "labels without a review in a split", len(gaps), tuple(gaps[:SHOWN]), effect, mend)]
 
 
 def _contradictions(dataset: Dataset, store: PictureStore) -> list[Finding]:
     """The same text, or the same picture, with different labels."""
     findings = []
     for kind, keys in _kinds(store).items():
-        several = [
-            found for found in _gather(dataset.reviews, keys) if len({review.label for review in found}) > 1
-        ]
+        several = [found for found in _gather(dataset.reviews, keys) if len({review.label for review in found}) > 1]
         if several and kind != "groups":
             findings.append(
                 Finding(

@@ -47,9 +47,6 @@ def _labels(report: "Report") -> Table:
         counts = [report.labels[split][label] for split in splits]
         table.add_row(
             Text(label),
-            *(
-                f"{count:,} ({count / totals[split]:.0%})"
-                for split, count in zip(splits, counts, strict=True)
-            ),
+            *(f"{count:,} ({count / totals[split]:.0%})" for split, count in zip(splits, counts, strict=True)),
         )
     return table

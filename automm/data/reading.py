@@ -51,17 +51,13 @@ class ReviewReader:
         self.treated: Counter[str] = Counter()
         self.found = 0
         self.seen: dict[str, str] = {}
-        self.label_of = {
-            value: label for label, values in (manifest.labels.map or {}).items() for value in values
-        }
+        self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
         """The review, or None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
         try:
-            text = "\n".join(
-                part for name in fields.text if (part := cell_text(record.values.get(name), name))
-            )
+            text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
             names = cell_images(record.values, fields)
             identity = self._identity(record, fields)
             label = self._read(record, fields.label)
@@ -149,9 +145,7 @@ class ReviewReader:
             except (OSError, ValueError) as error:  # a name too long, or with a NUL
                 outside, fault = False, f"not a possible name ({error})"
             if outside:
-                self.problems.append(
-                    f"{where}: picture {name!r} leads out of image_root '{self.root}'. Move it inside"
-                )
+                self.problems.append(f"{where}: picture {name!r} leads out of image_root '{self.root}'. Move it inside")
             elif not fault:
                 self.found += 1
                 found.append(path)

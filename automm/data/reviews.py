@@ -54,9 +54,7 @@ def load_dataset(
     """
     source = open_source(manifest, records)
     if labelled and source.fields.label is None:
-        raise ConfigError(
-            f"{manifest.file.name}:1: fields.label missing: name the column that holds the label"
-        )
+        raise ConfigError(f"{manifest.file.name}:1: fields.label missing: name the column that holds the label")
     root = Path(os.path.realpath(image_root if image_root is not None else source.image_root))
     problems: list[str] = []
     rows: list[Record] = []
@@ -64,7 +62,7 @@ def load_dataset(
         rows.extend(source.rows)  # keeps what came before the error
     except DataError as error:
         problems += error.problems
-    absent = _missing_columns(source, rows, manifest, labelled) if rows else []
+    absent = missing_columns(source, rows, manifest, labelled) if rows else []
     if absent or not rows:  # without its columns every record is wrong, which says nothing more
         raise DataError([*absent, *problems] or [f"{source.name}: no reviews in it"])
     reader = ReviewReader(manifest, source, root, labelled)
@@ -86,7 +84,8 @@ def nothing_left(text: str, images: Iterable[Path]) -> bool:
     return not text.strip() and not any(True for _ in images)
 
 
-def _missing_columns(source: Source, rows: list[Record], manifest: Manifest, labelled: bool) -> list[str]:
+def missing_columns(source: Source, rows: list[Record], manifest: Manifest, labelled: bool) -> list[str]:
+    """A line for each column that the manifest names and no record has."""
     present = {str(name): None for record in rows for name in record.values}
     needed = columns_of(source.fields, labelled)
     if labelled and manifest.splits.column is not None:

@@ -40,10 +40,7 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
         names = [str(review.split) for review in dataset.reviews]
     else:
         names = _by_fractions(dataset, digests)
-    splits = {
-        split: np.array([row for row, name in enumerate(names) if name == split], np.int64)
-        for split in SPLITS
-    }
+    splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
     if problems:
         raise DataError(problems)
@@ -151,10 +148,7 @@ def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
     reviews, rules = dataset.reviews, dataset.manifest.splits
     counts = Counter(str(review.label) for review in reviews)
     total = len(reviews)
-    wanted = {
-        split: {label: share * count for label, count in counts.items()}
-        for split, share in rules.shares.items()
-    }
+    wanted = {split: {label: share * count for label, count in counts.items()} for split, share in rules.shares.items()}
     placed = {split: dict.fromkeys(counts, 0) for split in SPLITS}
     names = [""] * total
 
@@ -196,8 +190,7 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     if "train" not in empty:
         learned = {dataset.reviews[int(row)].label for row in splits["train"]}
         problems += [
-            f"{file}: label {label!r} is absent from split 'train'. {advice}, "
-            "or join it with another in labels.map"
+            f"{file}: label {label!r} is absent from split 'train'. {advice}, or join it with another in labels.map"
             for label in dataset.labels
             if label not in learned
         ]

@@ -1,7 +1,7 @@
 """Texts become WordPiece ids: column 0 is [CLS], 0 is [PAD].
 
-The tokenizers library is used, not KerasHub's tokenizer: it is exact on accents, ligatures and full-width forms, several
-times faster, and needs no TensorFlow.
+The tokenizers library is used, not KerasHub's tokenizer: it is exact on accents, ligatures and full-width forms,
+several times faster, and needs no TensorFlow.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ def load_tokenizer(path: Path) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every malformed file
+    except Exception as error:
         raise WeightsError(f"{path}: not a tokenizer: {error}") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

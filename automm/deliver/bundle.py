@@ -122,7 +122,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise NotFoundError(
             f"{folder} is not a bundle: {', '.join(missing)} missing. 'automm export RUN --to DIR' writes one"
         )
-    sums = dict(reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     changed = [name for name in FILES if sums.get(name) != _digest(folder / name)]
     if changed:
         raise DataError(f"{folder}: {', '.join(changed)} differ from SHA256SUMS. Export the bundle again")

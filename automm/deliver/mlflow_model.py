@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.models
+import mlflow.pyfunc
 import pandas as pd
 
 from automm.data.reviews import Review
@@ -15,7 +16,7 @@ from automm.deliver.bundle import load_bundle
 from automm.deliver.predict import predict_reviews
 
 
-class BundleModel(mlflow.pyfunc.PythonModel):
+class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     """A bundle behind MLflow's pyfunc interface."""
 
     def load_context(self, context: Any) -> None:

@@ -18,11 +18,12 @@ from automm.data.images import PictureError, decode_many
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
 from automm.data.reading import ReviewReader
 from automm.data.records import Source, open_source
-from automm.data.reviews import Review
+from automm.data.reviews import Review, missing_columns
 from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle
-from automm.errors import ConfigError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models.packing import pack, packed_layout
+from automm.models.whole import compiled
 
 BATCH = 32
 MANIFESTS = (".yaml", ".yml")
@@ -76,10 +77,17 @@ def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iter
 
     A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
     that stood beside the records in training.
+
+    Raises:
+        DataError: a column is missing, or a record is unreadable; then no line can be told from the next.
     """
     manifest, source, root = _open(bundle, reviews, image_root)
     reader = ReviewReader(manifest, source, Path(os.path.realpath(root)), labelled=False)
-    for record in source.rows:
+    records = list(source.rows)
+    absent = missing_columns(source, records, manifest, labelled=False) if records else ["no reviews in it"]
+    if absent:
+        raise DataError(absent)
+    for record in records:
         before = len(reader.problems), len(reader.missing), sum(reader.treated.values())
         review = reader.review(record)
         faults = reader.problems[before[0] :] + reader.missing[before[1] :]
@@ -92,13 +100,15 @@ def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iter
 
 def predict_reviews(bundle: Bundle, reviews: Iterable[Review | Refused]) -> Iterator[list[Prediction]]:
     """Predict in batches, in order."""
-    predict = _compiled(bundle.model)
+    layout = packed_layout(bundle.model)
+    convert = (lambda arrays: pack(arrays, layout)) if layout else None
+    predict = compiled(bundle.model)
     iterator = iter(reviews)
     while batch := list(islice(iterator, BATCH)):
         good, arrays, refused = _arrays(bundle, batch)
         answers: dict[int, np.ndarray] = {}
         if good:
-            answers = dict(zip(good, predict(arrays), strict=True))
+            answers = dict(zip(good, predict(convert(arrays) if convert else arrays), strict=True))
         yield [_line(bundle, item, answers.get(place), refused.get(place)) for place, item in enumerate(batch)]
 
 
@@ -110,10 +120,7 @@ def _arrays(
     size, most = inputs["image_size"], inputs["max_images"]
     refused = {place: item.error for place, item in enumerate(batch) if isinstance(item, Refused)}
     wanted = [
-        (place, path)
-        for place, item in enumerate(batch)
-        if isinstance(item, Review)
-        for path in item.images[:most]
+        (place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images[:most]
     ]
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)
@@ -143,7 +150,12 @@ def _line(bundle: Bundle, item: Review | Refused, answer: np.ndarray | None, err
         return {"id": item.id, "label": None, "probabilities": None, "error": error}
     labels = bundle.about["labels"]
     probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
-    return {"id": item.id, "label": labels[int(answer.argmax())], "probabilities": probabilities, "error": None}
+    return {
+        "id": item.id,
+        "label": labels[int(answer.argmax())],
+        "probabilities": probabilities,
+        "error": None,
+    }
 
 
 def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
@@ -169,16 +181,3 @@ def _identity(record: Any, source: Source) -> str:
     column = source.fields.id
     value = record.values.get(column) if column else None
     return record.fallback_id if value in (None, "") else str(value)
-
-
-def _compiled(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    import tensorflow as tf
-
-    layout = packed_layout(model)
-    function = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-
-    def predict(arrays: dict[str, np.ndarray]) -> np.ndarray:
-        batch = pack(arrays, layout) if layout else arrays
-        return np.asarray(function(tf.nest.map_structure(tf.constant, batch)))
-
-    return predict

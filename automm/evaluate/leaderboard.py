@@ -11,25 +11,42 @@ from automm.errors import ConfigError, NotFoundError, nearest
 from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs
 
 METRICS = {"macro_f1": "max", "accuracy": "max", "loss": "min"}
-COLUMNS = ("rank", "run", "name", "kind", "tier", "status", "objective", "validation", "test", "parameters", "seconds")
+COLUMNS = (
+    "rank",
+    "run",
+    "name",
+    "kind",
+    "tier",
+    "status",
+    "objective",
+    "validation",
+    "test",
+    "parameters",
+    "seconds",
+)
 
 Row = dict[str, Any]
 
 
-def leaderboard(runs_dir: Path, experiment: str | None = None, metric: str | None = None) -> list[Row]:
+def leaderboard(
+    runs_dir: Path, experiment: str | None = None, metric: str | None = None, *, run: Run | None = None
+) -> list[Row]:
     """Rank candidates by a validation metric, the objective of their run if none is named.
+
+    Args:
+        run: only this one's.
 
     The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
 
     Returns:
-        {rank, run, experiment, name, kind, tier, status, objective, validation, test, parameters, seconds, error}; failed
-        candidates come last and have no rank.
+        {rank, run, experiment, name, kind, tier, status, objective, validation, test, parameters, seconds,
+        error}; failed candidates come last and have no rank.
 
     Raises:
         NotFoundError: no run.
         ConfigError: an unknown metric, or runs with different objectives and none named.
     """
-    runs = list(all_runs(runs_dir, experiment))
+    runs = [run] if run else list(all_runs(runs_dir, experiment))
     if not runs:
         known = sorted({run.experiment for run in all_runs(runs_dir)})
         where = f"experiment {experiment!r}" if experiment else "run"
@@ -66,7 +83,8 @@ def to_csv(rows: list[Row]) -> str:
 
 
 def _tests(run: Run) -> dict[str, dict[str, float]]:
-    return run.read("result.json").get("test", {})
+    tests: dict[str, dict[str, float]] = run.read("result.json").get("test", {})
+    return tests
 
 
 def _row(run: Run, candidate: Candidate, tests: dict[str, dict[str, float]]) -> Row:

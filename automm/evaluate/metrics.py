@@ -81,9 +81,7 @@ def paired_interval(
     differences = np.empty(samples)
     for place in range(samples):
         rows = rng.integers(0, len(labels), len(labels))
-        differences[place] = (
-            measure(labels[rows], first[rows])[metric] - measure(labels[rows], second[rows])[metric]
-        )
+        differences[place] = measure(labels[rows], first[rows])[metric] - measure(labels[rows], second[rows])[metric]
     whole = measure(labels, first)[metric] - measure(labels, second)[metric]
     low, high = np.quantile(differences, [0.025, 0.975])
     return Interval(float(whole), float(low), float(high))

@@ -1,7 +1,7 @@
 """The hand-built candidates, plain Keras: what a search has to beat.
 
-Each builder takes the sizes and gives a suffix (`models/heads`). Those of TRAINED are trained like any trial; the others
-are set from the training split without gradient descent.
+Each builder takes the sizes and gives a suffix (`models/heads`). Those of TRAINED are trained like any trial; the
+others are set from the training split without gradient descent.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Encoders: arrays in, one feature vector a text or a picture out. Pre-trained, frozen unless told otherwise.
 
-Each is one Keras layer, so that a whole model names it once and can be cut behind it (`search/prefix`). Adding an encoder
-is an entry in TEXT_ENCODERS or IMAGE_ENCODERS.
+Each is one Keras layer, so that a whole model names it once and can be cut behind it (`search/prefix`). Adding an
+encoder is an entry in TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import hashlib
@@ -71,9 +71,7 @@ class TextEncoder(FrozenEncoder):
         token_ids = ops.cast(token_ids, "int32")
         real = ops.cast(ops.not_equal(token_ids, 0), "int32")
         inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
-        outputs = self.backbone(
-            {name: inputs[name] for name in self.backbone.input}, training=self._training(training)
-        )
+        outputs = self.backbone({name: inputs[name] for name in self.backbone.input}, training=self._training(training))
         states = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
         weight = ops.cast(ops.expand_dims(real, -1), states.dtype)
         return ops.sum(states * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
@@ -84,7 +82,9 @@ class TextEncoder(FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageEncoder(FrozenEncoder):
-    """Global average of the last feature map. (n, max_images, height, width, 3) uint8 in, (n, max_images, features) out.
+    """Global average of the last feature map.
+
+    (n, max_images, height, width, 3) uint8 in, (n, max_images, features) float32 out.
 
     Zero pictures that fill a review up are encoded too; whoever pools leaves them out by the mask.
     """
@@ -249,9 +249,7 @@ def _preset_text(name: str) -> TextSource:
     def build() -> TextEncoder:
         return _frozen(TextEncoder(backbone, features, fingerprint, name="text_encoder"))
 
-    return TextSource(
-        name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, build
-    )
+    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, build)
 
 
 def _preset_image(name: str) -> ImageSource:

@@ -19,6 +19,7 @@ class Fusion(keras.layers.Layer):
     """
 
     projection_scale = 1.0  # variance of a projection's output for inputs of variance 1, before training
+    first_bias = "zeros"
 
     def __init__(self, width: int = 128, activation: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -32,6 +33,7 @@ class Fusion(keras.layers.Layer):
                 self.width,
                 activation=self.activation,
                 kernel_initializer=keras.initializers.VarianceScaling(self.projection_scale, "fan_in"),
+                bias_initializer=self.first_bias,
                 name=f"projection_{place}",
             )
             for place in range(len(input_shape))
@@ -87,6 +89,7 @@ class LowRankBilinear(Fusion):
     """
 
     projection_scale = 0.1  # at 1.0 the tanh of standardised features is saturated and nothing is learned
+    first_bias = "ones"  # tanh(1 + u) tanh(1 + v) has terms in u and in v alone, so each modality learns from the start
 
     def __init__(self, width: int = 128, activation: str | None = "tanh", **kwargs: Any):
         super().__init__(width, activation, **kwargs)

@@ -16,10 +16,8 @@ Layout = list[dict[str, Any]]
 
 
 def layout_of(model: Any) -> Layout:
-    """Where each input of a model lies in the packed row: [{name, shape, dtype}], in the order of the model's inputs."""
-    return [
-        {"name": tensor.name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype} for tensor in model.inputs
-    ]
+    """Where each input of a model lies in the packed row: [{name, shape, dtype}], in the model's own order."""
+    return [{"name": tensor.name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype} for tensor in model.inputs]
 
 
 def width_of(layout: Layout) -> int:
@@ -30,9 +28,7 @@ def width_of(layout: Layout) -> int:
 def pack(batch: Mapping[str, np.ndarray], layout: Layout) -> np.ndarray:
     """(n, width) float32 of a batch of named arrays."""
     rows = len(next(iter(batch.values())))
-    return np.concatenate(
-        [np.asarray(batch[part["name"]], np.float32).reshape(rows, -1) for part in layout], axis=1
-    )
+    return np.concatenate([np.asarray(batch[part["name"]], np.float32).reshape(rows, -1) for part in layout], axis=1)
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -54,8 +50,7 @@ class Unpack(keras.layers.Layer):
 
     def compute_output_spec(self, packed: Any) -> dict[str, Any]:
         return {
-            part["name"]: keras.KerasTensor((packed.shape[0], *part["shape"]), part["dtype"])
-            for part in self.layout
+            part["name"]: keras.KerasTensor((packed.shape[0], *part["shape"]), part["dtype"]) for part in self.layout
         }
 
     def get_config(self) -> dict[str, Any]:

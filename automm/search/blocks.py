@@ -1,7 +1,7 @@
 """AutoKeras blocks over the layers of `models/`: text, image, fusion, label; and the input nodes that they hang on.
 
-Every block has a name of its own, because the names of hyperparameters carry it (`image/pooling`), and AutoKeras' default
-names count up in a process.
+Every block has a name of its own, because the names of hyperparameters carry it (`image/pooling`), and AutoKeras'
+default names count up in a process.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What frozen encoders yield, computed once and kept.
 
-One file a pair of encoder and data: `<cache>/features/<key>.npy`, float32, memory-mapped, written under a temporary name
-and then renamed. The key names the weights, the preprocessing (through the data's own digest) and the engine.
+One file a pair of encoder and data: `<cache>/features/<key>.npy`, float32, memory-mapped, written under a temporary
+name and then renamed. The key names the weights, the preprocessing (through the data's own digest) and the engine.
 Identical texts and pictures are encoded once, and reviews without a picture cost nothing.
 """
 
@@ -132,7 +132,7 @@ def _compiled(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
-    return lambda batch: function(tf.convert_to_tensor(batch)).numpy()  # type: ignore[no-any-return]
+    return lambda batch: function(tf.convert_to_tensor(batch)).numpy()
 
 
 def _stored(
@@ -191,6 +191,6 @@ def _key(fingerprint: str, data: str) -> str:
 def _moments(values: np.ndarray, features: int) -> tuple[np.ndarray, np.ndarray]:
     if len(values) == 0:  # a modality that the training split does not have
         return np.zeros(features, np.float32), np.ones(features, np.float32)
-    return values.mean(axis=0, dtype=np.float64).astype(np.float32), values.std(
-        axis=0, dtype=np.float64
-    ).astype(np.float32)
+    return values.mean(axis=0, dtype=np.float64).astype(np.float32), values.std(axis=0, dtype=np.float64).astype(
+        np.float32
+    )

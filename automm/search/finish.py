@@ -68,7 +68,8 @@ def finish(search: Search) -> dict[str, Any]:
             for metric in ("macro_f1", "accuracy")
         }
     ids = [task.arrays.ids[row] for row in task.rows("test")]
-    np.savez_compressed(run.folder / "test_predictions.npz", ids=np.array(ids), labels=labels, **probabilities)
+    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
+    np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     _track(search, finalists, others, probabilities, test)
     return _summary(result)
@@ -91,7 +92,7 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
         difference = float(np.abs(from_features - from_arrays).max())
         if difference > PARITY:
             raise AutommError(
-                f"{candidate.name}: the whole model differs from the trained one by {difference:.1e}, more than {PARITY}"
+                f"{candidate.name}: the whole model differs from the trained one by {difference:.1e}, over {PARITY}"
             )
     return predict(whole, task.arrays, task.rows("test"), batch_size=32, convert=converter(whole))
 

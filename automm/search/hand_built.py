@@ -17,7 +17,13 @@ from automm.search.session import Search
 from automm.search.train import predict, train
 from automm.tracking.runs import COMPLETED
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of a logistic regression: C, the best on the validation rows is kept
+STRENGTHS = (
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # of a logistic regression: C, the best on the validation rows is kept
 LOGISTIC: dict[str, tuple[str, ...]] = {
     "logistic_text": ("text",),
     "logistic_image": ("image",),
@@ -39,15 +45,14 @@ def _trained(search: Search, name: str) -> None:
     build, values = baselines.TRAINED[name]
     values = dict(values)
     # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
-    search.train(name, "baseline", values, lambda: build(search.task.shapes, values))
+    seed_name = name.removeprefix("packed_")
+    search.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
 
 
 def _majority(search: Search, name: str) -> None:
     counts = np.bincount(search.task.targets("train"), minlength=len(search.task.labels))
     shares = counts / counts.sum()
-    search.record(
-        name, "baseline", {}, lambda: baselines.majority(search.task.shapes, shares), lambda model: None
-    )
+    search.record(name, "baseline", {}, lambda: baselines.majority(search.task.shapes, shares), lambda model: None)
 
 
 def _logistic(search: Search, name: str) -> None:
@@ -66,9 +71,7 @@ def _fit_logistic(search: Search, model: Any) -> float:
 
     task, objective = search.task, search.task.experiment.objective
     design = baselines.design_matrix(model)
-    train_x, validation_x = (
-        predict(design, task.features, task.rows(split)) for split in ("train", "validation")
-    )
+    train_x, validation_x = (predict(design, task.features, task.rows(split)) for split in ("train", "validation"))
     best: tuple[float, float, Any] | None = None
     for strength in STRENGTHS:
         fitted = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
@@ -139,7 +142,8 @@ def _end_to_end(search: Search, name: str) -> None:
     deadline = time.monotonic() + settings.end_to_end_time
     deadline = deadline if search.deadline is None else min(deadline, search.deadline)
     plan = replace(
-        search.plan(search.seed_of(name), settings.end_to_end_learning_rate), epochs=settings.end_to_end_epochs
+        search.plan(search.seed_of(name), settings.end_to_end_learning_rate),
+        epochs=settings.end_to_end_epochs,
     )
     search.record(
         name,

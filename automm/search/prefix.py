@@ -1,7 +1,8 @@
 """A whole model, cut behind its frozen encoders.
 
-What lies before the cut gives the same numbers in every trial and is computed once (`search/features`); what lies behind
-it, the suffix, is trained. Both halves share their layers with the whole model, so training the suffix trains the whole.
+What lies before the cut gives the same numbers in every trial and is computed once (`search/features`); what lies
+behind it, the suffix, is trained. Both halves share their layers with the whole model, so training the suffix trains
+the whole.
 """
 
 from typing import Any

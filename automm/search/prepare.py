@@ -67,9 +67,7 @@ class Loaded:
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     """Read, decode, treat and split the reviews."""
     dataset = load_dataset(load_manifest(experiment.manifest))
-    pictures = prepare_pictures(
-        all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress
-    )
+    pictures = prepare_pictures(all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress)
     dataset = treat_bad_pictures(dataset, pictures)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
@@ -115,14 +113,6 @@ def prepare(
     )
 
 
-def weights_needed(experiment: Experiment) -> list[str]:
-    """Names of packaged weights that the experiment's encoders ask for and that are not installed."""
-    from automm.models.weights import PACKAGES, weights_folder
-
-    names = (experiment.encoders.text, experiment.encoders.image)
-    return [name for name in names if name in PACKAGES and weights_folder(name) is None]
-
-
 def describe(task: Task) -> dict[str, Any]:
     """manifest.json: what the data was."""
     manifest = task.dataset.manifest
@@ -145,7 +135,9 @@ def describe(task: Task) -> dict[str, Any]:
 
 def _reading(manifest: Manifest) -> dict[str, Any]:
     """What of a manifest a bundle must know to read other records: all but the names of files and of splits."""
-    return manifest.model_dump(mode="json", exclude_none=True, exclude={"records", "path", "splits", "source", "labels"})
+    return manifest.model_dump(
+        mode="json", exclude_none=True, exclude={"records", "path", "splits", "source", "labels"}
+    )
 
 
 def _image_root(manifest: Manifest) -> str:

@@ -21,12 +21,26 @@ from automm.search.hand_built import run_baselines
 from automm.search.prepare import Task, describe, load, prepare, sources
 from automm.search.session import Reporter, Search
 from automm.search.tuner import build_search
-from automm.tracking.runs import Run, create_run, write_atomically
 from automm.tracking.mlflow_store import flatten
+from automm.tracking.runs import Run, create_run, write_atomically
 from automm.tracking.tracker import Tracker
 
-RESUMABLE = ("budget", "name", "manifest")  # what a resume may change; the manifest's content is checked apart
-PACKAGES = ("automm", "autokeras", "keras", "keras-hub", "keras-tuner", "mlflow", "numpy", "pillow", "tensorflow")
+RESUMABLE = (
+    "budget",
+    "name",
+    "manifest",
+)  # what a resume may change; the manifest's content is checked apart
+PACKAGES = (
+    "automm",
+    "autokeras",
+    "keras",
+    "keras-hub",
+    "keras-tuner",
+    "mlflow",
+    "numpy",
+    "pillow",
+    "tensorflow",
+)
 
 log = logging.getLogger("automm")
 
@@ -117,7 +131,8 @@ def _search(search: Search) -> None:
     inputs, targets = {}, {}
     for split in ("train", "validation"):
         rows = task.rows(split)
-        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no size.
+        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no
+        # size.
         images = np.broadcast_to(np.uint8(0), (len(rows), *task.arrays.image_shape))
         inputs[split] = [
             task.arrays.token_ids[rows],
@@ -127,7 +142,10 @@ def _search(search: Search) -> None:
         ]
         targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
     model.fit(
-        inputs["train"], targets["train"], validation_data=(inputs["validation"], targets["validation"]), verbose=0
+        inputs["train"],
+        targets["train"],
+        validation_data=(inputs["validation"], targets["validation"]),
+        verbose=0,
     )
     if search.may_continue():
         log.warning("the space has no more candidates that were not tried: the search ends before its budget")
@@ -207,7 +225,9 @@ def _nothing_completed(search: Search) -> str:
     if not failed:
         return "no candidate was run: the budget allows no trial and no baseline is chosen, or no time was left"
     last = failed[-1]
-    return f"no candidate completed. The last, {last.name}: {last.error.splitlines()[0]}. See {search.run.folder}/log.txt"
+    return (
+        f"no candidate completed. The last, {last.name}: {last.error.splitlines()[0]}. See {search.run.folder}/log.txt"
+    )
 
 
 def _log_to(run: Run) -> logging.Handler:

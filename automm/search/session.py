@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -131,9 +130,12 @@ class Search:
         kind: str,
         values: dict[str, Any],
         build: Callable[[], Any],
+        *,
+        seed_name: str | None = None,
     ) -> Candidate:
-        """Build, train, measure and record a candidate on features."""
-        plan = self.plan(self.seed_of(name), values["training/learning_rate"])
+        """Build, train, measure and record a candidate on features. Candidates of one seed name share their seed."""
+        seed = self.seed_of(seed_name or name)
+        plan = self.plan(seed, values["training/learning_rate"])
 
         def fit(model: Any) -> Trained:
             learn_statistics(model, self.task.statistics)
@@ -148,7 +150,7 @@ class Search:
                 convert=converter(model),
             )
 
-        return self.record(name, kind, values, build, fit)
+        return self.record(name, kind, values, build, fit, seed=seed)
 
     def plan(self, seed: int, learning_rate: float) -> Plan:
         """What every candidate of tier 1 is given."""
@@ -173,7 +175,7 @@ class Search:
         *,
         tier: int = 1,
         source: Rows | None = None,
-        save: Callable[[Any, Path], None] | None = None,
+        seed: int | None = None,
     ) -> Candidate:
         """Run one candidate, and write its line whatever becomes of it.
 
@@ -181,13 +183,10 @@ class Search:
             build: makes the model, after the candidate's seed is set.
             fit: trains it in place, or sets its weights and gives None.
             source: what it reads, features if None.
-            save: writes the model, `model.save` if None.
         """
-        seed = self.seed_of(name)
+        seed = self.seed_of(name) if seed is None else seed
         objective = self.task.experiment.objective
-        candidate = Candidate(
-            name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now()
-        )
+        candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
         self._in_hand = candidate
         self.reporter.started(name)
         begun = time.monotonic()
@@ -198,8 +197,7 @@ class Search:
             if trained is None:
                 trained = Trained(stopped="", validation=self._validate(model, source or self.task.features))
             self._describe(candidate, model, trained, whole=source is not None)
-            path = self.run.model_path(name)
-            (save or (lambda model, path: model.save(path)))(model, path)
+            model.save(self.run.model_path(name))
         except Exception as error:  # noqa: BLE001 - whatever a candidate dies of is its own failure, not the search's
             candidate.status = FAILED
             candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"

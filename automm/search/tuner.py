@@ -18,6 +18,7 @@ from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead,
 from automm.search.space import Space
 from automm.tracking.runs import COMPLETED, Candidate
 
+Base: Any = object  # a mixin: what it calls on itself is AutoKeras' AutoTuner
 MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
 
 
@@ -44,7 +45,7 @@ class Session(Protocol):
 class SearchGraph(graph_module.Graph):
     """AutoKeras' graph without its own optimizer choices, and with plain integers for shapes."""
 
-    space: Space = {}
+    space: Space  # set by SearchModel; AutoKeras makes the graph, and saves its constructor's arguments
 
     def set_io_shapes(self, shapes: Any) -> None:
         super().set_io_shapes(shapes)
@@ -74,7 +75,7 @@ class SearchModel(ak.AutoModel):
         return graph
 
 
-class HarnessTuner:
+class HarnessTuner(Base):
     """Mixed into AutoKeras' tuners: one trial is the session's business, proposals and bookkeeping are KerasTuner's."""
 
     session: Session

@@ -1,17 +1,19 @@
 """The record of a search in MLflow: a parent run per search, a child run per baseline and per trial.
 
-The only place that imports mlflow for writing. The run folder is the truth: whatever the store has not got is told again
-as soon as it answers, at the latest by the next `begin` on the same run (a resume, or `automm sync`).
+The only place that imports mlflow for writing. The run folder is the truth: whatever the store has not got is told
+again as soon as it answers, at the latest by the next `begin` on the same run (a resume, or `automm sync`).
 
 MLflow 3.17: `file:` stores are refused, so the default is SQLite; autolog mixes the trials of a tuner into one run, so
 every record is written here with an explicit run id; a call per epoch costs four times one batch per run.
 """
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib import metadata
@@ -91,7 +93,8 @@ class MlflowTracker:
         while self._waiting:
             try:
                 self._waiting[0]()
-            except Exception as error:  # noqa: BLE001 - stores fail with errors of SQL, HTTP and disk: none may end a search
+            except Exception as error:  # noqa: BLE001 - stores fail with errors of SQL, HTTP and disk: none may end a
+            search
                 if self._down_since is None:
                     log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
                 self._down_since = time.monotonic()
@@ -228,7 +231,9 @@ class MlflowTracker:
             ),
             outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.string, "probabilities")]),
         )
-        with mlflow.start_run(run_id=self._children[name]):
+        with warnings.catch_warnings(), mlflow.start_run(run_id=self._children[name]):
+            # An input example would have to name pictures that are there wherever the model is looked at.
+            warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
             # The model is code that automm ships plus the bundle's files: nothing is pickled. The requirement is named
             # because MLflow would load the model in a process of its own to find it out.
             mlflow.pyfunc.log_model(
@@ -266,17 +271,17 @@ class MlflowTracker:
             metrics, entries = metrics[BATCH_METRICS:], entries[BATCH_PARAMS:]
 
     def _log_dataset(self, dataset: dict[str, Any]) -> None:
-        import mlflow
-        import pandas as pd
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        frame = pd.DataFrame({"split": list(dataset["rows"]), "reviews": list(dataset["rows"].values())})
-        # The digest is ours: MLflow would digest the table and know nothing of texts and pixels.
-        data = mlflow.data.from_pandas(
-            frame, source=dataset["source"], name=dataset["name"], digest=dataset["fingerprint"][:32]
+        # Built by hand: mlflow.data would digest a table of ours and know nothing of texts and pixels.
+        entity = Dataset(
+            name=dataset["name"],
+            digest=dataset["fingerprint"][:32],
+            source_type="local",
+            source=json.dumps({"uri": dataset["source"]}),
+            profile=json.dumps({"reviews": dataset["rows"], "fingerprint": dataset["fingerprint"]}),
         )
-        tags = [InputTag("mlflow.data.context", "search"), InputTag("fingerprint", dataset["fingerprint"])]
-        self._client.log_inputs(self._parent, [DatasetInput(data._to_mlflow_entity(), tags)])
+        self._client.log_inputs(self._parent, [DatasetInput(entity, [InputTag("mlflow.data.context", "search")])])
 
 
 def sync_run(tracker: MlflowTracker, run: Run) -> str:
@@ -306,7 +311,18 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
 
 def serve(uri: str, host: str, port: int) -> int:
     """Run MLflow's own UI on a store until it is ended; its exit code."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
     try:
         return subprocess.run(command, check=False).returncode
     except KeyboardInterrupt:
@@ -328,6 +344,7 @@ def quiet() -> None:
     """MLflow and Alembic say a screenful while they set up a database, and retry a dead server for minutes."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 

@@ -1,14 +1,14 @@
 """What a run leaves on disk: the record that MLflow and the leaderboard are made from.
 
-    runs/<experiment>/<time>-<hash>/
-        config.yaml         the resolved experiment
-        environment.json    versions, host, commit
-        manifest.json       fingerprints of the data
-        trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
-        result.json         written at the end: finalists, test metrics
-        log.txt
-        candidates/         the weights of what may still be exported
-        tuner/              scratch files of KerasTuner
+runs/<experiment>/<time>-<hash>/
+    config.yaml         the resolved experiment
+    environment.json    versions, host, commit
+    manifest.json       fingerprints of the data
+    trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
+    result.json         written at the end: finalists, test metrics
+    log.txt
+    candidates/         the weights of what may still be exported
+    tuner/              scratch files of KerasTuner
 """
 
 import json
