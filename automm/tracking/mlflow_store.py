@@ -58,6 +58,7 @@ class MlflowTracker:
         self._children: dict[str, str] = {}
         self._client: Any = None
         self._run: Run | None = None
+        self.refused = 0  # records that a store which is well would not take
 
     # ---- the protocol
 
@@ -93,16 +94,27 @@ class MlflowTracker:
         while self._waiting:
             try:
                 self._waiting[0]()
-            except Exception as error:  # noqa: BLE001 - stores fail with errors of SQL, HTTP and disk: none may end a
-            search
-                if self._down_since is None:
-                    log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
-                self._down_since = time.monotonic()
-                return
+            # Stores fail with errors of SQL, of HTTP and of disks: none of them may end a search.
+            except Exception as error:  # noqa: BLE001
+                if not self._answers():
+                    if self._down_since is None:
+                        log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
+                    self._down_since = time.monotonic()
+                    return
+                # The store is well, so it refuses this one record, and would refuse it again.
+                log.warning("MLflow refused a record: %s", _first_line(error), exc_info=True)
+                self.refused += 1
             self._waiting.pop(0)
         if self._down_since is not None:
             log.warning("MLflow answers again; nothing is missing there")
             self._down_since = None
+
+    def _answers(self) -> bool:
+        try:
+            self._client.search_experiments(max_results=1)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        return True
 
     # ---- records
 
