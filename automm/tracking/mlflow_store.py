@@ -95,7 +95,7 @@ class MlflowTracker:
             try:
                 self._waiting[0]()
             # Stores fail with errors of SQL, of HTTP and of disks: none of them may end a search.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 if not self._answers():
                     if self._down_since is None:
                         log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
