@@ -11,7 +11,7 @@ The rule, before some labels are replaced by chance:
     good    neutral            positive          positive
 
 Best possible accuracy, by that rule on 2,000 fresh reviews (`best_accuracy(CEILING_SEED)`):
-text alone 0.657, pictures alone 0.568, both 0.965.
+text alone 0.647, pictures alone 0.597, both 0.971.
 """
 
 import json
