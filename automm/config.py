@@ -203,7 +203,9 @@ def _overlay(content: dict[str, Any], override: str) -> None:
         inner = place.get(level)
         if isinstance(inner, str | list):  # a short form, such as `baselines: all`
             inner = {"include": inner}
-        place[level] = inner = {} if inner is None else dict(inner)
+        if inner is not None and not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {level!r} holds one value, there is nothing inside it")
+        place[level] = inner = dict(inner or {})
         place = inner
     place[levels[-1]] = value
 
