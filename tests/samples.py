@@ -1,0 +1,47 @@
+"""Reviews for tests that need a whole search: few, small, and learnable."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+WORDS = {"bad": ("awful", "broken"), "fair": ("plain", "usual"), "good": ("lovely", "perfect")}
+COLOURS = {"bad": (200, 40, 40), "fair": (120, 120, 120), "good": (40, 200, 40)}
+
+# Of an experiment file: everything small, but the same way as with real encoders.
+SMALL: dict[str, Any] = {
+    "budget": {"trials": 3, "time": "10m"},
+    "inputs": {"image_size": 16, "max_images": 2, "sequence_length": 16},
+    "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
+    "training": {"epochs": 2, "patience": 2, "batch_size": 16},
+}
+
+
+def write_reviews(folder: Path, count: int = 60) -> Path:
+    """A manifest, `count` reviews of three classes with 0 to 2 pictures each, and the pictures. Returns the manifest."""
+    rng = np.random.default_rng(7)
+    (folder / "images").mkdir(parents=True)
+    lines = []
+    for number in range(count):
+        label = list(WORDS)[number % 3]
+        words = [WORDS[label][number % 2], "thing", f"number{number}", "from", "the", "shop"]
+        pictures = []
+        for place in range(number // 3 % 3):
+            pixels = rng.normal(COLOURS[label], 20, (16, 16, 3)).clip(0, 255).astype(np.uint8)
+            pictures.append(f"{number:03d}-{place}.png")
+            Image.fromarray(pixels).save(folder / "images" / pictures[-1])
+        lines.append({"id": f"r{number:03d}", "text": " ".join(words), "photos": pictures, "label": label})
+    (folder / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    manifest = {
+        "name": "tiny",
+        "records": "reviews.jsonl",
+        "image_root": "images",
+        "task": "classification",
+        "fields": {"id": "id", "text": "text", "images": "photos", "label": "label"},
+        "splits": {"fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}, "seed": 1},
+    }
+    (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    return folder / "manifest.yaml"
