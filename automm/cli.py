@@ -117,7 +117,7 @@ def weights(
         if format == "json":
             _print_json(rows)
         else:
-            columns = ("name", "kind", "megabytes", "licence", "installed")
+            columns = ("name", "kind", "megabytes", "licence", "path")
             _table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
         return
     if from_ is not None:

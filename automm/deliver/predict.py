@@ -23,7 +23,6 @@ from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models.packing import pack, packed_layout
-from automm.models.whole import compiled
 
 BATCH = 32
 MANIFESTS = (".yaml", ".yml")
@@ -102,13 +101,14 @@ def predict_reviews(bundle: Bundle, reviews: Iterable[Review | Refused]) -> Iter
     """Predict in batches, in order."""
     layout = packed_layout(bundle.model)
     convert = (lambda arrays: pack(arrays, layout)) if layout else None
-    predict = compiled(bundle.model)
     iterator = iter(reviews)
     while batch := list(islice(iterator, BATCH)):
         good, arrays, refused = _arrays(bundle, batch)
         answers: dict[int, np.ndarray] = {}
         if good:
-            answers = dict(zip(good, predict(convert(arrays) if convert else arrays), strict=True))
+            answers = dict(
+                zip(good, np.asarray(bundle.model(convert(arrays) if convert else arrays, training=False)), strict=True)
+            )
         yield [_line(bundle, item, answers.get(place), refused.get(place)) for place, item in enumerate(batch)]
 
 

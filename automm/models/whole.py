@@ -1,10 +1,8 @@
 """A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 
 def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> dict[str, Any]:
@@ -46,11 +44,3 @@ def compose(
         }
     )
     return keras.Model(inputs, probabilities, name="candidate")
-
-
-def compiled(model: Any) -> Callable[[Any], np.ndarray]:
-    """A whole model as a graph, in inference mode: batch in, (n, classes) out. Pays from the second batch on."""
-    import tensorflow as tf
-
-    function = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-    return lambda batch: function(tf.nest.map_structure(tf.constant, batch)).numpy()

@@ -16,8 +16,6 @@ import numpy as np
 from automm.config import OBJECTIVES
 from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
-from automm.models.encoders import FrozenEncoder
-from automm.models.whole import compiled
 
 
 class Rows(Protocol):
@@ -181,15 +179,13 @@ def predict(
 ) -> np.ndarray:
     """(len(rows), classes) float32 probabilities, row for row.
 
-    A suffix is called eagerly, which is quicker than tracing a graph, as Keras' `predict` would; a whole model is
-    traced.
+    The model is called eagerly. For a small suffix that is quicker than tracing a graph, as Keras' `predict` would; for a
+    whole model, layers are large enough to hide the cost of calling them one by one.
     """
-    whole = any(isinstance(layer, FrozenEncoder) for layer in model._flatten_layers(recursive=True))
-    call = compiled(model) if whole else lambda batch: np.asarray(model(batch, training=False))
     parts = []
     for start in range(0, len(rows), batch_size):
         batch = source.batch(rows[start : start + batch_size])
-        parts.append(call(convert(batch) if convert else batch))
+        parts.append(np.asarray(model(convert(batch) if convert else batch, training=False)))
     return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
 
 

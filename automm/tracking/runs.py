@@ -110,7 +110,7 @@ class Run:
         path = self.folder / "trials.jsonl"
         if not path.is_file():
             return []
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().split(b"\n")  # bytes: a crash may cut a letter in two
         return [Candidate(**json.loads(line)) for line in lines[:-1] if line]
 
     def repair(self) -> None:
