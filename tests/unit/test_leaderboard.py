@@ -1,0 +1,165 @@
+import csv
+import io
+import json
+
+import pytest
+
+from automm.errors import ConfigError, NotFoundError
+from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
+
+FIELDS = [
+    "rank",
+    "run",
+    "experiment",
+    "name",
+    "kind",
+    "tier",
+    "status",
+    "objective",
+    "validation",
+    "test",
+    "parameters",
+    "seconds",
+    "error",
+]
+
+
+def done(name, macro_f1, loss=1.0, accuracy=0.5, parameters=10, objective="val_macro_f1", kind="trial"):
+    return Candidate(
+        name,
+        kind,
+        COMPLETED,
+        objective=objective,
+        score=macro_f1,
+        validation={"accuracy": accuracy, "macro_f1": macro_f1, "loss": loss},
+        parameters=parameters,
+        seconds=1.23456,
+    )
+
+
+def failed(name, error="the loss became NaN\nTraceback (most recent call last): ...", status=FAILED):
+    return Candidate(name, "trial", status, objective="val_macro_f1", error=error)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def make(runs):
+    def _make(name, candidates, experiment="demo", test=None):
+        run = Run(runs / experiment / name)
+        run.folder.mkdir(parents=True)
+        (run.folder / "config.yaml").write_text("manifest: m.yaml\n")
+        for candidate in candidates:
+            run.append(candidate)
+        if test:
+            run.write("result.json", {"test": test})
+        return run
+
+    return _make
+
+
+def names(rows):
+    return [row["name"] for row in rows]
+
+
+def test_best_first_failed_last(make, runs):
+    make("r1", [failed("broken"), done("low", 0.2), failed("stopped", status=KILLED), done("high", 0.9)])
+    rows = leaderboard(runs)
+    assert names(rows) == ["high", "low", "broken", "stopped"]
+    assert [row["rank"] for row in rows] == [1, 2, None, None]
+    assert rows[2]["error"] == "the loss became NaN"
+
+
+def test_ties_go_to_fewer_parameters_then_to_the_earlier(make, runs):
+    make("r1", [done("big", 0.5, parameters=9), done("first", 0.5, parameters=3), done("second", 0.5, parameters=3)])
+    assert names(leaderboard(runs)) == ["first", "second", "big"]
+
+
+def test_by_another_metric(make, runs):
+    make("r1", [done("a", 0.9, loss=2.0, accuracy=0.1), done("b", 0.1, loss=0.5, accuracy=0.9)])
+    assert names(leaderboard(runs)) == ["a", "b"]
+    assert names(leaderboard(runs, metric="loss")) == names(leaderboard(runs, metric="val_loss")) == ["b", "a"]
+    assert names(leaderboard(runs, metric="accuracy")) == ["b", "a"]
+    with pytest.raises(ConfigError, match=r"--metric acuracy: unknown. Did you mean 'accuracy'"):
+        leaderboard(runs, metric="acuracy")
+    with pytest.raises(ConfigError, match="unknown"):
+        leaderboard(runs, metric="test_accuracy")
+
+
+def test_an_objective_that_gets_smaller(make, runs):
+    make("r1", [done("bad", 0.9, loss=2.0, objective="val_loss"), done("good", 0.1, loss=0.5, objective="val_loss")])
+    assert names(leaderboard(runs)) == ["good", "bad"]
+
+
+def test_runs_with_different_objectives_need_a_metric(make, runs):
+    make("r1", [done("a", 0.9)], "one")
+    make("r2", [done("b", 0.1, objective="val_loss")], "two")
+    with pytest.raises(ConfigError, match=r"different objectives \(val_loss, val_macro_f1\)"):
+        leaderboard(runs)
+    assert names(leaderboard(runs, "two")) == ["b"]
+    assert names(leaderboard(runs, metric="macro_f1")) == ["a", "b"]
+
+
+def test_one_run_of_several(make, runs):
+    make("r1", [done("a", 0.9)])
+    second = make("r2", [done("b", 0.1)])
+    assert names(leaderboard(runs)) == ["a", "b"]
+    (row,) = leaderboard(runs, run=second)
+    assert (row["name"], row["rank"]) == ("b", 1)
+
+
+def test_nothing_there(make, runs):
+    with pytest.raises(NotFoundError, match=r"no run under .*'automm search MANIFEST' makes one"):
+        leaderboard(runs)
+    make("r1", [done("a", 0.9)])
+    with pytest.raises(NotFoundError, match=r"no experiment 'dmo' .*Experiments: demo"):
+        leaderboard(runs, "dmo")
+
+
+def test_a_run_with_failures_only_and_one_that_has_just_begun(make, runs):
+    make("r1", [failed("broken")])
+    make("r2", [])
+    assert names(leaderboard(runs)) == ["broken"]
+
+
+def test_the_fields_of_json_are_a_contract(make, runs):
+    scores = {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}
+    make("r1", [done("größte", 0.9, kind="baseline"), failed("broken")], test={"größte": scores})
+    rows = json.loads(to_json(leaderboard(runs)))
+    assert [list(row) for row in rows] == [FIELDS, FIELDS]
+    assert rows[0] == {
+        "rank": 1,
+        "run": "r1",
+        "experiment": "demo",
+        "name": "größte",
+        "kind": "baseline",
+        "tier": 1,
+        "status": "COMPLETED",
+        "objective": "val_macro_f1",
+        "validation": {"accuracy": 0.5, "macro_f1": 0.9, "loss": 1.0},
+        "test": scores,
+        "parameters": 10,
+        "seconds": 1.23,
+        "error": "",
+    }
+    assert rows[1]["test"] is None
+    assert rows[1]["status"] == "FAILED"
+
+
+def test_csv_has_a_column_a_metric_and_split(make, runs):
+    make("r1", [done("a, b", 0.9), failed('says "no"')], test={"a, b": {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}})
+    rows = list(csv.DictReader(io.StringIO(to_csv(leaderboard(runs)))))
+    metrics = [f"{split}_{metric}" for split in ("validation", "test") for metric in ("macro_f1", "accuracy", "loss")]
+    plain = [field for field in FIELDS if field not in ("validation", "test")]
+    assert list(rows[0]) == [*plain, *metrics]
+    assert (rows[0]["name"], rows[0]["validation_macro_f1"], rows[0]["test_loss"]) == ("a, b", "0.9", "1.5")
+    assert (rows[1]["name"], rows[1]["rank"], rows[1]["validation_loss"]) == ('says "no"', "", "")
+
+
+def test_csv_of_nothing_is_a_header(make, runs):
+    make("r1", [])
+    assert to_csv(leaderboard(runs)).startswith("rank,run,")

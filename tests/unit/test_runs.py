@@ -1,0 +1,197 @@
+import json
+import stat
+
+import numpy as np
+import pytest
+
+from automm.errors import NotFoundError
+from automm.tracking.runs import (
+    COMPLETED,
+    FAILED,
+    KILLED,
+    Candidate,
+    Run,
+    all_runs,
+    create_run,
+    find_run,
+    rank,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return new_run(tmp_path, "demo", "20250101-120000-abcdef")
+
+
+def new_run(runs_dir, experiment, name, mlflow_id=None):
+    folder = runs_dir / experiment / name
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("manifest: m.yaml\n")
+    made = Run(folder)
+    if mlflow_id:
+        made.write("tracking.json", {"run_id": mlflow_id})
+    return made
+
+
+FULL = Candidate(
+    name="trial-001",
+    kind="trial",
+    status=COMPLETED,
+    tier=2,
+    hyperparameters={"fusion/operator": "product", "label/dropout": 0.25},
+    seed=7,
+    objective="val_macro_f1",
+    score=0.5,
+    validation={"accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0},
+    parameters=10,
+    trainable_parameters=4,
+    seconds=1.5,
+    peak_memory=100,
+    best_epoch=2,
+    stopped="patience",
+    history=[{"loss": 1.0, "val_loss": 1.1}],
+    error="",
+    started="2025-01-01T12:00:00.000+00:00",
+)
+
+
+def test_what_is_appended_is_read_again_in_order(run):
+    failed = Candidate("größe \u2028 \n", "trial", FAILED, error="it broke\nTraceback\r\n  …")
+    run.append(FULL)
+    run.append(failed)
+    assert run.candidates() == [FULL, failed]
+    assert len((run.folder / "trials.jsonl").read_bytes().splitlines()) == 2
+
+
+def test_nothing_yet(run):
+    assert run.candidates() == []
+    assert run.read("result.json") == {}
+    run.repair()
+
+
+@pytest.mark.parametrize("keep", [1, 20, -1])
+def test_a_torn_last_line_is_left_out_and_repaired(run, keep):
+    run.append(FULL)
+    whole = (run.folder / "trials.jsonl").read_bytes()
+    (run.folder / "trials.jsonl").write_bytes(whole + whole[:keep])
+    assert run.candidates() == [FULL]
+    run.repair()
+    run.append(Candidate("second", "trial", COMPLETED))
+    assert [candidate.name for candidate in run.candidates()] == ["trial-001", "second"]
+
+
+def test_a_torn_letter_of_the_last_line(run):
+    """A crash may cut between the two bytes of one letter."""
+    run.append(FULL)
+    with (run.folder / "trials.jsonl").open("ab") as file:
+        file.write('{"name": "größ'.encode()[:-1])
+    assert run.candidates() == [FULL]
+
+
+def test_nan_and_numpy_become_plain_json(run):
+    candidate = Candidate(
+        "x",
+        "trial",
+        FAILED,
+        score=float("nan"),
+        validation={"loss": np.float32("inf"), "accuracy": np.float32(0.5)},
+        parameters=np.int64(3),
+        history=[{"loss": float("-inf")}],
+    )
+    run.append(candidate)
+    line = (run.folder / "trials.jsonl").read_text()
+    assert "NaN" not in line
+    assert "Infinity" not in line
+    (again,) = run.candidates()
+    assert again.score is None
+    assert again.validation == {"loss": None, "accuracy": 0.5}
+    assert again.history == [{"loss": None}]
+    assert again.parameters == 3
+    run.write("result.json", {"a": (1, np.float64("nan")), "b": "ö"})
+    assert json.loads((run.folder / "result.json").read_text("utf-8")) == {"a": [1, None], "b": "ö"}
+
+
+def test_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    write_atomically(path, b"first")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+    def full(*_):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="disk full"):
+            write_atomically(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+    write_atomically(path, b"third")
+    assert path.read_bytes() == b"third"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rank_by_score_then_size_then_age():
+    candidates = [
+        Candidate("big", "trial", COMPLETED, score=0.5, parameters=9),
+        Candidate("early", "trial", COMPLETED, score=0.5, parameters=3),
+        Candidate("late", "trial", COMPLETED, score=0.5, parameters=3),
+        Candidate("best", "trial", COMPLETED, score=0.6, parameters=99),
+        Candidate("zero", "trial", COMPLETED, score=0.0),
+        Candidate("failed", "trial", FAILED, score=0.9),
+        Candidate("killed", "trial", KILLED, score=0.9),
+        Candidate("scoreless", "trial", COMPLETED, score=None),
+    ]
+    assert [c.name for c in rank(candidates, "max")] == ["best", "early", "late", "big", "zero"]
+    assert [c.name for c in rank(candidates, "min")] == ["zero", "early", "late", "big", "best"]
+
+
+def test_new_runs_never_share_a_folder(tmp_path):
+    made = [create_run(tmp_path / "runs", "demo", "abcdef0123456789") for _ in range(3)]
+    assert len({run.folder for run in made}) == 3
+    assert all(run.candidates_folder.is_dir() and "abcdef" in run.name for run in made)
+    assert {run.experiment for run in made} == {"demo"}
+    assert list(all_runs(tmp_path / "runs")) == []  # a run begins with its config.yaml
+
+
+class TestFindRun:
+    @pytest.fixture
+    def runs(self, tmp_path):
+        new_run(tmp_path, "zebra", "20250101-120000-aaaaaa", "m" * 32)
+        new_run(tmp_path, "zebra", "20250101-120000-aaaaaa-1")
+        new_run(tmp_path, "apple", "20250102-120000-bbbbbb", "n" * 32)
+        (tmp_path / "apple" / "20260101-000000-broken").mkdir()
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("wanted", "name"),
+        [
+            ("20250101-120000-aaaaaa", "20250101-120000-aaaaaa"),  # a name, though it begins another one
+            ("20250101-120000-aaaaaa-1", "20250101-120000-aaaaaa-1"),
+            ("20250102", "20250102-120000-bbbbbb"),
+            ("m" * 32, "20250101-120000-aaaaaa"),
+            ("n" * 32, "20250102-120000-bbbbbb"),
+            ("latest", "20250102-120000-bbbbbb"),  # by time, not by the experiment's name
+        ],
+    )
+    def test_by_name_beginning_mlflow_id_and_latest(self, runs, wanted, name):
+        assert find_run(runs, wanted).name == name
+
+    def test_by_folder(self, runs, tmp_path, monkeypatch):
+        monkeypatch.chdir(runs)
+        found = find_run(tmp_path / "elsewhere", "apple/20250102-120000-bbbbbb")
+        assert found.folder == runs / "apple" / "20250102-120000-bbbbbb"
+
+    def test_an_ambiguous_beginning_names_the_runs(self, runs):
+        with pytest.raises(NotFoundError, match=r"'20250101' is not unique.*aaaaaa, 20250101-120000-aaaaaa-1"):
+            find_run(runs, "20250101")
+
+    def test_an_unknown_one(self, runs, tmp_path):
+        with pytest.raises(NotFoundError, match=r"'nothing' is not a run.*Runs: .*bbbbbb"):
+            find_run(runs, "nothing")
+        with pytest.raises(NotFoundError, match="none; 'automm search MANIFEST' makes one"):
+            find_run(tmp_path / "empty", "latest")
+
+    def test_the_runs_of_one_experiment(self, runs):
+        assert [run.name for run in all_runs(runs, "apple")] == ["20250102-120000-bbbbbb"]
+        assert [run.experiment for run in all_runs(runs)] == ["zebra", "zebra", "apple"]
