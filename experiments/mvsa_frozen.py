@@ -4,7 +4,7 @@ Command:  python experiments/mvsa_frozen.py --data MVSA_DIR --to experiments/mvs
 Data:     MVSA-Single (Niu et al. 2016), see data_manifests/mvsa_single.yaml; 2,800 labelled tweets with a photo each.
           Duplicate texts and pictures stay on one side of a split; a split of its own for each seed.
 Cost:     see `seconds` in the result; the first seed also encodes.
-Finding:  see the end of this text.
+Finding:  see experiments/README.md.
 
 Each seed draws its own split (0.7, 0.15, 0.15) and runs ten baselines and 20 trials of the greedy search; the test
 split is read once, after the search. Reported: every baseline, the candidate that the search chose by validation

@@ -179,8 +179,8 @@ def predict(
 ) -> np.ndarray:
     """(len(rows), classes) float32 probabilities, row for row.
 
-    The model is called eagerly. For a small suffix that is quicker than tracing a graph, as Keras' `predict` would; for a
-    whole model, layers are large enough to hide the cost of calling them one by one.
+    The model is called eagerly. For a small suffix that is quicker than tracing a graph, as Keras' `predict` would; for
+    a whole model, layers are large enough to hide the cost of calling them one by one.
     """
     parts = []
     for start in range(0, len(rows), batch_size):
