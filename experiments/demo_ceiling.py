@@ -5,7 +5,8 @@ Data:     the demo's 600 reviews (seed 1) for the search; 2,000 fresh ones (seed
 Cost:     about 10 minutes on two cores, most of it encoding the fresh pictures.
 Finding:  see experiments/README.md.
 
-The ceiling is the generator's own: the accuracy of the rule that made the labels, given the text, the pictures, or both.
+The ceiling is the generator's own: the accuracy of the rule that made the labels, given the text, the pictures, or
+both. The fresh reviews are encoded once, and every candidate reads the same features.
 """
 
 import argparse
@@ -34,12 +35,16 @@ def main() -> None:
 
 def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     """Search, export, predict the fresh reviews."""
+    import keras
+    import numpy as np
+
     from automm.config import resolve
     from automm.data.demo import best_accuracy, write_demo
-    from automm.deliver.bundle import export_candidate, load_bundle
-    from automm.deliver.predict import predict_file
     from automm.progress import ConsoleReporter
+    from automm.search.prepare import load, prepare, sources
     from automm.search.run import run_search
+    from automm.search.session import converter
+    from automm.search.train import predict
     from automm.tracking.tracker import NoTracker
 
     manifest = write_demo(folder / "demo")
@@ -48,19 +53,17 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     reporter = ConsoleReporter(Console(stderr=True, width=140), trials, "macro_f1")
     run = run_search(experiment, folder / "runs", NoTracker(), reporter)
     best = run.read("result.json")["best"]
-    unseen = write_demo(folder / "fresh", reviews=fresh, seed=FRESH_SEED).parent / "reviews.jsonl"
-    truth = {record["review_id"]: record["label"] for record in map(json.loads, unseen.open(encoding="utf-8"))}
+    unseen = experiment.model_copy(update={"manifest": write_demo(folder / "fresh", reviews=fresh, seed=FRESH_SEED)})
+    reporter.stage("fresh reviews")
+    loaded = load(unseen, reporter.step)
+    task = prepare(unseen, loaded, sources(unseen, loaded), reporter.step)
+    everything = np.arange(len(task.arrays))
     ceilings = best_accuracy(FRESH_SEED, fresh)
     rows = []
-    for name in (best, "concatenation", "logistic_both", *MODALITY):
-        bundle = folder / "bundles" / name
-        if bundle.exists():
-            continue
-        export_candidate(run, name, bundle)
-        predictions = folder / f"{name}.jsonl"
-        predict_file(load_bundle(bundle), unseen, predictions)
-        lines = [json.loads(line) for line in predictions.open(encoding="utf-8")]
-        accuracy = sum(line["label"] == truth[line["id"]] for line in lines) / len(lines)
+    for name in dict.fromkeys((best, "concatenation", "logistic_both", *MODALITY)):
+        suffix = keras.saving.load_model(run.model_path(name), compile=False)
+        predicted = predict(suffix, task.features, everything, convert=converter(suffix)).argmax(axis=1)
+        accuracy = float((predicted == task.arrays.labels).mean())
         ceiling = ceilings[MODALITY.get(name, "both")]
         rows.append({"candidate": name, "accuracy": round(accuracy, 4), "ceiling": round(ceiling, 4)})
     chosen = {candidate.name: candidate for candidate in run.candidates()}[best]
