@@ -23,9 +23,9 @@ from typing import Any
 import yaml
 
 from automm.errors import TrackingError
-from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
-STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", "KILLED": "KILLED"}
+STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
 RETRY_SECONDS = 30.0
 PARENT = "mlflow.parentRunId"
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # limits of one log_batch
@@ -145,8 +145,7 @@ class MlflowTracker:
                 if (run.folder / name).is_file():
                     self._client.log_artifact(self._parent, str(run.folder / name))
         for candidate in run.candidates():
-            if candidate.name not in self._children:
-                self._candidate(candidate)
+            self._candidate(candidate)
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -180,16 +179,17 @@ class MlflowTracker:
     def _candidate(self, candidate: Candidate) -> None:
         from mlflow.entities import Metric
 
-        if candidate.name in self._children and candidate.status != "KILLED":
+        name = _unique_name(candidate)
+        if name in self._children:
             return
         started = _milliseconds(candidate.started)
         created = self._client.create_run(
             self._experiment,
             start_time=started,
-            run_name=candidate.name,
+            run_name=name,
             tags={
                 PARENT: self._parent,
-                "automm.name": candidate.name,
+                "automm.name": name,
                 "automm.kind": candidate.kind,
                 "automm.tier": str(candidate.tier),
                 "automm.stopped": candidate.stopped,
@@ -217,7 +217,7 @@ class MlflowTracker:
             self._client.log_text(run_id, candidate.error, "error.txt")
             self._client.set_tag(run_id, "automm.error", candidate.error.splitlines()[0][:LONGEST_TAG])
         self._client.set_terminated(run_id, STATUS[candidate.status], ended)
-        self._children[candidate.name] = run_id
+        self._children[name] = run_id
 
     def _test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
         from mlflow.entities import Metric
@@ -359,6 +359,11 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def _unique_name(candidate: Candidate) -> str:
+    """Its name; one that was killed is run again under the same name, and says so."""
+    return f"{candidate.name} killed {candidate.started}" if candidate.status == KILLED else candidate.name
 
 
 def _milliseconds(text: str) -> int:
