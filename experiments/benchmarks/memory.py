@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-WORDS = "good bad fine poor great broken lovely cheap solid late fast soft loud small bright heavy".split()
+WORDS = ["good", "bad", "fine", "poor", "great", "broken", "lovely", "cheap", "solid", "late", "fast", "soft", "loud"]
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ def of(*tokens):
         ("GOOD  phones!", of("good", "phone", "##s", "!")),
         ("café", of("cafe")),  # accents go with the capitals
         ("中good", of("中", "good")),  # each Chinese character is a word
-        ("ｇｏｏｄ", of("[UNK]")),  # BERT does not fold full-width forms
+        ("\uff47\uff4f\uff4f\uff44", of("[UNK]")),  # BERT does not fold full-width forms
         ("elephant", of("[UNK]")),
         ("", [CLS, SEP]),
         ("   \n", [CLS, SEP]),
