@@ -16,7 +16,9 @@ class MaskedMean(keras.layers.Layer):
 
     def call(self, features: Any, mask: Any) -> Any:
         weight = ops.expand_dims(mask, -1)
-        return ops.sum(features * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+        # 0 * NaN would be NaN, so what is masked is replaced and not only weighted down.
+        total = ops.sum(ops.where(weight > 0, features, 0.0), axis=1)
+        return total / ops.maximum(ops.sum(weight, axis=1), 1.0)
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -58,7 +60,6 @@ class GatedAttention(keras.layers.Layer):
         return ops.softmax(scores, axis=-1) * mask
 
     def call(self, features: Any, mask: Any) -> Any:
-        # 0 * NaN would be NaN, so what is masked is replaced and not only weighted down.
         features = ops.where(ops.expand_dims(mask, -1) > 0, features, 0.0)
         return ops.sum(features * ops.expand_dims(self.weights_of(features, mask), -1), axis=1)
 
