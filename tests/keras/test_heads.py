@@ -1,0 +1,184 @@
+import keras
+import numpy as np
+import pytest
+
+from automm.models import baselines
+from automm.models.heads import (
+    AnyPicture,
+    Shapes,
+    Standardize,
+    Statistics,
+    classify,
+    image_tower,
+    learn_statistics,
+    suffix_inputs,
+    text_tower,
+)
+
+SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=2)
+SMALL = {
+    "image/pooling": "mean",
+    "fusion/operator": "concatenation",
+    "fusion/width": 4,
+    "label/layers": 1,
+    "label/width": 4,
+    "label/dropout": 0.5,
+}
+STATISTICS = Statistics(
+    np.array([1, 2, 3], np.float32),
+    np.array([1, 2, 0], np.float32),
+    np.array([4, 3, 2, 1], np.float32),
+    np.array([0.5, 1, 2, 4], np.float32),
+)
+
+
+def batch(n=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "text": rng.normal(size=(n, 3)).astype(np.float32),
+        "text_mask": np.array([1, 0] * n, np.float32)[:n],
+        "image": rng.normal(size=(n, 2, 4)).astype(np.float32),
+        "image_mask": np.array([[1, 1], [1, 0], [0, 0]] * n, np.float32)[:n],
+    }
+
+
+class TestStandardize:
+    def test_formula_and_mask(self):
+        layer = Standardize(3)
+        layer.learn(STATISTICS.text_mean, STATISTICS.text_deviation)
+        values = np.array([[2, 4, 5], [np.nan, 1e30, 0]], np.float32)
+        output = np.asarray(layer(values, np.array([1, 0], np.float32)))
+        np.testing.assert_array_equal(output, [[1, 1, 2], [0, 0, 0]])  # a feature that never varies is only shifted
+
+    def test_training_data_come_out_with_mean_0_and_deviation_1(self):
+        values = np.random.default_rng(0).normal(5, 3, (200, 3)).astype(np.float32)
+        layer = Standardize(3)
+        layer.learn(values.mean(axis=0), values.std(axis=0))
+        output = np.asarray(layer(values, np.ones(200, np.float32)))
+        np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(output.std(axis=0), 1, atol=1e-5)
+
+    def test_the_numbers_are_never_trained(self):
+        assert Standardize(3).trainable_weights == []
+
+    def test_saved_exactly(self, tmp_path):
+        inputs = [keras.Input((3,)), keras.Input(())]
+        layer = Standardize(3)
+        model = keras.Model(inputs, layer(*inputs))
+        layer.learn(np.array([0.1, 1 / 3, 1e-7], np.float32), np.array([1e-3, 7, 1 / 9], np.float32))
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras").layers[-1]
+        for before, after in zip(layer.get_weights(), loaded.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
+def test_statistics_find_their_layers_in_nested_models_too():
+    suffix = baselines.fused(SHAPES, SMALL)
+    average = baselines.late_average(SHAPES, {"one": suffix, "two": baselines.text_only(SHAPES, SMALL)})
+    learn_statistics(average, STATISTICS)
+    layers = [layer for layer in average._flatten_layers() if isinstance(layer, Standardize)]
+    assert sorted(layer.name for layer in layers) == ["image_standardize", "text_standardize", "text_standardize"]
+    for layer in layers:
+        expected = STATISTICS.text_mean if layer.features == 3 else STATISTICS.image_mean
+        np.testing.assert_array_equal(np.asarray(layer.mean), expected)
+
+
+def test_statistics_reach_the_packed_baseline():
+    packed = baselines.packed_concatenation(SHAPES, SMALL)
+    learn_statistics(packed, STATISTICS)
+    layers = [layer for layer in packed._flatten_layers() if isinstance(layer, Standardize)]
+    assert len(layers) == 2
+    assert all(np.abs(np.asarray(layer.mean)).sum() > 0 for layer in layers)
+
+
+def test_towers_give_zeros_where_there_is_nothing():
+    inputs = suffix_inputs(SHAPES)
+    model = keras.Model(
+        inputs,
+        [
+            text_tower(inputs["text"], inputs["text_mask"]),
+            image_tower(inputs["image"], inputs["image_mask"], "max"),
+            AnyPicture()(inputs["image_mask"]),
+        ],
+    )
+    learn_statistics(model, STATISTICS)
+    given = batch(3)
+    text, image, any_picture = (np.asarray(output) for output in model(given))
+    np.testing.assert_array_equal(text[1], 0)
+    np.testing.assert_array_equal(image[2], 0)
+    np.testing.assert_array_equal(any_picture, [1, 1, 0])
+    # Standardised before pooling, over real pictures only.
+    expected = (given["image"][1, 0] - STATISTICS.image_mean) / STATISTICS.image_deviation
+    np.testing.assert_allclose(image[1], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("layers", [0, 2])
+def test_a_softmax_for_any_number_of_classes(classes, layers):
+    vector, mask = keras.Input((6,)), keras.Input(())
+    output = classify(vector, [mask], layers=layers, width=4, dropout=0.5, classes=classes)
+    model = keras.Model([vector, mask], output)
+    assert sum(isinstance(layer, keras.layers.Dense) for layer in model.layers) == layers + 1
+    probabilities = np.asarray(model([np.random.default_rng(0).normal(size=(7, 6)), np.ones(7)], training=False))
+    assert probabilities.shape == (7, classes)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_head_sees_what_is_absent():
+    """All features zero and a mask 0 is another input than all features zero and a mask 1."""
+    keras.utils.set_random_seed(0)
+    vector, mask = keras.Input((2,)), keras.Input(())
+    model = keras.Model([vector, mask], classify(vector, [mask], layers=0, width=1, dropout=0.0, classes=2))
+    output = np.asarray(model([np.zeros((2, 2)), np.array([0.0, 1.0])]))
+    assert np.abs(output[0] - output[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", baselines.TRAINED)
+def test_each_trained_baseline_saves_and_loads(name, tmp_path):
+    build, values = baselines.TRAINED[name]
+    model = build(SHAPES, {**values, "fusion/width": 4, "label/width": 4})
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    given = batch()
+    if name.startswith("packed_"):
+        from automm.models.packing import pack, packed_layout
+
+        given = pack(given, packed_layout(model))
+    np.testing.assert_array_equal(np.asarray(loaded(given)), np.asarray(model(given)))
+
+
+def test_one_modality_looks_at_nothing_else():
+    given = batch()
+    text, image = baselines.text_only(SHAPES, SMALL), baselines.image_only(SHAPES, SMALL)
+    other = batch(seed=1)
+    no_picture = {**given, "image": other["image"], "image_mask": 1 - given["image_mask"]}
+    no_text = {**given, "text": other["text"], "text_mask": 1 - given["text_mask"]}
+    np.testing.assert_array_equal(np.asarray(text(given)), np.asarray(text(no_picture)))
+    np.testing.assert_array_equal(np.asarray(image(given)), np.asarray(image(no_text)))
+
+
+def test_late_average_is_the_mean_of_its_members():
+    keras.utils.set_random_seed(0)
+    members = {"text_only": baselines.text_only(SHAPES, SMALL), "image_only": baselines.image_only(SHAPES, SMALL)}
+    given = batch()
+    expected = np.mean([np.asarray(member(given)) for member in members.values()], axis=0)
+    np.testing.assert_allclose(np.asarray(baselines.late_average(SHAPES, members)(given)), expected, rtol=1e-6)
+
+
+def test_majority_gives_the_shares_of_the_classes():
+    output = np.asarray(baselines.majority(SHAPES, np.array([0.75, 0.25]))(batch()))
+    np.testing.assert_allclose(output, np.tile([0.75, 0.25], (5, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("modalities", [("text",), ("image",), ("text", "image")])
+def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
+    from sklearn.linear_model import LogisticRegression
+
+    model = baselines.linear(Shapes(3, 4, 2, 3), modalities)
+    learn_statistics(model, STATISTICS)
+    given = batch(30)
+    design = np.asarray(baselines.design_matrix(model)(given))
+    assert design.shape[1] == sum({"text": 3 + 1, "image": 4 + 1}[name] for name in modalities)
+    fitted = LogisticRegression().fit(design, np.arange(30) % 3)
+    baselines.set_linear(model, fitted.coef_, fitted.intercept_)
+    np.testing.assert_allclose(np.asarray(model(given)), fitted.predict_proba(design), atol=1e-5)
