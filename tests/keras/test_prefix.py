@@ -1,0 +1,159 @@
+import keras
+import numpy as np
+import pytest
+
+from automm.models import baselines, packing
+from automm.models.encoders import FrozenEncoder, image_source, text_source
+from automm.models.heads import Shapes
+from automm.models.whole import compose, raw_inputs
+from automm.search.prefix import cut
+
+SHAPES = Shapes(text_features=16, image_features=16, max_images=2, classes=3)
+SMALL = {
+    "image/pooling": "gated_attention",
+    "fusion/operator": "low_rank_bilinear",
+    "fusion/width": 4,
+    "label/layers": 1,
+    "label/width": 4,
+    "label/dropout": 0.5,
+}
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad"]
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    return text_source("tiny-bert", lambda size: VOCABULARY).build(), image_source("tiny-cnn").build()
+
+
+@pytest.fixture
+def whole(encoders):
+    keras.utils.set_random_seed(1)
+    return composed(baselines.fused(SHAPES, SMALL), encoders)
+
+
+def composed(suffix, encoders):
+    return compose(suffix, *encoders, sequence_length=6, image_shape=(2, 16, 16, 3))
+
+
+@pytest.fixture(scope="module")
+def raw():
+    rng = np.random.default_rng(0)
+    return {
+        "token_ids": np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3], [2, 3, 0, 0, 0, 0]], np.int32),
+        "text_mask": np.array([1, 1, 0], np.float32),
+        "images": rng.integers(0, 256, (3, 2, 16, 16, 3), dtype=np.uint8),
+        "image_mask": np.array([[1, 1], [1, 0], [0, 0]], np.float32),
+    }
+
+
+def encoded(raw, encoders):
+    text, image = encoders
+    return {
+        "text": np.asarray(text(raw["token_ids"])),
+        "text_mask": raw["text_mask"],
+        "image": np.asarray(image(raw["images"])),
+        "image_mask": raw["image_mask"],
+    }
+
+
+def agree(whole, suffix, raw, encoders):
+    np.testing.assert_allclose(
+        np.asarray(suffix(encoded(raw, encoders), training=False)),
+        np.asarray(whole(raw, training=False)),
+        atol=1e-6,
+    )
+
+
+def test_same_numbers_before_and_after_the_suffix_is_trained(whole, raw, encoders):
+    suffix = cut(whole)
+    agree(whole, suffix, raw, encoders)
+    before = np.asarray(whole(raw, training=False))
+    frozen = [np.asarray(weight) for encoder in encoders for weight in encoder.weights]
+    suffix.compile(keras.optimizers.Adam(0.1), keras.losses.CategoricalCrossentropy())
+    suffix.fit(encoded(raw, encoders), np.eye(3, dtype=np.float32), epochs=3, verbose=0)
+    assert np.abs(np.asarray(whole(raw, training=False)) - before).max() > 1e-2
+    agree(whole, suffix, raw, encoders)
+    for old, new in zip(frozen, [weight for encoder in encoders for weight in encoder.weights], strict=True):
+        np.testing.assert_array_equal(old, np.asarray(new))
+
+
+def test_the_suffix_has_the_inputs_that_others_feed(whole):
+    suffix = cut(whole)
+    assert {tensor.name for tensor in suffix.inputs} == {"text", "text_mask", "image", "image_mask"}
+    shapes = {tensor.name: (tensor.shape, tensor.dtype) for tensor in suffix.inputs}
+    assert shapes == {
+        "text": ((None, 16), "float32"),
+        "text_mask": ((None,), "float32"),
+        "image": ((None, 2, 16), "float32"),
+        "image_mask": ((None, 2), "float32"),
+    }
+
+
+def test_no_encoder_is_left_in_the_suffix(whole):
+    suffix = cut(whole)
+    assert not any(isinstance(layer, FrozenEncoder) for layer in suffix._flatten_layers(recursive=True))
+    assert {id(weight) for weight in suffix.trainable_weights} == {id(weight) for weight in whole.trainable_weights}
+
+
+def test_the_same_encoders_in_many_models(whole, raw, encoders):
+    """The encoders are shared: each model is cut at its own use of them."""
+    keras.utils.set_random_seed(2)
+    other = composed(baselines.fused(SHAPES, {**SMALL, "fusion/operator": "product"}), encoders)
+    agree(whole, cut(whole), raw, encoders)
+    agree(other, cut(other), raw, encoders)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_trained_encoder_is_refused(whole, encoders, place):
+    encoders[place].trainable = True
+    try:
+        with pytest.raises(ValueError, match=rf"'{encoders[place].name}' is trained"):
+            cut(whole)
+    finally:
+        encoders[place].trainable = False
+
+
+def test_a_suffix_saves_and_goes_back_behind_its_encoders(whole, raw, encoders, tmp_path):
+    cut(whole).save(tmp_path / "suffix.keras")
+    loaded = keras.saving.load_model(tmp_path / "suffix.keras")
+    agree(whole, loaded, raw, encoders)
+    again = composed(loaded, encoders)
+    np.testing.assert_allclose(
+        np.asarray(again(raw, training=False)), np.asarray(whole(raw, training=False)), atol=1e-6
+    )
+
+
+def test_a_model_that_is_not_nested(raw, encoders):
+    """As AutoKeras builds them: one flat graph from arrays to probabilities."""
+    inputs = raw_inputs(6, (2, 16, 16, 3))
+    x = keras.layers.Concatenate()(
+        [
+            encoders[0](inputs["token_ids"]),
+            keras.layers.Flatten()(encoders[1](inputs["images"])),
+            inputs["image_mask"],
+            keras.layers.Reshape((1,))(inputs["text_mask"]),
+        ]
+    )
+    whole = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+    agree(whole, cut(whole), raw, encoders)
+
+
+def test_one_modality_alone(raw, encoders):
+    inputs = raw_inputs(6, (2, 16, 16, 3))
+    token_ids = inputs["token_ids"]
+    whole = keras.Model({"token_ids": token_ids}, keras.layers.Dense(3)(encoders[0](token_ids)))
+    suffix = cut(whole)
+    assert [tensor.name for tensor in suffix.inputs] == ["text"]
+    np.testing.assert_allclose(
+        np.asarray(suffix({"text": encoded(raw, encoders)["text"]})),
+        np.asarray(whole({"token_ids": raw["token_ids"]})),
+        atol=1e-6,
+    )
+
+
+def test_a_suffix_may_be_packed(whole, raw, encoders):
+    wrapped = packing.wrap(cut(whole))
+    packed = packing.pack(encoded(raw, encoders), packing.packed_layout(wrapped))
+    np.testing.assert_allclose(
+        np.asarray(wrapped(packed, training=False)), np.asarray(whole(raw, training=False)), atol=1e-6
+    )
