@@ -131,6 +131,9 @@ def _end_to_end(search: Search, name: str) -> None:
         for layer in image._flatten_layers(include_self=False, recursive=True):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
+        for layer in text._flatten_layers(include_self=False, recursive=True):
+            if layer.name == "pooled_dense":  # BERT's own read-out, which the mean of token states passes by
+                layer.trainable = False
         return compose(
             suffix,
             text,
