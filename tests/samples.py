@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
 
 
 def write_reviews(folder: Path, count: int = 60) -> Path:
-    """A manifest, `count` reviews of three classes with 0 to 2 pictures each, and the pictures. Returns the manifest."""
+    """A manifest, `count` reviews of three classes with 0 to 2 pictures each, and the pictures; the manifest's path."""
     rng = np.random.default_rng(7)
     (folder / "images").mkdir(parents=True)
     lines = []

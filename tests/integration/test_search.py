@@ -1,0 +1,284 @@
+"""A whole search in this process, on tiny encoders."""
+
+import json
+
+import numpy as np
+import pytest
+
+from automm.config import BASELINES
+from automm.errors import NoTrialError
+from automm.tracking.runs import COMPLETED, FAILED, rank
+
+ONE = "training.epochs=1"
+BARE = ("baselines=none", ONE)  # the quickest search
+
+
+@pytest.fixture(autouse=True)
+def quick(request, searched):
+    """The shared run is made with graphs; every other search here runs eagerly."""
+    request.getfixturevalue("eager")
+
+
+def trials_of(run):
+    return [candidate for candidate in run.candidates() if candidate.kind == "trial"]
+
+
+def point(candidate):
+    return tuple(sorted(candidate.hyperparameters.items()))
+
+
+class TestWhatARunLeaves:
+    def test_the_files(self, searched):
+        names = {path.name for path in searched.run.folder.iterdir()}
+        assert names >= {
+            "config.yaml",
+            "environment.json",
+            "manifest.json",
+            "trials.jsonl",
+            "result.json",
+            "log.txt",
+            "candidates",
+            "tokenizer.json",
+            "vocab.txt",
+        }
+        assert not [name for name in names if name.startswith(".")], "a temporary file was left"
+
+    def test_every_baseline_and_every_trial_completed(self, searched):
+        assert [candidate.name for candidate in searched.baselines] == list(BASELINES)
+        assert [candidate.name for candidate in searched.trials] == ["trial-001", "trial-002", "trial-003"]
+        assert {candidate.status for candidate in searched.candidates} == {COMPLETED}
+        assert not any(candidate.error for candidate in searched.candidates)
+
+    def test_a_line_says_what_was_measured(self, searched):
+        for candidate in searched.candidates:
+            assert set(candidate.validation) == {"accuracy", "macro_f1", "loss"}
+            assert candidate.score == candidate.validation["macro_f1"]
+            assert candidate.objective == "val_macro_f1"
+            assert candidate.seconds > 0
+            assert candidate.parameters > 0
+            assert candidate.tier == 1
+        assert all(len(trial.history) == 2 for trial in searched.trials)
+        assert all(1 <= trial.best_epoch <= 2 for trial in searched.trials)
+
+    def test_the_resolved_config_repeats_the_run(self, searched):
+        from automm.config import load_experiment
+
+        assert load_experiment(searched.run.folder / "config.yaml") == searched.experiment
+
+    def test_losers_weights_are_deleted_finalists_and_baselines_kept(self, searched):
+        kept = {path.stem for path in searched.run.candidates_folder.iterdir()}
+        finalists = {candidate.name for candidate in rank(searched.candidates, "max")[:3]}
+        trials = {trial.name for trial in searched.trials}
+        assert kept == set(BASELINES) | (finalists & trials)
+        assert searched.run.read("result.json")["finalists"] == [c.name for c in rank(searched.candidates, "max")[:3]]
+
+    def test_the_test_split_is_read_after_the_search(self, searched):
+        over = {after for split, after in searched.reads if split == "test"}
+        assert over == {True}
+        assert any(split == "train" and not after for split, after in searched.reads)
+
+    def test_finalists_and_baselines_have_test_metrics(self, searched):
+        result = searched.run.read("result.json")
+        assert set(result["test"]) == set(BASELINES) | set(result["finalists"])
+        assert result["best"] == result["finalists"][0]
+        difference = result["against_recipe"]["macro_f1"]
+        assert difference["low"] <= difference["difference"] <= difference["high"]
+        with np.load(searched.run.folder / "test_predictions.npz") as predictions:
+            assert len(predictions["ids"]) == len(predictions["labels"]) == len(predictions[result["best"]])
+            np.testing.assert_allclose(predictions[result["best"]].sum(axis=1), 1.0, atol=1e-5)
+
+    def test_scores_beat_chance(self, searched):
+        """The texts give the label away, so that even untrained encoders find it."""
+        best = rank(searched.candidates, "max")[0]
+        majority = next(candidate for candidate in searched.baselines if candidate.name == "majority")
+        assert best.validation["accuracy"] > majority.validation["accuracy"] + 0.2
+
+
+class TestBaselinesAndTrials:
+    def test_packed_or_not_the_numbers_are_the_same(self, searched):
+        by_name = {candidate.name: candidate for candidate in searched.baselines}
+        plain, packed = by_name["concatenation"], by_name["packed_concatenation"]
+        assert packed.validation == pytest.approx(plain.validation, abs=1e-6)
+        assert packed.seed == plain.seed
+
+    def test_trials_are_distinct_and_repeat_no_baseline(self, searched):
+        points = [point(candidate) for candidate in searched.trials]
+        known = {point(c) for c in searched.baselines if c.name in ("concatenation", "bilinear")}
+        assert len(set(points)) == len(points)
+        assert not known & set(points)
+
+    def test_baselines_stand_in_the_oracle(self, searched):
+        oracle = json.loads((searched.run.folder / "tuner" / "oracle.json").read_text())
+        assert {"concatenation", "bilinear"} <= set(oracle["start_order"])
+        trial = json.loads((searched.run.folder / "tuner" / "trial_concatenation" / "trial.json").read_text())
+        score = next(c.score for c in searched.baselines if c.name == "concatenation")
+        assert (trial["status"], trial["score"]) == ("COMPLETED", pytest.approx(score))
+
+    @pytest.mark.parametrize("tuner", ["greedy", "bayesian", "random"])
+    def test_each_tuner(self, search, tuner):
+        run = search(*BARE, f"tuner={tuner}", "budget.trials=2")
+        assert [trial.status for trial in trials_of(run)] == [COMPLETED, COMPLETED]
+        assert len({point(trial) for trial in trials_of(run)}) == 2
+
+    def test_same_experiment_same_seed_same_trials_and_scores(self, search, tmp_path):
+        settings = (ONE, "baselines=[concatenation]", "budget.trials=2")
+        first, second = (search(*settings, runs_dir=tmp_path / name) for name in ("a", "b"))
+        assert [point(trial) for trial in first.candidates()] == [point(trial) for trial in second.candidates()]
+        assert [trial.seed for trial in first.candidates()] == [trial.seed for trial in second.candidates()]
+        for one, other in zip(first.candidates(), second.candidates(), strict=True):
+            assert one.validation == pytest.approx(other.validation, abs=1e-6)
+
+    def test_another_seed_gives_other_trials(self, search):
+        first = search(*BARE, "tuner=random", "budget.trials=1")
+        second = search(*BARE, "tuner=random", "budget.trials=1", "seed=0")
+        assert [point(trial) for trial in trials_of(first)] != [point(trial) for trial in trials_of(second)]
+
+    def test_a_space_of_one_candidate(self, search):
+        """Every choice fixed: one trial runs with just these, then the space is empty and the search ends."""
+        fixed = {
+            "image.pooling": "max",
+            "fusion.operator": "product",
+            "fusion.width": 8,
+            "label.layers": 1,
+            "label.width": 8,
+            "label.dropout": 0.0,
+            "training.learning_rate": 0.01,
+        }
+        run = search(*BARE, "budget.trials=2", *(f"space.{key}={value}" for key, value in fixed.items()))
+        (trial,) = trials_of(run)
+        assert trial.hyperparameters == {key.replace(".", "/"): value for key, value in fixed.items()}
+
+    @pytest.mark.parametrize("objective", ["val_accuracy", "val_loss"])
+    def test_objectives_rank_their_own_way(self, search, objective):
+        run = search(ONE, f"objective={objective}", "budget.trials=0", "baselines=[majority, logistic_both]")
+        name = objective.removeprefix("val_")
+        scores = [candidate.validation[name] for candidate in run.candidates()]
+        best = run.read("result.json")["best"]
+        chosen = next(candidate for candidate in run.candidates() if candidate.name == best)
+        assert chosen.score == chosen.validation[name] == (min(scores) if name == "loss" else max(scores))
+
+    def test_end_to_end(self, search, tmp_path, reviews):
+        from automm.deliver.bundle import export_candidate, load_bundle
+        from automm.deliver.predict import predict_file
+
+        run = search(
+            ONE, "budget.trials=0", "baselines.include=[concatenation]", "baselines.end_to_end=true",
+            "baselines.end_to_end_epochs=1",
+        )  # fmt: skip
+        frozen, whole = run.candidates()
+        assert (whole.name, whole.status, whole.tier) == ("end_to_end", COMPLETED, 2)
+        assert whole.trainable_parameters > frozen.trainable_parameters
+        export_candidate(run, "end_to_end", tmp_path / "bundle")
+        assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl") == (60, 0)
+        lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
+        with np.load(run.folder / "test_predictions.npz") as predictions:
+            for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
+                np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
+
+
+class TestBudget:
+    def test_no_trials_is_baselines_only(self, search):
+        run = search("baselines=[majority]", "budget.trials=0")
+        assert [candidate.name for candidate in run.candidates()] == ["majority"]
+
+    def test_failed_trials_do_not_count(self, search, monkeypatch):
+        fail(monkeypatch, "trial-001")
+        run = search(*BARE, "budget.trials=2")
+        assert [trial.status for trial in trials_of(run)] == [FAILED, COMPLETED, COMPLETED]
+
+    def test_time_ends_a_search(self, search, monkeypatch):
+        """The clock is ours: an hour passes with each candidate."""
+        from automm.search import session
+
+        hours = iter(range(100))
+        real, keep, late = session.time.monotonic, session.Search._keep, []
+
+        def hour_later(self, candidate):
+            late.append(3600.0 * (next(hours) + 1))
+            keep(self, candidate)
+
+        monkeypatch.setattr(session.Search, "_keep", hour_later)
+        monkeypatch.setattr(
+            session.Search,
+            "out_of_time",
+            lambda self: self.deadline is not None and real() + sum(late[-1:]) >= self.deadline,
+        )
+        run = search(*BARE, "budget.trials=50", "budget.time=90m")
+        assert len(trials_of(run)) == 2
+
+    def test_a_trial_stops_in_the_middle_when_the_time_is_up(self, search):
+        run = search("baselines=none", "training.epochs=10000", "training.patience=10000", "budget.time=4s")
+        (trial,) = trials_of(run)
+        assert (trial.status, trial.stopped) == (COMPLETED, "time")
+
+
+def fail(monkeypatch, *names, error=None):
+    """Candidates of these names raise where they are built; all of them, if none is named."""
+    from automm.search.session import Search
+
+    record = Search.record
+
+    def failing(self, name, kind, values, build, fit, **options):
+        def explode():
+            raise error or ValueError("as the test wants it")
+
+        return record(self, name, kind, values, explode if not names or name in names else build, fit, **options)
+
+    monkeypatch.setattr(Search, "record", failing)
+
+
+class TestFailures:
+    def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(self, search, recorder, monkeypatch):
+        fail(monkeypatch, "trial-001")
+        run = search(*BARE, "budget.trials=1")
+        first, second = trials_of(run)
+        assert (first.status, second.status) == (FAILED, COMPLETED)
+        assert first.error.startswith("ValueError: as the test wants it\n")
+        assert "Traceback (most recent call last)" in first.error
+        assert first.score is None
+        assert point(first) != point(second)
+        assert "trial-001 failed: ValueError" in (run.folder / "log.txt").read_text()
+        assert recorder.named("candidate") == [
+            ("candidate", "trial-001", FAILED),
+            ("candidate", "trial-002", COMPLETED),
+        ]
+        assert recorder.named("end")[0][1] == "FINISHED"
+
+    def test_a_baseline_that_raises_does_not_end_the_search(self, search, monkeypatch):
+        fail(monkeypatch, "concatenation")
+        run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=1")
+        assert [c.status for c in run.candidates()] == [COMPLETED, FAILED, COMPLETED]
+
+    def test_five_failures_of_one_cause_end_it(self, search, recorder, monkeypatch, tmp_path):
+        fail(monkeypatch)
+        with pytest.raises(NoTrialError, match="5 candidates in a row failed with one cause: ValueError") as raised:
+            search(*BARE, "budget.trials=50")
+        assert raised.value.exit_code == 4
+        assert len(recorder.named("candidate")) == 5
+        status, summary = recorder.named("end")[0][1:]
+        assert status == "FAILED"
+        assert "one cause" in summary["cause"]
+        assert not list((tmp_path / "runs").rglob("result.json"))
+
+    def test_a_late_average_without_its_members_fails_in_words(self, search):
+        run = search("baselines=[majority, late_average]", "budget.trials=0")
+        assert run.candidates()[1].error.startswith("late_average needs the baseline text_only")
+
+    def test_a_loss_that_is_no_number_fails_the_trial(self, search, monkeypatch):
+        from automm.search.session import Search
+
+        plan = Search.plan
+
+        def hopeless(self, seed, rate):
+            return plan(self, seed, float("nan") if seed == self.seed_of("trial-001") else rate)
+
+        monkeypatch.setattr(Search, "plan", hopeless)
+        run = search(*BARE, "budget.trials=1")
+        first, second = trials_of(run)
+        assert first.status == FAILED
+        assert "NaN" in first.error.split("\n")[0]
+        assert second.status == COMPLETED
+
+    def test_memory_has_a_cause_in_words(self, search, monkeypatch):
+        fail(monkeypatch, "trial-001", error=MemoryError())
+        assert trials_of(search(*BARE, "budget.trials=1"))[0].error.startswith("out of memory\n")
