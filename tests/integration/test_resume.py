@@ -1,0 +1,172 @@
+"""A search that ended early goes on where it was: nothing lost, nothing twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from samples import SMALL, write_reviews
+
+from automm.errors import ConfigError, DataError
+from automm.tracking.runs import COMPLETED, KILLED, all_runs
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+BARE = ("baselines=[concatenation]", "training.epochs=1")
+
+
+def interrupt(monkeypatch, name):
+    """Ctrl-C in the middle of the training of `name`, once."""
+    from automm.search import session
+
+    train, calls = session.train, []
+
+    def interrupted(model, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == int(name.rpartition("-")[2]) + 1:  # the concatenation is the first
+            raise KeyboardInterrupt
+        return train(model, *args, **kwargs)
+
+    monkeypatch.setattr(session, "train", interrupted)
+
+
+def statuses(run):
+    return [(candidate.name, candidate.status) for candidate in run.candidates()]
+
+
+def points(run):
+    done = [c for c in run.candidates() if c.status == COMPLETED]
+    return [json.dumps(candidate.hyperparameters, sort_keys=True) for candidate in done]
+
+
+@pytest.fixture
+def interrupted(search, monkeypatch, tmp_path, recorder):
+    """A run of three trials, Ctrl-C in the second."""
+    with monkeypatch.context() as patch:
+        interrupt(patch, "trial-2")
+        with pytest.raises(KeyboardInterrupt):
+            search(*BARE)
+    (run,) = all_runs(tmp_path / "runs")
+    return run
+
+
+def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path):
+    first = [("concatenation", COMPLETED), ("trial-001", COMPLETED), ("trial-002", KILLED)]
+    assert statuses(interrupted) == first
+    assert recorder.named("end")[0][1] == "KILLED"
+    assert interrupted.read("result.json") == {}
+
+    run = search(*BARE, resume=interrupted)
+    assert run.folder == interrupted.folder
+    assert statuses(run) == [*first, ("trial-002", COMPLETED), ("trial-003", COMPLETED)]
+    assert len(set(points(run))) == 4, "a trial was repeated"
+    assert recorder.named("end")[1][1] == "FINISHED"
+    assert run.read("result.json")["best"]
+
+    whole = search(*BARE, runs_dir=tmp_path / "whole")
+    assert points(whole) == points(run), "a resumed search goes another way"
+
+    bigger = search(*BARE, "budget.trials=4", resume=run)
+    assert statuses(bigger)[-1] == ("trial-004", COMPLETED)
+    assert len(set(points(bigger))) == 5
+    assert len(statuses(bigger)) == 6
+
+
+def test_a_torn_last_line_is_taken_away(search, interrupted):
+    path = interrupted.folder / "trials.jsonl"
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:2]) + whole[2][: len(whole[2]) // 2])
+    assert statuses(interrupted) == [("concatenation", COMPLETED), ("trial-001", COMPLETED)]
+    run = search(*BARE, "budget.trials=2", resume=interrupted)
+    assert statuses(run) == [("concatenation", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_another_config_is_refused_by_name(search, interrupted):
+    before = interrupted.candidates()
+    with pytest.raises(ConfigError) as raised:
+        search(*BARE, "seed=2", "inputs.sequence_length=32", resume=interrupted)
+    assert "seed was 1 and is 2" in str(raised.value)
+    assert "inputs.sequence_length was 16 and is 32" in str(raised.value)
+    assert raised.value.exit_code == 2
+    assert interrupted.candidates() == before
+
+
+def test_other_data_are_refused(interrupted, tmp_path, reviews, reporter, recorder):
+    from automm.config import load_experiment
+    from automm.search.run import run_search
+
+    shutil.copytree(reviews.parent, tmp_path / "changed")
+    records = tmp_path / "changed" / "reviews.jsonl"
+    records.write_text(records.read_text().replace("lovely", "splendid", 1))
+    config = yaml.safe_load((interrupted.folder / "config.yaml").read_text())
+    config["manifest"] = str(tmp_path / "changed" / "manifest.yaml")
+    (tmp_path / "moved.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(DataError, match="the data has changed since the run began") as raised:
+        run_search(load_experiment(tmp_path / "moved.yaml"), tmp_path / "runs", recorder, reporter, resume=interrupted)
+    assert raised.value.exit_code == 3
+
+
+def test_the_time_that_was_spent_is_not_given_again(search, interrupted, monkeypatch):
+    run = interrupted
+    lines = [json.loads(line) for line in (run.folder / "trials.jsonl").read_text().splitlines()]
+    lines[0]["seconds"] = 3600.0
+    (run.folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before = statuses(run)
+    search(*BARE, resume=run)
+    assert statuses(run) == before, "ten minutes were used up an hour ago"
+    assert run.read("result.json")["best"]
+
+
+def automm(*arguments, cwd, **options):
+    script = Path(sys.executable).with_name("automm")
+    return subprocess.Popen(
+        [str(script), *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def test_a_process_killed_by_the_kernel(tmp_path, store_template, shared_cache):
+    """`kill -9` at a moment that nobody chose, then --resume, in processes of their own."""
+    write_reviews(tmp_path / "data")
+    settings = {**SMALL, "budget": {"trials": 3}, "baselines": ["concatenation"], "name": "killed"}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump({"manifest": "data/manifest.yaml", **settings}))
+    (tmp_path / "runs").mkdir()
+    shutil.copyfile(store_template, tmp_path / "runs" / "mlflow.db")
+
+    process = automm("search", "e.yaml", cwd=tmp_path)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/killed/*/trials.jsonl")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(int.from_bytes(os.urandom(2), "big") / 65535 * 4)  # somewhere in the first trials
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (run,) = all_runs(tmp_path / "runs")
+    before = (run.folder / "trials.jsonl").read_bytes()
+    finished = before[: before.rfind(b"\n") + 1]
+
+    resumed = automm("search", "--resume", "latest", cwd=tmp_path)
+    output = resumed.communicate(timeout=240)
+    assert resumed.returncode == 0, output
+    assert (run.folder / "trials.jsonl").read_bytes().startswith(finished), "a finished line was lost"
+    candidates = run.candidates()
+    names = [candidate.name for candidate in candidates]
+    assert names == ["concatenation", "trial-001", "trial-002", "trial-003"]
+    assert len(set(points(run))) == 4
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
+    experiment = client.get_experiment_by_name("killed").experiment_id
+    everything = client.search_runs([experiment])
+    children = [other for other in everything if other.data.tags["automm.kind"] != "search"]
+    told = [child.data.tags["automm.name"] for child in children if child.data.tags["automm.name"]]
+    assert sorted(told) == names, "MLflow has a candidate twice, or not at all"
+    assert not [other for other in everything if other.info.status == "RUNNING"]
+    assert len([other for other in everything if other.data.tags["automm.kind"] == "search"]) == 1
