@@ -1,0 +1,219 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from automm.data.arrays import Arrays
+from automm.data.text import encode_texts
+from automm.models.encoders import image_source, text_source, vocabulary_of_texts
+from automm.search import features as module
+from automm.search.features import encode
+
+# Of many lengths, two of them twice, one empty.
+TEXTS = ["good phone", "word " * 17, "bad", "good phone", "", "word " * 9 + "bad", "bad", "a b c d e f g"]
+LENGTH = 24
+ROWS = np.array([[0, 1], [-1, -1], [2, -1], [0, -1], [-1, 3], [1, 0], [3, 3], [-1, -1]], np.int32)
+TEXT = text_source("tiny-bert", vocabulary_of_texts(TEXTS))
+IMAGE = image_source("tiny-cnn")
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    rng = np.random.default_rng(0)
+    return Arrays(
+        ids=tuple(f"r{row}" for row in range(len(TEXTS))),
+        token_ids=encode_texts(TEXT.tokenizer, TEXTS, LENGTH),
+        text_mask=np.array([float(bool(text)) for text in TEXTS], np.float32),
+        pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
+        picture_rows=ROWS,
+        labels=np.arange(len(TEXTS), dtype=np.int32) % 2,
+        pixels_digest="pixels",
+    )
+
+
+@pytest.fixture(scope="module")
+def built():
+    return TEXT.build(), IMAGE.build()
+
+
+def counting(source, calls):
+    """The source, telling when its encoder is built."""
+
+    def build():
+        calls.append(source.name)
+        return source.build()
+
+    return replace(source, build=build)
+
+
+def refuse():
+    raise AssertionError("the encoder was built")
+
+
+ALL = np.arange(len(TEXTS))
+
+
+@pytest.fixture(scope="module")
+def encoded(arrays, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("features")
+    return encode(arrays, TEXT, IMAGE, cache, batch_size=3), cache
+
+
+def test_features_are_what_the_encoders_say_of_the_padded_whole(encoded, arrays, built):
+    """Texts are encoded by length, duplicates once; a row must still be its own review's."""
+    batch = encoded[0].batch(ALL)
+    raw = arrays.batch(ALL)
+    np.testing.assert_allclose(batch["text"], np.asarray(built[0](raw["token_ids"])), atol=1e-5)
+    mask = raw["image_mask"][..., None]
+    np.testing.assert_allclose(batch["image"], np.asarray(built[1](raw["images"])) * mask, atol=1e-5)
+    np.testing.assert_array_equal(batch["text_mask"], raw["text_mask"])
+    np.testing.assert_array_equal(batch["image_mask"], raw["image_mask"])
+    assert {array.dtype for array in batch.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_the_size_of_a_batch_does_not_matter(encoded, arrays, tmp_path, batch_size):
+    other = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=batch_size)
+    for name, array in other.batch(ALL).items():
+        np.testing.assert_allclose(array, encoded[0].batch(ALL)[name], atol=1e-5)
+
+
+def test_duplicates_are_encoded_once(encoded):
+    features = encoded[0]
+    assert len(features.text) == len(set(TEXTS)) == 6
+    assert len(features.image) == 4
+    assert features.text_rows[0] == features.text_rows[3]
+    assert len(features) == len(TEXTS)
+
+
+def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
+    first, cache = encoded
+    again = encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), cache)
+    np.testing.assert_array_equal(again.text, first.text)
+    np.testing.assert_array_equal(again.image, first.image)
+    assert not list((cache / "features").glob(".*"))
+
+
+def test_a_batch_in_any_order(encoded):
+    rows = np.array([5, 0, 5])
+    whole = encoded[0].batch(ALL)
+    for name, array in encoded[0].batch(rows).items():
+        np.testing.assert_array_equal(array, whole[name][rows])
+
+
+def test_another_order_of_reviews_is_the_same_work(encoded, arrays):
+    order = np.random.default_rng(1).permutation(len(TEXTS))
+    turned = replace(
+        arrays,
+        ids=tuple(arrays.ids[row] for row in order),
+        token_ids=arrays.token_ids[order],
+        text_mask=arrays.text_mask[order],
+        picture_rows=arrays.picture_rows[order],
+    )
+    features = encode(turned, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), encoded[1])
+    for name, array in features.batch(ALL).items():
+        np.testing.assert_array_equal(array, encoded[0].batch(order)[name])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-40],
+        lambda content: content[:50],
+        lambda content: b"",
+        lambda content: b"no numpy file at all" * 10,
+    ],
+    ids=["truncated", "header cut", "empty", "other"],
+)
+def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
+    for source in (encoded[1] / "features").iterdir():
+        target = tmp_path / "features" / source.name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(damage(source.read_bytes()))
+    calls = []
+    features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path)
+    assert calls == ["tiny-bert", "tiny-cnn"]
+    np.testing.assert_allclose(features.text, encoded[0].text, atol=1e-5)
+    encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"text": {"fingerprint": "other weights"}}, ["tiny-bert"]),
+        ({"image": {"fingerprint": "other weights"}}, ["tiny-cnn"]),
+        ({"arrays": {"pixels_digest": "other pictures"}}, ["tiny-cnn"]),
+        ({"arrays": {"token_ids": None}}, ["tiny-bert"]),
+    ],
+)
+def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, change, expected):
+    for source in (encoded[1] / "features").iterdir():
+        (tmp_path / "features").mkdir(exist_ok=True)
+        (tmp_path / "features" / source.name).write_bytes(source.read_bytes())
+    calls = []
+    changed = dict(change.get("arrays", {}))
+    if "token_ids" in changed:  # the same number of distinct texts, and another one among them
+        changed["token_ids"] = arrays.token_ids.copy()
+        changed["token_ids"][2, 1] = changed["token_ids"][6, 1] = 1
+    encode(
+        replace(arrays, **changed),
+        counting(replace(TEXT, **change.get("text", {})), calls),
+        counting(replace(IMAGE, **change.get("image", {})), calls),
+        tmp_path,
+    )
+    assert calls == expected
+
+
+def test_a_crash_leaves_nothing_half_written(arrays, tmp_path, monkeypatch):
+    class Broken(module._ImageBatches):
+        def __call__(self, rows):
+            if rows[0]:
+                raise RuntimeError("out of memory")
+            return super().__call__(rows)
+
+    monkeypatch.setattr(module, "_ImageBatches", Broken)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        encode(arrays, TEXT, IMAGE, tmp_path, batch_size=2)
+    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npy"]  # the texts, which were finished
+
+
+def test_no_pictures_at_all(arrays, tmp_path):
+    none = replace(
+        arrays,
+        pixels=np.zeros((0, 16, 16, 3), np.uint8),
+        picture_rows=np.full_like(ROWS, -1),
+        pixels_digest="nothing",
+    )
+    features = encode(none, TEXT, IMAGE, tmp_path)
+    batch = features.batch(ALL)
+    assert batch["image"].shape == (len(TEXTS), 2, 16)
+    assert not batch["image"].any()
+    assert not batch["image_mask"].any()
+    statistics = features.statistics(ALL)
+    np.testing.assert_array_equal(statistics.image_mean, 0)
+    np.testing.assert_array_equal(statistics.image_deviation, 1)
+
+
+def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
+    features = encoded[0]
+    train = np.array([0, 2, 3, 4, 6])  # review 4 has no text
+    statistics = features.statistics(train)
+    batch = features.batch(train)
+    text = batch["text"][batch["text_mask"] > 0]
+    pictures = batch["image"][batch["image_mask"] > 0]
+    assert (len(text), len(pictures)) == (4, 7)
+    np.testing.assert_allclose(statistics.text_mean, text.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics.text_deviation, text.std(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics.image_mean, pictures.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics.image_deviation, pictures.std(axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_sizes(encoded):
+    shapes = encoded[0].shapes(3)
+    assert (shapes.text_features, shapes.image_features, shapes.max_images, shapes.classes) == (16, 16, 2, 3)
+
+
+def test_progress_reaches_its_end(arrays, tmp_path):
+    told = []
+    encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
+    assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
