@@ -1,0 +1,268 @@
+"""What a search leaves in MLflow, and what becomes of it when the store is away."""
+
+import json
+
+import pytest
+
+from automm.errors import TrackingError
+from automm.tracking.mlflow_store import MlflowTracker, flatten, sync_run
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, all_runs
+
+PARENT = "mlflow.parentRunId"
+QUICK = ("training.epochs=1", "baselines=[majority, concatenation]", "budget.trials=1")
+
+
+class Store:
+    """Everything of one experiment in a store."""
+
+    def __init__(self, uri):
+        from mlflow.tracking import MlflowClient
+
+        self.client = MlflowClient(uri)
+        self.experiment = self.client.get_experiment_by_name("tiny")
+        runs = list(self.client.search_runs([self.experiment.experiment_id], max_results=1000))
+        self.parents = [run for run in runs if PARENT not in run.data.tags]
+        self.children = {run.data.tags["automm.name"]: run for run in runs if PARENT in run.data.tags}
+        self.count = len(runs)
+
+    @property
+    def parent(self):
+        (parent,) = self.parents
+        return parent
+
+    def artifacts(self, run, folder=None):
+        return {file.path for file in self.client.list_artifacts(run.info.run_id, folder)}
+
+
+@pytest.fixture(scope="module")
+def told(searched):
+    """The store of the shared run; read-only."""
+    return Store(searched.tracker.uri)
+
+
+class TestTheRecord:
+    def test_the_parent(self, told, searched):
+        assert told.parent.info.run_name == searched.run.name
+        assert told.parent.info.status == "FINISHED"
+        assert told.parent.info.run_id == searched.run.read("tracking.json")["run_id"]
+        expected = flatten(searched.experiment.model_dump(mode="json"))
+        assert told.parent.data.params == {key: str(value) for key, value in expected.items()}
+        assert told.parent.data.tags["automm.best"] == searched.run.read("result.json")["best"]
+        assert told.parent.data.metrics["test/macro_f1"] == pytest.approx(best_test(searched)["macro_f1"])
+        assert told.artifacts(told.parent) >= {
+            "config.yaml", "environment.json", "manifest.json", "trials.jsonl", "result.json",
+        }  # fmt: skip
+
+    def test_a_child_for_each_candidate(self, told, searched):
+        assert set(told.children) == {candidate.name for candidate in searched.candidates}
+        assert told.count == len(searched.candidates) + 1
+        for candidate in searched.candidates:
+            child = told.children[candidate.name]
+            assert child.data.tags[PARENT] == told.parent.info.run_id
+            assert child.info.run_name == candidate.name
+            assert child.info.status == "FINISHED"
+            assert child.data.tags["automm.kind"] == candidate.kind
+            assert child.data.tags["automm.tier"] == "1"
+
+    def test_params_have_stable_names(self, told, searched):
+        for trial in searched.trials:
+            params = dict(told.children[trial.name].data.params)
+            assert params.pop("seed") == str(trial.seed)
+            assert params == {name: str(value) for name, value in trial.hyperparameters.items()}
+            assert params.keys() >= {"image/pooling", "fusion/operator", "training/learning_rate", "label/layers"}
+
+    def test_metrics_of_each_epoch(self, told, searched):
+        trial = searched.trials[0]
+        run_id = told.children[trial.name].info.run_id
+        history = told.client.get_metric_history(run_id, "epoch/val_macro_f1")
+        steps = [(metric.step, pytest.approx(metric.value)) for metric in history]
+        assert steps == [(place, entry["val_macro_f1"]) for place, entry in enumerate(trial.history, 1)]
+        assert len(told.client.get_metric_history(run_id, "epoch/loss")) == 2
+
+    def test_final_metrics(self, told, searched):
+        for candidate in searched.candidates:
+            metrics = told.children[candidate.name].data.metrics
+            for name, value in candidate.validation.items():
+                assert metrics[f"validation/{name}"] == pytest.approx(value)
+            assert metrics["parameters"] == candidate.parameters
+            assert {"seconds", "peak_memory_mib", "best_epoch", "trainable_parameters"} <= metrics.keys()
+        tests = searched.run.read("result.json")["test"]
+        for name, child in told.children.items():
+            found = {key: value for key, value in child.data.metrics.items() if key.startswith("test/")}
+            assert found == pytest.approx({f"test/{key}": value for key, value in tests.get(name, {}).items()})
+
+    def test_the_data_are_named_by_their_fingerprint(self, told, searched):
+        (given,) = told.parent.inputs.dataset_inputs
+        manifest = searched.run.read("manifest.json")
+        assert given.dataset.name == "tiny"
+        assert manifest["fingerprint"].startswith(given.dataset.digest)
+        profile = json.loads(given.dataset.profile)
+        assert profile == {"reviews": manifest["reviews"], "fingerprint": manifest["fingerprint"]}
+
+    def test_pictures(self, told):
+        child = told.children["concatenation"]
+        assert told.artifacts(child, "plots") == {"plots/confusion.png", "plots/learning_curves.png"}
+        assert told.artifacts(told.children["majority"], "plots") == {"plots/confusion.png"}, "nothing was learned"
+
+    def test_finalists_are_models_with_a_signature(self, told, searched):
+        models = told.client.search_logged_models([told.experiment.experiment_id])
+        finalists = searched.run.read("result.json")["finalists"]
+        assert {model.source_run_id for model in models} == {told.children[name].info.run_id for name in finalists}
+        assert len(models) == len(finalists)
+
+    def test_a_model_of_the_store_predicts_a_row_without_a_picture(self, told, searched):
+        import mlflow
+        import pandas as pd
+
+        best = searched.run.read("result.json")["best"]
+        run_id = told.children[best].info.run_id
+        (found,) = [m for m in told.client.search_logged_models([told.experiment.experiment_id])
+                    if m.source_run_id == run_id]  # fmt: skip
+        mlflow.set_tracking_uri(searched.tracker.uri)
+        model = mlflow.pyfunc.load_model(found.artifact_location)
+        assert [column.name for column in model.metadata.signature.inputs.inputs] == ["text", "images"]
+        row = pd.DataFrame({"text": ["a lovely thing"], "images": [[]]})
+        answer = model.predict(row)
+        labels = searched.run.read("manifest.json")["labels"]
+        probabilities = json.loads(answer["probabilities"][0])
+        assert answer["label"][0] in labels
+        assert list(probabilities) == labels
+        assert sum(probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+
+
+def best_test(searched):
+    result = searched.run.read("result.json")
+    return result["test"][result["best"]]
+
+
+@pytest.mark.usefixtures("eager")
+class TestWhatGoesWrong:
+    def test_a_failed_trial(self, search, store, monkeypatch):
+        from automm.search.session import Search
+
+        record = Search.record
+
+        def failing(self, name, kind, values, build, fit, **options):
+            def explode():
+                raise ValueError("as the test wants it")
+
+            return record(self, name, kind, values, explode if name == "trial-001" else build, fit, **options)
+
+        monkeypatch.setattr(Search, "record", failing)
+        tracker = store()
+        run = search(*QUICK, tracker=tracker)
+        assert tracker.behind == 0
+        assert tracker.refused == 0
+        told = Store(tracker.uri)
+        child = told.children["trial-001"]
+        assert child.info.status == "FAILED"
+        assert child.data.tags["automm.error"] == "ValueError: as the test wants it"
+        assert told.artifacts(child) == {"error.txt"}
+        local = told.client.download_artifacts(child.info.run_id, "error.txt")
+        with open(local) as file:  # noqa: PTH123
+            assert file.read().strip() == run.candidates()[2].error.strip()
+        assert told.parent.info.status == "FINISHED"
+
+    def test_an_interrupted_trial_and_the_one_that_takes_its_place(self, search, store, monkeypatch, tmp_path):
+        from automm.search import session
+
+        train, calls = session.train, []
+
+        def interrupted(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return train(*args, **kwargs)
+
+        monkeypatch.setattr(session, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(*QUICK, tracker=store())
+        (run,) = all_runs(tmp_path / "runs")
+        told = Store(store().uri)
+        assert told.parent.info.status == "KILLED"
+        assert [child.info.status for child in told.children.values()].count("KILLED") == 1
+
+        search(*QUICK, tracker=store(), resume=run)
+        assert [c.status for c in run.candidates()] == [COMPLETED, COMPLETED, KILLED, COMPLETED]
+        told = Store(store().uri)
+        assert told.parent.info.status == "FINISHED"
+        assert told.count == 1 + 4
+        assert told.children["trial-001"].info.status == "FINISHED"
+        assert "validation/macro_f1" in told.children["trial-001"].data.metrics
+
+    def test_a_second_search_is_a_second_parent_in_the_same_experiment(self, search, store):
+        for _ in range(2):
+            search("baselines=[majority]", "budget.trials=0", tracker=store())
+        assert len(Store(store().uri).parents) == 2
+
+
+@pytest.mark.usefixtures("eager")
+class TestOutages:
+    def test_a_store_that_is_never_there(self, search, store, monkeypatch, tmp_path):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        away = MlflowTracker("http://127.0.0.1:9", tmp_path)
+        run = search(*QUICK, tracker=away)
+        assert [candidate.status for candidate in run.candidates()] == [COMPLETED] * 3
+        assert away.behind > 0
+        assert "MLflow does not answer" in (run.folder / "log.txt").read_text()
+        with pytest.raises(TrackingError, match="does not answer"):
+            sync_run(MlflowTracker("http://127.0.0.1:9", tmp_path), run)
+
+        for _ in range(2):  # told twice, nothing is there twice
+            assert "3 candidates" in sync_run(store(), run)
+            told = Store(store().uri)
+            assert told.count == 1 + 3
+            assert set(told.children) == {"majority", "concatenation", "trial-001"}
+            assert told.parent.info.status == "FINISHED"
+            assert told.children["trial-001"].data.metrics["test/macro_f1"] == pytest.approx(
+                run.read("result.json")["test"]["trial-001"]["macro_f1"]
+            )
+            history = told.client.get_metric_history(told.children["trial-001"].info.run_id, "validation/loss")
+            assert len(history) == 1
+
+    def test_a_store_that_dies_in_the_middle(self, search, store, monkeypatch):
+        """Gone after the first candidate, half a record written; back for the last word."""
+        from mlflow.tracking import MlflowClient
+
+        log_batch, search_experiments = MlflowClient.log_batch, MlflowClient.search_experiments
+        calls, down = [], [False]
+
+        def dying(self, *args, **kwargs):
+            calls.append(1)
+            down[0] = len(calls) == 3  # the parent's, the first candidate's, and this one
+            if down[0]:
+                raise ConnectionError("the store is gone")
+            return log_batch(self, *args, **kwargs)
+
+        def answers(self, *args, **kwargs):
+            if down[0]:
+                raise ConnectionError("the store is gone")
+            return search_experiments(self, *args, **kwargs)
+
+        monkeypatch.setattr(MlflowClient, "log_batch", dying)
+        monkeypatch.setattr(MlflowClient, "search_experiments", answers)
+        tracker = store()
+        run = search(*QUICK, tracker=tracker)
+        assert "the store is gone" in (run.folder / "log.txt").read_text()
+        assert tracker.behind == 0, "the end of a search tries once more"
+        for _ in range(2):
+            told = Store(tracker.uri)
+            assert told.count == 1 + 3, "a candidate is there twice"
+            assert {child.info.status for child in told.children.values()} == {"FINISHED"}
+            assert all("validation/loss" in child.data.metrics for child in told.children.values())
+            sync_run(store(), run)
+
+    def test_a_failed_search_is_told(self, search, store, monkeypatch):
+        from automm.errors import NoTrialError
+        from automm.search.session import Search
+
+        def no_model(self):
+            raise ValueError("as the test wants it")
+
+        monkeypatch.setattr(Search, "encoders", no_model)
+        with pytest.raises((NoTrialError, ValueError)):
+            search("baselines=none", "budget.trials=1", tracker=store())
+        told = Store(store().uri)
+        assert told.parent.info.status == "FAILED"
+        assert "as the test wants it" in told.parent.data.tags["automm.cause"]
+        assert FAILED not in told.children
