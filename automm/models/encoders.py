@@ -312,7 +312,8 @@ def _digest(path: Path) -> str:
 
 
 def _weight_digests(backbone: Any) -> list[str]:
-    return [hashlib.sha256(variable.numpy().tobytes()).hexdigest() for variable in backbone.variables]
+    # `weights`, not `variables`: those hold the random states of dropout as well, other ones in each process.
+    return [hashlib.sha256(variable.numpy().tobytes()).hexdigest() for variable in backbone.weights]
 
 
 def _fingerprint(*parts: str) -> str:

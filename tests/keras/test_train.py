@@ -1,0 +1,280 @@
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from automm.errors import TrialError
+from automm.evaluate.metrics import measure
+from automm.models import baselines
+from automm.models.heads import Shapes
+from automm.models.packing import pack, packed_layout
+from automm.search import train as module
+from automm.search.train import Batches, Plan, Watch, predict, row_weights, train
+
+SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
+SMALL = {
+    "image/pooling": "mean",
+    "fusion/operator": "concatenation",
+    "fusion/width": 4,
+    "label/layers": 1,
+    "label/width": 8,
+    "label/dropout": 0.25,
+}
+PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
+
+
+class Memory:
+    """Features in memory; the label can be read off the text."""
+
+    def __init__(self, n=36):
+        rng = np.random.default_rng(0)
+        self.labels = (np.arange(n) % 3).astype(np.int32)
+        text = rng.normal(0, 0.3, (n, 4)).astype(np.float32)
+        text[np.arange(n), self.labels] += 2
+        self.arrays = {
+            "text": text,
+            "text_mask": np.ones(n, np.float32),
+            "image": rng.normal(size=(n, 2, 3)).astype(np.float32),
+            "image_mask": rng.integers(0, 2, (n, 2)).astype(np.float32),
+        }
+
+    def batch(self, rows):
+        return {name: array[rows] for name, array in self.arrays.items()}
+
+
+TRAIN, VALIDATION = np.arange(24), np.arange(24, 36)
+
+
+@pytest.fixture
+def source():
+    return Memory()
+
+
+@pytest.fixture(autouse=True)
+def eager(request, monkeypatch):
+    """Tracing a graph takes longer than these few batches; one test, named so, goes without."""
+    if "graph" not in request.node.name:
+        compile_ = keras.Model.compile
+        monkeypatch.setattr(keras.Model, "compile", lambda self, **more: compile_(self, **more, run_eagerly=True))
+
+
+def suffix(seed=1, build=baselines.fused):
+    keras.utils.set_random_seed(seed)
+    return build(SHAPES, SMALL)
+
+
+def run(model, source, plan=PLAN, **more):
+    keras.utils.set_random_seed(plan.seed)
+    return train(model, source, source.labels, TRAIN, VALIDATION, plan, **more)
+
+
+def test_the_seed_decides_everything(source):
+    first, second, other = suffix(), suffix(), suffix()
+    one, two = run(first, source), run(second, source)
+    assert one.history == two.history
+    for left, right in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert run(other, source, replace(PLAN, seed=2)).history != one.history
+
+
+def test_it_learns_in_a_graph_and_says_what_it_left(source):
+    model = suffix()
+    before = measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
+    result = run(model, source, replace(PLAN, epochs=12, learning_rate=0.05))
+    after = measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
+    assert after["loss"] < before["loss"] / 2
+    assert after == pytest.approx(result.validation)
+    assert result.stopped == "epochs"
+    assert len(result.history) == 12
+    assert all(set(entry) == {"loss", "val_loss", "val_accuracy", "val_macro_f1"} for entry in result.history)
+
+
+class TestEarlyStopping:
+    """The real `Watch` and the real `fit`, with validation figures that are made up."""
+
+    def run(self, monkeypatch, source, scores, **plan):
+        model = suffix()
+        kept = []
+
+        def made_up(*_):
+            kept.append([weight.copy() for weight in model.get_weights()])
+            return {"accuracy": 0.5, "macro_f1": scores[len(kept) - 1], "loss": 1.0}
+
+        monkeypatch.setattr(module, "measure", made_up)
+        plan = replace(PLAN, **{"objective": "val_macro_f1", "epochs": len(scores), "patience": 3, **plan})
+        return run(model, source, plan), model, kept
+
+    def test_the_best_epoch_is_kept(self, monkeypatch, source):
+        result, model, kept = self.run(monkeypatch, source, [0.1, 0.7, 0.3, 0.2])
+        assert (result.best_epoch, result.stopped) == (2, "epochs")
+        assert result.validation["macro_f1"] == 0.7
+        for weight, expected in zip(model.get_weights(), kept[1], strict=True):
+            np.testing.assert_array_equal(weight, expected)
+        assert any((left != right).any() for left, right in zip(kept[1], kept[3], strict=True))
+
+    def test_patience_counts_epochs_without_a_better_one(self, monkeypatch, source):
+        result, _, kept = self.run(monkeypatch, source, [0.1, 0.7, 0.7, 0.7, 0.7, 0.9])
+        assert (result.best_epoch, result.stopped, len(kept)) == (2, "patience", 5)
+
+    def test_a_better_epoch_starts_the_count_again(self, monkeypatch, source):
+        result, _, kept = self.run(monkeypatch, source, [0.5, 0.4, 0.4, 0.6, 0.5, 0.5])
+        assert (result.best_epoch, result.stopped, len(kept)) == (4, "epochs", 6)
+
+    def test_an_objective_that_gets_smaller(self, monkeypatch, source):
+        model = suffix()
+        losses = iter([1.0, 0.5, 0.7])
+        monkeypatch.setattr(module, "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": next(losses)})
+        assert run(model, source, replace(PLAN, epochs=3)).best_epoch == 2
+
+    def test_a_validation_loss_that_is_no_number(self, monkeypatch, source):
+        with pytest.raises(TrialError, match="validation loss"):
+            self.run(monkeypatch, source, [0.1, float("nan"), 0.3])
+
+
+def test_a_loss_that_is_no_number_fails_the_trial(source):
+    source.arrays["text"][3] = np.nan
+    with pytest.raises(TrialError, match="training loss became NaN"):
+        run(suffix(), source)
+
+
+class TestDeadline:
+    def test_past_already_one_batch_is_trained_and_measured(self, source):
+        result = run(suffix(), source, replace(PLAN, epochs=50), deadline=time.monotonic() - 1)
+        assert (result.stopped, len(result.history), result.best_epoch) == ("time", 1, 1)
+
+    def test_it_stops_within_an_epoch(self, source, monkeypatch):
+        """The clock jumps past the deadline at the second batch of the second epoch."""
+        batches = []
+        late = Watch._late
+
+        def clock(self):
+            batches.append(1)
+            return len(batches) >= 6 or late(self)  # three batches and an end of epoch, then two more
+
+        monkeypatch.setattr(Watch, "_late", clock)
+        result = run(suffix(), source, replace(PLAN, epochs=50))
+        assert (result.stopped, len(result.history)) == ("time", 2)
+        assert len(batches) == 7
+
+    def test_far_away_it_changes_nothing(self, source):
+        with_deadline = run(suffix(), source, deadline=time.monotonic() + 3600)
+        assert with_deadline.history == run(suffix(), source).history
+        assert with_deadline.stopped == "epochs"
+
+
+class TestBatches:
+    def make(self, source, seed=1, **more):
+        targets = np.eye(3, dtype=np.float32)[source.labels]
+        weights = np.arange(36, dtype=np.float32)
+        return Batches(source, TRAIN, targets, weights, 10, seed, **more)
+
+    def epoch(self, batches):
+        return np.concatenate([batches[place][2] for place in range(len(batches))]).astype(int)
+
+    def test_each_row_once_an_epoch_in_another_order(self, source):
+        batches = self.make(source)
+        first = self.epoch(batches)
+        batches.on_epoch_begin()
+        second = self.epoch(batches)
+        assert len(batches) == 3
+        assert sorted(first) == sorted(second) == TRAIN.tolist()
+        assert first.tolist() != second.tolist()
+        np.testing.assert_array_equal(self.epoch(self.make(source)), first)
+        assert self.epoch(self.make(source, seed=2)).tolist() != first.tolist()
+
+    def test_inputs_targets_and_weights_belong_together(self, source):
+        inputs, targets, weights = self.make(source)[0]
+        rows = weights.astype(int)
+        np.testing.assert_array_equal(inputs["text"], source.arrays["text"][rows])
+        np.testing.assert_array_equal(targets.argmax(axis=1), source.labels[rows])
+
+    def test_validation_rows_are_never_trained_on(self, source):
+        assert not set(self.epoch(self.make(source))) & set(VALIDATION)
+
+
+class TestClassWeights:
+    def test_formula(self):
+        labels = np.array([0] * 8 + [1] * 2 + [2] * 5)
+        weights = row_weights(labels, np.arange(10), 3)  # the rows of class 2 are not trained on
+        assert weights.shape == (15,)
+        assert weights[:10].mean() == pytest.approx(1.0)
+        assert weights[8] / weights[0] == pytest.approx(2.0)  # the root of 8 / 2
+        assert np.isfinite(weights).all()
+
+    def test_equal_classes_have_weight_one(self):
+        np.testing.assert_allclose(row_weights(np.arange(9) % 3, np.arange(9), 3), 1.0)
+
+    def test_in_a_graph_the_rare_class_gains(self, source, monkeypatch):
+        """Features that say nothing: the model can only learn the shares of the classes."""
+        source.labels[:] = 0
+        source.labels[::6] = 1
+        for name in ("text", "image"):
+            source.arrays[name][:] = 0
+        source.arrays["image_mask"][:] = 0
+        falling = iter(range(100, 0, -1))  # the last epoch is the best, so that its weights are kept
+        monkeypatch.setattr(
+            module, "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": float(next(falling))}
+        )
+        rare = {}
+        for weighted in (False, True):
+            model = suffix()
+            run(model, source, replace(PLAN, epochs=20, learning_rate=0.1, class_weights=weighted))
+            rare[weighted] = float(predict(model, source, TRAIN[:1])[0, 1])
+        assert rare[False] == pytest.approx(1 / 6, abs=0.08)
+        assert rare[True] > rare[False] + 0.08
+
+
+def test_packed_training_is_the_same_training(source):
+    plain, packed = suffix(), suffix(build=baselines.packed_concatenation)
+    layout = packed_layout(packed)
+
+    def convert(batch):
+        return pack(batch, layout)
+
+    one, two = run(plain, source), run(packed, source, convert=convert)
+    for left, right in zip(one.history, two.history, strict=True):
+        assert left == pytest.approx(right, abs=1e-5)
+    np.testing.assert_allclose(
+        predict(packed, source, VALIDATION, convert=convert), predict(plain, source, VALIDATION), atol=1e-5
+    )
+
+
+class TestPredict:
+    def test_the_size_of_a_batch_does_not_matter(self, source):
+        model = suffix()
+        whole = predict(model, source, VALIDATION)
+        assert whole.shape == (12, 3)
+        np.testing.assert_allclose(predict(model, source, VALIDATION, batch_size=5), whole, atol=1e-6)
+        np.testing.assert_allclose(predict(model, source, VALIDATION[::-1])[::-1], whole, atol=1e-6)
+
+    def test_no_dropout(self, source):
+        model = suffix()
+        np.testing.assert_array_equal(predict(model, source, TRAIN), predict(model, source, TRAIN))
+
+    def test_no_rows(self, source):
+        assert predict(suffix(), source, np.arange(0)).shape == (0, 3)
+
+    def test_a_whole_model_in_graph_mode(self):
+        from automm.models.encoders import image_source, text_source
+        from automm.models.whole import compose
+
+        text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()
+        image = image_source("tiny-cnn").build()
+        part = baselines.fused(Shapes(16, 16, 1, 3), SMALL)
+        whole = compose(part, text, image, sequence_length=4, image_shape=(1, 16, 16, 3))
+        rng = np.random.default_rng(0)
+        raw = {
+            "token_ids": np.array([[2, 4, 3, 0]] * 5, np.int32),
+            "text_mask": np.ones(5, np.float32),
+            "images": rng.integers(0, 256, (5, 1, 16, 16, 3), dtype=np.uint8),
+            "image_mask": np.array([[1], [0], [1], [1], [0]], np.float32),
+        }
+
+        class Raw:
+            def batch(self, rows):
+                return {name: array[rows] for name, array in raw.items()}
+
+        output = predict(whole, Raw(), np.arange(5), batch_size=2)
+        np.testing.assert_allclose(output, np.asarray(whole(raw, training=False)), atol=1e-6)
