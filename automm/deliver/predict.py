@@ -23,8 +23,8 @@ from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models.packing import pack, packed_layout
+from automm.models.whole import compiled, rows_at_once
 
-BATCH = 32
 MANIFESTS = (".yaml", ".yml")
 
 Prediction = dict[str, Any]
@@ -101,14 +101,14 @@ def predict_reviews(bundle: Bundle, reviews: Iterable[Review | Refused]) -> Iter
     """Predict in batches, in order."""
     layout = packed_layout(bundle.model)
     convert = (lambda arrays: pack(arrays, layout)) if layout else None
+    predict = compiled(bundle.model)
+    at_once = rows_at_once(bundle.about["inputs"]["max_images"])
     iterator = iter(reviews)
-    while batch := list(islice(iterator, BATCH)):
+    while batch := list(islice(iterator, at_once)):
         good, arrays, refused = _arrays(bundle, batch)
         answers: dict[int, np.ndarray] = {}
         if good:
-            answers = dict(
-                zip(good, np.asarray(bundle.model(convert(arrays) if convert else arrays, training=False)), strict=True)
-            )
+            answers = dict(zip(good, predict(convert(arrays) if convert else arrays), strict=True))
         yield [_line(bundle, item, answers.get(place), refused.get(place)) for place, item in enumerate(batch)]
 
 

@@ -57,7 +57,9 @@ class GatedAttention(keras.layers.Layer):
         """(n, max_images) float32: 0 for masked pictures, else adding up to 1 in a review."""
         scores = ops.squeeze(self.score(self.content(features) * self.gate(features)), -1)
         scores = ops.where(mask > 0, scores, -1e9)
-        return ops.softmax(scores, axis=-1) * mask
+        # Written out, because Keras warns of a softmax over one picture, and a review without any has to give zeros.
+        exponents = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True)) * mask
+        return exponents / ops.maximum(ops.sum(exponents, axis=-1, keepdims=True), 1e-9)
 
     def call(self, features: Any, mask: Any) -> Any:
         features = ops.where(ops.expand_dims(mask, -1) > 0, features, 0.0)

@@ -73,7 +73,6 @@ def encode(
     cache: Path,
     *,
     progress: Progress | None = None,
-    batch_size: int = 32,
 ) -> Features:
     """Run each encoder once over the distinct texts and pictures, or find that somebody did.
 
@@ -85,7 +84,6 @@ def encode(
         cache,
         len(tokens),
         lambda: _TextBatches(text_source.build(), tokens),
-        batch_size,
         "texts",
         progress,
     )
@@ -94,7 +92,6 @@ def encode(
         cache,
         len(arrays.pixels),
         lambda: _ImageBatches(image_source.build(), arrays.pixels),
-        batch_size,
         "pictures",
         progress,
     )
@@ -103,6 +100,8 @@ def encode(
 
 class _TextBatches:
     """Texts by length: a batch is as long as its longest text, not as the longest of all."""
+
+    batch_size = 32
 
     def __init__(self, encoder: Any, tokens: np.ndarray):
         self.features = int(encoder.features)
@@ -118,6 +117,10 @@ class _TextBatches:
 
 
 class _ImageBatches:
+    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it."""
+
+    batch_size = 8
+
     def __init__(self, encoder: Any, pixels: np.ndarray):
         self.features = int(encoder.features)
         self._pixels = pixels
@@ -140,7 +143,6 @@ def _stored(
     cache: Path,
     rows: int,
     open_encoder: Callable[[], Any],
-    batch_size: int,
     what: str,
     progress: Progress | None,
 ) -> np.ndarray:
@@ -156,11 +158,12 @@ def _stored(
     os.close(handle)
     try:
         values = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=(rows, encoder.features))
-        for start in range(0, rows, batch_size):
-            chosen = encoder.order[start : start + batch_size]
+        size = encoder.batch_size
+        for start in range(0, rows, size):
+            chosen = encoder.order[start : start + size]
             values[chosen] = encoder(chosen)
             if progress is not None:
-                progress(what, min(start + batch_size, rows), rows)
+                progress(what, min(start + size, rows), rows)
         values.flush()
         del values
         Path(name).replace(path)

@@ -14,6 +14,7 @@ from automm.deliver.bundle import whole_model, write_bundle
 from automm.errors import AutommError
 from automm.evaluate import plots
 from automm.evaluate.metrics import confusion, measure, paired_interval
+from automm.models.whole import compiled, rows_at_once
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
 from automm.tracking.runs import COMPLETED, Candidate
@@ -83,18 +84,20 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
     """
     task, run = search.task, search.run
     encoders = search.encoders()
-    whole = whole_model(run, candidate.name, (encoders.text, encoders.image))
+    model = whole_model(run, candidate.name, (encoders.text, encoders.image))
+    whole, convert = compiled(model), converter(model)
+    at_once = rows_at_once(task.experiment.inputs.max_images)
     if candidate.tier == 1:
         rows = task.rows("validation")[:PARITY_ROWS]
         suffix = keras.saving.load_model(run.model_path(candidate.name), compile=False)
         from_features = predict(suffix, task.features, rows, convert=converter(suffix))
-        from_arrays = predict(whole, task.arrays, rows, batch_size=PARITY_ROWS, convert=converter(whole))
+        from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
         difference = float(np.abs(from_features - from_arrays).max())
         if difference > PARITY:
             raise AutommError(
                 f"{candidate.name}: the whole model differs from the trained one by {difference:.1e}, over {PARITY}"
             )
-    return predict(whole, task.arrays, task.rows("test"), batch_size=32, convert=converter(whole))
+    return predict(whole, task.arrays, task.rows("test"), batch_size=at_once, convert=convert)
 
 
 def _track(

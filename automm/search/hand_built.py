@@ -12,7 +12,7 @@ from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
 from automm.models import baselines
 from automm.models.heads import learn_statistics
-from automm.models.whole import compose
+from automm.models.whole import compiled, compose, rows_at_once
 from automm.search.session import Search
 from automm.search.train import predict, train
 from automm.tracking.runs import COMPLETED
@@ -161,7 +161,8 @@ def _end_to_end(search: Search, name: str) -> None:
             task.rows("validation"),
             plan,
             deadline=deadline,
-            predict_batch=plan.batch_size,
+            reader=compiled(model),
+            reader_batch=rows_at_once(task.experiment.inputs.max_images),
         ),
         tier=2,
         source=task.arrays,

@@ -140,13 +140,15 @@ def train(
     *,
     deadline: float | None = None,
     convert: Callable[[dict[str, np.ndarray]], Any] | None = None,
-    predict_batch: int = 512,
+    reader: Callable[[Any], np.ndarray] | None = None,
+    reader_batch: int = 512,
 ) -> Trained:
     """Train a suffix or a whole model in place.
 
     Args:
         labels: (all rows,) integers.
         deadline: on the clock of `time.monotonic`, or None.
+        reader: reads the validation rows in the model's place: a whole model compiled once.
 
     Raises:
         TrialError: the loss is no number.
@@ -160,7 +162,7 @@ def train(
         plan,
         lambda: measure(
             labels[validation_rows],
-            predict(model, source, validation_rows, batch_size=predict_batch, convert=convert),
+            predict(reader or model, source, validation_rows, batch_size=reader_batch, convert=convert),
         ),
         deadline,
     )
@@ -179,14 +181,16 @@ def predict(
 ) -> np.ndarray:
     """(len(rows), classes) float32 probabilities, row for row.
 
-    The model is called eagerly. For a small suffix that is quicker than tracing a graph, as Keras' `predict` would; for
-    a whole model, layers are large enough to hide the cost of calling them one by one.
+    Args:
+        model: a Keras model, or what `models/whole.compiled` made of one. A suffix is called eagerly: that is quicker
+            than tracing a graph, as Keras' `predict` would.
     """
+    call = (lambda batch: model(batch, training=False)) if isinstance(model, keras.Model) else model
     parts = []
     for start in range(0, len(rows), batch_size):
         batch = source.batch(rows[start : start + batch_size])
-        parts.append(np.asarray(model(convert(batch) if convert else batch, training=False)))
-    return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+        parts.append(np.asarray(call(convert(batch) if convert else batch)))
+    return np.concatenate(parts)
 
 
 def row_weights(labels: np.ndarray, train: np.ndarray, classes: int) -> np.ndarray:
