@@ -86,7 +86,7 @@ def check(
     Example: automm check demo/manifest.yaml
     """
     from automm.data.quality import check as check_manifest
-    from automm.data.quality import render
+    from automm.data.quality_text import render
 
     report = check_manifest(manifest)
     if format == "json":
@@ -181,8 +181,8 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
     from automm.evaluate.leaderboard import leaderboard
     from automm.progress import ConsoleLog, ConsoleReporter
     from automm.search.run import run_search
+    from automm.tracking.mlflow_server import tracking_uri as store
     from automm.tracking.mlflow_store import MlflowTracker
-    from automm.tracking.mlflow_store import tracking_uri as store
 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = _console(sys.stderr)
@@ -239,11 +239,13 @@ def export(
 
     Examples: automm export latest --to model/; automm export latest --trial concatenation --to model/
     """
-    _import_tensorflow()
-    from automm.deliver.bundle import export_candidate
     from automm.tracking.runs import find_run
 
-    candidate = export_candidate(find_run(runs_dir, run), trial, to)
+    found = find_run(runs_dir, run)  # first, so that a typing error takes no seconds
+    _import_tensorflow()
+    from automm.deliver.bundle import export_candidate
+
+    candidate = export_candidate(found, trial, to)
     _say(f"{candidate.name}, {candidate.parameters:,} parameters")
     print(to)
     _next(f"automm predict {to} REVIEWS --to predictions.jsonl")
@@ -279,8 +281,8 @@ def sync(
 
     Example: automm sync latest
     """
+    from automm.tracking.mlflow_server import tracking_uri as store
     from automm.tracking.mlflow_store import MlflowTracker, sync_run
-    from automm.tracking.mlflow_store import tracking_uri as store
     from automm.tracking.runs import find_run
 
     found = find_run(runs_dir, run)
@@ -300,8 +302,8 @@ def ui(
     Example: automm ui --port 5001
     """
     from automm.errors import NotFoundError
-    from automm.tracking.mlflow_store import serve
-    from automm.tracking.mlflow_store import tracking_uri as store
+    from automm.tracking.mlflow_server import serve
+    from automm.tracking.mlflow_server import tracking_uri as store
 
     if tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").is_file():
         raise NotFoundError(f"no runs under {runs_dir}. 'automm search MANIFEST' makes some")
@@ -333,6 +335,7 @@ def _import_tensorflow() -> None:
 
 
 def _dry_run(experiment: "Experiment") -> None:
+    _import_tensorflow()  # the choices of the space are named by their layers
     from automm.search.space import narrow, size
 
     space = narrow(experiment.space)
@@ -343,8 +346,7 @@ def _dry_run(experiment: "Experiment") -> None:
 
 def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     from automm.errors import WeightsError
-    from automm.models.packages import missing_weights
-    from automm.models.weights import fetch
+    from automm.models.weights import fetch, missing_weights
 
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:

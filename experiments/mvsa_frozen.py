@@ -47,7 +47,8 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     from automm.config import resolve
     from automm.progress import ConsoleReporter
     from automm.search.run import run_search
-    from automm.tracking.mlflow_store import MlflowTracker, tracking_uri
+    from automm.tracking.mlflow_server import tracking_uri
+    from automm.tracking.mlflow_store import MlflowTracker
 
     arguments.runs_dir.mkdir(parents=True, exist_ok=True)
     manifest = yaml.safe_load((ROOT / "data_manifests" / "mvsa_single.yaml").read_text(encoding="utf-8"))

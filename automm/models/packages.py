@@ -118,10 +118,3 @@ PACKAGES: dict[str, Package] = {
         ),
     ),
 }
-
-
-def missing_weights(*encoders: str) -> list[str]:
-    """Those of the named encoders that come in a package which is not installed."""
-    from automm.models.weights import weights_folder
-
-    return [name for name in encoders if name in PACKAGES and weights_folder(name) is None]

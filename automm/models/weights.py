@@ -224,3 +224,8 @@ def _place(name: str) -> Path:
 
 def _marker(files: tuple[WantedFile, ...]) -> dict[str, dict[str, Any]]:
     return {file.name: {"sha256": file.sha256, "size": file.size} for file in files}
+
+
+def missing_weights(*encoders: str) -> list[str]:
+    """Those of the named encoders that come in a package which is not installed."""
+    return [name for name in encoders if name in PACKAGES and weights_folder(name) is None]

@@ -66,5 +66,5 @@ def compiled(model: Any) -> Callable[[Any], np.ndarray]:
 
     specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
     one = next(iter(specs.values())) if len(specs) == 1 else None
-    function = tf.function(lambda batch: model(batch, training=False), input_signature=[one or specs])
+    function = tf.function(lambda batch: model(batch, training=False), input_signature=[one or specs], autograph=False)
     return lambda batch: np.asarray(function(tf.nest.map_structure(tf.constant, batch)))

@@ -134,7 +134,7 @@ class _ImageBatches:
 def _compiled(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
-    function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True)
+    function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
     return lambda batch: function(tf.convert_to_tensor(batch)).numpy()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from automm.models.encoders import FrozenEncoder, ImageEncoder, TextEncoder
+from automm.models.encoder_layers import FrozenEncoder, ImageEncoder, TextEncoder
 
 NAMES: dict[type, str] = {TextEncoder: "text", ImageEncoder: "image"}
 

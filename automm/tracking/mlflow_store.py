@@ -9,9 +9,6 @@ every record is written here with an explicit run id; a call per epoch costs fou
 
 import json
 import logging
-import os
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,6 +20,7 @@ from typing import Any
 import yaml
 
 from automm.errors import TrackingError
+from automm.tracking.mlflow_server import quiet
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
@@ -32,12 +30,6 @@ BATCH_METRICS, BATCH_PARAMS = 1000, 100  # limits of one log_batch
 LONGEST_PARAM, LONGEST_TAG = 6000, 8000
 
 log = logging.getLogger("automm")
-
-
-def tracking_uri(runs_dir: Path, chosen: str | None) -> str:
-    """--tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db; a path in it is made absolute."""
-    uri = chosen or os.environ.get("MLFLOW_TRACKING_URI") or ""
-    return uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
 
 
 class MlflowTracker:
@@ -226,6 +218,9 @@ class MlflowTracker:
         at = int(time.time() * 1000)
         self._write(run_id, metrics=[Metric(f"test/{key}", value, at, 0) for key, value in metrics.items()])
         for place, path in pictures.items():
+            if not path.is_file():  # the store was away, and the folder was a temporary one
+                log.warning("%s of %s is not in MLflow: the store was away", place, name)
+                continue
             self._client.log_artifact(run_id, str(path), str(Path(place).parent).removeprefix("."))
 
     def _model(self, name: str, bundle: Path, code: Path) -> None:
@@ -321,26 +316,6 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     return f"{len(run.candidates())} candidates of {run.name} are in {tracker.uri}"
 
 
-def serve(uri: str, host: str, port: int) -> int:
-    """Run MLflow's own UI on a store until it is ended; its exit code."""
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "ui",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    try:
-        return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
-
-
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}} as {"a.b": 1}: MLflow's params are flat."""
     flat: dict[str, Any] = {}
@@ -350,15 +325,6 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def quiet() -> None:
-    """MLflow and Alembic say a screenful while they set up a database, and retry a dead server for minutes."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
 def _unique_name(candidate: Candidate) -> str:

@@ -58,7 +58,8 @@ def search(folder: Path, manifest: Path, trials: int) -> None:
     from automm.config import resolve
     from automm.progress import ConsoleReporter
     from automm.search.run import run_search
-    from automm.tracking.mlflow_store import MlflowTracker, tracking_uri
+    from automm.tracking.mlflow_server import tracking_uri
+    from automm.tracking.mlflow_store import MlflowTracker
 
     settings = {"manifest": str(manifest), "name": "memory", "budget": {"trials": trials}, "inputs": {"max_images": 1}}
     experiment = resolve(settings, folder, where="benchmark")

@@ -32,7 +32,8 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
     from automm.progress import ConsoleReporter
     from automm.search import session
     from automm.search.run import run_search
-    from automm.tracking.mlflow_store import MlflowTracker, tracking_uri
+    from automm.tracking.mlflow_server import tracking_uri
+    from automm.tracking.mlflow_store import MlflowTracker
 
     manifest = write_demo(folder / "demo", reviews=reviews)
     fitted, logged, whole = [], [], []

@@ -113,7 +113,7 @@ def store_template(tmp_path_factory) -> Path:
     """An empty MLflow database: to create one takes seconds, to copy one does not."""
     from mlflow.tracking import MlflowClient
 
-    from automm.tracking.mlflow_store import quiet
+    from automm.tracking.mlflow_server import quiet
 
     quiet()
     path = tmp_path_factory.mktemp("store") / "mlflow.db"

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from automm.models import baselines, packing
-from automm.models.encoders import FrozenEncoder, image_source, text_source
+from automm.models.encoder_layers import FrozenEncoder
+from automm.models.encoders import image_source, text_source
 from automm.models.heads import Shapes
 from automm.models.whole import compose, raw_inputs
 from automm.search.prefix import cut

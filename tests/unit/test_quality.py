@@ -8,7 +8,8 @@ from PIL import Image
 from rich.console import Console
 
 from automm.data.language import looks_english
-from automm.data.quality import check, render
+from automm.data.quality import check
+from automm.data.quality_text import render
 from automm.errors import DataError
 
 
