@@ -7,7 +7,6 @@ from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
 from automm.models.encoders import image_source, text_source, vocabulary_of_texts
 from automm.search import features as module
-from automm.search.features import encode
 
 # Of many lengths, two of them twice, one empty.
 TEXTS = ["good phone", "word " * 17, "bad", "good phone", "", "word " * 9 + "bad", "bad", "a b c d e f g"]
@@ -44,6 +43,15 @@ def counting(source, calls):
         return source.build()
 
     return replace(source, build=build)
+
+
+def encode(*arguments, batch_size=None, **more):
+    """The real one, a few texts or pictures at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if batch_size:
+            patch.setattr(module._TextBatches, "batch_size", batch_size)
+            patch.setattr(module._ImageBatches, "batch_size", batch_size)
+        return module.encode(*arguments, **more)
 
 
 def refuse():

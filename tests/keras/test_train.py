@@ -253,12 +253,9 @@ class TestPredict:
         model = suffix()
         np.testing.assert_array_equal(predict(model, source, TRAIN), predict(model, source, TRAIN))
 
-    def test_no_rows(self, source):
-        assert predict(suffix(), source, np.arange(0)).shape == (0, 3)
-
     def test_a_whole_model_in_graph_mode(self):
         from automm.models.encoders import image_source, text_source
-        from automm.models.whole import compose
+        from automm.models.whole import compiled, compose
 
         text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()
         image = image_source("tiny-cnn").build()
@@ -276,5 +273,6 @@ class TestPredict:
             def batch(self, rows):
                 return {name: array[rows] for name, array in raw.items()}
 
-        output = predict(whole, Raw(), np.arange(5), batch_size=2)
-        np.testing.assert_allclose(output, np.asarray(whole(raw, training=False)), atol=1e-6)
+        expected = np.asarray(whole(raw, training=False))
+        for model in (whole, compiled(whole)):
+            np.testing.assert_allclose(predict(model, Raw(), np.arange(5), batch_size=2), expected, atol=1e-6)
