@@ -48,6 +48,7 @@ class MlflowTracker:
         self._parent = ""
         self._experiment = ""
         self._children: dict[str, str] = {}
+        self._begun: dict[str, str] = {}  # children that are perhaps not whole yet
         self._client: Any = None
         self._run: Run | None = None
         self.refused = 0  # records that a store which is well would not take
@@ -131,11 +132,12 @@ class MlflowTracker:
             created = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
             self._parent = created.info.run_id
             run.write("tracking.json", {"uri": self.uri, "run_id": self._parent})
-            self._write(self._parent, params=parameters)
+        if not self._client.get_run(self._parent).data.params:  # written last: without them the head is not whole
             self._log_dataset(dataset)
             for name in ("config.yaml", "environment.json", "manifest.json"):
                 if (run.folder / name).is_file():
                     self._client.log_artifact(self._parent, str(run.folder / name))
+            self._write(self._parent, params=parameters)
         for candidate in run.candidates():
             self._candidate(candidate)
 
@@ -151,6 +153,8 @@ class MlflowTracker:
 
     def _read_children(self) -> None:
         for child in self._search_children():
+            if child.info.run_id in self._begun.values():  # this process's own, to be finished by `_candidate`
+                continue
             if child.info.status == "RUNNING":  # left by a process that was killed while it wrote
                 self._client.set_terminated(child.info.run_id, "KILLED")
                 self._client.set_tag(child.info.run_id, "automm.name", "")
@@ -175,19 +179,21 @@ class MlflowTracker:
         if name in self._children:
             return
         started = _milliseconds(candidate.started)
-        created = self._client.create_run(
-            self._experiment,
-            start_time=started,
-            run_name=name,
-            tags={
-                PARENT: self._parent,
-                "automm.name": name,
-                "automm.kind": candidate.kind,
-                "automm.tier": str(candidate.tier),
-                "automm.stopped": candidate.stopped,
-            },
-        )
-        run_id = created.info.run_id
+        if name not in self._begun:  # an outage in the middle of a record must not make two of it
+            created = self._client.create_run(
+                self._experiment,
+                start_time=started,
+                run_name=name,
+                tags={
+                    PARENT: self._parent,
+                    "automm.name": name,
+                    "automm.kind": candidate.kind,
+                    "automm.tier": str(candidate.tier),
+                    "automm.stopped": candidate.stopped,
+                },
+            )
+            self._begun[name] = created.info.run_id
+        run_id = self._begun[name]
         ended = started + int(candidate.seconds * 1000)
         epochs = len(candidate.history)
         metrics = [
