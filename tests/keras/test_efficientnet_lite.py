@@ -209,7 +209,8 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path, form):
             read_state_dict(tmp_path / "cut.pth")
 
 
-def test_real_weights_give_the_recorded_features(model):
+def test_real_weights_give_the_recorded_features(model, real_cache, monkeypatch):
+    monkeypatch.setenv("AUTOMM_CACHE_DIR", str(real_cache))
     folder = weights.weights_folder("efficientnet-lite0")
     if folder is None:
         pytest.skip("the weights of efficientnet-lite0 are not installed (automm weights efficientnet-lite0)")
