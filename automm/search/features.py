@@ -166,6 +166,7 @@ def _stored(
                 progress(what, min(start + size, rows), rows)
         values.flush()
         del values
+        Path(name).chmod(0o644)  # mkstemp makes it unreadable to the others of a shared cache
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
             legal = [known.replace("/", ".") for known in space]
             problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
             continue
-        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        values = tuple(dict.fromkeys(wanted)) if isinstance(wanted, list | tuple) else (wanted,)
         problems += [f"space.{key}: {fault}" for fault in _faults(name, values)]
         space[name] = values
     if problems:

@@ -1,0 +1,59 @@
+"""The files beside the package: manifests load, experiments say what they are, the README's commands are there."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from automm.data.manifest import load_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
+ALLOWED = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+    "automm",
+    "data_manifests",
+    "experiments",
+    "pyproject.toml",
+    "tests",
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data_manifests").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_manifest_is_valid_and_says_where_the_data_is_from(path):
+    manifest = load_manifest(path)
+    assert manifest.source.licence
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+def test_every_experiment_says_its_question_command_and_cost(path):
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert text.startswith("Question:")
+    assert f"python {path.relative_to(ROOT)}" in text
+    assert "Cost:" in text
+
+
+def test_the_readme_has_the_two_commands_that_ci_runs():
+    commands = [
+        line
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("python -m venv")
+    ]
+    assert len(commands) == 2
+    assert "automm search demo/manifest.yaml" in commands[0]
+    assert commands[1].endswith("pytest")
+
+
+def test_every_file_that_the_readme_names_is_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("data_manifests/mvsa_single.yaml", "experiments/README.md", ".github/images/mlflow.png"):
+        assert name in text
+        assert (ROOT / name).is_file()
+
+
+def test_nothing_else_lies_at_the_root():
+    made = {"automm.egg-info", "build", "demo", "runs", "__pycache__"}  # by installing, and by the quick start
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made <= ALLOWED
