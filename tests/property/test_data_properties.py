@@ -130,9 +130,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
-keys = st.sampled_from(
-    ["name", "records", "fields", "labels", "splits", "images", "text", "source", "task", "format"]
-)
+keys = st.sampled_from(["name", "records", "fields", "labels", "splits", "images", "text", "source", "task", "format"])
 
 
 @settings(max_examples=80, deadline=None)

@@ -142,9 +142,7 @@ def test_limits_are_checked_before_pixels_are_read(tmp_path, monkeypatch):
         decode_picture(file, 8)
 
 
-@pytest.mark.parametrize(
-    ("side", "reason"), [(9_700, None), (12_000, "12000 x 12000"), (60_000, "too many pixels")]
-)
+@pytest.mark.parametrize(("side", "reason"), [(9_700, None), (12_000, "12000 x 12000"), (60_000, "too many pixels")])
 def test_a_bomb_is_refused_without_a_warning(tmp_path, side, reason):
     header = Image.new("1", (1, 1))
     file = saved(tmp_path / "a.bmp", header)

@@ -52,9 +52,7 @@ def test_columns_of_text_are_joined_and_empty_cells_left_out(tmp_path):
 
 
 def test_labels_have_one_form_and_the_order_of_the_map(tmp_path):
-    records = [
-        {"id": n, "text": "t", "photos": [], "label": v} for n, v in enumerate([4, 4.0, "4", True, "true"])
-    ]
+    records = [{"id": n, "text": "t", "photos": [], "label": v} for n, v in enumerate([4, 4.0, "4", True, "true"])]
     dataset = load(tmp_path, records, labels={"map": {"yes": [True], "four": [4]}})
     assert [review.label for review in dataset.reviews] == ["four"] * 3 + ["yes"] * 2
     assert dataset.labels == ("yes", "four")
@@ -192,10 +190,7 @@ def test_empty_texts(tmp_path):
 
 
 def test_splits_by_a_column(tmp_path):
-    records = [
-        record | {"part": part}
-        for record, part in zip(rows(), ["dev", "train", "test", "train"], strict=True)
-    ]
+    records = [record | {"part": part} for record, part in zip(rows(), ["dev", "train", "test", "train"], strict=True)]
     splits = {"column": "part", "values": {"dev": "validation"}}
     assert load(tmp_path, records, splits=splits).reviews[0].split == "validation"
     found = faults(tmp_path, records, splits={"column": "part"})
@@ -221,9 +216,7 @@ def test_records_and_image_root_can_be_replaced(tmp_path):
     beside = load(tmp_path, rows(), labelled=False, replaced=other / "new.jsonl")
     assert beside.reviews[0].images == (other / "images" / "new.png",)
     (tmp_path / "new.jsonl").write_text('{"id": 1, "text": "t", "photos": ["new.png"]}')
-    told = load(
-        tmp_path, rows(), labelled=False, replaced=tmp_path / "new.jsonl", image_root=other / "images"
-    )
+    told = load(tmp_path, rows(), labelled=False, replaced=tmp_path / "new.jsonl", image_root=other / "images")
     assert told.reviews[0].images == (other / "images" / "new.png",)
 
 

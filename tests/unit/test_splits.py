@@ -51,9 +51,7 @@ def test_groups_texts_and_pictures_stay_together():
     reviews[2] = review(2, "x", group="g", images=["a.png"])
     reviews[3] = review(3, "y", images=["copy.png"])
     for seed in range(5):
-        names = split_by_id(
-            dataset(reviews, splits={"seed": seed}), {Path("a.png"): "d", Path("copy.png"): "d"}
-        )
+        names = split_by_id(dataset(reviews, splits={"seed": seed}), {Path("a.png"): "d", Path("copy.png"): "d"})
         assert len({names[str(n)] for n in range(4)}) == 1
 
 
@@ -64,9 +62,7 @@ def test_reviews_without_text_are_not_duplicates():
 
 def test_by_a_column():
     names = ["train", "validation", "test", "train"]
-    data = dataset(
-        [review(n, "xy"[n // 3], split=name) for n, name in enumerate(names)], splits={"column": "s"}
-    )
+    data = dataset([review(n, "xy"[n // 3], split=name) for n, name in enumerate(names)], splits={"column": "s"})
     splits = split_dataset(data, {})
     assert {name: rows.tolist() for name, rows in splits.items()} == {
         "train": [0, 3],
