@@ -1,0 +1,185 @@
+"""What the code works around in the pinned libraries: a test that fails after an upgrade shows what can go.
+
+Each asserts the misbehaviour itself, in the library alone.
+"""
+
+import importlib.util
+import types
+
+import autokeras as ak
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+
+
+def auto_model(folder, *, head=None, inputs=None, **options):
+    """AutoKeras' own model over one small dense block."""
+    node = inputs or ak.Input(name="x")
+    hidden = ak.DenseBlock(num_layers=1, num_units=2, dropout=0.0, use_batchnorm=False)(node)
+    output = (head or ak.RegressionHead(dropout=0.0))(hidden)
+    return ak.AutoModel(node, output, directory=str(folder), project_name="p", max_trials=1, **options)
+
+
+def known_oracle(scores, *, objective="val_loss", direction="min", **options):
+    """A random oracle that knows trials with these scores; None is a failed one."""
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("width", [1, 2, 3, 4, 5])
+    oracle = keras_tuner.oracles.RandomSearchOracle(
+        objective=keras_tuner.Objective(objective, direction), max_trials=10, hyperparameters=hp, **options
+    )
+    for number, score in enumerate(scores):
+        status = "FAILED" if score is None else "COMPLETED"
+        trial = keras_tuner.engine.trial.Trial(hp.copy(), trial_id=str(number), status=status)
+        trial.score = score
+        oracle.trials[trial.trial_id] = trial
+        oracle.end_order.append(trial.trial_id)
+    return oracle
+
+
+def test_classification_head_hands_numpy_integers_to_dense():
+    """LabelHead and SearchGraph.set_io_shapes: Keras 3.13 and later refuse them."""
+    with pytest.raises((ValueError, TypeError), match=r"units|int"):
+        keras.layers.Dense(np.int64(3))
+    from autokeras.utils import data_utils
+
+    assert any(isinstance(size, np.integer) for size in data_utils.dataset_shape(X))
+
+
+def test_every_trial_needs_tensorboard():
+    """HarnessTuner.run_trial does not go through KerasTuner's own, which imports what TensorFlow does not install."""
+    from keras_tuner.src.engine import tuner
+
+    if importlib.util.find_spec("tensorboard") is not None:
+        pytest.skip("something else has installed tensorboard here")
+    with pytest.raises(ModuleNotFoundError, match="tensorboard"):
+        tuner.Tuner._configure_tensorboard_dir(None, [], None)
+
+
+def test_the_best_trials_are_padded_with_failed_ones():
+    """runs.rank takes COMPLETED candidates only."""
+    oracle = known_oracle([0.5, None, 0.1])
+    assert [trial.status for trial in oracle.get_best_trials(3)] == ["COMPLETED", "COMPLETED", "FAILED"]
+
+
+def test_fit_takes_arrays_in_memory_only(tmp_path):
+    """run._search hands over stand-ins; the harness feeds its batches itself."""
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((X, X[:, :1])).batch(4)
+    with pytest.raises(ValueError, match=r"(?i)numpy|array|type|expect"):
+        auto_model(tmp_path).fit(data, epochs=1, verbose=0)
+
+
+def test_a_search_ends_with_a_second_training(tmp_path, monkeypatch):
+    """HarnessTuner.search overrides AutoKeras' own, which fits the best model again, validation rows and all."""
+    tuner = auto_model(tmp_path, objective="val_loss").tuner
+    tuner.hypermodel.num_samples = len(X)
+    fitted = []
+
+    def final_fit(x=None, **options):
+        fitted.append(len(x))
+        raise InterruptedError("seen")
+
+    for name in ("_prepare_model_build", "_try_build"):
+        monkeypatch.setattr(tuner, name, lambda *args, **options: None)
+    monkeypatch.setattr(keras_tuner.engine.base_tuner.BaseTuner, "search", lambda *args, **options: None)
+    monkeypatch.setattr(tuner, "final_fit", final_fit)
+    with pytest.raises(InterruptedError):
+        tuner.search(x=X, y=X, validation_data=(X, X), epochs=1, callbacks=[], validation_split=0.2)
+    assert fitted == [24]
+
+
+def test_the_seed_zero_is_ignored():
+    """build_search adds one to the seed."""
+    drawn = {keras_tuner.oracles.RandomSearchOracle(seed=0).seed for _ in range(3)}
+    assert drawn != {0}
+    assert keras_tuner.oracles.RandomSearchOracle(seed=1).seed == 1
+
+
+def test_greedy_draws_from_the_global_generator():
+    """HarnessTuner.pre_create_trial seeds numpy before each proposal; the oracle's own seed is not used."""
+    from autokeras.tuners.greedy import GreedyOracle
+
+    def choices(global_seed):
+        hp = keras_tuner.HyperParameters()
+        for name in ("text/a", "image/b", "fusion/c", "label/d"):
+            hp.Choice(name, [1, 2, 3])
+        oracle = GreedyOracle(objective=keras_tuner.Objective("val_loss", "min"), seed=1, hyperparameters=hp)
+        trial = keras_tuner.engine.trial.Trial(hp.copy(), trial_id="0", status="COMPLETED")
+        trial.score = 0.5
+        oracle.trials["0"] = trial
+        oracle.end_order.append("0")
+        np.random.seed(global_seed)
+        return [tuple(oracle._select_hps()) for _ in range(12)]
+
+    assert choices(1) == choices(1)
+    assert choices(1) != choices(2)
+
+
+def test_a_two_class_head_is_a_sigmoid():
+    """LabelHead is a softmax for two classes too: (n, 2), on which argmax and macro-F1 are what they say."""
+    head = ak.ClassificationHead(num_classes=2, dropout=0.0)
+    head.shape = (1,)
+    output = head.build(keras_tuner.HyperParameters(), keras.Input((4,)))
+    assert isinstance(head.loss, keras.losses.BinaryCrossentropy)
+    assert output.shape == (None, 1)
+
+
+def test_only_greedy_takes_known_values():
+    """HarnessTuner._enter_known puts what is known into any oracle as completed trials."""
+    import inspect
+
+    takes = {
+        name: "initial_hps" in inspect.signature(getattr(ak.tuners, name).__init__).parameters
+        for name in ("Greedy", "BayesianOptimization", "RandomSearch")
+    }
+    assert takes == {"Greedy": True, "BayesianOptimization": False, "RandomSearch": False}
+
+
+def test_auto_tuner_switches_the_initial_space_off():
+    """HarnessTuner.search calls _activate_all_conditions itself, once the shapes are known."""
+    from autokeras.engine import tuner
+
+    assert "_populate_initial_space" in vars(tuner.AutoTuner)
+    empty = types.SimpleNamespace()
+    assert tuner.AutoTuner._populate_initial_space(empty) is None
+
+
+def test_an_objective_by_the_name_of_an_own_metric_raises():
+    """build_search passes a keras_tuner.Objective with its direction."""
+    with pytest.raises(ValueError, match="objective"):
+        keras_tuner.oracles.RandomSearchOracle(objective="val_macro_f1")
+
+
+def test_an_input_node_casts_to_float_and_is_nameless():
+    """ArrayInput keeps the dtype, and its name."""
+    node = ak.Input(name="token_ids")
+    node.shape, node.dtype = (5,), "int32"
+    built = node.build_node(keras_tuner.HyperParameters())
+    cast = node.build(keras_tuner.HyperParameters(), built)
+    assert built.name != "token_ids"
+    assert keras.backend.standardize_dtype(getattr(cast, "dtype", cast)) == "float32"
+
+
+def test_a_recorded_training_false_does_not_hold_in_fit():
+    """FrozenEncoder forces inference mode in its own `call`: a flag recorded in the graph is overridden."""
+    inputs = keras.Input((64,))
+    inner = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5)])
+    model = keras.Model(inputs, inner(inputs, training=False))
+    ones = np.ones((1, 64), np.float32)
+    assert np.array_equal(np.asarray(model(ones, training=False)), ones)
+    assert (np.asarray(model(ones, training=True)) == 0).any()
+
+
+def test_max_trials_lowered_in_the_middle_ends_a_search():
+    """HarnessTuner.pre_create_trial: the oracle has no other stop than its number of trials."""
+    oracle = known_oracle([0.5])
+    oracle.tuner_id = "t"
+    oracle.start_order.append("0")
+    oracle.max_trials = 1
+    assert oracle.create_trial("t").status == "STOPPED"
