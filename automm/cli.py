@@ -233,6 +233,9 @@ def export(
     run: Annotated[str, typer.Argument(help="A run: its name, folder, MLflow id, or latest.")],
     to: Annotated[Path, typer.Option("--to", help="A new or an empty folder.")],
     trial: Annotated[str | None, typer.Option(help="A baseline or trial; the best by validation if none.")] = None,
+    format: Annotated[
+        Literal["keras", "mlflow", "onnx"], typer.Option(help="A bundle for predict; an MLflow pyfunc; ONNX.")
+    ] = "keras",
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """Write a bundle: a model with all that it needs to predict.
@@ -243,12 +246,13 @@ def export(
 
     found = find_run(runs_dir, run)  # first, so that a typing error takes no seconds
     _import_tensorflow()
-    from automm.deliver.bundle import export_candidate
+    from automm.deliver.export import export_candidate
 
-    candidate = export_candidate(found, trial, to)
+    candidate = export_candidate(found, trial, to, format)
     _say(f"{candidate.name}, {candidate.parameters:,} parameters")
     print(to)
-    _next(f"automm predict {to} REVIEWS --to predictions.jsonl")
+    if format == "keras":
+        _next(f"automm predict {to} REVIEWS --to predictions.jsonl")
 
 
 @app.command()

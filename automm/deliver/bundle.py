@@ -46,24 +46,6 @@ class Bundle:
     tokenizer: Any
 
 
-def export_candidate(run: Run, name: str | None, folder: Path) -> Candidate:
-    """Write the bundle of a finished candidate of a run; the best by validation if none is named.
-
-    Raises:
-        ConfigError: the folder holds something.
-        NotFoundError: no such candidate, or its weights are gone.
-        WeightsError: its encoders' weights are not installed, or have changed.
-    """
-    candidate = _choose(run, name)
-    if not run.model_path(candidate.name).is_file():
-        kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
-        raise NotFoundError(
-            f"{run.name}: the weights of {candidate.name!r} were deleted when it fell out of the best. Kept: {kept}"
-        )
-    write_bundle(folder, run, candidate, whole_model(run, candidate.name))
-    return candidate
-
-
 def whole_model(run: Run, name: str, encoders: tuple[Any, Any] | None = None) -> Any:
     """The whole Keras model of a candidate, raw arrays in.
 
@@ -87,10 +69,41 @@ def whole_model(run: Run, name: str, encoders: tuple[Any, Any] | None = None) ->
     return whole if packed_layout(saved) is None else wrap(whole)
 
 
-def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> None:
-    """Write a bundle: whole, under its name, or not at all."""
+def choose(run: Run, name: str | None) -> Candidate:
+    """A completed candidate whose weights are kept; the best by validation if none is named.
+
+    Raises:
+        NotFoundError: no such candidate, or its weights are gone.
+    """
+    candidates = run.candidates()
+    if name is None:
+        ranked = rank(candidates, experiment_of(run).direction)
+        if not ranked:
+            raise NotFoundError(f"{run.name}: no candidate has completed")
+        chosen = ranked[0]
+    else:
+        named = [c for c in candidates if c.name == name and c.status == COMPLETED]
+        if not named:
+            legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
+            raise NotFoundError(f"{run.name}: no completed candidate {name!r}. There are: {legal}")
+        chosen = named[0]
+    if not run.model_path(chosen.name).is_file():
+        kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
+        raise NotFoundError(
+            f"{run.name}: {chosen.name!r} fell out of the best, and its weights were deleted. Kept: {kept}"
+        )
+    return chosen
+
+
+def fresh_folder(folder: Path) -> None:
+    """Raise ConfigError if the folder holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} holds something. Name an empty or a new folder")
+
+
+def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> None:
+    """Write a bundle: whole, under its name, or not at all."""
+    fresh_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
@@ -142,20 +155,6 @@ def experiment_of(run: Run) -> Experiment:
 
     path = run.folder / "config.yaml"
     return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
-
-
-def _choose(run: Run, name: str | None) -> Candidate:
-    candidates = run.candidates()
-    if name is None:
-        ranked = rank(candidates, experiment_of(run).direction)
-        if not ranked:
-            raise NotFoundError(f"{run.name}: no candidate has completed")
-        return ranked[0]
-    for candidate in candidates:
-        if candidate.name == name and candidate.status == COMPLETED:
-            return candidate
-    legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
-    raise NotFoundError(f"{run.name}: no completed candidate {name!r}. There are: {legal}")
 
 
 def _encoders_of(run: Run, experiment: Experiment) -> tuple[Any, Any]:

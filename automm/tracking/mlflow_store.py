@@ -10,16 +10,15 @@ every record is written here with an explicit run id; a call per epoch costs fou
 import json
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from automm.errors import TrackingError
+from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
@@ -231,31 +230,12 @@ class MlflowTracker:
 
     def _model(self, name: str, bundle: Path, code: Path) -> None:
         import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema
-        from mlflow.types.schema import Array, ColSpec, DataType
 
         if not bundle.is_dir():  # the store was away, and the folder was a temporary one
             log.warning("%s is not in MLflow: the store was away. 'automm export' writes its bundle", name)
             return
-        signature = ModelSignature(
-            inputs=Schema(
-                [ColSpec(DataType.string, "text"), ColSpec(Array(DataType.string), "images", required=False)]
-            ),
-            outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.string, "probabilities")]),
-        )
-        with warnings.catch_warnings(), mlflow.start_run(run_id=self._children[name]):
-            # An input example would have to name pictures that are there wherever the model is looked at.
-            warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
-            # The model is code that automm ships plus the bundle's files: nothing is pickled. The requirement is named
-            # because MLflow would load the model in a process of its own to find it out.
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(code),
-                artifacts={"bundle": str(bundle)},
-                signature=signature,
-                pip_requirements=[f"automm=={metadata.version('automm')}"],
-            )
+        with quiet_model(), mlflow.start_run(run_id=self._children[name]):
+            mlflow.pyfunc.log_model(name="model", **model_arguments(bundle, code))
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
         numbers = {key: value for key, value in summary.items() if isinstance(value, int | float)}

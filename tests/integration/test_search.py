@@ -158,7 +158,8 @@ class TestBaselinesAndTrials:
         assert chosen.score == chosen.validation[name] == (min(scores) if name == "loss" else max(scores))
 
     def test_end_to_end(self, search, tmp_path, reviews):
-        from automm.deliver.bundle import export_candidate, load_bundle
+        from automm.deliver.bundle import load_bundle
+        from automm.deliver.export import export_candidate
         from automm.deliver.predict import predict_file
 
         run = search(

@@ -1,0 +1,47 @@
+"""A bundle as an MLflow model: logged with a finalist's run, or written to a folder."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def save_model(folder: Path, bundle: Path, code: Path) -> None:
+    """Write a bundle as an MLflow model.
+
+    Args:
+        folder: must not exist.
+        bundle: what `deliver/bundle` wrote; copied.
+        code: the module that serves it.
+    """
+    import mlflow
+
+    with quiet_model():
+        mlflow.pyfunc.save_model(path=str(folder), **model_arguments(bundle, code))
+
+
+def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
+    """What mlflow.pyfunc is told. The model is code that automm ships plus the bundle's files: nothing is pickled."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+    from mlflow.types.schema import Array, ColSpec, DataType
+
+    inputs: list[Any] = [ColSpec(DataType.string, "text"), ColSpec(Array(DataType.string), "images", required=False)]
+    outputs: list[Any] = [ColSpec(DataType.string, "label"), ColSpec(DataType.string, "probabilities")]
+    return {
+        "python_model": str(code),
+        "artifacts": {"bundle": str(bundle)},
+        "signature": ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs)),
+        # Named, because MLflow would load the model in a process of its own to find it out.
+        "pip_requirements": [f"automm=={metadata.version('automm')}"],
+    }
+
+
+@contextmanager
+def quiet_model() -> Iterator[None]:
+    """An input example would have to name pictures that are there wherever the model is looked at."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
+        yield
