@@ -58,9 +58,10 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
             legal = [known.replace("/", ".") for known in space]
             problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
             continue
-        values = tuple(dict.fromkeys(wanted)) if isinstance(wanted, list | tuple) else (wanted,)
-        problems += [f"space.{key}: {fault}" for fault in _faults(name, values)]
-        space[name] = values
+        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        faults = _faults(name, values)
+        problems += [f"space.{key}: {fault}" for fault in faults]
+        space[name] = values if faults else tuple(dict.fromkeys(values))
     if problems:
         raise ConfigError(problems)
     return space
