@@ -27,8 +27,10 @@ def serve(uri: str, host: str, port: int) -> int:
         "--port",
         str(port),
     ]
+    # Its job runner starts a dozen processes for features of language models, which outlive the UI.
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     try:
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(command, check=False, env=environment).returncode
     except KeyboardInterrupt:
         return 0
 
