@@ -234,8 +234,12 @@ class MlflowTracker:
         if not bundle.is_dir():  # the store was away, and the folder was a temporary one
             log.warning("%s is not in MLflow: the store was away. 'automm export' writes its bundle", name)
             return
-        with quiet_model(), mlflow.start_run(run_id=self._children[name]):
+        run_id = self._children[name]
+        ended = self._client.get_run(run_id).info.end_time
+        with quiet_model(), mlflow.start_run(run_id=run_id):
             mlflow.pyfunc.log_model(name="model", **model_arguments(bundle, code))
+        # Leaving the block ends the run now, which would show the time since its training as its duration.
+        self._client.set_terminated(run_id, "FINISHED", ended)
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
         numbers = {key: value for key, value in summary.items() if isinstance(value, int | float)}
