@@ -14,7 +14,7 @@ from automm.models import baselines
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
 from automm.search.session import Search
-from automm.search.train import predict, train
+from automm.search.train import predict, row_weights, train
 from automm.tracking.runs import COMPLETED
 
 STRENGTHS = (
@@ -72,11 +72,15 @@ def _fit_logistic(search: Search, model: Any) -> float:
     task, objective = search.task, search.task.experiment.objective
     design = baselines.design_matrix(model)
     train_x, validation_x = (predict(design, task.features, task.rows(split)) for split in ("train", "validation"))
+    # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
+    weights = None
+    if task.experiment.training.class_weights:
+        weights = row_weights(task.arrays.labels, task.rows("train"), len(task.labels))[task.rows("train")]
     best: tuple[float, float, Any] | None = None
     for strength in STRENGTHS:
         fitted = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
-        fitted.fit(train_x, task.targets("train"))
-        probabilities = _all_classes(fitted, validation_x, len(task.labels))
+        fitted.fit(train_x, task.targets("train"), sample_weight=weights)
+        probabilities = fitted.predict_proba(validation_x)  # every class is in the training split
         value = score(measure(task.targets("validation"), probabilities), objective)
         if best is None or better(value, best[0], task.experiment.direction):
             best = (value, strength, fitted)
@@ -87,12 +91,6 @@ def _fit_logistic(search: Search, model: Any) -> float:
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
     baselines.set_linear(model, coefficients, intercepts)
     return best[1]
-
-
-def _all_classes(fitted: Any, design: np.ndarray, classes: int) -> np.ndarray:
-    probabilities = np.zeros((len(design), classes))
-    probabilities[:, fitted.classes_] = fitted.predict_proba(design)
-    return probabilities
 
 
 def _late_average(search: Search, name: str) -> None:
