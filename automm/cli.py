@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from automm import __version__
-from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
+from automm.errors import EXIT_DATA, EXIT_INTERNAL, EXIT_INTERRUPTED, AutommError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +49,9 @@ def main() -> None:
     except AutommError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_INTERNAL)
 
 
 @app.callback(invoke_without_command=True)
@@ -194,15 +197,19 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
     except KeyboardInterrupt:
         reporter.close()
         _say("interrupted: what was finished is kept")
-        _next(f"automm search --resume latest --runs-dir {runs_dir}")
+        if reporter.run is not None:
+            where = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
+            where += f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+            _next(f"automm search --resume {reporter.run.name}{where}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
     _leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in _verdict(run.read("result.json")):
         print(line)
-    if tracker.behind:
-        _say(f"warning: MLflow lacks {tracker.behind} records of this run. Later: automm sync {run.name}")
+    if tracker.behind or tracker.refused:
+        lacking = tracker.behind + tracker.refused
+        _say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}")
     _next(f"automm export {run.name} --to model/   or   automm ui")
 
 
@@ -419,7 +426,8 @@ def _console(stream: Any) -> "Console":
     from rich.console import Console
 
     terminal = stream.isatty()
-    return Console(file=stream, width=None if terminal else 160, highlight=False)
+    # No markup: a message may hold brackets of its own, such as the name of a device.
+    return Console(file=stream, width=None if terminal else 160, highlight=False, markup=False)
 
 
 def _print_json(content: Any) -> None:

@@ -126,7 +126,7 @@ class Experiment(Section):
     """The whole file. `manifest` is absolute once loaded."""
 
     manifest: Path
-    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", max_length=80)
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     seed: int = Field(1, ge=0, le=2**31 - 1)
     objective: Literal["val_macro_f1", "val_accuracy", "val_loss"] = "val_macro_f1"
     tuner: Literal["greedy", "bayesian", "random"] = "greedy"
@@ -162,7 +162,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         raise NotFoundError(f"{path}: no such file. 'automm demo demo/' writes a manifest to begin with.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError of its own
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
@@ -193,7 +193,7 @@ def _overlay(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example budget.trials=5")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
     key = key.strip()
     named = key.startswith("space.")  # names of hyperparameters have dots of their own

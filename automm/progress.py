@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from automm.tracking.runs import COMPLETED, Candidate
+from automm.tracking.runs import COMPLETED, Candidate, Run
 
 PLAIN_EVERY = 15.0  # seconds between progress lines where there is no terminal
 
@@ -26,10 +26,15 @@ class ConsoleReporter:
         self._said = 0.0
         self._live: Progress | None = None
         self._task: Any = None
+        self.run: Run | None = None
+
+    def began(self, run: Run) -> None:
+        self.run = run
+        self._console.print(f"run {run.name}", style="bold")
 
     def stage(self, text: str) -> None:
         self.close()
-        self._console.print(f"[bold]{text}[/bold]")
+        self._console.print(text, style="bold")
 
     def step(self, what: str, done: int, total: int) -> None:
         if self._console.is_terminal:
@@ -51,7 +56,7 @@ class ConsoleReporter:
             scores = candidate.validation
             what = f"{self._metric} {scores[self._metric]:.3f}  accuracy {scores['accuracy']:.3f}"
         else:
-            what = f"[red]{candidate.status}[/red] {candidate.error.splitlines()[0]}"
+            what = f"{candidate.status} {candidate.error.splitlines()[0]}"
         lead = "" if best is None or best.score is None else f"  best {best.score:.3f} ({best.name})"
         self._console.print(
             f"  {place:>7}  {candidate.name:<22} {what}  {candidate.seconds:5.1f} s{lead}{left}",
@@ -87,7 +92,7 @@ class ConsoleLog(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"  [yellow]{record.levelname.lower()}[/yellow] {record.getMessage()}", highlight=False)
+        self._console.print(f"  {record.levelname.lower()} {record.getMessage()}", style="yellow")
 
 
 def duration(seconds: float) -> str:

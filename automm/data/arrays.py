@@ -10,7 +10,6 @@
 `images` is never built whole: distinct pictures lie in one memory-mapped array, and a batch gathers its own.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +76,6 @@ class Arrays:
             "images": self.images(rows),
             "image_mask": self.image_mask[rows],
         }
-
-    def text_digest(self) -> str:
-        """Names the content of `token_ids`."""
-        return hashlib.sha256(np.ascontiguousarray(self.token_ids).tobytes()).hexdigest()
 
 
 def build_arrays(

@@ -150,6 +150,7 @@ def _decode_into(
     handle, name = tempfile.mkstemp(prefix=store.stem, suffix=".tmp", dir=store.parent)
     temporary = Path(name)
     try:
+        temporary.chmod(0o644)  # mkstemp makes it unreadable to the others of a shared cache
         with os.fdopen(handle, "wb") as file:
             for place, outcome in decode_many(paths, size):
                 if isinstance(outcome, PictureError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import mlflow.models
 import mlflow.pyfunc
+import numpy as np
 import pandas as pd
 
 from automm.data.reviews import Review
@@ -25,9 +26,13 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         reviews = []
         for number, row in enumerate(model_input.to_dict("records")):
-            images = row.get("images")
-            paths = () if images is None else tuple(Path(path).absolute() for path in images)
-            reviews.append(Review(str(number), str(row["text"]), paths, None, None, None, f"row {number}"))
+            text, images = row.get("text"), row.get("images")
+            # A missing cell is None, or in a table with others NaN.
+            paths = (
+                tuple(Path(path).absolute() for path in images) if isinstance(images, list | tuple | np.ndarray) else ()
+            )
+            words = text if isinstance(text, str) else ""
+            reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}"))
         predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
         return pd.DataFrame(
             {

@@ -52,6 +52,8 @@ def predict_file(
     Returns:
         How many lines, and how many of them carry an error.
     """
+    if to.is_dir() or to.absolute() == reviews.absolute():
+        raise ConfigError(f"--to {to}: name a file of its own for the predictions")
     to.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
     lines = errors = 0
@@ -72,7 +74,7 @@ def predict_file(
 
 
 def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
-    """The records of a manifest or a records file, one at a time; labels are not read.
+    """The records of a manifest or a records file, in order; labels are not read.
 
     A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
     that stood beside the records in training.
@@ -119,9 +121,8 @@ def _arrays(
     inputs = bundle.about["inputs"]
     size, most = inputs["image_size"], inputs["max_images"]
     refused = {place: item.error for place, item in enumerate(batch) if isinstance(item, Refused)}
-    wanted = [
-        (place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images[:most]
-    ]
+    # All pictures, as in training: what is bad is treated first, and what is too many is left out then.
+    wanted = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)
     strict = bundle.about["reading"]["images"]["on_bad"] != "drop-image"
@@ -132,7 +133,8 @@ def _arrays(
                 refused.setdefault(place, f"picture '{path.name}': {picture}")
             continue
         slot = int(mask[place].sum())
-        images[place, slot], mask[place, slot] = picture, 1.0
+        if slot < most:
+            images[place, slot], mask[place, slot] = picture, 1.0
     good = [place for place in range(len(batch)) if place not in refused]
     texts = [item.text if isinstance(item, Review) else "" for item in batch]
     token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])

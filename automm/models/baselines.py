@@ -85,7 +85,6 @@ TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]
     "bilinear": (fused, BILINEAR),
     "packed_concatenation": (packed_concatenation, CONCATENATION),
 }
-SEARCHED = ("concatenation", "bilinear")  # those that are points of the search space
 
 
 def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:

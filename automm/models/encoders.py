@@ -169,6 +169,7 @@ def _preset_text(name: str) -> TextSource:
     lowercase = bool(getattr(tokenizer, "lowercase", False))
 
     def build() -> TextEncoder:
+        backbone = _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)  # its own, for it may be trained
         return _frozen(TextEncoder(backbone, features, fingerprint, name="text_encoder"))
 
     return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, build)
@@ -184,12 +185,12 @@ def _preset_image(name: str) -> ImageSource:
     converter = keras_hub.layers.ImageConverter.from_preset(name)
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
-    whole = keras.Sequential(
-        [keras.Input((None, None, 3)), keras.layers.Rescaling(scale, offset, name="rescale"), backbone]
-    )
     fingerprint = _fingerprint(name, str(scale), str(offset), *_weight_digests(backbone))
 
     def build() -> ImageEncoder:
+        backbone = _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS)  # its own, for it may be trained
+        rescale = keras.layers.Rescaling(scale, offset, name="rescale")
+        whole = keras.Sequential([keras.Input((None, None, 3)), rescale, backbone])
         return _frozen(ImageEncoder(whole, int(shape[-1]), fingerprint, name="image_encoder"))
 
     return ImageSource(name, fingerprint, build)

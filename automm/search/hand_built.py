@@ -99,10 +99,9 @@ def _late_average(search: Search, name: str) -> None:
     def build() -> Any:
         members = {}
         for member in ("text_only", "image_only"):
-            path = search.run.model_path(member)
-            if not path.is_file():
+            if not _completed(search, member):
                 raise TrialError(f"late_average needs the baseline {member}, which has not completed")
-            members[member] = keras.saving.load_model(path, compile=False)
+            members[member] = keras.saving.load_model(search.run.model_path(member), compile=False)
         return baselines.late_average(search.task.shapes, members)
 
     search.record(name, "baseline", {}, build, lambda model: None)
@@ -119,7 +118,7 @@ def _end_to_end(search: Search, name: str) -> None:
     frozen = search.run.model_path("concatenation")
 
     def build() -> Any:
-        if any(c.name == "concatenation" and c.status == COMPLETED for c in search.candidates):
+        if _completed(search, "concatenation"):
             suffix = keras.saving.load_model(frozen, compile=False)
         else:
             suffix = baselines.fused(task.shapes, values)
@@ -165,6 +164,10 @@ def _end_to_end(search: Search, name: str) -> None:
         tier=2,
         source=task.arrays,
     )
+
+
+def _completed(search: Search, name: str) -> bool:
+    return any(candidate.name == name and candidate.status == COMPLETED for candidate in search.candidates)
 
 
 _RUNNERS: dict[str, Callable[[Search, str], None]] = {

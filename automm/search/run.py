@@ -16,20 +16,18 @@ import numpy as np
 from automm.config import Experiment
 from automm.deliver.bundle import experiment_of
 from automm.errors import ConfigError, DataError, NoTrialError
+from automm.models.encoders import ImageSource, TextSource
+from automm.search import space as space_module
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
-from automm.search.prepare import Task, describe, load, prepare, sources
-from automm.search.session import Reporter, Search
+from automm.search.prepare import Loaded, Task, describe, load, prepare, sources
+from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tuner import build_search
 from automm.tracking.mlflow_store import flatten
 from automm.tracking.runs import Run, create_run, write_atomically
 from automm.tracking.tracker import Tracker
 
-RESUMABLE = (
-    "budget",
-    "name",
-    "manifest",
-)  # what a resume may change; the manifest's content is checked apart
+RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked apart
 PACKAGES = (
     "automm",
     "autokeras",
@@ -64,40 +62,61 @@ def run_search(
         NoTrialError: nothing completed.
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
+    space_module.narrow(experiment.space)  # a typing error in it shall not cost an encoding
     if resume is not None:
         _same_experiment(resume, experiment)
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     encoders = sources(experiment, loaded)
+    run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
+    with run.locked():
+        reporter.began(run)
+        _search_in(run, experiment, loaded, encoders, tracker, reporter)
+    return run
+
+
+def _search_in(
+    run: Run,
+    experiment: Experiment,
+    loaded: Loaded,
+    encoders: tuple[TextSource, ImageSource],
+    tracker: Tracker,
+    reporter: Reporter,
+) -> None:
+    """All that happens in a run folder that is ours."""
+    _same_data(run, loaded, encoders)
+    write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
     began = time.monotonic()
     reporter.stage("encoding")
     task = prepare(experiment, loaded, encoders, reporter.step)
-    run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
+    if not run.read("manifest.json"):
+        _write_head(run, task)
+    run.repair()
+    run.reopen()
     handler = _log_to(run)
     status = "FAILED"
     try:
-        if resume is None:
-            _write_head(run, task)
-        else:
-            _same_data(run, task)
-            run.repair()
         tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
         spent = sum(candidate.seconds for candidate in run.candidates())
         limit = experiment.budget.time
         deadline = None if limit is None else began + limit - spent
         search = Search(task, run, tracker, reporter, deadline)
         try:
-            _search(search)
+            try:
+                _search(search)
+            except GiveUp as error:
+                if search.best() is None:
+                    raise
+                log.warning("%s. The search ends here with what has completed", error)
+            if search.best() is None:
+                raise NoTrialError(_nothing_completed(search))
+            summary = finish(search)
         except KeyboardInterrupt:
             search.interrupted()
             status = "KILLED"
             raise
-        if search.best() is None:
-            raise NoTrialError(_nothing_completed(search))
-        summary = finish(search)
         status = "FINISHED"
         tracker.end(status, summary)
-        return run
     except BaseException as error:
         if status != "FINISHED":
             tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
@@ -148,16 +167,16 @@ def _search(search: Search) -> None:
         verbose=0,
     )
     if search.may_continue():
-        log.warning("the space has no more candidates that were not tried: the search ends before its budget")
+        log.warning("the tuner found no candidate that was not tried: the search ends before its budget")
 
 
 def _write_head(run: Run, task: Task) -> None:
-    write_atomically(run.folder / "config.yaml", task.experiment.to_yaml().encode())
-    run.write("manifest.json", describe(task))
+    """manifest.json comes last: with it the head is whole."""
     run.write("environment.json", environment())
     write_atomically(run.folder / "tokenizer.json", task.text_source.tokenizer.to_str().encode())
     vocabulary = "".join(f"{token}\n" for token in task.text_source.vocabulary)
     write_atomically(run.folder / "vocab.txt", vocabulary.encode())
+    run.write("manifest.json", describe(task))
 
 
 def environment() -> dict[str, Any]:
@@ -210,14 +229,23 @@ def _same_experiment(run: Run, experiment: Experiment) -> None:
         )
 
 
-def _same_data(run: Run, task: Task) -> None:
+def _same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
     before = run.read("manifest.json")
-    if before["fingerprint"] != task.digest:
-        counts = {name: len(rows) for name, rows in task.splits.items()}
+    if not before:  # new, or ended before its data was encoded
+        return
+    if before["fingerprint"] != loaded.digest:
+        counts = {name: len(rows) for name, rows in loaded.splits.items()}
         raise DataError(
             f"--resume {run.name}: the data has changed since the run began (reviews {before['reviews']} then, "
             f"{counts} now). Start a new run"
         )
+    # After the data, because an encoder may have its vocabulary from there.
+    text, image = encoders
+    for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
+        if before["encoders"][kind]["fingerprint"] != now:
+            raise DataError(
+                f"--resume {run.name}: other {kind} encoder weights than when the run began. Start a new run"
+            )
 
 
 def _nothing_completed(search: Search) -> str:

@@ -34,6 +34,9 @@ log = logging.getLogger("automm")
 class Reporter(Protocol):
     """Shows a person how far a search is."""
 
+    def began(self, run: Run) -> None:
+        """The run has its folder, and can be resumed from now on."""
+
     def stage(self, text: str) -> None:
         """A new part begins."""
 
@@ -69,6 +72,7 @@ class Search:
         self.candidates: list[Candidate] = run.candidates()
         self._encoders: Encoders | None = None
         self._in_hand: Candidate | None = None
+        self._begun = 0.0
 
     # ---- what the tuner asks (tuner.Session)
 
@@ -77,6 +81,7 @@ class Search:
             candidate
             for candidate in self.candidates
             if candidate.status in (COMPLETED, FAILED)
+            and candidate.tier == 1
             and candidate.name != "packed_concatenation"  # the same point as the concatenation
             and set(candidate.hyperparameters) >= {"image/pooling", "fusion/operator"}
             and space_module.contains(self.space, candidate.hyperparameters)
@@ -189,7 +194,7 @@ class Search:
         candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
         self._in_hand = candidate
         self.reporter.started(name)
-        begun = time.monotonic()
+        self._begun = begun = time.monotonic()
         try:
             keras.utils.set_random_seed(seed)  # KerasTuner seeds proposals only, not weights
             model = build()
@@ -215,6 +220,7 @@ class Search:
             candidate, self._in_hand = self._in_hand, None
             candidate.status = KILLED
             candidate.error = "interrupted"
+            candidate.seconds = time.monotonic() - self._begun  # its time is spent
             self._keep(candidate)
 
     def _describe(self, candidate: Candidate, model: Any, trained: Trained, *, whole: bool) -> None:
@@ -237,7 +243,8 @@ class Search:
         self.tracker.candidate(candidate)
         self._delete_losers()
         self.reporter.finished(candidate, self.best(), self.seconds_left())
-        self._give_up_on_one_cause()
+        if candidate.status == FAILED:
+            self._give_up_on_one_cause()
 
     # ---- the order of candidates
 

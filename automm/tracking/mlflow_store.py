@@ -119,7 +119,7 @@ class MlflowTracker:
         self._client = MlflowClient(self.uri)
         self._experiment = self._experiment_id(run.experiment)
         known = run.read("tracking.json")
-        if known.get("uri") == self.uri and known.get("run_id"):
+        if known.get("uri") == self.uri and self._has(str(known.get("run_id", ""))):
             self._parent = str(known["run_id"])
             self._client.update_run(self._parent, status="RUNNING")
             self._read_children()
@@ -139,6 +139,13 @@ class MlflowTracker:
             self._write(self._parent, params=parameters)
         for candidate in run.candidates():
             self._candidate(candidate)
+
+    def _has(self, run_id: str) -> bool:
+        """Whether the store still has this parent: its database may have been deleted since."""
+        if not run_id:
+            return False
+        found = self._client.search_runs([self._experiment], f"attributes.run_id = '{run_id}'", max_results=1)
+        return len(found) == 1
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -236,10 +243,13 @@ class MlflowTracker:
             return
         run_id = self._children[name]
         ended = self._client.get_run(run_id).info.end_time
-        with quiet_model(), mlflow.start_run(run_id=run_id):
-            mlflow.pyfunc.log_model(name="model", **model_arguments(bundle, code))
-        # Leaving the block ends the run now, which would show the time since its training as its duration.
-        self._client.set_terminated(run_id, "FINISHED", ended)
+        try:
+            with quiet_model(), mlflow.start_run(run_id=run_id):
+                mlflow.pyfunc.log_model(name="model", **model_arguments(bundle, code))
+        finally:
+            # Leaving the block ends the run now, which would show the time since its training as its duration, or
+            # would call a completed candidate FAILED.
+            self._client.set_terminated(run_id, "FINISHED", ended)
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
         numbers = {key: value for key, value in summary.items() if isinstance(value, int | float)}
@@ -303,6 +313,8 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     tracker.end("FINISHED" if result else "KILLED", best)
     if tracker.behind:
         raise TrackingError(f"{tracker.uri} does not answer; nothing is lost, try again later")
+    if tracker.refused:
+        raise TrackingError(f"{tracker.uri} refused {tracker.refused} records; see the warnings")
     return f"{len(run.candidates())} candidates of {run.name} are in {tracker.uri}"
 
 

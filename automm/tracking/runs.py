@@ -11,17 +11,19 @@ runs/<experiment>/<time>-<hash>/
     tuner/              scratch files of KerasTuner
 """
 
+import fcntl
 import json
 import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from automm.errors import NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 
@@ -111,7 +113,13 @@ class Run:
         if not path.is_file():
             return []
         lines = path.read_bytes().split(b"\n")  # bytes: a crash may cut a letter in two
-        return [Candidate(**json.loads(line)) for line in lines[:-1] if line]
+        candidates = []
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                candidates.append(Candidate(**json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise DataError(f"{path}:{number}: not a candidate of this automm ({error})") from error
+        return candidates
 
     def repair(self) -> None:
         """Take away a last line that a crash left unfinished, so that the next one begins on a line of its own."""
@@ -121,6 +129,31 @@ class Run:
             whole = content[: content.rfind(b"\n") + 1]
             if whole != content:
                 write_atomically(path, whole)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one process; the lock goes with the process, however it ends.
+
+        Raises:
+            ConfigError: another process works on it.
+        """
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ConfigError(f"run {self.name} is in use by another process. Wait for it, or end it") from error
+            yield
+
+    def reopen(self) -> None:
+        """A run that goes on is not finished: its result is set aside, and says how often the test split was read."""
+        result = self.read("result.json")
+        if result:
+            self.write("result-before.json", result)
+            (self.folder / "result.json").unlink()
+
+    def test_reads(self) -> int:
+        """How often the test split of this run has been read."""
+        return int((self.read("result.json") or self.read("result-before.json")).get("test_reads", 0))
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; {} where it is not there yet."""
@@ -149,7 +182,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:
     """A new folder runs_dir/experiment/<time>-<hash>."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")  # no clock change reorders runs
     for number in range(1000):
         suffix = digest[:6] if number == 0 else f"{digest[:6]}-{number}"
         folder = runs_dir / experiment / f"{stamp}-{suffix}"
@@ -164,9 +197,10 @@ def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:
 
 def all_runs(runs_dir: Path, experiment: str | None = None) -> Iterator[Run]:
     """The runs of an experiment, or of all, oldest first."""
-    pattern = f"{experiment or '*'}/*/config.yaml"
-    for path in sorted(runs_dir.glob(pattern), key=lambda path: path.parent.name):
-        yield Run(path.parent)
+    for path in sorted(runs_dir.glob("*/*/config.yaml"), key=lambda path: path.parent.name):
+        run = Run(path.parent)
+        if experiment is None or run.experiment == experiment:
+            yield run
 
 
 def find_run(runs_dir: Path, wanted: str) -> Run:

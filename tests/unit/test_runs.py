@@ -195,3 +195,18 @@ class TestFindRun:
     def test_the_runs_of_one_experiment(self, runs):
         assert [run.name for run in all_runs(runs, "apple")] == ["20250102-120000-bbbbbb"]
         assert [run.experiment for run in all_runs(runs)] == ["zebra", "zebra", "apple"]
+
+
+def test_one_process_at_a_time_works_on_a_run(tmp_path):
+    run = create_run(tmp_path, "experiment", "0123456789")
+    with run.locked(), pytest.raises(ConfigError, match="in use"), Run(run.folder).locked():
+        pass
+    with run.locked():  # and it is free again
+        pass
+
+
+def test_a_line_of_another_version_is_named(tmp_path):
+    run = create_run(tmp_path, "experiment", "0123456789")
+    (run.folder / "trials.jsonl").write_text('{"name": "a", "no_such_field": 1}\n')
+    with pytest.raises(DataError, match=r"trials\.jsonl:1"):
+        run.candidates()
