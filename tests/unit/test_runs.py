@@ -4,7 +4,7 @@ import stat
 import numpy as np
 import pytest
 
-from automm.errors import NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tracking.runs import (
     COMPLETED,
     FAILED,
