@@ -375,6 +375,11 @@ def _verdict(result: dict[str, Any]) -> list[str]:
     lines = [
         f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"
     ]
+    if luck := result.get("selection"):
+        lines.append(
+            f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
+            f"of which {luck['optimism']:.3f} is the luck of the pick"
+        )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
             f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "

@@ -90,6 +90,21 @@ class Training(Section):
     class_weights: bool = True  # rare classes count as much as frequent ones, which macro-F1 asks for
 
 
+class Folds(Section):
+    """Cross-validation over train and validation."""
+
+    folds: int = Field(5, ge=2, le=20)
+
+
+def _evaluation(value: object) -> object:
+    if isinstance(value, Folds) or value in ("auto", "holdout"):
+        return value
+    folds = value.get("folds") if isinstance(value, Mapping) and set(value) == {"folds"} else None
+    if isinstance(folds, int) and not isinstance(folds, bool) and 2 <= folds <= 20:
+        return Folds(folds=folds)
+    raise ValueError("expected auto, holdout, or {folds: N} with N from 2 to 20")
+
+
 class Baselines(Section):
     """Which hand-built candidates run before the search."""
 
@@ -135,7 +150,10 @@ class Experiment(Section):
     encoders: Encoders = Encoders()
     space: dict[str, Any] = {}
     training: Training = Training()
+    # How a candidate is judged before the test split: `auto` takes five folds where reviews are few.
+    evaluation: Annotated[Literal["auto", "holdout"] | Folds, BeforeValidator(_evaluation)] = "auto"
     baselines: Baselines = Baselines()
+    ensemble: bool = True  # of the best candidates, as one more
 
     @property
     def direction(self) -> str:
@@ -202,7 +220,7 @@ def _overlay(content: dict[str, Any], override: str) -> None:
     for level in levels[:-1]:
         inner = place.get(level)
         if isinstance(inner, str | list):  # a short form, such as `baselines: all`
-            inner = {"include": inner}
+            inner = {"include": inner} if level == "baselines" else None
         if inner is not None and not isinstance(inner, dict):
             raise ConfigError(f"--set {override}: {level!r} holds one value, there is nothing inside it")
         place[level] = inner = dict(inner or {})

@@ -3,6 +3,7 @@
 By a column, or by fractions: then labels keep their proportions, and what belongs together (a group, the
 same text, the same picture) stays together, because a picture seen in training and again in the test split
 measures memory. Decisions depend on ids and the seed, never on the order of the reviews.
+Folds are made by the same rule.
 """
 
 import hashlib
@@ -39,12 +40,33 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
     if dataset.manifest.splits.column is not None:
         names = [str(review.split) for review in dataset.reviews]
     else:
-        names = _by_fractions(dataset, digests)
+        rules = dataset.manifest.splits
+        names = _place(dataset.reviews, digests, rules.shares, rules.seed)
     splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
     if problems:
         raise DataError(problems)
     return splits
+
+
+def fold_rows(
+    dataset: Dataset, digests: Mapping[Path, str], rows: np.ndarray, folds: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Some reviews, cut into folds: labels keep their proportions, and what belongs together stays together.
+
+    Args:
+        rows: (n,) sorted.
+        folds: how many, from 2.
+
+    Returns:
+        For each fold the sorted rows to learn from and the sorted rows to be judged on. The latter are disjoint and
+        complete. Fewer folds than asked for where the reviews fall into fewer groups.
+    """
+    reviews = [dataset.reviews[int(row)] for row in rows]
+    names = [str(place) for place in range(folds)]
+    placed = _place(reviews, digests, dict.fromkeys(names, 1 / folds), dataset.manifest.splits.seed)
+    held_out = [np.array([name == fold for name in placed]) for fold in names]
+    return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
 
 
 def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
@@ -140,16 +162,15 @@ def _digest(path: Path, digests: Mapping[Path, str]) -> str:
     return digests[path] if path in digests else str(path)
 
 
-def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
-    """Place components, largest first, where they disturb the wanted label counts least.
+def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], seed: int) -> list[str]:
+    """A part for each review: components, largest first, go where they disturb the wanted label counts least.
 
     The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
     """
-    reviews, rules = dataset.reviews, dataset.manifest.splits
     counts = Counter(str(review.label) for review in reviews)
     total = len(reviews)
-    wanted = {split: {label: share * count for label, count in counts.items()} for split, share in rules.shares.items()}
-    placed = {split: dict.fromkeys(counts, 0) for split in SPLITS}
+    wanted = {split: {label: share * count for label, count in counts.items()} for split, share in shares.items()}
+    placed = {split: dict.fromkeys(counts, 0) for split in shares}
     names = [""] * total
 
     def growth(split: str, part: Counter[str]) -> float:
@@ -157,20 +178,19 @@ def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
             count * (2 * (placed[split][label] - wanted[split][label]) + count) / wanted[split][label]
             for label, count in part.items()
         )
-        size, all_wanted = part.total(), rules.shares[split] * total
+        size, all_wanted = part.total(), shares[split] * total
         return labels + size * (2 * (sum(placed[split].values()) - all_wanted) + size) / all_wanted
 
     ordered = sorted(
-        (-len(rows), min(_hash(rules.seed, reviews[row].id) for row in rows), rows)
-        for rows in components(reviews, digests)
+        (-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in components(reviews, digests)
     )
     for _, key, rows in ordered:
         part = Counter(str(reviews[row].label) for row in rows)
-        growths = {split: growth(split, part) for split in SPLITS}
+        growths = {split: growth(split, part) for split in shares}
         least = min(growths.values())
         # Sums of floats may differ in their last bits where they stand for the same disturbance.
-        level = [split for split in SPLITS if growths[split] <= least + 1e-9]
-        best = min(level, key=lambda split: _hash(rules.seed, key + split))
+        level = [split for split in shares if growths[split] <= least + 1e-9]
+        best = min(level, key=lambda split: _hash(seed, key + split))
         for label, count in part.items():
             placed[best][label] += count
         for row in rows:

@@ -26,7 +26,7 @@ from automm.config import Experiment, resolve
 from automm.data.text import load_tokenizer
 from automm.deliver.card import model_card
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.models import heads  # noqa: F401 - registers the layers that a saved model names
+from automm.models import average, heads  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import compose

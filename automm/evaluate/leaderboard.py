@@ -19,6 +19,8 @@ COLUMNS = (
     "tier",
     "status",
     "objective",
+    "evaluation",
+    "optimism",
     "validation",
     "test",
     "parameters",
@@ -39,8 +41,9 @@ def leaderboard(
     The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
 
     Returns:
-        {rank, run, experiment, name, kind, tier, status, objective, validation, test, parameters, seconds,
-        error}; failed candidates come last and have no rank.
+        {rank, run, experiment, name, kind, tier, status, objective, evaluation, optimism, validation, test, parameters,
+        seconds, error}; failed candidates come last and have no rank. `optimism` is by how much the objective of a
+        run's best flatters it, because it was picked; null for the others.
 
     Raises:
         NotFoundError: no run.
@@ -52,7 +55,12 @@ def leaderboard(
         where = f"experiment {experiment!r}" if experiment else "run"
         hint = f" Experiments: {', '.join(known)}" if known else " 'automm search MANIFEST' makes one"
         raise NotFoundError(f"no {where} under {runs_dir}.{hint}")
-    rows = [_row(run, candidate, tests) for run in runs for tests in [_tests(run)] for candidate in run.candidates()]
+    rows = [
+        _row(run, candidate, result)
+        for run in runs
+        for result in [run.read("result.json")]
+        for candidate in run.candidates()
+    ]
     chosen = _metric(rows, metric)
     sign = -1.0 if METRICS[chosen] == "max" else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
@@ -82,12 +90,8 @@ def to_csv(rows: list[Row]) -> str:
     return buffer.getvalue()
 
 
-def _tests(run: Run) -> dict[str, dict[str, float]]:
-    tests: dict[str, dict[str, float]] = run.read("result.json").get("test", {})
-    return tests
-
-
-def _row(run: Run, candidate: Candidate, tests: dict[str, dict[str, float]]) -> Row:
+def _row(run: Run, candidate: Candidate, result: dict[str, Any]) -> Row:
+    picked = candidate.name == result.get("best")
     return {
         "rank": None,
         "run": run.name,
@@ -97,8 +101,10 @@ def _row(run: Run, candidate: Candidate, tests: dict[str, dict[str, float]]) -> 
         "tier": candidate.tier,
         "status": candidate.status,
         "objective": candidate.objective,
+        "evaluation": candidate.evaluation,
+        "optimism": (result.get("selection") or {}).get("optimism") if picked else None,
         "validation": candidate.validation,
-        "test": tests.get(candidate.name),
+        "test": result.get("test", {}).get(candidate.name),
         "parameters": candidate.parameters,
         "seconds": round(candidate.seconds, 2),
         "error": candidate.error.split("\n", 1)[0],

@@ -60,10 +60,9 @@ class Features:
 
     def statistics(self, train: np.ndarray) -> Statistics:
         """Mean and deviation over the training rows; of pictures, over each real picture of them."""
-        text = self.text[self.text_rows[train[self.arrays.text_mask[train] > 0]]]
+        texts = self.text_rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
-        image = self.image[pictures[pictures >= 0]]
-        return Statistics(*_moments(text, self.text.shape[1]), *_moments(image, self.image.shape[1]))
+        return Statistics(*_moments(self.text, texts), *_moments(self.image, pictures[pictures >= 0]))
 
 
 def encode(
@@ -192,9 +191,16 @@ def _key(fingerprint: str, data: str) -> str:
     return hashlib.sha256("\0".join((fingerprint, data, engine)).encode()).hexdigest()
 
 
-def _moments(values: np.ndarray, features: int) -> tuple[np.ndarray, np.ndarray]:
-    if len(values) == 0:  # a modality that the training split does not have
+def _moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of some rows of a memory-mapped array, a portion at a time."""
+    features = values.shape[1]
+    if len(rows) == 0:  # a modality that the training split does not have
         return np.zeros(features, np.float32), np.ones(features, np.float32)
-    return values.mean(axis=0, dtype=np.float64).astype(np.float32), values.std(axis=0, dtype=np.float64).astype(
-        np.float32
-    )
+    mean, squares = np.zeros(features), np.zeros(features)
+    portions = [rows[start : start + 4096] for start in range(0, len(rows), 4096)]
+    for portion in portions:
+        mean += values[portion].sum(axis=0, dtype=np.float64)
+    mean /= len(rows)
+    for portion in portions:
+        squares += ((values[portion] - mean) ** 2).sum(axis=0)
+    return mean.astype(np.float32), np.sqrt(squares / len(rows)).astype(np.float32)

@@ -13,6 +13,7 @@ from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
 from automm.evaluate.metrics import confusion, measure, paired_interval
+from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
@@ -35,7 +36,7 @@ def finish(search: Search) -> dict[str, Any]:
     task, run = search.task, search.run
     finalists = search.ranked()[:FINALISTS]
     names = {candidate.name for candidate in finalists}
-    others = [c for c in search.candidates if c.kind == "baseline" and c.status == COMPLETED and c.name not in names]
+    others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
     probabilities: dict[str, np.ndarray] = {}
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
@@ -48,10 +49,12 @@ def finish(search: Search) -> dict[str, Any]:
     labels = task.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
+    luck = selection_of(search)
     result: dict[str, Any] = {
         "best": best.name,
         "objective": task.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
+        "selection": {**vars(luck), "optimism": luck.optimism, "of": task.evaluation} if luck else None,
         "test": test,
         "test_reads": run.test_reads() + 1,
     }
@@ -74,6 +77,17 @@ def finish(search: Search) -> dict[str, Any]:
     run.write("result.json", result)
     _track(search, finalists, others, probabilities, test)
     return _summary(result)
+
+
+def selection_of(search: Search) -> Selection | None:
+    """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
+    judged = len(search.task.judged)
+    predictions = [search.run.predictions(candidate.name) for candidate in search.ranked() if candidate.tier == 1]
+    same = [part for part in predictions if part is not None and len(part) == judged]
+    if len(same) < 2:
+        return None
+    rng = np.random.default_rng(search.task.experiment.seed)
+    return selection(search.task.judged, same, search.task.experiment.objective, rng=rng)
 
 
 def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
@@ -136,5 +150,7 @@ def _track(
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
     best = result["best"]
     summary: dict[str, Any] = {"best": best}
+    if result["selection"]:
+        summary |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
     summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
     return summary

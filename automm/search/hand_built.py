@@ -1,7 +1,7 @@
 """Runs the hand-built candidates: they are measured exactly like trials, before the first of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +11,15 @@ import numpy as np
 from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
 from automm.models import baselines
+from automm.models.average import average, members_of
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
 from automm.search.session import Search
-from automm.search.train import predict, row_weights, train
+from automm.search.train import Trained, predict, row_weights, train
 from automm.tracking.runs import COMPLETED
 
-STRENGTHS = (
-    1e-4,
-    1e-3,
-    1e-2,
-    1e-1,
-    1.0,
-)  # of a logistic regression: C, the best on the validation rows is kept
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of a logistic regression: C, the best on the validation rows is kept
+NEVER = -1e3  # the logit of a class that a fold's training rows do not have
 LOGISTIC: dict[str, tuple[str, ...]] = {
     "logistic_text": ("text",),
     "logistic_image": ("image",),
@@ -50,79 +46,108 @@ def _trained(search: Search, name: str) -> None:
 
 
 def _majority(search: Search, name: str) -> None:
-    counts = np.bincount(search.task.targets("train"), minlength=len(search.task.labels))
-    shares = counts / counts.sum()
-    search.record(name, "baseline", {}, lambda: baselines.majority(search.task.shapes, shares), lambda model: None)
+    def work() -> tuple[Any, Trained]:
+        labels, classes = search.task.arrays.labels, len(search.task.labels)
+        shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.task.folds]
+        models = [baselines.majority(search.task.shapes, share) for share in shares]
+        return average(models), search.judge(models)
+
+    search.record(name, "baseline", {}, work)
 
 
 def _logistic(search: Search, name: str) -> None:
     modalities = LOGISTIC[name]
     values: dict[str, Any] = {"modalities": "+".join(modalities)}
 
-    def fit(model: Any) -> None:
-        learn_statistics(model, search.task.statistics)
-        values["C"] = _fit_logistic(search, model)
+    def work() -> tuple[Any, Trained]:
+        models = search.members(lambda: baselines.linear(search.task.shapes, modalities))
+        values["C"] = _fit_logistic(search, models)
+        return average(models), search.judge(models)
 
-    search.record(name, "baseline", values, lambda: baselines.linear(search.task.shapes, modalities), fit)
+    search.record(name, "baseline", values, work)
 
 
-def _fit_logistic(search: Search, model: Any) -> float:
+def _fit_logistic(search: Search, models: Sequence[Any]) -> float:
+    """Fit a regression a fold at each strength, and set the models to the strength that is best over all folds."""
     from sklearn.linear_model import LogisticRegression
+    from sklearn.utils.extmath import softmax
 
     task, objective = search.task, search.task.experiment.objective
-    design = baselines.design_matrix(model)
-    train_x, validation_x = (predict(design, task.features, task.rows(split)) for split in ("train", "validation"))
-    # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
-    weights = None
-    if task.experiment.training.class_weights:
-        weights = row_weights(task.arrays.labels, task.rows("train"), len(task.labels))[task.rows("train")]
-    best: tuple[float, float, Any] | None = None
-    for strength in STRENGTHS:
-        fitted = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
-        fitted.fit(train_x, task.targets("train"), sample_weight=weights)
-        probabilities = fitted.predict_proba(validation_x)  # every class is in the training split
-        value = score(measure(task.targets("validation"), probabilities), objective)
+    labels, classes = task.arrays.labels, len(task.labels)
+    by_strength: dict[float, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {C: [] for C in STRENGTHS}
+    for model, fold in zip(models, task.folds, strict=True):
+        design = baselines.design_matrix(model)
+        learn, judge = (predict(design, task.features, rows) for rows in (fold.train, fold.validation))
+        # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
+        weights = None
+        if task.experiment.training.class_weights:
+            weights = row_weights(labels, fold.train, classes)[fold.train]
+        regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
+        for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
+            regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
+            coefficients, intercepts = _all_classes(regression, classes)
+            by_strength[strength].append((coefficients, intercepts, judge @ coefficients.T + intercepts))
+    best: tuple[float, float] | None = None
+    for strength, fitted in by_strength.items():
+        logits = np.concatenate([part[2] for part in fitted])
+        value = score(measure(task.judged, softmax(logits)), objective)
         if best is None or better(value, best[0], task.experiment.direction):
-            best = (value, strength, fitted)
+            best = (value, strength)
     assert best is not None
-    coefficients, intercepts = best[2].coef_, best[2].intercept_
-    if len(task.labels) == 2:  # scikit-learn keeps one row for two classes
+    for model, (coefficients, intercepts, _) in zip(models, by_strength[best[1]], strict=True):
+        baselines.set_linear(model, coefficients, intercepts)
+    return best[1]
+
+
+def _all_classes(regression: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """(classes, features) and (classes,) of a fitted regression.
+
+    scikit-learn keeps one row for two classes, and none for a class that the fold's training rows do not have.
+    """
+    coefficients, intercepts = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
-    baselines.set_linear(model, coefficients, intercepts)
-    return best[1]
+    all_coefficients = np.zeros((classes, coefficients.shape[1]), np.float32)
+    all_intercepts = np.full(classes, NEVER, np.float32)
+    all_coefficients[regression.classes_], all_intercepts[regression.classes_] = coefficients, intercepts
+    return all_coefficients, all_intercepts
 
 
 def _late_average(search: Search, name: str) -> None:
     """The mean of the text-only and picture-only candidates' probabilities, as they stand."""
 
-    def build() -> Any:
-        members = {}
+    def work() -> tuple[Any, Trained]:
+        members, predictions = {}, []
         for member in ("text_only", "image_only"):
-            if not _completed(search, member):
+            predicted = search.run.predictions(member)
+            if not _completed(search, member) or predicted is None:
                 raise TrialError(f"late_average needs the baseline {member}, which has not completed")
+            predictions.append(predicted)
             members[member] = keras.saving.load_model(search.run.model_path(member), compile=False)
-        return baselines.late_average(search.task.shapes, members)
+        return baselines.late_average(search.task.shapes, members), search.judged(np.mean(predictions, axis=0))
 
-    search.record(name, "baseline", {}, build, lambda model: None)
+    search.record(name, "baseline", {}, work)
 
 
 def _end_to_end(search: Search, name: str) -> None:
     """The concatenation with CNN and BERT unfrozen, from the frozen candidate's weights where there are some.
 
     Starting from a trained head keeps the first steps from spoiling the encoders (Kumar et al. 2022, arXiv 2202.10054).
-    Batch norm statistics stay those of pre-training: zero pictures that fill a review up would spoil them.
+    Batch norm statistics stay those of pre-training: zero pictures that fill a review up would spoil them. Where
+    candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does.
     """
     task, settings = search.task, search.task.experiment.baselines
     values = {**baselines.CONCATENATION, "training/learning_rate": settings.end_to_end_learning_rate}
-    frozen = search.run.model_path("concatenation")
+    fold = task.folds[0]
 
     def build() -> Any:
         if _completed(search, "concatenation"):
-            suffix = keras.saving.load_model(frozen, compile=False)
+            frozen = keras.saving.load_model(search.run.model_path("concatenation"), compile=False)
+            suffix = members_of(frozen)[0]
         else:
             suffix = baselines.fused(task.shapes, values)
-            learn_statistics(suffix, task.statistics)
+            learn_statistics(suffix, task.statistics[0])
         text, image = task.text_source.build(), task.image_source.build()
         text.trainable = image.trainable = True
         for layer in image._flatten_layers(include_self=False, recursive=True):
@@ -145,25 +170,23 @@ def _end_to_end(search: Search, name: str) -> None:
         search.plan(search.seed_of(name), settings.end_to_end_learning_rate),
         epochs=settings.end_to_end_epochs,
     )
-    search.record(
-        name,
-        "baseline",
-        values,
-        build,
-        lambda model: train(
-            model,
+
+    def work() -> tuple[Any, Trained]:
+        model = build()
+        trained = train(
+            [model],
+            [fold],
             task.arrays,
             task.arrays.labels,
-            task.rows("train"),
-            task.rows("validation"),
             plan,
             deadline=deadline,
-            reader=compiled(model),
+            readers=[compiled(model)],
             reader_batch=rows_at_once(task.experiment.inputs.max_images),
-        ),
-        tier=2,
-        source=task.arrays,
-    )
+        )
+        return model, trained
+
+    evaluation = None if len(task.folds) == 1 else f"1 of {task.evaluation}"
+    search.record(name, "baseline", values, work, tier=2, evaluation=evaluation)
 
 
 def _completed(search: Search, name: str) -> bool:

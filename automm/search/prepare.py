@@ -1,21 +1,28 @@
 """From a manifest to everything that candidates are trained and measured on."""
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from automm.config import Experiment
+from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.manifest import Manifest, load_manifest
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
-from automm.data.splits import drop_duplicates, fingerprint, split_dataset
+from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset
+from automm.errors import DataError
 from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
 from automm.paths import cache_dir
 from automm.search.features import Features, Progress, encode
+from automm.search.train import Fold, judged_rows
+
+FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
+
+log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Task:
 
     Attributes:
         splits: sorted row indices of 'train', 'validation' and 'test'.
+        folds: what candidates learn from and are judged on: train and validation as they are, or cut into folds.
+        statistics: of each fold's training rows.
         treated: every named treatment of the data, counted.
         digest: names the data: texts, labels, pictures and splits.
     """
@@ -35,7 +44,8 @@ class Task:
     text_source: TextSource
     image_source: ImageSource
     features: Features
-    statistics: Statistics
+    folds: tuple[Fold, ...]
+    statistics: tuple[Statistics, ...]
     treated: dict[str, int]
     digest: str
 
@@ -46,6 +56,16 @@ class Task:
     @property
     def shapes(self) -> Shapes:
         return self.features.shapes(len(self.labels))
+
+    @property
+    def evaluation(self) -> str:
+        """How candidates are judged, in words: 'holdout' or '5 folds'."""
+        return "holdout" if len(self.folds) == 1 else f"{len(self.folds)} folds"
+
+    @property
+    def judged(self) -> np.ndarray:
+        """The labels of the rows that candidates are judged on, in the order of `Trained.probabilities`."""
+        return self.arrays.labels[judged_rows(self.folds)]
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
@@ -99,6 +119,7 @@ def prepare(
         max_images=experiment.inputs.max_images,
     )
     features = encode(arrays, text, image, cache_dir(), progress=progress)
+    folds = make_folds(experiment, loaded)
     return Task(
         experiment=experiment,
         dataset=loaded.dataset,
@@ -107,10 +128,34 @@ def prepare(
         text_source=text,
         image_source=image,
         features=features,
-        statistics=features.statistics(loaded.splits["train"]),
+        folds=folds,
+        statistics=tuple(features.statistics(fold.train) for fold in folds),
         treated={**loaded.dataset.treated, **cut_off},
         digest=loaded.digest,
     )
+
+
+def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
+    """The manifest's own train and validation as one fold, or both together cut into several.
+
+    Raises:
+        DataError: folds are asked for, and the reviews are all tied together.
+    """
+    train, validation = loaded.splits["train"], loaded.splits["validation"]
+    both = np.sort(np.concatenate([train, validation]))
+    holdout = (Fold(train, validation),)
+    wanted = experiment.evaluation
+    if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW):
+        return holdout
+    count = wanted.folds if isinstance(wanted, Folds) else FOLDS
+    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.pictures.digests, both, count))
+    if len(folds) == count:
+        return folds
+    problem = f"train and validation fall into {len(folds)} parts that share no group, text or picture, not {count}"
+    if isinstance(wanted, Folds):
+        raise DataError(f"{loaded.dataset.manifest.file.name}: {problem}. Say evaluation: holdout, or fewer folds")
+    log.warning("%s: candidates are judged on the validation split", problem)
+    return holdout
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -122,6 +167,7 @@ def describe(task: Task) -> dict[str, Any]:
         "fingerprint": task.digest,
         "labels": list(task.labels),
         "reviews": {name: len(rows) for name, rows in task.splits.items()},
+        "evaluation": task.evaluation,
         "pictures": len(task.arrays.pixels),
         "treated": task.treated,
         "reading": _reading(manifest),

@@ -18,6 +18,7 @@ from automm.deliver.bundle import experiment_of
 from automm.errors import ConfigError, DataError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module
+from automm.search.ensemble import run_ensemble
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.prepare import Loaded, Task, describe, load, prepare, sources
@@ -110,6 +111,7 @@ def _search_in(
                 log.warning("%s. The search ends here with what has completed", error)
             if search.best() is None:
                 raise NoTrialError(_nothing_completed(search))
+            run_ensemble(search)
             summary = finish(search)
         except KeyboardInterrupt:
             search.interrupted()

@@ -15,12 +15,13 @@ import numpy as np
 
 from automm.errors import NoTrialError, TrialError
 from automm.evaluate.metrics import measure, score
+from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout
 from automm.search import space as space_module
 from automm.search.prefix import cut
 from automm.search.prepare import Task
-from automm.search.train import Plan, Rows, Trained, predict, train
+from automm.search.train import Plan, Trained, predict, train
 from automm.search.tuner import TrialFailed
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run, now, rank
 from automm.tracking.tracker import Tracker
@@ -103,9 +104,11 @@ class Search:
 
     # ---- the budget
 
+    def trials_done(self) -> int:
+        return sum(candidate.status == COMPLETED for candidate in self._trials())
+
     def trials_left(self) -> int:
-        completed = sum(candidate.status == COMPLETED for candidate in self._trials())
-        return self.task.experiment.budget.trials - completed
+        return self.task.experiment.budget.trials - self.trials_done()
 
     def out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -138,24 +141,49 @@ class Search:
         *,
         seed_name: str | None = None,
     ) -> Candidate:
-        """Build, train, measure and record a candidate on features. Candidates of one seed name share their seed."""
+        """Build, train, measure and record a candidate on features, a model a fold.
+
+        Candidates of one seed name share their seed.
+        """
         seed = self.seed_of(seed_name or name)
         plan = self.plan(seed, values["training/learning_rate"])
 
-        def fit(model: Any) -> Trained:
-            learn_statistics(model, self.task.statistics)
-            return train(
-                model,
+        def work() -> tuple[Any, Trained]:
+            models = self.members(build)
+            trained = train(
+                models,
+                self.task.folds,
                 self.task.features,
                 self.task.arrays.labels,
-                self.task.rows("train"),
-                self.task.rows("validation"),
                 plan,
                 deadline=self.deadline,
-                convert=converter(model),
+                convert=converter(models[0]),
             )
+            return average(models), trained
 
-        return self.record(name, kind, values, build, fit, seed=seed)
+        return self.record(name, kind, values, work, seed=seed)
+
+    def members(self, build: Callable[[], Any]) -> list[Any]:
+        """A suffix for each fold, each with its own fold's statistics and its own first weights."""
+        models = [build() for _ in self.task.folds]
+        for model, statistics in zip(models, self.task.statistics, strict=True):
+            learn_statistics(model, statistics)
+        return models
+
+    def judge(self, models: Sequence[Any]) -> Trained:
+        """What models that need no training are worth: each reads its fold's validation rows."""
+        probabilities = np.concatenate(
+            [
+                predict(model, self.task.features, fold.validation, convert=converter(model))
+                for model, fold in zip(models, self.task.folds, strict=True)
+            ]
+        )
+        return self.judged(probabilities)
+
+    def judged(self, probabilities: np.ndarray) -> Trained:
+        """The same of probabilities that are there already, in the order of `Trained.probabilities`."""
+        validation = measure(self.task.judged, probabilities)
+        return Trained(stopped="", validation=validation, probabilities=probabilities)
 
     def plan(self, seed: int, learning_rate: float) -> Plan:
         """What every candidate of tier 1 is given."""
@@ -175,34 +203,32 @@ class Search:
         name: str,
         kind: str,
         values: dict[str, Any],
-        build: Callable[[], Any],
-        fit: Callable[[Any], Trained | None],
+        work: Callable[[], tuple[Any, Trained]],
         *,
         tier: int = 1,
-        source: Rows | None = None,
+        evaluation: str | None = None,
         seed: int | None = None,
     ) -> Candidate:
         """Run one candidate, and write its line whatever becomes of it.
 
         Args:
-            build: makes the model, after the candidate's seed is set.
-            fit: trains it in place, or sets its weights and gives None.
-            source: what it reads, features if None.
+            work: makes the model and measures it, after the candidate's seed is set. A suffix in tier 1, a whole model
+                in tier 2.
+            evaluation: what it is judged on, if not on all of the task's folds.
         """
         seed = self.seed_of(name) if seed is None else seed
         objective = self.task.experiment.objective
         candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
+        candidate.evaluation = evaluation or self.task.evaluation
         self._in_hand = candidate
         self.reporter.started(name)
         self._begun = begun = time.monotonic()
         try:
             keras.utils.set_random_seed(seed)  # KerasTuner seeds proposals only, not weights
-            model = build()
-            trained = fit(model)
-            if trained is None:
-                trained = Trained(stopped="", validation=self._validate(model, source or self.task.features))
-            self._describe(candidate, model, trained, whole=source is not None)
+            model, trained = work()
+            self._describe(candidate, model, trained)
             model.save(self.run.model_path(name))
+            self.run.save_predictions(name, trained.probabilities)
         except Exception as error:  # noqa: BLE001 - whatever a candidate dies of is its own failure, not the search's
             candidate.status = FAILED
             candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"
@@ -223,19 +249,14 @@ class Search:
             candidate.seconds = time.monotonic() - self._begun  # its time is spent
             self._keep(candidate)
 
-    def _describe(self, candidate: Candidate, model: Any, trained: Trained, *, whole: bool) -> None:
-        experiment = self.task.experiment
+    def _describe(self, candidate: Candidate, model: Any, trained: Trained) -> None:
         candidate.validation = trained.validation
-        candidate.score = score(trained.validation, experiment.objective)
+        candidate.score = score(trained.validation, self.task.experiment.objective)
         candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
         candidate.stopped = trained.stopped
-        suffix = int(model.count_params())
-        candidate.parameters = suffix if whole else suffix + self.encoders().parameters
+        count = int(model.count_params())
+        candidate.parameters = count if candidate.tier == 2 else count + self.encoders().parameters
         candidate.trainable_parameters = int(sum(np.prod(v.shape) for v in model.trainable_variables))
-
-    def _validate(self, model: Any, source: Rows) -> dict[str, float]:
-        rows = self.task.rows("validation")
-        return measure(self.task.targets("validation"), predict(model, source, rows, convert=converter(model)))
 
     def _keep(self, candidate: Candidate) -> None:
         self.candidates.append(candidate)

@@ -1,12 +1,15 @@
 """The training loop of every candidate: same batches, same early stopping, same best epoch, same cap.
 
-Best weights are those of the epoch with the best objective on the validation rows; training stops when it has not got
-better for `patience` epochs, when the time is up, or when the loss is no number (then the candidate has failed).
+A candidate is judged on folds: one (train, validation) pair of the manifest's own splits, or several that take turns
+over both. Its models, one a fold, are trained side by side, an epoch at a time, and measured together on the rows that
+each has not seen: so the number of epochs, too, is chosen on all rows at once and not on each fold's luckiest moment.
+Best weights are those of the epoch with the best objective; training stops when it has not got better for `patience`
+epochs, when the time is up, or when the loss is no number (then the candidate has failed).
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,11 +20,25 @@ from automm.config import OBJECTIVES
 from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
 
+CHUNK_BYTES = 48 * 2**20  # inputs given to the graph at once: enough to be quick, little beside everything else
+CHUNK_STEPS = 64
+TOO_HIGH = "became NaN or infinite: the learning rate is too high"
+
+Convert = Callable[[dict[str, np.ndarray]], Any]  # the last step to what a model takes: packing
+
 
 class Rows(Protocol):
     """Anything that makes a model's inputs for some rows: raw arrays or features."""
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to learn from, and rows to be judged on: (n,) int64 each, disjoint."""
+
+    train: np.ndarray
+    validation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -40,135 +57,121 @@ class Plan:
 
 @dataclass
 class Trained:
-    """What training left: the model has its best epoch's weights."""
+    """What training left: the models have their best epoch's weights.
 
-    history: list[dict[str, float]] = field(default_factory=list)  # one entry an epoch: loss, val_...
-    best_epoch: int = 0  # counted from 1
-    stopped: str = "epochs"  # or "patience", "time"
-    validation: dict[str, float] = field(default_factory=dict)
-
-
-class Batches(keras.utils.PyDataset):
-    """Shuffled training batches, their order fixed by the seed and the epoch.
-
-    Args:
-        source: makes inputs for rows.
-        rows: (n,) the training rows.
-        targets: (all rows, classes) float32 one-hot.
-        weights: (all rows,) float32.
-        convert: the last step to what the model takes (packing), or None.
+    Attributes:
+        history: one entry an epoch: loss, val_...
+        best_epoch: counted from 1.
+        stopped: why: 'epochs', 'patience', 'time'.
+        validation: the metrics of the best epoch over all folds' validation rows.
+        probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it.
     """
 
-    def __init__(
-        self,
-        source: Rows,
-        rows: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        batch_size: int,
-        seed: int,
-        convert: Callable[[dict[str, np.ndarray]], Any] | None = None,
-    ):
-        super().__init__(workers=1, use_multiprocessing=False)
-        self._source, self._rows, self._targets, self._weights = source, rows, targets, weights
-        self._size, self._seed, self._convert = batch_size, seed, convert
-        self._epoch = -1
-        self.on_epoch_begin()
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._rows) / self._size)
-
-    def on_epoch_begin(self) -> None:
-        self._epoch += 1
-        self._order = np.random.default_rng((self._seed, self._epoch)).permutation(self._rows)
-
-    def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
-        rows = np.sort(self._order[index * self._size : (index + 1) * self._size])
-        batch = self._source.batch(rows)
-        return self._convert(batch) if self._convert else batch, self._targets[rows], self._weights[rows]
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped: str = "epochs"
+    validation: dict[str, float] = field(default_factory=dict)
+    probabilities: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
 
-class Watch(keras.callbacks.Callback):
-    """Measures the validation rows after each epoch, keeps the best weights, and decides when to stop."""
+def judged_rows(folds: Sequence[Fold]) -> np.ndarray:
+    """The validation rows of all folds, fold after fold: the order of `Trained.probabilities`."""
+    return np.concatenate([fold.validation for fold in folds])
 
-    def __init__(self, plan: Plan, measure_validation: Callable[[], dict[str, float]], deadline: float | None):
-        super().__init__()
-        self.result = Trained()
-        self._plan, self._measure, self._deadline = plan, measure_validation, deadline
-        self._best: list[np.ndarray] = []
-        self._best_score = math.nan
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise TrialError("the training loss became NaN or infinite: the learning rate is too high")
-        if self._late():
-            self._stop("time")
+class Batches:
+    """One fold's shuffled batches, their order fixed by the seed and the epoch.
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        validation = self._measure()
-        if not all(math.isfinite(value) for value in validation.values()):
-            raise TrialError("the validation loss became NaN or infinite: the learning rate is too high")
-        entry = {"loss": float(logs["loss"]), **{f"val_{name}": value for name, value in validation.items()}}
-        self.result.history.append(entry)
-        value = score(validation, self._plan.objective)
-        if not self._best or better(value, self._best_score, OBJECTIVES[self._plan.objective]):
-            self._best, self._best_score = self.model.get_weights(), value
-            self.result.best_epoch, self.result.validation = epoch + 1, validation
-        elif epoch + 1 - self.result.best_epoch >= self._plan.patience:
-            self._stop("patience")
-        if self._late():
-            self._stop("time")
+    An epoch has `steps` batches of nearly equal size, so that no update hangs on the few rows that were left over.
+    """
 
-    def on_train_end(self, logs: Any = None) -> None:
-        self.model.set_weights(self._best)
+    def __init__(self, rows: np.ndarray, steps: int, seed: Sequence[int]):
+        self._rows, self._steps, self._seed = rows, steps, tuple(seed)
+        self.size = math.ceil(len(rows) / steps)
 
-    def _late(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
-
-    def _stop(self, why: str) -> None:
-        self.result.stopped = why
-        self.model.stop_training = True
+    def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """(steps, size) rows, and (steps, size) float32 shares: 1 / rows of the batch, 0 where a row is a filler."""
+        order = np.random.default_rng((*self._seed, number)).permutation(self._rows)
+        rows = np.full((self._steps, self.size), self._rows[0])
+        shares = np.zeros((self._steps, self.size), np.float32)
+        for step, part in enumerate(np.array_split(order, self._steps)):
+            rows[step, : len(part)], shares[step, : len(part)] = part, 1.0 / max(1, len(part))
+        return rows, shares
 
 
 def train(
-    model: Any,
+    models: Sequence[Any],
+    folds: Sequence[Fold],
     source: Rows,
     labels: np.ndarray,
-    train_rows: np.ndarray,
-    validation_rows: np.ndarray,
     plan: Plan,
     *,
     deadline: float | None = None,
-    convert: Callable[[dict[str, np.ndarray]], Any] | None = None,
-    reader: Callable[[Any], np.ndarray] | None = None,
+    convert: Convert | None = None,
+    readers: Sequence[Callable[[Any], np.ndarray]] | None = None,
     reader_batch: int = 512,
 ) -> Trained:
-    """Train a suffix or a whole model in place.
+    """Train suffixes or whole models in place, one a fold.
 
     Args:
         labels: (all rows,) integers.
         deadline: on the clock of `time.monotonic`, or None.
-        reader: reads the validation rows in the model's place: a whole model compiled once.
+        readers: read the validation rows in the models' place: whole models, compiled once.
 
     Raises:
         TrialError: the loss is no number.
     """
-    classes = model.output_shape[-1]
+    classes = models[0].output_shape[-1]
     targets = np.eye(classes, dtype=np.float32)[labels]
-    weights = row_weights(labels, train_rows, classes) if plan.class_weights else np.ones(len(labels), np.float32)
-    optimizer = keras.optimizers.AdamW(plan.learning_rate, weight_decay=plan.weight_decay)
-    model.compile(optimizer=optimizer, loss=keras.losses.CategoricalCrossentropy())
-    watch = Watch(
-        plan,
-        lambda: measure(
-            labels[validation_rows],
-            predict(reader or model, source, validation_rows, batch_size=reader_batch, convert=convert),
-        ),
-        deadline,
-    )
-    batches = Batches(source, train_rows, targets, weights, plan.batch_size, plan.seed, convert)
-    model.fit(batches, epochs=plan.epochs, verbose=0, callbacks=[watch])
-    return watch.result
+    weights = [
+        row_weights(labels, fold.train, classes) if plan.class_weights else np.ones(len(labels), np.float32)
+        for fold in folds
+    ]
+    steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
+    batches = [Batches(fold.train, steps, (plan.seed, place)) for place, fold in enumerate(folds)]
+    run_steps = _steps_function(models, plan)
+    judged = labels[judged_rows(folds)]
+    result = Trained()
+    best: list[list[np.ndarray]] = []
+    best_score = math.nan
+    for epoch in range(plan.epochs):
+        orders = [one.epoch(epoch) for one in batches]
+        losses, done = 0.0, 0
+        for chunk in _chunks(source, orders, convert):
+            inputs, parts = [], []
+            for (rows, shares), weight in zip(orders, weights, strict=True):
+                inputs.append(_batch(source, rows[chunk], convert))
+                parts.append((targets[rows[chunk]], weight[rows[chunk]] * shares[chunk]))
+            loss = run_steps(inputs, parts)
+            if not math.isfinite(loss):
+                raise TrialError(f"the training loss {TOO_HIGH}")
+            losses, done = losses + loss, done + len(orders[0][0][chunk])
+            if _late(deadline):
+                break
+        probabilities = np.concatenate(
+            [
+                predict(reader, source, fold.validation, batch_size=reader_batch, convert=convert)
+                for reader, fold in zip(readers or models, folds, strict=True)
+            ]
+        )
+        validation = measure(judged, probabilities)
+        if not all(math.isfinite(value) for value in validation.values()):
+            raise TrialError(f"the validation loss {TOO_HIGH}")
+        entry = {"loss": losses / done / len(models), **{f"val_{name}": value for name, value in validation.items()}}
+        result.history.append(entry)
+        value = score(validation, plan.objective)
+        if not best or better(value, best_score, OBJECTIVES[plan.objective]):
+            best, best_score = [model.get_weights() for model in models], value
+            result.best_epoch, result.validation, result.probabilities = epoch + 1, validation, probabilities
+        elif epoch + 1 - result.best_epoch >= plan.patience:
+            result.stopped = "patience"
+            break
+        if _late(deadline):
+            result.stopped = "time"
+            break
+    for model, kept in zip(models, best, strict=True):
+        model.set_weights(kept)
+    return result
 
 
 def predict(
@@ -177,7 +180,7 @@ def predict(
     rows: np.ndarray,
     *,
     batch_size: int = 512,
-    convert: Callable[[dict[str, np.ndarray]], Any] | None = None,
+    convert: Convert | None = None,
 ) -> np.ndarray:
     """(len(rows), classes) float32 probabilities, row for row.
 
@@ -202,3 +205,71 @@ def row_weights(labels: np.ndarray, train: np.ndarray, classes: int) -> np.ndarr
     by_class = np.sqrt(len(train) / (classes * np.maximum(counts, 1.0)))
     weights = by_class[labels]
     return (weights / weights[train].mean()).astype(np.float32)
+
+
+def _late(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def _chunks(source: Rows, orders: Sequence[tuple[np.ndarray, np.ndarray]], convert: Convert | None) -> list[slice]:
+    """The steps of an epoch in a few portions whose inputs fit in CHUNK_BYTES."""
+    (steps, size), models = orders[0][0].shape, len(orders)
+    one = source.batch(orders[0][0][0, :1])
+    arrays = convert(one) if convert else one
+    row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
+    portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
+    return [slice(start, start + portion) for start in range(0, steps, portion)]
+
+
+def _batch(source: Rows, rows: np.ndarray, convert: Convert | None) -> Any:
+    """The inputs of (steps, size) rows: arrays (steps, size, ...)."""
+    flat = source.batch(rows.reshape(-1))
+    if convert is not None:
+        packed = convert(flat)
+        return packed.reshape(*rows.shape, *packed.shape[1:])
+    return {name: array.reshape(*rows.shape, *array.shape[1:]) for name, array in flat.items()}
+
+
+def _steps_function(models: Sequence[Any], plan: Plan) -> Callable[[list[Any], list[Any]], float]:
+    """A graph that takes inputs (steps, size, ...), makes an update a step, and gives the sum of the losses.
+
+    One graph for all models and many steps: a small head's update takes less time than Python needs to ask for it.
+    """
+    import tensorflow as tf
+
+    from automm.search.adam import AdamW
+
+    variables = [variable for model in models for variable in model.trainable_variables]
+    optimizer = AdamW(variables, [plan.learning_rate] * len(variables), plan.weight_decay)
+
+    def update(inputs: list[Any], parts: list[Any]) -> Any:
+        with tf.GradientTape() as tape:
+            losses = []
+            for model, batch, (targets, weights) in zip(models, inputs, parts, strict=True):
+                probabilities = tf.clip_by_value(model(batch, training=True), 1e-7, 1.0)
+                cross_entropy = -tf.reduce_sum(targets * tf.math.log(probabilities), axis=-1)
+                losses.append(tf.reduce_sum(cross_entropy * weights))
+            total = tf.add_n(losses)
+        optimizer.apply(tape.gradient(total, variables))
+        return total
+
+    def all_steps(inputs: list[Any], parts: list[Any]) -> Any:
+        count = tf.shape(parts[0][0])[0]
+
+        def body(step: Any, total: Any) -> tuple[Any, Any]:
+            now = tf.nest.map_structure(lambda array: array[step], (inputs, parts))
+            return step + 1, total + update(*now)
+
+        return tf.while_loop(lambda step, total: step < count, body, (0, 0.0), parallel_iterations=1)[1]
+
+    traced: dict[str, Any] = {}
+
+    def run(inputs: list[Any], parts: list[Any]) -> float:
+        if not traced:  # the number of steps stays free, or the last portion would be traced again
+            specs = tf.nest.map_structure(
+                lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), (inputs, parts)
+            )
+            traced["function"] = tf.function(all_steps, input_signature=specs, autograph=False)
+        return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
+
+    return run

@@ -7,7 +7,7 @@ runs/<experiment>/<time>-<hash>/
     trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
     result.json         written at the end: finalists, test metrics
     log.txt
-    candidates/         the weights of what may still be exported
+    candidates/         the weights of what may still be exported, and what each candidate predicted out of fold
     tuner/              scratch files of KerasTuner
 """
 
@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automm.errors import ConfigError, DataError, NotFoundError
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
@@ -36,8 +38,9 @@ class Candidate:
         name: unique in its run: 'concatenation', 'trial-003'.
         kind: 'baseline' or 'trial'.
         tier: 1 for frozen encoders, 2 for end to end.
+        evaluation: what it was judged on: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows, or None where it failed.
-        validation: accuracy, macro_f1, loss on the validation rows.
+        validation: accuracy, macro_f1, loss on the validation rows: of the split, or out of fold.
         parameters: of the whole model, encoders included; trainable_parameters of what was trained.
         peak_memory: of the process so far, in bytes.
         stopped: why training ended: 'epochs', 'patience', 'time', or '' where nothing was trained.
@@ -52,6 +55,7 @@ class Candidate:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     objective: str = ""
+    evaluation: str = ""
     score: float | None = None
     validation: dict[str, float] = field(default_factory=dict)
     parameters: int = 0
@@ -98,6 +102,20 @@ class Run:
     def model_path(self, name: str) -> Path:
         """Where the trained suffix (or, end to end, the whole model) of a candidate lies."""
         return self.candidates_folder / f"{name}.keras"
+
+    def predictions_path(self, name: str) -> Path:
+        """Where a candidate's probabilities for the rows that it was judged on lie: (rows, classes) float32."""
+        return self.candidates_folder / f"{name}.npy"
+
+    def save_predictions(self, name: str, probabilities: np.ndarray) -> None:
+        np.save(self.predictions_path(name), probabilities.astype(np.float32), allow_pickle=False)
+
+    def predictions(self, name: str) -> np.ndarray | None:
+        """None where they are gone, or were cut by a crash."""
+        try:
+            return np.asarray(np.load(self.predictions_path(name), allow_pickle=False))
+        except (OSError, ValueError, EOFError):
+            return None
 
     def append(self, candidate: Candidate) -> None:
         """Add a line, and wait until it is on disk."""

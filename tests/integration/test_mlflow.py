@@ -142,11 +142,11 @@ class TestWhatGoesWrong:
 
         record = Search.record
 
-        def failing(self, name, kind, values, build, fit, **options):
+        def failing(self, name, kind, values, work, **options):
             def explode():
                 raise ValueError("as the test wants it")
 
-            return record(self, name, kind, values, explode if name == "trial-001" else build, fit, **options)
+            return record(self, name, kind, values, explode if name == "trial-001" else work, **options)
 
         monkeypatch.setattr(Search, "record", failing)
         tracker = store()

@@ -2,11 +2,13 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from automm.config import BASELINES
 from automm.errors import NoTrialError
+from automm.models.average import members_of
 from automm.tracking.runs import COMPLETED, FAILED, rank
 
 ONE = "training.epochs=1"
@@ -66,7 +68,7 @@ class TestWhatARunLeaves:
         assert load_experiment(searched.run.folder / "config.yaml") == searched.experiment
 
     def test_losers_weights_are_deleted_finalists_and_baselines_kept(self, searched):
-        kept = {path.stem for path in searched.run.candidates_folder.iterdir()}
+        kept = {path.stem for path in searched.run.candidates_folder.glob("*.keras")}
         finalists = {candidate.name for candidate in rank(searched.candidates, "max")[:3]}
         trials = {trial.name for trial in searched.trials}
         assert kept == set(BASELINES) | (finalists & trials)
@@ -177,6 +179,50 @@ class TestBaselinesAndTrials:
                 np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
 
 
+class TestEvaluation:
+    def test_few_reviews_are_cross_validated_and_the_fold_models_are_the_candidate(self, searched):
+        assert {candidate.evaluation for candidate in searched.candidates} == {"5 folds"}
+        rows = searched.run.read("manifest.json")["reviews"]
+        for candidate in searched.candidates:
+            predictions = searched.run.predictions(candidate.name)
+            assert len(predictions) == rows["train"] + rows["validation"]
+        concatenation = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
+        assert len(members_of(concatenation)) == 5
+
+    def test_how_much_of_the_best_score_is_luck(self, searched):
+        luck = searched.run.read("result.json")["selection"]
+        best = rank(searched.candidates, "max")[0]
+        assert luck["score"] == pytest.approx(best.score, abs=1e-6)
+        assert luck["corrected"] <= luck["score"]
+        assert luck["of"] == "5 folds"
+
+    def test_a_holdout_is_the_validation_split(self, search):
+        run = search(ONE, "evaluation=holdout", "budget.trials=0", "baselines=[majority, concatenation]")
+        rows = run.read("manifest.json")["reviews"]
+        assert {candidate.evaluation for candidate in run.candidates()} == {"holdout"}
+        assert len(run.predictions("concatenation")) == rows["validation"]
+
+    @pytest.mark.parametrize("evaluation", ["holdout", "{folds: 3}"])
+    def test_an_ensemble_is_a_candidate_and_can_be_exported(self, search, tmp_path, reviews, evaluation):
+        from automm.deliver.bundle import load_bundle
+        from automm.deliver.export import export_candidate
+        from automm.deliver.predict import predict_file
+
+        run = search(
+            ONE, "ensemble=true", f"evaluation={evaluation}", "budget.trials=1",
+            "baselines=[logistic_text, logistic_both, concatenation]",
+        )  # fmt: skip
+        (ensemble,) = [candidate for candidate in run.candidates() if candidate.kind == "ensemble"]
+        assert (ensemble.name, ensemble.status) == ("ensemble-001", COMPLETED)
+        assert sum(ensemble.hyperparameters.values()) == pytest.approx(1.0, abs=0.01)
+        export_candidate(run, ensemble.name, tmp_path / "bundle")
+        assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl") == (60, 0)
+        lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
+        with np.load(run.folder / "test_predictions.npz") as predictions:
+            for review, expected in zip(predictions["ids"], predictions[ensemble.name], strict=True):
+                np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
+
+
 class TestBudget:
     def test_no_trials_is_baselines_only(self, search):
         run = search("baselines=[majority]", "budget.trials=0")
@@ -219,11 +265,11 @@ def fail(monkeypatch, *names, error=None):
 
     record = Search.record
 
-    def failing(self, name, kind, values, build, fit, **options):
+    def failing(self, name, kind, values, work, **options):
         def explode():
             raise error or ValueError("as the test wants it")
 
-        return record(self, name, kind, values, explode if not names or name in names else build, fit, **options)
+        return record(self, name, kind, values, explode if not names or name in names else work, **options)
 
     monkeypatch.setattr(Search, "record", failing)
 

@@ -11,7 +11,8 @@ from automm.models import baselines
 from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
 from automm.search import train as module
-from automm.search.train import Batches, Plan, Watch, predict, row_weights, train
+from automm.search.adam import AdamW
+from automm.search.train import Batches, Fold, Plan, judged_rows, predict, row_weights, train
 
 SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
 SMALL = {
@@ -53,11 +54,13 @@ def source():
 
 
 @pytest.fixture(autouse=True)
-def eager(request, monkeypatch):
+def eager(request):
     """Tracing a graph takes longer than these few batches; one test, named so, goes without."""
-    if "graph" not in request.node.name:
-        compile_ = keras.Model.compile
-        monkeypatch.setattr(keras.Model, "compile", lambda self, **more: compile_(self, **more, run_eagerly=True))
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly("graph" not in request.node.name)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def suffix(seed=1, build=baselines.fused):
@@ -67,7 +70,7 @@ def suffix(seed=1, build=baselines.fused):
 
 def run(model, source, plan=PLAN, **more):
     keras.utils.set_random_seed(plan.seed)
-    return train(model, source, source.labels, TRAIN, VALIDATION, plan, **more)
+    return train([model], [Fold(TRAIN, VALIDATION)], source, source.labels, plan, **more)
 
 
 def test_the_seed_decides_everything(source):
@@ -92,7 +95,7 @@ def test_it_learns_in_a_graph_and_says_what_it_left(source):
 
 
 class TestEarlyStopping:
-    """The real `Watch` and the real `fit`, with validation figures that are made up."""
+    """The real loop, with validation figures that are made up."""
 
     def run(self, monkeypatch, source, scores, **plan):
         model = suffix()
@@ -145,18 +148,18 @@ class TestDeadline:
         assert (result.stopped, len(result.history), result.best_epoch) == ("time", 1, 1)
 
     def test_it_stops_within_an_epoch(self, source, monkeypatch):
-        """The clock jumps past the deadline at the second batch of the second epoch."""
-        batches = []
-        late = Watch._late
+        """The clock jumps past the deadline at the second portion of the second epoch."""
+        portions = []
 
-        def clock(self):
-            batches.append(1)
-            return len(batches) >= 6 or late(self)  # three batches and an end of epoch, then two more
+        def clock(deadline):
+            portions.append(1)
+            return len(portions) >= 6  # three portions and an end of epoch, then two more
 
-        monkeypatch.setattr(Watch, "_late", clock)
+        monkeypatch.setattr(module, "CHUNK_STEPS", 1)
+        monkeypatch.setattr(module, "_late", clock)
         result = run(suffix(), source, replace(PLAN, epochs=50))
         assert (result.stopped, len(result.history)) == ("time", 2)
-        assert len(batches) == 7
+        assert len(portions) == 7
 
     def test_far_away_it_changes_nothing(self, source):
         with_deadline = run(suffix(), source, deadline=time.monotonic() + 3600)
@@ -165,33 +168,91 @@ class TestDeadline:
 
 
 class TestBatches:
-    def make(self, source, seed=1, **more):
-        targets = np.eye(3, dtype=np.float32)[source.labels]
-        weights = np.arange(36, dtype=np.float32)
-        return Batches(source, TRAIN, targets, weights, 10, seed, **more)
+    def test_each_row_once_an_epoch_in_another_order(self):
+        batches = Batches(TRAIN, 3, (1, 0))
+        epochs = []
+        for number in range(2):
+            rows, shares = batches.epoch(number)
+            assert rows.shape == shares.shape == (3, 8)
+            epochs.append(rows[shares > 0])
+            assert sorted(epochs[-1]) == TRAIN.tolist()
+        assert epochs[0].tolist() != epochs[1].tolist()
+        np.testing.assert_array_equal(Batches(TRAIN, 3, (1, 0)).epoch(1)[0], rows)
+        assert Batches(TRAIN, 3, (2, 0)).epoch(1)[0].tolist() != rows.tolist()
 
-    def epoch(self, batches):
-        return np.concatenate([batches[place][2] for place in range(len(batches))]).astype(int)
+    @pytest.mark.parametrize(("n", "steps"), [(24, 3), (23, 3), (25, 4), (5, 5), (3, 4)])
+    def test_batches_are_of_nearly_equal_size(self, n, steps):
+        rows, shares = Batches(np.arange(100, 100 + n), steps, (1,)).epoch(0)
+        sizes = (shares > 0).sum(axis=1)
+        assert sizes.max() - sizes.min() <= 1
+        np.testing.assert_allclose(shares.sum(axis=1), np.where(sizes > 0, 1.0, 0.0), rtol=1e-6)
+        assert sorted(rows[shares > 0]) == list(range(100, 100 + n))
 
-    def test_each_row_once_an_epoch_in_another_order(self, source):
-        batches = self.make(source)
-        first = self.epoch(batches)
-        batches.on_epoch_begin()
-        second = self.epoch(batches)
-        assert len(batches) == 3
-        assert sorted(first) == sorted(second) == TRAIN.tolist()
-        assert first.tolist() != second.tolist()
-        np.testing.assert_array_equal(self.epoch(self.make(source)), first)
-        assert self.epoch(self.make(source, seed=2)).tolist() != first.tolist()
 
-    def test_inputs_targets_and_weights_belong_together(self, source):
-        inputs, targets, weights = self.make(source)[0]
-        rows = weights.astype(int)
-        np.testing.assert_array_equal(inputs["text"], source.arrays["text"][rows])
-        np.testing.assert_array_equal(targets.argmax(axis=1), source.labels[rows])
+class TestFolds:
+    FOLDS = (Fold(np.arange(0, 24), np.arange(24, 36)), Fold(np.arange(10, 36), np.arange(0, 10)))
 
-    def test_validation_rows_are_never_trained_on(self, source):
-        assert not set(self.epoch(self.make(source))) & set(VALIDATION)
+    def train(self, source, plan=PLAN, folds=FOLDS):
+        models = [suffix(seed) for seed in range(1, len(folds) + 1)]
+        keras.utils.set_random_seed(1)
+        return models, train(models, folds, source, source.labels, plan)
+
+    def test_each_row_is_judged_by_the_model_that_has_not_seen_it(self, source):
+        models, result = self.train(source, replace(PLAN, epochs=6, learning_rate=0.05))
+        expected = [predict(model, source, fold.validation) for model, fold in zip(models, self.FOLDS, strict=True)]
+        np.testing.assert_allclose(result.probabilities, np.concatenate(expected), atol=1e-6)
+        assert result.validation == pytest.approx(
+            measure(source.labels[judged_rows(self.FOLDS)], result.probabilities), abs=1e-6
+        )
+
+    def test_a_model_does_not_feel_its_neighbour_in_a_graph(self, source):
+        """Without dropout, which draws from one generator a model, a fold alone learns the same weights."""
+        still = replace(PLAN, epochs=3, patience=10)
+
+        def made(seed):
+            keras.utils.set_random_seed(seed)
+            return baselines.fused(SHAPES, {**SMALL, "label/dropout": 0.0})
+
+        together = [made(1), made(2)]
+        even = (self.FOLDS[0], Fold(np.arange(12, 36), np.arange(0, 12)))
+        train(together, even, source, source.labels, still)
+        alone = made(1)
+        train([alone], even[:1], source, source.labels, still)
+        # Which epoch is the best may differ, so compare after training on the same number of updates.
+        for left, right in zip(together[0].get_weights(), alone.get_weights(), strict=True):
+            np.testing.assert_allclose(left, right, atol=1e-5)
+
+    def test_no_row_of_validation_reaches_its_own_model(self, source):
+        """Labels of fold 1's validation rows turned round change what model 2 learns, and not model 1."""
+        models, _ = self.train(source, replace(PLAN, epochs=1))
+        source.labels[24:] = (source.labels[24:] + 1) % 3
+        others, _ = self.train(source, replace(PLAN, epochs=1))
+        for left, right in zip(models[0].get_weights(), others[0].get_weights(), strict=True):
+            np.testing.assert_array_equal(left, right)
+        assert any(
+            (left != right).any() for left, right in zip(models[1].get_weights(), others[1].get_weights(), strict=True)
+        )
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adamw_agrees_with_keras(decay):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=(20, 5, 3)).astype(np.float32)
+    ours, theirs = keras.Variable(start), keras.Variable(start)
+    reference = keras.optimizers.AdamW(0.01, weight_decay=decay)
+    reference.build([theirs])
+    fused = AdamW([ours], [0.01], decay)
+    for gradient in gradients:
+        fused.apply([keras.ops.convert_to_tensor(gradient)])
+        reference.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
+
+
+def test_adamw_leaves_a_bias_undecayed_and_a_variable_without_gradient_alone():
+    bias, still = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.ones((2, 2), np.float32))
+    AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None])
+    np.testing.assert_array_equal(bias.numpy(), 1.0)
+    np.testing.assert_array_equal(still.numpy(), 1.0)
 
 
 class TestClassWeights:

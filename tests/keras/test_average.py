@@ -1,0 +1,76 @@
+import keras
+import numpy as np
+import pytest
+
+from automm.models import baselines
+from automm.models.average import average, members_of
+from automm.models.heads import Shapes
+from automm.models.packing import pack, packed_layout
+from automm.search.ensemble import pick
+
+SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
+SMALL = {
+    "image/pooling": "mean",
+    "fusion/operator": "concatenation",
+    "fusion/width": 4,
+    "label/layers": 1,
+    "label/width": 8,
+    "label/dropout": 0.25,
+}
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    return {
+        "text": rng.normal(size=(5, 4)).astype(np.float32),
+        "text_mask": np.ones(5, np.float32),
+        "image": rng.normal(size=(5, 2, 3)).astype(np.float32),
+        "image_mask": np.ones((5, 2), np.float32),
+    }
+
+
+def members(build, count=3):
+    keras.utils.set_random_seed(1)
+    return [build(SHAPES, SMALL) for _ in range(count)]
+
+
+@pytest.mark.parametrize("weights", [None, [3.0, 1.0, 0.0]])
+def test_it_is_the_mean_and_survives_the_disk(tmp_path, weights):
+    models = members(baselines.fused)
+    expected = np.average([model(batch()).numpy() for model in models], axis=0, weights=weights)
+    averaged = average(models, weights)
+    averaged.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras", compile=False)
+    np.testing.assert_allclose(loaded(batch()).numpy(), expected, atol=1e-6)
+    for one, other in zip(members_of(loaded), models, strict=True):
+        np.testing.assert_allclose(one(batch()).numpy(), other(batch()).numpy(), atol=1e-6)
+
+
+def test_packed_members_give_a_packed_mean():
+    plain, packed = (average(members(build)) for build in (baselines.fused, baselines.packed_concatenation))
+    layout = packed_layout(packed)
+    assert layout is not None
+    np.testing.assert_allclose(packed(pack(batch(), layout)).numpy(), plain(batch()).numpy(), atol=1e-6)
+    assert len(members_of(packed)) == 3
+
+
+def test_one_member_is_its_own_mean():
+    (model,) = members(baselines.fused, 1)
+    assert average([model]) is model
+    assert members_of(model) == [model]
+
+
+class TestPick:
+    def test_a_useless_member_is_left_out(self):
+        labels = np.arange(60) % 3
+        good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
+        assert pick(labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
+
+    def test_members_that_err_apart_are_joined(self):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 400)
+        wrong = [rng.random(400) < 0.3 for _ in range(3)]
+        parts = np.stack([np.eye(2)[np.where(w, 1 - labels, labels)] * 0.8 + 0.1 for w in wrong])
+        shares = pick(labels, parts)
+        assert shares.sum() == pytest.approx(1.0)
+        assert (shares > 0.1).all()
