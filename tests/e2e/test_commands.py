@@ -48,7 +48,7 @@ class TestTheWholeWay:
     def test_leaderboard(self, automm, searched):
         _, folder = searched
         rows = json.loads(automm("leaderboard", "--format", "json").stdout)
-        assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+        assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
         assert {row["name"] for row in rows} == {"majority", "concatenation", "packed_concatenation", "trial-001"}
         for row in rows:
             assert {"run", "kind", "tier", "status", "objective", "parameters", "seconds"} <= row.keys()
