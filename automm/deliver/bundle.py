@@ -182,6 +182,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "kind": candidate.kind,
         "hyperparameters": candidate.hyperparameters,
         "objective": experiment.objective,
+        "evaluation": candidate.evaluation,
         "validation": candidate.validation,
         "test": run.read("result.json").get("test", {}).get(candidate.name),
         "labels": data["labels"],

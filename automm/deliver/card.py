@@ -24,15 +24,17 @@ def model_card(about: dict[str, Any]) -> str:
         "",
         "## What it scored",
         "",
-        "| split | reviews | accuracy | macro-F1 | loss |",
+        "| judged on | reviews | accuracy | macro-F1 | loss |",
         "|---|---|---|---|---|",
     ]
-    for split in ("validation", "test"):
-        scores = about[split]
+    what, count = _judged_on(about)
+    for split, reviews, scores in (
+        (what, count, about["validation"]),
+        ("test", about["data"]["reviews"]["test"], about["test"]),
+    ):
         if scores:
             lines.append(
-                f"| {split} | {about['data']['reviews'][split]} | {scores['accuracy']:.3f} | "
-                f"{scores['macro_f1']:.3f} | {scores['loss']:.3f} |"
+                f"| {split} | {reviews} | {scores['accuracy']:.3f} | {scores['macro_f1']:.3f} | {scores['loss']:.3f} |"
             )
     lines += [
         "",
@@ -41,7 +43,7 @@ def model_card(about: dict[str, Any]) -> str:
         "",
         "## Data",
         "",
-        f"`{about['data']['name']}`, {about['data']['reviews']['train']} reviews for training, fingerprint "
+        f"`{about['data']['name']}`, {_learned_from(about)} reviews for training, fingerprint "
         f"`{about['data']['fingerprint'][:16]}`. The model knows what these reviews show, and nothing else: other "
         "products, languages or cameras need a test of their own.",
         "",
@@ -51,3 +53,19 @@ def model_card(about: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _judged_on(about: dict[str, Any]) -> tuple[str, str]:
+    """What the validation figures are of, and how many reviews that is."""
+    counts, evaluation = about["data"]["reviews"], about["evaluation"]
+    both = counts["train"] + counts["validation"]
+    if evaluation == "holdout":
+        return "validation", str(counts["validation"])
+    if evaluation.startswith("1 of "):
+        return f"held out, {evaluation}", f"a fold of {both}"
+    return f"out of fold, {evaluation}", str(both)
+
+
+def _learned_from(about: dict[str, Any]) -> int:
+    counts = about["data"]["reviews"]
+    return int(counts["train"] if about["evaluation"] == "holdout" else counts["train"] + counts["validation"])

@@ -47,16 +47,16 @@ def selection(
     scores = _Scores(labels, predictions, objective)
     everything = scores.of(np.arange(len(labels)))
     best = float(everything.max())
-    gaps = []
+    unseen = []
     for _ in range(samples):
         rows = rng.integers(0, len(labels), len(labels))
-        rest = np.setdiff1d(np.arange(len(labels)), rows, assume_unique=False)
+        rest = np.setdiff1d(np.arange(len(labels)), rows)
         inside = scores.of(rows)
         pick = int(inside.argmax())
         outside = scores.of(rest, pick)
         if np.isfinite(outside).all():
-            gaps.append(float(outside[0]))
-    corrected = float(np.mean(gaps)) if gaps else best
+            unseen.append(float(outside[0]))
+    corrected = float(np.mean(unseen)) if unseen else best
     sign = scores.sign
     return Selection(sign * best, sign * min(best, corrected), len(predictions))
 

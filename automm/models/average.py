@@ -64,4 +64,5 @@ def members_of(model: Any) -> list[Any]:
     inner = unwrap(model)
     if not any(isinstance(layer, WeightedMean) for layer in inner.layers):
         return [inner]
-    return [layer for layer in inner.layers if isinstance(layer, keras.Model)]
+    members = [layer for layer in inner.layers if isinstance(layer, keras.Model)]
+    return sorted(members, key=lambda member: int(member.name.rpartition("_")[2]))  # a fold's model must be that fold's

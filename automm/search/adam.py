@@ -13,10 +13,12 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class AdamW:
-    """Args:
-    variables: Keras variables; those of several independent models may be trained as one.
-    rates: a learning rate for each variable.
-    weight_decay: decoupled, times the rate, on matrices only: a bias has nothing to decay.
+    """Updates the variables of one or of several independent models at once.
+
+    Args:
+        variables: Keras variables.
+        rates: a learning rate for each.
+        weight_decay: decoupled, times the rate, on matrices only: a bias has nothing to decay.
     """
 
     def __init__(self, variables: Sequence[Any], rates: Sequence[float], weight_decay: float):

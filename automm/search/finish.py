@@ -80,7 +80,12 @@ def finish(search: Search) -> dict[str, Any]:
 
 
 def selection_of(search: Search) -> Selection | None:
-    """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
+    """How much picking the best has flattered it; None where too few candidates were judged on the same rows.
+
+    None, too, where the best was trained end to end: it was judged on other rows, or by another budget.
+    """
+    if search.ranked()[0].tier != 1:
+        return None
     judged = len(search.task.judged)
     predictions = [search.run.predictions(candidate.name) for candidate in search.ranked() if candidate.tier == 1]
     same = [part for part in predictions if part is not None and len(part) == judged]

@@ -105,13 +105,13 @@ def _search_in(
         try:
             try:
                 _search(search)
+                run_ensemble(search)
             except GiveUp as error:
                 if search.best() is None:
                     raise
                 log.warning("%s. The search ends here with what has completed", error)
             if search.best() is None:
                 raise NoTrialError(_nothing_completed(search))
-            run_ensemble(search)
             summary = finish(search)
         except KeyboardInterrupt:
             search.interrupted()

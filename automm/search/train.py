@@ -136,18 +136,7 @@ def train(
     best_score = math.nan
     for epoch in range(plan.epochs):
         orders = [one.epoch(epoch) for one in batches]
-        losses, done = 0.0, 0
-        for chunk in _chunks(source, orders, convert):
-            inputs, parts = [], []
-            for (rows, shares), weight in zip(orders, weights, strict=True):
-                inputs.append(_batch(source, rows[chunk], convert))
-                parts.append((targets[rows[chunk]], weight[rows[chunk]] * shares[chunk]))
-            loss = run_steps(inputs, parts)
-            if not math.isfinite(loss):
-                raise TrialError(f"the training loss {TOO_HIGH}")
-            losses, done = losses + loss, done + len(orders[0][0][chunk])
-            if _late(deadline):
-                break
+        loss = _pass(run_steps, source, orders, targets, weights, convert, deadline)
         probabilities = np.concatenate(
             [
                 predict(reader, source, fold.validation, batch_size=reader_batch, convert=convert)
@@ -157,8 +146,7 @@ def train(
         validation = measure(judged, probabilities)
         if not all(math.isfinite(value) for value in validation.values()):
             raise TrialError(f"the validation loss {TOO_HIGH}")
-        entry = {"loss": losses / done / len(models), **{f"val_{name}": value for name, value in validation.items()}}
-        result.history.append(entry)
+        result.history.append({"loss": loss, **{f"val_{name}": value for name, value in validation.items()}})
         value = score(validation, plan.objective)
         if not best or better(value, best_score, OBJECTIVES[plan.objective]):
             best, best_score = [model.get_weights() for model in models], value
@@ -209,6 +197,31 @@ def row_weights(labels: np.ndarray, train: np.ndarray, classes: int) -> np.ndarr
 
 def _late(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() > deadline
+
+
+def _pass(
+    run_steps: Callable[[list[Any], list[Any]], float],
+    source: Rows,
+    orders: Sequence[tuple[np.ndarray, np.ndarray]],
+    targets: np.ndarray,
+    weights: Sequence[np.ndarray],
+    convert: Convert | None,
+    deadline: float | None,
+) -> float:
+    """One epoch of all folds, or what of it the deadline allows; the mean training loss."""
+    total, done = 0.0, 0
+    for chunk in _chunks(source, orders, convert):
+        inputs, parts = [], []
+        for (rows, shares), weight in zip(orders, weights, strict=True):
+            inputs.append(_batch(source, rows[chunk], convert))
+            parts.append((targets[rows[chunk]], weight[rows[chunk]] * shares[chunk]))
+        loss = run_steps(inputs, parts)
+        if not math.isfinite(loss):
+            raise TrialError(f"the training loss {TOO_HIGH}")
+        total, done = total + loss, done + len(orders[0][0][chunk])
+        if _late(deadline):
+            break
+    return total / done / len(orders)
 
 
 def _chunks(source: Rows, orders: Sequence[tuple[np.ndarray, np.ndarray]], convert: Convert | None) -> list[slice]:

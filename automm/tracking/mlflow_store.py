@@ -195,6 +195,7 @@ class MlflowTracker:
                     "automm.name": name,
                     "automm.kind": candidate.kind,
                     "automm.tier": str(candidate.tier),
+                    "automm.evaluation": candidate.evaluation,
                     "automm.stopped": candidate.stopped,
                 },
             )

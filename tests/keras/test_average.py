@@ -1,22 +1,12 @@
 import keras
 import numpy as np
 import pytest
+from small import SHAPES, SMALL
 
 from automm.models import baselines
 from automm.models.average import average, members_of
-from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
 from automm.search.ensemble import pick
-
-SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
-SMALL = {
-    "image/pooling": "mean",
-    "fusion/operator": "concatenation",
-    "fusion/width": 4,
-    "label/layers": 1,
-    "label/width": 8,
-    "label/dropout": 0.25,
-}
 
 
 def batch():

@@ -4,6 +4,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from small import SHAPES, SMALL
 
 from automm.errors import TrialError
 from automm.evaluate.metrics import measure
@@ -14,15 +15,6 @@ from automm.search import train as module
 from automm.search.adam import AdamW
 from automm.search.train import Batches, Fold, Plan, judged_rows, predict, row_weights, train
 
-SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
-SMALL = {
-    "image/pooling": "mean",
-    "fusion/operator": "concatenation",
-    "fusion/width": 4,
-    "label/layers": 1,
-    "label/width": 8,
-    "label/dropout": 0.25,
-}
 PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
 
 

@@ -104,6 +104,27 @@ def test_set_overlays_the_file_and_leaves_the_rest(write):
     assert (experiment.tuner, experiment.seed, experiment.name) == ("random", 9, "other")
 
 
+@pytest.mark.parametrize("text", ["auto", "holdout", "{folds: 3}"])
+def test_evaluation_survives_the_resolved_file(write, text):
+    experiment = load_experiment(write(f"manifest: m.yaml\nevaluation: {text}\n"))
+    assert load_experiment(write(experiment.to_yaml(), "again.yaml")) == experiment
+
+
+def test_evaluation_by_set(write):
+    path = write("manifest: m.yaml\nevaluation: holdout\n")
+    assert load_experiment(path, ["evaluation.folds=4"]).evaluation.folds == 4
+    assert load_experiment(path, ["evaluation=auto"]).evaluation == "auto"
+
+
+@pytest.mark.parametrize(
+    "text", ["{folds: 1}", "{folds: 21}", "{folds: true}", "{fold: 5}", "{folds: 5, x: 1}", "5", "crossed"]
+)
+def test_evaluation_that_is_none(write, text):
+    (problem,) = problems_of(load_experiment, write(f"manifest: m.yaml\nevaluation: {text}\n"))
+    assert "evaluation" in problem
+    assert "{folds: N} with N from 2 to 20" in problem
+
+
 def test_the_last_set_wins(write):
     assert load_experiment(write("manifest: m.yaml\n"), ["seed=1", "seed=2"]).seed == 2
 

@@ -6,7 +6,7 @@ import pytest
 
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
-from automm.data.splits import drop_duplicates, fingerprint, normal_text, split_dataset
+from automm.data.splits import drop_duplicates, fingerprint, fold_rows, normal_text, split_dataset
 from automm.errors import DataError
 
 
@@ -124,3 +124,35 @@ def test_the_fingerprint_names_the_content():
 
 def test_normal_texts():
     assert normal_text(" \ufb01ne\u00a0 STRASSE\n") == normal_text("fine straße")
+
+
+class TestFolds:
+    def test_each_review_is_judged_once_and_never_learned_from_by_its_judge(self):
+        data = dataset(review(n, "rare" if n % 10 == 0 else "common") for n in range(120))
+        rows = np.arange(10, 110)
+        folds = fold_rows(data, {}, rows, 5)
+        assert sorted(np.concatenate([judged for _, judged in folds])) == rows.tolist()
+        for learned, judged in folds:
+            assert sorted([*learned, *judged]) == rows.tolist()
+            assert np.all(np.diff(learned) > 0)
+            assert np.all(np.diff(judged) > 0)
+            assert Counter(data.reviews[row].label for row in judged) == {"rare": 2, "common": 18}
+
+    def test_what_belongs_together_is_judged_together(self):
+        reviews = [review(n, "xy"[n % 2], group=f"g{n // 4}", images=[f"{n // 8}.png"]) for n in range(80)]
+        for learned, judged in fold_rows(dataset(reviews), {}, np.arange(80), 5):
+            assert not {row // 8 for row in learned} & {row // 8 for row in judged}
+
+    def test_the_order_of_the_reviews_does_not_matter(self):
+        reviews = [review(n, "xy"[n % 2]) for n in range(50)]
+
+        def by_id(data):
+            return {
+                frozenset(data.reviews[row].id for row in judged) for _, judged in fold_rows(data, {}, np.arange(50), 3)
+            }
+
+        assert by_id(dataset(reviews)) == by_id(dataset(reversed(reviews)))
+
+    def test_reviews_that_are_all_tied_make_one_part(self):
+        data = dataset(review(n, "xy"[n % 2], group="g") for n in range(20))
+        assert len(fold_rows(data, {}, np.arange(20), 5)) == 1

@@ -1,0 +1,13 @@
+"""A suffix that trains in no time: its sizes, and a point of the space."""
+
+from automm.models.heads import Shapes
+
+SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
+SMALL = {
+    "image/pooling": "mean",
+    "fusion/operator": "concatenation",
+    "fusion/width": 4,
+    "label/layers": 1,
+    "label/width": 8,
+    "label/dropout": 0.25,
+}
