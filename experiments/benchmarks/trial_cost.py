@@ -3,8 +3,8 @@
 Command:  python experiments/benchmarks/trial_cost.py
 Cost:     about three minutes on two cores after the weights are installed.
 Prints:   wall time of the trials over their training loop, tracing and validation in it (building, cutting, saving,
-          logging and bookkeeping are the rest), and the share of MLflow in it. Both are ratios within one run: 20 epochs a trial,
-          no early stopping, on the demo data and the default encoders.
+          logging and bookkeeping are the rest), and the share of MLflow in it. Both are ratios within one run: 20
+          epochs a trial, no early stopping, on the demo data and the default encoders.
 """
 
 import argparse
