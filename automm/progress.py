@@ -50,7 +50,11 @@ class ConsoleReporter:
     def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
         if candidate.kind == "trial" and candidate.status == COMPLETED:
             self._done += 1
-        place = f"{self._done}/{self._trials}" if candidate.kind == "trial" else {"baseline": "base"}.get(candidate.kind, "ens")
+        place = (
+            f"{self._done}/{self._trials}"
+            if candidate.kind == "trial"
+            else {"baseline": "base"}.get(candidate.kind, "ens")
+        )
         left = "" if seconds_left is None or candidate.kind != "trial" else f"  left {duration(seconds_left)}"
         if candidate.status == COMPLETED:
             scores = candidate.validation

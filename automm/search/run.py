@@ -21,6 +21,7 @@ from automm.search import space as space_module
 from automm.search.ensemble import run_ensemble
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
+from automm.search.interrupt import interruptible
 from automm.search.prepare import Loaded, Task, describe, load, prepare, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tuner import build_search
@@ -104,8 +105,9 @@ def _search_in(
         search = Search(task, run, tracker, reporter, deadline)
         try:
             try:
-                _search(search)
-                run_ensemble(search)
+                with interruptible():
+                    _search(search)
+                    run_ensemble(search)
             except GiveUp as error:
                 if search.best() is None:
                     raise

@@ -19,6 +19,7 @@ from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout
 from automm.search import space as space_module
+from automm.search.interrupt import check
 from automm.search.prefix import cut
 from automm.search.prepare import Task
 from automm.search.train import Plan, Trained, predict, train
@@ -89,6 +90,7 @@ class Search:
         ]
 
     def may_continue(self) -> bool:
+        check()
         return self.trials_left() > 0 and not self.out_of_time()
 
     def proposal_seed(self) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from automm.config import OBJECTIVES
 from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
+from automm.search.interrupt import check
 
 CHUNK_BYTES = 48 * 2**20  # inputs given to the graph at once: enough to be quick, little beside everything else
 CHUNK_STEPS = 64
@@ -211,6 +212,7 @@ def _pass(
     """One epoch of all folds, or what of it the deadline allows; the mean training loss."""
     total, done = 0.0, 0
     for chunk in _chunks(source, orders, convert):
+        check()
         inputs, parts = [], []
         for (rows, shares), weight in zip(orders, weights, strict=True):
             inputs.append(_batch(source, rows[chunk], convert))

@@ -1,3 +1,5 @@
+import contextlib
+import signal
 import time
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
 from automm.search import train as module
 from automm.search.adam import AdamW
+from automm.search.interrupt import interruptible
 from automm.search.train import Batches, Fold, Plan, judged_rows, predict, row_weights, train
 
 PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
@@ -132,6 +135,26 @@ def test_a_loss_that_is_no_number_fails_the_trial(source):
     source.arrays["text"][3] = np.nan
     with pytest.raises(TrialError, match="training loss became NaN"):
         run(suffix(), source)
+
+
+def test_an_interrupt_that_c_code_has_swallowed_ends_training(source, monkeypatch):
+    """Whatever TensorFlow does with the exception, the next portion of batches raises it again."""
+    passes = []
+    batch = Memory.batch
+
+    def swallowing(self, rows):
+        passes.append(1)
+        if len(passes) == 4:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        return batch(self, rows)
+
+    monkeypatch.setattr(Memory, "batch", swallowing)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        run(suffix(), source, replace(PLAN, epochs=50))
+    assert len(passes) < 10
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(run(suffix(), source).history) == PLAN.epochs, "an interrupt is answered once"
 
 
 class TestDeadline:
