@@ -189,6 +189,8 @@ class TestExitCodes:
         process = subprocess.Popen(
             [automm.path, "search", "e.yaml", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"], cwd=tmp_path,
             env=automm.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # A shell's background job ignores Ctrl-C, and so would this process if the tests run in one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("runs/*/*/tuner")):

@@ -150,10 +150,14 @@ def test_an_interrupt_that_c_code_has_swallowed_ends_training(source, monkeypatc
         return batch(self, rows)
 
     monkeypatch.setattr(Memory, "batch", swallowing)
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        run(suffix(), source, replace(PLAN, epochs=50))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            run(suffix(), source, replace(PLAN, epochs=50))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(passes) < 10
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len(run(suffix(), source).history) == PLAN.epochs, "an interrupt is answered once"
 
 
