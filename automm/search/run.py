@@ -19,6 +19,7 @@ from automm.errors import ConfigError, DataError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module
 from automm.search.ensemble import run_ensemble
+from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
@@ -107,6 +108,8 @@ def _search_in(
             try:
                 with interruptible():
                     _search(search)
+                    if experiment.budget.trials:
+                        fine_tune(search)
                     run_ensemble(search)
             except GiveUp as error:
                 if search.best() is None:
@@ -139,7 +142,7 @@ def _search(search: Search) -> None:
     folder = search.run.folder / "tuner"
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
     shutil.rmtree(folder, ignore_errors=True)
-    encoders = search.encoders()
+    text_encoder, image_encoder = search.layers.whole()
     experiment, task = search.task.experiment, search.task
     model = build_search(
         search,
@@ -148,8 +151,8 @@ def _search(search: Search) -> None:
         objective=experiment.objective,
         seed=experiment.seed,
         folder=folder,
-        text_encoder=encoders.text,
-        image_encoder=encoders.image,
+        text_encoder=text_encoder,
+        image_encoder=image_encoder,
     )
     inputs, targets = {}, {}
     for split in ("train", "validation"):
