@@ -45,6 +45,11 @@ class States:
             "image_cells": ((self.arrays.picture_rows.shape[1], *self.cells.shape[1:]), "float32"),
         }
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) word pieces of each review."""
+        return np.diff(self.starts)[self.text_rows]
+
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a fine-tunable suffix (`models/whole`); texts padded to the longest of them."""
         texts = self.text_rows[rows]

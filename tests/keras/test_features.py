@@ -38,11 +38,11 @@ def built():
 def counting(source, calls):
     """The source, telling when its encoder is built."""
 
-    def build():
+    def backbone():
         calls.append(source.name)
-        return source.build()
+        return source.backbone()
 
-    return replace(source, build=build)
+    return replace(source, backbone=backbone)
 
 
 def encode(*arguments, batch_size=None, **more):
@@ -96,7 +96,7 @@ def test_duplicates_are_encoded_once(encoded):
 
 def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
     first, cache = encoded
-    again = encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), cache)
+    again = encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), cache)
     np.testing.assert_array_equal(again.text, first.text)
     np.testing.assert_array_equal(again.image, first.image)
     assert not list((cache / "features").glob(".*"))
@@ -118,7 +118,7 @@ def test_another_order_of_reviews_is_the_same_work(encoded, arrays):
         text_mask=arrays.text_mask[order],
         picture_rows=arrays.picture_rows[order],
     )
-    features = encode(turned, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), encoded[1])
+    features = encode(turned, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1])
     for name, array in features.batch(ALL).items():
         np.testing.assert_array_equal(array, encoded[0].batch(order)[name])
 
@@ -142,7 +142,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path)
     assert calls == ["tiny-bert", "tiny-cnn"]
     np.testing.assert_allclose(features.text, encoded[0].text, atol=1e-5)
-    encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), tmp_path)
+    encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), tmp_path)
 
 
 @pytest.mark.parametrize(
