@@ -6,7 +6,9 @@ import pytest
 from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
 from automm.models.encoders import image_source, text_source, vocabulary_of_texts
+from automm.search import engines
 from automm.search import features as module
+from automm.search.store import FeatureStore
 
 # Of many lengths, two of them twice, one empty.
 TEXTS = ["good phone", "word " * 17, "bad", "good phone", "", "word " * 9 + "bad", "bad", "a b c d e f g"]
@@ -45,13 +47,13 @@ def counting(source, calls):
     return replace(source, build=build)
 
 
-def encode(*arguments, batch_size=None, **more):
+def encode(arrays, text, image, cache, batch_size=None, **more):
     """The real one, a few texts or pictures at a time."""
     with pytest.MonkeyPatch.context() as patch:
         if batch_size:
-            patch.setattr(module._TextBatches, "batch_size", batch_size)
-            patch.setattr(module._ImageBatches, "batch_size", batch_size)
-        return module.encode(*arguments, **more)
+            patch.setattr(module._Texts, "batch_size", batch_size)
+            patch.setattr(module._Pictures, "batch_size", batch_size)
+        return module.encode(arrays, text, image, FeatureStore(cache / "features", 10**9), **more)
 
 
 def refuse():
@@ -99,7 +101,7 @@ def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
     again = encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), cache)
     np.testing.assert_array_equal(again.text, first.text)
     np.testing.assert_array_equal(again.image, first.image)
-    assert not list((cache / "features").glob(".*"))
+    assert {path.suffix for path in (cache / "features").iterdir()} == {".npy", ".json"}
 
 
 def test_a_batch_in_any_order(encoded):
@@ -173,16 +175,16 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
 
 
 def test_a_crash_leaves_nothing_half_written(arrays, tmp_path, monkeypatch):
-    class Broken(module._ImageBatches):
-        def __call__(self, rows):
-            if rows[0]:
-                raise RuntimeError("out of memory")
-            return super().__call__(rows)
+    class Broken(module._Pictures):
+        def batches(self):
+            yield next(iter(super().batches()))
+            raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(module, "_ImageBatches", Broken)
+    monkeypatch.setattr(module, "_Pictures", Broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         encode(arrays, TEXT, IMAGE, tmp_path, batch_size=2)
-    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npy"]  # the texts, which were finished
+    left = sorted(path.suffix for path in (tmp_path / "features").iterdir())
+    assert left == [".json", ".npy"]  # the texts, which were finished
 
 
 def test_no_pictures_at_all(arrays, tmp_path):
