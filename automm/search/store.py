@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from rich.filesize import decimal
@@ -80,19 +80,15 @@ class FeatureStore:
             CacheError: the folder cannot be written, or its disk is full.
         """
         path = self.folder / f"{key}.npy"
-        written = False
         while (found := self._open(path, about.rows)) is None:
-            if written:
-                raise CacheError(f"{path} was written, and cannot be read back. Check the disk under it")
             with self._part(path) as part:
                 if part is None:  # whoever held it has finished or given up
                     continue
                 found = self._open(path, about.rows, held=True)  # finished between our look and our lock
-                if found is not None:
-                    part_path(path).unlink()
-                    break
-                self._write(part, path, about, open_encoding())
-                written = True
+                if found is None:
+                    return self._write(part, path, about, open_encoding())
+                part_path(path).unlink()
+                break
         return found
 
     def entries(self) -> list[dict[str, Any]]:
@@ -121,7 +117,7 @@ class FeatureStore:
         """Map an entry; None where it is absent or damaged, which is said by who holds its part and will mend it."""
         try:
             file = path.open("rb")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         with file:
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -135,11 +131,9 @@ class FeatureStore:
                 return None
             with suppress(PermissionError, FileNotFoundError):  # of another user: its age is not ours to change
                 os.utime(notes_path(path))
-            start = notes.bytes - rows * notes.about.features * 4
-            # The map duplicates the descriptor, and with it keeps the lock.
-            return np.memmap(file, "<f4", "r", start, (rows, notes.about.features))
+            return _map(file, notes)
 
-    def _write(self, part: int, path: Path, about: About, encoding: Encoding) -> None:
+    def _write(self, part: int, path: Path, about: About, encoding: Encoding) -> np.ndarray:
         """Fill the locked part, and give it its name after the notes have theirs: no .npy is without notes."""
         head = header(about.rows, encoding.features)
         size = len(head) + about.rows * encoding.features * 4
@@ -155,9 +149,13 @@ class FeatureStore:
             with self._disk(size):
                 os.fsync(part)
                 about = replace(about, features=encoding.features)
-                self._write_notes(path, Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part)))
+                notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part))
+                self._write_notes(path, notes)
                 part_path(path).rename(path)
                 sync_folder(self.folder)
+            fcntl.flock(part, fcntl.LOCK_SH)
+            with open(part, "rb", closefd=False) as file:
+                return _map(file, notes)
         except BaseException:
             part_path(path).unlink(missing_ok=True)  # absent if it has its name already
             raise
@@ -242,3 +240,9 @@ class FeatureStore:
             f"{self.folder}: the disk, or its quota, is full: {size:,} bytes of features are to be written, {free:,} "
             "are free. Free some, with 'automm cache --clear' for instance, or set AUTOMM_CACHE_DIR to another disk"
         )
+
+
+def _map(file: BinaryIO, notes: Notes) -> np.ndarray:
+    """The values of a locked file. The map duplicates the descriptor, and with it keeps the lock while it lives."""
+    shape = (notes.about.rows, notes.about.features)
+    return np.memmap(file, "<f4", "r", notes.bytes - 4 * shape[0] * shape[1], shape)

@@ -6,7 +6,6 @@ import pytest
 from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
 from automm.models.encoders import image_source, text_source, vocabulary_of_texts
-from automm.search import engines
 from automm.search import features as module
 from automm.search.store import FeatureStore
 
