@@ -245,7 +245,7 @@ def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
 
 def test_many_processes_at_once_all_end_whole(store):
     code = """
-for round in range(20):
+for _ in range(8):
     small = FeatureStore(store.folder, int(SIZE * 2.5))
     for key in "abcd":
         assert (small.get(key, about(), Numbers) == values()).all()
