@@ -456,17 +456,9 @@ def _cache_table(found: "Listing") -> None:
         [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
         for e in found.features
     ]
-    rows += [
-        [
-            e["key"][:12],
-            "decoded pictures",
-            "-",
-            "-" if e["rows"] is None else f"{e['rows']:,}",
-            decimal(e["bytes"]),
-            "-",
-        ]
-        for e in found.pictures
-    ]
+    for e in found.pictures:
+        count = "-" if e["rows"] is None else f"{e['rows']:,}"
+        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), "-"])
     _table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
     print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
     if found.pictures:

@@ -1,11 +1,15 @@
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
-from automm.models.encoders import image_source, text_source, vocabulary_of_texts
+from automm.models import efficientnet_lite
+from automm.models.encoder_layers import ImageEncoder
+from automm.models.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
+from automm.search import engines
 from automm.search import features as module
 from automm.search.store import FeatureStore
 
@@ -226,3 +230,58 @@ def test_progress_reaches_its_end(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
+
+
+def cosines(first, second):
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
+
+
+class TestEngines:
+    def test_the_table_names_encoders_and_engines_that_there_are(self):
+        assert set(engines.ON_CPU) <= set(TEXT_ENCODERS) | set(IMAGE_ENCODERS)
+        assert set(engines.ON_CPU.values()) <= set(engines.ENGINES)
+
+    @pytest.mark.parametrize(
+        ("encoder", "rows", "gpu", "installed", "expected"),
+        [
+            ("efficientnet-lite0", 1000, False, True, "onnx"),
+            ("efficientnet-lite0", 999, False, True, "keras"),
+            ("efficientnet-lite0", 1000, True, True, "keras"),
+            ("efficientnet-lite0", 1000, False, False, "keras"),
+            ("minilm-l6", 10**6, False, True, "keras"),
+            ("a-preset", 10**6, False, True, "keras"),
+        ],
+    )
+    def test_the_table_decides(self, monkeypatch, encoder, rows, gpu, installed, expected):
+        monkeypatch.setattr(engines, "_has_gpu", lambda: gpu)
+        monkeypatch.setattr(engines, "find_spec", lambda name: object() if installed or name != "tf2onnx" else None)
+        monkeypatch.setattr(engines.metadata, "version", lambda name: "1.2.3")
+        engine = engines.engine_for(encoder, rows)
+        assert engine.name == expected
+        assert keras.__version__ in engine.version
+        assert ("onnxruntime-1.2.3" in engine.version) == (expected == "onnx")
+
+    def test_features_of_onnx_runtime_are_those_of_keras_under_another_key(
+        self, encoded, arrays, tmp_path, monkeypatch, caplog
+    ):
+        pytest.importorskip("onnxruntime")
+        monkeypatch.setitem(engines.ON_CPU, "tiny-cnn", "onnx")
+        monkeypatch.setattr(engines, "FEWEST_FOR_ONNX", 1)
+        caplog.set_level("INFO", "automm")
+        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3)
+        assert cosines(features.image, encoded[0].image).min() >= 0.99999
+        assert features.engines["image"].startswith("onnxruntime-")
+        assert features.engines["text"] == encoded[0].engines["text"]
+        assert f"4 pictures: tiny-cnn on {features.engines['image']}" in caplog.text
+        keys = [{path.stem for path in (cache / "features").glob("*.npy")} for cache in (tmp_path, encoded[1])]
+        assert len(keys[0] & keys[1]) == 1  # the texts
+
+    def test_efficientnet_on_onnx_runtime_is_that_of_keras(self):
+        pytest.importorskip("onnxruntime")
+        encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", name="image_encoder")
+        pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
+        found = {name: engines.Engine(name, name).start(encoder, np.uint8, (1, 64, 64, 3)) for name in engines.ENGINES}
+        for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
+            first, second = (run(pixels[rows])[:, 0] for run in found.values())
+            assert cosines(first, second).min() >= 0.99999
