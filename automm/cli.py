@@ -190,7 +190,9 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = _console(sys.stderr)
-    logging.getLogger("automm").addHandler(ConsoleLog(console))
+    log = logging.getLogger("automm")
+    log.setLevel(logging.INFO)
+    log.addHandler(ConsoleLog(console))
     reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:

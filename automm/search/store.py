@@ -129,7 +129,7 @@ class FeatureStore:
                 if held:
                     log.warning("%s cannot be used: %s. Its features are computed again", path, problem)
                 return None
-            with suppress(PermissionError, FileNotFoundError):  # of another user: its age is not ours to change
+            with suppress(OSError):  # of another user, or on a read-only disk: its age is not ours to change
                 os.utime(notes_path(path))
             return _map(file, notes)
 
@@ -235,10 +235,11 @@ class FeatureStore:
             ) from error
 
     def _full(self, size: int) -> CacheError:
-        free = shutil.disk_usage(self.folder).free
+        free = shutil.disk_usage(next(path for path in (self.folder, *self.folder.parents) if path.exists())).free
+        wanted = f"{size:,} bytes of features are to be written, " if size else ""
         return CacheError(
-            f"{self.folder}: the disk, or its quota, is full: {size:,} bytes of features are to be written, {free:,} "
-            "are free. Free some, with 'automm cache --clear' for instance, or set AUTOMM_CACHE_DIR to another disk"
+            f"{self.folder}: the disk, or its quota, is full: {wanted}{free:,} are free. Free some, with "
+            "'automm cache --clear' for instance, or set AUTOMM_CACHE_DIR to another disk"
         )
 
 

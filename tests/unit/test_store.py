@@ -366,6 +366,15 @@ def test_a_cache_folder_that_may_only_be_read(store, monkeypatch):
         store.get("other", about(), Numbers)
 
 
+def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(CacheError, match=r"is full: [0-9,]+ are free"):
+        store.get(KEY, about(), Numbers)
+
+
 # ---- the limit
 
 
