@@ -110,7 +110,7 @@ class FeatureStore:
         """
         in_use = self._sweep()
         entries = self.entries()
-        removed = [entry for entry in entries if self._remove(entry)]
+        removed = [entry for entry in entries if self._remove(self._path(entry))]
         return Cleared(len(removed), sum(entry["bytes"] for entry in removed), in_use + len(entries) - len(removed))
 
     def _open(self, path: Path, rows: int, *, held: bool = False) -> np.ndarray | None:
@@ -150,24 +150,27 @@ class FeatureStore:
                 os.fsync(part)
                 about = replace(about, features=encoding.features)
                 notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part))
-                self._write_notes(path, notes)
+                self._write_notes(notes_path(path), notes)
                 part_path(path).rename(path)
                 sync_folder(self.folder)
             fcntl.flock(part, fcntl.LOCK_SH)
             with open(part, "rb", closefd=False) as file:
                 return _map(file, notes)
         except BaseException:
-            part_path(path).unlink(missing_ok=True)  # absent if it has its name already
+            if is_at(part, part_path(path)):  # it has not got its name yet
+                part_path(path).unlink()
             raise
 
     def _write_notes(self, path: Path, notes: Notes) -> None:
-        with self._part(notes_path(path)) as part:
-            if part is None:
-                raise FileNotFoundError(errno.ENOENT, "removed as it was written", str(notes_path(path)))
-            os.truncate(part, 0)
-            put(part, notes.to_json().encode(), 0)
-            os.fsync(part)
-            part_path(notes_path(path)).rename(notes_path(path))
+        while True:
+            with self._part(path) as part:
+                if part is None:  # swept away before we held it
+                    continue
+                os.truncate(part, 0)
+                put(part, notes.to_json().encode(), 0)
+                os.fsync(part)
+                part_path(path).rename(path)
+                return
 
     def _make_room(self, size: int) -> None:
         """Remove what was not used for longest until `size` bytes fit under the limit and on the disk."""
@@ -177,7 +180,7 @@ class FeatureStore:
         for entry in reversed(entries):
             if held + size <= self.limit and shutil.disk_usage(self.folder).free >= size:
                 return
-            if self._remove(entry):
+            if self._remove(self._path(entry)):
                 held -= entry["bytes"]
                 log.info("%s: removed the features of %d %s", self.folder, entry["rows"], entry["what"])
         if held + size > self.limit:
@@ -188,9 +191,8 @@ class FeatureStore:
         if shutil.disk_usage(self.folder).free < size:
             raise self._full(size)
 
-    def _remove(self, entry: dict[str, Any]) -> bool:
-        """Whether it is gone: not if a living process holds or writes it, or another user owns it."""
-        path = self.folder / f"{entry['key']}.npy"
+    def _remove(self, path: Path) -> bool:
+        """Whether an entry is gone: not if a living process holds or writes it, or another user owns it."""
         with self._part(path, wait=False) as part:  # so that nobody writes new notes meanwhile
             if part is None:
                 return False
@@ -200,9 +202,16 @@ class FeatureStore:
             part_path(path).unlink()
         return gone
 
+    def _path(self, entry: dict[str, Any]) -> Path:
+        return self.folder / f"{entry['key']}.npy"
+
     def _sweep(self) -> int:
         """Remove what crashed writers left; the number of entries that living ones are writing."""
         parts = [path for path in self.folder.glob("*.part") if not unlink_unheld(path)]
+        for notes in self.folder.glob("*.json"):
+            path = notes.with_suffix(".npy")
+            if not path.exists():
+                self._remove(path)
         return sum(path.name.endswith(".npy.part") for path in parts)
 
     @contextmanager

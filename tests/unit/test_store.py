@@ -211,6 +211,14 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store
     assert f"{KEY}.npy.part" not in names(store)
 
 
+def test_notes_without_an_entry_are_cleared(store):
+    """A crash after the notes, before the entry has its name."""
+    store.get(KEY, about(), Numbers)
+    (store.folder / f"{KEY}.npy").unlink()
+    store.get("other", about(), Numbers)
+    assert names(store) == ["other.json", "other.npy"]
+
+
 READER = """
 import logging
 logging.getLogger("automm").addHandler(logging.StreamHandler(sys.stdout))
