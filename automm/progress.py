@@ -89,14 +89,17 @@ class ConsoleReporter:
 
 
 class ConsoleLog(logging.Handler):
-    """Warnings of the library, on the same console as the progress."""
+    """What the library says of its work, on the same console as the progress; warnings in yellow."""
 
     def __init__(self, console: Console):
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"  {record.levelname.lower()} {record.getMessage()}", style="yellow")
+        if record.levelno < logging.WARNING:
+            self._console.print(f"  {record.getMessage()}")
+        else:
+            self._console.print(f"  {record.levelname.lower()} {record.getMessage()}", style="yellow")
 
 
 def duration(seconds: float) -> str:

@@ -18,11 +18,10 @@ from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, parameters_of
-from automm.paths import cache_dir
 from automm.search import space as space_module
 from automm.search.interrupt import check
 from automm.search.prefix import cut
-from automm.search.prepare import Task
+from automm.search.prepare import Task, feature_store
 from automm.search.states import States, encode_states, source_of
 from automm.search.train import Plan, Rows, Trained, predict, train
 from automm.search.tuner import TrialFailed
@@ -125,7 +124,11 @@ class Search:
         if self._states is None:
             text_lower, _, image_lower, _ = self.layers.halves()
             self._states = encode_states(
-                self.task.arrays, text_lower, image_lower, cache_dir(), progress=self.reporter.step
+                self.task.arrays,
+                (self.task.text_source.name, text_lower),
+                (self.task.image_source.name, image_lower),
+                feature_store(),
+                progress=self.reporter.step,
             )
         return self._states
 

@@ -45,6 +45,11 @@ class TestWhatARunLeaves:
         }
         assert not [name for name in names if name.startswith(".")], "a temporary file was left"
 
+    def test_the_manifest_names_encoders_and_engines(self, searched):
+        encoders = searched.run.read("manifest.json")["encoders"]
+        assert {kind: entry["name"] for kind, entry in encoders.items()} == {"text": "tiny-bert", "image": "tiny-cnn"}
+        assert all(entry["engine"].startswith("keras-") for entry in encoders.values())
+
     def test_every_baseline_and_every_trial_completed(self, searched):
         assert [candidate.name for candidate in searched.baselines] == list(BASELINES)
         assert [candidate.name for candidate in searched.trials] == ["trial-001", "trial-002", "trial-003"]

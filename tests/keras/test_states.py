@@ -7,6 +7,7 @@ from test_features import ROWS, TEXT, TEXTS, arrays  # noqa: F401 - a fixture
 from automm.models.encoders import image_source
 from automm.search.features import encode
 from automm.search.states import Both, encode_states
+from automm.search.store import FeatureStore
 
 IMAGE = image_source("tiny-cnn")
 
@@ -18,7 +19,11 @@ def halves():
 
 @pytest.fixture(scope="module")
 def states(arrays, halves, tmp_path_factory):  # noqa: F811
-    return encode_states(arrays, halves[0], halves[2], tmp_path_factory.mktemp("cache"))
+    return encoded(arrays, halves, tmp_path_factory.mktemp("cache"))
+
+
+def encoded(arrays, halves, folder):  # noqa: F811
+    return encode_states(arrays, (TEXT.name, halves[0]), (IMAGE.name, halves[2]), FeatureStore(folder, 10**9))
 
 
 def test_a_batch_holds_what_the_lower_halves_yield(arrays, halves, states):  # noqa: F811
@@ -51,16 +56,16 @@ def test_lengths_are_those_of_the_reviews(states):
 
 
 def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
-    first = encode_states(arrays, halves[0], halves[2], tmp_path)
+    first = encoded(arrays, halves, tmp_path)
     monkeypatch.setattr(type(halves[0]), "call", lambda *a, **k: pytest.fail("encoded again"))
     monkeypatch.setattr(type(halves[2]), "call", lambda *a, **k: pytest.fail("encoded again"))
-    again = encode_states(arrays, halves[0], halves[2], tmp_path)
+    again = encoded(arrays, halves, tmp_path)
     np.testing.assert_array_equal(first.tokens, again.tokens)
     np.testing.assert_array_equal(first.cells, again.cells)
 
 
 def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):  # noqa: F811
-    features = encode(arrays, TEXT, IMAGE, tmp_path)
+    features = encode(arrays, TEXT, IMAGE, FeatureStore(tmp_path, 10**9))
     rows = np.array([3, 1])
     names = ("text", "text_mask", "image_cells", "image_mask")
     batch = Both(features, states, names).batch(rows)
