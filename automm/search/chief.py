@@ -5,10 +5,12 @@ used: it never ends once a worker has died, and sleeps 20 s at the end. Two thin
 metadata of GetSpace calls: that a worker is alive, and what it must know of the search.
 """
 
+import io
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +50,7 @@ class Chief(OracleServicer):
 
     def __init__(self, search: Search, tuner: Any):
         super().__init__(tuner.oracle)
+        self.oracle.verbose = 0
         self._search, self._tuner = search, tuner
         self.lock = threading.RLock()
         self.in_hand: dict[str, Hand] = {}
@@ -172,6 +175,11 @@ class Chief(OracleServicer):
         self.oracle.end_trial(trial)
         self.in_hand[trial.trial_id].ended = True
         self.events.put(("ended", trial.trial_id))
+
+
+def quiet() -> AbstractContextManager[Any]:
+    """Swallows stdout: KerasTuner 1.4.8 prints a value of every condition that goes over the wire."""
+    return redirect_stdout(io.StringIO())
 
 
 def _answer(status: str) -> Trial:

@@ -16,6 +16,7 @@ from automm.deliver.bundle import experiment_of
 from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module
+from automm.search.chief import quiet
 from automm.search.ensemble import run_ensemble
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
@@ -143,7 +144,7 @@ def _search(search: Search, crew: Crew | None) -> None:
     if crew is None:
         tune(search, "tuner")
     else:
-        with Workers(search, crew) as workers:
+        with quiet(), Workers(search, crew) as workers:
             tune(search, "tuner", serve=workers.serve)
     if search.may_continue():
         log.warning("the tuner found no candidate that was not tried: the search ends before its budget")

@@ -13,10 +13,10 @@ from keras_tuner.src import protos
 
 from automm.config import Experiment
 from automm.errors import AutommError
-from automm.search.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, WORKER
+from automm.search.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, WORKER, quiet
 from automm.search.interrupt import interruptible
 from automm.search.prepare import Task, load, prepare, same_data, sources
-from automm.search.session import Reporter, Search
+from automm.search.session import Reporter, Search, trial_name
 from automm.search.tune import tune
 from automm.search.workers import FOLDER
 from automm.tracking.runs import Candidate, Run
@@ -54,7 +54,7 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     os.environ |= {"KERASTUNER_ORACLE_IP": host, "KERASTUNER_ORACLE_PORT": port, "KERASTUNER_TUNER_ID": name}
     threading.Thread(target=line.keep_alive, daemon=True).start()
     try:
-        with interruptible():
+        with interruptible(), quiet():
             tune(search, f"tuner/{name}")
     finally:
         line.goodbye()
@@ -69,6 +69,7 @@ class WorkerSearch(Search):
 
     def begin_trial(self, trial_id: str) -> None:
         self.number = int(trial_id) + self._first_number  # as the chief counts: see `Chief`
+        self.reporter.stage(trial_name(self.number))
 
     def keep(self, candidate: Candidate) -> None:
         self._in_hand.pop(candidate.name, None)

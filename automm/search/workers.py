@@ -174,7 +174,7 @@ class Workers:
             self._processes[name] = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "automm", "search", "--worker"),
-                    *("--chief", self._address, "--resume", str(self._search.run.folder)),
+                    *("--chief", self._address, "--resume", str(self._search.run.folder.resolve())),
                     *("--offline", "--worker-name", name, "--parent", str(os.getpid())),
                 ],
                 stdin=subprocess.DEVNULL,
