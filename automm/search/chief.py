@@ -7,6 +7,7 @@ metadata of GetSpace calls: that a worker is alive, and what it must know of the
 
 import io
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from automm.tracking.runs import COMPLETED, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
 WORKER, LEAVING = "automm-worker", "automm-leaving"  # said by a worker
-SECONDS_LEFT, FIRST_NUMBER = "automm-seconds-left", "automm-first-number"  # answered
+TOKEN, SECONDS_LEFT, FIRST_NUMBER = "automm-token", "automm-seconds-left", "automm-first-number"  # answered
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Chief(OracleServicer):
         self.closing = False
         self.exhausted = False
         self.error: Exception | None = None
+        self._token = secrets.token_hex(8)  # a search that goes on at the same address is another one to workers
         # Trial ids count up from the number of trials that the oracle knows.
         self._first_number = search.number + 1 - len(self.oracle.trials)
 
@@ -75,7 +77,8 @@ class Chief(OracleServicer):
                     self.left.add(worker)
             deadline = self._search.deadline
             left = "" if deadline is None else str(deadline - time.monotonic())
-            context.send_initial_metadata(((SECONDS_LEFT, left), (FIRST_NUMBER, str(self._first_number))))
+            first = str(self._first_number)
+            context.send_initial_metadata(((TOKEN, self._token), (SECONDS_LEFT, left), (FIRST_NUMBER, first)))
         return self._guarded(lambda: super(Chief, self).GetSpace(request, context))
 
     def UpdateSpace(self, request: Any, context: Any) -> Any:
