@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automm.config import Experiment
+    from automm.search.crew import Crew
 
 app = typer.Typer(
     name="automm",
@@ -177,8 +178,12 @@ def search(
         die_with(parent)
     if worker and (chief is None or resume is None):
         raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
-    if workers == 0 and chief is None:
-        raise ConfigError("--workers 0 leaves nobody to train. Leave it out, or listen for others: --chief HOST:PORT")
+    crew = None
+    if not worker and (workers is not None or chief is not None):
+        from automm.search.crew import Crew
+
+        crew = Crew(workers or 0, chief)
+        crew.check()
     overrides = list(set_ or [])
     overrides += [] if trials is None else [f"budget.trials={trials}"]
     overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
@@ -198,7 +203,6 @@ def search(
     if worker:
         _work(experiment, run, chief, worker_name)
     else:
-        crew = None if workers is None and chief is None else (workers or 0, chief)
         _search(experiment, runs_dir, tracking_uri, run, crew)
 
 
@@ -220,13 +224,12 @@ def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> N
 
 
 def _search(
-    experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: tuple[int, str | None] | None
+    experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
 ) -> None:
     _import_tensorflow()
     from automm.evaluate.leaderboard import leaderboard
     from automm.progress import ConsoleLog, ConsoleReporter
     from automm.search.run import run_search
-    from automm.search.workers import Crew
     from automm.tracking.mlflow_server import tracking_uri as store
     from automm.tracking.mlflow_store import MlflowTracker
 
@@ -236,7 +239,7 @@ def _search(
     reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
-        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=Crew(*crew) if crew else None)
+        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)
     except KeyboardInterrupt:
         reporter.close()
         _say("interrupted: what was finished is kept")

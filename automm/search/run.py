@@ -17,6 +17,7 @@ from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module
 from automm.search.chief import quiet
+from automm.search.crew import Crew
 from automm.search.ensemble import run_ensemble
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
@@ -24,7 +25,7 @@ from automm.search.interrupt import interruptible
 from automm.search.prepare import Loaded, Task, describe, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tune import tune
-from automm.search.workers import Crew, Workers
+from automm.search.workers import Workers
 from automm.tracking.mlflow_store import flatten
 from automm.tracking.runs import Run, create_run, wall_seconds, write_atomically
 from automm.tracking.tracker import Tracker
@@ -67,6 +68,8 @@ def run_search(
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
     space_module.narrow(experiment.space)  # a typing error in it shall not cost an encoding
+    if crew is not None:
+        crew.check()
     if resume is not None:
         _same_experiment(resume, experiment)
     reporter.stage("reading reviews")

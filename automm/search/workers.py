@@ -7,14 +7,11 @@ and its predictions, and reports the score to the oracle (`chief.py`). One that 
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,6 +19,7 @@ from keras_tuner.src import protos
 
 from automm.errors import ConfigError
 from automm.search.chief import Chief, Hand
+from automm.search.crew import LOOPBACK, NO_ADDRESS, Crew, how_it_ended, threads, worker_command
 from automm.search.interrupt import check
 from automm.search.session import WORKER_DIED, GiveUp, Search
 from automm.tracking.runs import FAILED, Run
@@ -33,21 +31,6 @@ SILENCE = 60.0  # seconds after which a worker of another machine is given up
 FAREWELL = 3.0  # seconds at the end in which workers of other machines are told that it is over
 VISIBLE = 10.0  # seconds in which a file appears on a shared file system
 TICK = 0.1
-
-LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who trains.
-
-    Attributes:
-        processes: workers of this machine, started and replaced by the search.
-        chief: 'HOST:PORT' to listen on, for workers of other machines; without it, only this machine is served.
-    """
-
-    processes: int = 1
-    chief: str | None = None
 
 
 class Workers:
@@ -156,16 +139,11 @@ class Workers:
 
     def _listen(self, address: str) -> str:
         """Bind; the address with the port that it has got."""
-        host, _, port = address.rpartition(":")
         try:
-            got = self._server.add_insecure_port(address) if host and port.isdigit() else 0
-        except RuntimeError:
-            got = 0
-        if not got:
-            raise ConfigError(
-                f"--chief {address}: cannot listen there. Write HOST:PORT, an address of this machine and a free port"
-            )
-        return f"{host}:{got}"
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ConfigError(NO_ADDRESS.format(address)) from error
+        return f"{address.rpartition(':')[0]}:{port}"
 
     def _start(self) -> None:
         self._started += 1
@@ -238,25 +216,3 @@ class Workers:
         deadline = time.monotonic() + FAREWELL
         while set(chief.seen) - chief.left - own and time.monotonic() < deadline:
             time.sleep(TICK)
-
-
-def threads(processes: int) -> dict[str, str]:
-    """Environment of one of so many workers, so that together they have a thread a core."""
-    share = str(max(1, len(os.sched_getaffinity(0)) // processes))
-    return {"TF_NUM_INTRAOP_THREADS": share, "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": share}
-
-
-def how_it_ended(code: int) -> str:
-    """A process' exit code in words."""
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    hints = {signal.SIGKILL: "out of memory, or ended from outside", signal.SIGSEGV: "a segmentation fault"}
-    hint = hints.get(signal.Signals(-code), "ended by a signal")
-    return f"{signal.Signals(-code).name}: {hint}"
-
-
-def worker_command(run: Run, chief: str) -> str:
-    """What is typed on another machine."""
-    return (
-        f"automm search --worker --chief {chief} --resume {run.name} --runs-dir {Path(run.folder).resolve().parents[1]}"
-    )
