@@ -55,7 +55,10 @@ def how_it_ended(code: int) -> str:
     """A process' exit code in words; negative: the signal that it died of."""
     if code >= 0:
         return f"it ended with exit code {code}"
-    hints = {signal.SIGKILL: "out of memory, or ended from outside", signal.SIGSEGV: "a segmentation fault"}
+    hints: dict[int, str] = {
+        signal.SIGKILL: "out of memory, or ended from outside",
+        signal.SIGSEGV: "a segmentation fault",
+    }
     names = {known.value: known.name for known in signal.Signals}
     return f"{names.get(-code, f'signal {-code}')}: {hints.get(-code, 'ended by a signal')}"
 
