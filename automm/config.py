@@ -137,6 +137,17 @@ class Baselines(Section):
         return [name for name in BASELINES if name in self.include]
 
 
+class Tier2(Section):
+    """The best candidates of tier 1, trained on together with the upper layers of both encoders."""
+
+    finalists: int = Field(1, ge=0, le=100)  # 0: none
+    share: float = Field(0.5, gt=0, le=1)  # of the time that is left when tier 1 ends
+    epochs: int = Field(3, ge=1, le=1000)
+    learning_rate: float = Field(1e-4, gt=0, lt=1)  # of the head
+    encoder_rate: float = Field(3e-5, gt=0, lt=1)
+    warm_up: float = Field(0.1, gt=0, lt=1)  # share of the steps in which rates rise; then they fall
+
+
 class Experiment(Section):
     """The whole file. `manifest` is absolute once loaded."""
 
@@ -153,6 +164,7 @@ class Experiment(Section):
     # How a candidate is judged before the test split: `auto` takes five folds where reviews are few.
     evaluation: Annotated[Literal["auto", "holdout"] | Folds, BeforeValidator(_evaluation)] = "auto"
     baselines: Baselines = Baselines()
+    tier2: Tier2 = Tier2()
     ensemble: bool = True  # of the best candidates, as one more
 
     @property

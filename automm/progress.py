@@ -53,7 +53,7 @@ class ConsoleReporter:
         place = (
             f"{self._done}/{self._trials}"
             if candidate.kind == "trial"
-            else {"baseline": "base"}.get(candidate.kind, "ens")
+            else {"baseline": "base", "fine-tuned": "tuned"}.get(candidate.kind, "ens")
         )
         left = "" if seconds_left is None or candidate.kind != "trial" else f"  left {duration(seconds_left)}"
         if candidate.status == COMPLETED:

@@ -29,7 +29,7 @@ from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models import average, heads  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
-from automm.models.whole import compose
+from automm.models.whole import EncoderLayers, compose
 from automm.tracking.runs import COMPLETED, Candidate, Run, rank
 
 FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
@@ -46,23 +46,21 @@ class Bundle:
     tokenizer: Any
 
 
-def whole_model(run: Run, name: str, encoders: tuple[Any, Any] | None = None) -> Any:
+def whole_model(run: Run, name: str, layers: EncoderLayers | None = None) -> Any:
     """The whole Keras model of a candidate, raw arrays in.
 
     Args:
-        encoders: text and image layers to share; built anew from the installed weights if None.
+        layers: encoder layers to share; built anew from the installed weights if None.
     """
     saved = keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
-    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
+    if "images" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
         return saved
     experiment = experiment_of(run)
-    text, image = encoders or _encoders_of(run, experiment)
     inputs = experiment.inputs
     whole = compose(
         suffix,
-        text,
-        image,
+        layers or _layers_of(run, experiment),
         sequence_length=inputs.sequence_length,
         image_shape=(inputs.max_images, inputs.image_size, inputs.image_size, 3),
     )
@@ -157,7 +155,7 @@ def experiment_of(run: Run) -> Experiment:
     return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
 
 
-def _encoders_of(run: Run, experiment: Experiment) -> tuple[Any, Any]:
+def _layers_of(run: Run, experiment: Experiment) -> EncoderLayers:
     vocabulary = (run.folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     text = text_source(experiment.encoders.text, lambda size: vocabulary)
     image = image_source(experiment.encoders.image)
@@ -167,7 +165,7 @@ def _encoders_of(run: Run, experiment: Experiment) -> tuple[Any, Any]:
             raise NotFoundError(
                 f"{run.name}: the {kind} encoder {source.name!r} has other weights now than in the search"
             )
-    return text.build(), image.build()
+    return EncoderLayers.of(text, image, experiment.inputs.image_size)
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:

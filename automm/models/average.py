@@ -40,20 +40,19 @@ def average(members: Sequence[Any], weights: Sequence[float] | None = None, *, n
     """One model with the members' inputs whose output is their mean. A single member is its own mean.
 
     Args:
-        members: models with inputs of the same names and shapes; they are shared, not copied, and are renamed
+        members: models whose inputs of one name have one shape; they are shared, not copied, and are renamed
             `<name>_1`, `<name>_2`, ... If one is packed, all must be, and the result is.
         weights: one a member, the same for all if None.
     """
     if len(members) == 1:
         return members[0]
     inner = [unwrap(member) for member in members]
-    inputs = {
-        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype) for tensor in inner[0].inputs
-    }
+    wanted = {tensor.name: tensor for member in inner for tensor in member.inputs}
+    inputs = {key: keras.Input(tensor.shape[1:], name=key, dtype=tensor.dtype) for key, tensor in wanted.items()}
     outputs = []
     for place, member in enumerate(inner, 1):
         member.name = f"{name}_{place}"
-        outputs.append(member(inputs))
+        outputs.append(member({tensor.name: inputs[tensor.name] for tensor in member.inputs}))
     mean = WeightedMean(weights or [1.0] * len(inner), name="label")(outputs)
     model = keras.Model(inputs, mean, name=name)
     return model if packed_layout(members[0]) is None else wrap(model)

@@ -16,7 +16,8 @@ import numpy as np
 from automm.data.text import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import ConfigError, WeightsError, nearest
 from automm.models import efficientnet_lite, weights
-from automm.models.encoder_layers import ImageEncoder, TextEncoder
+from automm.models.encoder_layers import ImageEncoder, ImageLower, ImageUpper, TextEncoder, TextLower, TextUpper
+from automm.models.halves import Halves, halve_cnn, halve_transformer
 
 RECIPE = "1"  # counts up when the same weights would give other features
 TINY_VOCABULARY = 2000
@@ -29,22 +30,59 @@ class TextSource:
     Attributes:
         fingerprint: names weights, tokenizer and recipe.
         vocabulary: tokens in the order of their ids, for the bundle.
+        backbone: builds the functional model whose token states are read.
     """
 
     name: str
     fingerprint: str
     tokenizer: Any
     vocabulary: tuple[str, ...]
-    build: Callable[[], TextEncoder]
+    backbone: Callable[[], Any]
+
+    def build(self) -> TextEncoder:
+        """The whole encoder, frozen."""
+        backbone = self.backbone()
+        return _frozen(TextEncoder(backbone, _width(backbone), self.fingerprint, name="text_encoder"))
+
+    def halves(self) -> tuple[TextLower, TextUpper]:
+        """The encoder as a lower and an upper layer, both frozen."""
+        backbone = self.backbone()
+        halves = halve_transformer(backbone, _sequence_output(backbone))
+        lower = TextLower(halves.lower, halves.lower.outputs[0].shape[-1], self._half(halves), name="text_lower")
+        return _frozen(lower), _frozen(TextUpper(halves.upper, _width(backbone), self._half(halves), name="text_upper"))
+
+    def _half(self, halves: Halves) -> str:
+        return _fingerprint(self.fingerprint, halves.place)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A picture encoder that can be had."""
+    """A picture encoder that can be had.
+
+    Attributes:
+        fingerprint: names weights and recipe.
+        backbone: builds the functional model whose last feature map is read, and what scales pixels for it (a layer, or
+            None where the backbone does so itself).
+    """
 
     name: str
     fingerprint: str
-    build: Callable[[], ImageEncoder]
+    backbone: Callable[[], tuple[Any, Any]]
+
+    def build(self) -> ImageEncoder:
+        """The whole encoder, frozen."""
+        backbone, scaling = self.backbone()
+        features = int(backbone.outputs[0].shape[-1])
+        return _frozen(ImageEncoder(_scaled(backbone, scaling), features, self.fingerprint, name="image_encoder"))
+
+    def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
+        """The encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
+        backbone, scaling = self.backbone()
+        halves = halve_cnn(backbone, size)
+        features, fingerprint = int(backbone.outputs[0].shape[-1]), _fingerprint(self.fingerprint, halves.place)
+        between = int(halves.lower.outputs[0].shape[-1])
+        lower = ImageLower(_scaled(halves.lower, scaling), between, fingerprint, name="image_lower")
+        return _frozen(lower), _frozen(ImageUpper(halves.upper, features, fingerprint, name="image_upper"))
 
 
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
@@ -81,29 +119,27 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     fingerprint = _fingerprint(name, *(_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
 
-    def build() -> TextEncoder:
+    def backbone() -> Any:
         from keras_hub.models import BertBackbone
 
-        backbone = BertBackbone.from_preset(str(folder))
-        return _frozen(TextEncoder(backbone, backbone.hidden_dim, fingerprint, name="text_encoder"))
+        return BertBackbone.from_preset(str(folder))
 
-    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), build)
+    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), backbone)
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
-    """A BERT of one layer with untrained weights and the training split's own words: for tests and trying out."""
+    """A BERT of two layers with untrained weights and the training split's own words: for tests and trying out."""
     vocabulary = list(learned(TINY_VOCABULARY))
-    fingerprint = _fingerprint(name, *vocabulary)
+    fingerprint = _fingerprint(name, "2 layers", *vocabulary)
 
-    def build() -> TextEncoder:
+    def backbone() -> Any:
         from keras_hub.models import BertBackbone
 
-        backbone = BertBackbone(
-            vocabulary_size=len(vocabulary), num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32
+        return _untrained(
+            BertBackbone(vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32)
         )
-        return _frozen(TextEncoder(_untrained(backbone), 16, fingerprint, name="text_encoder"))
 
-    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), build)
+    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), backbone)
 
 
 def _lite(name: str) -> ImageSource:
@@ -111,31 +147,28 @@ def _lite(name: str) -> ImageSource:
     path = next(folder.glob("*.pth"))
     fingerprint = _fingerprint(name, _digest(path))
 
-    def build() -> ImageEncoder:
-        backbone = efficientnet_lite.build(name.removeprefix("efficientnet-"))
-        efficientnet_lite.load_pretrained(backbone, path)
-        return _frozen(ImageEncoder(backbone, backbone.output.shape[-1], fingerprint, name="image_encoder"))
+    def backbone() -> tuple[Any, Any]:
+        model = efficientnet_lite.build(name.removeprefix("efficientnet-"))
+        efficientnet_lite.load_pretrained(model, path)
+        return model, None
 
-    return ImageSource(name, fingerprint, build)
+    return ImageSource(name, fingerprint, backbone)
 
 
 def _tiny_cnn(name: str) -> ImageSource:
     """Two convolutions with untrained weights: for tests and trying out."""
     fingerprint = _fingerprint(name)
 
-    def build() -> ImageEncoder:
-        backbone = keras.Sequential(
-            [
-                keras.Input((None, None, 3)),
-                keras.layers.Rescaling(1 / 128.0, -1.0, name="rescale"),
-                keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv_1"),
-                keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="conv_2"),
-            ],
-            name="tiny_cnn",
-        )
-        return _frozen(ImageEncoder(_untrained(backbone), 16, fingerprint, name="image_encoder"))
+    def backbone() -> tuple[Any, Any]:
+        layers = [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 128.0, -1.0, name="rescale"),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv_1"),
+            keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="conv_2"),
+        ]
+        return _untrained(keras.Sequential(layers, name="tiny_cnn")), None
 
-    return ImageSource(name, fingerprint, build)
+    return ImageSource(name, fingerprint, backbone)
 
 
 TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
@@ -165,14 +198,12 @@ def _preset_text(name: str) -> TextSource:
         )
     vocabulary = tuple(tokenizer.get_vocabulary())
     fingerprint = _fingerprint(name, *vocabulary, *_weight_digests(backbone))
-    features = int(backbone.hidden_dim)
     lowercase = bool(getattr(tokenizer, "lowercase", False))
 
-    def build() -> TextEncoder:
-        backbone = _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)  # its own, for it may be trained
-        return _frozen(TextEncoder(backbone, features, fingerprint, name="text_encoder"))
+    def again() -> Any:  # its own each time, for it may be trained
+        return _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
 
-    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, build)
+    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, again)
 
 
 def _preset_image(name: str) -> ImageSource:
@@ -187,13 +218,11 @@ def _preset_image(name: str) -> ImageSource:
     offset = 0.0 if converter.offset is None else converter.offset
     fingerprint = _fingerprint(name, str(scale), str(offset), *_weight_digests(backbone))
 
-    def build() -> ImageEncoder:
-        backbone = _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS)  # its own, for it may be trained
+    def again() -> tuple[Any, Any]:  # its own each time, for it may be trained
         rescale = keras.layers.Rescaling(scale, offset, name="rescale")
-        whole = keras.Sequential([keras.Input((None, None, 3)), rescale, backbone])
-        return _frozen(ImageEncoder(whole, int(shape[-1]), fingerprint, name="image_encoder"))
+        return _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS), rescale
 
-    return ImageSource(name, fingerprint, build)
+    return ImageSource(name, fingerprint, again)
 
 
 def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
@@ -207,6 +236,18 @@ def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
             f"encoder {name!r} cannot be loaded.{nearest(name, list(known))} Known encoders: {legal}; else the name of "
             f"a KerasHub preset, or a folder with one. KerasHub says: {str(error).strip().splitlines()[0]}"
         ) from error
+
+
+def _width(backbone: Any) -> int:
+    return int(_sequence_output(backbone).shape[-1])
+
+
+def _sequence_output(backbone: Any) -> Any:
+    return backbone.output["sequence_output"] if isinstance(backbone.output, dict) else backbone.output
+
+
+def _scaled(backbone: Any, scaling: Any) -> Any:
+    return backbone if scaling is None else keras.Sequential([keras.Input((None, None, 3)), scaling, backbone])
 
 
 def _frozen(layer: Any) -> Any:

@@ -1,11 +1,18 @@
 """A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 
+from automm.models.encoder_layers import ImageLower, TextLower
+from automm.models.encoders import ImageSource, TextSource
+from automm.models.packing import unwrap
+
+STATES = (*TextLower.yields, *ImageLower.yields)
 PICTURES_AT_ONCE = (
     16  # activations of more no longer fit the caches, and their memory goes back to the system each time
 )
@@ -21,10 +28,29 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
     }
 
 
+@dataclass(frozen=True)
+class EncoderLayers:
+    """The frozen layers that a whole model may need; each is asked for only where it is needed, and built once.
+
+    Attributes:
+        whole: () -> (TextEncoder, ImageEncoder).
+        halves: () -> (TextLower, TextUpper, ImageLower, ImageUpper), as pre-trained.
+    """
+
+    whole: Callable[[], tuple[Any, Any]]
+    halves: Callable[[], tuple[Any, Any, Any, Any]]
+
+    @classmethod
+    def of(cls, text: TextSource, image: ImageSource, image_size: int) -> "EncoderLayers":
+        """Those of two encoders."""
+        return cls(
+            cache(lambda: (text.build(), image.build())), cache(lambda: (*text.halves(), *image.halves(image_size)))
+        )
+
+
 def compose(
     suffix: Any,
-    text_encoder: Any,
-    image_encoder: Any,
+    layers: EncoderLayers,
     *,
     sequence_length: int,
     image_shape: tuple[int, int, int, int],
@@ -32,8 +58,8 @@ def compose(
     """The whole model of a suffix.
 
     Args:
-        suffix: a model with the inputs of `models/heads`.
-        text_encoder, image_encoder: layers of `models/encoders`; shared, not copied.
+        suffix: a model with the inputs of `models/heads`, or of `fine_tunable`, or of both.
+        layers: shared, not copied.
         sequence_length: of `token_ids`.
         image_shape: (max_images, height, width, 3).
 
@@ -41,15 +67,62 @@ def compose(
         A Keras model that takes a dict of the four raw arrays, and yields (n, classes) float32.
     """
     inputs = raw_inputs(sequence_length, image_shape)
-    probabilities = suffix(
-        {
-            "text": text_encoder(inputs["token_ids"]),
-            "text_mask": inputs["text_mask"],
-            "image": image_encoder(inputs["images"]),
-            "image_mask": inputs["image_mask"],
-        }
-    )
-    return keras.Model(inputs, probabilities, name="candidate")
+    given = {name: inputs[name] for name in ("text_mask", "image_mask")}
+    wanted = {tensor.name for tensor in suffix.inputs}
+    if wanted & {*STATES}:
+        text_lower, text_upper, image_lower, image_upper = layers.halves()
+        given["text_states"], given["token_mask"] = text_lower(inputs["token_ids"])
+        given["image_cells"] = image_lower(inputs["images"])
+        # Other members of an ensemble read what the pre-trained upper halves make of the same states.
+        if "text" in wanted:
+            given["text"] = text_upper(given["text_states"], given["token_mask"])
+        if "image" in wanted:
+            given["image"] = image_upper(given["image_cells"])
+    else:
+        text_encoder, image_encoder = layers.whole()
+        given["text"], given["image"] = text_encoder(inputs["token_ids"]), image_encoder(inputs["images"])
+    return keras.Model(inputs, suffix({name: given[name] for name in given if name in wanted}), name="candidate")
+
+
+def parameters_of(model: Any, layers: EncoderLayers) -> int:
+    """How many numbers a candidate's whole model holds.
+
+    Args:
+        model: whole already, or a suffix that `compose` would make whole.
+    """
+    inner = unwrap(model)
+    wanted = {tensor.name for tensor in inner.inputs}
+    if "images" in wanted:
+        parts = []
+    elif wanted & {*STATES}:
+        text_lower, text_upper, image_lower, image_upper = layers.halves()
+        parts = [text_lower, image_lower]
+        parts += [part for name, part in (("text", text_upper), ("image", image_upper)) if name in wanted]
+    else:
+        parts = list(layers.whole())
+    return int(inner.count_params() + sum(part.count_params() for part in parts))
+
+
+def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping[str, Any]) -> Any:
+    """A suffix with the upper halves of both encoders before it, ready to be trained.
+
+    Args:
+        suffix: a model with the inputs of `models/heads`; shared, not copied.
+        text_upper, image_upper: layers of this model's own.
+        states: shape without the batch and dtype of what the lower halves yield, by name.
+
+    Returns:
+        A model with the inputs text_states, token_mask, text_mask, image_cells, image_mask.
+    """
+    masks = {tensor.name: tensor for tensor in suffix.inputs if tensor.name.endswith("_mask")}
+    inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
+    inputs |= {name: keras.Input(tensor.shape[1:], name=name, dtype=tensor.dtype) for name, tensor in masks.items()}
+    given = {
+        "text": text_upper(inputs["text_states"], inputs["token_mask"]),
+        "image": image_upper(inputs["image_cells"]),
+        **{name: inputs[name] for name in masks},
+    }
+    return keras.Model(inputs, suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs}), name="fine_tuned")
 
 
 def rows_at_once(max_images: int) -> int:

@@ -75,10 +75,14 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
-    """Candidates of tier 1 whose weights and predictions are there, best first."""
+    """Candidates judged on all of the task's folds whose weights and predictions are there, best first."""
     members = []
     for candidate in search.ranked():
-        usable = candidate.tier == 1 and candidate.kind != "ensemble" and candidate.name not in LEFT_OUT
+        usable = (
+            candidate.evaluation == search.task.evaluation
+            and candidate.kind != "ensemble"
+            and candidate.name not in LEFT_OUT
+        )
         predictions = search.run.predictions(candidate.name) if usable else None
         if predictions is not None and search.run.model_path(candidate.name).is_file():
             members.append((candidate, predictions))

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -78,16 +78,16 @@ def encode(
     The encoders themselves are built only where something is missing in the cache.
     """
     tokens, text_rows = np.unique(arrays.token_ids, axis=0, return_inverse=True)
-    text = _stored(
-        _key(text_source.fingerprint, hashlib.sha256(tokens.tobytes()).hexdigest()),
+    text = stored(
+        key_of(text_source.fingerprint, hashlib.sha256(tokens.tobytes()).hexdigest()),
         cache,
         len(tokens),
         lambda: _TextBatches(text_source.build(), tokens),
         "texts",
         progress,
     )
-    image = _stored(
-        _key(image_source.fingerprint, arrays.pixels_digest),
+    image = stored(
+        key_of(image_source.fingerprint, arrays.pixels_digest),
         cache,
         len(arrays.pixels),
         lambda: _ImageBatches(image_source.build(), arrays.pixels),
@@ -103,11 +103,14 @@ class _TextBatches:
     batch_size = 32
 
     def __init__(self, encoder: Any, tokens: np.ndarray):
-        self.features = int(encoder.features)
+        self.shape = (len(tokens), int(encoder.features))
         self._tokens = tokens
         self._lengths = np.maximum((tokens != 0).sum(axis=1), 1)
-        self._encode = _compiled(encoder)
+        self._encode = compiled_encoder(encoder)
         self.order = np.argsort(self._lengths, kind="stable")
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        return rows
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         # Lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length.
@@ -121,48 +124,73 @@ class _ImageBatches:
     batch_size = 8
 
     def __init__(self, encoder: Any, pixels: np.ndarray):
-        self.features = int(encoder.features)
+        self.shape = (len(pixels), int(encoder.features))
         self._pixels = pixels
-        self._encode = _compiled(encoder)
+        self._encode = compiled_encoder(encoder)
         self.order = np.arange(len(pixels))
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        return rows
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         return self._encode(self._pixels[rows][:, None])[:, 0]
 
 
-def _compiled(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
+def compiled_encoder(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """One of the encoders' layers as a graph: a batch of arrays in, an array out."""
     import tensorflow as tf
 
     function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
     return lambda batch: function(tf.convert_to_tensor(batch)).numpy()
 
 
-def _stored(
+class Batches(Protocol):
+    """An encoder over its data: what is stored, in which portions, and where each portion goes."""
+
+    shape: Any  # tuple of integers
+    batch_size: int
+    order: np.ndarray
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of the stored array that some items of `order` fill."""
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """The values for them."""
+
+
+def stored(
     key: str,
     cache: Path,
     rows: int,
-    open_encoder: Callable[[], Any],
+    open_encoder: Callable[[], Batches],
     what: str,
     progress: Progress | None,
 ) -> np.ndarray:
+    """The array of this key, memory-mapped; encoded now if nobody did before.
+
+    Args:
+        rows: the length of the array.
+        open_encoder: makes the encoder, only where it is needed.
+        what: is being encoded, for people.
+    """
     path = cache / "features" / f"{key}.npy"
     found = _read(path, rows) if rows else None
     if found is not None:
         return found
     encoder = open_encoder()
     if rows == 0:  # a memory map cannot be empty
-        return np.zeros((0, encoder.features), np.float32)
+        return np.zeros(encoder.shape, np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{key[:16]}-", suffix=".part")
     os.close(handle)
     try:
-        values = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=(rows, encoder.features))
-        size = encoder.batch_size
-        for start in range(0, rows, size):
+        values = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=encoder.shape)
+        size, count = encoder.batch_size, len(encoder.order)
+        for start in range(0, count, size):
             chosen = encoder.order[start : start + size]
-            values[chosen] = encoder(chosen)
+            values[encoder.places(chosen)] = encoder(chosen)
             if progress is not None:
-                progress(what, min(start + size, rows), rows)
+                progress(what, min(start + size, count), count)
         values.flush()
         del values
         Path(name).chmod(0o644)  # mkstemp makes it unreadable to the others of a shared cache
@@ -180,11 +208,12 @@ def _read(path: Path, rows: int) -> np.ndarray | None:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, OSError, EOFError):
         return None
-    good = values.ndim == 2 and len(values) == rows and values.dtype == np.float32
+    good = values.ndim >= 2 and len(values) == rows and values.dtype == np.float32
     return values if good else None
 
 
-def _key(fingerprint: str, data: str) -> str:
+def key_of(fingerprint: str, data: str) -> str:
+    """Names an array: by its encoder, its data and the engine."""
     import keras
 
     engine = f"keras-{keras.__version__}-{keras.backend.backend()}"

@@ -40,12 +40,11 @@ def finish(search: Search) -> dict[str, Any]:
     probabilities: dict[str, np.ndarray] = {}
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
-        if candidate.name in names or candidate.tier == 2:
+        if candidate.name in names:
             probabilities[candidate.name] = _read_whole(search, candidate)
         else:
-            suffix = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-            rows = task.rows("test")
-            probabilities[candidate.name] = predict(suffix, task.features, rows, convert=converter(suffix))
+            saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+            probabilities[candidate.name] = _read(search, saved, task.rows("test"))
     labels = task.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
@@ -80,15 +79,13 @@ def finish(search: Search) -> dict[str, Any]:
 
 
 def selection_of(search: Search) -> Selection | None:
-    """How much picking the best has flattered it; None where too few candidates were judged on the same rows.
-
-    None, too, where the best was trained end to end: it was judged on other rows, or by another budget.
-    """
-    if search.ranked()[0].tier != 1:
+    """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
+    evaluation = search.task.evaluation
+    if search.ranked()[0].evaluation != evaluation:
         return None
-    judged = len(search.task.judged)
-    predictions = [search.run.predictions(candidate.name) for candidate in search.ranked() if candidate.tier == 1]
-    same = [part for part in predictions if part is not None and len(part) == judged]
+    comparable = [candidate for candidate in search.ranked() if candidate.evaluation == evaluation]
+    predictions = [search.run.predictions(candidate.name) for candidate in comparable]
+    same = [part for part in predictions if part is not None]
     if len(same) < 2:
         return None
     rng = np.random.default_rng(search.task.experiment.seed)
@@ -101,16 +98,14 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
     A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
     """
     task, run = search.task, search.run
-    encoders = search.encoders()
-    model = whole_model(run, candidate.name, (encoders.text, encoders.image))
+    model = whole_model(run, candidate.name, search.layers)
     whole, convert = compiled(model), converter(model)
     at_once = rows_at_once(task.experiment.inputs.max_images)
-    if candidate.tier == 1:
+    saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+    if search.source(saved) is not task.arrays:
         rows = task.rows("validation")[:PARITY_ROWS]
-        suffix = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-        from_features = predict(suffix, task.features, rows, convert=converter(suffix))
         from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
-        difference = float(np.abs(from_features - from_arrays).max())
+        difference = float(np.abs(_read(search, saved, rows) - from_arrays).max())
         if difference > PARITY:
             log.warning(
                 "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
@@ -119,6 +114,15 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
                 PARITY,
             )
     return predict(whole, task.arrays, task.rows("test"), batch_size=at_once, convert=convert)
+
+
+def _read(search: Search, saved: Any, rows: np.ndarray) -> np.ndarray:
+    """Some reviews through a saved model, which may be a suffix: from features, states, or raw arrays."""
+    source, convert = search.source(saved), converter(saved)
+    if source is search.task.features:
+        return predict(saved, source, rows, convert=convert)
+    at_once = rows_at_once(search.task.experiment.inputs.max_images)
+    return predict(compiled(saved), source, rows, batch_size=at_once, convert=convert)
 
 
 def _track(
@@ -140,11 +144,10 @@ def _track(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
                 )
             search.tracker.test(candidate.name, test[candidate.name], pictures)
-        encoders = search.encoders()
         for place, candidate in enumerate(finalists):
             search.reporter.step("models logged", place, len(finalists))
             folder = work / candidate.name
-            model = whole_model(search.run, candidate.name, (encoders.text, encoders.image))
+            model = whole_model(search.run, candidate.name, search.layers)
             write_bundle(folder, search.run, candidate, model)
             search.tracker.model(candidate.name, folder, Path(mlflow_model.__file__))
             shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
 from automm.models import baselines
 from automm.models.average import average, members_of
+from automm.models.encoder_layers import unfreeze
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
 from automm.search.session import Search
@@ -134,8 +135,7 @@ def _end_to_end(search: Search, name: str) -> None:
     """The concatenation with CNN and BERT unfrozen, from the frozen candidate's weights where there are some.
 
     Starting from a trained head keeps the first steps from spoiling the encoders (Kumar et al. 2022, arXiv 2202.10054).
-    Batch norm statistics stay those of pre-training: zero pictures that fill a review up would spoil them. Where
-    candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does.
+    Where candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does.
     """
     task, settings = search.task, search.task.experiment.baselines
     values = {**baselines.CONCATENATION, "training/learning_rate": settings.end_to_end_learning_rate}
@@ -149,17 +149,11 @@ def _end_to_end(search: Search, name: str) -> None:
             suffix = baselines.fused(task.shapes, values)
             learn_statistics(suffix, task.statistics[0])
         text, image = task.text_source.build(), task.image_source.build()
-        text.trainable = image.trainable = True
-        for layer in image._flatten_layers(include_self=False, recursive=True):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
-        for layer in text._flatten_layers(include_self=False, recursive=True):
-            if layer.name == "pooled_dense":  # BERT's own read-out, which the mean of token states passes by
-                layer.trainable = False
+        unfreeze(text)
+        unfreeze(image)
         return compose(
             suffix,
-            text,
-            image,
+            replace(search.layers, whole=lambda: (text, image)),
             sequence_length=task.experiment.inputs.sequence_length,
             image_shape=task.arrays.image_shape,
         )

@@ -7,44 +7,35 @@ the whole.
 
 from typing import Any
 
-import keras
-
-from automm.models.encoder_layers import FrozenEncoder, ImageEncoder, TextEncoder
-
-NAMES: dict[type, str] = {TextEncoder: "text", ImageEncoder: "image"}
+from automm.models.encoder_layers import FrozenEncoder
+from automm.models.halves import with_inputs
 
 
 def cut(model: Any) -> Any:
     """The suffix of a functional model whose encoders are frozen.
 
     Returns:
-        A model of the same layers whose inputs are the encoders' outputs, named `text` and `image`, and those inputs of
-        the whole model that pass the encoders by, under their own names.
+        A model of the same layers whose inputs are what the encoders yield (`text`, `image`, or the states of lower
+        halves), and those inputs of the whole model that pass the encoders by, under their own names.
 
     Raises:
         ValueError: an encoder is trained, so there is nothing to compute once.
     """
-    frontier, names = [], []
+    frontier: list[Any] = []
+    names: list[str] = []
     for layer in model.layers:
         if isinstance(layer, FrozenEncoder):
             if layer.trainable:
                 raise ValueError(f"encoder {layer.name!r} is trained; only frozen encoders can be cut off")
             # The layer is shared by many models: its output in this one is found by walking this one's nodes.
-            frontier.append(_output_in(model, layer))
-            names.append(NAMES[type(layer)])
+            frontier += _outputs_in(model, layer)
+            names += layer.yields
     encoded = {id(tensor) for operation in model.operations for tensor in _encoder_inputs(model, operation)}
     for tensor in model.inputs:
         if id(tensor) not in encoded:
             frontier.append(tensor)
             names.append(tensor.name)
-    inner = keras.Model(frontier, model.outputs)
-    # Keras names the cloned inputs itself. Calling the layers again on named ones makes a model that others can read.
-    named = {
-        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
-        for name, tensor in zip(names, frontier, strict=True)
-    }
-    outputs = inner._run_through_graph(list(named.values()), operation_fn=lambda operation: operation)
-    return keras.Model(named, outputs[0] if isinstance(outputs, list) else outputs, name="suffix")
+    return with_inputs(frontier, names, model.outputs, "suffix")
 
 
 def _nodes_of(model: Any, layer: Any) -> list[Any]:
@@ -52,9 +43,9 @@ def _nodes_of(model: Any, layer: Any) -> list[Any]:
     return [node for node in nodes if node.operation is layer]
 
 
-def _output_in(model: Any, layer: Any) -> Any:
+def _outputs_in(model: Any, layer: Any) -> list[Any]:
     (node,) = _nodes_of(model, layer)
-    return node.output_tensors[0]
+    return list(node.output_tensors)
 
 
 def _encoder_inputs(model: Any, operation: Any) -> list[Any]:

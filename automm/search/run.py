@@ -19,6 +19,7 @@ from automm.search import space as space_module
 from automm.search.chief import quiet
 from automm.search.crew import Crew
 from automm.search.ensemble import run_ensemble
+from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
@@ -113,6 +114,8 @@ def _search_in(
             try:
                 with interruptible():
                     _search(search, crew)
+                    if experiment.budget.trials:
+                        fine_tune(search)
                     run_ensemble(search)
             except GiveUp as error:
                 if search.best() is None:

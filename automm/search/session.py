@@ -6,7 +6,6 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -17,12 +16,15 @@ from automm.errors import NoTrialError, TrialError
 from automm.evaluate.metrics import measure, score
 from automm.models.average import average
 from automm.models.heads import learn_statistics
-from automm.models.packing import pack, packed_layout
+from automm.models.packing import pack, packed_layout, unwrap
+from automm.models.whole import EncoderLayers, parameters_of
+from automm.paths import cache_dir
 from automm.search import space as space_module
 from automm.search.interrupt import check
 from automm.search.prefix import cut
 from automm.search.prepare import Task
-from automm.search.train import Plan, Trained, predict, train
+from automm.search.states import States, encode_states, source_of
+from automm.search.train import Plan, Rows, Trained, predict, train
 from automm.search.tuner import TrialFailed
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run, now, rank
 from automm.tracking.tracker import Tracker
@@ -53,18 +55,6 @@ class Reporter(Protocol):
         """A candidate is finished, or has failed."""
 
 
-@dataclass
-class Encoders:
-    """The two frozen encoder layers of this process, shared by every model in it."""
-
-    text: Any
-    image: Any
-
-    @property
-    def parameters(self) -> int:
-        return int(self.text.count_params() + self.image.count_params())
-
-
 class Search:
     """See the module. `deadline` is on the clock of `time.monotonic`."""
 
@@ -73,8 +63,10 @@ class Search:
         self.deadline = deadline
         self.space = space_module.narrow(task.experiment.space)
         self.candidates: list[Candidate] = run.candidates()
+        # Built when first asked for: this is what loads the weights.
+        self.layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
+        self._states: States | None = None
         self.workers = 1  # as many trials may be in hand at a time
-        self._encoders: Encoders | None = None
         self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
         self.number = self._numbers_used()
 
@@ -136,11 +128,19 @@ class Search:
 
     # ---- training one candidate
 
-    def encoders(self) -> Encoders:
-        """Built once in a process: this is what loads the weights."""
-        if self._encoders is None:
-            self._encoders = Encoders(self.task.text_source.build(), self.task.image_source.build())
-        return self._encoders
+    def states(self) -> States:
+        """What the lower halves of the encoders yield, encoded when first asked for."""
+        if self._states is None:
+            text_lower, _, image_lower, _ = self.layers.halves()
+            self._states = encode_states(
+                self.task.arrays, text_lower, image_lower, cache_dir(), progress=self.reporter.step
+            )
+        return self._states
+
+    def source(self, model: Any) -> Rows:
+        """What a suffix or whole model reads, by the names of its inputs."""
+        names = [tensor.name for tensor in unwrap(model).inputs]
+        return source_of(names, self.task.arrays, self.task.features, self.states)
 
     def train(
         self,
@@ -175,7 +175,9 @@ class Search:
 
     def members(self, build: Callable[[], Any]) -> list[Any]:
         """A suffix for each fold, each with its own fold's statistics and its own first weights."""
-        models = [build() for _ in self.task.folds]
+        first = build()
+        # Cloning gives new first weights, and is quicker than another walk through AutoKeras.
+        models = [first, *(keras.models.clone_model(first) for _ in self.task.folds[1:])]
         for model, statistics in zip(models, self.task.statistics, strict=True):
             learn_statistics(model, statistics)
         return models
@@ -270,8 +272,7 @@ class Search:
         candidate.score = score(trained.validation, self.task.experiment.objective)
         candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
         candidate.stopped = trained.stopped
-        count = int(model.count_params())
-        candidate.parameters = count if candidate.tier == 2 else count + self.encoders().parameters
+        candidate.parameters = parameters_of(model, self.layers)
         candidate.trainable_parameters = int(sum(np.prod(v.shape) for v in model.trainable_variables))
 
     def keep(self, candidate: Candidate) -> None:
@@ -299,9 +300,14 @@ class Search:
         ranked = self.ranked()
         return ranked[0] if ranked else None
 
+    def trained(self) -> list[Candidate]:
+        """Completed candidates of tier 1 that gradient descent has made, best first."""
+        return [candidate for candidate in self.ranked() if candidate.tier == 1 and candidate.history]
+
     def _delete_losers(self) -> None:
-        """Weights of trials that are no finalists go at once; baselines are few and stay."""
-        kept = {candidate.name for candidate in self.ranked()[:FINALISTS]}
+        """Weights of trials that are no finalists of either tier go at once; baselines are few and stay."""
+        finalists = self.ranked()[:FINALISTS] + self.trained()[: self.task.experiment.tier2.finalists]
+        kept = {candidate.name for candidate in finalists}
         for candidate in self.candidates:
             if candidate.kind == "trial" and candidate.name not in kept:
                 self.run.model_path(candidate.name).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -19,6 +20,7 @@ import numpy as np
 from automm.config import OBJECTIVES
 from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
+from automm.models.encoder_layers import Encoder
 from automm.search.interrupt import check
 
 CHUNK_BYTES = 48 * 2**20  # inputs given to the graph at once: enough to be quick, little beside everything else
@@ -54,6 +56,8 @@ class Plan:
     seed: int
     class_weights: bool = True
     weight_decay: float = 1e-3
+    encoder_rate: float = 0.0  # the learning rate of what of the encoders is trained
+    warm_up: float = 0.0  # share of all steps in which rates rise from 0; then they fall to 0 at the end. 0: constant
 
 
 @dataclass
@@ -109,15 +113,20 @@ def train(
     *,
     deadline: float | None = None,
     convert: Convert | None = None,
+    together: bool = True,
     readers: Sequence[Callable[[Any], np.ndarray]] | None = None,
     reader_batch: int = 512,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Train suffixes or whole models in place, one a fold.
 
     Args:
         labels: (all rows,) integers.
         deadline: on the clock of `time.monotonic`, or None.
+        together: all models in one graph, many steps at a time: what small heads want. Else one model after the other,
+            step by step: what models with encoders in them want, whose activations would not fit side by side.
         readers: read the validation rows in the models' place: whole models, compiled once.
+        progress: told how many of all steps are done.
 
     Raises:
         TrialError: the loss is no number.
@@ -130,14 +139,33 @@ def train(
     ]
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place)) for place, fold in enumerate(folds)]
-    run_steps = _steps_function(models, plan)
+    everyone = list(range(len(models)))
+    groups = [everyone] if together else [[place] for place in everyone]
+    runners = [_steps_function([models[place] for place in group], plan, steps * plan.epochs) for group in groups]
+    total = steps * len(groups) * plan.epochs
     judged = labels[judged_rows(folds)]
     result = Trained()
     best: list[list[np.ndarray]] = []
     best_score = math.nan
     for epoch in range(plan.epochs):
         orders = [one.epoch(epoch) for one in batches]
-        loss = _pass(run_steps, source, orders, targets, weights, convert, deadline)
+        losses = []
+        for number, (group, run_steps) in enumerate(zip(groups, runners, strict=True)):
+            before = steps * (epoch * len(groups) + number)
+            losses.append(
+                _pass(
+                    run_steps,
+                    source,
+                    [orders[place] for place in group],
+                    targets,
+                    [weights[place] for place in group],
+                    convert,
+                    deadline,
+                    None if together else 1,
+                    partial(_tell, progress, before, total),
+                )
+            )
+        loss = float(np.mean(losses))
         probabilities = np.concatenate(
             [
                 predict(reader, source, fold.validation, batch_size=reader_batch, convert=convert)
@@ -196,6 +224,11 @@ def row_weights(labels: np.ndarray, train: np.ndarray, classes: int) -> np.ndarr
     return (weights / weights[train].mean()).astype(np.float32)
 
 
+def _tell(progress: Callable[[int, int], None] | None, before: int, total: int, done: int) -> None:
+    if progress is not None:
+        progress(before + done, total)
+
+
 def _late(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() > deadline
 
@@ -208,10 +241,12 @@ def _pass(
     weights: Sequence[np.ndarray],
     convert: Convert | None,
     deadline: float | None,
+    portion: int | None,
+    progress: Callable[[int], object],
 ) -> float:
     """One epoch of all folds, or what of it the deadline allows; the mean training loss."""
     total, done = 0.0, 0
-    for chunk in _chunks(source, orders, convert):
+    for chunk in _chunks(source, orders, convert, portion):
         check()
         inputs, parts = [], []
         for (rows, shares), weight in zip(orders, weights, strict=True):
@@ -221,18 +256,22 @@ def _pass(
         if not math.isfinite(loss):
             raise TrialError(f"the training loss {TOO_HIGH}")
         total, done = total + loss, done + len(orders[0][0][chunk])
+        progress(done)
         if _late(deadline):
             break
     return total / done / len(orders)
 
 
-def _chunks(source: Rows, orders: Sequence[tuple[np.ndarray, np.ndarray]], convert: Convert | None) -> list[slice]:
-    """The steps of an epoch in a few portions whose inputs fit in CHUNK_BYTES."""
+def _chunks(
+    source: Rows, orders: Sequence[tuple[np.ndarray, np.ndarray]], convert: Convert | None, portion: int | None
+) -> list[slice]:
+    """The steps of an epoch in portions: of so many steps, or of as many as fit in CHUNK_BYTES."""
     (steps, size), models = orders[0][0].shape, len(orders)
-    one = source.batch(orders[0][0][0, :1])
-    arrays = convert(one) if convert else one
-    row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
-    portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
+    if portion is None:
+        one = source.batch(orders[0][0][0, :1])
+        arrays = convert(one) if convert else one
+        row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
+        portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
     return [slice(start, start + portion) for start in range(0, steps, portion)]
 
 
@@ -245,7 +284,7 @@ def _batch(source: Rows, rows: np.ndarray, convert: Convert | None) -> Any:
     return {name: array.reshape(*rows.shape, *array.shape[1:]) for name, array in flat.items()}
 
 
-def _steps_function(models: Sequence[Any], plan: Plan) -> Callable[[list[Any], list[Any]], float]:
+def _steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Callable[[list[Any], list[Any]], float]:
     """A graph that takes inputs (steps, size, ...), makes an update a step, and gives the sum of the losses.
 
     One graph for all models and many steps: a small head's update takes less time than Python needs to ask for it.
@@ -255,7 +294,15 @@ def _steps_function(models: Sequence[Any], plan: Plan) -> Callable[[list[Any], l
     from automm.search.adam import AdamW
 
     variables = [variable for model in models for variable in model.trainable_variables]
-    optimizer = AdamW(variables, [plan.learning_rate] * len(variables), plan.weight_decay)
+    optimizer = AdamW(variables, _rates(models, plan), plan.weight_decay)
+    step_number = tf.Variable(0.0)
+
+    def factor() -> Any:
+        """Times every learning rate: up in a straight line, then down to nothing."""
+        if not plan.warm_up:
+            return 1.0
+        done = step_number.assign_add(1.0) / total_steps
+        return tf.minimum(done / plan.warm_up, tf.maximum(0.0, (1.0 - done) / (1.0 - plan.warm_up)))
 
     def update(inputs: list[Any], parts: list[Any]) -> Any:
         with tf.GradientTape() as tape:
@@ -265,7 +312,7 @@ def _steps_function(models: Sequence[Any], plan: Plan) -> Callable[[list[Any], l
                 cross_entropy = -tf.reduce_sum(targets * tf.math.log(probabilities), axis=-1)
                 losses.append(tf.reduce_sum(cross_entropy * weights))
             total = tf.add_n(losses)
-        optimizer.apply(tape.gradient(total, variables))
+        optimizer.apply(tape.gradient(total, variables), factor())
         return total
 
     def all_steps(inputs: list[Any], parts: list[Any]) -> Any:
@@ -281,10 +328,38 @@ def _steps_function(models: Sequence[Any], plan: Plan) -> Callable[[list[Any], l
 
     def run(inputs: list[Any], parts: list[Any]) -> float:
         if not traced:  # the number of steps stays free, or the last portion would be traced again
-            specs = tf.nest.map_structure(
-                lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), (inputs, parts)
-            )
+            given = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
+            rest = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
+            specs = (given, rest)
             traced["function"] = tf.function(all_steps, input_signature=specs, autograph=False)
         return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
 
     return run
+
+
+def _specs(model: Any, batch: Any) -> Any:
+    """Of many steps' inputs: sizes that the model leaves free stay free, such as the length of texts."""
+    import tensorflow as tf
+
+    free = {tensor.name: tensor.shape[1:] for tensor in model.inputs}
+    if not isinstance(batch, dict):
+        return tf.TensorSpec((None, *batch.shape[1:]), batch.dtype)
+    return {name: tf.TensorSpec((None, array.shape[1], *free[name]), array.dtype) for name, array in batch.items()}
+
+
+def _rates(models: Sequence[Any], plan: Plan) -> list[float]:
+    """A learning rate for each trainable variable, in the order of the models."""
+    if not plan.encoder_rate:
+        return [plan.learning_rate for model in models for _ in model.trainable_variables]
+    encoders = {
+        id(variable)
+        for model in models
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if isinstance(layer, Encoder)
+        for variable in layer.trainable_variables
+    }
+    return [
+        plan.encoder_rate if id(variable) in encoders else plan.learning_rate
+        for model in models
+        for variable in model.trainable_variables
+    ]

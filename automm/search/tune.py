@@ -17,7 +17,7 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
     """
     experiment, task = search.task.experiment, search.task
-    encoders = search.encoders()
+    text_encoder, image_encoder = search.layers.whole()
     model = build_search(
         search,
         space=search.space,
@@ -25,8 +25,8 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         objective=experiment.objective,
         seed=experiment.seed,
         folder=search.run.folder / folder,
-        text_encoder=encoders.text,
-        image_encoder=encoders.image,
+        text_encoder=text_encoder,
+        image_encoder=image_encoder,
     )
     model.tuner.serve = serve
     inputs, targets = {}, {}

@@ -1,0 +1,134 @@
+"""A backbone cut in two: the lower part is frozen and computed once, the upper part is what tier 2 trains.
+
+A backbone is one node of a whole model, so a search that trains only its upper layers needs it as two models. They
+share the backbone's layers; together they give the same numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+UPPER_SHARE = 1 / 3  # of a transformer's layers: the last two of six
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """A tensor through which everything flows.
+
+    Attributes:
+        tensor: behind it, nothing else of what was computed so far is needed.
+        sides: inputs of the model that are still needed behind it, such as a padding mask.
+        weights_behind: whether there is something to train behind it.
+    """
+
+    tensor: Any
+    sides: tuple[Any, ...]
+    weights_behind: bool
+
+    @property
+    def operation(self) -> Any:
+        return self.tensor._keras_history.operation
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Two functional models. `upper` takes `lower`'s output named `states`, and `sides` under their own names."""
+
+    lower: Any
+    upper: Any
+    sides: tuple[str, ...]
+    place: str  # the layer behind which it was cut
+
+
+def halve_transformer(backbone: Any, output: Any) -> Halves:
+    """Cut a stack of transformer layers so that the last third of them is the upper part.
+
+    Args:
+        backbone: a functional model, such as KerasHub's BertBackbone.
+        output: the tensor of it that is wanted: token states.
+    """
+    model = keras.Model(backbone.input, output)
+    places = _useful(model)
+    layers = [layer for layer in model.layers if type(layer).__name__ == "TransformerEncoder"]
+    upper = max(1, round(len(layers) * UPPER_SHARE))
+    if len(layers) > upper:
+        wanted = layers[-upper - 1]
+        places = [place for place in places if place.operation is wanted] or places
+    return _cut(model, places[-1])
+
+
+def halve_cnn(backbone: Any, size: int) -> Halves:
+    """Cut a CNN where its maps have become as coarse as they get, and are smallest: behind, it is cheap to train.
+
+    Args:
+        size: of a picture, in pixels: how coarse the maps get depends on it.
+    """
+    model = keras.Model(backbone.inputs, backbone.outputs[0])
+    places = _useful(model)
+    picture = (1, size, size, 3)
+    shapes = keras.Model(model.inputs, [place.tensor for place in places]).compute_output_shape(picture)
+    shapes = shapes if isinstance(shapes, list) else [shapes]
+    final = model.compute_output_shape(picture)[1:3]
+    coarse = [(shape[-1], number) for number, shape in enumerate(shapes) if tuple(shape[1:3]) == tuple(final)]
+    return _cut(model, places[min(coarse)[1]] if coarse else places[-1])
+
+
+def frontiers(model: Any) -> list[Frontier]:
+    """Every place where a functional model can be cut through one tensor, from its inputs to its output."""
+    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    inputs = {id(tensor): tensor for tensor in model.inputs}
+    last_use = {id(tensor): len(nodes) for tensor in model.outputs}
+    for position, node in enumerate(nodes):
+        for tensor in node.input_tensors:
+            last_use[id(tensor)] = max(position, last_use.get(id(tensor), 0))
+    found: list[Frontier] = []
+    alive: dict[int, Any] = {}
+    for position, node in enumerate(nodes):
+        alive |= {id(tensor): tensor for tensor in node.output_tensors}
+        alive = {key: tensor for key, tensor in alive.items() if last_use.get(key, -1) > position}
+        computed = [tensor for key, tensor in alive.items() if key not in inputs]
+        if len(computed) == 1 and computed[0] is not model.outputs[0]:
+            sides = tuple(tensor for key, tensor in inputs.items() if last_use.get(key, -1) > position)
+            if found and found[-1].tensor is computed[0]:
+                found.pop()  # the same tensor, and what it was waiting for is used up
+            found.append(Frontier(computed[0], sides, any(node.operation.weights for node in nodes[position + 1 :])))
+    return found
+
+
+def with_inputs(tensors: Sequence[Any], names: Sequence[str], outputs: Any, name: str) -> Any:
+    """The part of a functional model from some of its tensors on, as a model with inputs of these names.
+
+    It takes a dict, or a tensor where there is one input. Its layers are shared, not copied.
+    """
+    inner = keras.Model(list(tensors), outputs)
+    # Keras names the cloned inputs itself. Calling the layers again on named ones makes a model that others can read.
+    named = {
+        key: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=key)
+        for key, tensor in zip(names, tensors, strict=True)
+    }
+    results = inner._run_through_graph(list(named.values()), operation_fn=lambda operation: operation)
+    inputs = named if len(named) > 1 else named[names[0]]
+    return keras.Model(inputs, results[0] if isinstance(results, list) else results, name=name)
+
+
+def _useful(model: Any) -> list[Frontier]:
+    """Frontiers with something to train behind them.
+
+    Raises:
+        ValueError: there is none.
+    """
+    places = [place for place in frontiers(model) if place.weights_behind]
+    if not places:
+        raise ValueError(f"{model.name} cannot be cut in two: nothing to train lies behind a single tensor")
+    return places
+
+
+def _cut(model: Any, place: Frontier) -> Halves:
+    names = [tensor.name for tensor in place.sides]
+    # Inputs of one model have names of their own; a single one is named by Keras, another in each process.
+    own = [tensor.name for tensor in model.inputs] if len(model.inputs) > 1 else ["pictures"]
+    lower = with_inputs(model.inputs, own, place.tensor, "lower")
+    upper = with_inputs([place.tensor, *place.sides], ["states", *names], model.outputs[0], "upper")
+    return Halves(lower, upper, tuple(names), place.operation.name)

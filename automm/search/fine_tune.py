@@ -1,0 +1,103 @@
+"""Tier 2: the best heads go on training together with the upper layers of both encoders.
+
+A finalist's fold models are copied, each gets upper halves of its own, and all are trained at low rates on the states
+of the frozen lower halves. They start from trained heads, which keeps the first steps from spoiling what the encoders
+know (Kumar et al. 2022, arXiv 2202.10054), and rates warm up. A fine-tuned candidate is judged on the very rows that
+tier 1 was judged on, and ranked with it: it is kept where it is better, and else is one more line.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from automm.models.average import average, members_of
+from automm.models.encoder_layers import unfreeze
+from automm.models.whole import compiled, fine_tunable
+from automm.search.session import Search
+from automm.search.train import Trained, train
+from automm.tracking.runs import KILLED, Candidate
+
+KIND = "fine-tuned"
+LEFT_OUT = ("packed_concatenation",)  # the concatenation again
+READ_AT_ONCE = 32
+SUFFIX = "-tuned"
+
+
+def fine_tune(search: Search) -> None:
+    """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
+    settings = search.task.experiment.tier2
+    finalists = chosen(search, settings.finalists)
+    if not finalists or search.out_of_time():
+        return
+    search.reporter.stage("fine-tuning")
+    deadline = None
+    if search.deadline is not None:
+        now = time.monotonic()
+        deadline = now + settings.share * (search.deadline - now)
+    for candidate in finalists:
+        if deadline is None or time.monotonic() < deadline:
+            _fine_tune(search, candidate, deadline)
+
+
+def chosen(search: Search, count: int) -> list[Candidate]:
+    """The best `count` trained candidates of tier 1, those left out that have been fine-tuned already."""
+    trained = [candidate for candidate in search.trained() if candidate.name not in LEFT_OUT]
+    done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
+    return [candidate for candidate in trained[:count] if candidate.name + SUFFIX not in done]
+
+
+def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> None:
+    task, settings = search.task, search.task.experiment.tier2
+    name = candidate.name + SUFFIX
+    values = {
+        **candidate.hyperparameters,
+        "training/learning_rate": settings.learning_rate,
+        "training/encoder_rate": settings.encoder_rate,
+    }
+    plan = replace(
+        search.plan(search.seed_of(name), settings.learning_rate),
+        epochs=settings.epochs,
+        encoder_rate=settings.encoder_rate,
+        warm_up=settings.warm_up,
+    )
+
+    def work() -> tuple[Any, Trained]:
+        saved = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
+        states = search.states()
+        models = raised(search, members_of(saved), states.shapes)
+        trained = train(
+            models,
+            task.folds,
+            search.source(models[0]),
+            task.arrays.labels,
+            plan,
+            deadline=deadline,
+            together=False,
+            readers=[compiled(model) for model in models],
+            reader_batch=READ_AT_ONCE,
+            progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),
+        )
+        return average(models), trained
+
+    search.record(name, KIND, values, work, tier=2)
+
+
+def raised(search: Search, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
+    """Fine-tunable models of suffixes, each with trainable upper halves of its own."""
+    _, text_upper, _, image_upper = search.layers.halves()
+    models = []
+    for suffix in suffixes:
+        text, image = _copy(text_upper), _copy(image_upper)
+        unfreeze(text)
+        unfreeze(image)
+        models.append(fine_tunable(suffix, text, image, shapes))
+    return models
+
+
+def _copy(layer: Any) -> Any:
+    copy = type(layer).from_config(layer.get_config())
+    copy.set_weights(layer.get_weights())
+    return copy
