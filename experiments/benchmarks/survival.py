@@ -28,6 +28,7 @@ SETTINGS = {
     "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
     "inputs": {"image_size": 16, "max_images": 2, "sequence_length": 16},
     "ensemble": False,
+    "tier2": {"finalists": 0},
 }
 
 

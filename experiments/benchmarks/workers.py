@@ -43,6 +43,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
         "training": {"epochs": 20, "patience": 20},
         "baselines": ["majority"],
         "ensemble": False,
+        "tier2": {"finalists": 0},
     }
     experiment = resolve(content, folder, where="benchmark")
     rates: dict[int, list[float]] = {1: [], 2: []}

@@ -1,7 +1,6 @@
 """Trials in processes of their own: none twice, a death costs one trial, and nobody is left behind."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -15,10 +14,9 @@ import pytest
 import yaml
 from samples import SMALL, write_reviews
 
-from automm.errors import ConfigError
-from automm.search.crew import Crew, how_it_ended, threads
+from automm.search.crew import Crew
 from automm.search.session import WORKER_DIED, GiveUp, Search
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs, wall_seconds
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
 
 LONG = {"epochs": 10_000, "patience": 10_000}  # a trial that ends when somebody ends it
 
@@ -188,13 +186,6 @@ def test_a_worker_of_another_machine_joins(place):
     assert statuses(folder) == [("majority", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "192.0.2.1:5000"])
-def test_an_address_that_is_none_is_refused_at_once(search, tmp_path, address):
-    with pytest.raises(ConfigError, match=f"--chief {address}: cannot listen there"):
-        search("baselines=[majority]", crew=Crew(0, address))
-    assert not list(tmp_path.glob("runs/*/*"))
-
-
 def test_workers_that_never_begin_end_the_search(search, monkeypatch, caplog):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     run = search("baselines=[majority]", crew=Crew(1))
@@ -213,23 +204,3 @@ def test_deaths_are_no_common_cause():
     search.candidates.append(failed)
     with pytest.raises(GiveUp, match="out of memory"):
         search._give_up_on_one_cause()
-
-
-def test_an_end_is_said_in_words():
-    assert how_it_ended(-signal.SIGSEGV) == "SIGSEGV: a segmentation fault"
-    assert how_it_ended(3) == "it ended with exit code 3"
-
-
-def test_threads_are_divided(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    shares = [int(threads(count)["TF_NUM_INTRAOP_THREADS"]) for count in (1, 2, 3, 16)]
-    assert shares == [8, 4, 2, 1]
-
-
-def test_time_of_trials_side_by_side_is_spent_once():
-    def trial(second: int, seconds: float) -> Candidate:
-        return Candidate("", "trial", COMPLETED, started=f"2026-01-01T00:00:{second:02d}.000+00:00", seconds=seconds)
-
-    assert wall_seconds([]) == 0
-    assert wall_seconds([trial(0, 4), trial(10, 5)]) == 9
-    assert wall_seconds([trial(10, 5), trial(0, 12), trial(1, 2)]) == 15
