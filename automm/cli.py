@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from automm.config import Experiment
     from automm.search.cache_listing import Listing
+    from automm.search.crew import Crew
 
 app = typer.Typer(
     name="automm",
@@ -144,6 +145,15 @@ def search(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be searched.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch weights.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes for the trials; without it, they run in this one.")
+    ] = None,
+    chief: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where workers of other machines find the search.")
+    ] = None,
+    worker: Annotated[bool, typer.Option("--worker", help="Join the search at --chief that --resume names.")] = False,
+    worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
     runs_dir: RunsDir = RUNS,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -158,9 +168,23 @@ def search(
     automm search demo/manifest.yaml --set baselines.end_to_end=true --set 'space.fusion.operator=[product]'
 
     automm search --resume latest --trials 40
+
+    automm search demo/manifest.yaml --workers 2
     """
     from automm.config import load_experiment
 
+    if parent is not None:  # before all that takes time, so that it is never left behind
+        from automm.search.interrupt import die_with
+
+        die_with(parent)
+    if worker and (chief is None or resume is None):
+        raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
+    crew = None
+    if not worker and (workers is not None or chief is not None):
+        from automm.search.crew import Crew
+
+        crew = Crew(workers or 0, chief)
+        crew.check()
     overrides = list(set_ or [])
     overrides += [] if trials is None else [f"budget.trials={trials}"]
     overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
@@ -177,10 +201,32 @@ def search(
         _dry_run(experiment)
         return
     _fetch_missing(experiment, offline)
-    _search(experiment, runs_dir, tracking_uri, run)
+    if worker:
+        _work(experiment, run, chief, worker_name)
+    else:
+        _search(experiment, runs_dir, tracking_uri, run, crew)
 
 
-def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any) -> None:
+def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:
+    _import_tensorflow()
+    from automm.progress import ConsoleReporter
+    from automm.search.worker import work
+
+    reporter = ConsoleReporter(
+        _console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
+    )
+    try:
+        work(run, experiment, chief, reporter, name)
+    except KeyboardInterrupt:
+        _say("interrupted: the search goes on without this worker")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        reporter.close()
+
+
+def _search(
+    experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
+) -> None:
     _import_tensorflow()
     from automm.evaluate.leaderboard import leaderboard
     from automm.progress import ConsoleLog, ConsoleReporter
@@ -196,7 +242,7 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
     reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
-        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume)
+        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)
     except KeyboardInterrupt:
         reporter.close()
         _say("interrupted: what was finished is kept")

@@ -34,7 +34,7 @@ class ConsoleReporter:
 
     def stage(self, text: str) -> None:
         self.close()
-        self._console.print(text, style="bold")
+        self._console.print(text, style="bold", soft_wrap=True)  # a command in it is copied
 
     def step(self, what: str, done: int, total: int) -> None:
         if self._console.is_terminal:

@@ -5,11 +5,16 @@ numpy's C code, it is likely cleared there without a trace: of 150 sent into tra
 it is also written down, and the training loop looks.
 """
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 _asked = threading.Event()
 
@@ -39,3 +44,16 @@ def check() -> None:
     if _asked.is_set():
         _asked.clear()
         raise KeyboardInterrupt
+
+
+def die_with(parent: int) -> None:
+    """End this process when the one that started it ends, however it does, and leave Ctrl-C to that one.
+
+    Args:
+        parent: its process id.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)

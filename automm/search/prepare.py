@@ -20,6 +20,7 @@ from automm.paths import cache_dir, cache_limit
 from automm.search.features import Features, Progress, encode
 from automm.search.store import FeatureStore
 from automm.search.train import Fold, judged_rows
+from automm.tracking.runs import Run
 
 FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
 
@@ -139,6 +140,30 @@ def prepare(
 def feature_store() -> FeatureStore:
     """Where this user's features are kept."""
     return FeatureStore(cache_dir() / "features", cache_limit())
+
+
+def same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
+    """Refuse data or encoders that are not those of the run.
+
+    Raises:
+        DataError: they are others.
+    """
+    before = run.read("manifest.json")
+    if not before:  # new, or ended before its data was encoded
+        return
+    if before["fingerprint"] != loaded.digest:
+        counts = {name: len(rows) for name, rows in loaded.splits.items()}
+        raise DataError(
+            f"--resume {run.name}: the data has changed since the run began (reviews {before['reviews']} then, "
+            f"{counts} now). Start a new run"
+        )
+    # After the data, because an encoder may have its vocabulary from there.
+    text, image = encoders
+    for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
+        if before["encoders"][kind]["fingerprint"] != now:
+            raise DataError(
+                f"--resume {run.name}: other {kind} encoder weights than when the run began. Start a new run"
+            )
 
 
 def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:

@@ -11,23 +11,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from automm.config import Experiment
 from automm.deliver.bundle import experiment_of
-from automm.errors import ConfigError, DataError, NoTrialError
+from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module
+from automm.search.chief import quiet
+from automm.search.crew import Crew
 from automm.search.ensemble import run_ensemble
 from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
-from automm.search.prepare import Loaded, Task, describe, load, prepare, sources
+from automm.search.prepare import Loaded, Task, describe, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
-from automm.search.tuner import build_search
+from automm.search.tune import tune
+from automm.search.workers import Workers
 from automm.tracking.mlflow_store import flatten
-from automm.tracking.runs import Run, create_run, write_atomically
+from automm.tracking.runs import Run, create_run, wall_seconds, write_atomically
 from automm.tracking.tracker import Tracker
 
 RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked apart
@@ -53,19 +54,23 @@ def run_search(
     reporter: Reporter,
     *,
     resume: Run | None = None,
+    crew: Crew | None = None,
 ) -> Run:
     """Search, and leave the record of it under `runs_dir`.
 
     Args:
         resume: a run to go on with; its experiment must be the same but for the budget.
+        crew: processes that the trials run in; without one they run in this process.
 
     Raises:
-        ConfigError: another experiment than the one to be resumed.
+        ConfigError: another experiment than the one to be resumed, or an address that cannot be listened on.
         DataError: the data contradicts its manifest, or has changed since the run began.
         NoTrialError: nothing completed.
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
     space_module.narrow(experiment.space)  # a typing error in it shall not cost an encoding
+    if crew is not None:
+        crew.check()
     if resume is not None:
         _same_experiment(resume, experiment)
     reporter.stage("reading reviews")
@@ -74,7 +79,7 @@ def run_search(
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
         reporter.began(run)
-        _search_in(run, experiment, loaded, encoders, tracker, reporter)
+        _search_in(run, experiment, loaded, encoders, tracker, reporter, crew)
     return run
 
 
@@ -85,9 +90,10 @@ def _search_in(
     encoders: tuple[TextSource, ImageSource],
     tracker: Tracker,
     reporter: Reporter,
+    crew: Crew | None,
 ) -> None:
     """All that happens in a run folder that is ours."""
-    _same_data(run, loaded, encoders)
+    same_data(run, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
     began = time.monotonic()
     reporter.stage("encoding")
@@ -100,14 +106,14 @@ def _search_in(
     status = "FAILED"
     try:
         tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
-        spent = sum(candidate.seconds for candidate in run.candidates())
+        spent = wall_seconds(run.candidates())
         limit = experiment.budget.time
         deadline = None if limit is None else began + limit - spent
         search = Search(task, run, tracker, reporter, deadline)
         try:
             try:
                 with interruptible():
-                    _search(search)
+                    _search(search, crew)
                     if experiment.budget.trials:
                         fine_tune(search)
                     run_ensemble(search)
@@ -133,46 +139,19 @@ def _search_in(
         handler.close()
 
 
-def _search(search: Search) -> None:
+def _search(search: Search, crew: Crew | None) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
         return
     search.reporter.stage("search")
-    folder = search.run.folder / "tuner"
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
-    shutil.rmtree(folder, ignore_errors=True)
-    text_encoder, image_encoder = search.layers.whole()
-    experiment, task = search.task.experiment, search.task
-    model = build_search(
-        search,
-        space=search.space,
-        tuner=experiment.tuner,
-        objective=experiment.objective,
-        seed=experiment.seed,
-        folder=folder,
-        text_encoder=text_encoder,
-        image_encoder=image_encoder,
-    )
-    inputs, targets = {}, {}
-    for split in ("train", "validation"):
-        rows = task.rows(split)
-        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no
-        # size.
-        images = np.broadcast_to(np.uint8(0), (len(rows), *task.arrays.image_shape))
-        inputs[split] = [
-            task.arrays.token_ids[rows],
-            task.arrays.text_mask[rows],
-            images,
-            task.arrays.image_mask[rows],
-        ]
-        targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
-    model.fit(
-        inputs["train"],
-        targets["train"],
-        validation_data=(inputs["validation"], targets["validation"]),
-        verbose=0,
-    )
+    shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
+    if crew is None:
+        tune(search, "tuner")
+    else:
+        with quiet(), Workers(search, crew) as workers:
+            tune(search, "tuner", serve=workers.serve)
     if search.may_continue():
         log.warning("the tuner found no candidate that was not tried: the search ends before its budget")
 
@@ -234,25 +213,6 @@ def _same_experiment(run: Run, experiment: Experiment) -> None:
                 for key in changed
             ]
         )
-
-
-def _same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
-    before = run.read("manifest.json")
-    if not before:  # new, or ended before its data was encoded
-        return
-    if before["fingerprint"] != loaded.digest:
-        counts = {name: len(rows) for name, rows in loaded.splits.items()}
-        raise DataError(
-            f"--resume {run.name}: the data has changed since the run began (reviews {before['reviews']} then, "
-            f"{counts} now). Start a new run"
-        )
-    # After the data, because an encoder may have its vocabulary from there.
-    text, image = encoders
-    for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
-        if before["encoders"][kind]["fingerprint"] != now:
-            raise DataError(
-                f"--resume {run.name}: other {kind} encoder weights than when the run began. Start a new run"
-            )
 
 
 def _nothing_completed(search: Search) -> str:

@@ -30,6 +30,7 @@ from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
+WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
 log = logging.getLogger("automm")
 
@@ -64,8 +65,9 @@ class Search:
         # Built when first asked for: this is what loads the weights.
         self.layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
         self._states: States | None = None
-        self._in_hand: Candidate | None = None
-        self._begun = 0.0
+        self.workers = 1  # as many trials may be in hand at a time
+        self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
+        self.number = self._numbers_used()
 
     # ---- what the tuner asks (tuner.Session)
 
@@ -85,11 +87,13 @@ class Search:
         return self.trials_left() > 0 and not self.out_of_time()
 
     def proposal_seed(self) -> int:
-        return self.seed_of(f"proposal-{len(self._trials())}")
+        return self.seed_of(f"proposal-{self.number}")
+
+    def begin_trial(self, trial_id: str) -> None:
+        self.number += 1
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        number = len(self._trials()) + 1
-        candidate = self.train(f"trial-{number:03d}", "trial", values, lambda: cut(build()))
+        candidate = self.train(trial_name(self.number), "trial", values, lambda: cut(build()))
         if candidate.status != COMPLETED:
             raise TrialFailed(candidate.error)
         assert candidate.score is not None
@@ -109,13 +113,17 @@ class Search:
     def seconds_left(self) -> float | None:
         """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
         done = [candidate.seconds for candidate in self._trials() if candidate.status == COMPLETED]
-        by_trials = self.trials_left() * float(np.mean(done)) if done else None
+        by_trials = self.trials_left() * float(np.mean(done)) / self.workers if done else None
         by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
         return min(known) if known else None
 
     def _trials(self) -> list[Candidate]:
         return [c for c in self.candidates if c.kind == "trial" and c.status != KILLED]
+
+    def _numbers_used(self) -> int:
+        """The highest number of a trial; where several ran at a time, one below it may have been interrupted."""
+        return max((int(candidate.name.rpartition("-")[2]) for candidate in self._trials()), default=0)
 
     # ---- training one candidate
 
@@ -227,9 +235,7 @@ class Search:
         objective = self.task.experiment.objective
         candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
         candidate.evaluation = evaluation or self.task.evaluation
-        self._in_hand = candidate
-        self.reporter.started(name)
-        self._begun = begun = time.monotonic()
+        begun = self.take_in_hand(candidate)
         try:
             keras.utils.set_random_seed(seed)  # KerasTuner seeds proposals only, not weights
             model, trained = work()
@@ -242,19 +248,27 @@ class Search:
             log.warning("%s failed: %s", name, cause_of(error))
         candidate.seconds = time.monotonic() - begun
         candidate.peak_memory = peak_memory()
-        self._in_hand = None
-        self._keep(candidate)
+        self.keep(candidate)
         gc.collect()
         return candidate
 
+    def take_in_hand(self, candidate: Candidate) -> float:
+        """It is being trained, from now on."""
+        self.reporter.started(candidate.name)
+        begun = time.monotonic()
+        self._in_hand[candidate.name] = candidate, begun
+        return begun
+
+    def seconds_in_hand(self, candidate: Candidate) -> float:
+        return time.monotonic() - self._in_hand[candidate.name][1]
+
     def interrupted(self) -> None:
-        """Record the candidate in hand as KILLED; it does not count."""
-        if self._in_hand is not None:
-            candidate, self._in_hand = self._in_hand, None
+        """Record the candidates in hand as KILLED; they do not count."""
+        for candidate, _ in list(self._in_hand.values()):
             candidate.status = KILLED
             candidate.error = "interrupted"
-            candidate.seconds = time.monotonic() - self._begun  # its time is spent
-            self._keep(candidate)
+            candidate.seconds = self.seconds_in_hand(candidate)  # its time is spent
+            self.keep(candidate)
 
     def _describe(self, candidate: Candidate, model: Any, trained: Trained) -> None:
         candidate.validation = trained.validation
@@ -264,7 +278,13 @@ class Search:
         candidate.parameters = parameters_of(model, self.layers)
         candidate.trainable_parameters = int(sum(np.prod(v.shape) for v in model.trainable_variables))
 
-    def _keep(self, candidate: Candidate) -> None:
+    def keep(self, candidate: Candidate) -> None:
+        """Record a candidate that is finished, whatever has become of it.
+
+        Raises:
+            GiveUp: it is one more in a row that failed of the same cause.
+        """
+        self._in_hand.pop(candidate.name, None)
         self.candidates.append(candidate)
         self.run.append(candidate)  # to disk first, so that an outage of the tracker loses nothing
         self.tracker.candidate(candidate)
@@ -296,7 +316,9 @@ class Search:
                 self.run.model_path(candidate.name).unlink(missing_ok=True)
 
     def _give_up_on_one_cause(self) -> None:
-        last = [candidate for candidate in self.candidates if candidate.status != KILLED][-SAME_CAUSE:]
+        # A process that died says nothing of the next: memory may have been short, or somebody ended it.
+        counted = [c for c in self.candidates if c.status != KILLED and not c.error.startswith(WORKER_DIED)]
+        last = counted[-SAME_CAUSE:]
         causes = {candidate.error.split("\n", 1)[0] for candidate in last}
         if len(last) == SAME_CAUSE and all(c.status == FAILED for c in last) and len(causes) == 1:
             raise GiveUp(f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}")
@@ -305,6 +327,10 @@ class Search:
         """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
         text = f"{self.task.experiment.seed}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
+
+
+def trial_name(number: int) -> str:
+    return f"trial-{number:03d}"
 
 
 class GiveUp(keras_tuner.errors.FatalError, NoTrialError):

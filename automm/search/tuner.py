@@ -38,6 +38,9 @@ class Session(Protocol):
     def proposal_seed(self) -> int:
         """A seed for the next proposal, the same in every process that has the same history."""
 
+    def begin_trial(self, trial_id: str) -> None:
+        """The oracle has made a proposal; `run_trial` follows."""
+
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
         """Train and record one trial; its objective. Raises TrialFailed."""
 
@@ -79,27 +82,42 @@ class HarnessTuner(Base):
     """Mixed into AutoKeras' tuners: one trial is the session's business, proposals and bookkeeping are KerasTuner's."""
 
     session: Session
+    serve: Callable[[Any], None] | None = None  # runs the trials elsewhere: given this tuner, once its oracle is ready
 
     def search(self, x: Any = None, y: Any = None, validation_data: Any = None, **ignored: Any) -> None:
         """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
-        self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
-        self.oracle.max_trials = MANY
         self._prepare_model_build(self.oracle.get_space(), x=x, y=y)
-        self._activate_all_conditions()
-        self._enter_known()
-        base_tuner.BaseTuner.search(self, verbose=0)
+        if self.owns_oracle:
+            self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
+            self.oracle.max_trials = MANY
+            self._activate_all_conditions()
+            self._enter_known()
+        if self.serve is not None:
+            self.serve(self)
+        else:
+            base_tuner.BaseTuner.search(self, verbose=0)
+
+    @property
+    def owns_oracle(self) -> bool:
+        """Not so in a worker, whose oracle is a client of the chief's."""
+        return isinstance(self.oracle, keras_tuner.Oracle)
 
     def pre_create_trial(self) -> None:
-        # Lowering max_trials is how a search ends: the next trial of the oracle has the status STOPPED.
-        self.oracle.max_trials = MANY if self.session.may_continue() else len(self.oracle.trials)
+        if self.owns_oracle:
+            # Lowering max_trials is how a search ends: the next trial of the oracle has the status STOPPED.
+            self.oracle.max_trials = MANY if self.session.may_continue() else len(self.oracle.trials)
+            self.seed_proposal()
+
+    def seed_proposal(self) -> None:
+        """Make the next proposal depend on the history alone."""
         seed = self.session.proposal_seed()
         np.random.seed(seed)  # AutoKeras' greedy oracle draws from the global generator
         self.oracle._seed_state = seed
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         hp = trial.hyperparameters
-        values = {name: value for name, value in hp.values.items() if hp.is_active(name)}
-        score = self.session.run_trial(values, lambda: self.hypermodel.build(hp))
+        self.session.begin_trial(trial.trial_id)
+        score = self.session.run_trial(active_values(hp), lambda: self.hypermodel.build(hp))
         return {self.oracle.objective.name: score}
 
     def _enter_known(self) -> None:
@@ -117,6 +135,11 @@ class HarnessTuner(Base):
             self.oracle.end_order.append(trial.trial_id)
             self.oracle._record_values(trial)
             self.oracle._save_trial(trial)
+
+
+def active_values(hp: Any) -> dict[str, Any]:
+    """The values of a proposal that its model depends on."""
+    return {name: value for name, value in hp.values.items() if hp.is_active(name)}
 
 
 class GreedyTuner(HarnessTuner, ak.tuners.Greedy):

@@ -9,6 +9,7 @@ runs/<experiment>/<time>-<hash>/
     log.txt
     candidates/         the weights of what may still be exported, and what each candidate predicted out of fold
     tuner/              scratch files of KerasTuner
+    workers/            what worker processes say, and results that are not yet in trials.jsonl
 """
 
 import fcntl
@@ -81,6 +82,17 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
     return sorted(done, key=lambda candidate: (sign * float(candidate.score or 0.0), candidate.parameters))
 
 
+def wall_seconds(candidates: Sequence[Candidate]) -> float:
+    """The time in which any of them was in hand. Several at a time spend it once."""
+    spans = sorted((datetime.fromisoformat(c.started).timestamp(), c.seconds) for c in candidates)
+    total, reached = 0.0, -math.inf
+    for begun, seconds in spans:
+        ended = begun + seconds
+        total += max(0.0, ended - max(begun, reached))
+        reached = max(reached, ended)
+    return total
+
+
 class Run:
     """A run folder."""
 
@@ -134,10 +146,15 @@ class Run:
         candidates = []
         for number, line in enumerate(lines[:-1], 1):
             try:
-                candidates.append(Candidate(**json.loads(line)))
+                candidates.append(self.candidate(line))
             except (ValueError, TypeError) as error:
                 raise DataError(f"{path}:{number}: not a candidate of this automm ({error})") from error
         return candidates
+
+    @staticmethod
+    def candidate(line: bytes) -> Candidate:
+        """From a line of trials.jsonl, or a file of that form. Raises ValueError or TypeError where it is not one."""
+        return Candidate(**json.loads(line))
 
     def repair(self) -> None:
         """Take away a last line that a crash left unfinished, so that the next one begins on a line of its own."""

@@ -102,9 +102,9 @@ def search(tmp_path, tiny, reporter, recorder):
     """search("tuner=random") runs the tiny experiment with that setting, told to `recorder`."""
     from automm.search.run import run_search
 
-    def run(*overrides: str, tracker=None, resume=None, runs_dir: Path | None = None):
+    def run(*overrides: str, tracker=None, resume=None, runs_dir: Path | None = None, crew=None):
         folder = runs_dir or tmp_path / "runs"
-        return run_search(tiny(*overrides), folder, tracker or recorder, reporter, resume=resume)
+        return run_search(tiny(*overrides), folder, tracker or recorder, reporter, resume=resume, crew=crew)
 
     return run
 

@@ -183,3 +183,45 @@ def test_max_trials_lowered_in_the_middle_ends_a_search():
     oracle.start_order.append("0")
     oracle.max_trials = 1
     assert oracle.create_trial("t").status == "STOPPED"
+
+
+def test_the_oracle_keeps_its_lock_when_a_call_raises():
+    """Chief.error ends the search: after one exception, every call from another thread would wait for ever."""
+    from keras_tuner.src.engine import oracle as oracle_module
+
+    oracle = known_oracle([])
+    with pytest.raises(KeyError):
+        oracle.update_trial("no such trial", {"val_loss": 1.0})
+    assert oracle_module.LOCKS[oracle].locked()
+
+
+def test_a_worker_that_comes_back_is_handed_the_same_trial(tmp_path):
+    """Workers._start never gives a name twice: the trial would be the one that its first owner died of."""
+    oracle = known_oracle([])
+    oracle.verbose = 0
+    oracle._set_project_dir(tmp_path, "p")
+    assert oracle.create_trial("worker-1").trial_id == oracle.create_trial("worker-1").trial_id
+    assert oracle.create_trial("worker-2").trial_id != oracle.create_trial("worker-1").trial_id
+
+
+def test_the_protocol_carries_exact_numbers_and_prints(capsys):
+    """A point must be the same on both ends (it is), and stdout is for results (chief.quiet)."""
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("rate", [3e-4, 1e-3], default=3e-4)
+    hp.Choice("layers", [0, 1, 2], default=1)
+    with hp.conditional_scope("layers", [1, 2]):
+        hp.Choice("width", [64, 128])
+    back = keras_tuner.HyperParameters.from_proto(hp.to_proto())
+    assert back.values == hp.values == {"rate": 3e-4, "layers": 1, "width": 64}
+    assert next(entry.get_config() for entry in back.space if entry.name == "width")["conditions"]
+    assert capsys.readouterr().out == "1\n"
+
+
+def test_a_host_may_be_taken_for_a_chief(monkeypatch):
+    """worker.work makes names of its own: KerasTuner looks for 'chief' anywhere in a worker's."""
+    from keras_tuner.src.distribute import utils
+
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker on mischief.example.org")
+    assert utils.is_chief_oracle()

@@ -244,13 +244,13 @@ class TestBudget:
         from automm.search import session
 
         hours = iter(range(100))
-        real, keep, late = session.time.monotonic, session.Search._keep, []
+        real, keep, late = session.time.monotonic, session.Search.keep, []
 
         def hour_later(self, candidate):
             late.append(3600.0 * (next(hours) + 1))
             keep(self, candidate)
 
-        monkeypatch.setattr(session.Search, "_keep", hour_later)
+        monkeypatch.setattr(session.Search, "keep", hour_later)
         monkeypatch.setattr(
             session.Search,
             "out_of_time",

@@ -15,6 +15,7 @@ from automm.tracking.runs import (
     create_run,
     find_run,
     rank,
+    wall_seconds,
     write_atomically,
 )
 
@@ -210,3 +211,12 @@ def test_a_line_of_another_version_is_named(tmp_path):
     (run.folder / "trials.jsonl").write_text('{"name": "a", "no_such_field": 1}\n')
     with pytest.raises(DataError, match=r"trials\.jsonl:1"):
         run.candidates()
+
+
+def test_the_time_of_trials_side_by_side_is_spent_once():
+    def trial(second: int, seconds: float) -> Candidate:
+        return Candidate("", "trial", COMPLETED, started=f"2026-01-01T00:00:{second:02d}.000+00:00", seconds=seconds)
+
+    assert wall_seconds([]) == 0
+    assert wall_seconds([trial(0, 4), trial(10, 5)]) == 9
+    assert wall_seconds([trial(10, 5), trial(0, 12), trial(1, 2)]) == 15

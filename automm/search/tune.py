@@ -1,0 +1,50 @@
+"""The AutoKeras search of a session, set up the same way in the process that owns the oracle and in every worker."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from automm.search.session import Search
+from automm.search.tuner import build_search
+
+
+def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None) -> None:
+    """Propose trials and train them, until the session's budget is used up or the space is.
+
+    Args:
+        folder: KerasTuner's own files, relative to the run.
+        serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
+    """
+    experiment, task = search.task.experiment, search.task
+    text_encoder, image_encoder = search.layers.whole()
+    model = build_search(
+        search,
+        space=search.space,
+        tuner=experiment.tuner,
+        objective=experiment.objective,
+        seed=experiment.seed,
+        folder=search.run.folder / folder,
+        text_encoder=text_encoder,
+        image_encoder=image_encoder,
+    )
+    model.tuner.serve = serve
+    inputs, targets = {}, {}
+    for split in ("train", "validation"):
+        rows = task.rows(split)
+        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no
+        # size.
+        images = np.broadcast_to(np.uint8(0), (len(rows), *task.arrays.image_shape))
+        inputs[split] = [
+            task.arrays.token_ids[rows],
+            task.arrays.text_mask[rows],
+            images,
+            task.arrays.image_mask[rows],
+        ]
+        targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
+    model.fit(
+        inputs["train"],
+        targets["train"],
+        validation_data=(inputs["validation"], targets["validation"]),
+        verbose=0,
+    )

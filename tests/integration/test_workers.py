@@ -1,0 +1,206 @@
+"""Trials in processes of their own: none twice, a death costs one trial, and nobody is left behind."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from samples import SMALL, write_reviews
+
+from automm.search.crew import Crew
+from automm.search.session import WORKER_DIED, GiveUp, Search
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
+
+LONG = {"epochs": 10_000, "patience": 10_000}  # a trial that ends when somebody ends it
+
+
+@pytest.fixture
+def place(tmp_path, store_template, shared_cache):
+    """place(training=LONG) writes an experiment file e.yaml, with reviews and an empty store beside it."""
+    write_reviews(tmp_path / "data")
+    (tmp_path / "runs").mkdir()
+    shutil.copyfile(store_template, tmp_path / "runs" / "mlflow.db")
+
+    def write(**settings) -> Path:
+        content = {"manifest": "data/manifest.yaml", **SMALL, "baselines": ["majority"], "name": "many", **settings}
+        (tmp_path / "e.yaml").write_text(yaml.safe_dump(content))
+        return tmp_path
+
+    return write
+
+
+def automm(*arguments, cwd):
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "automm", *map(str, arguments)],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+        # A shell's background job ignores Ctrl-C, and so would this process if the tests run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def wait_for(condition, process, seconds=120):
+    """Its first true value."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "nothing happened"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return found
+
+
+def workers_of(process):
+    return [child for child in psutil.Process(process.pid).children() if "--worker" in child.cmdline()]
+
+
+def training(folder, *workers):
+    """A condition: these workers are in the middle of a trial, which is what their logs end with."""
+    logs = {path.stem: path for path in folder.glob("runs/many/*/workers/*.log")}
+    ends = [logs[name].read_text().rstrip().rpartition("\n")[2] if name in logs else "" for name in workers]
+    return all(end.startswith("trial-") for end in ends)
+
+
+def orphans(folder):
+    return [
+        other.info["pid"]
+        for other in psutil.process_iter(["pid", "cmdline"])
+        if "--worker" in (other.info["cmdline"] or []) and str(folder) in " ".join(other.info["cmdline"])
+    ]
+
+
+def candidates(folder) -> list[Candidate]:
+    (run,) = all_runs(folder / "runs")
+    return run.candidates()
+
+
+def statuses(folder):
+    return [(candidate.name, candidate.status) for candidate in candidates(folder)]
+
+
+def children_in_mlflow(folder):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/runs/mlflow.db")
+    everything = client.search_runs([client.get_experiment_by_name("many").experiment_id])
+    assert not [run for run in everything if run.info.status == "RUNNING"]
+    return sorted(run.info.run_name for run in everything if run.data.tags["automm.kind"] != "search")
+
+
+def test_two_workers_share_the_trials(place):
+    folder = place(budget={"trials": 5, "time": "10m"})
+    process = automm("search", "e.yaml", "--workers", 2, cwd=folder)
+    out, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert "best by validation" in out
+    assert out.startswith("rank"), "KerasTuner's own lines are on stdout"
+    found = candidates(folder)
+    names = ["majority", *(f"trial-{number:03d}" for number in range(1, 6))]
+    assert sorted(candidate.name for candidate in found) == names
+    assert {candidate.status for candidate in found} == {COMPLETED}
+    trials = [candidate for candidate in found if candidate.kind == "trial"]
+    assert len({json.dumps(trial.hyperparameters, sort_keys=True) for trial in trials}) == 5, "one was tried twice"
+    assert len({trial.seed for trial in trials}) == 5
+    assert all(trial.history and trial.parameters and trial.peak_memory for trial in trials)
+    assert children_in_mlflow(folder) == names
+    both = [log for log in folder.glob("runs/many/*/workers/worker-*.log") if "trial-" in log.read_text()]
+    assert len(both) == 2, "one worker did it all"
+    assert not orphans(folder)
+
+    # Alone, on the same run: the process that goes on knows what the workers did.
+    resumed = automm("search", "--resume", "latest", "--trials", 6, cwd=folder)
+    out, said = resumed.communicate(timeout=240)
+    assert resumed.returncode == 0, said
+    assert statuses(folder)[-1] == ("trial-006", COMPLETED)
+    points = [json.dumps(c.hyperparameters, sort_keys=True) for c in candidates(folder) if c.kind == "trial"]
+    assert len(set(points)) == 6
+
+
+def test_a_worker_that_is_killed_costs_its_trial(place):
+    folder = place(training=LONG, budget={"trials": 2, "time": "10m"})
+    process = automm("search", "e.yaml", "--workers", 1, cwd=folder)
+    wait_for(lambda: training(folder, "worker-1"), process)
+    time.sleep(2)
+    (victim,) = workers_of(process)
+    victim.kill()
+    wait_for(lambda: ("trial-001", FAILED) in statuses(folder), process)
+    wait_for(lambda: training(folder, "worker-2"), process)
+    (replacement,) = workers_of(process)
+    assert replacement.pid != victim.pid
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "automm search --resume" in said
+    assert "Traceback" not in said
+    assert statuses(folder) == [("majority", COMPLETED), ("trial-001", FAILED), ("trial-002", KILLED)]
+    failed = candidates(folder)[1]
+    assert failed.error == "its worker process died: SIGKILL: out of memory, or ended from outside"
+    assert failed.hyperparameters
+    assert failed.seconds > 1
+    assert not orphans(folder)
+    assert children_in_mlflow(folder)[:2] == ["majority", "trial-001"]
+
+
+def test_nobody_outlives_a_search_that_is_killed(place):
+    folder = place(training=LONG, budget={"trials": 3, "time": "10m"})
+    process = automm("search", "e.yaml", "--workers", 2, cwd=folder)
+    wait_for(lambda: training(folder, "worker-1", "worker-2"), process)
+    assert len(workers_of(process)) == 2
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 5
+    while orphans(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not orphans(folder)
+    assert statuses(folder) == [("majority", COMPLETED)]
+
+    resumed = automm("search", "--resume", "latest", "--trials", 0, "--workers", 1, cwd=folder)
+    _, said = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, said
+    assert children_in_mlflow(folder) == ["majority"]
+
+
+def test_a_worker_of_another_machine_joins(place):
+    """On this one, but by the command that the search prints, and with no worker of the search's own."""
+    folder = place(budget={"trials": 2, "time": "10m"})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    process = automm("search", "e.yaml", "--chief", address, cwd=folder)
+    (run,) = wait_for(lambda: list(folder.glob("runs/many/*/workers")), process)
+    joined = automm(
+        "search", "--worker", "--chief", address, "--resume", run.parent.name, "--runs-dir", folder / "runs", cwd="/"
+    )
+    _, worker_said = joined.communicate(timeout=240)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert joined.returncode == 0, worker_said
+    command = f"automm search --worker --chief {address} --resume {run.parent.name} --runs-dir {folder / 'runs'}"
+    assert command in said
+    assert statuses(folder) == [("majority", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
+
+
+def test_workers_that_never_begin_end_the_search(search, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    run = search("baselines=[majority]", crew=Crew(1))
+    assert [candidate.name for candidate in run.candidates()] == ["majority"]
+    assert "3 workers ended before they took a trial, the last one: it ended with exit code 1" in caplog.text
+    assert run.read("result.json")["best"] == "majority"
+
+
+def test_deaths_are_no_common_cause():
+    """Where trials fail five times in a row of one cause, the search ends; a process says nothing of the next."""
+    search = Search.__new__(Search)
+    died = Candidate("", "trial", FAILED, error=f"{WORKER_DIED}: SIGKILL")
+    failed = Candidate("", "trial", FAILED, error="out of memory\n\nTraceback")
+    search.candidates = [died] * 6 + [failed] * 4 + [died]
+    search._give_up_on_one_cause()
+    search.candidates.append(failed)
+    with pytest.raises(GiveUp, match="out of memory"):
+        search._give_up_on_one_cause()
