@@ -190,7 +190,8 @@ def _search(experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = _console(sys.stderr)
     logging.getLogger("automm").addHandler(ConsoleLog(console))
-    reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
+    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
         run = run_search(experiment, runs_dir, tracker, reporter, resume=resume)

@@ -22,6 +22,7 @@ from automm.search.ensemble import run_ensemble
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
+from automm.search.portfolio import portfolio
 from automm.search.prepare import Loaded, Task, describe, load, prepare, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tuner import build_search
@@ -148,6 +149,8 @@ def _search(search: Search) -> None:
         objective=experiment.objective,
         seed=experiment.seed,
         folder=folder,
+        portfolio=portfolio(search.space) if experiment.portfolio else (),
+        epochs=experiment.training.epochs,
         text_encoder=encoders.text,
         image_encoder=encoders.image,
     )
@@ -171,7 +174,7 @@ def _search(search: Search) -> None:
         verbose=0,
     )
     if search.may_continue():
-        log.warning("the tuner found no candidate that was not tried: the search ends before its budget")
+        log.warning("every candidate of the space has been tried: the search ends before its budget")
 
 
 def _write_head(run: Run, task: Task) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -20,6 +20,7 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout
 from automm.search import space as space_module
 from automm.search.interrupt import check
+from automm.search.oracles import EPOCHS
 from automm.search.prefix import cut
 from automm.search.prepare import Task
 from automm.search.train import Plan, Trained, predict, train
@@ -97,8 +98,11 @@ class Search:
         return self.seed_of(f"proposal-{len(self._trials())}")
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        number = len(self._trials()) + 1
-        candidate = self.train(f"trial-{number:03d}", "trial", values, lambda: cut(build()))
+        trials, point = self._trials(), space_module.point_of(values)
+        name = f"trial-{len(trials) + 1:03d}"
+        # A trial that Hyperband promotes begins as it began before: with the same weights and batches.
+        first = next((c.name for c in trials if space_module.point_of(c.hyperparameters) == point), name)
+        candidate = self.train(name, "trial", values, lambda: cut(build()), seed_name=first)
         if candidate.status != COMPLETED:
             raise TrialFailed(candidate.error)
         assert candidate.score is not None
@@ -110,15 +114,30 @@ class Search:
         return sum(candidate.status == COMPLETED for candidate in self._trials())
 
     def trials_left(self) -> int:
-        return self.task.experiment.budget.trials - self.trials_done()
+        """Completed trials that are still to come; of Hyperband: how many full trainings the epochs left would pay."""
+        experiment = self.task.experiment
+        if experiment.tuner == "hyperband":
+            return self.epochs_left() // experiment.training.epochs
+        return experiment.budget.trials - self.trials_done()
+
+    def epochs_left(self) -> int:
+        """Of what trials may spend together; those that failed or were killed have spent none."""
+        experiment = self.task.experiment
+        spent = sum(len(candidate.history) for candidate in self._trials())
+        return experiment.budget.trials * experiment.training.epochs - spent
 
     def out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def seconds_left(self) -> float | None:
         """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
-        done = [candidate.seconds for candidate in self._trials() if candidate.status == COMPLETED]
-        by_trials = self.trials_left() * float(np.mean(done)) if done else None
+        done = [candidate for candidate in self._trials() if candidate.status == COMPLETED]
+        by_trials = None
+        if done:
+            seconds = sum(candidate.seconds for candidate in done)
+            by_trials = seconds / len(done) * self.trials_left()
+            if self.task.experiment.tuner == "hyperband":
+                by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
         by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
         return min(known) if known else None
@@ -149,6 +168,8 @@ class Search:
         """
         seed = self.seed_of(seed_name or name)
         plan = self.plan(seed, values["training/learning_rate"])
+        full = plan.epochs
+        plan = replace(plan, epochs=values.get(EPOCHS, full))
 
         def work() -> tuple[Any, Trained]:
             models = self.members(build)
@@ -161,6 +182,8 @@ class Search:
                 deadline=self.deadline,
                 convert=converter(models[0]),
             )
+            if trained.stopped == "epochs" and plan.epochs < full:
+                trained.stopped = "round"
             return average(models), trained
 
         return self.record(name, kind, values, work, seed=seed)

@@ -1,8 +1,11 @@
 """The search space as data: every hyperparameter, its choices, and how an experiment file narrows them."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from automm.errors import ConfigError, nearest
 from automm.models.baselines import CONCATENATION
@@ -35,6 +38,7 @@ NUMBERS: dict[str, Number] = {
 }
 
 Space = dict[str, tuple[Any, ...]]
+BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a point, in the same record
 
 
 def full_space() -> Space:
@@ -72,9 +76,30 @@ def default(space: Space, name: str) -> Any:
     return DEFAULTS[name] if DEFAULTS[name] in space[name] else space[name][0]
 
 
+def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without what a tuner has noted beside them."""
+    return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
+
+
 def contains(space: Space, values: Mapping[str, Any]) -> bool:
     """Whether `values` is a point of the space. Hyperparameters that are inactive at it may be missing."""
+    values = point_of(values)
     return all(value in space.get(name, ()) for name, value in values.items()) and values.keys() <= space.keys()
+
+
+def points(space: Space) -> Iterator[dict[str, Any]]:
+    """Every candidate once, in order. Without hidden layers their width is no choice, and is left out."""
+    for values in itertools.product(*space.values()):
+        point = dict(zip(space, values, strict=True))
+        if point["label/layers"] > 0:
+            yield point
+        elif point["label/width"] == space["label/width"][0]:
+            yield _active(point)
+
+
+def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
+    """A candidate, each of its choices uniform."""
+    return _active({name: choices[int(rng.integers(len(choices)))] for name, choices in space.items()})
 
 
 def size(space: Space) -> int:
@@ -86,6 +111,10 @@ def size(space: Space) -> int:
         if name not in ("label/layers", "label/width"):
             total *= len(choices)
     return total
+
+
+def _active(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in point.items() if name != "label/width" or point["label/layers"] > 0}
 
 
 def _faults(name: str, values: tuple[Any, ...]) -> list[str]:
