@@ -11,14 +11,15 @@ import keras_tuner
 import numpy as np
 from autokeras.tuners.greedy import GreedyOracle
 
-from automm.search.space import BOOKKEEPING, Space, draw, point_of, points
+from automm.search.space import Space, draw, points
+from automm.tracking.runs import BOOKKEEPING, EPOCHS, point_of
 
 Base: Any = object  # a mixin: what it calls on itself is KerasTuner's Oracle
 Status = keras_tuner.engine.trial.TrialStatus
 DRAWS = 200  # by chance, before the space is gone through in order
 
-BRACKET, ROUND, EPOCHS = BOOKKEEPING + "bracket", BOOKKEEPING + "round", BOOKKEEPING + "epochs"
-HALVINGS, SIZE = BOOKKEEPING + "halvings", BOOKKEEPING + "size"
+# What a trial of Hyperband carries, beside the epochs that it is given: its bracket, the bracket's plan, and its round.
+BRACKET, HALVINGS, SIZE, ROUND = (BOOKKEEPING + name for name in ("bracket", "halvings", "size", "round"))
 
 
 class Proposals(Base):

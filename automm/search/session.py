@@ -20,12 +20,11 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout
 from automm.search import space as space_module
 from automm.search.interrupt import check
-from automm.search.oracles import EPOCHS
 from automm.search.prefix import cut
 from automm.search.prepare import Task
 from automm.search.train import Plan, Trained, predict, train
 from automm.search.tuner import TrialFailed
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run, now, rank
+from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
 from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
@@ -98,10 +97,10 @@ class Search:
         return self.seed_of(f"proposal-{len(self._trials())}")
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        trials, point = self._trials(), space_module.point_of(values)
+        trials = self._trials()
         name = f"trial-{len(trials) + 1:03d}"
         # A trial that Hyperband promotes begins as it began before: with the same weights and batches.
-        first = next((c.name for c in trials if space_module.point_of(c.hyperparameters) == point), name)
+        first = next((c.name for c in trials if c.point == point_of(values)), name)
         candidate = self.train(name, "trial", values, lambda: cut(build()), seed_name=first)
         if candidate.status != COMPLETED:
             raise TrialFailed(candidate.error)

@@ -11,6 +11,7 @@ from automm.errors import ConfigError, nearest
 from automm.models.baselines import CONCATENATION
 from automm.models.fusion import FUSIONS
 from automm.models.pooling import POOLINGS
+from automm.tracking.runs import point_of
 
 # A hyperparameter's default is the hand-built concatenation's value, so the search starts where people would.
 DEFAULTS: dict[str, Any] = dict(CONCATENATION)
@@ -38,7 +39,6 @@ NUMBERS: dict[str, Number] = {
 }
 
 Space = dict[str, tuple[Any, ...]]
-BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a point, in the same record
 
 
 def full_space() -> Space:
@@ -74,11 +74,6 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
 def default(space: Space, name: str) -> Any:
     """The choice that a search begins with."""
     return DEFAULTS[name] if DEFAULTS[name] in space[name] else space[name][0]
-
-
-def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without what a tuner has noted beside them."""
-    return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
 
 
 def contains(space: Space, values: Mapping[str, Any]) -> bool:

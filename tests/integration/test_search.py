@@ -10,8 +10,8 @@ from automm.config import BASELINES, TUNERS
 from automm.errors import NoTrialError
 from automm.models.average import members_of
 from automm.search.portfolio import portfolio
-from automm.search.space import full_space, point_of
-from automm.tracking.runs import COMPLETED, FAILED, rank
+from automm.search.space import full_space
+from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
@@ -298,6 +298,8 @@ def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search):
         assert shorter.seed == trials[4].seed, "the same weights and batches, and more epochs"
         for one, other in zip(shorter.history, trials[4].history[: len(shorter.history)], strict=True):
             assert one == pytest.approx(other, abs=1e-5)
+    finalists = run.read("result.json")["finalists"]
+    assert not {best.name, "trial-004"} & set(finalists), "the same candidate twice"
 
     bigger = search(
         "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=3",

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from automm.config import TUNERS
-from automm.search.oracles import BRACKET, EPOCHS, ORACLES, ROUND, Proposals, build_oracle, values_of
+from automm.search.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
 from automm.search.portfolio import PORTFOLIO, portfolio
-from automm.search.space import contains, draw, full_space, narrow, point_of, points, size
+from automm.search.space import contains, draw, full_space, narrow, points, size
 from automm.search.tuner import MANY, HarnessTuner
-from automm.tracking.runs import COMPLETED, FAILED, Candidate
+from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, Candidate, point_of
 
 SMALL = {
     "image.pooling": "mean",
