@@ -239,7 +239,8 @@ def _search(
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
     log.addHandler(ConsoleLog(console))
-    reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
+    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
         run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)

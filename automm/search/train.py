@@ -67,7 +67,7 @@ class Trained:
     Attributes:
         history: one entry an epoch: loss, val_...
         best_epoch: counted from 1.
-        stopped: why: 'epochs', 'patience', 'time'.
+        stopped: why: 'epochs', 'patience', 'time'; 'round', where Hyperband gave it less than the full epochs.
         validation: the metrics of the best epoch over all folds' validation rows.
         probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it.
     """
