@@ -19,7 +19,7 @@ from automm.config import OBJECTIVES
 from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock, choose
 from automm.search.oracles import build_oracle
 from automm.search.space import Space
-from automm.tracking.runs import COMPLETED, Candidate
+from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
 
 WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
 MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
