@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automm.config import Experiment
+    from automm.search.cache_listing import Listing
     from automm.search.crew import Crew
 
 app = typer.Typer(
@@ -235,8 +236,11 @@ def _search(
 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = _console(sys.stderr)
-    logging.getLogger("automm").addHandler(ConsoleLog(console))
-    reporter = ConsoleReporter(console, experiment.budget.trials, experiment.objective.removeprefix("val_"))
+    log = logging.getLogger("automm")
+    log.setLevel(logging.INFO)
+    log.addHandler(ConsoleLog(console))
+    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
         run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)
@@ -345,6 +349,38 @@ def sync(
     found = find_run(runs_dir, run)
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     print(sync_run(tracker, found))
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all features that no running search uses.")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Show what frozen encoders have yielded and is kept for later runs, or empty it.
+
+    The folder is AUTOMM_CACHE_DIR; AUTOMM_CACHE_LIMIT, such as 5GB, bounds the features: what was not used for longest
+    goes first.
+
+    Examples: automm cache; automm cache --format json; automm cache --clear
+    """
+    from rich.filesize import decimal
+
+    from automm.paths import cache_dir, cache_limit
+    from automm.search import cache_listing
+
+    limit = cache_limit()
+    if clear:
+        cleared = cache_listing.clear(cache_dir(), limit)
+        if format == "json":
+            _print_json(vars(cleared))
+        else:
+            print(f"{cleared.entries} entries removed, {decimal(cleared.bytes)}; {cleared.in_use} in use and kept")
+        return
+    found = cache_listing.listing(cache_dir(), limit)
+    if format == "json":
+        _print_json(found.to_dict())
+    else:
+        _cache_table(found)
 
 
 @app.command()
@@ -460,6 +496,22 @@ def _leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
     _table(columns, body, right=[*columns[-7:], "rank"])
+
+
+def _cache_table(found: "Listing") -> None:
+    from rich.filesize import decimal
+
+    rows = [
+        [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
+        for e in found.features
+    ]
+    for e in found.pictures:
+        count = "-" if e["rows"] is None else f"{e['rows']:,}"
+        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), "-"])
+    _table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
+    print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
+    if found.pictures:
+        print(f"decoded pictures: {decimal(found.picture_bytes)}, no limit, in {found.folder / 'pictures'}")
 
 
 def _table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from automm.errors import ConfigError, NotFoundError, nearest
 
 OBJECTIVES = {"val_macro_f1": "max", "val_accuracy": "max", "val_loss": "min"}
-TUNERS = ("greedy", "bayesian", "random")
+TUNERS = ("greedy", "bayesian", "hyperband", "random")
 BASELINES = (
     "majority",
     "logistic_text",
@@ -60,6 +60,8 @@ class Budget(Section):
     """What a search may spend.
 
     `trials` counts completed trials, baselines apart; `time` is seconds from the first encoding to the last epoch.
+    Hyperband's trials are many and most of them short: it may spend the epochs that as many full trials may spend,
+    `trials` times `training.epochs`.
     """
 
     trials: int = Field(20, ge=0, le=100_000)
@@ -155,7 +157,8 @@ class Experiment(Section):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     seed: int = Field(1, ge=0, le=2**31 - 1)
     objective: Literal["val_macro_f1", "val_accuracy", "val_loss"] = "val_macro_f1"
-    tuner: Literal["greedy", "bayesian", "random"] = "greedy"
+    tuner: Literal["greedy", "bayesian", "hyperband", "random"] = "greedy"
+    portfolio: bool = True  # known good points are the first proposals, before the tuner's own
     budget: Budget = Budget()
     inputs: Inputs = Inputs()
     encoders: Encoders = Encoders()

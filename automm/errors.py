@@ -66,6 +66,10 @@ class WeightsError(NotFoundError):
     """Pre-trained weights that are not there, or are not what they claim to be."""
 
 
+class CacheError(AutommError):
+    """The cache folder cannot be written, or its disk is full."""
+
+
 class TrackingError(AutommError):
     """A tracking store that does not answer where nothing else can be done. A search never raises it."""
 

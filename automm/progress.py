@@ -16,7 +16,7 @@ class ConsoleReporter:
     """A `search.session.Reporter`.
 
     Args:
-        trials: the budget, for "trial 3 of 20".
+        trials: the budget, for "trial 3 of 20"; 0 where trials are of different lengths and are not counted.
         metric: what the objective is called in a candidate's validation metrics.
     """
 
@@ -45,13 +45,13 @@ class ConsoleReporter:
 
     def started(self, name: str) -> None:
         if self._console.is_terminal:
-            self._show(f"training {name}", self._done, self._trials or 1)
+            self._show(f"training {name}", self._done, self._trials)
 
     def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
         if candidate.kind == "trial" and candidate.status == COMPLETED:
             self._done += 1
         place = (
-            f"{self._done}/{self._trials}"
+            (f"{self._done}/{self._trials}" if self._trials else str(self._done))
             if candidate.kind == "trial"
             else {"baseline": "base", "fine-tuned": "tuned"}.get(candidate.kind, "ens")
         )
@@ -89,14 +89,17 @@ class ConsoleReporter:
 
 
 class ConsoleLog(logging.Handler):
-    """Warnings of the library, on the same console as the progress."""
+    """What the library says of its work, on the same console as the progress; warnings in yellow."""
 
     def __init__(self, console: Console):
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"  {record.levelname.lower()} {record.getMessage()}", style="yellow")
+        if record.levelno < logging.WARNING:
+            self._console.print(f"  {record.getMessage()}")
+        else:
+            self._console.print(f"  {record.levelname.lower()} {record.getMessage()}", style="yellow")
 
 
 def duration(seconds: float) -> str:

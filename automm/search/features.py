@@ -1,25 +1,28 @@
 """What frozen encoders yield, computed once and kept.
 
-One file a pair of encoder and data: `<cache>/features/<key>.npy`, float32, memory-mapped, written under a temporary
-name and then renamed. The key names the weights, the preprocessing (through the data's own digest) and the engine.
-Identical texts and pictures are encoded once, and reviews without a picture cost nothing.
+What is encoded, and on which engine, stands here; where it is kept, in `search/store`. An entry's key names the
+weights, the preprocessing (through the data's own digest) and the engine. Identical texts and pictures are encoded
+once, and reviews without a picture cost nothing.
 """
 
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from automm.data.arrays import Arrays
 from automm.models.encoders import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
+from automm.search.engines import Engine, engine_for
+from automm.search.store import Encoding, FeatureStore
+from automm.search.store_format import About
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,14 @@ class Features:
         text: (distinct texts, text_features) float32.
         text_rows: (n,) int64, a row of `text`.
         image: (distinct pictures, image_features) float32.
+        engines: what the 'text' and the 'image' encoder ran on.
     """
 
     arrays: Arrays
     text: np.ndarray
     text_rows: np.ndarray
     image: np.ndarray
+    engines: dict[str, str]
 
     def __len__(self) -> int:
         return len(self.arrays)
@@ -69,155 +74,96 @@ def encode(
     arrays: Arrays,
     text_source: TextSource,
     image_source: ImageSource,
-    cache: Path,
+    store: FeatureStore,
     *,
     progress: Progress | None = None,
 ) -> Features:
     """Run each encoder once over the distinct texts and pictures, or find that somebody did.
 
-    The encoders themselves are built only where something is missing in the cache.
+    The encoders themselves are built only where something is missing in the store.
     """
     tokens, text_rows = np.unique(arrays.token_ids, axis=0, return_inverse=True)
-    text = stored(
-        key_of(text_source.fingerprint, hashlib.sha256(tokens.tobytes()).hexdigest()),
-        cache,
-        len(tokens),
-        lambda: _TextBatches(text_source.build(), tokens),
-        "texts",
-        progress,
+    text, text_engine = stored(
+        store,
+        Wanted("texts", text_source.name, text_source.fingerprint, len(tokens), digest_of(tokens)),
+        lambda engine: _Texts(text_source.build(), engine, tokens, progress),
     )
-    image = stored(
-        key_of(image_source.fingerprint, arrays.pixels_digest),
-        cache,
-        len(arrays.pixels),
-        lambda: _ImageBatches(image_source.build(), arrays.pixels),
-        "pictures",
-        progress,
+    image, image_engine = stored(
+        store,
+        Wanted("pictures", image_source.name, image_source.fingerprint, len(arrays.pixels), arrays.pixels_digest),
+        lambda engine: _Pictures(image_source.build(), engine, arrays.pixels, progress),
     )
-    return Features(arrays, text, text_rows.reshape(-1), image)
+    return Features(arrays, text, text_rows.reshape(-1), image, {"text": text_engine, "image": image_engine})
 
 
-class _TextBatches:
+@dataclass(frozen=True)
+class Wanted:
+    """What an encoder is to yield: `what` for people, so many rows, of data by its digest."""
+
+    what: str
+    encoder: str
+    fingerprint: str
+    rows: int
+    digest: str
+
+
+def stored(store: FeatureStore, wanted: Wanted, encoding: Callable[[Engine], Encoding]) -> tuple[np.ndarray, str]:
+    """The features from the store, encoded now if nobody did before; and the version of the engine that they ran on."""
+    engine = engine_for(wanted.encoder, wanted.rows)
+    if wanted.rows == 0:  # a memory map cannot be empty
+        return np.zeros((0, encoding(engine).features), np.float32), engine.version
+    log.info("%d %s: %s on %s", wanted.rows, wanted.what, wanted.encoder, engine.version)
+    key = hashlib.sha256("\0".join((wanted.fingerprint, wanted.digest, engine.version)).encode()).hexdigest()
+    about = About(wanted.what, wanted.encoder, engine.version, wanted.rows)
+    return store.get(key, about, lambda: encoding(engine)), engine.version
+
+
+def digest_of(tokens: np.ndarray) -> str:
+    """Names the content of an array."""
+    return hashlib.sha256(tokens.tobytes()).hexdigest()
+
+
+class _Texts:
     """Texts by length: a batch is as long as its longest text, not as the longest of all."""
 
     batch_size = 32
 
-    def __init__(self, encoder: Any, tokens: np.ndarray):
-        self.shape = (len(tokens), int(encoder.features))
+    def __init__(self, encoder: Any, engine: Engine, tokens: np.ndarray, progress: Progress | None):
+        self.features = int(encoder.features)
         self._tokens = tokens
-        self._lengths = np.maximum((tokens != 0).sum(axis=1), 1)
-        self._encode = compiled_encoder(encoder)
-        self.order = np.argsort(self._lengths, kind="stable")
+        self._encode = engine.start(encoder, np.int32, (None,))
+        self._progress = progress
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        return rows
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        # Lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length.
-        longest = min(-(-int(self._lengths[rows].max()) // 8) * 8, self._tokens.shape[1])
-        return self._encode(self._tokens[rows, :longest])
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        lengths = np.maximum((self._tokens != 0).sum(axis=1), 1)
+        for rows in portions(np.argsort(lengths, kind="stable"), self.batch_size, "texts", self._progress):
+            # Lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length.
+            longest = min(-(-int(lengths[rows].max()) // 8) * 8, self._tokens.shape[1])
+            yield rows, self._encode(self._tokens[rows, :longest])
 
 
-class _ImageBatches:
+class _Pictures:
     """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it."""
 
     batch_size = 8
 
-    def __init__(self, encoder: Any, pixels: np.ndarray):
-        self.shape = (len(pixels), int(encoder.features))
+    def __init__(self, encoder: Any, engine: Engine, pixels: np.ndarray, progress: Progress | None):
+        self.features = int(encoder.features)
         self._pixels = pixels
-        self._encode = compiled_encoder(encoder)
-        self.order = np.arange(len(pixels))
+        self._encode = engine.start(encoder, np.uint8, (1, *pixels.shape[1:]))
+        self._progress = progress
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        return rows
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return self._encode(self._pixels[rows][:, None])[:, 0]
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows in portions(np.arange(len(self._pixels)), self.batch_size, "pictures", self._progress):
+            yield rows, self._encode(self._pixels[rows][:, None])[:, 0]
 
 
-def compiled_encoder(encoder: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """One of the encoders' layers as a graph: a batch of arrays in, an array out."""
-    import tensorflow as tf
-
-    function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
-    return lambda batch: function(tf.convert_to_tensor(batch)).numpy()
-
-
-class Batches(Protocol):
-    """An encoder over its data: what is stored, in which portions, and where each portion goes."""
-
-    shape: Any  # tuple of integers
-    batch_size: int
-    order: np.ndarray
-
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """The rows of the stored array that some items of `order` fill."""
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """The values for them."""
-
-
-def stored(
-    key: str,
-    cache: Path,
-    rows: int,
-    open_encoder: Callable[[], Batches],
-    what: str,
-    progress: Progress | None,
-) -> np.ndarray:
-    """The array of this key, memory-mapped; encoded now if nobody did before.
-
-    Args:
-        rows: the length of the array.
-        open_encoder: makes the encoder, only where it is needed.
-        what: is being encoded, for people.
-    """
-    path = cache / "features" / f"{key}.npy"
-    found = _read(path, rows) if rows else None
-    if found is not None:
-        return found
-    encoder = open_encoder()
-    if rows == 0:  # a memory map cannot be empty
-        return np.zeros(encoder.shape, np.float32)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{key[:16]}-", suffix=".part")
-    os.close(handle)
-    try:
-        values = np.lib.format.open_memmap(name, mode="w+", dtype=np.float32, shape=encoder.shape)
-        size, count = encoder.batch_size, len(encoder.order)
-        for start in range(0, count, size):
-            chosen = encoder.order[start : start + size]
-            values[encoder.places(chosen)] = encoder(chosen)
-            if progress is not None:
-                progress(what, min(start + size, count), count)
-        values.flush()
-        del values
-        Path(name).chmod(0o644)  # mkstemp makes it unreadable to the others of a shared cache
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    found = _read(path, rows)
-    assert found is not None, path
-    return found
-
-
-def _read(path: Path, rows: int) -> np.ndarray | None:
-    """The stored features, or None where they are missing, truncated or of another shape."""
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, ValueError, OSError, EOFError):
-        return None
-    good = values.ndim >= 2 and len(values) == rows and values.dtype == np.float32
-    return values if good else None
-
-
-def key_of(fingerprint: str, data: str) -> str:
-    """Names an array: by its encoder, its data and the engine."""
-    import keras
-
-    engine = f"keras-{keras.__version__}-{keras.backend.backend()}"
-    return hashlib.sha256("\0".join((fingerprint, data, engine)).encode()).hexdigest()
+def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
+    """`size` rows at a time; those that were asked for and written count as progress."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+        if progress is not None:
+            progress(what, min(start + size, len(order)), len(order))
 
 
 def _moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -76,6 +76,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
             plan,
             deadline=deadline,
             together=False,
+            costs=states.lengths,  # padding is a third of the work where long and short texts are mixed
             readers=[compiled(model) for model in models],
             reader_batch=READ_AT_ONCE,
             progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),

@@ -1,7 +1,9 @@
 """Runs the hand-built candidates: they are measured exactly like trials, before the first of them."""
 
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +22,7 @@ from automm.search.train import Trained, predict, row_weights, train
 from automm.tracking.runs import COMPLETED
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of a logistic regression: C, the best on the validation rows is kept
+DESIGN_ROWS = 4096
 NEVER = -1e3  # the logit of a class that a fold's training rows do not have
 LOGISTIC: dict[str, tuple[str, ...]] = {
     "logistic_text": ("text",),
@@ -77,17 +80,16 @@ def _fit_logistic(search: Search, models: Sequence[Any]) -> float:
     labels, classes = task.arrays.labels, len(task.labels)
     by_strength: dict[float, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {C: [] for C in STRENGTHS}
     for model, fold in zip(models, task.folds, strict=True):
-        design = baselines.design_matrix(model)
-        learn, judge = (predict(design, task.features, rows) for rows in (fold.train, fold.validation))
         # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
         weights = None
         if task.experiment.training.class_weights:
             weights = row_weights(labels, fold.train, classes)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-        for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
-            regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
-            coefficients, intercepts = _all_classes(regression, classes)
-            by_strength[strength].append((coefficients, intercepts, judge @ coefficients.T + intercepts))
+        with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
+            for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
+                regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
+                coefficients, intercepts = _all_classes(regression, classes)
+                by_strength[strength].append((coefficients, intercepts, judge @ coefficients.T + intercepts))
     best: tuple[float, float] | None = None
     for strength, fitted in by_strength.items():
         logits = np.concatenate([part[2] for part in fitted])
@@ -98,6 +100,22 @@ def _fit_logistic(search: Search, models: Sequence[Any]) -> float:
     for model, (coefficients, intercepts, _) in zip(models, by_strength[best[1]], strict=True):
         baselines.set_linear(model, coefficients, intercepts)
     return best[1]
+
+
+@contextmanager
+def _design(search: Search, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """What the regression of a `linear` suffix sees of some reviews, (rows, features) float32.
+
+    On disk: of 50,000 reviews it would take 330 MB of memory, and scikit-learn reads a memory map as it is.
+    """
+    design = baselines.design_matrix(model)
+    with tempfile.TemporaryFile(dir=search.run.folder) as file:
+        size = (len(rows), int(design.output_shape[-1]))
+        values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
+        for start in range(0, len(rows), DESIGN_ROWS):
+            part = rows[start : start + DESIGN_ROWS]
+            values[start : start + len(part)] = predict(design, search.task.features, part)
+        yield values
 
 
 def _all_classes(regression: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

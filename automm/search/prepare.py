@@ -16,8 +16,9 @@ from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_da
 from automm.errors import DataError
 from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
-from automm.paths import cache_dir
+from automm.paths import cache_dir, cache_limit
 from automm.search.features import Features, Progress, encode
+from automm.search.store import FeatureStore
 from automm.search.train import Fold, judged_rows
 from automm.tracking.runs import Run
 
@@ -119,7 +120,7 @@ def prepare(
         sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
-    features = encode(arrays, text, image, cache_dir(), progress=progress)
+    features = encode(arrays, text, image, feature_store(), progress=progress)
     folds = make_folds(experiment, loaded)
     return Task(
         experiment=experiment,
@@ -134,6 +135,11 @@ def prepare(
         treated={**loaded.dataset.treated, **cut_off},
         digest=loaded.digest,
     )
+
+
+def feature_store() -> FeatureStore:
+    """Where this user's features are kept."""
+    return FeatureStore(cache_dir() / "features", cache_limit())
 
 
 def same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
@@ -198,8 +204,8 @@ def describe(task: Task) -> dict[str, Any]:
         "reading": _reading(manifest),
         "image_root": _image_root(manifest),
         "encoders": {
-            "text": {"name": task.text_source.name, "fingerprint": task.text_source.fingerprint},
-            "image": {"name": task.image_source.name, "fingerprint": task.image_source.fingerprint},
+            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": task.features.engines[kind]}
+            for kind, source in (("text", task.text_source), ("image", task.image_source))
         },
     }
 

@@ -153,7 +153,7 @@ def _search(search: Search, crew: Crew | None) -> None:
         with quiet(), Workers(search, crew) as workers:
             tune(search, "tuner", serve=workers.serve)
     if search.may_continue():
-        log.warning("the tuner found no candidate that was not tried: the search ends before its budget")
+        log.warning("every candidate of the space has been tried: the search ends before its budget")
 
 
 def _write_head(run: Run, task: Task) -> None:

@@ -2,10 +2,12 @@
 
 import gc
 import hashlib
+import json
 import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
@@ -18,15 +20,14 @@ from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, parameters_of
-from automm.paths import cache_dir
 from automm.search import space as space_module
 from automm.search.interrupt import check
 from automm.search.prefix import cut
-from automm.search.prepare import Task
+from automm.search.prepare import Task, feature_store
 from automm.search.states import States, encode_states, source_of
 from automm.search.train import Plan, Rows, Trained, predict, train
 from automm.search.tuner import TrialFailed
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run, now, rank
+from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
 from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
@@ -94,7 +95,11 @@ class Search:
         self.number += 1
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        candidate = self.train(trial_name(self.number), "trial", values, lambda: cut(build()))
+        name = trial_name(self.number)
+        # A trial that Hyperband promotes begins as it began before, with the same weights and batches: its seed is its
+        # point's, which every worker knows.
+        seed_name = json.dumps(point_of(values), sort_keys=True) if EPOCHS in values else name
+        candidate = self.train(name, "trial", values, lambda: cut(build()), seed_name=seed_name)
         if candidate.status != COMPLETED:
             raise TrialFailed(candidate.error)
         assert candidate.score is not None
@@ -106,15 +111,30 @@ class Search:
         return sum(candidate.status == COMPLETED for candidate in self._trials())
 
     def trials_left(self) -> int:
-        return self.task.experiment.budget.trials - self.trials_done()
+        """Completed trials that are still to come; of Hyperband: how many full trainings the epochs left would pay."""
+        experiment = self.task.experiment
+        if experiment.tuner == "hyperband":
+            return self.epochs_left() // experiment.training.epochs
+        return experiment.budget.trials - self.trials_done()
+
+    def epochs_left(self) -> int:
+        """Of what trials may spend together; those that failed or were killed have spent none."""
+        experiment = self.task.experiment
+        spent = sum(len(candidate.history) for candidate in self._trials())
+        return experiment.budget.trials * experiment.training.epochs - spent
 
     def out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def seconds_left(self) -> float | None:
         """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
-        done = [candidate.seconds for candidate in self._trials() if candidate.status == COMPLETED]
-        by_trials = self.trials_left() * float(np.mean(done)) / self.workers if done else None
+        done = [candidate for candidate in self._trials() if candidate.status == COMPLETED]
+        by_trials = None
+        if done:
+            seconds = sum(candidate.seconds for candidate in done) / self.workers
+            by_trials = seconds / len(done) * self.trials_left()
+            if self.task.experiment.tuner == "hyperband":
+                by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
         by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
         return min(known) if known else None
@@ -133,7 +153,11 @@ class Search:
         if self._states is None:
             text_lower, _, image_lower, _ = self.layers.halves()
             self._states = encode_states(
-                self.task.arrays, text_lower, image_lower, cache_dir(), progress=self.reporter.step
+                self.task.arrays,
+                (self.task.text_source.name, text_lower),
+                (self.task.image_source.name, image_lower),
+                feature_store(),
+                progress=self.reporter.step,
             )
         return self._states
 
@@ -157,6 +181,8 @@ class Search:
         """
         seed = self.seed_of(seed_name or name)
         plan = self.plan(seed, values["training/learning_rate"])
+        full = plan.epochs
+        plan = replace(plan, epochs=values.get(EPOCHS, full))
 
         def work() -> tuple[Any, Trained]:
             models = self.members(build)
@@ -169,6 +195,8 @@ class Search:
                 deadline=self.deadline,
                 convert=converter(models[0]),
             )
+            if trained.stopped == "epochs" and plan.epochs < full:
+                trained.stopped = "round"
             return average(models), trained
 
         return self.record(name, kind, values, work, seed=seed)

@@ -1,13 +1,17 @@
 """The search space as data: every hyperparameter, its choices, and how an experiment file narrows them."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from automm.errors import ConfigError, nearest
 from automm.models.baselines import CONCATENATION
 from automm.models.fusion import FUSIONS
 from automm.models.pooling import POOLINGS
+from automm.tracking.runs import point_of
 
 # A hyperparameter's default is the hand-built concatenation's value, so the search starts where people would.
 DEFAULTS: dict[str, Any] = dict(CONCATENATION)
@@ -74,7 +78,23 @@ def default(space: Space, name: str) -> Any:
 
 def contains(space: Space, values: Mapping[str, Any]) -> bool:
     """Whether `values` is a point of the space. Hyperparameters that are inactive at it may be missing."""
+    values = point_of(values)
     return all(value in space.get(name, ()) for name, value in values.items()) and values.keys() <= space.keys()
+
+
+def points(space: Space) -> Iterator[dict[str, Any]]:
+    """Every candidate once, in order. Without hidden layers their width is no choice, and is left out."""
+    for values in itertools.product(*space.values()):
+        point = dict(zip(space, values, strict=True))
+        if point["label/layers"] > 0:
+            yield point
+        elif point["label/width"] == space["label/width"][0]:
+            yield _active(point)
+
+
+def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
+    """A candidate, each of its choices uniform."""
+    return _active({name: choices[int(rng.integers(len(choices)))] for name, choices in space.items()})
 
 
 def size(space: Space) -> int:
@@ -86,6 +106,10 @@ def size(space: Space) -> int:
         if name not in ("label/layers", "label/width"):
             total *= len(choices)
     return total
+
+
+def _active(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in point.items() if name != "label/width" or point["label/layers"] > 0}
 
 
 def _faults(name: str, values: tuple[Any, ...]) -> list[str]:

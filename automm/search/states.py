@@ -3,16 +3,17 @@
 Token states are ragged: a text takes the rows of its own word pieces, not of the longest text.
 """
 
-import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from automm.data.arrays import Arrays
-from automm.search.features import Features, Progress, compiled_encoder, key_of, stored
+from automm.search.engines import Engine
+from automm.search.features import Features, Progress, Wanted, digest_of, portions, stored
+from automm.search.store import FeatureStore
 from automm.search.train import Rows
 
 LENGTHS = 8  # padded lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length
@@ -45,11 +46,16 @@ class States:
             "image_cells": ((self.arrays.picture_rows.shape[1], *self.cells.shape[1:]), "float32"),
         }
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) word pieces of each review."""
+        return np.diff(self.starts)[self.text_rows]
+
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a fine-tunable suffix (`models/whole`); texts padded to the longest of them."""
         texts = self.text_rows[rows]
         lengths = self.starts[texts + 1] - self.starts[texts]
-        longest = -(-int(lengths.max()) // LENGTHS) * LENGTHS
+        longest = padded(lengths)
         states = np.zeros((len(rows), longest, self.tokens.shape[1]), np.float32)
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int32)
         for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
@@ -82,69 +88,77 @@ class Both:
 
 
 def encode_states(
-    arrays: Arrays, text_lower: Any, image_lower: Any, cache: Path, *, progress: Progress | None = None
+    arrays: Arrays,
+    text: tuple[str, Any],
+    image: tuple[str, Any],
+    store: FeatureStore,
+    *,
+    progress: Progress | None = None,
 ) -> States:
-    """Run each lower half once over the distinct texts and pictures, or find that somebody did."""
+    """Run each lower half once over the distinct texts and pictures, or find that somebody did.
+
+    Args:
+        text, image: an encoder's name, and its lower half.
+    """
+    (text_name, text_lower), (image_name, image_lower) = text, image
     token_ids, text_rows = np.unique(arrays.token_ids, axis=0, return_inverse=True)
     lengths = np.maximum((token_ids != 0).sum(axis=1), 1)
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    tokens = stored(
-        key_of(text_lower.fingerprint, hashlib.sha256(token_ids.tobytes()).hexdigest()),
-        cache,
-        int(starts[-1]),
-        lambda: _TokenBatches(text_lower, token_ids, starts),
-        "texts, lower half",
-        progress,
+    tokens, _ = stored(
+        store,
+        Wanted("word pieces", text_name, text_lower.fingerprint, int(starts[-1]), digest_of(token_ids)),
+        lambda engine: _Tokens(text_lower, engine, token_ids, starts, progress),
     )
-    cells = stored(
-        key_of(image_lower.fingerprint, arrays.pixels_digest),
-        cache,
-        len(arrays.pixels),
-        lambda: _CellBatches(image_lower, arrays.pixels),
-        "pictures, lower half",
-        progress,
+    cells, _ = stored(
+        store,
+        Wanted("pictures, lower half", image_name, image_lower.fingerprint, len(arrays.pixels), arrays.pixels_digest),
+        lambda engine: _Cells(image_lower, engine, arrays.pixels, progress),
     )
-    return States(arrays, tokens, starts, text_rows.reshape(-1), cells)
+    shape = image_lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
+    return States(arrays, tokens, starts, text_rows.reshape(-1), cells.reshape(-1, *shape))
 
 
-class _TokenBatches:
+class _Tokens:
     """Texts by length; each yields a row a word piece."""
 
     batch_size = 32
 
-    def __init__(self, lower: Any, token_ids: np.ndarray, starts: np.ndarray):
-        self.shape = (int(starts[-1]), int(lower.features))
-        self._token_ids, self._starts = token_ids, starts
-        self._encode = compiled_encoder(lambda batch, training: lower(batch, training=training)[0])
-        self.order = np.argsort(np.diff(starts), kind="stable")
+    def __init__(
+        self, lower: Any, engine: Engine, token_ids: np.ndarray, starts: np.ndarray, progress: Progress | None
+    ):
+        self.features = int(lower.features)
+        self._token_ids, self._starts, self._progress = token_ids, starts, progress
+        self._encode = engine.start(lambda batch, training: lower(batch, training=training)[0], np.int32, (None,))
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.arange(self._starts[row], self._starts[row + 1]) for row in rows])
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.argsort(np.diff(self._starts), kind="stable")
+        for texts in portions(order, self.batch_size, "texts, lower half", self._progress):
+            lengths = self._starts[texts + 1] - self._starts[texts]
+            states = self._encode(self._token_ids[texts, : min(padded(lengths), self._token_ids.shape[1])])
+            rows = [np.arange(self._starts[text], self._starts[text + 1]) for text in texts]
+            values = [state[:length] for state, length in zip(states, lengths, strict=True)]
+            yield np.concatenate(rows), np.concatenate(values)
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        lengths = self._starts[rows + 1] - self._starts[rows]
-        longest = min(-(-int(lengths.max()) // LENGTHS) * LENGTHS, self._token_ids.shape[1])
-        states = self._encode(self._token_ids[rows, :longest])
-        return np.concatenate([state[:length] for state, length in zip(states, lengths, strict=True)])
 
-
-class _CellBatches:
-    """Few pictures at a time, as in `features`."""
+class _Cells:
+    """Few pictures at a time, as in `features`; a feature map lies flat in its row."""
 
     batch_size = 8
 
-    def __init__(self, lower: Any, pixels: np.ndarray):
-        one = lower.backbone.compute_output_shape((1, *pixels.shape[1:]))
-        self.shape = (len(pixels), *(int(size) for size in one[1:]))
-        self._pixels = pixels
-        self._encode = compiled_encoder(lower)
-        self.order = np.arange(len(pixels))
+    def __init__(self, lower: Any, engine: Engine, pixels: np.ndarray, progress: Progress | None):
+        self.features = math.prod(lower.backbone.compute_output_shape((1, *pixels.shape[1:]))[1:])
+        self._pixels, self._progress = pixels, progress
+        self._encode = engine.start(lower, np.uint8, (1, *pixels.shape[1:]))
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        return rows
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(len(self._pixels))
+        for rows in portions(order, self.batch_size, "pictures, lower half", self._progress):
+            yield rows, self._encode(self._pixels[rows][:, None]).reshape(len(rows), -1)
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return self._encode(self._pixels[rows][:, None])[:, 0]
+
+def padded(lengths: np.ndarray) -> int:
+    """The length that texts of these lengths are padded to."""
+    return -(-int(lengths.max()) // LENGTHS) * LENGTHS
 
 
 def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Any) -> Rows:

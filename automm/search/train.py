@@ -67,7 +67,7 @@ class Trained:
     Attributes:
         history: one entry an epoch: loss, val_...
         best_epoch: counted from 1.
-        stopped: why: 'epochs', 'patience', 'time'.
+        stopped: why: 'epochs', 'patience', 'time'; 'round', where Hyperband gave it less than the full epochs.
         validation: the metrics of the best epoch over all folds' validation rows.
         probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it.
     """
@@ -88,18 +88,27 @@ class Batches:
     """One fold's shuffled batches, their order fixed by the seed and the epoch.
 
     An epoch has `steps` batches of nearly equal size, so that no update hangs on the few rows that were left over.
+
+    Args:
+        costs: (all rows,) of each row, or None: rows of like cost come into one batch, and the batches in any order.
     """
 
-    def __init__(self, rows: np.ndarray, steps: int, seed: Sequence[int]):
-        self._rows, self._steps, self._seed = rows, steps, tuple(seed)
+    def __init__(self, rows: np.ndarray, steps: int, seed: Sequence[int], costs: np.ndarray | None = None):
+        self._rows, self._steps, self._seed, self._costs = rows, steps, tuple(seed), costs
         self.size = math.ceil(len(rows) / steps)
 
     def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """(steps, size) rows, and (steps, size) float32 shares: 1 / rows of the batch, 0 where a row is a filler."""
-        order = np.random.default_rng((*self._seed, number)).permutation(self._rows)
+        rng = np.random.default_rng((*self._seed, number))
+        order = rng.permutation(self._rows)
+        if self._costs is not None:
+            order = order[np.argsort(self._costs[order], kind="stable")]
+        parts = np.array_split(order, self._steps)
+        if self._costs is not None:
+            parts = [parts[place] for place in rng.permutation(self._steps)]
         rows = np.full((self._steps, self.size), self._rows[0])
         shares = np.zeros((self._steps, self.size), np.float32)
-        for step, part in enumerate(np.array_split(order, self._steps)):
+        for step, part in enumerate(parts):
             rows[step, : len(part)], shares[step, : len(part)] = part, 1.0 / max(1, len(part))
         return rows, shares
 
@@ -114,6 +123,7 @@ def train(
     deadline: float | None = None,
     convert: Convert | None = None,
     together: bool = True,
+    costs: np.ndarray | None = None,
     readers: Sequence[Callable[[Any], np.ndarray]] | None = None,
     reader_batch: int = 512,
     progress: Callable[[int, int], None] | None = None,
@@ -125,6 +135,7 @@ def train(
         deadline: on the clock of `time.monotonic`, or None.
         together: all models in one graph, many steps at a time: what small heads want. Else one model after the other,
             step by step: what models with encoders in them want, whose activations would not fit side by side.
+        costs: (all rows,) such as the lengths of texts, where like ones should share a batch.
         readers: read the validation rows in the models' place: whole models, compiled once.
         progress: told how many of all steps are done.
 
@@ -138,7 +149,7 @@ def train(
         for fold in folds
     ]
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
-    batches = [Batches(fold.train, steps, (plan.seed, place)) for place, fold in enumerate(folds)]
+    batches = [Batches(fold.train, steps, (plan.seed, place), costs) for place, fold in enumerate(folds)]
     everyone = list(range(len(models)))
     groups = [everyone] if together else [[place] for place in everyone]
     runners = [_steps_function([models[place] for place in group], plan, steps * plan.epochs) for group in groups]

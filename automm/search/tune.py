@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.search.portfolio import portfolio
 from automm.search.session import Search
 from automm.search.tuner import build_search
 
@@ -25,6 +26,8 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         objective=experiment.objective,
         seed=experiment.seed,
         folder=search.run.folder / folder,
+        portfolio=portfolio(search.space) if experiment.portfolio else (),
+        epochs=experiment.training.epochs,
         text_encoder=text_encoder,
         image_encoder=image_encoder,
     )

@@ -1,8 +1,9 @@
-"""AutoKeras proposes, the harness trains: the graph, the tuners, and the hooks through which a session runs them.
+"""AutoKeras proposes, the harness trains: the graph, the tuner, and the hooks through which a session runs them.
 
 What is overridden, and why, is said in each place; `tests/integration/test_platform.py` shows when a workaround can go.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,14 +12,16 @@ import autokeras as ak
 import keras_tuner
 import numpy as np
 from autokeras import graph as graph_module
+from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
 from automm.config import OBJECTIVES
 from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock, choose
+from automm.search.oracles import build_oracle
 from automm.search.space import Space
 from automm.tracking.runs import COMPLETED, Candidate
 
-Base: Any = object  # a mixin: what it calls on itself is AutoKeras' AutoTuner
+WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
 MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
 
 
@@ -34,6 +37,9 @@ class Session(Protocol):
 
     def may_continue(self) -> bool:
         """Whether the budget allows one more trial."""
+
+    def epochs_left(self) -> int:
+        """Epochs that trials may still spend together."""
 
     def proposal_seed(self) -> int:
         """A seed for the next proposal, the same in every process that has the same history."""
@@ -78,11 +84,15 @@ class SearchModel(ak.AutoModel):
         return graph
 
 
-class HarnessTuner(Base):
-    """Mixed into AutoKeras' tuners: one trial is the session's business, proposals and bookkeeping are KerasTuner's."""
+class HarnessTuner(AutoTuner):
+    """AutoKeras' tuner: a trial is the session's business, proposals are the oracle's, bookkeeping is KerasTuner's."""
 
     session: Session
     serve: Callable[[Any], None] | None = None  # runs the trials elsewhere: given this tuner, once its oracle is ready
+
+    def __init__(self, *, oracle: Any, hypermodel: Any, directory: Any, project_name: str, **of_the_oracle: Any):
+        # AutoModel hands over the objective, the seed and the number of trials too: the oracle has its own.
+        super().__init__(oracle=oracle, hypermodel=hypermodel, directory=directory, project_name=project_name)
 
     def search(self, x: Any = None, y: Any = None, validation_data: Any = None, **ignored: Any) -> None:
         """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
@@ -104,6 +114,8 @@ class HarnessTuner(Base):
 
     def pre_create_trial(self) -> None:
         if self.owns_oracle:
+            if self.oracle.waiting:  # KerasTuner's loop would ask again at once, and for ever
+                time.sleep(WAIT)
             # Lowering max_trials is how a search ends: the next trial of the oracle has the status STOPPED.
             self.oracle.max_trials = MANY if self.session.may_continue() else len(self.oracle.trials)
             self.seed_proposal()
@@ -113,6 +125,7 @@ class HarnessTuner(Base):
         seed = self.session.proposal_seed()
         np.random.seed(seed)  # AutoKeras' greedy oracle draws from the global generator
         self.oracle._seed_state = seed
+        self.oracle.epochs_left = self.session.epochs_left()
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         hp = trial.hyperparameters
@@ -138,25 +151,8 @@ class HarnessTuner(Base):
 
 
 def active_values(hp: Any) -> dict[str, Any]:
-    """The values of a proposal that its model depends on."""
-    return {name: value for name, value in hp.values.items() if hp.is_active(name)}
-
-
-class GreedyTuner(HarnessTuner, ak.tuners.Greedy):
-    """Changes one group of hyperparameters of the best trial so far."""
-
-
-class BayesianTuner(HarnessTuner, ak.tuners.BayesianOptimization):
-    """A Gaussian process over the space, upper confidence bound."""
-
-
-class RandomTuner(HarnessTuner, ak.tuners.RandomSearch):
-    """Uniform draws."""
-
-
-TUNERS: dict[str, Any] = {"greedy": GreedyTuner, "bayesian": BayesianTuner, "random": RandomTuner}
-# KerasTuner begins with three random points per hyperparameter, which is all of a search of twenty trials.
-TUNER_OPTIONS: dict[str, dict[str, Any]] = {"bayesian": {"num_initial_points": 6}}
+    """The values of a proposal that its model depends on, and what the oracle has noted beside them."""
+    return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
 def build_search(
@@ -167,27 +163,33 @@ def build_search(
     objective: str,
     seed: int,
     folder: Path,
+    portfolio: Sequence[dict[str, Any]],
+    epochs: int,
     text_encoder: Any,
     image_encoder: Any,
 ) -> SearchModel:
-    """An AutoKeras model over token, picture-set and mask inputs, whose tuner asks `session`."""
+    """An AutoKeras model over token, picture-set and mask inputs, whose tuner asks `session`.
+
+    Args:
+        portfolio: points of `space` that are proposed first, in order.
+        epochs: the most that one trial may have.
+    """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
     text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
     image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
     fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
     label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
     model = SearchModel(
         space,
         inputs=[token_ids, text_mask, images, image_mask],
         outputs=[label],
         project_name=folder.name,
         directory=str(folder.parent),
-        max_trials=MANY,
-        objective=keras_tuner.Objective(objective, OBJECTIVES[objective]),
-        tuner=TUNERS[tuner],
-        seed=seed + 1,  # KerasTuner takes 0 for "draw one"
-        **TUNER_OPTIONS.get(tuner, {}),
+        objective=goal,
+        tuner=HarnessTuner,
+        oracle=build_oracle(tuner, space=space, portfolio=portfolio, objective=goal, seed=seed, epochs=epochs),
     )
     model.tuner.session = session
     return model

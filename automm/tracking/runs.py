@@ -17,7 +17,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,8 @@ import numpy as np
 from automm.errors import ConfigError, DataError, NotFoundError
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
+BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a candidate's hyperparameters
+EPOCHS = BOOKKEEPING + "epochs"  # what Hyperband gave a trial
 
 
 @dataclass
@@ -44,7 +46,8 @@ class Candidate:
         validation: accuracy, macro_f1, loss on the validation rows: of the split, or out of fold.
         parameters: of the whole model, encoders included; trainable_parameters of what was trained.
         peak_memory: of the process so far, in bytes.
-        stopped: why training ended: 'epochs', 'patience', 'time', or '' where nothing was trained.
+        stopped: why training ended: 'epochs', 'patience', 'time', 'round' where Hyperband gave it less than the full
+            epochs, or '' where nothing was trained.
         history: an entry an epoch.
         error: the cause in words, then the traceback; '' where it completed.
     """
@@ -69,6 +72,16 @@ class Candidate:
     error: str = ""
     started: str = ""
 
+    @property
+    def point(self) -> dict[str, Any]:
+        """The hyperparameters without what a tuner has noted beside them."""
+        return point_of(self.hyperparameters)
+
+
+def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without what a tuner has noted beside them."""
+    return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
+
 
 def now() -> str:
     """The time in UTC, ISO 8601."""
@@ -76,9 +89,22 @@ def now() -> str:
 
 
 def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
-    """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
+    """Completed candidates, best first; ties: fewer parameters, then the earlier one.
+
+    A trial that a round cut short and that was promoted is left out: its longer training holds the same epochs.
+    """
     sign = -1.0 if direction == "max" else 1.0
     done = [c for c in candidates if c.status == COMPLETED and c.score is not None]
+    longest: dict[str, int] = {}
+    for candidate in done:
+        key, epochs = json.dumps(candidate.point, sort_keys=True), candidate.hyperparameters.get(EPOCHS, 0)
+        longest[key] = max(epochs, longest.get(key, 0))
+    done = [
+        candidate
+        for candidate in done
+        if candidate.stopped != "round"
+        or candidate.hyperparameters[EPOCHS] == longest[json.dumps(candidate.point, sort_keys=True)]
+    ]
     return sorted(done, key=lambda candidate: (sign * float(candidate.score or 0.0), candidate.parameters))
 
 

@@ -1,59 +1,52 @@
-"""Question: how much anonymous memory does a search take on 4,000 reviews with a picture of 224 pixels each?
+"""Question: how much anonymous memory does a search take, and how much of that grows with the reviews?
 
-Command:  python experiments/benchmarks/memory.py
-Cost:     about six minutes on two cores after the weights are installed, most of it encoding.
-Prints:   the peak of RssAnon (what cannot be given back to files) during the search, libraries included. Linux only.
+Command:  python experiments/benchmarks/memory.py                                           4,000 reviews, 224 pixels
+          python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32      the growth
+Cost:     about six minutes on two cores for the first, most of it encoding; about ten for the second.
+Prints:   the peak of RssAnon (what cannot be given back to files) during each search, libraries included, each in a
+          process of its own; then the growth. Linux only.
+
+Small pictures in the second: the pixels lie in a memory map whatever their size, and a feature has one size for all.
 """
 
 import argparse
 import json
+import multiprocessing
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from rich.console import Console
-
-WORDS = ["good", "bad", "fine", "poor", "great", "broken", "lovely", "cheap", "solid", "late", "fast", "soft", "loud"]
+from synthetic import write_reviews
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--reviews", type=int, default=4000)
+    parser.add_argument("--reviews", type=int, nargs="+", default=[4000])
+    parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--trials", type=int, default=3)
     arguments = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    peaks = []
+    for reviews in arguments.reviews:
+        with context.Pool(1) as pool:
+            peaks.append(pool.apply(measure, (reviews, arguments.image_size, arguments.trials)))
+        print(json.dumps({"reviews": reviews, "peak_anonymous_mib": peaks[-1]}), flush=True)
+    if len(peaks) > 1:
+        print(json.dumps({"growth_mib": peaks[-1] - peaks[0]}))
+
+
+def measure(reviews: int, image_size: int, trials: int) -> int:
+    """The peak of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        manifest = write_reviews(Path(folder), arguments.reviews)
+        manifest = write_reviews(Path(folder), reviews, size=image_size)
         peak = Peak()
-        search(Path(folder), manifest, arguments.trials)
-        print(json.dumps({"reviews": arguments.reviews, "peak_anonymous_mib": peak.stop()}))
+        search(Path(folder), manifest, image_size, trials)
+        return peak.stop()
 
 
-def write_reviews(folder: Path, reviews: int) -> Path:
-    """Random words and smooth random pictures; the label is in the first word."""
-    rng = np.random.default_rng(0)
-    (folder / "images").mkdir()
-    lines = []
-    for number in range(reviews):
-        label = number % 2
-        coarse = rng.integers(0, 256, (7, 7, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((224, 224), Image.Resampling.BICUBIC).save(folder / f"images/{number}.jpg")
-        text = " ".join([WORDS[label], *rng.choice(WORDS, 20), str(number)])
-        lines.append(json.dumps({"id": str(number), "text": text, "image": [f"{number}.jpg"], "label": label}))
-    (folder / "reviews.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    manifest = folder / "manifest.yaml"
-    manifest.write_text(
-        "name: memory\nrecords: reviews.jsonl\nimage_root: images\n"
-        "fields: {id: id, text: text, images: image, label: label}\n"
-        "splits: {fractions: {train: 0.7, validation: 0.15, test: 0.15}}\n",
-        encoding="utf-8",
-    )
-    return manifest
-
-
-def search(folder: Path, manifest: Path, trials: int) -> None:
+def search(folder: Path, manifest: Path, image_size: int, trials: int) -> None:
     """A search with MLflow, as the command does it."""
     from automm.config import resolve
     from automm.progress import ConsoleReporter
@@ -61,8 +54,17 @@ def search(folder: Path, manifest: Path, trials: int) -> None:
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker
 
-    settings = {"manifest": str(manifest), "name": "memory", "budget": {"trials": trials}, "inputs": {"max_images": 1}}
-    experiment = resolve(settings, folder, where="benchmark")
+    experiment = resolve(
+        {
+            "manifest": str(manifest),
+            "name": "memory",
+            "budget": {"trials": trials, "time": None},
+            "inputs": {"max_images": 1, "image_size": image_size},
+            "tier2": {"epochs": 1},
+        },
+        folder,
+        where="benchmark",
+    )
     tracker = MlflowTracker(tracking_uri(folder, None), folder / "mlartifacts")
     run_search(experiment, folder, tracker, ConsoleReporter(Console(stderr=True), trials, "macro_f1"))
 

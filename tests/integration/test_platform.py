@@ -225,3 +225,74 @@ def test_a_host_may_be_taken_for_a_chief(monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker on mischief.example.org")
     assert utils.is_chief_oracle()
+
+
+def test_the_greedy_oracle_gives_up_before_the_space_does():
+    """oracles.Proposals finds a new point where AutoKeras' oracle ends a search: here one point of 2,000 is left."""
+    from autokeras.tuners.greedy import GreedyOracle
+
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("block/a", list(range(1000)))
+    hp.Choice("block/b", [1, 2])
+    oracle = GreedyOracle(objective=keras_tuner.Objective("val_loss", "min"), seed=1, hyperparameters=hp)
+    for a in range(1, 1000):
+        for b in (1, 2):
+            oracle._tried_so_far.add(oracle._compute_values_hash({"block/a": a, "block/b": b}))
+    oracle._tried_so_far.add(oracle._compute_values_hash({"block/a": 0, "block/b": 2}))
+    best = keras_tuner.engine.trial.Trial(hp.copy(), trial_id="best", status="COMPLETED")
+    best.hyperparameters.values, best.score = {"block/a": 5, "block/b": 1}, 0.5
+    oracle.trials["best"] = best
+    np.random.seed(1)
+    assert oracle.populate_space("0")["status"] == "STOPPED"
+    assert not oracle._duplicate({"block/a": 0, "block/b": 1})
+
+
+def test_the_bayesian_oracle_does_not_look_at_what_was_tried(monkeypatch):
+    """oracles.Proposals looks: a Gaussian process proposes the same point again where its mean is best."""
+    from keras_tuner.src.tuners import bayesian
+
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("width", [1, 2])
+    oracle = bayesian.BayesianOptimizationOracle(
+        objective=keras_tuner.Objective("val_loss", "min"), num_initial_points=2, seed=1, hyperparameters=hp
+    )
+    for number, width in enumerate((1, 2)):
+        trial = keras_tuner.engine.trial.Trial(hp.copy(), trial_id=str(number), status="COMPLETED")
+        trial.hyperparameters.values["width"], trial.score = width, float(width)
+        oracle.trials[trial.trial_id] = trial
+        oracle._record_values(trial)
+    monkeypatch.setattr(oracle.gpr, "fit", lambda *anything: None)
+    again = oracle.populate_space("2")
+    assert again["status"] == "RUNNING"
+    assert oracle._duplicate(again["values"])
+
+
+def test_a_promoted_trial_of_hyperband_dies_under_autokeras(tmp_path, monkeypatch):
+    """oracles.Hyperband trains it from its start: KerasTuner loads a file that AutoKeras' tuner never writes."""
+    import tensorflow as tf
+
+    tuner = auto_model(tmp_path, objective="val_loss", tuner="hyperband").tuner
+    model = types.SimpleNamespace(build_from_config=lambda config: None)
+    monkeypatch.setattr(keras_tuner.engine.tuner.Tuner, "_build_hypermodel", lambda self, hp: model)
+    hp = keras_tuner.HyperParameters()
+    hp.values["tuner/trial_id"] = "0000"
+    with pytest.raises(tf.errors.NotFoundError, match="build_config"):
+        tuner._build_hypermodel(hp)
+
+
+def test_a_search_that_waits_spins():
+    """HarnessTuner.pre_create_trial sleeps where the oracle waits: KerasTuner's loop asks again at once."""
+    asked = []
+
+    def create_trial(tuner_id):
+        asked.append(tuner_id)
+        return types.SimpleNamespace(status="IDLE" if len(asked) < 1000 else "STOPPED")
+
+    nothing = types.SimpleNamespace(create_trial=create_trial)
+    base = keras_tuner.engine.base_tuner.BaseTuner
+    idle = types.SimpleNamespace(
+        oracle=nothing, tuner_id="t", pre_create_trial=lambda: None, on_search_begin=lambda: None,
+        on_search_end=lambda: None,
+    )  # fmt: skip
+    base.search(idle)
+    assert len(asked) == 1000

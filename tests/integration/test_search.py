@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from automm.config import BASELINES
+from automm.config import BASELINES, TUNERS
 from automm.errors import NoTrialError
 from automm.models.average import members_of
-from automm.tracking.runs import COMPLETED, FAILED, rank
+from automm.search.portfolio import portfolio
+from automm.search.space import full_space
+from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
@@ -44,6 +46,11 @@ class TestWhatARunLeaves:
             "vocab.txt",
         }
         assert not [name for name in names if name.startswith(".")], "a temporary file was left"
+
+    def test_the_manifest_names_encoders_and_engines(self, searched):
+        encoders = searched.run.read("manifest.json")["encoders"]
+        assert {kind: entry["name"] for kind, entry in encoders.items()} == {"text": "tiny-bert", "image": "tiny-cnn"}
+        assert all(entry["engine"].startswith("keras-") for entry in encoders.values())
 
     def test_every_baseline_and_every_trial_completed(self, searched):
         assert [candidate.name for candidate in searched.baselines] == list(BASELINES)
@@ -117,7 +124,7 @@ class TestBaselinesAndTrials:
         score = next(c.score for c in searched.baselines if c.name == "concatenation")
         assert (trial["status"], trial["score"]) == ("COMPLETED", pytest.approx(score))
 
-    @pytest.mark.parametrize("tuner", ["greedy", "bayesian", "random"])
+    @pytest.mark.parametrize("tuner", TUNERS)
     def test_each_tuner(self, search, tuner):
         run = search(*BARE, f"tuner={tuner}", "budget.trials=2")
         assert [trial.status for trial in trials_of(run)] == [COMPLETED, COMPLETED]
@@ -132,8 +139,8 @@ class TestBaselinesAndTrials:
             assert one.validation == pytest.approx(other.validation, abs=1e-6)
 
     def test_another_seed_gives_other_trials(self, search):
-        first = search(*BARE, "tuner=random", "budget.trials=1")
-        second = search(*BARE, "tuner=random", "budget.trials=1", "seed=0")
+        settings = (*BARE, "tuner=random", "budget.trials=1", "portfolio=false")
+        first, second = search(*settings), search(*settings, "seed=0")
         assert [point(trial) for trial in trials_of(first)] != [point(trial) for trial in trials_of(second)]
 
     def test_a_space_of_one_candidate(self, search):
@@ -150,6 +157,11 @@ class TestBaselinesAndTrials:
         run = search(*BARE, "budget.trials=2", *(f"space.{key}={value}" for key, value in fixed.items()))
         (trial,) = trials_of(run)
         assert trial.hyperparameters == {key.replace(".", "/"): value for key, value in fixed.items()}
+
+    def test_the_portfolio_comes_first_unless_it_is_switched_off(self, search):
+        (good,) = trials_of(search(*BARE, "budget.trials=1"))
+        (other,) = trials_of(search(*BARE, "budget.trials=1", "portfolio=false"))
+        assert good.hyperparameters == portfolio(full_space())[0] != other.hyperparameters
 
     @pytest.mark.parametrize("objective", ["val_accuracy", "val_loss"])
     def test_objectives_rank_their_own_way(self, search, objective):
@@ -273,6 +285,34 @@ def fail(monkeypatch, *names, error=None):
         return record(self, name, kind, values, explode if not names or name in names else work, **options)
 
     monkeypatch.setattr(Search, "record", failing)
+
+
+def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search):
+    """Nine epochs at most and two full trainings' worth: one bracket of 3 x 1, 1 x 3 and 1 x 9 epochs."""
+    run = search(
+        "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=2"
+    )
+    trials = trials_of(run)
+    assert [len(trial.history) for trial in trials] == [1, 1, 1, 3, 9]
+    assert [trial.stopped for trial in trials] == ["round"] * 4 + ["epochs"]
+    best = rank(trials[:3], "max")[0]
+    known = next(candidate for candidate in run.candidates() if candidate.name == "concatenation")
+    assert known.hyperparameters not in [point_of(trial.hyperparameters) for trial in trials]
+    for shorter in (best, trials[3]):
+        assert point_of(shorter.hyperparameters) == point_of(trials[4].hyperparameters)
+        assert shorter.seed == trials[4].seed, "the same weights and batches, and more epochs"
+        for one, other in zip(shorter.history, trials[4].history[: len(shorter.history)], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+    finalists = run.read("result.json")["finalists"]
+    assert not {best.name, "trial-004"} & set(finalists), "the same candidate twice"
+
+    bigger = search(
+        "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=3",
+        resume=run,
+    )  # fmt: skip
+    more = trials_of(bigger)[5:]
+    assert {trial.hyperparameters["tuner/bracket"] for trial in more} == {1}, "the next bracket, in what has been added"
+    assert sum(len(trial.history) for trial in trials_of(bigger)) <= 3 * 9
 
 
 class TestFailures:

@@ -1,12 +1,17 @@
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
-from automm.models.encoders import image_source, text_source, vocabulary_of_texts
+from automm.models import efficientnet_lite
+from automm.models.encoder_layers import ImageEncoder
+from automm.models.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
+from automm.search import engines
 from automm.search import features as module
+from automm.search.store import FeatureStore
 
 # Of many lengths, two of them twice, one empty.
 TEXTS = ["good phone", "word " * 17, "bad", "good phone", "", "word " * 9 + "bad", "bad", "a b c d e f g"]
@@ -38,20 +43,20 @@ def built():
 def counting(source, calls):
     """The source, telling when its encoder is built."""
 
-    def build():
+    def backbone():
         calls.append(source.name)
-        return source.build()
+        return source.backbone()
 
-    return replace(source, build=build)
+    return replace(source, backbone=backbone)
 
 
-def encode(*arguments, batch_size=None, **more):
+def encode(arrays, text, image, cache, batch_size=None, **more):
     """The real one, a few texts or pictures at a time."""
     with pytest.MonkeyPatch.context() as patch:
         if batch_size:
-            patch.setattr(module._TextBatches, "batch_size", batch_size)
-            patch.setattr(module._ImageBatches, "batch_size", batch_size)
-        return module.encode(*arguments, **more)
+            patch.setattr(module._Texts, "batch_size", batch_size)
+            patch.setattr(module._Pictures, "batch_size", batch_size)
+        return module.encode(arrays, text, image, FeatureStore(cache / "features", 10**9), **more)
 
 
 def refuse():
@@ -96,10 +101,10 @@ def test_duplicates_are_encoded_once(encoded):
 
 def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
     first, cache = encoded
-    again = encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), cache)
+    again = encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), cache)
     np.testing.assert_array_equal(again.text, first.text)
     np.testing.assert_array_equal(again.image, first.image)
-    assert not list((cache / "features").glob(".*"))
+    assert {path.suffix for path in (cache / "features").iterdir()} == {".npy", ".json"}
 
 
 def test_a_batch_in_any_order(encoded):
@@ -118,7 +123,7 @@ def test_another_order_of_reviews_is_the_same_work(encoded, arrays):
         text_mask=arrays.text_mask[order],
         picture_rows=arrays.picture_rows[order],
     )
-    features = encode(turned, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), encoded[1])
+    features = encode(turned, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1])
     for name, array in features.batch(ALL).items():
         np.testing.assert_array_equal(array, encoded[0].batch(order)[name])
 
@@ -142,7 +147,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path)
     assert calls == ["tiny-bert", "tiny-cnn"]
     np.testing.assert_allclose(features.text, encoded[0].text, atol=1e-5)
-    encode(arrays, replace(TEXT, build=refuse), replace(IMAGE, build=refuse), tmp_path)
+    encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -173,16 +178,16 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
 
 
 def test_a_crash_leaves_nothing_half_written(arrays, tmp_path, monkeypatch):
-    class Broken(module._ImageBatches):
-        def __call__(self, rows):
-            if rows[0]:
-                raise RuntimeError("out of memory")
-            return super().__call__(rows)
+    class Broken(module._Pictures):
+        def batches(self):
+            yield next(iter(super().batches()))
+            raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(module, "_ImageBatches", Broken)
+    monkeypatch.setattr(module, "_Pictures", Broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         encode(arrays, TEXT, IMAGE, tmp_path, batch_size=2)
-    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npy"]  # the texts, which were finished
+    left = sorted(path.suffix for path in (tmp_path / "features").iterdir())
+    assert left == [".json", ".npy"]  # the texts, which were finished
 
 
 def test_no_pictures_at_all(arrays, tmp_path):
@@ -225,3 +230,58 @@ def test_progress_reaches_its_end(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
+
+
+def cosines(first, second):
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
+
+
+class TestEngines:
+    def test_the_table_names_encoders_and_engines_that_there_are(self):
+        assert set(engines.ON_CPU) <= set(TEXT_ENCODERS) | set(IMAGE_ENCODERS)
+        assert set(engines.ON_CPU.values()) <= set(engines.ENGINES)
+
+    @pytest.mark.parametrize(
+        ("encoder", "rows", "gpu", "installed", "expected"),
+        [
+            ("efficientnet-lite0", 1000, False, True, "onnx"),
+            ("efficientnet-lite0", 999, False, True, "keras"),
+            ("efficientnet-lite0", 1000, True, True, "keras"),
+            ("efficientnet-lite0", 1000, False, False, "keras"),
+            ("minilm-l6", 10**6, False, True, "keras"),
+            ("a-preset", 10**6, False, True, "keras"),
+        ],
+    )
+    def test_the_table_decides(self, monkeypatch, encoder, rows, gpu, installed, expected):
+        monkeypatch.setattr(engines, "_has_gpu", lambda: gpu)
+        monkeypatch.setattr(engines, "find_spec", lambda name: object() if installed or name != "tf2onnx" else None)
+        monkeypatch.setattr(engines.metadata, "version", lambda name: "1.2.3")
+        engine = engines.engine_for(encoder, rows)
+        assert engine.name == expected
+        assert keras.__version__ in engine.version
+        assert ("onnxruntime-1.2.3" in engine.version) == (expected == "onnx")
+
+    def test_features_of_onnx_runtime_are_those_of_keras_under_another_key(
+        self, encoded, arrays, tmp_path, monkeypatch, caplog
+    ):
+        pytest.importorskip("onnxruntime")
+        monkeypatch.setitem(engines.ON_CPU, "tiny-cnn", "onnx")
+        monkeypatch.setattr(engines, "FEWEST_FOR_ONNX", 1)
+        caplog.set_level("INFO", "automm")
+        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3)
+        assert cosines(features.image, encoded[0].image).min() >= 0.99999
+        assert features.engines["image"].startswith("onnxruntime-")
+        assert features.engines["text"] == encoded[0].engines["text"]
+        assert f"4 pictures: tiny-cnn on {features.engines['image']}" in caplog.text
+        keys = [{path.stem for path in (cache / "features").glob("*.npy")} for cache in (tmp_path, encoded[1])]
+        assert len(keys[0] & keys[1]) == 1  # the texts
+
+    def test_efficientnet_on_onnx_runtime_is_that_of_keras(self):
+        pytest.importorskip("onnxruntime")
+        encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", name="image_encoder")
+        pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
+        found = {name: engines.Engine(name, name).start(encoder, np.uint8, (1, 64, 64, 3)) for name in engines.ENGINES}
+        for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
+            first, second = (run(pixels[rows])[:, 0] for run in found.values())
+            assert cosines(first, second).min() >= 0.99999

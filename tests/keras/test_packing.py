@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from small import layers_of
 
 from automm.models import baselines, packing
 from automm.models.encoders import image_source, text_source
@@ -97,7 +98,7 @@ def whole():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad"]).build()
     image = image_source("tiny-cnn").build()
     suffix = baselines.fused(Shapes(16, 16, 2, 3), SMALL)
-    return compose(suffix, text, image, sequence_length=5, image_shape=(2, 16, 16, 3))
+    return compose(suffix, layers_of(text, image), sequence_length=5, image_shape=(2, 16, 16, 3))
 
 
 @pytest.fixture(scope="module")

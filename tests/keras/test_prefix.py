@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from small import layers_of
 
 from automm.models import baselines, packing
 from automm.models.encoder_layers import FrozenEncoder
@@ -33,7 +34,7 @@ def whole(encoders):
 
 
 def composed(suffix, encoders):
-    return compose(suffix, *encoders, sequence_length=6, image_shape=(2, 16, 16, 3))
+    return compose(suffix, layers_of(*encoders), sequence_length=6, image_shape=(2, 16, 16, 3))
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,63 @@ def test_a_suffix_may_be_packed(whole, raw, encoders):
     np.testing.assert_allclose(
         np.asarray(wrapped(packed, training=False)), np.asarray(whole(raw, training=False)), atol=1e-6
     )
+
+
+def test_training_the_suffix_is_training_the_whole(encoders):
+    """Same engine, seed and batch order: the curves agree, and so do the predictions."""
+    from automm.models.whole import compiled
+    from automm.search.train import Fold, Plan, predict, train
+
+    rng = np.random.default_rng(0)
+    count = 60
+    labels = rng.integers(0, 3, count)
+    raw = {
+        "token_ids": np.concatenate([np.full((count, 1), 2), rng.integers(3, 6, (count, 5))], axis=1).astype(np.int32),
+        "text_mask": np.ones(count, np.float32),
+        "images": rng.integers(0, 256, (count, 2, 16, 16, 3), dtype=np.uint8),
+        "image_mask": rng.integers(0, 2, (count, 2)).astype(np.float32),
+    }
+
+    class Rows:
+        def __init__(self, arrays):
+            self.arrays = arrays
+
+        def batch(self, rows):
+            return {name: array[rows] for name, array in self.arrays.items()}
+
+    fold = Fold(np.arange(45), np.arange(45, count))
+    plan = Plan("val_loss", 4, 4, 16, 1e-3, seed=3)
+    results, predictions = [], []
+    for halved in (False, True):
+        keras.utils.set_random_seed(1)
+        model = composed(baselines.fused(SHAPES, SMALL), encoders)
+        source = Rows(encoded(raw, encoders) if halved else raw)
+        model = cut(model) if halved else model
+        results.append(train([model], [fold], source, labels, plan, readers=[compiled(model)], reader_batch=8))
+        predictions.append(predict(model, source, fold.validation))
+    curves = [[epoch["val_loss"] for epoch in result.history] for result in results]
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-4)
+    assert (predictions[0].argmax(axis=1) != predictions[1].argmax(axis=1)).sum() <= 1
+
+
+def test_a_model_with_trained_upper_halves_is_cut_behind_the_lower_ones(raw):
+    from automm.models.encoder_layers import unfreeze
+    from automm.models.whole import EncoderLayers, fine_tunable
+
+    text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
+    layers = EncoderLayers.of(text, image, 16)
+    text_lower, text_upper, image_lower, image_upper = layers.halves()
+    unfreeze(text_upper)
+    unfreeze(image_upper)
+    states, mask = text_lower(raw["token_ids"])
+    yielded = {"text_states": states, "token_mask": mask, "image_cells": image_lower(raw["images"])}
+    given = {name: np.asarray(array) for name, array in yielded.items()}
+    shapes = {name: (array.shape[1:], str(array.dtype)) for name, array in given.items()}
+    suffix = fine_tunable(baselines.fused(SHAPES, SMALL), text_upper, image_upper, shapes)
+    whole = compose(suffix, layers, sequence_length=6, image_shape=(2, 16, 16, 3))
+    given |= {name: raw[name] for name in ("text_mask", "image_mask")}
+    again = cut(whole)
+    assert {tensor.name for tensor in again.inputs} == set(given)
+    for model in (suffix, again):
+        np.testing.assert_allclose(model(given, training=False), whole(raw, training=False), atol=1e-6)
+    assert len(again.trainable_weights) == len(suffix.trainable_weights)

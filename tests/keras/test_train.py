@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from small import SHAPES, SMALL
+from small import SHAPES, SMALL, layers_of
 
 from automm.errors import TrialError
 from automm.evaluate.metrics import measure
@@ -340,7 +340,7 @@ class TestPredict:
         text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()
         image = image_source("tiny-cnn").build()
         part = baselines.fused(Shapes(16, 16, 1, 3), SMALL)
-        whole = compose(part, text, image, sequence_length=4, image_shape=(1, 16, 16, 3))
+        whole = compose(part, layers_of(text, image), sequence_length=4, image_shape=(1, 16, 16, 3))
         rng = np.random.default_rng(0)
         raw = {
             "token_ids": np.array([[2, 4, 3, 0]] * 5, np.int32),

@@ -139,6 +139,8 @@ def manifest(tmp_path_factory):
         (["search", "missing.yaml"], 5),
         (["leaderboard", "--runs-dir", "no-such-folder"], 5),
         (["weights", "--list"], 0),
+        (["cache"], 0),
+        (["cache", "--clear"], 0),
     ],
     ids=str,
 )

@@ -132,6 +132,23 @@ def test_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_promoted_trial_is_ranked_once_by_its_longest_training():
+    def trial(name, width, epochs, score, stopped="round", status=COMPLETED):
+        values = {"fusion/width": width, "tuner/epochs": epochs, "tuner/round": epochs}
+        return Candidate(name, "trial", status, hyperparameters=values, score=score, stopped=stopped)
+
+    candidates = [
+        trial("short", 8, 1, 0.5),
+        trial("not promoted", 4, 1, 0.4),
+        trial("longer", 8, 3, 0.5),
+        trial("longest", 8, 9, 0.5, stopped="patience"),
+        trial("failed later", 2, 1, 0.3),
+        trial("failed", 2, 3, None, status=FAILED),
+    ]
+    assert [c.name for c in rank(candidates, "max")] == ["longest", "not promoted", "failed later"]
+    assert candidates[0].point == {"fusion/width": 8}
+
+
 def test_rank_by_score_then_size_then_age():
     candidates = [
         Candidate("big", "trial", COMPLETED, score=0.5, parameters=9),

@@ -1,0 +1,258 @@
+"""Features on disk: computed once, then shared by candidates, runs and processes.
+
+An entry is two files under `<cache>/features/`: `<key>.npy`, memory-mapped, and `<key>.json`, its notes. The key names
+weights, engine and data, so that an entry is never out of date, only unused.
+
+Who maps an entry holds a shared lock (flock) on its .npy; who writes one holds an exclusive lock on `<name>.part`,
+which gets its name by renaming. Locks die with their process: nothing is waited for in vain, and what nobody holds may
+go.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from rich.filesize import decimal
+
+from automm.errors import CacheError
+from automm.search.store_files import allocate, hold, is_at, part_path, put, put_rows, sync_folder, unlink_unheld
+from automm.search.store_format import UNKNOWN, About, Notes, header, notes_path, problem_of, read_notes, sums_of
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+log = logging.getLogger("automm")
+
+
+class Encoding(Protocol):
+    """What fills an entry: its number of columns, and batches of (rows, their values as float32)."""
+
+    features: int
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Every row once, in any order."""
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What was removed, and how many entries stay because a living process reads or writes them."""
+
+    entries: int
+    bytes: int
+    in_use: int
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """See the module.
+
+    Attributes:
+        folder: made when something is written.
+        limit: bytes. What was not used for longest goes first; what is in use stays, even beyond the limit.
+    """
+
+    folder: Path
+    limit: int
+
+    def get(self, key: str, about: About, open_encoding: Callable[[], Encoding]) -> np.ndarray:
+        """An entry from disk, or computed if it is absent or damaged.
+
+        Where another process is computing it, this one waits. The entry is in use for as long as the array or a view
+        of it lives.
+
+        Args:
+            key: names all that the values depend on; becomes a file name.
+            about: what it is; at least one row.
+            open_encoding: builds the encoder. Called only where something has to be computed.
+
+        Returns:
+            (rows, features) float32, memory-mapped, read-only.
+
+        Raises:
+            CacheError: the folder cannot be written, or its disk is full.
+        """
+        path = self.folder / f"{key}.npy"
+        while (found := self._open(path, about.rows)) is None:
+            with self._part(path) as part:
+                if part is None:  # whoever held it has finished or given up
+                    continue
+                found = self._open(path, about.rows, held=True)  # finished between our look and our lock
+                if found is None:
+                    return self._write(part, path, about, open_encoding())
+                part_path(path).unlink()
+                break
+        return found
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What is there, latest use first: key, what, encoder, engine, rows, features, bytes, last_used (Unix time)."""
+        found = []
+        for path in self.folder.glob("*.npy"):
+            with suppress(FileNotFoundError):  # removed as we look
+                notes = read_notes(path)
+                about = asdict(notes.about if notes else UNKNOWN)
+                used = (notes_path(path) if notes else path).stat().st_mtime
+                found.append({"key": path.stem, **about, "bytes": path.stat().st_size, "last_used": used})
+        return sorted(found, key=lambda entry: (-entry["last_used"], entry["key"]))
+
+    def clear(self) -> Cleared:
+        """Remove every entry that no living process reads or writes, and what crashed writers left.
+
+        Raises:
+            CacheError: the folder cannot be written.
+        """
+        in_use = self._sweep()
+        entries = self.entries()
+        removed = [entry for entry in entries if self._remove(self._path(entry))]
+        return Cleared(len(removed), sum(entry["bytes"] for entry in removed), in_use + len(entries) - len(removed))
+
+    def _open(self, path: Path, rows: int, *, held: bool = False) -> np.ndarray | None:
+        """Map an entry; None where it is absent or damaged, which is said by who holds its part and will mend it."""
+        try:
+            file = path.open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if not is_at(file.fileno(), path):  # removed before we held it
+                return None
+            notes = read_notes(path)
+            problem = problem_of(file.fileno(), notes, rows, random.Random())
+            if problem or notes is None:
+                if held:
+                    log.warning("%s cannot be used: %s. Its features are computed again", path, problem)
+                return None
+            with suppress(OSError):  # of another user, or on a read-only disk: its age is not ours to change
+                os.utime(notes_path(path))
+            return _map(file, notes)
+
+    def _write(self, part: int, path: Path, about: About, encoding: Encoding) -> np.ndarray:
+        """Fill the locked part, and give it its name after the notes have theirs: no .npy is without notes."""
+        head = header(about.rows, encoding.features)
+        size = len(head) + about.rows * encoding.features * 4
+        try:
+            self._make_room(size)
+            with self._disk(size):
+                os.truncate(part, 0)  # a crashed writer may have begun it
+                allocate(part, size)
+                put(part, head, 0)
+            for rows, values in encoding.batches():  # outside: an encoder's errors are its own
+                with self._disk(size):
+                    put_rows(part, rows, values, len(head))
+            with self._disk(size):
+                os.fsync(part)
+                about = replace(about, features=encoding.features)
+                notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part))
+                self._write_notes(notes_path(path), notes)
+                part_path(path).rename(path)
+                sync_folder(self.folder)
+            fcntl.flock(part, fcntl.LOCK_SH)
+            with open(part, "rb", closefd=False) as file:
+                return _map(file, notes)
+        except BaseException:
+            if is_at(part, part_path(path)):  # it has not got its name yet
+                part_path(path).unlink()
+            raise
+
+    def _write_notes(self, path: Path, notes: Notes) -> None:
+        while True:
+            with self._part(path) as part:
+                if part is None:  # swept away before we held it
+                    continue
+                os.truncate(part, 0)
+                put(part, notes.to_json().encode(), 0)
+                os.fsync(part)
+                part_path(path).rename(path)
+                return
+
+    def _make_room(self, size: int) -> None:
+        """Remove what was not used for longest until `size` bytes fit under the limit and on the disk."""
+        self._sweep()
+        entries = self.entries()
+        held = sum(entry["bytes"] for entry in entries)
+        for entry in reversed(entries):
+            if held + size <= self.limit and shutil.disk_usage(self.folder).free >= size:
+                return
+            if self._remove(self._path(entry)):
+                held -= entry["bytes"]
+                log.info("%s: removed the features of %d %s", self.folder, entry["rows"], entry["what"])
+        if held + size > self.limit:
+            log.warning(
+                "%s: %s in use and %s to be written are beyond the limit of %s. Raise AUTOMM_CACHE_LIMIT",
+                *(self.folder, decimal(held), decimal(size), decimal(self.limit)),
+            )
+        if shutil.disk_usage(self.folder).free < size:
+            raise self._full(size)
+
+    def _remove(self, path: Path) -> bool:
+        """Whether an entry is gone: not if a living process holds or writes it, or another user owns it."""
+        with self._part(path, wait=False) as part:  # so that nobody writes new notes meanwhile
+            if part is None:
+                return False
+            gone = unlink_unheld(path)
+            if gone:
+                notes_path(path).unlink(missing_ok=True)
+            part_path(path).unlink()
+        return gone
+
+    def _path(self, entry: dict[str, Any]) -> Path:
+        return self.folder / f"{entry['key']}.npy"
+
+    def _sweep(self) -> int:
+        """Remove what crashed writers left; the number of entries that living ones are writing."""
+        parts = [path for path in self.folder.glob("*.part") if not unlink_unheld(path)]
+        for notes in self.folder.glob("*.json"):
+            path = notes.with_suffix(".npy")
+            if not path.exists():
+                self._remove(path)
+        return sum(path.name.endswith(".npy.part") for path in parts)
+
+    @contextmanager
+    def _part(self, path: Path, *, wait: bool = True) -> Iterator[int | None]:
+        """The part of a file, held alone; None if another writer holds it, or has finished while we waited."""
+        with self._disk():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = os.open(part_path(path), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            held = hold(part)
+            if not held and wait:
+                log.info("another process is writing %s: waiting for it", path)
+                fcntl.flock(part, fcntl.LOCK_EX)
+                held = True
+            yield part if held and is_at(part, part_path(path)) else None
+        finally:
+            os.close(part)
+
+    @contextmanager
+    def _disk(self, size: int = 0) -> Iterator[None]:
+        """What the system says of a write, in words."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in FULL:
+                raise self._full(size) from error
+            raise CacheError(
+                f"cannot write to {self.folder}: {error.strerror or error}. Make it writable, or set AUTOMM_CACHE_DIR "
+                "to another folder"
+            ) from error
+
+    def _full(self, size: int) -> CacheError:
+        free = shutil.disk_usage(next(path for path in (self.folder, *self.folder.parents) if path.exists())).free
+        wanted = f"{size:,} bytes of features are to be written, " if size else ""
+        return CacheError(
+            f"{self.folder}: the disk, or its quota, is full: {wanted}{free:,} are free. Free some, with "
+            "'automm cache --clear' for instance, or set AUTOMM_CACHE_DIR to another disk"
+        )
+
+
+def _map(file: BinaryIO, notes: Notes) -> np.ndarray:
+    """The values of a locked file. The map duplicates the descriptor, and with it keeps the lock while it lives."""
+    shape = (notes.about.rows, notes.about.features)
+    return np.memmap(file, "<f4", "r", notes.bytes - 4 * shape[0] * shape[1], shape)

@@ -1,0 +1,82 @@
+"""Files that are held by locks, which die with their process, and written without surprises."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import numpy as np
+
+NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
+
+
+def part_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def hold(descriptor: int) -> bool:
+    """Lock a file for us alone, if nobody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def unlink_unheld(path: Path) -> bool:
+    """Remove a file unless somebody holds it, or it is not ours to remove; whether it is gone."""
+    try:
+        file = path.open("r+b")  # network file systems lock for writing only what is open for writing
+    except FileNotFoundError:
+        return True
+    except PermissionError:
+        return False
+    with file:
+        if not hold(file.fileno()):
+            return False
+        if is_at(file.fileno(), path):
+            path.unlink()
+        return True
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Take the bytes from the disk now, where that can be done, so that a full one shows before anything is encoded."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in NO_ALLOCATION:
+                raise
+
+
+def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) -> None:
+    """Write rows at their places: not through a map, which on a full disk would be a bus error."""
+    values = np.ascontiguousarray(values, "<f4")
+    length = values[0].nbytes
+    if len(rows) == 1 or (np.diff(rows) == 1).all():
+        put(descriptor, values.data.cast("B"), start + int(rows[0]) * length)
+        return
+    for row, value in zip(rows, values, strict=True):
+        put(descriptor, value.data.cast("B"), start + int(row) * length)
+
+
+def put(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

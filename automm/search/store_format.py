@@ -1,0 +1,116 @@
+"""The two files of a stored entry: a plain .npy of float32, and notes in JSON: what it is, and how to check it."""
+
+import json
+import os
+import random
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PORTION = 4 * 2**20  # bytes under one checksum
+# crc32 runs at 4 GB/s, so a quarter of a second: no more than the disk takes, and statistics read the values anyway.
+CHECKED_WHOLE = 2**30
+SAMPLE = 32  # portions of a longer file, others at each opening
+
+
+@dataclass(frozen=True)
+class About:
+    """What an entry is, for people.
+
+    Attributes:
+        what: 'texts' or 'pictures'.
+        encoder: its name.
+        engine: what it ran on.
+        rows: distinct texts or pictures.
+        features: columns; 0 as long as nobody knows.
+    """
+
+    what: str
+    encoder: str
+    engine: str
+    rows: int
+    features: int = 0
+
+
+UNKNOWN = About("unknown", "unknown", "unknown", 0)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The JSON file.
+
+    Attributes:
+        bytes, written: size and modification time (ns) of the .npy.
+        sums: crc32 of each PORTION of it.
+    """
+
+    about: About
+    bytes: int
+    written: int
+    sums: tuple[int, ...]
+
+    def to_json(self) -> str:
+        return json.dumps({"format": 1, **asdict(self.about), **{k: v for k, v in vars(self).items() if k != "about"}})
+
+
+def notes_path(path: Path) -> Path:
+    """Of the .npy at `path`."""
+    return path.with_suffix(".json")
+
+
+def read_notes(path: Path) -> Notes | None:
+    """The notes of the .npy at `path`; None where they are absent or damaged."""
+    try:
+        content: dict[str, Any] = json.loads(notes_path(path).read_text(encoding="utf-8"))
+        about = About(**{name: content[name] for name in ("what", "encoder", "engine", "rows", "features")})
+        sums = tuple(int(value) for value in content["sums"])
+        return Notes(about, int(content["bytes"]), int(content["written"]), sums)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def header(rows: int, features: int) -> bytes:
+    """What stands before the values in a .npy of (rows, features) float32."""
+    from io import BytesIO
+
+    file = BytesIO()
+    description = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
+    np.lib.format.write_array_header_1_0(file, {**description, "shape": (rows, features)})
+    return file.getvalue()
+
+
+def sums_of(descriptor: int) -> tuple[int, ...]:
+    """crc32 of each portion of an open file."""
+    size = os.fstat(descriptor).st_size
+    return tuple(_sum(descriptor, number) for number in range(-(-size // PORTION)))
+
+
+def problem_of(descriptor: int, notes: Notes | None, rows: int, rng: random.Random) -> str:
+    """Why an open .npy must not be used; '' if it may.
+
+    Its size and header always count. Every checksum does in a file of up to CHECKED_WHOLE bytes, and in a longer one
+    that was written to since; else those of SAMPLE portions, so that a start does not read gigabytes.
+    """
+    if notes is None:
+        return "its notes are absent or damaged"
+    state = os.fstat(descriptor)
+    if state.st_size != notes.bytes:
+        return f"it has {state.st_size} bytes, not {notes.bytes}"
+    expected = header(rows, notes.about.features)
+    if notes.bytes != len(expected) + rows * notes.about.features * 4 or len(notes.sums) != -(-notes.bytes // PORTION):
+        return f"its notes are not of {rows} rows"
+    if os.pread(descriptor, len(expected), 0) != expected:
+        return "its header is damaged"
+    numbers = range(len(notes.sums))
+    trusted = state.st_size > CHECKED_WHOLE and state.st_mtime_ns == notes.written
+    for number in rng.sample(numbers, min(SAMPLE, len(numbers))) if trusted else numbers:
+        if _sum(descriptor, number) != notes.sums[number]:
+            return f"its checksum is wrong at byte {number * PORTION}"
+    return ""
+
+
+def _sum(descriptor: int, number: int) -> int:
+    return zlib.crc32(os.pread(descriptor, PORTION, number * PORTION))

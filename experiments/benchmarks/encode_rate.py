@@ -1,0 +1,150 @@
+"""Question: how fast are reviews encoded, against ONNX Runtime on the same inputs, and against texts padded to 128?
+
+Command:  python experiments/benchmarks/encode_rate.py --data MVSA_DIR
+Cost:     about five minutes on two cores after the weights are installed, converting MiniLM (40 s) included.
+Prints:   rows a second of each engine (the median of the rounds), and three ratios. The engines take turns in one run,
+          so that a busy machine slows them alike: those that `automm search` uses, as the feature store sees them, and
+          what they are held against. Also the smallest cosine against Keras, and how fast a stored entry is checked.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from automm.data.images import decode_picture
+from automm.data.manifest import load_manifest
+from automm.data.reviews import load_dataset
+from automm.data.text import encode_texts
+from automm.models.encoders import image_source, text_source, vocabulary_of_texts
+from automm.search import engines, features
+from automm.search.store import FeatureStore
+from automm.search.store_format import About
+
+TEXT, IMAGE = "minilm-l6", "efficientnet-lite0"
+PADDED = 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="the unpacked MVSA-Single")
+    parser.add_argument("--rows", type=int, default=256, help="pictures, and texts, a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        raise SystemExit(f"{arguments.data} is not there: data_manifests/mvsa_single.yaml says how to get the data")
+    texts, paths = read(arguments.data, arguments.rows)
+    print(json.dumps(measure(texts, paths, arguments.rounds), indent=2))
+
+
+def read(data: Path, rows: int) -> tuple[list[str], list[Path]]:
+    """Reviews drawn at random, so that the lengths of their texts are those of the whole set."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder) / "manifest.yaml"
+        manifest.write_text(
+            f"name: mvsa\nformat: mvsa\npath: {json.dumps(str(data.absolute()))}\nimages: {{on_bad: drop-review}}\n"
+            "splits: {fractions: {train: 0.7, validation: 0.15, test: 0.15}}\n",
+            encoding="utf-8",
+        )
+        reviews = load_dataset(load_manifest(manifest)).reviews
+    chosen = np.random.default_rng(0).choice(len(reviews), rows, replace=False)
+    return [reviews[row].text for row in chosen], [reviews[row].images[0] for row in chosen]
+
+
+def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
+    text, image = text_source(TEXT, vocabulary_of_texts([])), image_source(IMAGE)
+    short, long = (np.unique(encode_texts(text.tokenizer, texts, length), axis=0) for length in (64, PADDED))
+    pixels = np.stack([decode_picture(path, 224) for path in paths])
+    text_encoder, image_encoder = text.build(), image.build()
+
+    def texts_on(name: str, tokens: np.ndarray) -> features._Texts:
+        return features._Texts(text_encoder, engines.Engine(name, name), tokens, None)
+
+    def pictures_on(name: str, size: int) -> features._Pictures:
+        encoding = features._Pictures(image_encoder, engines.Engine(name, name), pixels, None)
+        encoding.batch_size = size
+        return encoding
+
+    padded = engines.Engine("keras", "keras").start(text_encoder, np.int32, (None,))
+    used = engines.engine_for(IMAGE, engines.FEWEST_FOR_ONNX).name
+    every = {
+        f"pictures, {used}, as used": whole(pictures_on(used, features._Pictures.batch_size), len(pixels)),
+        **{
+            f"pictures, {name}, batch {size}": whole(pictures_on(name, size), len(pixels))
+            for name in engines.ENGINES
+            for size in (8, 16)
+        },
+        "texts, keras, as used": whole(texts_on("keras", short), len(short)),
+        "texts, onnx": whole(texts_on("onnx", short), len(short)),
+        f"texts, keras, padded to {PADDED}": lambda: np.concatenate(
+            [padded(long[start : start + 32]) for start in range(0, len(long), 32)]
+        ),
+    }
+    values = {name: run() for name, run in every.items()}  # traces, and warms up
+    seconds: dict[str, list[float]] = {name: [] for name in every}
+    for _ in range(rounds):
+        for name, run in every.items():
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+    took = {name: float(np.median(times)) for name, times in seconds.items()}
+    fastest = min(took[f"pictures, onnx, batch {size}"] for size in (8, 16))
+    return {
+        "rows_per_second": {name: round(len(values[name]) / took[name], 1) for name in every},
+        "pictures_as_used_over_onnxruntime": round(fastest / took[f"pictures, {used}, as used"], 2),
+        "pictures_as_used_over_keras": round(took["pictures, keras, batch 8"] / took[f"pictures, {used}, as used"], 2),
+        "texts_as_used_over_padded": round(
+            took[f"texts, keras, padded to {PADDED}"] / len(long) / (took["texts, keras, as used"] / len(short)), 2
+        ),
+        "smallest_cosine": {
+            "pictures": cosine(values["pictures, onnx, batch 8"], values["pictures, keras, batch 8"]),
+            "texts": cosine(values["texts, onnx"], values["texts, keras, as used"]),
+        },
+        "store": checked(),
+    }
+
+
+def whole(encoding: features.Encoding, rows: int) -> Callable[[], np.ndarray]:
+    """One pass over all rows, put where they belong."""
+
+    def run() -> np.ndarray:
+        values = np.empty((rows, encoding.features), np.float32)
+        for chosen, batch in encoding.batches():
+            values[chosen] = batch
+        return values
+
+    return run
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return round(float(((first * second).sum(axis=1) / norms).min()), 9)
+
+
+def checked() -> dict[str, float]:
+    """How long an entry of 200,000 pictures (1.0 GB, checked whole) takes to write and to open, without encoding."""
+
+    class Noise:
+        features = 1280
+
+        def batches(self):
+            values = np.random.default_rng(0).normal(size=(2000, 1280)).astype(np.float32)
+            for start in range(0, 200_000, 2000):
+                yield np.arange(start, start + 2000), values
+
+    with tempfile.TemporaryDirectory() as folder:
+        store, about = FeatureStore(Path(folder), 10**12), About("pictures", "noise", "noise", 200_000)
+        began = time.perf_counter()
+        store.get("noise", about, Noise)
+        written = time.perf_counter()
+        store.get("noise", about, Noise)
+        return {"write_seconds": round(written - began, 2), "open_seconds": round(time.perf_counter() - written, 2)}
+
+
+if __name__ == "__main__":
+    main()

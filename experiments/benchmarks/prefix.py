@@ -1,0 +1,187 @@
+"""Question: how much faster is a search whose encoders run once, against one that runs them in every epoch?
+
+Command:  python experiments/benchmarks/prefix.py
+Cost:     about fifteen minutes on two cores after the weights are installed.
+Prints:   seconds of 20 trials of 10 epochs on 2,000 reviews (a picture of 224 pixels and up to 64 word pieces each),
+          encoding counted in and nothing cached; the same trials uncut; and AutoKeras alone: an AutoModel over the same
+          blocks and frozen encoders with AutoKeras' own tuner and Keras' own fit. The latter two train 2 trials of 2
+          epochs, and are scaled. Then how many times slower they are.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from synthetic import write_reviews
+
+EPOCHS, TRIALS = 10, 20
+FEW_EPOCHS, FEW_TRIALS = 2, 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--reviews", type=int, default=2000)
+    arguments = parser.parse_args()
+    weights = os.environ.get("AUTOMM_CACHE_DIR")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest = write_reviews(folder, arguments.reviews, words=60)
+        _empty_cache(folder, weights)
+        cut, task = with_prefix(folder, manifest)
+        scale = TRIALS * EPOCHS / (FEW_TRIALS * FEW_EPOCHS)
+        uncut = scale * without_prefix(task)
+        alone = scale * autokeras_alone(folder, task)
+    print(
+        json.dumps(
+            {
+                "reviews": arguments.reviews,
+                "cut_seconds": round(cut, 1),
+                "uncut_seconds_scaled": round(uncut),
+                "autokeras_seconds_scaled": round(alone),
+                "uncut_over_cut": round(uncut / cut, 1),
+                "autokeras_over_cut": round(alone / cut, 1),
+            },
+            indent=2,
+        )
+    )
+
+
+def _empty_cache(folder: Path, weights: str | None) -> None:
+    """A cache with the weights and nothing else."""
+    from automm.paths import cache_dir
+
+    source = (Path(weights) if weights else cache_dir()) / "weights"
+    (folder / "cache").mkdir()
+    (folder / "cache" / "weights").symlink_to(source)
+    os.environ["AUTOMM_CACHE_DIR"] = str(folder / "cache")
+
+
+def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
+    """Seconds of encoding and 20 trials, and the task."""
+    from automm.config import resolve
+    from automm.progress import ConsoleReporter
+    from automm.search.prepare import load, prepare, sources
+    from automm.search.run import run_search
+    from automm.tracking.tracker import NoTracker
+
+    experiment = resolve(
+        {
+            "manifest": str(manifest),
+            "name": "prefix",
+            "budget": {"trials": TRIALS, "time": None},
+            "inputs": {"max_images": 1},
+            "training": {"epochs": EPOCHS, "patience": EPOCHS},
+            "evaluation": "holdout",
+            "baselines": ["majority"],
+            "ensemble": False,
+            "tier2": {"finalists": 0},
+        },
+        folder,
+        where="benchmark",
+    )
+    stages: dict[str, float] = {}
+
+    class Clock(ConsoleReporter):
+        def stage(self, text: str) -> None:
+            stages[text] = time.perf_counter()
+            super().stage(text)
+
+    run_search(experiment, folder / "runs", NoTracker(), Clock(Console(stderr=True), TRIALS, "macro_f1"))
+    seconds = stages["finalists"] - stages["encoding"]
+    loaded = load(experiment)
+    return seconds, prepare(experiment, loaded, sources(experiment, loaded))
+
+
+def without_prefix(task: Any) -> float:
+    """Seconds of a few trials of whole models with frozen encoders, by the same training loop on raw arrays."""
+    from automm.models import baselines
+    from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
+    from automm.search.train import Plan, train
+
+    layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
+    layers.whole()
+    plan = Plan("val_macro_f1", FEW_EPOCHS, FEW_EPOCHS, 32, 1e-3, seed=1)
+    began = time.perf_counter()
+    for _ in range(FEW_TRIALS):
+        model = compose(
+            baselines.fused(task.shapes, baselines.CONCATENATION),
+            layers,
+            sequence_length=task.experiment.inputs.sequence_length,
+            image_shape=task.arrays.image_shape,
+        )
+        readers = [compiled(model)]
+        train([model], task.folds, task.arrays, task.arrays.labels, plan, readers=readers, reader_batch=rows_at_once(1))
+    return time.perf_counter() - began
+
+
+def autokeras_alone(folder: Path, task: Any) -> float:
+    """Seconds of a few trials of AutoKeras over the same blocks, without the harness."""
+    import autokeras as ak
+    import keras
+
+    from automm.models.whole import EncoderLayers
+    from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
+    from automm.search.space import full_space
+    from automm.search.tuner import SearchGraph, SearchModel
+
+    class Graph(SearchGraph):
+        def _compile_keras_model(self, hp: Any, model: Any) -> Any:
+            model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"])
+            return model
+
+    class Model(SearchModel):
+        def _build_graph(self) -> Graph:
+            return Graph(inputs=self.inputs, outputs=self.outputs)
+
+    class Tuner(ak.tuners.RandomSearch):
+        def _configure_tensorboard_dir(self, *arguments: Any) -> None:
+            """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not bring."""
+
+    layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
+    text_encoder, image_encoder = layers.whole()
+    space = full_space()
+    token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
+    images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
+    text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
+    image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
+    fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
+    label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    model = Model(
+        space,
+        inputs=[token_ids, text_mask, images, image_mask],
+        outputs=[label],
+        project_name="alone",
+        directory=str(folder),
+        max_trials=FEW_TRIALS,
+        objective="val_loss",
+        tuner=Tuner,
+        seed=1,
+    )
+
+    def given(split: str) -> tuple[list[np.ndarray], np.ndarray]:
+        batch = task.arrays.batch(task.rows(split))
+        arrays = [batch[name] for name in ("token_ids", "text_mask", "images", "image_mask")]
+        return arrays, np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
+
+    inputs, targets = given("train")
+    validation = given("validation")
+    began = time.perf_counter()
+    # An EarlyStopping and validation data are what keeps AutoKeras from a last training of the best model.
+    stop = keras.callbacks.EarlyStopping(patience=FEW_EPOCHS)
+    model.fit(
+        inputs, targets, validation_data=validation, epochs=FEW_EPOCHS, batch_size=32, callbacks=[stop], verbose=0
+    )
+    seconds = time.perf_counter() - began
+    statuses = [trial.status for trial in model.tuner.oracle.trials.values()]
+    assert statuses == ["COMPLETED"] * FEW_TRIALS, statuses
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Reviews for benchmarks: as many as wanted, with a picture each, learnable from the first word."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+WORDS = ["good", "bad", "fine", "poor", "great", "broken", "lovely", "cheap", "solid", "late", "fast", "soft", "loud"]
+
+
+def write_reviews(folder: Path, reviews: int, *, size: int = 224, words: int = 20) -> Path:
+    """Random words and smooth random pictures; the label is in the first word."""
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    lines = []
+    for number in range(reviews):
+        label = number % 2
+        coarse = rng.integers(0, 256, (7, 7, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f"images/{number}.jpg")
+        text = " ".join([WORDS[label], *rng.choice(WORDS, words), str(number)])
+        lines.append(json.dumps({"id": str(number), "text": text, "image": [f"{number}.jpg"], "label": label}))
+    (folder / "reviews.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(
+        "name: memory\nrecords: reviews.jsonl\nimage_root: images\n"
+        "fields: {id: id, text: text, images: image, label: label}\n"
+        "splits: {fractions: {train: 0.7, validation: 0.15, test: 0.15}}\n",
+        encoding="utf-8",
+    )
+    return manifest

@@ -1,0 +1,195 @@
+"""Question: which points of the search space are good first proposals, on data that they were not picked on?
+
+Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then picks
+          python experiments/portfolio.py --to experiments/portfolio.json                  picks from what is measured
+Data:     any manifests; which were used, and how to write them, is in experiments/README.md.
+Cost:     see `seconds` in the result; features are encoded before.
+Finding:  see experiments/README.md.
+
+Some random points of the full space, the same for every data set, are trained as trials are and judged on five folds of
+train and validation; the test split is never read. A point's regret on a data set is what it lacks to the best of all
+points there, as a share of the distance from the best to the median. The portfolio is picked greedily: each time the
+point that leaves the smallest mean regret of the portfolio's best; ties, and what is left when the best is in, by the
+mean regret of the point itself. To be honest about it, the portfolio of all data sets but one is measured on the one
+left out, against as many random points (the exact expectation of their best). Variants of one data set (`demo`,
+`demo-300`) are left out together.
+"""
+
+import argparse
+import json
+import tempfile
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FIRST = 5  # of a portfolio against as many random points
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("manifests", type=Path, nargs="*")
+    parser.add_argument("--to", type=Path, required=True, help="a JSON file; what it holds already is kept")
+    parser.add_argument("--points", type=int, default=28)
+    parser.add_argument("--size", type=int, default=10, help="of the portfolio")
+    parser.add_argument("--max-images", type=int, default=4)
+    parser.add_argument("--name", help="of the data set in the result, where the manifest's would not do")
+    parser.add_argument("--objective", default="macro_f1", choices=["macro_f1", "accuracy"])
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {"points": random_points(arguments.points), "data": {}}
+    if arguments.to.is_file():
+        result = json.loads(arguments.to.read_text(encoding="utf-8"))
+    for path in arguments.manifests:
+        if not path.is_file():
+            raise SystemExit(f"skipped: {path} is not there; experiments/README.md says how to write it")
+        measure(path, result, arguments)
+    result["left_out"] = leave_one_out(result, arguments.objective)
+    order = pick(scores_of(result, complete(result), arguments.objective), arguments.size)
+    result["portfolio"] = [result["points"][place] for place in order]
+    write(arguments.to, result)
+    print_tables(result)
+
+
+def random_points(count: int) -> list[dict[str, Any]]:
+    """Distinct points of the full space, each drawn uniformly; without hidden layers there is no width."""
+    from automm.search.space import full_space
+
+    rng, space, points = np.random.default_rng(1), full_space(), []
+    while len(points) < count:
+        point = {name: choices[int(rng.integers(len(choices)))] for name, choices in space.items()}
+        if point["label/layers"] == 0:
+            del point["label/width"]
+        if point not in points:
+            points.append(point)
+    return points
+
+
+def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Train every point that has no figures yet on one data set; each is written down at once."""
+    from automm.config import load_experiment
+    from automm.models.baselines import fused
+    from automm.search.prepare import load, prepare, sources
+    from automm.search.session import Search
+    from automm.search.space import DEFAULTS
+    from automm.tracking.runs import create_run
+
+    experiment = load_experiment(path, [f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"])
+    loaded = load(experiment)
+    task = prepare(experiment, loaded, sources(experiment, loaded))
+    rows = {name: len(rows) for name, rows in task.splits.items()}
+    name = arguments.name or task.dataset.manifest.name
+    data = result["data"].setdefault(name, {"rows": rows, "seconds": 0.0, "validation": []})
+    with tempfile.TemporaryDirectory() as folder:
+        search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
+        for number in range(len(data["validation"]), len(result["points"])):
+            point = {
+                **DEFAULTS,
+                **result["points"][number],
+            }  # without hidden layers their width is asked for all the same
+            candidate = search.train(f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p))
+            if candidate.error:
+                raise SystemExit(candidate.error)
+            data["validation"].append({**candidate.validation, "epochs": len(candidate.history)})
+            data["seconds"] = round(data["seconds"] + candidate.seconds, 1)
+            write(arguments.to, result)
+            print(
+                f"{name} {number + 1} of {len(result['points'])}: {candidate.score:.3f}  {candidate.seconds:.1f} s",
+                flush=True,
+            )
+
+
+class Silent:
+    """A tracker and a reporter that keep nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *anything, **more: None
+
+
+def complete(result: dict[str, Any]) -> list[str]:
+    """The data sets on which every point has been measured."""
+    return [name for name, data in result["data"].items() if len(data["validation"]) == len(result["points"])]
+
+
+def scores_of(result: dict[str, Any], names: list[str], objective: str) -> np.ndarray:
+    """(data sets, points)."""
+    return np.array([[point[objective] for point in result["data"][name]["validation"]] for name in names])
+
+
+def regrets(scores: np.ndarray) -> np.ndarray:
+    """(data sets, points): 0 for the best, 1 for the median."""
+    best, median = scores.max(axis=1, keepdims=True), np.median(scores, axis=1, keepdims=True)
+    return (best - scores) / np.maximum(best - median, 1e-9)
+
+
+def pick(scores: np.ndarray, size: int) -> list[int]:
+    """The portfolio of a (data sets, points) matrix, in order."""
+    regret, chosen = regrets(scores), []
+    best_so_far = np.full(len(scores), np.inf)
+    for _ in range(size):
+        left = [place for place in range(scores.shape[1]) if place not in chosen]
+        keys = [
+            (round(float(np.minimum(best_so_far, regret[:, place]).mean()), 6), float(regret[:, place].mean()), place)
+            for place in left
+        ]
+        place = min(keys)[2]
+        chosen.append(place)
+        best_so_far = np.minimum(best_so_far, regret[:, place])
+    return chosen
+
+
+def expected_best(scores: np.ndarray, count: int) -> float:
+    """The expectation of the best of `count` points, drawn without repeating one."""
+    ordered = np.sort(scores)
+    chances = [comb(place, count - 1) / comb(len(ordered), count) for place in range(len(ordered))]
+    return float(np.dot(ordered, chances))
+
+
+def leave_one_out(result: dict[str, Any], objective: str) -> dict[str, Any]:
+    """What the first of the others' portfolio reach on each data set."""
+    names, answer = complete(result), {}
+    for name in names:
+        others = [other for other in names if other.split("-")[0] != name.split("-")[0]]
+        if not others:
+            return {}
+        first = pick(scores_of(result, others, objective), FIRST)
+        own = scores_of(result, [name], objective)[0]
+        rng = np.random.default_rng(1)
+        draws = [own[rng.choice(len(own), FIRST, replace=False)].max() for _ in range(10_000)]
+        answer[name] = {
+            "portfolio": float(own[first].max()),
+            "random": expected_best(own, FIRST),
+            "random_is_worse": float(np.mean(np.array(draws) < own[first].max())),
+            "first_alone": float(own[first[0]]),
+            "mean": float(own.mean()),
+            "best": float(own.max()),
+        }
+    return answer
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def print_tables(result: dict[str, Any]) -> None:
+    heads = (
+        "left out",
+        f"{FIRST} of the others' portfolio",
+        f"{FIRST} random points, expected",
+        "draws that are worse",
+    )
+    print(
+        "\n| " + " | ".join([*heads, "the first alone", "one random point", "best of all"]) + " |\n" + "|---" * 7 + "|"
+    )
+    for name, row in result["left_out"].items():
+        print(
+            f"| {name} | {row['portfolio']:.3f} | {row['random']:.3f} | {row['random_is_worse']:.2f} | "
+            f"{row['first_alone']:.3f} | {row['mean']:.3f} | {row['best']:.3f} |"
+        )
+    print()
+    for point in result["portfolio"]:
+        print(json.dumps(point))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Tier 2, on tiny encoders: what is trained, on what it is judged, and that it is one candidate like any other."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from automm.deliver.bundle import load_bundle
+from automm.deliver.export import export_candidate
+from automm.deliver.predict import predict_file
+from automm.models.average import members_of
+from automm.models.packing import unwrap
+from automm.tracking.runs import COMPLETED
+
+FOLDS = ("evaluation={folds: 3}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
+STILL = ("tier2.learning_rate=1.0e-12", "tier2.encoder_rate=1.0e-12")
+
+
+@pytest.fixture(autouse=True)
+def quick(request):
+    request.getfixturevalue("eager")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, experiment_file, shared_cache):
+    """A run with two finalists fine-tuned and an ensemble of both tiers."""
+    import tensorflow as tf
+    from conftest import SilentReporter
+
+    from automm.config import load_experiment
+    from automm.search.run import run_search
+    from automm.tracking.tracker import NoTracker
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
+        tf.config.run_functions_eagerly(True)
+        experiment = load_experiment(experiment_file, [*FOLDS, "tier2.finalists=2", "tier2.epochs=1"])
+        run = run_search(experiment, tmp_path_factory.mktemp("tuned"), NoTracker(), SilentReporter())
+    return run
+
+
+def named(run):
+    return {candidate.name: candidate for candidate in run.candidates()}
+
+
+def test_each_finalist_is_a_line_of_its_own(tuned):
+    candidates = named(tuned)
+    for name in ("concatenation", "trial-001"):
+        before, after = candidates[name], candidates[f"{name}-tuned"]
+        assert (after.status, after.kind, after.tier) == (COMPLETED, "fine-tuned", 2)
+        assert after.evaluation == before.evaluation == "3 folds"
+        assert after.trainable_parameters > before.trainable_parameters
+        assert after.parameters > before.parameters  # an upper half for each fold
+        assert len(tuned.predictions(after.name)) == len(tuned.predictions(name))
+
+
+def test_the_encoders_upper_halves_have_moved_and_the_heads_were_copied(tuned):
+    first, second, _ = members_of(keras.saving.load_model(tuned.model_path("concatenation-tuned"), compile=False))
+    for part in ("text_upper", "image_upper"):
+        pairs = zip(first.get_layer(part).get_weights(), second.get_layer(part).get_weights(), strict=True)
+        assert any(np.abs(one - other).max() > 0 for one, other in pairs), part
+    before = members_of(keras.saving.load_model(tuned.model_path("concatenation"), compile=False))[0]
+    after = first.get_layer(before.name)
+    for one, other in zip(before.weights, after.weights, strict=True):
+        assert np.abs(np.asarray(one) - np.asarray(other)).max() < 0.1
+
+
+def test_the_ensemble_may_join_both_tiers(tuned):
+    values = named(tuned)["ensemble-001"].hyperparameters
+    members = {name.removeprefix("ensemble/") for name in values}
+    assert members <= {"concatenation", "logistic_both", "trial-001", "concatenation-tuned", "trial-001-tuned"}
+
+
+@pytest.mark.parametrize("name", ["concatenation-tuned", "ensemble-001"])
+def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_path, name):
+    import json
+
+    export_candidate(tuned, name, tmp_path / "bundle", "keras")
+    predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "p.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    with np.load(tuned.folder / "test_predictions.npz") as saved:
+        expected = dict(zip(saved["ids"], saved[name], strict=True))
+    labels = tuned.read("manifest.json")["labels"]
+    for line in lines:
+        if line["id"] in expected:
+            given = [line["probabilities"][label] for label in labels]
+            np.testing.assert_allclose(given, expected[line["id"]], atol=1e-5)
+
+
+def test_without_a_step_nothing_changes(search):
+    """Rates of nothing: the fine-tunable model on the lower halves' states is the suffix on features."""
+    run = search(*FOLDS, *STILL, "tier2.finalists=1", "tier2.epochs=1")
+    (name,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
+    before = name.removesuffix("-tuned")
+    np.testing.assert_allclose(run.predictions(name), run.predictions(before), atol=1e-5)
+    model = unwrap(keras.saving.load_model(run.model_path(name), compile=False))
+    assert {tensor.name for tensor in model.inputs} == {
+        "text_states", "token_mask", "text_mask", "image_cells", "image_mask"
+    }  # fmt: skip
+
+
+def test_a_resumed_run_tunes_nobody_twice(search, reporter):
+    run = search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1")
+    before = [candidate.name for candidate in run.candidates()]
+    search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1", resume=run)
+    assert [candidate.name for candidate in run.candidates()] == before
+
+
+def test_none_where_baselines_only_are_wanted(search):
+    run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1")
+    assert not [candidate for candidate in run.candidates() if candidate.kind == "fine-tuned"]
+
+
+def test_its_share_of_the_time(search, monkeypatch):
+    """A part of what is left when the trials are done; each finalist trains until then."""
+    from automm.search import fine_tune
+
+    seen = []
+    inner = fine_tune.train
+    monkeypatch.setattr(fine_tune, "train", lambda *a, **k: (seen.append(k["deadline"]), inner(*a, **k))[1])
+    began = time.monotonic()
+    search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1", "tier2.share=0.25", "budget.time=1h")
+    (deadline,) = seen
+    assert began < deadline <= time.monotonic() + 0.25 * 3600

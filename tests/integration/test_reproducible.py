@@ -1,0 +1,75 @@
+"""The same experiment file and seed, in two fresh processes: the same trials and the same scores."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from samples import SMALL
+
+from automm.config import TUNERS
+from automm.tracking.runs import all_runs
+
+CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operating system say
+PROGRAM = """
+import sys
+from pathlib import Path
+from automm.config import load_experiment
+from automm.search.run import run_search
+
+class Silent:
+    def __getattr__(self, name):
+        return lambda *anything, **more: None
+
+for file in sys.argv[2:]:
+    run_search(load_experiment(Path(file)), Path(sys.argv[1]), Silent(), Silent())
+"""
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory, reviews):
+    """Every tuner's search in each of two processes, each with a cache and a hash seed of its own."""
+    folder = tmp_path_factory.mktemp("twice")
+    settings = {
+        **SMALL,
+        "manifest": str(reviews),
+        "baselines": ["logistic_both", "concatenation"],
+        "evaluation": {"folds": 2},
+        "ensemble": True,
+        "budget": {"trials": 2},
+        "training": {"epochs": 3, "patience": 3, "batch_size": 16},
+        "space": {"label.width": [4, 8], "fusion.width": [4, 8]},
+        "portfolio": False,
+    }
+    files = []
+    for tuner in TUNERS:
+        # A baseline and five trials are known before the Gaussian process makes a proposal.
+        more = {"budget": {"trials": 6}, "training": {"epochs": 1}} if tuner == "bayesian" else {}
+        files.append(folder / f"{tuner}.yaml")
+        files[-1].write_text(yaml.safe_dump({**settings, **more, "tuner": tuner, "name": tuner}))
+    for number in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(folder / number), *map(str, files)],
+            env={**os.environ, "PYTHONHASHSEED": number, "AUTOMM_CACHE_DIR": str(folder / f"cache-{number}")},
+            check=True,
+            timeout=600,
+        )
+    return folder
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_the_same_lines_but_for_time_and_memory(twice, tuner):
+    (first,), (second,) = (list(all_runs(twice / number, tuner)) for number in ("1", "2"))
+    lines = [
+        [
+            {key: value for key, value in json.loads(line).items() if key not in CHANGES}
+            for line in (run.folder / "trials.jsonl").read_text().splitlines()
+        ]
+        for run in (first, second)
+    ]
+    assert len(lines[0]) == len(lines[1]) >= 5
+    for one, other in zip(*lines, strict=True):
+        assert one == other
+    assert first.read("result.json") == second.read("result.json")

@@ -1,0 +1,269 @@
+"""What the oracles propose, without a model: trials have made-up scores."""
+
+import itertools
+import json
+import types
+import zlib
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+import pytest
+
+from automm.config import TUNERS
+from automm.search.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
+from automm.search.portfolio import PORTFOLIO, portfolio
+from automm.search.space import contains, draw, full_space, narrow, points, size
+from automm.search.tuner import MANY, HarnessTuner
+from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, Candidate, point_of
+
+SMALL = {
+    "image.pooling": "mean",
+    "fusion.operator": ["product", "concatenation"],
+    "fusion.width": 8,
+    "label.layers": [0, 1],
+    "label.width": [2, 4],
+    "label.dropout": 0.0,
+    "training.learning_rate": [0.1, 0.01],
+}
+
+
+def hyperparameters(space):
+    """The space as KerasTuner has it once AutoKeras has built every condition."""
+    hp = keras_tuner.HyperParameters()
+    for name, choices in space.items():
+        some = [layers for layers in space["label/layers"] if layers]
+        if name == "label/width" and len(space["label/layers"]) > 1:
+            with hp.conditional_scope("label/layers", some):
+                hp.Choice(name, list(choices))
+        elif len(choices) == 1:
+            hp.Fixed(name, choices[0])
+        else:
+            hp.Choice(name, list(choices))
+    return hp
+
+
+class Play:
+    """A search whose trials take no time: it asks as the tuner does, and keeps candidates as a session does."""
+
+    def __init__(self, folder, tuner, space=None, *, epochs=9, trials=10, first=(), score=None, direction="max"):
+        self.space, self.epochs, self.trials = space or full_space(), epochs, trials
+        objective = keras_tuner.Objective("val_macro_f1", direction)
+        self.oracle = build_oracle(tuner, space=self.space, portfolio=first, objective=objective, seed=1, epochs=epochs)
+        self.oracle.hyperparameters = hyperparameters(self.space)
+        self.oracle._set_project_dir(str(folder), tuner)
+        self.oracle.verbose = 0
+        self.oracle.max_trials = self.oracle.max_consecutive_failed_trials = MANY  # as HarnessTuner does
+        self.score = score or (lambda point, epochs: zlib.crc32(json.dumps(point, sort_keys=True).encode()) / 2**32)
+        self.candidates: list[Candidate] = []
+
+    def resume(self, candidates):
+        self.candidates = list(candidates)
+        known = types.SimpleNamespace(known=lambda: self.candidates)
+        HarnessTuner._enter_known(types.SimpleNamespace(session=known, oracle=self.oracle))
+        return self
+
+    def ask(self, tuner_id="t"):
+        self.oracle._seed_state = 1000 + len(self.candidates)
+        np.random.seed(self.oracle._seed_state)
+        spent = sum(candidate.hyperparameters.get(EPOCHS, self.epochs) for candidate in self.done())
+        self.oracle.epochs_left = self.trials * self.epochs - spent
+        return self.oracle.create_trial(tuner_id)
+
+    def end(self, trial, failed=False):
+        values = dict(trial.hyperparameters.values)
+        candidate = Candidate(f"trial-{len(self.candidates):03d}", "trial", FAILED if failed else COMPLETED)
+        candidate.hyperparameters = values
+        trial.status = candidate.status
+        if not failed:
+            candidate.score = self.score(point_of(values), values.get(EPOCHS, self.epochs))
+            self.oracle.update_trial(trial.trial_id, {"val_macro_f1": candidate.score})
+        self.oracle.end_trial(trial)
+        self.candidates.append(candidate)
+        return candidate
+
+    def run(self, count=10**6, failed=()):
+        for _ in range(count):
+            trial = self.ask()
+            if trial.status == "STOPPED":
+                break
+            assert trial.status == "RUNNING"
+            self.end(trial, failed=len(self.candidates) in failed)
+        return self.candidates
+
+    def done(self):
+        return [candidate for candidate in self.candidates if candidate.status == COMPLETED]
+
+
+def shape(candidates):
+    """{bracket: [(trials, epochs) of each round]}."""
+    found: dict[int, dict[int, list[int]]] = {}
+    for candidate in candidates:
+        values = candidate.hyperparameters
+        found.setdefault(values[BRACKET], {}).setdefault(values[ROUND], []).append(values[EPOCHS])
+    return {
+        bracket: [(len(epochs), epochs[0]) for _, epochs in sorted(rounds.items())] for bracket, rounds in found.items()
+    }
+
+
+def test_every_tuner_of_the_configuration_has_an_oracle():
+    assert tuple(ORACLES) == TUNERS
+    assert all(issubclass(oracle, Proposals) for oracle in ORACLES.values())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a Gaussian process over made-up scores
+class TestEveryOracle:
+    @pytest.mark.parametrize("tuner", ["greedy", "bayesian", "random"])
+    def test_a_small_space_is_tried_to_its_end_and_nothing_twice(self, tmp_path, tuner):
+        """AutoKeras' greedy oracle gives up earlier, KerasTuner's Bayesian one repeats."""
+        space = narrow(SMALL)
+        candidates = Play(tmp_path, tuner, space).run(100)
+        tried = {tuple(sorted(candidate.hyperparameters.items())) for candidate in candidates}
+        assert len(candidates) == len(tried) == size(space) == 12
+
+    @pytest.mark.parametrize(("tuner", "before"), [*itertools.product(TUNERS, [1, 7])])
+    def test_a_resumed_search_goes_the_same_way(self, tmp_path, tuner, before):
+        # A Gaussian process takes seconds for a proposal, and longer in more dimensions.
+        space, trials = (narrow(SMALL), 8) if tuner == "bayesian" else (full_space(), 16)
+        whole = Play(tmp_path / "whole", tuner, space, first=portfolio(space)[:2]).run(trials)
+        resumed = Play(tmp_path / "resumed", tuner, space, first=portfolio(space)[:2])
+        resumed.resume(whole[:before]).run(trials - before)
+        assert [c.hyperparameters for c in resumed.candidates] == [c.hyperparameters for c in whole]
+
+    @pytest.mark.parametrize("tuner", ["greedy", "hyperband", "random"])
+    def test_the_portfolio_comes_first_in_its_order_but_for_what_is_known(self, tmp_path, tuner):
+        first = portfolio(full_space())
+        play = Play(tmp_path, tuner, first=first)
+        known = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=first[1], score=0.5)
+        play.resume([known]).run(len(first))
+        proposed = [point_of(candidate.hyperparameters) for candidate in play.candidates[1:]]
+        assert proposed[: len(first) - 1] == [first[0], *first[2:]]
+        # Nine points are a first round of Hyperband: its tenth trial is the best of them again.
+        assert (proposed[-1] in first) == (tuner == "hyperband")
+
+
+class TestHyperband:
+    def test_rounds_are_those_of_the_paper(self, tmp_path):
+        """R = 9, eta = 3: brackets of 2, 1 and 0 halvings, each round a third of the trials for thrice the epochs."""
+        candidates = Play(tmp_path, "hyperband", trials=15).run()
+        assert list(shape(candidates).values())[:2] == [[(9, 1), (3, 3), (1, 9)], [(5, 3), (2, 9)]]
+
+    def test_the_best_are_promoted(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", trials=3, direction="max").run()
+        first, second, third = ([c for c in candidates if c.hyperparameters[ROUND] == number] for number in range(3))
+        ranked = sorted(first, key=lambda candidate: -candidate.score)
+        assert [point_of(c.hyperparameters) for c in second] == [point_of(c.hyperparameters) for c in ranked[:3]]
+        assert [point_of(c.hyperparameters) for c in third] == [point_of(ranked[0].hyperparameters)]
+
+    def test_the_best_by_a_loss_are_the_smallest(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", trials=3, direction="min").run()
+        first = [c for c in candidates if c.hyperparameters[ROUND] == 0]
+        least = min(first, key=lambda candidate: candidate.score)
+        assert point_of(candidates[-1].hyperparameters) == point_of(least.hyperparameters)
+
+    def test_a_point_begins_once(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", trials=20).run()
+        first = [json.dumps(point_of(c.hyperparameters)) for c in candidates if c.hyperparameters[ROUND] == 0]
+        assert len(set(first)) == len(first) > 20
+
+    @pytest.mark.parametrize("trials", [1, 2, 3, 5, 20])
+    @pytest.mark.parametrize("epochs", [1, 2, 9, 30])
+    def test_however_small_the_budget_it_is_kept_and_the_best_reach_the_full_epochs(self, tmp_path, trials, epochs):
+        candidates = Play(tmp_path, "hyperband", trials=trials, epochs=epochs).run()
+        spent = sum(candidate.hyperparameters[EPOCHS] for candidate in candidates)
+        assert (trials - 1) * epochs < spent <= trials * epochs, "less than one full training is left over"
+        for rounds in shape(candidates).values():
+            assert rounds[-1][1] == epochs
+
+    def test_failed_trials_are_those_that_their_round_throws_out(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", trials=3).run(failed={0, 3, 4})
+        assert shape(candidates)[0] == [(9, 1), (3, 3), (1, 9)]
+        failed = [point_of(candidates[number].hyperparameters) for number in (0, 3, 4)]
+        assert not [c for c in candidates if c.hyperparameters[ROUND] and point_of(c.hyperparameters) in failed]
+
+    def test_a_round_of_failures_ends_its_bracket(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", trials=6).run(failed=set(range(9)))
+        assert [candidate.hyperparameters[BRACKET] for candidate in candidates[8:11]] == [0, 1, 1]
+
+    def test_a_space_smaller_than_a_round(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", narrow(SMALL), epochs=27, trials=20).run()
+        assert shape(candidates)[0] == [(12, 1), (9, 3), (3, 9), (1, 27)]
+        assert list(shape(candidates)) == [0], "no new point is left for another bracket"
+
+    def test_what_still_runs_is_waited_for(self, tmp_path):
+        """Nine trials, two of them still running: one of those left may be promoted, as two at most can overtake it."""
+        play = Play(tmp_path, "hyperband", trials=3)
+        trials = [play.ask(f"worker-{number}") for number in range(9)]
+        for trial in trials[:7]:
+            play.end(trial)
+        promoted = play.ask("worker-9")
+        assert promoted.hyperparameters.values[ROUND] == 1
+        ahead = max(play.candidates, key=lambda candidate: candidate.score)
+        assert point_of(values_of(promoted)) == point_of(ahead.hyperparameters)
+        assert play.ask("worker-10").status == "IDLE"
+        assert play.oracle.waiting, "the tuner sleeps before it asks again"
+        play.end(trials[7])
+        assert play.ask("worker-10").status == "RUNNING"
+        assert not play.oracle.waiting
+
+    def test_resumed_with_less_it_stops(self, tmp_path):
+        whole = Play(tmp_path / "whole", "hyperband", trials=3).run(11)
+        resumed = Play(tmp_path / "less", "hyperband", trials=1).resume(whole)
+        assert resumed.ask().status == "STOPPED"
+
+
+class TestPortfolio:
+    def test_it_is_what_the_experiment_has_picked(self):
+        measured = json.loads((Path(__file__).parents[2] / "experiments" / "portfolio.json").read_text())
+        assert portfolio(full_space()) == measured["portfolio"]
+
+    def test_every_point_is_one_of_the_full_space_and_none_comes_twice(self):
+        found = portfolio(full_space())
+        assert len(found) == len(PORTFOLIO)
+        everything = list(points(full_space()))
+        assert all(point in everything for point in found)
+        assert all(left != right for left, right in itertools.combinations(found, 2))
+
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            SMALL,
+            {"label.layers": [0]},
+            {"label.layers": [1, 2]},
+            {"training.learning_rate": [1e-5, 2e-3], "label.width": 7},
+        ],
+    )
+    def test_in_a_narrowed_space_every_point_is_of_it(self, overrides):
+        space = narrow(overrides)
+        found, everything = portfolio(space), list(points(space))
+        assert all(point in everything for point in found)
+        assert all(left != right for left, right in itertools.combinations(found, 2))
+
+    def test_numbers_move_to_the_nearest_and_operators_do_not(self):
+        found = portfolio(narrow({"training.learning_rate": [1e-5, 2e-3]}))
+        assert len(found) > 3
+        assert {point["training/learning_rate"] for point in found} == {2e-3}
+        wanted = {row[1] for row in PORTFOLIO}
+        assert {point["fusion/operator"] for point in found} <= wanted
+        only = portfolio(narrow({"fusion.operator": sorted(wanted)[0]}))
+        assert 0 < len(only) < len(PORTFOLIO)
+
+
+class TestPoints:
+    def test_they_are_the_space(self):
+        space = narrow(SMALL)
+        found = list(points(space))
+        assert len(found) == size(space)
+        assert all(contains(space, point) for point in found)
+        assert sum(1 for _ in points(full_space())) == size(full_space())
+
+    def test_a_draw_is_one_of_them(self):
+        rng, found = np.random.default_rng(0), list(points(narrow(SMALL)))
+        drawn = [draw(narrow(SMALL), rng) for _ in range(200)]
+        assert all(point in found for point in drawn)
+        assert all(point in drawn for point in found)
+
+    def test_what_a_tuner_notes_is_not_of_the_point(self):
+        space = full_space()
+        assert contains(space, {"label/dropout": 0.5, EPOCHS: 3})
+        assert point_of({"label/dropout": 0.5, EPOCHS: 3}) == {"label/dropout": 0.5}

@@ -1,0 +1,74 @@
+"""What lower halves yield: ragged texts, pictures once, and the numbers of the layers themselves."""
+
+import numpy as np
+import pytest
+from test_features import ROWS, TEXT, TEXTS, arrays  # noqa: F401 - a fixture
+
+from automm.models.encoders import image_source
+from automm.search.features import encode
+from automm.search.states import Both, encode_states
+from automm.search.store import FeatureStore
+
+IMAGE = image_source("tiny-cnn")
+
+
+@pytest.fixture(scope="module")
+def halves():
+    return *TEXT.halves(), *IMAGE.halves(16)
+
+
+@pytest.fixture(scope="module")
+def states(arrays, halves, tmp_path_factory):  # noqa: F811
+    return encoded(arrays, halves, tmp_path_factory.mktemp("cache"))
+
+
+def encoded(arrays, halves, folder):  # noqa: F811
+    return encode_states(arrays, (TEXT.name, halves[0]), (IMAGE.name, halves[2]), FeatureStore(folder, 10**9))
+
+
+def test_a_batch_holds_what_the_lower_halves_yield(arrays, halves, states):  # noqa: F811
+    rows = np.array([1, 0, 4, 7])
+    batch = states.batch(rows)
+    expected, mask = (np.asarray(array) for array in halves[0](arrays.token_ids[rows]))
+    longest = batch["token_mask"].shape[1]
+    assert longest % 8 == 0
+    np.testing.assert_array_equal(batch["token_mask"], mask[:, :longest])
+    real = batch["token_mask"] > 0
+    np.testing.assert_allclose(batch["text_states"][real], expected[:, :longest][real], atol=1e-5)
+    assert not batch["text_states"][~real].any()
+    cells = np.asarray(halves[2](arrays.images(rows)))
+    np.testing.assert_allclose(batch["image_cells"], cells * (ROWS[rows] >= 0)[..., None, None, None], atol=1e-5)
+    np.testing.assert_array_equal(batch["image_mask"], ROWS[rows] >= 0)
+
+
+def test_a_short_batch_is_short(states):
+    assert states.batch(np.array([0, 2]))["text_states"].shape[1] == 8
+
+
+def test_each_text_takes_its_own_word_pieces(states):
+    distinct = len(set(TEXTS))
+    assert len(states.starts) == distinct + 1
+    assert len(states.tokens) == states.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
+
+
+def test_lengths_are_those_of_the_reviews(states):
+    np.testing.assert_array_equal(states.lengths, (states.arrays.token_ids != 0).sum(axis=1))
+
+
+def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
+    first = encoded(arrays, halves, tmp_path)
+    monkeypatch.setattr(type(halves[0]), "call", lambda *a, **k: pytest.fail("encoded again"))
+    monkeypatch.setattr(type(halves[2]), "call", lambda *a, **k: pytest.fail("encoded again"))
+    again = encoded(arrays, halves, tmp_path)
+    np.testing.assert_array_equal(first.tokens, again.tokens)
+    np.testing.assert_array_equal(first.cells, again.cells)
+
+
+def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):  # noqa: F811
+    features = encode(arrays, TEXT, IMAGE, FeatureStore(tmp_path, 10**9))
+    rows = np.array([3, 1])
+    names = ("text", "text_mask", "image_cells", "image_mask")
+    batch = Both(features, states, names).batch(rows)
+    assert set(batch) == set(names)
+    np.testing.assert_array_equal(batch["text"], features.batch(rows)["text"])
+    assert set(Both(features, states, ("text_states",)).batch(rows)) == {"text_states"}

@@ -1,0 +1,94 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from automm.cli import app
+from automm.data.pictures import prepare_pictures
+from automm.errors import ConfigError
+from automm.search.store import FeatureStore
+from automm.search.store_format import About
+
+NONE_OF_THEM = "features: 0 bytes of 20.0 GB"
+
+
+class Zeros:
+    features = 3
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def batches(self):
+        yield np.arange(self.rows), np.zeros((self.rows, 3), np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def filled(folder):
+    """Two entries, one in use as long as the test runs, and one decoded picture."""
+    store = FeatureStore(folder / "features", 10**9)
+    held = store.get("a" * 64, About("texts", "minilm-l6", "keras-1", 1200), lambda: Zeros(1200))
+    store.get("b" * 64, About("pictures", "efficientnet-lite0", "onnx-1", 5), lambda: Zeros(5))
+    os.utime(folder / "features" / f"{'a' * 64}.json", (1_700_000_000, 1_700_000_000))
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    prepare_pictures([folder / "a.png"], 4, folder)
+    return held
+
+
+def run(*arguments):
+    done = CliRunner().invoke(app, ["cache", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_the_table(folder, filled):
+    lines = [line.split() for line in run().splitlines()]
+    assert lines[0] == ["key", "what", "encoder", "rows", "size", "last", "used"]
+    assert lines[1][:6] == ["b" * 12, "pictures", "efficientnet-lite0", "5", "188", "bytes"]
+    assert lines[2] == ["a" * 12, "texts", "minilm-l6", "1,200", "14.5", "kB", "2023-11-14T22:13:20+00:00"]
+    assert lines[3][1:] == ["decoded", "pictures", "-", "1", "48", "bytes", "-"]
+    assert " ".join(lines[4]) == f"features: 14.7 kB of 20.0 GB, in {folder / 'features'}"
+    assert " ".join(lines[5]) == f"decoded pictures: 48 bytes, no limit, in {folder / 'pictures'}"
+
+
+def test_json(folder, filled, monkeypatch):
+    monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "5GB")
+    content = json.loads(run("--format", "json"))
+    assert (content["folder"], content["bytes"], content["limit"]) == (str(folder), 14528 + 188, 5 * 10**9)
+    assert content["features"][1] == {
+        "key": "a" * 64,
+        "what": "texts",
+        "encoder": "minilm-l6",
+        "engine": "keras-1",
+        "rows": 1200,
+        "features": 3,
+        "bytes": 14528,
+        "last_used": "2023-11-14T22:13:20+00:00",
+    }
+    assert [(entry["rows"], entry["bytes"]) for entry in content["decoded_pictures"]] == [(1, 48)]
+
+
+def test_clear_keeps_and_counts_what_is_in_use(folder, filled):
+    assert run("--clear") == "1 entries removed, 188 bytes; 1 in use and kept\n"
+    assert json.loads(run("--clear", "--format", "json")) == {"entries": 0, "bytes": 0, "in_use": 1}
+    assert [entry["what"] for entry in json.loads(run("--format", "json"))["features"]] == ["texts"]
+    assert list((folder / "pictures").glob("*.u8"))  # nobody knows who uses them
+
+
+def test_an_empty_cache(folder):
+    assert NONE_OF_THEM in run()
+    assert run("--clear") == "0 entries removed, 0 bytes; 0 in use and kept\n"
+
+
+def test_a_limit_that_is_no_size(folder, monkeypatch):
+    monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "much")
+    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is no size"):
+        run()

@@ -1,0 +1,520 @@
+"""What is kept on disk stays whole: crashes, two writers, damage, a full disk, eviction. Processes are real ones."""
+
+import errno
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automm.errors import CacheError, ConfigError
+from automm.paths import cache_limit
+from automm.search import store as module
+from automm.search import store_format
+from automm.search.store import FeatureStore
+from automm.search.store_format import About
+
+ROWS, FEATURES = 7, 5
+SIZE = 128 + ROWS * FEATURES * 4
+KEY = "k" * 64
+
+
+class Numbers:
+    """Row r is r, r + 1, ...; in batches of two, in a shuffled order."""
+
+    features = FEATURES
+
+    def __init__(self, rows=ROWS):
+        self.values = values(rows)
+
+    def batches(self):
+        order = np.random.default_rng(0).permutation(len(self.values))
+        for start in range(0, len(order), 2):
+            rows = order[start : start + 2]
+            yield rows, self.values[rows]
+
+
+def values(rows=ROWS):
+    return (np.arange(rows, dtype=np.float32)[:, None] + np.arange(FEATURES)).astype(np.float32)
+
+
+def about(rows=ROWS):
+    return About("texts", "tiny", "numpy", rows)
+
+
+def refuse():
+    raise AssertionError("computed again")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FeatureStore(tmp_path / "features", 10**9)
+
+
+def names(store):
+    return sorted(path.name for path in store.folder.iterdir())
+
+
+def test_a_hit_is_the_computation(store):
+    first = store.get(KEY, about(), Numbers)
+    again = store.get(KEY, about(), refuse)
+    for array in (first, again):
+        assert isinstance(array, np.memmap)
+        assert not array.flags.writeable
+        np.testing.assert_array_equal(array, values())
+    assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
+    np.testing.assert_array_equal(np.load(store.folder / f"{KEY}.npy"), values())  # anybody can read it
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3000])
+def test_any_number_of_rows(store, rows):
+    np.testing.assert_array_equal(store.get(KEY, about(rows), lambda: Numbers(rows)), values(rows))
+
+
+# ---- damage
+
+
+def flip(place):
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[place] ^= 1
+        path.write_bytes(content)
+
+    return damage
+
+
+DAMAGE = {
+    "truncated": ("npy", lambda path: os.truncate(path, SIZE - 40)),
+    "lengthened": ("npy", lambda path: os.truncate(path, SIZE + 40)),
+    "header cut": ("npy", lambda path: os.truncate(path, 50)),
+    "empty": ("npy", lambda path: os.truncate(path, 0)),
+    "flipped in the header": ("npy", flip(20)),
+    "flipped in the first value": ("npy", flip(128)),
+    "flipped in the last value": ("npy", flip(-1)),
+    "no notes": ("json", Path.unlink),
+    "notes cut": ("json", lambda path: os.truncate(path, 30)),
+    "other notes": ("json", lambda path: path.write_text("[1]")),
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGE)
+def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
+    store.get(KEY, about(), Numbers)
+    suffix, damage = DAMAGE[harm]
+    damage(store.folder / f"{KEY}.{suffix}")
+    opened = []
+    np.testing.assert_array_equal(store.get(KEY, about(), lambda: opened.append(1) or Numbers()), values())
+    assert opened == [1]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{KEY}.npy cannot be used" in caplog.text
+    store.get(KEY, about(), refuse)
+
+
+def test_another_number_of_rows_is_no_hit(store):
+    store.get(KEY, about(), Numbers)
+    assert len(store.get(KEY, about(3), lambda: Numbers(3))) == 3
+
+
+def test_who_maps_a_damaged_file_keeps_what_it_has(store):
+    before = store.get(KEY, about(), Numbers)
+    (store.folder / f"{KEY}.json").unlink()
+    after = store.get(KEY, about(), Numbers)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
+    """A flipped byte counts in any portion as soon as the time of the file has changed."""
+    monkeypatch.setattr(store_format, "PORTION", 64)
+    monkeypatch.setattr(store_format, "CHECKED_WHOLE", 100)
+    monkeypatch.setattr(store_format, "SAMPLE", 1)
+    store.get(KEY, about(300), lambda: Numbers(300))
+    read = []
+    real = store_format._sum
+    monkeypatch.setattr(store_format, "_sum", lambda *of: read.append(of) or real(*of))
+    store.get(KEY, about(300), refuse)
+    assert len(read) == 1
+    path = store.folder / f"{KEY}.npy"
+    written = path.stat().st_mtime_ns
+    flip(-1)(path)
+    os.utime(path, ns=(written + 1, written + 1))
+    assert store.get(KEY, about(300), lambda: Numbers(300))[-1, -1] == 303
+
+
+# ---- crashes and processes
+
+HEADER = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_store import KEY, SIZE, Numbers, about, values
+from automm.errors import CacheError
+from automm.search.store import FeatureStore
+store = FeatureStore(Path(sys.argv[1]), 10**9)
+"""
+
+WRITER = """
+class Waiting(Numbers):
+    def batches(self):
+        for number, batch in enumerate(super().batches()):
+            yield batch
+            if number == 1:
+                print("half", flush=True)
+                sys.stdin.readline()
+store.get(KEY, about(), Waiting)
+print("whole", flush=True)
+sys.stdin.readline()
+"""
+
+
+def start(store, code):
+    return subprocess.Popen(
+        [sys.executable, "-c", HEADER + code, str(store.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def writer(store):
+    """A process that has written half of an entry, and goes on at a line."""
+    process = start(store, WRITER)
+    assert process.stdout.readline() == "half\n", process.stderr.read()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_writer_leaves_nothing_that_counts(store, writer):
+    assert names(store) == [f"{KEY}.npy.part"]
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert store.entries() == []
+    np.testing.assert_array_equal(store.get(KEY, about(), Numbers), values())
+    assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store, writer):
+    store.get("other", about(), Numbers)
+    assert f"{KEY}.npy.part" in names(store)  # it lives
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    store.get("third", about(), Numbers)
+    assert f"{KEY}.npy.part" not in names(store)
+
+
+def test_a_longer_part_that_a_crashed_writer_left_is_begun_again(store):
+    store.folder.mkdir()
+    (store.folder / f"{KEY}.npy.part").write_bytes(b"x" * 3 * SIZE)
+    store.get(KEY, about(), Numbers)
+    assert (store.folder / f"{KEY}.npy").stat().st_size == SIZE
+
+
+def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monkeypatch):
+    store.get(KEY, about(), Numbers)
+    path = store.folder / f"{KEY}.npy"
+    real = module.fcntl.flock
+
+    def removed_before_it_is_held(file, operation):
+        if operation == module.fcntl.LOCK_SH and not opened:
+            path.unlink()
+        real(file, operation)
+
+    opened = []
+    monkeypatch.setattr(module.fcntl, "flock", removed_before_it_is_held)
+    found = store.get(KEY, about(), lambda: opened.append(1) or Numbers())
+    np.testing.assert_array_equal(found, values())
+    assert path.exists()
+
+
+def test_notes_without_an_entry_are_cleared(store):
+    """A crash after the notes, before the entry has its name."""
+    store.get(KEY, about(), Numbers)
+    (store.folder / f"{KEY}.npy").unlink()
+    store.get("other", about(), Numbers)
+    assert names(store) == ["other.json", "other.npy"]
+
+
+READER = """
+import logging
+logging.getLogger("automm").addHandler(logging.StreamHandler(sys.stdout))
+logging.getLogger("automm").setLevel(logging.INFO)
+def refuse():
+    raise SystemExit("encoded again")
+found = store.get(KEY, about(), refuse)
+assert (found == values()).all()
+print("found", flush=True)
+"""
+
+
+def test_the_second_writer_waits_for_the_first_and_encodes_nothing(store, writer):
+    second = start(store, READER)
+    assert "waiting" in second.stdout.readline()
+    writer.stdin.write("\n")
+    writer.stdin.flush()
+    assert writer.stdout.readline() == "whole\n"
+    out, err = second.communicate(timeout=30)
+    assert (out, err, second.returncode) == ("found\n", "", 0)
+    assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
+
+
+def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
+    second = start(store, READER.replace("refuse)", "Numbers)"))
+    assert "waiting" in second.stdout.readline()
+    writer.send_signal(signal.SIGKILL)
+    out, err = second.communicate(timeout=30)
+    assert (out, err, second.returncode) == ("found\n", "", 0)
+    np.testing.assert_array_equal(store.get(KEY, about(), refuse), values())
+
+
+def test_many_processes_at_once_all_end_whole(store):
+    code = """
+import logging
+logging.disable()  # of what is beyond the limit while the others use theirs
+for _ in range(8):
+    small = FeatureStore(store.folder, int(SIZE * 2.5))
+    for key in "abcd":
+        assert (small.get(key, about(), Numbers) == values()).all()
+"""
+    processes = [start(store, code) for _ in range(3)]
+    for process in processes:
+        assert process.communicate(timeout=60)[1] == ""
+        assert process.returncode == 0
+    assert {path.suffix for path in store.folder.iterdir()} == {".npy", ".json"}
+    for entry in store.entries():
+        np.testing.assert_array_equal(store.get(entry["key"], about(), refuse), values())
+
+
+def test_an_encoder_that_fails_leaves_nothing(store):
+    class Broken(Numbers):
+        def batches(self):
+            yield next(super().batches())
+            raise OSError("the encoder's own")
+
+    with pytest.raises(OSError, match="the encoder's own"):
+        store.get(KEY, about(), Broken)
+    assert names(store) == []
+
+
+# ---- a full disk, and a folder that cannot be written
+
+
+def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
+    class Untouched(Numbers):
+        def batches(self):
+            refuse()
+            yield
+
+    usage = shutil.disk_usage(store.folder.parent)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=100))
+    with pytest.raises(CacheError) as caught:
+        store.get(KEY, about(), Untouched)
+    for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
+        assert part in str(caught.value)
+    assert names(store) == []
+
+
+def test_a_full_disk_drops_old_entries_first(store, monkeypatch):
+    store.get("old", about(), Numbers)
+    gc.collect()
+    usage = shutil.disk_usage(store.folder)
+    monkeypatch.setattr(
+        module.shutil, "disk_usage", lambda _: usage._replace(free=0 if (store.folder / "old.npy").exists() else SIZE)
+    )
+    store.get(KEY, about(), Numbers)
+    assert [entry["key"] for entry in store.entries()] == [KEY]
+
+
+def test_the_system_refuses_to_allocate(store):
+    """A limit on a file's size stands in for a full disk: the same path, another number."""
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE - 1}, {SIZE - 1}))
+class Untouched(Numbers):
+    def batches(self):
+        raise AssertionError("encoded before the disk was asked for room")
+try:
+    store.get(KEY, about(), Untouched)
+except CacheError as error:
+    print(error)
+"""
+    out, err = start(store, code).communicate(timeout=30)
+    assert err == ""
+    assert str(store.folder) in out
+    assert f"{SIZE} bytes" in out
+    assert names(store) == []
+
+
+def test_the_disk_is_filled_while_we_write(store, monkeypatch):
+    """Where the file system cannot allocate ahead, a write fails: an error, and no bus error."""
+    calls = []
+
+    def full(descriptor, content, offset):
+        calls.append(offset)
+        if len(calls) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, content[:13], offset)  # short writes are gone on with
+
+    real = os.pwrite
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(CacheError, match=f"{SIZE} bytes of features"):
+        store.get(KEY, about(), Numbers)
+    assert len(calls) == 4
+    assert names(store) == []
+
+
+def unsupported(*_):
+    raise OSError(errno.EOPNOTSUPP, "not here")
+
+
+def test_short_writes_and_no_allocation(store, monkeypatch):
+    real = os.pwrite
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, content, offset: real(descriptor, content[:13], offset))
+    np.testing.assert_array_equal(store.get(KEY, about(), Numbers), values())
+
+
+def test_a_cache_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match=r"cannot write to .*file/features.*AUTOMM_CACHE_DIR"):
+        FeatureStore(tmp_path / "file" / "features", 10**9).get(KEY, about(), Numbers)
+
+
+def test_a_cache_folder_that_may_only_be_read(store, monkeypatch):
+    """What is there is used; what is not cannot be written."""
+    store.get(KEY, about(), Numbers)
+
+    def denied(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", denied)  # a test may run as root, whom no mode stops
+    monkeypatch.setattr(os, "utime", denied)
+    np.testing.assert_array_equal(store.get(KEY, about(), refuse), values())
+    with pytest.raises(CacheError, match=r"Permission denied\. Make it writable, or set AUTOMM_CACHE_DIR"):
+        store.get("other", about(), Numbers)
+
+
+def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(CacheError, match=r"is full: [0-9,]+ are free"):
+        store.get(KEY, about(), Numbers)
+
+
+# ---- the limit
+
+
+def fill(store, *keys):
+    """Entries that were used in this order, long ago; nobody holds them."""
+    for age, key in enumerate(keys):
+        store.get(key, about(), Numbers)
+        os.utime(store.folder / f"{key}.json", (1000 + age, 1000 + age))
+    gc.collect()
+
+
+def test_what_was_not_used_for_longest_goes_first(store, caplog):
+    caplog.set_level(logging.INFO, "automm")
+    fill(store, "a", "b", "c")
+    store.get("a", about(), refuse)  # used again
+    gc.collect()
+    small = FeatureStore(store.folder, SIZE * 3)
+    small.get("d", about(), Numbers)
+    assert [entry["key"] for entry in store.entries()] == ["d", "a", "c"]
+    assert "removed the features of 7 texts" in caplog.text
+    assert not [name for name in names(store) if name.startswith("b.")]
+
+
+def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
+    store.get("a", about(), Numbers)
+    gc.collect()
+    held = store.get("a", about(), refuse)
+    view = store.get("b", about(), Numbers)[2:4, 1]  # a view holds it too
+    fill(store, "c")
+    small = FeatureStore(store.folder, SIZE)
+    small.get("d", about(), Numbers)
+    gc.collect()
+    assert sorted(entry["key"] for entry in store.entries()) == ["a", "b", "d"]
+    assert "beyond the limit" in caplog.text
+    del held, view
+    gc.collect()
+    small.get("e", about(), Numbers)
+    assert [entry["key"] for entry in store.entries()] == ["e"]
+
+
+def test_what_another_process_uses_stays(store):
+    process = start(store, "held = store.get(KEY, about(), Numbers)\nprint('held', flush=True)\nsys.stdin.readline()")
+    try:
+        assert process.stdout.readline() == "held\n"
+        FeatureStore(store.folder, 1).get("other", about(), Numbers)
+        assert f"{KEY}.npy" in names(store)
+        process.kill()
+        process.communicate()
+        FeatureStore(store.folder, 1).get("third", about(), Numbers)
+        assert f"{KEY}.npy" not in names(store)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_clear(store, writer):
+    held = store.get("held", about(), Numbers)
+    fill(store, "a", "b")
+    cleared = store.clear()
+    assert (cleared.entries, cleared.bytes, cleared.in_use) == (2, 2 * SIZE, 2)
+    assert names(store) == ["held.json", "held.npy", f"{KEY}.npy.part"]
+    np.testing.assert_array_equal(held, values())
+
+
+def test_entries_say_what_they_are(store):
+    fill(store, "a", "b")
+    (store.folder / "c.npy").write_bytes(b"of another version")
+    newest, *rest = store.entries()
+    assert (newest["key"], newest["what"], newest["bytes"]) == ("c", "unknown", 18)
+    assert rest == [
+        {
+            "key": key,
+            "what": "texts",
+            "encoder": "tiny",
+            "engine": "numpy",
+            "rows": ROWS,
+            "features": FEATURES,
+            "bytes": SIZE,
+            "last_used": used,
+        }
+        for key, used in (("b", 1001.0), ("a", 1000.0))
+    ]
+    assert json.loads((store.folder / "a.json").read_text())["sums"]
+
+
+def test_an_absent_folder_is_empty(tmp_path):
+    store = FeatureStore(tmp_path / "none", 1)
+    assert store.entries() == []
+    assert store.clear().entries == 0
+    assert not store.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", 20 * 10**9), ("5GB", 5 * 10**9), ("1.5 tb", 15 * 10**11), ("300", 300), ("7 MB", 7 * 10**6), ("0", 0)],
+)
+def test_the_limit_is_read(monkeypatch, text, expected):
+    monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
+    assert cache_limit() == expected
+
+
+@pytest.mark.parametrize("text", ["much", "5 G", "-1GB", "1e3", "GB"])
+def test_a_limit_that_is_no_size(monkeypatch, text):
+    monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
+    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT"):
+        cache_limit()
