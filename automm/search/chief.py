@@ -45,7 +45,8 @@ class Chief(OracleServicer):
     Attributes:
         in_hand: by the oracle's trial id, until the result was collected.
         events: ("given" or "ended", trial id), for the thread that keeps the record.
-        seen: when each worker last spoke, on the clock of `time.monotonic`, until it has left.
+        seen: when each worker last spoke, on the clock of `time.monotonic`.
+        left: workers that have been told to end, have said so, or were found dead.
         error: what went wrong in here. KerasTuner's oracle keeps its lock then, so that it is of no use any more.
     """
 
@@ -113,12 +114,21 @@ class Chief(OracleServicer):
         with self.lock:
             return not self.in_hand and (self.exhausted or self._over())
 
-    def give_up(self, trial_id: str) -> None:
-        """A trial whose worker is gone: its point is a failed one, and nobody is given it again."""
+    def abandon(self, worker: str) -> list[str]:
+        """A worker that is gone: what it had in hand are failed points, and it is given no more.
+
+        Returns:
+            Their trial ids; they are in hand until they are forgotten.
+        """
         with self.lock:
-            trial = self.oracle.trials[trial_id]
-            trial.status = TrialStatus.FAILED
-            self.oracle.end_trial(trial)
+            self.left.add(worker)  # its last question may be on its way still
+            lost = [key for key, hand in self.in_hand.items() if hand.worker == worker and not hand.ended]
+            for trial_id in lost:
+                self.in_hand[trial_id].ended = True
+                trial = self.oracle.trials[trial_id]
+                trial.status = TrialStatus.FAILED
+                self.oracle.end_trial(trial)
+            return lost
 
     def forget(self, trial_id: str) -> None:
         """Its result is in the record."""
@@ -148,7 +158,7 @@ class Chief(OracleServicer):
 
     def _next(self, worker: str) -> Trial:
         self.seen[worker] = time.monotonic()
-        if self._over():
+        if self._over() or worker in self.left:
             return self._stop(worker)
         if len(self.in_hand) >= self._search.trials_left():
             return _answer(TrialStatus.IDLE)  # one of those in hand may fail yet

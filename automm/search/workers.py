@@ -26,7 +26,7 @@ from automm.tracking.runs import FAILED, Run
 
 FOLDER = "workers"  # in the run: result files, and what the workers of this machine say
 REPLACEMENTS = 2  # for each trial of the budget
-STILLBORN = 3  # workers in a row that end before they ask for a trial: the next would, too
+STILLBORN = 3  # workers in a row that end before they take a trial: the next would, too
 SILENCE = 60.0  # seconds after which a worker of another machine is given up
 FAREWELL = 3.0  # seconds at the end in which workers of other machines are told that it is over
 VISIBLE = 10.0  # seconds in which a file appears on a shared file system
@@ -45,6 +45,7 @@ class Workers:
         self._folder = search.run.folder / FOLDER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started = 0
+        self._served: set[str] = set()  # workers that were given a trial
         self._stillborn = 0
         self._deaths = 0
         # SO_REUSEPORT would let two searches listen on one port, and mix their trials.
@@ -54,7 +55,7 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
         self._search.workers = max(1, self._crew.processes)
         for _ in range(self._crew.processes):  # they import while the parent builds its own graph
             self._start()
@@ -110,6 +111,7 @@ class Workers:
             hand = self._chief.in_hand[trial_id]
             if what == "given":
                 self._stillborn = 0
+                self._served.add(hand.worker)
                 self._search.take_in_hand(hand.candidate)
             else:
                 self._collect(trial_id, hand)
@@ -171,8 +173,8 @@ class Workers:
             del self._processes[name]
             if code == 0 and name in self._chief.left:
                 continue
-            held = self._lose(name, f"{WORKER_DIED}: {how_it_ended(code)}{self._last_words(name)}")
-            self._stillborn += 0 if held or name in self._chief.seen else 1
+            self._lose(name, f"{WORKER_DIED}: {how_it_ended(code)}{self._last_words(name)}")
+            self._stillborn += name not in self._served
             self._deaths += 1
             if self._stillborn >= STILLBORN:
                 raise GiveUp(
@@ -190,21 +192,19 @@ class Workers:
                 self._lose(name, f"{WORKER_DIED}: {how}")
                 del self._chief.seen[name]
 
-    def _lose(self, worker: str, cause: str) -> bool:
-        """Record what a worker that is gone had in hand as failed. Whether it had something."""
+    def _lose(self, worker: str, cause: str) -> None:
+        """Record what a worker that is gone had in hand as failed."""
         assert self._chief is not None
-        self._record(0)
-        lost = [(key, hand) for key, hand in list(self._chief.in_hand.items()) if hand.worker == worker]
-        for trial_id, hand in lost:
-            self._chief.give_up(trial_id)
-            candidate = hand.candidate
+        lost = self._chief.abandon(worker)
+        self._record(0)  # that it was given them may not have been looked at yet
+        for trial_id in lost:
+            candidate = self._chief.in_hand[trial_id].candidate
             candidate.status, candidate.error = FAILED, cause
             candidate.seconds = self._search.seconds_in_hand(candidate)
             try:
                 self._search.keep(candidate)
             finally:
                 self._chief.forget(trial_id)
-        return bool(lost)
 
     def _last_words(self, name: str) -> str:
         log = self._folder / f"{name}.log"

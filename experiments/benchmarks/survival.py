@@ -27,6 +27,7 @@ SETTINGS = {
     "baselines": ["majority", "concatenation"],
     "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
     "inputs": {"image_size": 16, "max_images": 2, "sequence_length": 16},
+    "tuner": "random",  # the greedy one may find nothing new after a score of failures
     "ensemble": False,
     "tier2": {"finalists": 0},
 }
@@ -66,7 +67,8 @@ def prepare(folder: Path) -> None:
 
 def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
     """One search; a worker is killed in each of `kills` trials, then the rest is left alone."""
-    write(folder, "workers", trials=(kills + 1) // 2, epochs=300)
+    trials = (kills + 1) // 2  # a search replaces twice as many workers
+    write(folder, "workers", trials=trials, epochs=300)
     process = automm(folder, "search", "workers.yaml", "--workers", "2")
     killed: set[str] = set()
     while len(killed) < kills and process.poll() is None:
@@ -80,15 +82,16 @@ def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
     output = process.communicate(timeout=600)[0]
     found = candidates(folder, "workers")
     failed = {c["name"] for c in found if c["status"] == "FAILED"}
+    completed = sum(c["status"] == "COMPLETED" for c in found if c["name"].startswith("trial"))
     return {
         "killed": len(killed),
         "failed": len(failed),
         "failed_but_not_killed": sorted(failed - killed),
         "ended_just_before": sorted(killed - failed),
         "lost": sorted(killed - {c["name"] for c in found}),
-        "completed": sum(c["status"] == "COMPLETED" for c in found if c["name"].startswith("trial")),
+        "completed": completed,
         "causes": sorted({c["error"].splitlines()[0] for c in found if c["status"] == "FAILED"}),
-        "unfinished": [] if process.returncode == 0 else output.splitlines()[-5:],
+        "unfinished": [] if process.returncode == 0 and completed == trials else output.splitlines()[-30:],
         **in_mlflow(folder, "workers"),
         "orphans": orphans(folder),
     }
