@@ -2,7 +2,7 @@
 
 Command:  python experiments/benchmarks/encode_rate.py --data MVSA_DIR
 Cost:     about five minutes on two cores after the weights are installed, converting MiniLM (40 s) included.
-Prints:   of each engine rows a second (in its best round) and processor time a row (the median of the rounds), and three
+Prints:   of each engine rows a second (in its best round) and processor time a row (the median of the rounds), and
           ratios of both. The engines take turns in one run: those that `automm search` uses, as the feature store sees
           them, and what they are held against. On a busy machine only the ratios of processor time mean something. Also
           the smallest cosine against Keras, and how fast a stored entry is checked.
