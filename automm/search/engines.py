@@ -72,6 +72,17 @@ def _keras(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
 
 def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
     import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Its threads would burn their time waiting for each other where other processes have the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = to_onnx(encoder, dtype, shape)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda batch: session.run(None, {"batch": batch})[0]
+
+
+def to_onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> bytes:
+    """The encoder in inference mode as an ONNX model; its input is called `batch`. Arguments as in `Engine.start`."""
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, *shape), dtype, name="batch")]
@@ -81,8 +92,7 @@ def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
         import tf2onnx
 
         model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"batch": batch})[0]
+    return bytes(model.SerializeToString())
 
 
 ENGINES: dict[str, Callable[[Any, Any, Sequence[int | None]], Run]] = {"keras": _keras, "onnx": _onnx}

@@ -2,9 +2,10 @@
 
 Command:  python experiments/benchmarks/encode_rate.py --data MVSA_DIR
 Cost:     about five minutes on two cores after the weights are installed, converting MiniLM (40 s) included.
-Prints:   rows a second of each engine (the median of the rounds), and three ratios. The engines take turns in one run,
-          so that a busy machine slows them alike: those that `automm search` uses, as the feature store sees them, and
-          what they are held against. Also the smallest cosine against Keras, and how fast a stored entry is checked.
+Prints:   of each engine rows a second (in its best round) and processor time a row (the median of the rounds), and
+          ratios of both. The engines take turns in one run: those that `automm search` uses, as the feature store sees
+          them, and what they are held against. On a busy machine only the ratios of processor time mean something. Also
+          the smallest cosine against Keras, and how fast a stored entry is checked.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 
 from automm.data.images import decode_picture
 from automm.data.manifest import load_manifest
@@ -71,13 +74,18 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
 
     padded = engines.Engine("keras", "keras").start(text_encoder, np.int32, (None,))
     used = engines.engine_for(IMAGE, engines.FEWEST_FOR_ONNX).name
+    plain = onnxruntime.InferenceSession(engines.to_onnx(image_encoder, np.uint8, (1, *pixels.shape[1:])))
+
+    def pictures_on_plain(size: int) -> np.ndarray:
+        starts = range(0, len(pixels), size)
+        return np.concatenate(
+            [plain.run(None, {"batch": pixels[start : start + size, None]})[0][:, 0] for start in starts]
+        )
+
     every = {
         f"pictures, {used}, as used": whole(pictures_on(used, features._Pictures.batch_size), len(pixels)),
-        **{
-            f"pictures, {name}, batch {size}": whole(pictures_on(name, size), len(pixels))
-            for name in engines.ENGINES
-            for size in (8, 16)
-        },
+        **{f"pictures, onnxruntime, batch {size}": partial(pictures_on_plain, size) for size in (8, 16)},
+        **{f"pictures, keras, batch {size}": whole(pictures_on("keras", size), len(pixels)) for size in (8, 16)},
         "texts, keras, as used": whole(texts_on("keras", short), len(short)),
         "texts, onnx": whole(texts_on("onnx", short), len(short)),
         f"texts, keras, padded to {PADDED}": lambda: np.concatenate(
@@ -85,26 +93,38 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
         ),
     }
     values = {name: run() for name, run in every.items()}  # traces, and warms up
-    seconds: dict[str, list[float]] = {name: [] for name in every}
+    wall: dict[str, list[float]] = {name: [] for name in every}
+    cpu: dict[str, list[float]] = {name: [] for name in every}
     for _ in range(rounds):
         for name, run in every.items():
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - began)
-    took = {name: float(np.median(times)) for name, times in seconds.items()}
-    fastest = min(took[f"pictures, onnx, batch {size}"] for size in (8, 16))
+            wall[name].append((time.perf_counter() - began) / len(values[name]))
+            cpu[name].append((time.process_time() - worked) / len(values[name]))
+    best = {name: min(times) for name, times in wall.items()}
+    work = {name: float(np.median(times)) for name, times in cpu.items()}
     return {
-        "rows_per_second": {name: round(len(values[name]) / took[name], 1) for name in every},
-        "pictures_as_used_over_onnxruntime": round(fastest / took[f"pictures, {used}, as used"], 2),
-        "pictures_as_used_over_keras": round(took["pictures, keras, batch 8"] / took[f"pictures, {used}, as used"], 2),
-        "texts_as_used_over_padded": round(
-            took[f"texts, keras, padded to {PADDED}"] / len(long) / (took["texts, keras, as used"] / len(short)), 2
-        ),
+        "rows_per_second": {name: round(1 / took, 1) for name, took in best.items()},
+        "cpu_ms_per_row": {name: round(1000 * took, 2) for name, took in work.items()},
+        "ratios_by_the_clock": ratios(best, used),
+        "ratios_by_processor_time": ratios(work, used),
         "smallest_cosine": {
-            "pictures": cosine(values["pictures, onnx, batch 8"], values["pictures, keras, batch 8"]),
+            "pictures": cosine(values[f"pictures, {used}, as used"], values["pictures, keras, batch 8"]),
             "texts": cosine(values["texts, onnx"], values["texts, keras, as used"]),
         },
         "store": checked(),
+    }
+
+
+def ratios(took: dict[str, float], used: str) -> dict[str, float]:
+    """How many times as fast the engines in use are."""
+    pictures, texts = took[f"pictures, {used}, as used"], took["texts, keras, as used"]
+    fastest = min(took[f"pictures, onnxruntime, batch {size}"] for size in (8, 16))
+    return {
+        "pictures_over_onnxruntime": round(fastest / pictures, 2),
+        "pictures_over_keras": round(took["pictures, keras, batch 8"] / pictures, 2),
+        "texts_over_padded": round(took[f"texts, keras, padded to {PADDED}"] / texts, 2),
+        "texts_over_onnxruntime": round(took["texts, onnx"] / texts, 2),
     }
 
 
