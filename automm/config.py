@@ -144,9 +144,9 @@ class Tier2(Section):
 
     finalists: int = Field(1, ge=0, le=100)  # 0: none
     share: float = Field(0.5, gt=0, le=1)  # of the time that is left when tier 1 ends
-    epochs: int = Field(3, ge=1, le=1000)
-    learning_rate: float = Field(1e-4, gt=0, lt=1)  # of the head
-    encoder_rate: float = Field(3e-5, gt=0, lt=1)
+    epochs: int = Field(2, ge=1, le=1000)
+    learning_rate: float = Field(2e-4, gt=0, lt=1)  # of the head
+    encoder_rate: float = Field(5e-5, gt=0, lt=1)
     warm_up: float = Field(0.1, gt=0, lt=1)  # share of the steps in which rates rise; then they fall
 
 

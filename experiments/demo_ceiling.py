@@ -43,8 +43,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     from automm.progress import ConsoleReporter
     from automm.search.prepare import load, prepare, sources
     from automm.search.run import run_search
-    from automm.search.session import converter
-    from automm.search.train import predict
+    from automm.search.session import Search
     from automm.tracking.tracker import NoTracker
 
     manifest = write_demo(folder / "demo")
@@ -57,12 +56,15 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     reporter.stage("fresh reviews")
     loaded = load(unseen, reporter.step)
     task = prepare(unseen, loaded, sources(unseen, loaded), reporter.step)
+    search = Search(task, run, NoTracker(), reporter, None)
     everything = np.arange(len(task.arrays))
     ceilings = best_accuracy(FRESH_SEED, fresh)
     rows = []
-    for name in dict.fromkeys((best, "concatenation", "logistic_both", *MODALITY)):
-        suffix = keras.saving.load_model(run.model_path(name), compile=False)
-        predicted = predict(suffix, task.features, everything, convert=converter(suffix)).argmax(axis=1)
+    tuned = [candidate for candidate in run.candidates() if candidate.kind == "fine-tuned"]
+    pairs = [name for candidate in tuned for name in (candidate.name, candidate.name.removesuffix("-tuned"))]
+    for name in dict.fromkeys((best, *pairs, "concatenation", "logistic_both", *MODALITY)):
+        saved = keras.saving.load_model(run.model_path(name), compile=False)
+        predicted = search.read(saved, everything).argmax(axis=1)
         accuracy = float((predicted == task.arrays.labels).mean())
         ceiling = ceilings[MODALITY.get(name, "both")]
         rows.append({"candidate": name, "accuracy": round(accuracy, 4), "ceiling": round(ceiling, 4)})

@@ -44,7 +44,7 @@ def finish(search: Search) -> dict[str, Any]:
             probabilities[candidate.name] = _read_whole(search, candidate)
         else:
             saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-            probabilities[candidate.name] = _read(search, saved, task.rows("test"))
+            probabilities[candidate.name] = search.read(saved, task.rows("test"))
     labels = task.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
@@ -105,7 +105,7 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
     if search.source(saved) is not task.arrays:
         rows = task.rows("validation")[:PARITY_ROWS]
         from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
-        difference = float(np.abs(_read(search, saved, rows) - from_arrays).max())
+        difference = float(np.abs(search.read(saved, rows) - from_arrays).max())
         if difference > PARITY:
             log.warning(
                 "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
@@ -114,15 +114,6 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
                 PARITY,
             )
     return predict(whole, task.arrays, task.rows("test"), batch_size=at_once, convert=convert)
-
-
-def _read(search: Search, saved: Any, rows: np.ndarray) -> np.ndarray:
-    """Some reviews through a saved model, which may be a suffix: from features, states, or raw arrays."""
-    source, convert = search.source(saved), converter(saved)
-    if source is search.task.features:
-        return predict(saved, source, rows, convert=convert)
-    at_once = rows_at_once(search.task.experiment.inputs.max_images)
-    return predict(compiled(saved), source, rows, batch_size=at_once, convert=convert)
 
 
 def _track(

@@ -19,7 +19,7 @@ from automm.evaluate.metrics import measure, score
 from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
-from automm.models.whole import EncoderLayers, parameters_of
+from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search import space as space_module
 from automm.search.interrupt import check
 from automm.search.prefix import cut
@@ -165,6 +165,14 @@ class Search:
         """What a suffix or whole model reads, by the names of its inputs."""
         names = [tensor.name for tensor in unwrap(model).inputs]
         return source_of(names, self.task.arrays, self.task.features, self.states)
+
+    def read(self, model: Any, rows: np.ndarray) -> np.ndarray:
+        """Some reviews' probabilities by a trained model, whole or a suffix: (len(rows), classes) float32."""
+        source, convert = self.source(model), converter(model)
+        if source is self.task.features:
+            return predict(model, source, rows, convert=convert)
+        at_once = rows_at_once(self.task.experiment.inputs.max_images)
+        return predict(compiled(model), source, rows, batch_size=at_once, convert=convert)
 
     def train(
         self,
