@@ -9,7 +9,7 @@ Finding:  see experiments/README.md.
 
 Each seed draws its own split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the
 best of them, and an ensemble; the test split is read once, after the search. Reported: every baseline, the candidate
-that the search chose by macro-F1 out of fold, its paired difference to the logistic regression on text and pictures, and
+that the search chose by macro-F1 out of fold, its paired difference to the logistic regression on both modalities, and
 that of the fine-tuned candidate to the one that it began as, with a bootstrap over the test rows of all seeds.
 """
 
