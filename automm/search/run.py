@@ -7,6 +7,8 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from automm.search import space as space_module
 from automm.search.chief import quiet
 from automm.search.crew import Crew
 from automm.search.ensemble import run_ensemble
+from automm.search.estimate import estimate, short_of_disk
 from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
@@ -96,47 +99,49 @@ def _search_in(
     same_data(run, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
     began = time.monotonic()
-    reporter.stage("encoding")
-    task = prepare(experiment, loaded, encoders, reporter.step)
-    if not run.read("manifest.json"):
-        _write_head(run, task)
-    run.repair()
-    run.reopen()
-    handler = _log_to(run)
-    status = "FAILED"
-    try:
-        tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
-        spent = wall_seconds(run.candidates())
-        limit = experiment.budget.time
-        deadline = None if limit is None else began + limit - spent
-        search = Search(task, run, tracker, reporter, deadline)
+    with _logged_to(run):
+        reporter.stage("encoding")
+        task = prepare(experiment, loaded, encoders, reporter.step)
+        if not run.read("manifest.json"):
+            _write_head(run, task)
+        run.repair()
+        run.reopen()
+        status = "FAILED"
         try:
+            tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
+            spent = wall_seconds(run.candidates())
+            limit = experiment.budget.time
+            deadline = None if limit is None else began + limit - spent
+            search = Search(task, run, tracker, reporter, deadline)
             try:
-                with interruptible():
-                    _search(search, crew)
-                    if experiment.budget.trials:
-                        fine_tune(search)
-                    run_ensemble(search)
-            except GiveUp as error:
-                if search.best() is None:
-                    raise
-                log.warning("%s. The search ends here with what has completed", error)
-            if search.best() is None:
-                raise NoTrialError(_nothing_completed(search))
-            summary = finish(search)
-        except KeyboardInterrupt:
-            search.interrupted()
-            status = "KILLED"
+                summary = _everything(search, crew)
+            except KeyboardInterrupt:
+                search.interrupted()
+                status = "KILLED"
+                raise
+            status = "FINISHED"
+            tracker.end(status, summary)
+        except BaseException as error:
+            if status != "FINISHED":
+                tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
             raise
-        status = "FINISHED"
-        tracker.end(status, summary)
-    except BaseException as error:
-        if status != "FINISHED":
-            tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
-        raise
-    finally:
-        log.removeHandler(handler)
-        handler.close()
+
+
+def _everything(search: Search, crew: Crew | None) -> dict[str, Any]:
+    """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary."""
+    try:
+        with interruptible():
+            _search(search, crew)
+            if search.task.experiment.budget.trials:
+                fine_tune(search)
+            run_ensemble(search)
+    except GiveUp as error:
+        if search.best() is None:
+            raise
+        log.warning("%s. The search ends here with what has completed", error)
+    if search.best() is None:
+        raise NoTrialError(_nothing_completed(search))
+    return finish(search)
 
 
 def _search(search: Search, crew: Crew | None) -> None:
@@ -144,7 +149,10 @@ def _search(search: Search, crew: Crew | None) -> None:
     run_baselines(search)
     if not search.may_continue():
         return
-    search.reporter.stage("search")
+    wanted = estimate(search.task, search.layers)
+    search.reporter.stage(f"search ({wanted})")
+    if problem := short_of_disk(wanted, str(search.run.folder)):
+        log.warning("%s", problem)
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
     shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
     if crew is None:
@@ -225,8 +233,14 @@ def _nothing_completed(search: Search) -> str:
     )
 
 
-def _log_to(run: Run) -> logging.Handler:
+@contextmanager
+def _logged_to(run: Run) -> Iterator[None]:
+    """What is logged meanwhile stands in the run's log.txt."""
     handler = logging.FileHandler(run.folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
-    return handler
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,66 @@
+"""What a search will take, before its first trial: an upper bound of its time, and of what it leaves on disk.
+
+The times are those of two cores of 2023; from the first trial on, the time left is measured.
+"""
+
+import math
+import shutil
+from dataclasses import dataclass
+
+from automm.models.baselines import CONCATENATION, TRAINED, fused
+from automm.models.halves import UPPER_SHARE
+from automm.models.whole import EncoderLayers
+from automm.search.prepare import Task
+
+TRIAL_SECONDS = 4.0  # of building, tracing and saving
+STEP_SECONDS = 0.003  # of a head, a fold
+TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
+BYTES = 4  # a number
+LOGGED = 3  # finalists that MLflow gets as whole models
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of the trials and of tier 2, and bytes in the run folder and MLflow together."""
+
+    trials: float
+    tier2: float
+    disk: int
+
+    def __str__(self) -> str:
+        minutes = [f"{max(1, round(seconds / 60))} min" for seconds in (self.trials, self.tier2) if seconds]
+        parts = [f"{what} up to {time}" for what, time in zip(("trials", "tier 2"), minutes, strict=False)]
+        return f"about: {', '.join([*parts, f'{self.disk / 1e6:,.0f} MB on disk'])}"
+
+
+def estimate(task: Task, layers: EncoderLayers) -> Estimate:
+    """Before the first trial of a search; time is that of the whole budget."""
+    experiment, folds = task.experiment, len(task.folds)
+    steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
+    trial = TRIAL_SECONDS + STEP_SECONDS * steps * experiment.training.epochs
+    finalists = experiment.tier2.finalists if experiment.budget.trials else 0
+    tuned = finalists * (TUNED_SECONDS + TUNED_STEP_SECONDS * steps * experiment.tier2.epochs)
+    head = folds * fused(task.shapes, CONCATENATION).count_params()
+    encoders = sum(layer.count_params() for layer in layers.whole())
+    upper = int(folds * UPPER_SHARE * encoders)  # at most: building the halves would take seconds
+    heads = len(TRAINED) + LOGGED + 1  # baselines, finalists, an ensemble of several
+    disk = BYTES * (
+        heads * head + finalists * (upper + head) + LOGGED * (encoders + 2 * head + min(1, finalists) * upper)
+    )
+    seconds = experiment.budget.trials * trial
+    limit = experiment.budget.time
+    if limit is not None:
+        seconds = min(seconds, limit)
+        tuned = min(tuned, experiment.tier2.share * max(0.0, limit - seconds))
+    return Estimate(seconds, tuned, disk)
+
+
+def short_of_disk(wanted: Estimate, folder: str) -> str:
+    """A warning where the disk has less left than that, else ''."""
+    free = shutil.disk_usage(folder).free
+    if free >= wanted.disk:
+        return ""
+    return (
+        f"{folder}: {free / 1e6:,.0f} MB are free, and this search may leave {wanted.disk / 1e6:,.0f} MB. Free some, "
+        "or name another folder with --runs-dir"
+    )

@@ -1,0 +1,48 @@
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from small import SHAPES
+
+from automm.config import resolve
+from automm.models.encoders import image_source, text_source
+from automm.models.whole import EncoderLayers
+from automm.search.estimate import estimate, short_of_disk
+from automm.search.train import Fold
+
+FOLDS = 3
+LAYERS = EncoderLayers.of(
+    text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]),
+    image_source("tiny-cnn"),
+    16,
+)
+
+
+def task(tmp_path, **settings):
+    experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, where="test")
+    fold = Fold(np.arange(320), np.arange(320, 400))
+    return SimpleNamespace(experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES)
+
+
+def test_more_trials_take_longer_and_the_budget_is_the_limit(tmp_path):
+    few, many = (estimate(task(tmp_path, budget={"trials": count}), LAYERS) for count in (5, 50))
+    assert many.trials == pytest.approx(10 * few.trials)
+    short = estimate(task(tmp_path, budget={"trials": 50, "time": "30s"}), LAYERS)
+    assert short.trials == 30
+    assert short.tier2 == 0
+
+
+def test_tier_2_takes_time_and_disk(tmp_path):
+    with_it, without = (estimate(task(tmp_path, tier2={"finalists": count}), LAYERS) for count in (2, 0))
+    assert without.tier2 == 0 < with_it.tier2
+    assert with_it.disk > without.disk
+    assert "tier 2" in str(with_it)
+    assert "tier 2" not in str(without)
+
+
+def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
+    wanted = estimate(task(tmp_path), LAYERS)
+    assert short_of_disk(wanted, str(tmp_path)) == ""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=wanted.disk - 1))
+    assert "--runs-dir" in short_of_disk(wanted, str(tmp_path))
