@@ -23,7 +23,7 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from automm.search.session import Search, trial_name
 from automm.search.tuner import active_values
-from automm.tracking.runs import COMPLETED, Candidate, now
+from automm.tracking.runs import COMPLETED, EPOCHS, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
 WORKER, LEAVING = "automm-worker", "automm-leaving"  # said by a worker
@@ -163,6 +163,8 @@ class Chief(OracleServicer):
         if len(self.in_hand) >= self._search.trials_left():
             return _answer(TrialStatus.IDLE)  # one of those in hand may fail yet
         self._tuner.seed_proposal()
+        # What is in hand is not in the record yet, and has its epochs.
+        self.oracle.epochs_left -= sum(hand.candidate.hyperparameters.get(EPOCHS, 0) for hand in self.in_hand.values())
         trial = self.oracle.create_trial(worker)
         if trial.status == TrialStatus.STOPPED:
             if self.in_hand:
