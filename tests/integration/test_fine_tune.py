@@ -1,5 +1,6 @@
 """Tier 2, on tiny encoders: what is trained, on what it is judged, and that it is one candidate like any other."""
 
+import shutil
 import time
 
 import keras
@@ -11,9 +12,10 @@ from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import members_of
 from automm.models.packing import unwrap
-from automm.tracking.runs import COMPLETED
+from automm.tracking.runs import COMPLETED, Run
 
-FOLDS = ("evaluation={folds: 3}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
+FOLDS = ("evaluation={folds: 2}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
+TUNED = (*FOLDS, "tier2.finalists=2", "tier2.epochs=1")
 STILL = ("tier2.learning_rate=1.0e-12", "tier2.encoder_rate=1.0e-12")
 
 
@@ -35,7 +37,7 @@ def tuned(tmp_path_factory, experiment_file, shared_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
         tf.config.run_functions_eagerly(True)
-        experiment = load_experiment(experiment_file, [*FOLDS, "tier2.finalists=2", "tier2.epochs=1"])
+        experiment = load_experiment(experiment_file, TUNED)
         run = run_search(experiment, tmp_path_factory.mktemp("tuned"), NoTracker(), SilentReporter())
     return run
 
@@ -49,14 +51,14 @@ def test_each_finalist_is_a_line_of_its_own(tuned):
     for name in ("concatenation", "trial-001"):
         before, after = candidates[name], candidates[f"{name}-tuned"]
         assert (after.status, after.kind, after.tier) == (COMPLETED, "fine-tuned", 2)
-        assert after.evaluation == before.evaluation == "3 folds"
+        assert after.evaluation == before.evaluation == "2 folds"
         assert after.trainable_parameters > before.trainable_parameters
         assert after.parameters > before.parameters  # an upper half for each fold
         assert len(tuned.predictions(after.name)) == len(tuned.predictions(name))
 
 
 def test_the_encoders_upper_halves_have_moved_and_the_heads_were_copied(tuned):
-    first, second, _ = members_of(keras.saving.load_model(tuned.model_path("concatenation-tuned"), compile=False))
+    first, second = members_of(keras.saving.load_model(tuned.model_path("concatenation-tuned"), compile=False))
     for part in ("text_upper", "image_upper"):
         pairs = zip(first.get_layer(part).get_weights(), second.get_layer(part).get_weights(), strict=True)
         assert any(np.abs(one - other).max() > 0 for one, other in pairs), part
@@ -88,38 +90,32 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
             np.testing.assert_allclose(given, expected[line["id"]], atol=1e-5)
 
 
-def test_without_a_step_nothing_changes(search):
+def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(search, monkeypatch):
     """Rates of nothing: the fine-tunable model on the lower halves' states is the suffix on features."""
-    run = search(*FOLDS, *STILL, "tier2.finalists=1", "tier2.epochs=1")
+    from automm.search import fine_tune
+
+    deadlines = []
+    inner = fine_tune.train
+    monkeypatch.setattr(fine_tune, "train", lambda *a, **k: (deadlines.append(k["deadline"]), inner(*a, **k))[1])
+    began = time.monotonic()
+    run = search(*FOLDS, *STILL, "tier2.finalists=1", "tier2.epochs=1", "tier2.share=0.25", "budget.time=1h")
+    (deadline,) = deadlines
+    assert began < deadline <= time.monotonic() + 0.25 * 3600
     (name,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
-    before = name.removesuffix("-tuned")
-    np.testing.assert_allclose(run.predictions(name), run.predictions(before), atol=1e-5)
+    np.testing.assert_allclose(run.predictions(name), run.predictions(name.removesuffix("-tuned")), atol=1e-5)
     model = unwrap(keras.saving.load_model(run.model_path(name), compile=False))
     assert {tensor.name for tensor in model.inputs} == {
         "text_states", "token_mask", "text_mask", "image_cells", "image_mask"
     }  # fmt: skip
 
 
-def test_a_resumed_run_tunes_nobody_twice(search, reporter):
-    run = search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1")
+def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
+    run = Run(shutil.copytree(tuned.folder, tmp_path / "runs" / "tiny" / tuned.name))
     before = [candidate.name for candidate in run.candidates()]
-    search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1", resume=run)
+    search(*TUNED, resume=run)
     assert [candidate.name for candidate in run.candidates()] == before
 
 
 def test_none_where_baselines_only_are_wanted(search):
-    run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1")
-    assert not [candidate for candidate in run.candidates() if candidate.kind == "fine-tuned"]
-
-
-def test_its_share_of_the_time(search, monkeypatch):
-    """A part of what is left when the trials are done; each finalist trains until then."""
-    from automm.search import fine_tune
-
-    seen = []
-    inner = fine_tune.train
-    monkeypatch.setattr(fine_tune, "train", lambda *a, **k: (seen.append(k["deadline"]), inner(*a, **k))[1])
-    began = time.monotonic()
-    search(*FOLDS, "tier2.finalists=1", "tier2.epochs=1", "tier2.share=0.25", "budget.time=1h")
-    (deadline,) = seen
-    assert began < deadline <= time.monotonic() + 0.25 * 3600
+    run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1", "baselines=[concatenation]", "training.epochs=1")
+    assert [candidate.name for candidate in run.candidates()] == ["concatenation"]
