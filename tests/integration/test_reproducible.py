@@ -49,13 +49,14 @@ def twice(tmp_path_factory, reviews):
         more = {"budget": {"trials": 6}, "training": {"epochs": 1}} if tuner == "bayesian" else {}
         files.append(folder / f"{tuner}.yaml")
         files[-1].write_text(yaml.safe_dump({**settings, **more, "tuner": tuner, "name": tuner}))
-    for number in ("1", "2"):
-        subprocess.run(
+    both = [
+        subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder / number), *map(str, files)],
             env={**os.environ, "PYTHONHASHSEED": number, "AUTOMM_CACHE_DIR": str(folder / f"cache-{number}")},
-            check=True,
-            timeout=600,
         )
+        for number in ("1", "2")
+    ]
+    assert [process.wait(timeout=600) for process in both] == [0, 0]
     return folder
 
 

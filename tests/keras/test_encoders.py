@@ -132,9 +132,6 @@ class TestImage:
         agree(image(pixels[:, ::-1])[:, ::-1], output)
         agree(image(pixels.reshape(6, 1, 16, 16, 3)), output.reshape(6, 1, -1))
 
-    def test_no_picture_at_all(self, image):
-        assert np.asarray(image(np.zeros((0, 1, 16, 16, 3), np.uint8))).shape == (0, 1, image.features)
-
     def test_mean_of_the_cells(self, image, pixels):
         cells = np.asarray(image.backbone(pixels[:, 0].astype(np.float32)))
         agree(image(pixels)[:, 0], cells.mean(axis=(1, 2)))
