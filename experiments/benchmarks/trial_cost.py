@@ -67,6 +67,8 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
                 "budget": {"trials": trials + 1},
                 "training": {"epochs": 20, "patience": 20},
                 "baselines": ["majority"],
+                "ensemble": False,
+                "tier2": {"finalists": 0},
             },
             folder,
             where="benchmark",
