@@ -54,6 +54,11 @@ class Arrays:
         """(n, max_images) float32."""
         return (self.picture_rows >= 0).astype(np.float32)
 
+    def image_mask_of(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), max_images) float32."""
+        mask: np.ndarray = (self.picture_rows[rows] >= 0).astype(np.float32)
+        return mask
+
     @property
     def image_shape(self) -> tuple[int, int, int, int]:
         """(max_images, height, width, 3) of one review."""
@@ -61,12 +66,23 @@ class Arrays:
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """(len(rows), max_images, height, width, 3) uint8."""
+        return self.of_pictures(self.pixels, rows)
+
+    def of_pictures(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """What is known of each picture, review by review; zeros where there is none.
+
+        Args:
+            values: (k, ...), a row a distinct picture.
+
+        Returns:
+            (len(rows), max_images, ...) of the same dtype.
+        """
         chosen = self.picture_rows[rows]
-        images = np.zeros((*chosen.shape, *self.pixels.shape[1:]), np.uint8)
+        gathered = np.zeros((*chosen.shape, *values.shape[1:]), values.dtype)
         real = chosen >= 0
         if real.any():
-            images[real] = self.pixels[chosen[real]]
-        return images
+            gathered[real] = values[chosen[real]]
+        return gathered
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of some reviews, as a whole model takes them."""
@@ -74,7 +90,7 @@ class Arrays:
             "token_ids": self.token_ids[rows],
             "text_mask": self.text_mask[rows],
             "images": self.images(rows),
-            "image_mask": self.image_mask[rows],
+            "image_mask": self.image_mask_of(rows),
         }
 
 

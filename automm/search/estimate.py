@@ -1,6 +1,6 @@
 """What a search will take, before its first trial: an upper bound of its time, and of what it leaves on disk.
 
-The times are those of two cores of 2023; from the first trial on, the time left is measured.
+Rounded up from searches on two cores without a GPU; from the first trial on, the time left is measured.
 """
 
 import math
@@ -11,12 +11,12 @@ from automm.models.baselines import CONCATENATION, TRAINED, fused
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
 from automm.search.prepare import Task
+from automm.search.session import FINALISTS
 
 TRIAL_SECONDS = 4.0  # of building, tracing and saving
 STEP_SECONDS = 0.003  # of a head, a fold
 TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
 BYTES = 4  # a number
-LOGGED = 3  # finalists that MLflow gets as whole models
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Estimate:
     disk: int
 
     def __str__(self) -> str:
-        minutes = [f"{max(1, round(seconds / 60))} min" for seconds in (self.trials, self.tier2) if seconds]
-        parts = [f"{what} up to {time}" for what, time in zip(("trials", "tier 2"), minutes, strict=False)]
-        return f"about: {', '.join([*parts, f'{self.disk / 1e6:,.0f} MB on disk'])}"
+        parts = [("trials", self.trials), ("tier 2", self.tier2)]
+        times = [f"{what} up to {max(1, round(seconds / 60))} min" for what, seconds in parts if seconds]
+        return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
 
 
 def estimate(task: Task, layers: EncoderLayers) -> Estimate:
@@ -43,9 +43,9 @@ def estimate(task: Task, layers: EncoderLayers) -> Estimate:
     head = folds * fused(task.shapes, CONCATENATION).count_params()
     encoders = sum(layer.count_params() for layer in layers.whole())
     upper = int(folds * UPPER_SHARE * encoders)  # at most: building the halves would take seconds
-    heads = len(TRAINED) + LOGGED + 1  # baselines, finalists, an ensemble of several
+    heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
     disk = BYTES * (
-        heads * head + finalists * (upper + head) + LOGGED * (encoders + 2 * head + min(1, finalists) * upper)
+        heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
     )
     seconds = experiment.budget.trials * trial
     limit = experiment.budget.time

@@ -51,16 +51,11 @@ class Features:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a suffix (`models/heads`) for some reviews."""
-        chosen = self.arrays.picture_rows[rows]
-        image = np.zeros((*chosen.shape, self.image.shape[1]), np.float32)
-        real = chosen >= 0
-        if real.any():
-            image[real] = self.image[chosen[real]]
         return {
             "text": self.text[self.text_rows[rows]],
             "text_mask": self.arrays.text_mask[rows],
-            "image": image,
-            "image_mask": real.astype(np.float32),
+            "image": self.arrays.of_pictures(self.image, rows),
+            "image_mask": self.arrays.image_mask_of(rows),
         }
 
     def statistics(self, train: np.ndarray) -> Statistics:

@@ -53,7 +53,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
     task, settings = search.task, search.task.experiment.tier2
     name = candidate.name + SUFFIX
     values = {
-        **candidate.hyperparameters,
+        **candidate.point,
         "training/learning_rate": settings.learning_rate,
         "training/encoder_rate": settings.encoder_rate,
     }
@@ -76,7 +76,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
             plan,
             deadline=deadline,
             together=False,
-            costs=states.lengths,  # padding is a third of the work where long and short texts are mixed
+            costs=states.lengths,  # or the short texts of a batch would be padded to its longest
             readers=[compiled(model) for model in models],
             reader_batch=READ_AT_ONCE,
             progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),

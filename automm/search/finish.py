@@ -38,10 +38,12 @@ def finish(search: Search) -> dict[str, Any]:
     names = {candidate.name for candidate in finalists}
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
     probabilities: dict[str, np.ndarray] = {}
+    whole: dict[str, Any] = {}  # of the finalists
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
         if candidate.name in names:
-            probabilities[candidate.name] = _read_whole(search, candidate)
+            whole[candidate.name] = whole_model(run, candidate.name, search.layers)
+            probabilities[candidate.name] = _read_whole(search, candidate, whole[candidate.name])
         else:
             saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
             probabilities[candidate.name] = search.read(saved, task.rows("test"))
@@ -74,7 +76,7 @@ def finish(search: Search) -> dict[str, Any]:
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
-    _track(search, finalists, others, probabilities, test)
+    _track(search, [*finalists, *others], whole, probabilities, test)
     return _summary(result)
 
 
@@ -92,13 +94,12 @@ def selection_of(search: Search) -> Selection | None:
     return selection(search.task.judged, same, search.task.experiment.objective, rng=rng)
 
 
-def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
+def _read_whole(search: Search, candidate: Candidate, model: Any) -> np.ndarray:
     """The test split through the whole model, after seeing that it agrees with the suffix on some rows.
 
     A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
     """
     task, run = search.task, search.run
-    model = whole_model(run, candidate.name, search.layers)
     whole, convert = compiled(model), converter(model)
     at_once = rows_at_once(task.experiment.inputs.max_images)
     saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
@@ -118,15 +119,15 @@ def _read_whole(search: Search, candidate: Candidate) -> np.ndarray:
 
 def _track(
     search: Search,
-    finalists: list[Candidate],
-    others: list[Candidate],
+    candidates: list[Candidate],
+    whole: dict[str, Any],
     probabilities: dict[str, np.ndarray],
     test: dict[str, dict[str, float]],
 ) -> None:
     task = search.task
     work = Path(tempfile.mkdtemp(prefix="automm-"))
     try:
-        for candidate in [*finalists, *others]:
+        for candidate in candidates:
             predicted = probabilities[candidate.name].argmax(axis=1)
             counts = confusion(task.targets("test"), predicted, len(task.labels))
             pictures = {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, work / "confusion.png")}
@@ -135,11 +136,10 @@ def _track(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
                 )
             search.tracker.test(candidate.name, test[candidate.name], pictures)
-        for place, candidate in enumerate(finalists):
-            search.reporter.step("models logged", place, len(finalists))
+        for place, candidate in enumerate(candidates[: len(whole)]):
+            search.reporter.step("models logged", place, len(whole))
             folder = work / candidate.name
-            model = whole_model(search.run, candidate.name, search.layers)
-            write_bundle(folder, search.run, candidate, model)
+            write_bundle(folder, search.run, candidate, whole[candidate.name])
             search.tracker.model(candidate.name, folder, Path(mlflow_model.__file__))
             shutil.rmtree(folder)
     finally:

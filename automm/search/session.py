@@ -260,8 +260,8 @@ class Search:
         """Run one candidate, and write its line whatever becomes of it.
 
         Args:
-            work: makes the model and measures it, after the candidate's seed is set. A suffix in tier 1, a whole model
-                in tier 2.
+            work: makes the model and measures it, after the candidate's seed is set: a suffix, of features or of
+                states, or a whole model.
             evaluation: what it is judged on, if not on all of the task's folds.
         """
         seed = self.seed_of(name) if seed is None else seed

@@ -4,7 +4,7 @@ Token states are ragged: a text takes the rows of its own word pieces, not of th
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,17 +60,12 @@ class States:
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int32)
         for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
             states[row, :length] = self.tokens[self.starts[text] : self.starts[text] + length]
-        chosen = self.arrays.picture_rows[rows]
-        cells = np.zeros((*chosen.shape, *self.cells.shape[1:]), np.float32)
-        real = chosen >= 0
-        if real.any():
-            cells[real] = self.cells[chosen[real]]
         return {
             "text_states": states,
             "token_mask": mask,
             "text_mask": self.arrays.text_mask[rows],
-            "image_cells": cells,
-            "image_mask": real.astype(np.float32),
+            "image_cells": self.arrays.of_pictures(self.cells, rows),
+            "image_mask": self.arrays.image_mask_of(rows),
         }
 
 
@@ -161,12 +156,8 @@ def padded(lengths: np.ndarray) -> int:
     return -(-int(lengths.max()) // LENGTHS) * LENGTHS
 
 
-def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Any) -> Rows:
-    """What a model with inputs of these names reads.
-
-    Args:
-        states: () -> States, asked for only where a name is one of theirs.
-    """
+def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[], States]) -> Rows:
+    """What a model with inputs of these names reads. States are asked for only where a name is one of theirs."""
     if "images" in names:
         return arrays
     if {"text_states", "image_cells"} & set(names):

@@ -155,6 +155,17 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
+def graph_of_blocks(space: Space, text_encoder: Any, image_encoder: Any) -> tuple[list[Any], list[Any]]:
+    """AutoKeras' nodes from token ids, their mask, pictures and their mask to the label: inputs and outputs."""
+    token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
+    images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
+    text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
+    image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
+    fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
+    label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    return [token_ids, text_mask, images, image_mask], [label]
+
+
 def build_search(
     session: Session,
     *,
@@ -174,17 +185,12 @@ def build_search(
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
     """
-    token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
-    images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
-    image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
-    fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
-    label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    inputs, outputs = graph_of_blocks(space, text_encoder, image_encoder)
     goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
     model = SearchModel(
         space,
-        inputs=[token_ids, text_mask, images, image_mask],
-        outputs=[label],
+        inputs=inputs,
+        outputs=outputs,
         project_name=folder.name,
         directory=str(folder.parent),
         objective=goal,

@@ -39,8 +39,8 @@ class Candidate:
 
     Attributes:
         name: unique in its run: 'concatenation', 'trial-003'.
-        kind: 'baseline' or 'trial'.
-        tier: 1 for frozen encoders, 2 for end to end.
+        kind: 'baseline', 'trial', 'fine-tuned' or 'ensemble'.
+        tier: 1 for frozen encoders, 2 where some of them was trained.
         evaluation: what it was judged on: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows, or None where it failed.
         validation: accuracy, macro_f1, loss on the validation rows: of the split, or out of fold.

@@ -126,9 +126,8 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     import keras
 
     from automm.models.whole import EncoderLayers
-    from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
     from automm.search.space import full_space
-    from automm.search.tuner import SearchGraph, SearchModel
+    from automm.search.tuner import SearchGraph, SearchModel, graph_of_blocks
 
     class Graph(SearchGraph):
         def _compile_keras_model(self, hp: Any, model: Any) -> Any:
@@ -146,16 +145,11 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     text_encoder, image_encoder = layers.whole()
     space = full_space()
-    token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
-    images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
-    image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
-    fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
-    label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    nodes, outputs = graph_of_blocks(space, text_encoder, image_encoder)
     model = Model(
         space,
-        inputs=[token_ids, text_mask, images, image_mask],
-        outputs=[label],
+        inputs=nodes,
+        outputs=outputs,
         project_name="alone",
         directory=str(folder),
         max_trials=FEW_TRIALS,
