@@ -16,10 +16,7 @@ from automm import __version__
 from automm.errors import EXIT_DATA, EXIT_INTERNAL, EXIT_INTERRUPTED, AutommError, ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from automm.config import Experiment
-    from automm.search.cache_listing import Listing
     from automm.search.crew import Crew
 
 app = typer.Typer(
@@ -90,14 +87,15 @@ def check(
 
     Example: automm check demo/manifest.yaml
     """
+    from automm import tables
     from automm.data.quality import check as check_manifest
     from automm.data.quality_text import render
 
     report = check_manifest(manifest)
     if format == "json":
-        _print_json(report.to_dict())
+        tables.print_json(report.to_dict())
     else:
-        render(report, _console(sys.stdout))
+        render(report, tables.console(sys.stdout))
     if not report.ok:
         raise typer.Exit(EXIT_DATA)
     _next(f"automm search {manifest}")
@@ -114,16 +112,17 @@ def weights(
 
     Examples: automm weights; automm weights efficientnet-lite2; automm weights minilm-l6 --from DIR
     """
+    from automm import tables
     from automm.config import Encoders
     from automm.models.weights import fetch, install_from, listing, weights_folder
 
     if list_:
         rows = listing()
         if format == "json":
-            _print_json(rows)
+            tables.print_json(rows)
         else:
             columns = ("name", "kind", "megabytes", "licence", "path")
-            _table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
+            tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
         return
     if from_ is not None:
         if name is None:
@@ -209,11 +208,12 @@ def search(
 
 def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:
     _import_tensorflow()
+    from automm import tables
     from automm.progress import ConsoleReporter
     from automm.search.worker import work
 
     reporter = ConsoleReporter(
-        _console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
+        tables.console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
     )
     try:
         work(run, experiment, chief, reporter, name)
@@ -228,6 +228,7 @@ def _search(
     experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
 ) -> None:
     _import_tensorflow()
+    from automm import tables
     from automm.evaluate.leaderboard import leaderboard
     from automm.progress import ConsoleLog, ConsoleReporter
     from automm.search.run import run_search
@@ -235,7 +236,7 @@ def _search(
     from automm.tracking.mlflow_store import MlflowTracker
 
     runs_dir.mkdir(parents=True, exist_ok=True)
-    console = _console(sys.stderr)
+    console = tables.console(sys.stderr)
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
     log.addHandler(ConsoleLog(console))
@@ -254,8 +255,8 @@ def _search(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
-    _leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
-    for line in _verdict(run.read("result.json")):
+    tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
+    for line in tables.verdict(run.read("result.json")):
         print(line)
     if tracker.behind or tracker.refused:
         lacking = tracker.behind + tracker.refused
@@ -274,6 +275,7 @@ def show_leaderboard(
 
     Examples: automm leaderboard; automm leaderboard demo --metric accuracy --format json
     """
+    from automm import tables
     from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
 
     rows = leaderboard(runs_dir, experiment, metric)
@@ -282,7 +284,7 @@ def show_leaderboard(
     elif format == "csv":
         print(to_csv(rows), end="")
     else:
-        _leaderboard_table(rows, with_run=True)
+        tables.leaderboard_table(rows, with_run=True)
 
 
 @app.command()
@@ -365,6 +367,7 @@ def cache(
     """
     from rich.filesize import decimal
 
+    from automm import tables
     from automm.paths import cache_dir, cache_limit
     from automm.search import cache_listing
 
@@ -372,15 +375,15 @@ def cache(
     if clear:
         cleared = cache_listing.clear(cache_dir(), limit)
         if format == "json":
-            _print_json(vars(cleared))
+            tables.print_json(vars(cleared))
         else:
             print(f"{cleared.entries} entries removed, {decimal(cleared.bytes)}; {cleared.in_use} in use and kept")
         return
     found = cache_listing.listing(cache_dir(), limit)
     if format == "json":
-        _print_json(found.to_dict())
+        tables.print_json(found.to_dict())
     else:
-        _cache_table(found)
+        tables.cache_table(found)
 
 
 @app.command()
@@ -429,11 +432,12 @@ def _import_tensorflow() -> None:
 
 def _dry_run(experiment: "Experiment") -> None:
     _import_tensorflow()  # the choices of the space are named by their layers
+    from automm import tables
     from automm.search.space import narrow, size
 
     space = narrow(experiment.space)
     print(experiment.to_yaml(), end="")
-    _table(("hyperparameter", "choices"), [[name, ", ".join(map(str, values))] for name, values in space.items()])
+    tables.table(("hyperparameter", "choices"), [[name, ", ".join(map(str, values))] for name, values in space.items()])
     print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
 
 
@@ -450,93 +454,6 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
         raise WeightsError("nothing was fetched. Other encoders: --set encoders.text=... --set encoders.image=...")
     for name in missing:
         fetch(name, progress=_say)
-
-
-def _verdict(result: dict[str, Any]) -> list[str]:
-    test = result["test"][result["best"]]
-    lines = [
-        f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"
-    ]
-    if luck := result.get("selection"):
-        lines.append(
-            f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
-            f"of which {luck['optimism']:.3f} is the luck of the pick"
-        )
-    for metric, interval in result.get("against_recipe", {}).items():
-        lines.append(
-            f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
-            f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
-        )
-    return lines
-
-
-def _leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
-    columns = [
-        "rank",
-        "run",
-        "name",
-        "kind",
-        "val macro-F1",
-        "val accuracy",
-        "val loss",
-        "test macro-F1",
-        "test accuracy",
-    ]
-    columns += ["parameters", "seconds"]
-    body = []
-    for row in rows:
-        scores = [
-            f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")
-        ]
-        scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
-        name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
-        cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
-        body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
-    if not with_run:
-        columns.remove("run")
-        body = [[*line[:1], *line[2:]] for line in body]
-    _table(columns, body, right=[*columns[-7:], "rank"])
-
-
-def _cache_table(found: "Listing") -> None:
-    from rich.filesize import decimal
-
-    rows = [
-        [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
-        for e in found.features
-    ]
-    for e in found.pictures:
-        count = "-" if e["rows"] is None else f"{e['rows']:,}"
-        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), "-"])
-    _table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
-    print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
-    if found.pictures:
-        print(f"decoded pictures: {decimal(found.picture_bytes)}, no limit, in {found.folder / 'pictures'}")
-
-
-def _table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    _console(sys.stdout).print(table)
-
-
-def _console(stream: Any) -> "Console":
-    from rich.console import Console
-
-    terminal = stream.isatty()
-    # No markup: a message may hold brackets of its own, such as the name of a device.
-    return Console(file=stream, width=None if terminal else 160, highlight=False, markup=False)
-
-
-def _print_json(content: Any) -> None:
-    import json
-
-    print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def _say(text: str) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(automm.__file__).parent
 ORDER = (
     "__main__",
     "cli",
+    "tables",
     "progress",
     "search",
     "deliver",

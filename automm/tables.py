@@ -1,0 +1,97 @@
+"""Results as people read them on stdout: tables, verdicts, JSON for pipes."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from automm.search.cache_listing import Listing
+
+
+def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
+    """Print columns and rows on stdout; those of `right` are numbers."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    console(sys.stdout).print(drawn)
+
+
+def console(stream: Any) -> Console:
+    """A rich console: as wide as the terminal, or wide enough for a pipe."""
+    terminal = stream.isatty()
+    # No markup: a message may hold brackets of its own, such as the name of a device.
+    return Console(file=stream, width=None if terminal else 160, highlight=False, markup=False)
+
+
+def print_json(content: Any) -> None:
+    """Print on stdout."""
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
+    """Print the rows of `evaluate.leaderboard`."""
+    columns = [
+        "rank",
+        "run",
+        "name",
+        "kind",
+        "val macro-F1",
+        "val accuracy",
+        "val loss",
+        "test macro-F1",
+        "test accuracy",
+    ]
+    columns += ["parameters", "seconds"]
+    body = []
+    for row in rows:
+        scores = [
+            f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")
+        ]
+        scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
+        name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
+        cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
+        body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
+    if not with_run:
+        columns.remove("run")
+        body = [[*line[:1], *line[2:]] for line in body]
+    table(columns, body, right=[*columns[-7:], "rank"])
+
+
+def cache_table(found: "Listing") -> None:
+    """Print what `search.cache_listing` has found."""
+    rows = [
+        [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
+        for e in found.features
+    ]
+    for e in found.pictures:
+        count = "-" if e["rows"] is None else f"{e['rows']:,}"
+        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), "-"])
+    table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
+    print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
+    if found.pictures:
+        print(f"decoded pictures: {decimal(found.picture_bytes)}, no limit, in {found.folder / 'pictures'}")
+
+
+def verdict(result: dict[str, Any]) -> list[str]:
+    """What a search has found, in words: from its result.json."""
+    test = result["test"][result["best"]]
+    lines = [
+        f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"
+    ]
+    if luck := result.get("selection"):
+        lines.append(
+            f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
+            f"of which {luck['optimism']:.3f} is the luck of the pick"
+        )
+    for metric, interval in result.get("against_recipe", {}).items():
+        lines.append(
+            f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
+            f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
+        )
+    return lines
