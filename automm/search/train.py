@@ -150,11 +150,11 @@ def train(
     ]
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place), costs) for place, fold in enumerate(folds)]
+    feed = _Feed(source, targets, convert, deadline, None if together else 1)
     everyone = list(range(len(models)))
     groups = [everyone] if together else [[place] for place in everyone]
     runners = [_steps_function([models[place] for place in group], plan, steps * plan.epochs) for group in groups]
     total = steps * len(groups) * plan.epochs
-    judged = labels[judged_rows(folds)]
     result = Trained()
     best: list[list[np.ndarray]] = []
     best_score = math.nan
@@ -162,31 +162,21 @@ def train(
         orders = [one.epoch(epoch) for one in batches]
         losses = []
         for number, (group, run_steps) in enumerate(zip(groups, runners, strict=True)):
-            before = steps * (epoch * len(groups) + number)
-            losses.append(
-                _pass(
-                    run_steps,
-                    source,
-                    [orders[place] for place in group],
-                    targets,
-                    [weights[place] for place in group],
-                    convert,
-                    deadline,
-                    None if together else 1,
-                    partial(_tell, progress, before, total),
-                )
-            )
-        loss = float(np.mean(losses))
+            tell = partial(_tell, progress, steps * (epoch * len(groups) + number), total)
+            given = [orders[place] for place in group], [weights[place] for place in group]
+            losses.append(_pass(run_steps, feed, *given, tell))
         probabilities = np.concatenate(
             [
                 predict(reader, source, fold.validation, batch_size=reader_batch, convert=convert)
                 for reader, fold in zip(readers or models, folds, strict=True)
             ]
         )
-        validation = measure(judged, probabilities)
+        validation = measure(labels[judged_rows(folds)], probabilities)
         if not all(math.isfinite(value) for value in validation.values()):
             raise TrialError(f"the validation loss {TOO_HIGH}")
-        result.history.append({"loss": loss, **{f"val_{name}": value for name, value in validation.items()}})
+        result.history.append(
+            {"loss": float(np.mean(losses)), **{f"val_{name}": value for name, value in validation.items()}}
+        )
         value = score(validation, plan.objective)
         if not best or better(value, best_score, OBJECTIVES[plan.objective]):
             best, best_score = [model.get_weights() for model in models], value
@@ -244,53 +234,64 @@ def _late(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() > deadline
 
 
+@dataclass(frozen=True)
+class _Feed:
+    """What every pass over training rows is given.
+
+    Attributes:
+        targets: (all rows, classes) float32.
+        portion: steps that are given to the graph at once; None: as many as fit in CHUNK_BYTES.
+    """
+
+    source: Rows
+    targets: np.ndarray
+    convert: Convert | None
+    deadline: float | None
+    portion: int | None
+
+
 def _pass(
     run_steps: Callable[[list[Any], list[Any]], float],
-    source: Rows,
+    feed: _Feed,
     orders: Sequence[tuple[np.ndarray, np.ndarray]],
-    targets: np.ndarray,
     weights: Sequence[np.ndarray],
-    convert: Convert | None,
-    deadline: float | None,
-    portion: int | None,
-    progress: Callable[[int], object],
+    tell: Callable[[int], object],
 ) -> float:
-    """One epoch of all folds, or what of it the deadline allows; the mean training loss."""
+    """One epoch of some folds, or what of it the deadline allows; the mean training loss."""
     total, done = 0.0, 0
-    for chunk in _chunks(source, orders, convert, portion):
+    for chunk in _chunks(feed, orders):
         check()
         inputs, parts = [], []
         for (rows, shares), weight in zip(orders, weights, strict=True):
-            inputs.append(_batch(source, rows[chunk], convert))
-            parts.append((targets[rows[chunk]], weight[rows[chunk]] * shares[chunk]))
+            inputs.append(_batch(feed, rows[chunk]))
+            parts.append((feed.targets[rows[chunk]], weight[rows[chunk]] * shares[chunk]))
         loss = run_steps(inputs, parts)
         if not math.isfinite(loss):
             raise TrialError(f"the training loss {TOO_HIGH}")
         total, done = total + loss, done + len(orders[0][0][chunk])
-        progress(done)
-        if _late(deadline):
+        tell(done)
+        if _late(feed.deadline):
             break
     return total / done / len(orders)
 
 
-def _chunks(
-    source: Rows, orders: Sequence[tuple[np.ndarray, np.ndarray]], convert: Convert | None, portion: int | None
-) -> list[slice]:
-    """The steps of an epoch in portions: of so many steps, or of as many as fit in CHUNK_BYTES."""
+def _chunks(feed: _Feed, orders: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[slice]:
+    """The steps of an epoch in portions."""
     (steps, size), models = orders[0][0].shape, len(orders)
+    portion = feed.portion
     if portion is None:
-        one = source.batch(orders[0][0][0, :1])
-        arrays = convert(one) if convert else one
+        one = feed.source.batch(orders[0][0][0, :1])
+        arrays = feed.convert(one) if feed.convert else one
         row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
         portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
     return [slice(start, start + portion) for start in range(0, steps, portion)]
 
 
-def _batch(source: Rows, rows: np.ndarray, convert: Convert | None) -> Any:
+def _batch(feed: _Feed, rows: np.ndarray) -> Any:
     """The inputs of (steps, size) rows: arrays (steps, size, ...)."""
-    flat = source.batch(rows.reshape(-1))
-    if convert is not None:
-        packed = convert(flat)
+    flat = feed.source.batch(rows.reshape(-1))
+    if feed.convert is not None:
+        packed = feed.convert(flat)
         return packed.reshape(*rows.shape, *packed.shape[1:])
     return {name: array.reshape(*rows.shape, *array.shape[1:]) for name, array in flat.items()}
 

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from automm.deliver.bundle import load_bundle
+from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
-from automm.models.average import members_of
+from automm.models.average import average, members_of
 from automm.models.packing import unwrap
 from automm.tracking.runs import COMPLETED, Run
 
@@ -72,6 +72,25 @@ def test_the_ensemble_may_join_both_tiers(tuned):
     values = named(tuned)["ensemble-001"].hyperparameters
     members = {name.removeprefix("ensemble/") for name in values}
     assert members <= {"concatenation", "logistic_both", "trial-001", "concatenation-tuned", "trial-001-tuned"}
+
+
+def test_a_whole_model_of_both_tiers_is_the_mean_of_both(tuned, tmp_path):
+    """One lower half serves both: frozen heads read what the pre-trained upper halves make of its states."""
+    run = Run(shutil.copytree(tuned.folder, tmp_path / "runs" / "tiny" / tuned.name))
+    names = ("concatenation", "concatenation-tuned")
+    parts = [keras.saving.load_model(run.model_path(name), compile=False) for name in names]
+    average(parts, name="member").save(run.model_path("both"))
+    both, *alone = (whole_model(run, name) for name in ("both", *names))
+    rng = np.random.default_rng(0)
+    raw = {
+        "token_ids": np.array([[2, 5, 6, 3] + [0] * 12, [2, 7, 8, 9] + [10] * 11 + [3]], np.int32),
+        "text_mask": np.ones(2, np.float32),
+        "images": rng.integers(0, 256, (2, 2, 16, 16, 3), dtype=np.uint8),
+        "image_mask": np.array([[1, 1], [1, 0]], np.float32),
+    }
+    expected = np.mean([np.asarray(model(raw, training=False)) for model in alone], axis=0)
+    np.testing.assert_allclose(np.asarray(both(raw, training=False)), expected, atol=1e-5)
+    assert both.count_params() < sum(model.count_params() for model in alone), "the encoders are there twice"
 
 
 @pytest.mark.parametrize("name", ["concatenation-tuned", "ensemble-001"])

@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import signal
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from small import SHAPES, SMALL, layers_of
 from automm.errors import TrialError
 from automm.evaluate.metrics import measure
 from automm.models import baselines
+from automm.models.encoder_layers import ImageUpper
 from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
 from automm.search import train as module
@@ -207,6 +209,63 @@ class TestBatches:
         np.testing.assert_allclose(shares.sum(axis=1), np.where(sizes > 0, 1.0, 0.0), rtol=1e-6)
         assert sorted(rows[shares > 0]) == list(range(100, 100 + n))
 
+    def test_rows_of_like_cost_share_a_batch_and_batches_come_in_any_order(self):
+        costs = np.random.default_rng(0).integers(1, 60, 100)
+        batches = Batches(np.arange(96), 12, (1,), costs)
+        orders = []
+        for number in range(2):
+            rows, shares = batches.epoch(number)
+            assert sorted(rows[shares > 0]) == list(range(96))
+            spans = sorted((costs[part].min(), costs[part].max()) for part in rows)
+            assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
+            orders.append([costs[part].min() for part in rows])
+        assert orders[0] != sorted(orders[0])
+        assert orders[0] != orders[1]
+
+
+class TestRates:
+    """What of a model is an encoder learns at a rate of its own; rates rise, and fall."""
+
+    def model(self):
+        cells = keras.Input((2, 4, 4, 3), name="image_cells")
+        states = keras.Input((4, 4, 3))
+        upper = ImageUpper(keras.Model(states, keras.layers.Conv2D(2, 1)(states)), 2, "x", name="upper")
+        vector = keras.layers.GlobalAveragePooling1D()(upper(cells))
+        outputs = keras.layers.Dense(3, activation="softmax", name="head")(vector)
+        return keras.Model({"image_cells": cells}, outputs)
+
+    def train(self, model, plan):
+        class Cells(Memory):
+            def batch(self, rows):
+                pixels = np.random.default_rng(0).normal(size=(36, 2, 4, 4, 3)).astype(np.float32)
+                return {"image_cells": (pixels + self.labels[:, None, None, None, None])[rows]}
+
+        run(model, Cells(), plan)
+
+    @pytest.mark.parametrize(("still", "moved"), [("upper", "head"), ("head", "upper")])
+    def test_each_part_at_its_own(self, still, moved):
+        keras.utils.set_random_seed(1)
+        model = self.model()
+        before = {name: [w.copy() for w in model.get_layer(name).get_weights()] for name in (still, moved)}
+        rates = {"learning_rate": 0.1, "encoder_rate": 1e-9}
+        if still == "head":
+            rates = {"learning_rate": 1e-9, "encoder_rate": 0.1}
+        self.train(model, replace(PLAN, epochs=1, **rates))
+        changes = {
+            name: max(np.abs(a - b).max() for a, b in zip(old, model.get_layer(name).get_weights(), strict=True))
+            for name, old in before.items()
+        }
+        assert changes[still] < 1e-6 < 1e-2 < changes[moved]
+
+    def test_they_rise_and_fall_to_nothing(self, monkeypatch):
+        factors = []
+        apply = AdamW.apply
+        monkeypatch.setattr(
+            AdamW, "apply", lambda self, gradients, factor=1.0: (factors.append(float(factor)), apply(self, gradients))
+        )
+        self.train(self.model(), replace(PLAN, epochs=2, warm_up=0.5))
+        np.testing.assert_allclose(factors, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0], atol=1e-6)
+
 
 class TestFolds:
     FOLDS = (Fold(np.arange(0, 24), np.arange(24, 36)), Fold(np.arange(10, 36), np.arange(0, 10)))
@@ -215,6 +274,27 @@ class TestFolds:
         models = [suffix(seed) for seed in range(1, len(folds) + 1)]
         keras.utils.set_random_seed(1)
         return models, train(models, folds, source, source.labels, plan)
+
+    def test_one_after_the_other_is_the_same(self, source):
+        results = []
+        for together in (True, False):
+            models = [suffix(seed) for seed in (1, 2)]
+            keras.utils.set_random_seed(1)
+            told = []
+            results.append(
+                train(
+                    models,
+                    self.FOLDS,
+                    source,
+                    source.labels,
+                    PLAN,
+                    together=together,
+                    progress=lambda *done, told=told: told.append(done),
+                )
+            )
+            assert [done for done, _ in told] == sorted(done for done, _ in told)
+            assert told[-1][0] == told[-1][1], "progress does not end at its end"
+        np.testing.assert_allclose(results[0].probabilities, results[1].probabilities, atol=1e-5)
 
     def test_each_row_is_judged_by_the_model_that_has_not_seen_it(self, source):
         models, result = self.train(source, replace(PLAN, epochs=6, learning_rate=0.05))
