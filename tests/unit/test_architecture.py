@@ -85,7 +85,7 @@ def test_imports_run_downwards():
 
 
 def test_the_walk_sees_imports_inside_functions():
-    names = {name for _, name in imported(ROOT / "cli.py")}
+    names = {name for _, name in imported(ROOT / "cli" / "search.py")}
     assert "automm.search.run.run_search" in names  # were it blind, the test above would prove nothing
     assert target_room("automm.search.run.run_search") == "search"
 

@@ -1,0 +1,42 @@
+"""The commands: each parses, calls one public function, and prints.
+
+stdout carries the result, stderr the progress and a `next:` line. Heavy imports stand inside the commands, so that
+`--help`, `check` and a typing error load neither TensorFlow nor MLflow.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from automm import __version__
+
+from automm.cli import data, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
+from automm.cli.app import app
+from automm.errors import EXIT_INTERNAL, AutommError
+
+__all__ = ["app", "data", "encoders", "main", "runs", "search"]
+
+
+def main() -> None:
+    """The installed command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        app(standalone_mode=True)
+    except AutommError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_INTERNAL)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,49 @@
+"""The commands that need reviews only: write the demo, look at a data set."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from automm.cli.app import app, say_next
+from automm.errors import EXIT_DATA
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")],
+    reviews: Annotated[int, typer.Option(min=60, max=20_000, help="How many reviews.")] = 600,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Write the demo data: a manifest, reviews and pictures.
+
+    Example: automm demo demo/
+    """
+    from automm.data.demo import write_demo
+
+    print(write_demo(folder, reviews=reviews, seed=seed))
+    say_next(f"automm check {folder / 'manifest.yaml'}")
+
+
+@app.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Validate a manifest and its reviews, and report on their quality.
+
+    Example: automm check demo/manifest.yaml
+    """
+    from automm import tables
+    from automm.data.quality import check as check_manifest
+    from automm.data.quality_text import render
+
+    report = check_manifest(manifest)
+    if format == "json":
+        tables.print_json(report.to_dict())
+    else:
+        render(report, tables.console(sys.stdout))
+    if not report.ok:
+        raise typer.Exit(EXIT_DATA)
+    say_next(f"automm search {manifest}")

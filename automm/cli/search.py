@@ -1,0 +1,172 @@
+"""The search command, as a search and as a worker of one."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say, say_next
+from automm.errors import EXIT_INTERRUPTED, ConfigError
+
+if TYPE_CHECKING:
+    from automm.config import Experiment
+    from automm.search.crew import Crew
+
+
+@app.command()
+def search(
+    path: Annotated[Path | None, typer.Argument(help="An experiment file, or a bare manifest.")] = None,
+    trials: Annotated[int | None, typer.Option(min=0, help="Completed trials in all; 0: baselines only.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="Wall clock, such as 30m or 1h30m.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the file. Repeatable.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be searched.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch weights.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes for the trials; without it, they run in this one.")
+    ] = None,
+    chief: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where workers of other machines find the search.")
+    ] = None,
+    worker: Annotated[bool, typer.Option("--worker", help="Join the search at --chief that --resume names.")] = False,
+    worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
+    runs_dir: RunsDir = RUNS,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Train the hand-built baselines, then search for something better.
+
+    Examples:
+
+    automm search demo/manifest.yaml --trials 5
+
+    automm search experiment.yaml --time-budget 30m --set tuner=bayesian
+
+    automm search demo/manifest.yaml --set baselines.end_to_end=true --set 'space.fusion.operator=[product]'
+
+    automm search --resume latest --trials 40
+
+    automm search demo/manifest.yaml --workers 2
+    """
+    from automm.config import load_experiment
+
+    if parent is not None:  # before all that takes time, so that it is never left behind
+        from automm.search.interrupt import die_with
+
+        die_with(parent)
+    if worker and (chief is None or resume is None):
+        raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
+    crew = None
+    if not worker and (workers is not None or chief is not None):
+        from automm.search.crew import Crew
+
+        crew = Crew(workers or 0, chief)
+        crew.check()
+    overrides = list(set_ or [])
+    overrides += [] if trials is None else [f"budget.trials={trials}"]
+    overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
+    run = None
+    if resume is not None:
+        from automm.tracking.runs import find_run
+
+        run = find_run(runs_dir, resume)
+    source = path or (run.folder / "config.yaml" if run else None)
+    if source is None:
+        raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
+    experiment = load_experiment(source, overrides)
+    if dry_run:
+        _dry_run(experiment)
+        return
+    _fetch_missing(experiment, offline)
+    if worker:
+        _work(experiment, run, chief, worker_name)
+    else:
+        _search(experiment, runs_dir, tracking_uri, run, crew)
+
+
+def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:
+    import_tensorflow()
+    from automm import tables
+    from automm.progress import ConsoleReporter
+    from automm.search.worker import work
+
+    reporter = ConsoleReporter(
+        tables.console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
+    )
+    try:
+        work(run, experiment, chief, reporter, name)
+    except KeyboardInterrupt:
+        say("interrupted: the search goes on without this worker")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        reporter.close()
+
+
+def _search(
+    experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
+) -> None:
+    import_tensorflow()
+    from automm import tables
+    from automm.evaluate.leaderboard import leaderboard
+    from automm.progress import ConsoleLog, ConsoleReporter
+    from automm.search.run import run_search
+    from automm.tracking.mlflow_server import tracking_uri as store
+    from automm.tracking.mlflow_store import MlflowTracker
+
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    console = tables.console(sys.stderr)
+    log = logging.getLogger("automm")
+    log.setLevel(logging.INFO)
+    log.addHandler(ConsoleLog(console))
+    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
+    tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
+    try:
+        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)
+    except KeyboardInterrupt:
+        reporter.close()
+        say("interrupted: what was finished is kept")
+        if reporter.run is not None:
+            where = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
+            where += f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+            say_next(f"automm search --resume {reporter.run.name}{where}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        reporter.close()
+    tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
+    for line in tables.verdict(run.read("result.json")):
+        print(line)
+    if tracker.behind or tracker.refused:
+        lacking = tracker.behind + tracker.refused
+        say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}")
+    say_next(f"automm export {run.name} --to model/   or   automm ui")
+
+
+def _dry_run(experiment: "Experiment") -> None:
+    import_tensorflow()  # the choices of the space are named by their layers
+    from automm import tables
+    from automm.search.space import narrow, size
+
+    space = narrow(experiment.space)
+    print(experiment.to_yaml(), end="")
+    tables.table(("hyperparameter", "choices"), [[name, ", ".join(map(str, values))] for name, values in space.items()])
+    print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
+
+
+def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
+    from automm.errors import WeightsError
+    from automm.models.weights import fetch, missing_weights
+
+    missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
+    if not missing:
+        return
+    if offline:
+        raise WeightsError(f"weights of {', '.join(missing)} are not installed. Fetch them: automm weights")
+    if sys.stdin.isatty() and not typer.confirm(f"Fetch the weights of {', '.join(missing)}?", default=True, err=True):
+        raise WeightsError("nothing was fetched. Other encoders: --set encoders.text=... --set encoders.image=...")
+    for name in missing:
+        fetch(name, progress=say)
