@@ -9,6 +9,7 @@ from automm.data.cells import cell_id, cell_images, cell_text, cell_value
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields
+from automm.data.urls import is_url, local_name
 from automm.errors import nearest
 
 NO_LABEL = "ignored: no label"
@@ -16,6 +17,7 @@ UNLISTED = "dropped: unlisted label"
 EMPTY_TEXT = "dropped: empty text"
 MISSING_PICTURE = "picture dropped: missing"
 MISSING_PICTURE_REVIEW = "dropped: missing picture"
+NOT_FETCHED = "picture dropped: URL not fetched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class ReviewReader:
         self.problems: list[str] = []
         self.missing: list[str] = []
         self.treated: Counter[str] = Counter()
-        self.found = 0
+        self.found = self.unfetched = 0
         self.seen: dict[str, str] = {}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
@@ -78,13 +80,16 @@ class ReviewReader:
         return Review(identity, text, images, kept_label, group or None, split, record.where)
 
     def all_problems(self) -> list[str]:
-        """Everything that was wrong; a root without any of its pictures is one problem, not thousands."""
+        """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
+
+        URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
+        """
         absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + len(self.missing)
         if absent > 1 and self.found == 0 and (self.labelled or self.missing):
+            mend = self._fetch if self.unfetched else "Correct image_root, or the names of the pictures"
             return [
                 *self.problems,
-                f"{self.source.name}: none of the {absent} pictures was found under image_root "
-                f"'{self.root}'. Correct image_root, or the names of the pictures",
+                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root}'. {mend}",
             ]
         return self.problems + self.missing
 
@@ -137,8 +142,9 @@ class ReviewReader:
         """The pictures that are there; None if the review is dropped for one that is not."""
         found = []
         for name in names:
+            remote = is_url(name)
             try:
-                path = Path(os.path.realpath(self.root / name))
+                path = Path(os.path.realpath(self.root / (local_name(name) if remote else name)))
                 outside = Path(name).is_absolute() or not path.is_relative_to(self.root)
                 fault = "not found" if not path.is_file() else ""
                 fault = "a folder, not a file" if path.is_dir() else fault
@@ -150,17 +156,22 @@ class ReviewReader:
                 self.found += 1
                 found.append(path)
             elif self.manifest.images.on_bad == "error":
-                hint = "Download it first" if "://" in name else "Fix the path"
+                self.unfetched += remote
                 self.missing.append(
                     f"{where}: picture {name!r} {fault} under image_root '{self.root.name}'. "
-                    f"{hint}, or set images.on_bad: drop-image"
+                    f"{self._fetch if remote else 'Fix the path'}, or set images.on_bad: drop-image"
                 )
             elif self.manifest.images.on_bad == "drop-image":
-                self.treated[MISSING_PICTURE] += 1
+                self.treated[NOT_FETCHED if remote else MISSING_PICTURE] += 1
             else:
+                self.unfetched += remote
                 self.treated[MISSING_PICTURE_REVIEW] += 1
                 return None
         return tuple(found)
+
+    @property
+    def _fetch(self) -> str:
+        return f"Download it: automm fetch-images {self.manifest.file.name}"
 
     def _drops_empty(self, pictured: bool, where: str) -> bool:
         rule = self.manifest.text.on_empty

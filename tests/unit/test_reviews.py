@@ -5,6 +5,7 @@ import pytest
 
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
+from automm.data.urls import local_name
 from automm.errors import ConfigError, DataError
 
 FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
@@ -100,7 +101,7 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
         ({"photos": ["."]}, "picture '.' a folder, not a file"),
         ({"photos": ["a\0.png"]}, "not a possible name"),
         ({"photos": ["x" * 5000]}, "r.jsonl:1: picture"),
-        ({"photos": ["https://example.org/a.png"]}, "Download it first"),
+        ({"photos": ["https://example.org/a.png"]}, "automm fetch-images manifest.yaml"),
         ({"photos": ["../r.jsonl"]}, "leads out of image_root"),
         ({"photos": ["/etc/hostname"]}, "leads out of image_root"),
         ({"label": "alone"}, "label 'alone' has one example"),
@@ -108,6 +109,25 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
 )
 def test_records_that_are_no_reviews(tmp_path, change, expected):
     assert any(expected in line for line in faults(tmp_path, rows(**change)))
+
+
+def test_a_url_stands_for_the_file_that_was_fetched(tmp_path):
+    there, absent = "https://example.org/a.png", "https://example.org/b.png"
+    file = tmp_path / "images" / local_name(there)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    dataset = load(tmp_path, rows(photos=[absent, there]), images={"on_bad": "drop-image"})
+    assert dataset.reviews[0].images == (file,)
+    assert dataset.treated == {"picture dropped: URL not fetched": 1}
+
+
+def test_urls_of_which_none_was_fetched(tmp_path):
+    records = [row | {"photos": [f"https://example.org/{row['id']}.png"]} for row in rows()]
+    assert load(tmp_path, records, images={"on_bad": "drop-image"}).treated == {"picture dropped: URL not fetched": 4}
+    for on_bad in ("error", "drop-review"):
+        (problem,) = faults(tmp_path, records, images={"on_bad": on_bad})
+        assert "none of the 4 pictures" in problem
+        assert "automm fetch-images" in problem
 
 
 @pytest.mark.parametrize("on_bad", ["error", "drop-image", "drop-review"])
