@@ -13,9 +13,9 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 def is_empty(cell: object) -> bool:
     """None, NaN, or nothing but spaces."""
-    return (
-        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
-    )
+    if isinstance(cell, str):
+        return not cell or cell.isspace()
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def cell_text(cell: object, column: str) -> str:

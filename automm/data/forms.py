@@ -4,7 +4,6 @@ Each reader yields (line or row number, columns), and appends to `problems` what
 """
 
 import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,26 +14,38 @@ Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
 
 
-def decode_text(file: Path, encoding: str, problems: list[str]) -> str | None:
-    """The text of a file, or None, with the lines that are not of this encoding among the problems."""
-    raw = file.read_bytes()
+def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n") -> Iterator[str]:
+    """The lines of a file as they are read, never the whole; they end where its bytes are not of this encoding.
+
+    The lines that are not stand among the problems then, all of them.
+
+    Args:
+        newline: as `open` has it. Only "\n" ends a line of JSON, which may hold other separators as they are.
+    """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
-        return raw.decode(encoding)
+        with file.open(encoding=encoding, newline=newline) as lines:
+            yield from lines
+    except UnicodeError:
+        problems += _misencoded(file, encoding)
+
+
+def _misencoded(file: Path, encoding: str) -> list[str]:
+    raw, first = file.read_bytes(), 1
+    try:
+        raw.decode(encoding)
     except UnicodeError as error:
         first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
-        found = [n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)]
-        hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
-        problems += [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
-        return None
+    found = [n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)]
+    hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
+    return [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
 
 
 def _json_lines(file: Path, encoding: str, problems: list[str]) -> Numbered:
-    # Not splitlines(): a JSON text may hold U+2028 and other separators as they are.
-    for number, line in enumerate((decode_text(file, encoding, problems) or "").split("\n"), 1):
+    for number, line in enumerate(lines_of(file, encoding, problems), 1):
         if line.strip():
-            parsed = _json(line, f"{file.name}:{number}", problems)
+            parsed = _json(line.removesuffix("\n"), f"{file.name}:{number}", problems)
             if isinstance(parsed, dict):
                 yield number, parsed
             elif parsed is not _UNREADABLE:
@@ -42,8 +53,9 @@ def _json_lines(file: Path, encoding: str, problems: list[str]) -> Numbered:
 
 
 def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
-    text = decode_text(file, encoding, problems)
-    if not text or not text.strip():
+    before = len(problems)
+    text = "".join(lines_of(file, encoding, problems))
+    if len(problems) > before or not text.strip():
         return
     parsed = _json(text, file.name, problems)
     if parsed is _UNREADABLE:
@@ -58,12 +70,22 @@ def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
             problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(item).__name__}")
 
 
+def _unique(pairs: list[tuple[str, object]]) -> Values:
+    """An object; a key given twice would lose a value without a word."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"key {twice[:80]!r} stands twice")
+    return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 _UNREADABLE = object()
 
 
 def _json(text: str, where: str, problems: list[str]) -> Any:
     try:
-        parsed = json.loads(text, object_pairs_hook=_unique)
+        parsed = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(parsed, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -78,15 +100,6 @@ def _json(text: str, where: str, problems: list[str]) -> Any:
     return _UNREADABLE
 
 
-def _unique(pairs: list[tuple[str, object]]) -> Values:
-    """An object; a key given twice would lose a value without a word."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"key {twice[:80]!r} stands twice")
-    return values
-
-
 def _comma(file: Path, encoding: str, problems: list[str]) -> Numbered:
     return _table(file, encoding, problems, ",")
 
@@ -96,18 +109,18 @@ def _tab(file: Path, encoding: str, problems: list[str]) -> Numbered:
 
 
 def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Numbered:
-    text = decode_text(file, encoding, problems)
-    if not text:
-        return
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    misencoded: list[str] = []
+    reader = csv.reader(lines_of(file, encoding, misencoded, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
     while True:
         try:
             cells = next(reader)
         except StopIteration:
-            return
+            break
         except csv.Error as error:
+            if misencoded:  # the text has ended there, and with it a quotation perhaps
+                break
             problems.append(f"{file.name}:{line}: not {file.suffix[1:].upper()}: {error}")
             if header is None:
                 return
@@ -125,6 +138,7 @@ def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Nu
             problems.append(f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header")
         else:
             yield start, dict(zip(header, cells, strict=True))
+    problems += misencoded
 
 
 def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:

@@ -1,11 +1,11 @@
 """One record becomes one review, or a named problem, or a counted treatment."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from automm.data.cells import cell_id, cell_images, cell_text, cell_value
+from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields
@@ -46,7 +46,7 @@ class Review:
 class ReviewReader:
     """Turns records into reviews and remembers what was wrong."""
 
-    def __init__(self, manifest: Manifest, source: Source, root: Path, labelled: bool):
+    def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.problems: list[str] = []
         self.missing: list[str] = []
@@ -89,7 +89,8 @@ class ReviewReader:
             mend = self._fetch if self.unfetched else "Correct image_root, or the names of the pictures"
             return [
                 *self.problems,
-                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root}'. {mend}",
+                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root.path}'. "
+                f"{mend}",
             ]
         return self.problems + self.missing
 
@@ -144,21 +145,20 @@ class ReviewReader:
         for name in names:
             remote = is_url(name)
             try:
-                path = Path(os.path.realpath(self.root / (local_name(name) if remote else name)))
-                outside = Path(name).is_absolute() or not path.is_relative_to(self.root)
-                fault = "not found" if not path.is_file() else ""
-                fault = "a folder, not a file" if path.is_dir() else fault
-            except (OSError, ValueError) as error:  # a name too long, or with a NUL
-                outside, fault = False, f"not a possible name ({error})"
-            if outside:
-                self.problems.append(f"{where}: picture {name!r} leads out of image_root '{self.root}'. Move it inside")
-            elif not fault:
+                found.append(self.root.find(local_name(name) if remote else name))
                 self.found += 1
-                found.append(path)
-            elif self.manifest.images.on_bad == "error":
+                continue
+            except OutsideError:
+                self.problems.append(
+                    f"{where}: picture {name!r} leads out of image_root '{self.root.path}'. Move it inside"
+                )
+                continue
+            except AbsentError as error:
+                fault = str(error)
+            if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
                 self.missing.append(
-                    f"{where}: picture {name!r} {fault} under image_root '{self.root.name}'. "
+                    f"{where}: picture {name!r} {fault} under image_root '{self.root.path.name}'. "
                     f"{self._fetch if remote else 'Fix the path'}, or set images.on_bad: drop-image"
                 )
             elif self.manifest.images.on_bad == "drop-image":

@@ -118,10 +118,10 @@ def read_files(files: list[Path], encoding: str) -> Iterator[Record]:
         if file.suffix.lower() not in FORMS:
             problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
             continue
-        before, count = len(problems), 0
+        before, count, stem = len(problems), 0, name.with_suffix("")
         for number, values in FORMS[file.suffix.lower()](file, encoding, problems):
             count += 1
-            yield Record(f"{name}:{number}", values, f"{name.with_suffix('')}-{number}")
+            yield Record(f"{name}:{number}", values, f"{stem}-{number}")
         if count == 0 and len(problems) == before:
             problems.append(f"{file.name}: no records in this file")
     if problems:

@@ -1,15 +1,15 @@
 """Records become reviews: texts joined, pictures found, labels in one form, all problems at once."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.cells import columns_of
+from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
-from automm.data.records import Record, Source, open_source
+from automm.data.records import Source, open_source
 from automm.errors import ConfigError, DataError, nearest
 
 __all__ = ["Dataset", "Review", "load_dataset", "nothing_left"]
@@ -55,18 +55,24 @@ def load_dataset(
     source = open_source(manifest, records)
     if labelled and source.fields.label is None:
         raise ConfigError(f"{manifest.file.name}:1: fields.label missing: name the column that holds the label")
-    root = Path(os.path.realpath(image_root if image_root is not None else source.image_root))
+    root = ImageRoot(image_root if image_root is not None else source.image_root)
+    reader = ReviewReader(manifest, source, root, labelled)
+    reviews: list[Review] = []
     problems: list[str] = []
-    rows: list[Record] = []
+    columns: dict[str, None] = {}
+    empty = True
     try:
-        rows.extend(source.rows)  # keeps what came before the error
+        for record in source.rows:  # one at a time; what came before an error is kept
+            empty = False
+            if record.values.keys() - columns.keys():
+                columns |= dict.fromkeys(record.values)
+            if review := reader.review(record):
+                reviews.append(review)
     except DataError as error:
         problems += error.problems
-    absent = missing_columns(source, rows, manifest, labelled) if rows else []
-    if absent or not rows:  # without its columns every record is wrong, which says nothing more
+    absent = missing_columns(source, columns, manifest, labelled) if not empty else []
+    if absent or empty:  # without its columns every record is wrong, which says nothing more
         raise DataError([*absent, *problems] or [f"{source.name}: no reviews in it"])
-    reader = ReviewReader(manifest, source, root, labelled)
-    reviews = [review for record in rows if (review := reader.review(record)) is not None]
     problems += reader.all_problems()
     labels: tuple[str, ...] = ()
     if labelled:
@@ -84,15 +90,15 @@ def nothing_left(text: str, images: Iterable[Path]) -> bool:
     return not text.strip() and not any(True for _ in images)
 
 
-def missing_columns(source: Source, rows: list[Record], manifest: Manifest, labelled: bool) -> list[str]:
+def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, labelled: bool) -> list[str]:
     """A line for each column that the manifest names and no record has."""
-    present = {str(name): None for record in rows for name in record.values}
+    present = list(columns)
     needed = columns_of(source.fields, labelled)
     if labelled and manifest.splits.column is not None:
         needed["splits.column"] = [manifest.splits.column]
     return [
-        f"{source.name}: no column {name!r}, which {key} names.{nearest(name, list(present))} "
-        f"Columns: {', '.join(list(present)[:30])}"
+        f"{source.name}: no column {name!r}, which {key} names.{nearest(name, present)} "
+        f"Columns: {', '.join(present[:30])}"
         for key, names in needed.items()
         for name in names
         if name not in present

@@ -139,23 +139,28 @@ def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[l
             row = parent[row]
         return row
 
-    first: dict[tuple[str, str], int] = {}
+    first: dict[bytes, int] = {}
     for row, review in enumerate(reviews):
         for tie in _ties(review, digests):
-            parent[root(row)] = root(first.setdefault(tie, row))
+            parent[root(row)] = root(first.setdefault(_short(tie), row))
     together: dict[int, list[int]] = defaultdict(list)
     for row in range(len(reviews)):
         together[root(row)].append(row)
     return list(together.values())
 
 
-def _ties(review: Review, digests: Mapping[Path, str]) -> list[tuple[str, str]]:
-    ties = [("picture", _digest(path, digests)) for path in review.images]
+def _ties(review: Review, digests: Mapping[Path, str]) -> list[str]:
+    ties = [f"picture {_digest(path, digests)}" for path in review.images]
     if text := telling_text(review.text):
-        ties.append(("text", text))
+        ties.append(f"text {text}")
     if review.group is not None:
-        ties.append(("group", review.group))
+        ties.append(f"group {review.group}")
     return ties
+
+
+def _short(tie: str) -> bytes:
+    """In place of a text, which a million reviews could not keep twice."""
+    return hashlib.blake2b(tie.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _digest(path: Path, digests: Mapping[Path, str]) -> str:
@@ -171,28 +176,29 @@ def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mappi
     total = len(reviews)
     wanted = {split: {label: share * count for label, count in counts.items()} for split, share in shares.items()}
     placed = {split: dict.fromkeys(counts, 0) for split in shares}
+    filled = dict.fromkeys(shares, 0)
     names = [""] * total
 
-    def growth(split: str, part: Counter[str]) -> float:
-        labels = sum(
-            count * (2 * (placed[split][label] - wanted[split][label]) + count) / wanted[split][label]
-            for label, count in part.items()
-        )
-        size, all_wanted = part.total(), shares[split] * total
-        return labels + size * (2 * (sum(placed[split].values()) - all_wanted) + size) / all_wanted
+    def growth(split: str, part: Mapping[str, int], size: int) -> float:
+        have, want, all_wanted = placed[split], wanted[split], shares[split] * total
+        labels = 0.0
+        for label, count in part.items():
+            labels += count * (2 * (have[label] - want[label]) + count) / want[label]
+        return labels + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
 
     ordered = sorted(
         (-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in components(reviews, digests)
     )
     for _, key, rows in ordered:
-        part = Counter(str(reviews[row].label) for row in rows)
-        growths = {split: growth(split, part) for split in shares}
+        part = Counter(str(reviews[row].label) for row in rows) if len(rows) > 1 else {str(reviews[rows[0]].label): 1}
+        growths = {split: growth(split, part, len(rows)) for split in shares}
         least = min(growths.values())
         # Sums of floats may differ in their last bits where they stand for the same disturbance.
         level = [split for split in shares if growths[split] <= least + 1e-9]
-        best = min(level, key=lambda split: _hash(seed, key + split))
+        best = level[0] if len(level) == 1 else min(level, key=lambda split: _hash(seed, key.hex() + split))
         for label, count in part.items():
             placed[best][label] += count
+        filled[best] += len(rows)
         for row in rows:
             names[row] = best
     return names
@@ -217,5 +223,5 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     return problems
 
 
-def _hash(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest()
+def _hash(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.image_root import ImageRoot
 from automm.data.images import PictureError, decode_many
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
 from automm.data.reading import ReviewReader
@@ -83,9 +84,10 @@ def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iter
         DataError: a column is missing, or a record is unreadable; then no line can be told from the next.
     """
     manifest, source, root = _open(bundle, reviews, image_root)
-    reader = ReviewReader(manifest, source, Path(os.path.realpath(root)), labelled=False)
+    reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
     records = list(source.rows)
-    absent = missing_columns(source, records, manifest, labelled=False) if records else ["no reviews in it"]
+    columns = dict.fromkeys(name for record in records for name in record.values)
+    absent = missing_columns(source, columns, manifest, labelled=False) if records else ["no reviews in it"]
     if absent:
         raise DataError(absent)
     for record in records:

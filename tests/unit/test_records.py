@@ -82,6 +82,21 @@ def test_bytes_of_another_encoding_are_named_line_by_line(tmp_path):
     assert "Set encoding:" in found[0]
 
 
+@pytest.mark.parametrize("quoted", [b"a\n1\n\xff\n2\n\xfe", b'a\n1\n"\xff\n2\n\xfe"\n'])
+def test_a_table_in_another_encoding_is_read_up_to_there(tmp_path, quoted):
+    (tmp_path / "r.csv").write_bytes(quoted)
+    rows = []
+    with pytest.raises(DataError) as caught:
+        rows.extend(read_records(manifest(tmp_path, "r.csv")))
+    assert [line.split(". ")[0] for line in caught.value.problems] == [f"r.csv:{n}: not utf-8" for n in (3, 5)]
+    assert all(row.values == {"a": "1"} for row in rows)
+
+
+def test_utf_16_is_read_line_by_line(tmp_path):
+    rows = read(tmp_path, "r.jsonl", '{"a": "\u0a0a"}\n{"a": 2}\n'.encode("utf-16"), encoding="utf-16")
+    assert [row.values["a"] for row in rows] == ["\u0a0a", 2]
+
+
 def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
     (tmp_path / "r.jsonl").write_text('{"a": 1}\n{"a": \n[1]\n{"a": "\\ud800"}\n{"a": 2}\n' + "[" * 100_000)
     rows = []

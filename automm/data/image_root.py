@@ -1,0 +1,67 @@
+"""The folder of pictures, which no name leads out of."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class OutsideError(ValueError):
+    """A name that leads out of the folder, by `..`, from the root of the disk, or through a symbolic link."""
+
+
+class AbsentError(ValueError):
+    """No picture of that name; the message is the reason in words, such as "not found"."""
+
+
+class ImageRoot:
+    """Finds pictures by name. It remembers where folders lead, so that a picture costs one look at the disk.
+
+    Args:
+        path: need not exist.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(os.path.realpath(path))
+        self._folders: dict[str, Path | None] = {}
+
+    def find(self, name: str) -> Path:
+        """The file of that name, absolute and without symbolic links.
+
+        Raises:
+            OutsideError: it leads out of the folder, whether or not there is anything.
+            AbsentError: there is nothing, or something else than a file.
+        """
+        folder, slash, last = name.rpartition("/")
+        try:
+            inside = self._folder(folder + slash)
+            if last in ("", ".", ".."):
+                inside, last = self._folder(name), ""
+            if inside is None:
+                raise OutsideError(name)
+            path = inside / last
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                path = Path(os.path.realpath(path))
+                if not path.is_relative_to(self.path):
+                    raise OutsideError(name)
+                mode = path.stat().st_mode  # raises where links lead in a circle
+        except (OutsideError, AbsentError):
+            raise
+        except OSError as error:
+            absent = error.errno in _ABSENT
+            raise AbsentError("not found" if absent else f"cannot be found ({error.strerror})") from error
+        except ValueError as error:  # a NUL, half a surrogate pair
+            raise AbsentError(f"not a possible name ({error})") from error
+        if stat.S_ISREG(mode):
+            return path
+        raise AbsentError("a folder, not a file" if stat.S_ISDIR(mode) else "a pipe, socket or device, not a file")
+
+    def _folder(self, name: str) -> Path | None:
+        """Where a folder leads; None out of this one."""
+        if name not in self._folders:
+            path = Path(os.path.realpath(self.path / name))
+            self._folders[name] = path if path.is_relative_to(self.path) and not Path(name).is_absolute() else None
+        return self._folders[name]
