@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from automm.errors import ConfigError, NotFoundError, nearest
 
@@ -169,23 +169,30 @@ class Experiment(Section):
     baselines: Baselines = Baselines()
     tier2: Tier2 = Tier2()
     ensemble: bool = True  # of the best candidates, as one more
+    _allow_code: bool = PrivateAttr(default=False)
 
     @property
     def direction(self) -> str:
         """'max' or 'min', of the objective."""
         return OBJECTIVES[self.objective]
 
+    @property
+    def allow_code(self) -> bool:
+        """Whether the manifest may name a reader of somebody's own: the command line alone can say so."""
+        return self._allow_code
+
     def to_yaml(self) -> str:
         """The resolved file: running it again repeats the run."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Experiment:
     """Read an experiment file, or a bare manifest.
 
     Args:
         path: a YAML file. One with a `manifest` key is an experiment; one with `records` or `path` is a manifest.
         overrides: "KEY=VALUE" with dots between the levels, the value as YAML.
+        allow_code: whether the manifest may name a reader of somebody's own.
 
     Raises:
         NotFoundError: there is no such file.
@@ -204,7 +211,9 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     content.setdefault("name", _plain(path.stem))
     for override in overrides:
         _overlay(content, override)
-    return resolve(content, path.resolve().parent, where=str(path))
+    experiment = resolve(content, path.resolve().parent, where=str(path))
+    experiment._allow_code = allow_code
+    return experiment
 
 
 def resolve(content: Mapping[str, Any], folder: Path, where: str) -> Experiment:

@@ -24,6 +24,9 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="The MLflow store; else MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db."),
 ]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Run the reader that the manifest names (format: my_module:my_reader).")
+]
 RUNS = Path("runs")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import app, say_next
+from automm.cli.app import AllowCode, app, say_next
 from automm.errors import EXIT_DATA
 
 
@@ -29,6 +29,7 @@ def demo(
 @app.command()
 def check(
     manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    allow_code: AllowCode = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
 ) -> None:
     """Validate a manifest and its reviews, and report on their quality.
@@ -39,7 +40,7 @@ def check(
     from automm.data.quality import check as check_manifest
     from automm.data.quality_text import render
 
-    report = check_manifest(manifest)
+    report = check_manifest(manifest, allow_code=allow_code)
     if format == "json":
         tables.print_json(report.to_dict())
     else:

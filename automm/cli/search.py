@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say, say_next
+from automm.cli.app import RUNS, AllowCode, RunsDir, TrackingUri, app, import_tensorflow, say, say_next
 from automm.errors import EXIT_INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def search(
         str | None, typer.Option(metavar="HOST:PORT", help="Where workers of other machines find the search.")
     ] = None,
     worker: Annotated[bool, typer.Option("--worker", help="Join the search at --chief that --resume names.")] = False,
+    allow_code: AllowCode = False,
     worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
     runs_dir: RunsDir = RUNS,
@@ -77,7 +78,7 @@ def search(
     source = path or (run.folder / "config.yaml" if run else None)
     if source is None:
         raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
-    experiment = load_experiment(source, overrides)
+    experiment = load_experiment(source, overrides, allow_code=allow_code)
     if dry_run:
         _dry_run(experiment)
         return

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from automm.data.sections import Fields, plain_value
+from automm.data.sections import Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
 
@@ -44,6 +44,29 @@ def cell_value(cell: object, column: str | None) -> str:
     if isinstance(cell, list | tuple | dict | bytes):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
     return "" if is_empty(cell) else plain_value(cell)
+
+
+def cell_labels(cell: object, rule: LabelColumn) -> list[str]:
+    """The distinct labels of a cell in their normal form, in order; [] where there is none.
+
+    Raises:
+        ValueError: the cell holds an object, bytes, or lists in a list.
+    """
+    if isinstance(cell, list | tuple):
+        cells = list(cell)
+    elif isinstance(cell, str) and rule.separator is not None:
+        cells = cell.split(rule.separator)
+    else:
+        cells = [cell]
+    labels = [label for one in cells if (label := cell_value(one, rule.column))]
+    return list(dict.fromkeys(labels))[: 1 if rule.pick == "first" else None]
+
+
+def holds_several(values: Mapping[str, object], rule: LabelColumn | None) -> bool:
+    """Whether a record may have any number of labels: a list, or a text that is split, of which none is picked."""
+    if rule is None or rule.pick is not None:
+        return False
+    return rule.separator is not None or isinstance(values.get(rule.column), list | tuple)
 
 
 def cell_id(cell: object, column: str) -> str:
@@ -87,7 +110,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         ],
     }
     if labelled:
-        needed |= {"fields.label": [fields.label], "fields.group": [fields.group]}
+        needed |= {"fields.label": [fields.label and fields.label.column], "fields.group": [fields.group]}
     return {key: [name for name in names if name is not None] for key, names in needed.items()}
 
 

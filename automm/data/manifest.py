@@ -10,17 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
 from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text
 from automm.data.yaml_lines import Key, read_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
 
-# A format, and the function (manifest, records) -> Source that opens it: imported only when it is asked for.
-FORMATS = {
-    "records": "automm.data.records:open_records",
-    "mvsa": "automm.data.mvsa:open_mvsa",
-}
+Problems = list[tuple[tuple[Key, ...], str]]
 NOT_YET = {
-    ("options",): "options of native formats",
     ("fields", "metadata"): "metadata columns",
     ("fields", "history"): "history columns",
     ("splits", "time"): "splits by time",
@@ -34,8 +30,9 @@ class Manifest(Section):
 
     name: str = Field(min_length=1, max_length=200)
     records: str | None = Field(default=None, min_length=1)
-    format: str = "records"
+    format: str = RECORDS
     path: str | None = Field(default=None, min_length=1)
+    options: dict[str, Any] = Field(default={})
     encoding: str | None = None
     image_root: str = "."
     task: str = "classification"
@@ -51,9 +48,8 @@ class Manifest(Section):
     @field_validator("format")
     @classmethod
     def _known_format(cls, value: str) -> str:
-        if value not in FORMATS:
-            hint = nearest(value, list(FORMATS))
-            raise ValueError(f"format {value!r} is not supported yet.{hint} Legal: {', '.join(FORMATS)}")
+        if value != RECORDS and value not in LAYOUTS and not is_code(value):
+            raise ValueError(unknown_format(value))
         return value
 
     @field_validator("task")
@@ -81,7 +77,7 @@ class Manifest(Section):
 
     @model_validator(mode="after")
     def _place_and_columns(self) -> "Manifest":
-        if self.format == "records":
+        if self.format == RECORDS:
             missing = [key for key in ("records", "fields") if getattr(self, key) is None]
             if missing:
                 raise ValueError(f"{' and '.join(missing)} missing: name the file and what its columns mean")
@@ -91,6 +87,8 @@ class Manifest(Section):
             raise ValueError(f"path missing: the folder of format {self.format!r}")
         elif self.records is not None:
             raise ValueError(f"records is for format records; format {self.format!r} reads path")
+        elif self.fields is None:  # a native layout has its own
+            raise ValueError(f"fields missing: name what the columns of {self.format!r} mean")
         return self
 
     @property
@@ -105,7 +103,11 @@ class Manifest(Section):
 
 
 def parse_manifest(
-    content: Mapping[str, Any], file: Path, lines: Mapping[tuple[Key, ...], int] | None = None
+    content: Mapping[str, Any],
+    file: Path,
+    lines: Mapping[tuple[Key, ...], int] | None = None,
+    *,
+    allow_code: bool = False,
 ) -> Manifest:
     """Validate what a manifest says.
 
@@ -113,11 +115,14 @@ def parse_manifest(
         content: keys and values.
         file: where it stands, or would stand: its folder is what its relative paths are relative to.
         lines: the line of each key, by its path, for the messages.
+        allow_code: whether `format: my_module:my_reader` may name a function to run.
 
     Raises:
         ConfigError: every problem, a line each.
     """
     rest, problems = _without_unsupported(content)
+    problems += [] if allow_code else _refused_code(rest)
+    problems += _of_layout(rest)
     manifest = None
     try:
         manifest = Manifest.model_validate(rest)
@@ -130,8 +135,8 @@ def parse_manifest(
     return manifest
 
 
-def load_manifest(path: Path) -> Manifest:
-    """Read a manifest.
+def load_manifest(path: Path, *, allow_code: bool = False) -> Manifest:
+    """Read a manifest; `allow_code` as in `parse_manifest`.
 
     Raises:
         NotFoundError: there is no such file.
@@ -140,14 +145,39 @@ def load_manifest(path: Path) -> Manifest:
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file. 'automm demo demo/' writes a manifest to begin with.")
     content, lines = read_yaml(path)
-    return parse_manifest(content, path, lines)
+    return parse_manifest(content, path, lines, allow_code=allow_code)
 
 
-def _without_unsupported(
-    content: Mapping[str, Any],
-) -> tuple[dict[str, Any], list[tuple[tuple[Key, ...], str]]]:
+def _refused_code(content: Mapping[str, Any]) -> Problems:
+    name = content.get("format")
+    if not isinstance(name, str) or not is_code(name):
+        return []
+    text = f"format {name!r} would run code. Where you trust it, add --allow-code to check, search or import"
+    return [(("format",), text)]
+
+
+def _of_layout(content: dict[str, Any]) -> Problems:
+    """Checks `options`, and lays the manifest's `fields` over those of its layout."""
+    name, options, fields = content.get("format", RECORDS), content.get("options", {}), content.get("fields", {})
+    if not isinstance(name, str) or not isinstance(options, Mapping) or is_code(name):
+        return []
+    if name not in LAYOUTS:
+        return [(("options",), f"format {name!r} has no options. Remove the key")] if options else []
+    layout = find_layout(name)
+    if isinstance(fields, Mapping):
+        content["fields"] = layout.fields.model_dump(exclude_defaults=True) | dict(fields)
+    try:
+        layout.options.model_validate(options)
+    except ValidationError as error:
+        return [
+            (("options", *problem["loc"]), _explain(problem, layout.options, "options.")) for problem in error.errors()
+        ]
+    return []
+
+
+def _without_unsupported(content: Mapping[str, Any]) -> tuple[dict[str, Any], Problems]:
     rest = dict(content)
-    problems: list[tuple[tuple[Key, ...], str]] = []
+    problems: Problems = []
     for location, what in NOT_YET.items():
         section, key = (rest, location[0]) if len(location) == 1 else (rest.get(location[0]), location[1])
         if isinstance(section, dict) and key in section:
@@ -167,21 +197,20 @@ def _line(location: Iterable[Key], lines: Mapping[tuple[Key, ...], int]) -> int:
     return lines.get(parts, 1)
 
 
-def _explain(problem: Any) -> str:
-    """A pydantic problem as one line in the file's own words."""
-    location = ".".join(str(part) for part in problem["loc"])
+def _explain(problem: Any, model: type[BaseModel] = Manifest, place: str = "") -> str:
+    """A pydantic problem as one line in the file's own words; `place` is where `model` stands in it."""
+    location = place + ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        legal = _legal_keys(problem["loc"][:-1])
+        legal = _legal_keys(model, problem["loc"][:-1])
         hint = nearest(str(problem["loc"][-1]), legal)
-        return f"unknown key {location!r}.{hint} Legal here: {', '.join(legal)}"
+        return f"unknown key {location!r}.{hint} Legal here: {', '.join(legal) or 'none'}"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{location}: {message}{shown}" if location else f"{message}{shown}"
 
 
-def _legal_keys(location: Iterable[Key]) -> list[str]:
-    model: type[BaseModel] = Manifest
+def _legal_keys(model: type[BaseModel], location: Iterable[Key]) -> list[str]:
     for part in location:
         annotation: Any = model.model_fields[str(part)].annotation
         for option in getattr(annotation, "__args__", (annotation,)):

@@ -77,13 +77,15 @@ class Report:
         return plain | {"ok": self.ok}
 
 
-def check(manifest_path: Path) -> Report:
+def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
     """Load, decode and split the reviews of a manifest, and report on them; nothing is written.
+
+    `allow_code` lets the manifest name a reader of somebody's own.
 
     Raises:
         ConfigError, NotFoundError, DataError: the manifest or its records cannot be read as reviews at all.
     """
-    dataset = load_dataset(load_manifest(manifest_path))
+    dataset = load_dataset(load_manifest(manifest_path, allow_code=allow_code))
     named = [path for review in dataset.reviews for path in review.images]
     store = _decoded(named)
     findings = _unreadable(dataset, store)
@@ -179,7 +181,11 @@ def _contradictions(dataset: Dataset, store: PictureStore) -> list[Finding]:
     """The same text, or the same picture, with different labels."""
     findings = []
     for kind, keys in _kinds(store).items():
-        several = [found for found in _gather(dataset.reviews, keys) if len({review.label for review in found}) > 1]
+        several = [
+            found
+            for found in _gather(dataset.reviews, keys)
+            if len({frozenset(review.all_labels) for review in found}) > 1
+        ]
         if several and kind != "groups":
             findings.append(
                 Finding(
@@ -236,6 +242,6 @@ def _examples(found: list[list[Review]]) -> tuple[str, ...]:
 def _label_table(dataset: Dataset, split_of: dict[str, str]) -> dict[str, dict[str, int]]:
     table = {split: dict.fromkeys(dataset.labels, 0) for split in dict.fromkeys(split_of.values())}
     for review in dataset.reviews:
-        if review.id in split_of and review.label is not None:
-            table[split_of[review.id]][review.label] += 1
+        for label in review.all_labels if review.id in split_of else ():
+            table[split_of[review.id]][label] += 1
     return table

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from automm.data.cells import cell_id, cell_images, cell_text, cell_value
+from automm.data.cells import cell_id, cell_images, cell_labels, cell_text, cell_value, holds_several
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
@@ -14,6 +14,7 @@ from automm.errors import nearest
 
 NO_LABEL = "ignored: no label"
 UNLISTED = "dropped: unlisted label"
+UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
 EMPTY_TEXT = "dropped: empty text"
 MISSING_PICTURE = "picture dropped: missing"
 MISSING_PICTURE_REVIEW = "dropped: missing picture"
@@ -28,7 +29,8 @@ class Review:
         id: unique in its data set.
         text: "" where there is none.
         images: absolute paths, each inside the image root.
-        label: None where labels are not read.
+        label: None where labels are not read; where there are several, the first.
+        labels: all of them where the column holds several; () where it holds one.
         group: reviews of one group stay in one split.
         split: train, validation or test, where a column says so.
         where: "reviews.jsonl:17", for messages.
@@ -41,6 +43,12 @@ class Review:
     group: str | None
     split: str | None
     where: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """One label, several, or none."""
+        return self.labels or (() if self.label is None else (self.label,))
 
 
 class ReviewReader:
@@ -62,22 +70,24 @@ class ReviewReader:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
             names = cell_images(record.values, fields)
             identity = self._identity(record, fields)
-            label = self._read(record, fields.label)
+            values = self._values(record)
             group = self._read(record, fields.group)
             split = self._split(record)
         except ValueError as error:
             self.problems.append(f"{record.where}: {error}")
             return None
-        if self.labelled and not label and self.source.label_optional:
+        if self.labelled and not values and self.source.label_optional:
             self.treated[NO_LABEL] += 1
             return None
-        kept_label = self._label(label, record.where) if self.labelled else None
+        labels = self._labels(values, record.where) if self.labelled else ()
         images = self._images(names, record.where)
-        if images is None or (self.labelled and kept_label is None) or len(self.problems) > before:
+        if images is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
         if not text.strip() and self._drops_empty(bool(images), record.where):
             return None
-        return Review(identity, text, images, kept_label, group or None, split, record.where)
+        label = labels[0] if labels else None
+        several = labels if self.labelled and holds_several(record.values, fields.label) else ()
+        return Review(identity, text, images, label, group or None, split, record.where, several)
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
@@ -123,21 +133,27 @@ class ReviewReader:
             raise ValueError(f"split {value!r} is none of {', '.join(SPLITS)}. Translate it in splits.values")
         return split
 
-    def _label(self, value: str, where: str) -> str | None:
-        if not value:
-            self.problems.append(f"{where}: no label in column {self.source.fields.label!r}")
-        elif not self.label_of:
-            return value
-        elif value in self.label_of:
-            return self.label_of[value]
-        elif self.manifest.labels.on_unlisted == "drop":
-            self.treated[UNLISTED] += 1
-        else:
-            self.problems.append(
+    def _values(self, record: Record) -> list[str]:
+        rule = self.source.fields.label
+        return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
+
+    def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
+        """The labels that the manifest knows, in order."""
+        if not values and self.source.fields.label is not None:
+            self.problems.append(f"{where}: no label in column {self.source.fields.label.column!r}")
+        if not self.label_of:
+            return tuple(values)
+        unlisted = [value for value in values if value not in self.label_of]
+        kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
+        if self.manifest.labels.on_unlisted == "error":
+            self.problems += [
                 f"{where}: unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists "
                 f"{', '.join(self.label_of)}. Add it, or set labels.on_unlisted: drop"
-            )
-        return None
+                for value in unlisted
+            ]
+        elif unlisted:
+            self.treated[UNLISTED_OF_SEVERAL if kept else UNLISTED] += len(unlisted) if kept else 1
+        return kept
 
     def _images(self, names: list[str], where: str) -> tuple[Path, ...] | None:
         """The pictures that are there; None if the review is dropped for one that is not."""

@@ -4,59 +4,25 @@ Whatever cannot be read is collected, and raised together at the end.
 """
 
 import glob
-import importlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from automm.data.forms import FORMS, Values
-from automm.data.manifest import FORMATS, Manifest
-from automm.data.sections import Fields
+from automm.data.formats import RECORDS
+from automm.data.formats.opening import open_native
+from automm.data.forms import FORMS
+from automm.data.manifest import Manifest
+from automm.data.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError
 
-
-@dataclass(frozen=True)
-class Record:
-    """One record.
-
-    Attributes:
-        where: "reviews.jsonl:17", for messages. The number is a line, or a row in an array or a Parquet file.
-        values: its columns. Cells of CSV and TSV are texts.
-        fallback_id: "reviews-17", its id where no column holds one.
-    """
-
-    where: str
-    values: Values
-    fallback_id: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Records and how to read them.
-
-    Attributes:
-        name: of the file or folder, for messages.
-        rows: the records; raises DataError at the end if there was anything unreadable.
-        fields: what their columns mean.
-        image_root: the folder that no picture may lead out of.
-        label_optional: a record without a label is no mistake, but stands outside the labelled data.
-        treated: what the reader left out, filled while `rows` is consumed.
-    """
-
-    name: str
-    rows: Iterator[Record]
-    fields: Fields
-    image_root: Path
-    label_optional: bool = False
-    treated: dict[str, int] = field(default_factory=dict)
+__all__ = ["Record", "Source", "open_records", "open_source", "read_files", "read_records", "record_files"]
 
 
 def open_source(manifest: Manifest, records: Path | None = None) -> Source:
-    """The records of a manifest, of whatever format; `records` stands in for its own."""
-    module, _, name = FORMATS[manifest.format].partition(":")
-    source: Source = getattr(importlib.import_module(module), name)(manifest, records)
-    return source
+    """The records of a manifest, of whatever format; a file of `records` of the same columns stands in for its own."""
+    if manifest.format == RECORDS or records is not None:
+        return open_records(manifest, records)
+    return open_native(manifest)
 
 
 def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Record]:
@@ -70,12 +36,14 @@ def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Re
 
 
 def open_records(manifest: Manifest, records: Path | None = None) -> Source:
-    """Format `records`: files that the manifest names."""
-    if manifest.fields is None or manifest.records is None:
-        raise ConfigError(f"{manifest.file.name}:1: format records needs records and fields")
+    """Format `records`: files that the manifest names, or one file in place of what it names."""
+    if manifest.fields is None:
+        raise ConfigError(f"{manifest.file.name}:1: format records needs fields")
     root = manifest.folder / manifest.image_root
-    if records is not None:  # pictures lie beside the new file as they lie beside the manifest's own
-        own = (manifest.folder / manifest.records).parent
+    if records is not None and manifest.records is None:
+        root = records.absolute().parent / manifest.image_root
+    elif records is not None:  # pictures lie beside the new file as they lie beside the manifest's own
+        own = (manifest.folder / str(manifest.records)).parent
         root = records.absolute().parent / os.path.relpath(root, own)
     files = record_files(manifest, records)
     name = files[0].name if len(files) == 1 else (manifest.records or "records")

@@ -31,6 +31,11 @@ class Dataset:
     labels: tuple[str, ...]
     treated: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def several_labels(self) -> bool:
+        """Whether a review may have any number of labels."""
+        return any(review.labels for review in self.reviews)
+
     def keep(self, reviews: list[Review], treated: Iterable[str]) -> "Dataset":
         """The same with other reviews; `treated` names each treatment as often as it happened."""
         return replace(self, reviews=reviews, treated=dict(Counter(self.treated) + Counter(treated)))
@@ -106,14 +111,15 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
 
 
 def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[str]]:
-    counts = Counter(review.label for review in reviews if review.label is not None)
+    counts = Counter(label for review in reviews for label in review.all_labels)
     if manifest.labels.map is not None:
         labels = tuple(manifest.labels.map)
     else:
         labels = tuple(sorted(counts, key=_place))
     problems = []
+    several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
     for label in labels:
-        if counts[label] < 2:
+        if counts[label] < 2 and not several:
             example = next((review.where for review in reviews if review.label == label), manifest.file.name)
             problems.append(
                 f"{example}: label {label!r} has {'one example' if counts[label] else 'no example'}, "

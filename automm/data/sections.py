@@ -52,6 +52,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class LabelColumn(Section):
+    """The column of labels: one a review, or several as a list or a text split at `separator`; `pick` takes one."""
+
+    column: str = Field(min_length=1)
+    separator: str | None = Field(default=None, min_length=1)
+    pick: Literal["first"] | None = None
+
+
+def _named_column(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
 class Fields(Section):
     """Which column is what.
 
@@ -64,7 +76,7 @@ class Fields(Section):
     images: Names = ()
     separator: str | None = Field(default=None, min_length=1)
     none_values: Names = ()
-    label: str | None = None
+    label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
     group: str | None = None
 
     @model_validator(mode="after")

@@ -113,7 +113,7 @@ def absent_labels(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[st
     """Labels that validation or test cannot judge, such as "'good' in test"; of training it is an error."""
     gaps = []
     for split in SPLITS[1:]:
-        there = {dataset.reviews[int(row)].label for row in splits[split]}
+        there = {label for row in splits[split] for label in dataset.reviews[int(row)].all_labels}
         gaps += [f"{label!r} in {split}" for label in dataset.labels if label not in there]
     return gaps
 
@@ -214,11 +214,11 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     )
     problems = [f"{file}: split {split!r} has no reviews. {advice}" for split in empty]
     if "train" not in empty:
-        learned = {dataset.reviews[int(row)].label for row in splits["train"]}
+        learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}
         problems += [
             f"{file}: label {label!r} is absent from split 'train'. {advice}, or join it with another in labels.map"
             for label in dataset.labels
-            if label not in learned
+            if label not in learned and not dataset.several_labels
         ]
     return problems
 

@@ -63,6 +63,8 @@ def how_it_ended(code: int) -> str:
     return f"{names.get(-code, f'signal {-code}')}: {hints.get(-code, 'ended by a signal')}"
 
 
-def worker_command(run: Run, chief: str) -> str:
+def worker_command(run: Run, chief: str, allow_code: bool) -> str:
     """What is typed on another machine."""
-    return f"automm search --worker --chief {chief} --resume {run.name} --runs-dir {run.folder.resolve().parents[1]}"
+    flag = " --allow-code" if allow_code else ""
+    runs = run.folder.resolve().parents[1]
+    return f"automm search --worker --chief {chief} --resume {run.name} --runs-dir {runs}{flag}"

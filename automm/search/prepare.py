@@ -13,7 +13,7 @@ from automm.data.manifest import Manifest, load_manifest
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset
-from automm.errors import DataError
+from automm.errors import ConfigError, DataError
 from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
@@ -88,7 +88,12 @@ class Loaded:
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     """Read, decode, treat and split the reviews."""
-    dataset = load_dataset(load_manifest(experiment.manifest))
+    dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
+    if dataset.several_labels:
+        raise ConfigError(
+            f"{dataset.manifest.file.name}: its reviews have several labels each, which a search cannot learn yet. "
+            "Take one: fields: {label: {column: ..., pick: first}}"
+        )
     pictures = prepare_pictures(all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress)
     dataset = treat_bad_pictures(dataset, pictures)
     if dataset.manifest.drop_duplicates:

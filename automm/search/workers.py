@@ -42,6 +42,7 @@ class Workers:
 
     def __init__(self, search: Search, crew: Crew):
         self._search, self._crew = search, crew
+        self._allow_code = search.task.experiment.allow_code
         self._folder = search.run.folder / FOLDER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -60,7 +61,7 @@ class Workers:
         for _ in range(self._crew.processes):  # they import while the parent builds its own graph
             self._start()
         if self._crew.chief is not None:
-            command = worker_command(self._search.run, self._address)
+            command = worker_command(self._search.run, self._address, self._allow_code)
             self._search.reporter.stage(f"workers of other machines join with: {command}")
         return self
 
@@ -156,6 +157,7 @@ class Workers:
                     *(sys.executable, "-P", "-m", "automm", "search", "--worker"),
                     *("--chief", self._address, "--resume", str(self._search.run.folder.resolve())),
                     *("--offline", "--worker-name", name, "--parent", str(os.getpid())),
+                    *(("--allow-code",) if self._allow_code else ()),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -47,4 +47,5 @@ def test_an_end_is_said_in_words():
 def test_the_command_for_others_names_the_run(tmp_path):
     run = Run(tmp_path / "runs" / "demo" / "20260101-000000-abcdef")
     wanted = f"automm search --worker --chief a:1 --resume {run.name} --runs-dir {tmp_path / 'runs'}"
-    assert worker_command(run, "a:1") == wanted
+    assert worker_command(run, "a:1", False) == wanted
+    assert worker_command(run, "a:1", True) == f"{wanted} --allow-code"

@@ -37,6 +37,7 @@ def test_a_manifest_knows_its_place_and_its_defaults(tmp_path):
     assert manifest.folder == tmp_path
     assert manifest.fields.text == ("title", "body")
     assert manifest.fields.images == ("photos",)
+    assert manifest.fields.label.column == "rating"
     assert manifest.labels.map == {"negative": ("1", "2"), "positive": ("4", "5")}
     assert manifest.splits.shares == {"train": 0.7, "validation": 0.15, "test": 0.15}
     assert "file" not in manifest.model_dump()
@@ -60,10 +61,11 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
     ("line", "expected"),
     [
         ("task: regression", "task 'regression' is not supported yet"),
-        ("format: yelp", "format 'yelp' is not supported yet. Legal: records, mvsa"),
+        ("format: mvvsa", "no format is called 'mvvsa'. Did you mean 'mvsa'? Known ones, and what each looks for:"),
+        ("format: my_module:my_reader", "would run code. Where you trust it, add --allow-code"),
+        ("options: {a: 1}", "format 'records' has no options"),
         ("splits: {time: date}", "splits.time: splits by time: not supported yet"),
         ("splits: {folds: 5}", "splits.folds: folds: not supported yet"),
-        ("options: {}", "not supported yet"),
         ("splits: {fractions: {train: 0.7, validation: 0.1, test: 0.1}}", "sum to 0.9, expected 1"),
         ("splits: {fractions: {train: 1, validation: 0, test: 0}}", "validation"),
         ("splits: {fractions: {train: 0.9, dev: 0.1}}", "unknown key 'splits.fractions.dev'"),
@@ -103,6 +105,17 @@ def test_fields_that_are_not_supported_yet(tmp_path, key):
 def test_label_maps_that_contradict_themselves(tmp_path, mapping, expected):
     text = GOOD.replace("{negative: [1, 2], positive: [4, 5.0]}", mapping)
     assert any(expected in problem for problem in problems(tmp_path, text))
+
+
+def test_a_native_layout_has_fields_that_the_manifest_may_change(tmp_path):
+    text = "name: x\nformat: mvsa\npath: p\nfields: {label: other, group: id}\n"
+    fields = load(tmp_path, text).fields
+    assert (fields.text, fields.images, fields.label.column, fields.group) == (("text",), ("image",), "other", "id")
+
+
+def test_an_unknown_option_is_answered_with_the_legal_ones(tmp_path):
+    found = problems(tmp_path, "name: x\nformat: mvsa\npath: p\noptions:\n  size: 1\n")
+    assert found == ["manifest.yaml:5: unknown key 'options.size'. Legal here: none"]
 
 
 def test_yes_and_no_and_dates_are_words(tmp_path):

@@ -8,6 +8,7 @@ from automm.data.reviews import load_dataset
 from automm.data.urls import local_name
 from automm.errors import ConfigError, DataError
 
+MAP = {"map": {"x": ["a", "b"], "y": ["c"]}}
 FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
 
 
@@ -82,6 +83,43 @@ def test_the_forms_of_picture_fields(tmp_path, fields, cells, expected):
     assert [path.name for path in dataset.reviews[0].images] == expected
 
 
+def several(labels, **label):
+    records = [{"id": n, "text": f"text {n}", "photos": [], "tags": tags} for n, tags in enumerate(labels)]
+    return records, FIELDS | {"label": {"column": "tags", **label}}
+
+
+def test_several_labels_a_review(tmp_path):
+    records, fields = several([["drama", "comedy"], ["comedy", "comedy"], ["war"]])
+    dataset = load(tmp_path, records, fields=fields)
+    assert dataset.several_labels
+    assert [review.all_labels for review in dataset.reviews] == [("drama", "comedy"), ("comedy",), ("war",)]
+    assert dataset.labels == ("comedy", "drama", "war")
+
+
+def test_one_of_several_labels_is_picked_by_name(tmp_path):
+    records, fields = several(["drama, war", "war", "drama", "war,"], separator=",", pick="first")
+    dataset = load(tmp_path, records, fields=fields)
+    assert not dataset.several_labels
+    assert [review.all_labels for review in dataset.reviews] == [("drama",), ("war",), ("drama",), ("war",)]
+
+
+def test_labels_of_several_that_the_map_does_not_list(tmp_path):
+    records, fields = several([["a", "b"], ["b", "c", "d"], ["d"], ["a"]])
+    assert any("unknown label 'd'" in line for line in faults(tmp_path, records, fields=fields, labels=MAP))
+    dataset = load(tmp_path, records, fields=fields, labels=MAP | {"on_unlisted": "drop"})
+    assert [review.all_labels for review in dataset.reviews] == [("x",), ("x", "y"), ("x",)]
+    assert dataset.treated == {
+        "dropped: unlisted label": 1,
+        "label dropped: unlisted, of a review with others": 1,
+    }
+
+
+@pytest.mark.parametrize("tags", [None, [], [None], " "])
+def test_no_label_among_several_is_a_problem(tmp_path, tags):
+    records, fields = several([["a"], tags, ["b"]])
+    assert any("r.jsonl:2: no label in column 'tags'" in line for line in faults(tmp_path, records, fields=fields))
+
+
 def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
     fields = {key: value for key, value in FIELDS.items() if key != "id"}
     assert load(tmp_path, rows(), fields=fields).reviews[2].id == "r-3"
@@ -93,7 +131,7 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
         ({"id": 1}, "r.jsonl:2: id '1' stands already at r.jsonl:1"),
         ({"id": None}, "r.jsonl:1: no id in column 'id'"),
         ({"label": None}, "r.jsonl:1: no label in column 'label'"),
-        ({"label": ["x"]}, "column 'label' holds list, expected one value"),
+        ({"label": [["x"]]}, "column 'label' holds list, expected one value"),
         ({"text": {"a": 1}}, "column 'text' holds dict, expected a text"),
         ({"photos": 7}, "column 'photos' holds int"),
         ({"text": "", "photos": []}, "r.jsonl:1: neither text nor picture"),

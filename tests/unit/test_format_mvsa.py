@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from automm.data.formats.mvsa import combine, majority
 from automm.data.manifest import parse_manifest
-from automm.data.mvsa import combine
 from automm.data.reviews import load_dataset
 from automm.errors import DataError, NotFoundError
 
@@ -64,6 +64,28 @@ def test_the_rule(text, image, label):
     assert combine(text, image) == label
 
 
+def test_three_annotators_vote_on_text_and_picture_first(tmp_path):
+    rows = [
+        ["positive,neutral", "positive,neutral", "negative,positive"],
+        ["negative,negative", "negative,negative", "positive,positive"],
+        ["positive,positive", "positive,neutral", "neutral,positive"],
+        ["negative,neutral", "neutral,negative", "negative,negative"],
+        ["positive,neutral", "neutral,neutral", "negative,neutral"],
+        ["positive,negative", "positive,negative", "positive,positive"],
+    ]
+    listed = "ID\ttext,image\ttext,image\ttext,image\n"
+    listed += "".join("\t".join([str(n), *row]) + "\n" for n, row in enumerate(rows, 1))
+    dataset = load_dataset(layout(tmp_path, {"labelResultAll.txt": listed}))
+    assert [review.label for review in dataset.reviews] == ["positive", "negative", "positive", "negative"]
+    assert dataset.treated["dropped: three annotators with three opinions"] == 1
+    assert dataset.treated["dropped: text and picture labelled positive against negative"] == 1
+
+
+def test_a_majority_is_more_than_half():
+    assert majority(["a", "b", "a"]) == "a"
+    assert majority(["a", "b"]) is None
+
+
 def test_what_the_lists_must_not_say(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN + "5,glad\n../6,positive\n7,positive\n"})
     with pytest.raises(DataError) as caught:
@@ -82,7 +104,7 @@ def test_texts_of_another_encoding_are_named(tmp_path):
 
 def test_missing_parts_are_not_found(tmp_path):
     manifest = layout(tmp_path, {})
-    with pytest.raises(NotFoundError, match="no list of labels"):
+    with pytest.raises(NotFoundError, match=r"It looks for data/<id>.txt .*labelResultAll.txt or train.txt"):
         load_dataset(manifest)
-    with pytest.raises(NotFoundError, match="no such folder"):
+    with pytest.raises(NotFoundError, match="no such file or folder"):
         load_dataset(manifest.model_copy(update={"path": "elsewhere"}))

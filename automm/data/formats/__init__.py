@@ -1,0 +1,51 @@
+"""Native layouts: a file each, opened by the name that a manifest gives it.
+
+To add one: a module with a `Layout` (`layout.py` says what that is), and a line in `LAYOUTS`.
+"""
+
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automm.errors import nearest
+
+if TYPE_CHECKING:
+    from automm.data.formats.layout import Layout
+
+RECORDS = "records"
+LAYOUTS = {
+    "mvsa": "automm.data.formats.mvsa:MVSA",
+}
+_CODE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def is_code(name: str) -> bool:
+    """Whether a format names a function of somebody's own, such as my_module:my_reader."""
+    return _CODE.fullmatch(name) is not None
+
+
+def find_layout(name: str) -> "Layout":
+    """The layout of a name in `LAYOUTS`; its module is imported only now."""
+    module, _, attribute = LAYOUTS[name].partition(":")
+    layout: Layout = getattr(importlib.import_module(module), attribute)
+    return layout
+
+
+def unknown_format(name: str) -> str:
+    """What to say of a format that nobody knows: the known ones, and what each looks for."""
+    hint = nearest(name, [RECORDS, *LAYOUTS])
+    return f"no format is called {name!r}.{hint} Known ones, and what each looks for:\n{listing()}"
+
+
+def listing() -> str:
+    """A line for each format: its name and what it looks for."""
+    rows = {RECORDS: "files of records (.jsonl .json .csv .tsv .parquet), named by `records:`"}
+    rows |= {name: find_layout(name).looks_for for name in LAYOUTS}
+    rows["my_module:my_reader"] = "a function of your own, with --allow-code"
+    return "\n".join(f"  {name:<20} {text}" for name, text in rows.items())
+
+
+def recognise(path: Path) -> list[str]:
+    """The layouts that a file or folder looks like."""
+    return [name for name in LAYOUTS if find_layout(name).fits(path)]

@@ -1,0 +1,122 @@
+"""MVSA-Single and MVSA-Multiple in their native layout (Niu and others 2016, doi 10.1007/978-3-319-27674-8_2).
+
+    data/<id>.txt, data/<id>.jpg     a tweet and its photo
+    labelResultAll.txt               ID<TAB>text,image: the two sentiments of one annotator; of three in MVSA-Multiple
+
+or, in place of labelResultAll.txt, a packing that is in circulation: train.txt (CSV, guid,tag) and
+test_without_label.txt, whose tag is the word `null`. Texts are GB18030 unless the manifest's `encoding` says
+otherwise.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from automm.data.formats.layout import Layout, Reading, holds
+from automm.data.sections import Fields
+from automm.data.source import Record
+
+SENTIMENTS = ("positive", "neutral", "negative")
+LABEL_FILE, TRAIN_FILE, UNLABELLED_FILE = "labelResultAll.txt", "train.txt", "test_without_label.txt"
+NO_LIST = "ignored: a pair that stands in no list"
+CONTRADICTING = "dropped: text and picture labelled positive against negative"
+NO_MAJORITY = "dropped: three annotators with three opinions"
+
+Labelled = tuple[str, str, str | None]  # where, id, label
+
+
+def combine(text: str, image: str) -> str | None:
+    """The usual rule: the common label; where one is neutral the other; None where they contradict."""
+    if text == image or image == "neutral":
+        return text
+    return image if text == "neutral" else None
+
+
+def majority(votes: Sequence[str]) -> str | None:
+    """What more than half of the annotators say; None if nothing is."""
+    [(vote, count)] = Counter(votes).most_common(1)
+    return vote if 2 * count > len(votes) else None
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """Columns id, text, image (data/<id>.jpg), label."""
+    listed: set[str] = set()
+    for where, name, label in _labels(reading, listed):
+        text = _text(reading, name, where)
+        if text is not None:
+            values: dict[str, object] = {
+                "id": name,
+                "text": text,
+                "image": f"data/{name}.jpg",
+                "label": label,
+            }
+            yield Record(where, values, name)
+    pairs = {file.stem for file in (reading.path / "data").glob("*.txt") if file.with_suffix(".jpg").is_file()}
+    if pairs - listed:
+        reading.treated[NO_LIST] = len(pairs - listed)
+
+
+MVSA = Layout(
+    looks_for=f"data/<id>.txt and data/<id>.jpg, and {LABEL_FILE} or {TRAIN_FILE}",
+    fits=holds("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
+    fields=Fields(id="id", text=("text",), images=("image",), label="label"),
+    read=read,
+    encoding="gb18030",
+    label_optional=True,
+)
+
+
+def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
+    own = (reading.path / LABEL_FILE).is_file()
+    for file in [LABEL_FILE] if own else [TRAIN_FILE, UNLABELLED_FILE]:
+        for where, cells in _cells(reading.path / file, "\t" if own else ",", reading.problems):
+            if len(cells) not in ((2, 4) if own else (2,)) or not cells[0].isascii() or not cells[0].isalnum():
+                reading.problems.append(f"{where}: expected an id and its label, got {cells!r}")
+                continue
+            listed.add(cells[0])
+            votes = [[one.strip() for one in cell.split(",")] for cell in cells[1:]]
+            if not own and votes == [["null"]]:
+                yield where, cells[0], None
+            elif any(len(vote) != (2 if own else 1) or not set(vote) <= set(SENTIMENTS) for vote in votes):
+                reading.problems.append(
+                    f"{where}: unknown label {' '.join(cells[1:])!r}. Expected {', '.join(SENTIMENTS)}"
+                )
+            elif (label := _label(votes, reading.treated)) is not None:
+                yield where, cells[0], label
+
+
+def _label(votes: Sequence[Sequence[str]], treated: Counter[str]) -> str | None:
+    """The label of some annotators' votes, each of a text and an image or of both at once; None if it is dropped."""
+    text, image = majority([vote[0] for vote in votes]), majority([vote[-1] for vote in votes])
+    label = None if text is None or image is None else combine(text, image)
+    if label is None:
+        treated[NO_MAJORITY if text is None or image is None else CONTRADICTING] += 1
+    return label
+
+
+def _cells(file: Path, delimiter: str, problems: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The lines after the header."""
+    if not file.is_file():
+        return
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.append(f"{file.name}: not UTF-8 ({error.reason} at byte {error.start})")
+        return
+    rows = csv.reader(text.splitlines(), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    for number, cells in enumerate(rows, 1):
+        if number > 1 and cells:
+            yield f"{file.name}:{number}", [cell.strip() for cell in cells]
+
+
+def _text(reading: Reading, name: str, where: str) -> str | None:
+    try:
+        return (reading.path / "data" / f"{name}.txt").read_bytes().decode(reading.encoding).strip()
+    except FileNotFoundError:
+        reading.problems.append(f"{where}: text 'data/{name}.txt' is not there")
+    except UnicodeError:
+        reading.problems.append(
+            f"{where}: text 'data/{name}.txt' is not {reading.encoding}. Set encoding: in the manifest"
+        )
+    return None

@@ -1,0 +1,44 @@
+"""What a reader yields: records, and how to read them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from automm.data.forms import Values
+from automm.data.sections import Fields
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record.
+
+    Attributes:
+        where: "reviews.jsonl:17", for messages. The number is a line, or a row in an array or a Parquet file.
+        values: its columns. Cells of CSV and TSV are texts.
+        fallback_id: "reviews-17", its id where no column holds one.
+    """
+
+    where: str
+    values: Values
+    fallback_id: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records and how to read them.
+
+    Attributes:
+        name: of the file or folder, for messages.
+        rows: the records; raises DataError at the end if there was anything unreadable.
+        fields: what their columns mean.
+        image_root: the folder that no picture may lead out of.
+        label_optional: a record without a label is no mistake, but stands outside the labelled data.
+        treated: what the reader left out, filled while `rows` is consumed.
+    """
+
+    name: str
+    rows: Iterator[Record]
+    fields: Fields
+    image_root: Path
+    label_optional: bool = False
+    treated: dict[str, int] = field(default_factory=dict)
