@@ -110,7 +110,8 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         ],
     }
     if labelled:
-        needed |= {"fields.label": [fields.label and fields.label.column], "fields.group": [fields.group]}
+        label = None if fields.label is None else fields.label.column
+        needed |= {"fields.label": [label], "fields.group": [fields.group]}
     return {key: [name for name in names if name is not None] for key, names in needed.items()}
 
 

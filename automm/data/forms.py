@@ -3,8 +3,11 @@
 Each reader yields (line or row number, columns), and appends to `problems` what it could not read.
 """
 
+import ast
 import csv
+import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +18,9 @@ Numbered = Iterator[tuple[int, Values]]
 
 
 def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n") -> Iterator[str]:
-    """The lines of a file as they are read, never the whole; they end where its bytes are not of this encoding.
+    """The lines of a file, gzipped or not, as they are read, never the whole.
+
+    They end where its bytes are not of this encoding.
 
     The lines that are not stand among the problems then, all of them.
 
@@ -25,14 +30,22 @@ def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n"
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
-        with file.open(encoding=encoding, newline=newline) as lines:
+        with (
+            gzip.open(file, "rt", encoding=encoding, newline=newline)
+            if file.suffix == ".gz"
+            else file.open(encoding=encoding, newline=newline) as lines
+        ):
             yield from lines
     except UnicodeError:
         problems += _misencoded(file, encoding)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        problems.append(f"{file.name}: not a whole gzip file: {error}. Fetch it again")
 
 
 def _misencoded(file: Path, encoding: str) -> list[str]:
-    raw, first = file.read_bytes(), 1
+    first = 1
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
+        raw = opened.read()
     try:
         raw.decode(encoding)
     except UnicodeError as error:
@@ -42,14 +55,25 @@ def _misencoded(file: Path, encoding: str) -> list[str]:
     return [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
 
 
-def _json_lines(file: Path, encoding: str, problems: list[str]) -> Numbered:
+def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool = False) -> Numbered:
+    """The objects of a JSON Lines file; with `literals` a line may also be a dict as Python writes it."""
     for number, line in enumerate(lines_of(file, encoding, problems), 1):
         if line.strip():
-            parsed = _json(line.removesuffix("\n"), f"{file.name}:{number}", problems)
+            parsed = parse_literal(line) if literals and line.startswith(("{'", "{u'")) else UNREADABLE
+            if parsed is UNREADABLE:
+                parsed = parse_json(line.removesuffix("\n"), f"{file.name}:{number}", problems)
             if isinstance(parsed, dict):
                 yield number, parsed
-            elif parsed is not _UNREADABLE:
+            elif parsed is not UNREADABLE:
                 problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}")
+
+
+def parse_literal(text: str) -> object:
+    """A value as Python writes it, or UNREADABLE; nothing of it is run."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return UNREADABLE
 
 
 def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
@@ -57,8 +81,8 @@ def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
     text = "".join(lines_of(file, encoding, problems))
     if len(problems) > before or not text.strip():
         return
-    parsed = _json(text, file.name, problems)
-    if parsed is _UNREADABLE:
+    parsed = parse_json(text, file.name, problems)
+    if parsed is UNREADABLE:
         return
     if not isinstance(parsed, list):
         problems.append(f"{file.name}: expected an array [...], got {type(parsed).__name__}. JSON Lines end in .jsonl")
@@ -80,10 +104,10 @@ def _unique(pairs: list[tuple[str, object]]) -> Values:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
-_UNREADABLE = object()
+UNREADABLE = object()
 
 
-def _json(text: str, where: str, problems: list[str]) -> Any:
+def parse_json(text: str, where: str, problems: list[str]) -> Any:
     try:
         parsed = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
@@ -97,7 +121,7 @@ def _json(text: str, where: str, problems: list[str]) -> Any:
         problems.append(f"{where}: not JSON that can be read: {error}")
     else:
         return parsed
-    return _UNREADABLE
+    return UNREADABLE
 
 
 def _comma(file: Path, encoding: str, problems: list[str]) -> Numbered:
@@ -158,7 +182,7 @@ def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
 
 
 FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {
-    ".jsonl": _json_lines,
+    ".jsonl": json_lines,
     ".json": _json_array,
     ".csv": _comma,
     ".tsv": _tab,

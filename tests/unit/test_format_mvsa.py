@@ -93,12 +93,12 @@ def test_what_the_lists_must_not_say(tmp_path):
     shown = "\n".join(caught.value.problems)
     assert "train.txt:6: unknown label 'glad'" in shown
     assert "train.txt:7: expected an id and its label" in shown
-    assert "train.txt:8: text 'data/7.txt' is not there" in shown
+    assert "train.txt:8: 'data/7.txt' is not there" in shown
 
 
 def test_texts_of_another_encoding_are_named(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN}).model_copy(update={"encoding": "ascii"})
-    with pytest.raises(DataError, match=r"'data/1\.txt' is not ascii"):
+    with pytest.raises(DataError, match=r"data/1\.txt' is not ascii"):
         load_dataset(manifest)
 
 

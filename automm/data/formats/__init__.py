@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 RECORDS = "records"
 LAYOUTS = {
-    "mvsa": "automm.data.formats.mvsa:MVSA",
+    "amazon-reviews-2023": "amazon:AMAZON_2023",
+    "amazon-reviews-2018": "amazon:AMAZON_2018",
+    "yelp": "yelp:YELP",
+    "google-local-2021": "google_local:GOOGLE_LOCAL",
+    "mvsa": "mvsa:MVSA",
+    "twitter-15-17": "twitter:TWITTER",
+    "hateful-memes": "hateful_memes:HATEFUL_MEMES",
+    "mm-imdb": "mm_imdb:MM_IMDB",
+    "crisismmd": "crisismmd:CRISISMMD",
+    "multi-zol": "multi_zol:MULTI_ZOL",
+    "upmc-food101": "food101:FOOD101",
+    "imagefolder": "imagefolder:IMAGEFOLDER",
+    "markdown-tree": "markdown_tree:MARKDOWN_TREE",
 }
 _CODE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -28,7 +40,7 @@ def is_code(name: str) -> bool:
 def find_layout(name: str) -> "Layout":
     """The layout of a name in `LAYOUTS`; its module is imported only now."""
     module, _, attribute = LAYOUTS[name].partition(":")
-    layout: Layout = getattr(importlib.import_module(module), attribute)
+    layout: Layout = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return layout
 
 

@@ -8,11 +8,11 @@ test_without_label.txt, whose tag is the word `null`. Texts are GB18030 unless t
 otherwise.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
 
+from automm.data.formats.files import matching, rows, small_text
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.sections import Fields
 from automm.data.source import Record
@@ -43,11 +43,11 @@ def read(reading: Reading) -> Iterator[Record]:
     """Columns id, text, image (data/<id>.jpg), label."""
     listed: set[str] = set()
     for where, name, label in _labels(reading, listed):
-        text = _text(reading, name, where)
+        text = small_text(reading, f"data/{name}.txt", where)
         if text is not None:
             values: dict[str, object] = {
                 "id": name,
-                "text": text,
+                "text": text.strip(),
                 "image": f"data/{name}.jpg",
                 "label": label,
             }
@@ -69,8 +69,13 @@ MVSA = Layout(
 
 def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
     own = (reading.path / LABEL_FILE).is_file()
-    for file in [LABEL_FILE] if own else [TRAIN_FILE, UNLABELLED_FILE]:
-        for where, cells in _cells(reading.path / file, "\t" if own else ",", reading.problems):
+    lists = replace(reading, encoding="utf-8")  # the texts alone are GB18030
+    files = (LABEL_FILE,) if own else (UNLABELLED_FILE, TRAIN_FILE)
+    for file in reversed(matching(reading.path, *files)):  # train.txt first
+        for place, (number, cells) in enumerate(rows(lists, file, "\t" if own else ",")):
+            where = f"{file.name}:{number}"
+            if place == 0:
+                continue  # the header
             if len(cells) not in ((2, 4) if own else (2,)) or not cells[0].isascii() or not cells[0].isalnum():
                 reading.problems.append(f"{where}: expected an id and its label, got {cells!r}")
                 continue
@@ -93,30 +98,3 @@ def _label(votes: Sequence[Sequence[str]], treated: Counter[str]) -> str | None:
     if label is None:
         treated[NO_MAJORITY if text is None or image is None else CONTRADICTING] += 1
     return label
-
-
-def _cells(file: Path, delimiter: str, problems: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """The lines after the header."""
-    if not file.is_file():
-        return
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.append(f"{file.name}: not UTF-8 ({error.reason} at byte {error.start})")
-        return
-    rows = csv.reader(text.splitlines(), delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    for number, cells in enumerate(rows, 1):
-        if number > 1 and cells:
-            yield f"{file.name}:{number}", [cell.strip() for cell in cells]
-
-
-def _text(reading: Reading, name: str, where: str) -> str | None:
-    try:
-        return (reading.path / "data" / f"{name}.txt").read_bytes().decode(reading.encoding).strip()
-    except FileNotFoundError:
-        reading.problems.append(f"{where}: text 'data/{name}.txt' is not there")
-    except UnicodeError:
-        reading.problems.append(
-            f"{where}: text 'data/{name}.txt' is not {reading.encoding}. Set encoding: in the manifest"
-        )
-    return None

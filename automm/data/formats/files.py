@@ -1,0 +1,127 @@
+"""What several layouts read in the same way: tables without quotes, JSON objects, small files, ids that are made."""
+
+import gzip
+import json
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.formats.layout import Reading
+from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
+
+FIRST_BYTES = 2**20
+REPEATED = "ignored: the same record again"
+
+# The names of lists in the wild, and what automm calls them.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator[tuple[str, str, Values]]:
+    """The objects of a JSON Lines file, gzipped or not, as ("file:line", "file-line", values).
+
+    Args:
+        literals: old dumps hold Python's dicts instead of JSON's objects.
+    """
+    stem = file.name.removesuffix(".gz").rpartition(".")[0]
+    for number, values in json_lines(file, reading.encoding, reading.problems, literals=literals):
+        yield f"{file.name}:{number}", f"{stem}-{number}", values
+
+
+def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
+    """The lines of a table without quotes, as (line, cells); blank lines are none."""
+    for number, line in enumerate(lines_of(file, reading.encoding, reading.problems), 1):
+        if line.strip():
+            yield number, [cell.strip() for cell in line.split(delimiter)]
+
+
+def named_rows(reading: Reading, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The lines of a table without quotes after its header, as ("file:line", cells by their column)."""
+    header: list[str] | None = None
+    for number, cells in rows(reading, file):
+        if header is None:
+            header = cells
+        elif len(cells) != len(header):
+            wrong = f"{len(cells)} cells, expected {len(header)} as in the header"
+            reading.problems.append(f"{file.name}:{number}: {wrong}")
+        else:
+            yield f"{file.name}:{number}", dict(zip(header, cells, strict=True))
+
+
+def small_text(reading: Reading, name: str, where: str) -> str | None:
+    """The text of a file below the folder; None with the reason among the problems."""
+    path = Path(os.path.realpath(reading.folder / name))
+    try:
+        if not path.is_relative_to(os.path.realpath(reading.folder)):
+            reading.problems.append(f"{where}: {name!r} leads out of '{reading.folder}'. Move it inside")
+        elif not path.is_file():
+            reading.problems.append(f"{where}: {name!r} is not there")
+        else:
+            encoding = "utf-8-sig" if reading.encoding.lower() in ("utf-8", "utf8") else reading.encoding
+            return path.read_bytes().decode(encoding)
+    except UnicodeError:
+        reading.problems.append(f"{where}: {name!r} is not {reading.encoding}. Set encoding: in the manifest")
+    except (OSError, ValueError) as error:
+        reading.problems.append(f"{where}: {name!r} cannot be read: {error}")
+    return None
+
+
+def small_object(reading: Reading, name: str, where: str) -> Values | None:
+    """The object of a JSON file below the folder; None with the reason among the problems."""
+    text = small_text(reading, name, where)
+    if text is None:
+        return None
+    parsed = parse_json(text, name, reading.problems)
+    if isinstance(parsed, dict):
+        return parsed
+    if parsed is not UNREADABLE:
+        reading.problems.append(f"{name}: expected an object {{...}}, got {type(parsed).__name__}")
+    return None
+
+
+def first_object(file: Path) -> Values:
+    """The first object of a JSON Lines file, gzipped or not; {} where there is none. For `fits`."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            line = lines.readline(FIRST_BYTES).decode("utf-8-sig")
+        parsed = parse_literal(line) if line.startswith(("{'", "{u'")) else json.loads(line)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def matching(path: Path, *patterns: str) -> list[Path]:
+    """The path itself if it is a file, else the files of a folder that match, sorted; [] where it cannot be read."""
+    if path.is_file():
+        return [path]
+    try:
+        return sorted({file for pattern in patterns for file in path.glob(pattern) if file.is_file()})
+    except OSError:
+        return []
+
+
+class Ids:
+    """Ids for records that have none: their key; where another record has the same key, a number after it."""
+
+    def __init__(self, treated: Counter[str]):
+        self._treated = treated
+        self._seen: dict[str, list[int]] = {}
+
+    def take(self, key: str, content: object) -> str | None:
+        """The id, or None for a record that was there before, which is counted."""
+        digest = zlib.crc32(repr(content).encode("utf-8", "surrogatepass"))
+        before = self._seen.setdefault(key, [])
+        if digest in before:
+            self._treated[REPEATED] += 1
+            return None
+        before.append(digest)
+        return key if len(before) == 1 else f"{key}-{len(before)}"

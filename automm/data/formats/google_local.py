@@ -1,0 +1,103 @@
+"""Google Local reviews 2021 (Li and others 2022, Yan and others 2023; McAuley lab).
+
+    review-<State>.json(.gz), meta-<State>.json(.gz)      a line each; older dumps hold Python's dicts
+
+Pictures are URLs, which end in a size. A rating may be absent.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from automm.data.formats.files import Ids, first_object, matching, objects
+from automm.data.formats.layout import Layout, Reading
+from automm.data.forms import Values
+from automm.data.sections import Fields, Section
+from automm.data.source import Record
+
+NO_PICTURE = "ignored: no picture (only_with_images)"
+BUSINESS = {
+    "business_name": "name",
+    "business_category": "category",
+    "business_description": "description",
+    "business_average_rating": "avg_rating",
+}
+_SIZE = re.compile(r"=w\d+-h\d+(?=-|$)")
+
+
+class Options(Section):
+    """`size` asks for pictures of so many pixels instead of 150; `business` joins the file of businesses."""
+
+    size: int | None = Field(default=None, ge=16, le=4096)
+    business: bool = False
+    only_with_images: bool = False
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """The review's own columns, and review_id and image_urls."""
+    ids = Ids(reading.treated)
+    for file in _files(reading.path):
+        businesses = _businesses(reading, file) if reading.options.business else {}
+        for where, fallback, values in objects(reading, file, literals=True):
+            try:
+                pictures = _urls(values.get("pics"), reading.options.size)
+            except ValueError as error:
+                reading.problems.append(f"{where}: {error}")
+                continue
+            if reading.options.only_with_images and not pictures:
+                reading.treated[NO_PICTURE] += 1
+                continue
+            key = "-".join(str(values.get(name)) for name in ("user_id", "gmap_id", "time"))
+            identity = ids.take(key, values)
+            if identity is not None:
+                more = businesses.get(str(values.get("gmap_id")), dict.fromkeys(BUSINESS) if businesses else {})
+                yield Record(where, {**values, "review_id": identity, "image_urls": pictures, **more}, fallback)
+
+
+def fits(path: Path) -> bool:
+    """Whether there are reviews with a gmap_id."""
+    files = _files(path)
+    return bool(files) and {"gmap_id", "rating", "user_id"} <= first_object(files[0]).keys()
+
+
+GOOGLE_LOCAL = Layout(
+    looks_for="review-<State>.json or .json.gz, a line a review: user_id, rating, text, pics, gmap_id",
+    fits=fits,
+    fields=Fields(id="review_id", text=("text",), images=("image_urls",), label="rating", group="gmap_id"),
+    read=read,
+    options=Options,
+    label_optional=True,
+)
+
+
+def _files(path: Path) -> list[Path]:
+    return matching(path, "review*.json", "review*.json.gz")
+
+
+def _urls(pics: object, size: int | None) -> list[str]:
+    """A list of {"url": one or several} as a list of URLs."""
+    if pics is None:
+        return []
+    if not isinstance(pics, list):
+        raise ValueError(f"pics holds {type(pics).__name__}, expected a list")
+    found: list[str] = []
+    for pic in pics:
+        held = pic.get("url") if isinstance(pic, dict) else pic
+        urls = [held] if isinstance(held, str) else held
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise ValueError(f"a picture without a URL: {str(pic)[:80]}")
+        found += [url if size is None else _SIZE.sub(f"=w{size}-h{size}", url) for url in urls if url]
+    return found
+
+
+def _businesses(reading: Reading, file: Path) -> dict[str, Values]:
+    meta = file.with_name(file.name.replace("review", "meta", 1))
+    if meta == file or not meta.is_file():
+        reading.problems.append(f"{file.name}: {meta.name} is not there, which option business needs")
+        return {}
+    found: dict[str, Values] = {}
+    for _, _, values in objects(reading, meta, literals=True):
+        found[str(values.get("gmap_id"))] = {name: values.get(column) for name, column in BUSINESS.items()}
+    return found

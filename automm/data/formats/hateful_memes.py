@@ -1,0 +1,54 @@
+"""Hateful Memes (Kiela and others 2020, arXiv 2005.04790) and memes in its layout.
+
+    img/<id>.png; train.jsonl, dev.jsonl (or dev_seen, dev_unseen), test.jsonl (or test_seen, test_unseen)
+
+A line is {"id", "img", "label", "text"}; test lines may lack the label. Later sets have `image` for `img`, and a list
+`labels`. A meme of dev_seen may stand in dev_unseen again.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.formats.files import REPEATED, first_object, matching, objects
+from automm.data.formats.layout import Layout, Reading
+from automm.data.sections import Fields
+from automm.data.source import Record
+
+SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """The line's own columns, and picture and split."""
+    seen: dict[str, object] = {}
+    for file in _files(reading.path):
+        split = SPLITS[file.stem.partition("_")[0]]
+        for where, fallback, values in objects(reading, file):
+            key = str(values.get("id"))
+            content = (values.get("img"), values.get("image"), values.get("text"))
+            if seen.get(key) == content:
+                reading.treated[REPEATED] += 1
+                continue
+            seen[key] = content
+            picture = values.get("img", values.get("image"))
+            yield Record(where, {"label": None, **values, "picture": picture, "split": split}, fallback)
+
+
+def fits(path: Path) -> bool:
+    """Whether train.jsonl holds memes."""
+    first = first_object(path / "train.jsonl")
+    return "text" in first and ("img" in first or "image" in first)
+
+
+HATEFUL_MEMES = Layout(
+    looks_for="train.jsonl, dev*.jsonl, test*.jsonl, a line a meme: id, img (img/<id>.png), text, label",
+    fits=fits,
+    fields=Fields(id="id", text=("text",), images=("picture",), label="label"),
+    read=read,
+    label_optional=True,
+    split="split",
+)
+
+
+def _files(path: Path) -> list[Path]:
+    files = matching(path, *(f"{split}{more}.jsonl" for split in SPLITS for more in ("", "_seen", "_unseen")))
+    return sorted(files, key=lambda file: (list(SPLITS).index(file.stem.partition("_")[0]), file.name))

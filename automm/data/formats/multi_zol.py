@@ -1,0 +1,68 @@
+"""Multi-ZOL: reviews of mobile phones, rated by aspect (Xu, Mao and Chen, AAAI 2019).
+
+    zol_{Train,Dev,Test}_jieba.txt, four lines a sample: words, a list of pictures, an aspect, a score; img/
+
+A review recurs once for each of its aspects, so that its text is its group. The files hold bytes that are no UTF-8,
+which are left out and counted.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.formats.files import SPLIT_NAMES, matching
+from automm.data.formats.layout import Layout, Reading, holds
+from automm.data.forms import parse_literal
+from automm.data.sections import Fields
+from automm.data.source import Record
+
+MISENCODED = "text cleaned: bytes of another encoding left out"
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """Columns id, text, images, aspect, score, split."""
+    for file in matching(reading.path, "zol_*_jieba.txt"):
+        name = file.stem.split("_")[1].lower()
+        lines = _lines(reading, file)
+        if len(lines) % 4:
+            reading.problems.append(f"{file.name}:{len(lines)}: ends within a sample, of which each has 4 lines")
+        for place in range(0, len(lines) - 3, 4):
+            text, pictures, aspect, score = lines[place : place + 4]
+            where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"
+            names = _names(pictures)
+            if names is None:
+                reading.problems.append(f"{file.name}:{place + 2}: expected a list of pictures, got {pictures[:60]!r}")
+                continue
+            values: dict[str, object] = {
+                "id": identity,
+                "text": text,
+                "images": [f"img/{picture}" for picture in names],
+                "aspect": aspect,
+                "score": score,
+                "split": SPLIT_NAMES.get(name),
+            }
+            yield Record(where, values, identity)
+
+
+MULTI_ZOL = Layout(
+    looks_for="zol_Train_jieba.txt, zol_Dev_jieba.txt, zol_Test_jieba.txt (four lines a sample), and img/",
+    fits=holds("zol_*_jieba.txt"),
+    fields=Fields(id="id", text=("aspect", "text"), images=("images",), label="score", group="text"),
+    read=read,
+    split="split",
+)
+
+
+def _lines(reading: Reading, file: Path) -> list[str]:
+    lines = []
+    for raw in file.read_bytes().removesuffix(b"\n").split(b"\n"):
+        line = raw.decode(reading.encoding, "ignore")
+        if line.encode(reading.encoding, "ignore") != raw:
+            reading.treated[MISENCODED] += 1
+        lines.append(line.strip())
+    return lines
+
+
+def _names(literal: str) -> list[str] | None:
+    """A list of texts, written as Python writes it."""
+    names = parse_literal(literal)
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -1,0 +1,106 @@
+"""The Yelp Open Dataset with photos.
+
+    yelp_academic_dataset_review.json, yelp_academic_dataset_business.json      a line each
+    photos.json (or yelp_academic_dataset_photo(s).json), photos/<photo_id>.jpg
+
+Photos belong to a business, not to a review. So either each review gets the photos of its business (the reviews of one
+business then stay in one split, or pictures would leak), or a business is one datapoint: the texts of its reviews, its
+photos, its stars.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from automm.data.formats.files import first_object, matching, objects
+from automm.data.formats.layout import Layout, Reading
+from automm.data.forms import Values
+from automm.data.sections import Fields, Section
+from automm.data.source import Record
+
+NO_PHOTO = "ignored: no photo of the business (only_with_images)"
+NO_REVIEW = "ignored: a business without a review"
+BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
+
+
+class Options(Section):
+    """`unit` is what a datapoint is; of a business at most `max_photos`, and `max_reviews` joined as its text."""
+
+    unit: Literal["review", "business"] = "review"
+    max_photos: int | None = Field(default=None, ge=1)
+    max_reviews: int = Field(default=20, ge=1)
+    only_with_images: bool = False
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """Columns id, text, photos, stars, business_id and the business's; of reviews also their own."""
+    photos = _photos(reading)
+    businesses: dict[str, Values] = {}
+    for file in matching(reading.path, "*business.json"):
+        for _, _, values in objects(reading, file):
+            businesses[str(values.get("business_id"))] = {name: values.get(key) for name, key in BUSINESS.items()}
+    one = _reviews if reading.options.unit == "review" else _businesses
+    for record in one(reading, businesses):
+        found = photos.get(str(record.values["business_id"]), [])
+        if reading.options.only_with_images and not found:
+            reading.treated[NO_PHOTO] += 1
+        else:
+            yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
+
+
+def fits(path: Path) -> bool:
+    """Whether there are reviews of businesses."""
+    files = matching(path, "*review.json") if path.is_dir() else []
+    return bool(files) and {"review_id", "business_id", "stars"} <= first_object(files[0]).keys()
+
+
+YELP = Layout(
+    looks_for="yelp_academic_dataset_review.json, and photos.json with photos/<photo_id>.jpg",
+    fits=fits,
+    fields=Fields(id="id", text=("text",), images=("photos",), label="stars", group="business_id"),
+    read=read,
+    options=Options,
+)
+
+
+def _photos(reading: Reading) -> dict[str, list[str]]:
+    """The pictures of each business, in the order of the file."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for file in matching(reading.path, "photos.json", "*photo.json", "*photos.json"):
+        for where, _, values in objects(reading, file):
+            name, business = values.get("photo_id"), values.get("business_id")
+            if not isinstance(name, str) or not isinstance(business, str):
+                reading.problems.append(f"{where}: expected photo_id and business_id as texts")
+            elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
+                found[business].append(f"photos/{name}.jpg")
+    return found
+
+
+def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record]:
+    unknown: Values = dict.fromkeys(BUSINESS) if businesses else {}
+    for file in matching(reading.path, "*review.json"):
+        for where, fallback, values in objects(reading, file):
+            business = values.get("business_id")
+            known = businesses.get(str(business), unknown)
+            yield Record(where, {**values, **known, "id": values.get("review_id"), "business_id": business}, fallback)
+
+
+def _businesses(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record]:
+    """The businesses, each with the first of its reviews."""
+    if not businesses:
+        reading.problems.append(f"{reading.path.name}: no *business.json there, which option unit: business needs")
+        return
+    texts: dict[str, list[str]] = defaultdict(list)
+    for record in _reviews(reading, {}):
+        kept, text = texts[str(record.values["business_id"])], record.values.get("text")
+        if isinstance(text, str) and len(kept) < reading.options.max_reviews:
+            kept.append(text)
+    for name, values in businesses.items():
+        if name in texts:
+            own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}
+            yield Record(f"business {name}", own | values, f"business-{name}")
+        else:
+            reading.treated[NO_REVIEW] += 1
