@@ -19,9 +19,6 @@ Problems = list[tuple[tuple[Key, ...], str]]
 NOT_YET = {
     ("fields", "metadata"): "metadata columns",
     ("fields", "history"): "history columns",
-    ("splits", "time"): "splits by time",
-    ("splits", "by"): "splits by another rule than fractions or a column",
-    ("splits", "folds"): "folds",
 }
 
 

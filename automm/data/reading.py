@@ -9,6 +9,7 @@ from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields
+from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
 from automm.errors import nearest
 
@@ -34,6 +35,7 @@ class Review:
         group: reviews of one group stay in one split.
         split: train, validation or test, where a column says so.
         where: "reviews.jsonl:17", for messages.
+        time: seconds since 1970, where splits are by time.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Review:
     split: str | None
     where: str
     labels: tuple[str, ...] = ()
+    time: float | None = None
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -73,6 +76,7 @@ class ReviewReader:
             values = self._values(record)
             group = self._read(record, fields.group)
             split = self._split(record)
+            time = self._time(record)
         except ValueError as error:
             self.problems.append(f"{record.where}: {error}")
             return None
@@ -87,7 +91,7 @@ class ReviewReader:
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
-        return Review(identity, text, images, label, group or None, split, record.where, several)
+        return Review(identity, text, images, label, group or None, split, record.where, several, time)
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
@@ -132,6 +136,10 @@ class ReviewReader:
         if split not in SPLITS:
             raise ValueError(f"split {value!r} is none of {', '.join(SPLITS)}. Translate it in splits.values")
         return split
+
+    def _time(self, record: Record) -> float | None:
+        column = self.manifest.splits.time
+        return cell_time(record.values.get(column), column) if column is not None and self.labelled else None
 
     def _values(self, record: Record) -> list[str]:
         rule = self.source.fields.label

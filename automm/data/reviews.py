@@ -99,8 +99,9 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
     """A line for each column that the manifest names and no record has."""
     present = list(columns)
     needed = columns_of(source.fields, labelled)
-    if labelled and manifest.splits.column is not None:
-        needed["splits.column"] = [manifest.splits.column]
+    if labelled:
+        rules = {"splits.column": manifest.splits.column, "splits.time": manifest.splits.time}
+        needed |= {key: [column] for key, column in rules.items() if column is not None}
     return [
         f"{source.name}: no column {name!r}, which {key} names.{nearest(name, present)} "
         f"Columns: {', '.join(present[:30])}"

@@ -135,12 +135,19 @@ class Fractions(Section):
 
 
 class Splits(Section):
-    """Fractions drawn with `seed`, or a `column` whose values (translated by `values`) name the split."""
+    """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split; `time`, a
+    column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
+    of which number `fold` is the test split and the next one validation.
+    """
 
     fractions: Fractions | None = None
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     column: str | None = None
     values: dict[str, Literal["train", "validation", "test"]] = {}
+    time: str | None = None
+    by: Literal["hash"] | None = None
+    folds: int | None = Field(default=None, ge=3, le=100)
+    fold: int = Field(default=1, ge=1)
 
     @field_validator("values", mode="before")
     @classmethod
@@ -149,11 +156,22 @@ class Splits(Section):
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Splits":
-        if self.column is not None and self.fractions is not None:
-            raise ValueError("fractions or column, not both")
+        rules = [key for key in ("column", "time", "by", "folds") if getattr(self, key) is not None]
+        if len(rules) > 1:
+            raise ValueError(f"{' and '.join(rules)}: name one rule")
+        if self.fractions is not None and rules in (["column"], ["folds"]):
+            raise ValueError(f"fractions or {rules[0]}, not both")
         if self.values and self.column is None:
             raise ValueError("values translates the values of a column, and no column is named")
+        if self.fold > (self.folds or 1):
+            raise ValueError(f"fold {self.fold} of {self.folds or 1}")
         return self
+
+    @property
+    def rule(self) -> str:
+        """The key of the rule in force."""
+        named = [key for key in ("column", "time", "by", "folds") if getattr(self, key) is not None]
+        return named[0] if named else "fractions"
 
     @property
     def shares(self) -> dict[str, float]:

@@ -1,22 +1,22 @@
 """Who learns, who chooses, who judges: train, validation and test.
 
-By a column, or by fractions: then labels keep their proportions, and what belongs together (a group, the
-same text, the same picture) stays together, because a picture seen in training and again in the test split
-measures memory. Decisions depend on ids and the seed, never on the order of the reviews.
-Folds are made by the same rule.
+By a column, by time, by a hash of the id, or by fractions or folds: the last two keep labels in their proportions and
+what belongs together (a group, the same text, the same picture) on one side, because a picture seen in training and
+again in the test split measures memory. Decisions depend on ids and the seed, never on the order of the reviews.
 """
 
 import hashlib
 import json
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS
+from automm.data.split_rules import by_column, by_hash, by_time
 from automm.errors import DataError
 
 TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
@@ -37,16 +37,40 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
     Raises:
         DataError: a split without reviews, or a label that is absent from training.
     """
-    if dataset.manifest.splits.column is not None:
-        names = [str(review.split) for review in dataset.reviews]
-    else:
-        rules = dataset.manifest.splits
-        names = _place(dataset.reviews, digests, rules.shares, rules.seed)
+    names = RULES[dataset.manifest.splits.rule](dataset, digests)
     splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
     if problems:
         raise DataError(problems)
     return splits
+
+
+def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+    rules = dataset.manifest.splits
+    return _place(dataset.reviews, digests, rules.shares, rules.seed)
+
+
+def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+    """The fold that is asked for is the test split, the next one validation; the others are for training."""
+    rules = dataset.manifest.splits
+    count = rules.folds or 1
+    folds = [str(number) for number in range(count)]
+    roles = dict.fromkeys(folds, "train")
+    roles[folds[rules.fold - 1]], roles[folds[rules.fold % count]] = "test", "validation"
+    placed = _place(dataset.reviews, digests, dict.fromkeys(folds, 1 / count), rules.seed)
+    return [roles[fold] for fold in placed]
+
+
+# How each rule of a manifest names the split of every review: (dataset, digests of pictures) -> n names.
+RULES: dict[str, Callable[[Dataset, Mapping[Path, str]], list[str]]] = {
+    "fractions": _by_fractions,
+    "folds": _by_folds,
+    "column": lambda dataset, digests: by_column(dataset.reviews),
+    "time": lambda dataset, digests: by_time(dataset.reviews, dataset.manifest.splits.shares),
+    "by": lambda dataset, digests: by_hash(
+        dataset.reviews, dataset.manifest.splits.shares, dataset.manifest.splits.seed
+    ),
+}
 
 
 def fold_rows(
@@ -207,11 +231,11 @@ def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mappi
 def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     file, rules = dataset.manifest.file.name, dataset.manifest.splits
     empty = [split for split in SPLITS if not len(splits[split])]
-    advice = (
-        f"Correct column {rules.column!r}, or translate its values in splits.values"
-        if rules.column is not None
-        else "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)"
-    )
+    advice = {
+        "column": f"Correct column {rules.column!r}, or translate its values in splits.values",
+        "time": f"Look at the times in column {rules.time!r}, or set splits.fractions",
+        "by": "Add reviews, or set splits.fractions, which looks at the labels",
+    }.get(rules.rule, "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)")
     problems = [f"{file}: split {split!r} has no reviews. {advice}" for split in empty]
     if "train" not in empty:
         learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}

@@ -2,6 +2,7 @@ import contextlib
 import csv
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from automm.data.images import PictureError, decode_picture
 from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.records import read_records
 from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import SPLITS, fingerprint, normal_text, split_dataset
+from automm.data.splits import RULES, SPLITS, fingerprint, normal_text, split_dataset
 from automm.errors import AutommError, DataError
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -113,6 +114,36 @@ def test_splits_are_disjoint_complete_stable_and_keep_together(data, random):
                 or (one.group is not None and one.group == two.group)
             )
             assert not tied or name_of[one.id] == name_of[two.id]
+
+
+rules = st.sampled_from([{}, {"folds": 3}, {"time": "when"}, {"by": "hash"}])
+
+
+@settings(max_examples=100, deadline=None)
+@given(datasets(), rules, st.randoms())
+def test_no_rule_of_splits_looks_at_the_order_of_the_reviews(data, rules, random):
+    reviews = [replace(review, time=float(random.randint(0, 30))) for review in data.reviews]
+    ruled = manifest(Path("/x"), "r.jsonl", splits=rules | {"seed": data.manifest.splits.seed})
+    names = split_names(Dataset(ruled, reviews, data.labels, {}))
+    random.shuffle(reviews)
+    assert split_names(Dataset(ruled, reviews, data.labels, {})) == names
+
+
+@settings(max_examples=100, deadline=None)
+@given(datasets(), datasets())
+def test_appended_reviews_move_nobody_who_is_split_by_hash(data, more):
+    ruled = manifest(Path("/x"), "r.jsonl", splits={"by": "hash"})
+    new = [replace(review, id=f"new {review.id}") for review in more.reviews]
+    before = split_names(Dataset(ruled, data.reviews, data.labels, {}))
+    after = split_names(Dataset(ruled, [*new, *data.reviews], data.labels, {}))
+    assert before.items() <= after.items()
+
+
+def split_names(data):
+    """The split of each review by its id, whether or not a search could begin with it."""
+    return {
+        review.id: name for review, name in zip(data.reviews, RULES[data.manifest.splits.rule](data, {}), strict=True)
+    }
 
 
 @settings(max_examples=80, deadline=None)

@@ -64,8 +64,6 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
         ("format: mvvsa", "no format is called 'mvvsa'. Did you mean 'mvsa'? Known ones, and what each looks for:"),
         ("format: my_module:my_reader", "would run code. Where you trust it, add --allow-code"),
         ("options: {a: 1}", "format 'records' has no options"),
-        ("splits: {time: date}", "splits.time: splits by time: not supported yet"),
-        ("splits: {folds: 5}", "splits.folds: folds: not supported yet"),
         ("splits: {fractions: {train: 0.7, validation: 0.1, test: 0.1}}", "sum to 0.9, expected 1"),
         ("splits: {fractions: {train: 1, validation: 0, test: 0}}", "validation"),
         ("splits: {fractions: {train: 0.9, dev: 0.1}}", "unknown key 'splits.fractions.dev'"),

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, normal_text, split_dataset
-from automm.errors import DataError
+from automm.errors import ConfigError, DataError
 
 
 def review(number, label="x", text=None, images=(), group=None, split=None):
@@ -124,6 +125,76 @@ def test_the_fingerprint_names_the_content():
 
 def test_normal_texts():
     assert normal_text(" \ufb01ne\u00a0 STRASSE\n") == normal_text("fine straße")
+
+
+class TestByTime:
+    def test_the_oldest_learn_and_the_newest_are_tested(self):
+        reviews = [replace(review(n, "xy"[n % 2]), time=float(-n)) for n in range(20)]
+        names = split_by_id(dataset(reviews, splits={"time": "when"}))
+        assert [names[str(n)] for n in range(20)] == ["test"] * 3 + ["validation"] * 3 + ["train"] * 14
+
+    def test_reviews_of_one_moment_are_not_torn_apart_and_their_order_does_not_matter(self):
+        days = [0] * 12 + [1] * 4 + [2] * 4
+        reviews = [replace(review(n, "xy"[n % 2]), time=float(day)) for n, day in enumerate(days)]
+        rules = {"time": "when", "fractions": {"train": 0.5, "validation": 0.25, "test": 0.25}}
+        names = split_by_id(dataset(reviews, splits=rules))
+        assert [names[str(n)] for n in (0, 11, 12, 15, 16, 19)] == ["train"] * 2 + ["validation"] * 2 + ["test"] * 2
+        assert split_by_id(dataset(reversed(reviews), splits=rules)) == names
+
+    def test_one_moment_for_all_cannot_be_split(self):
+        reviews = [replace(review(n, "xy"[n % 2]), time=1.0) for n in range(20)]
+        with pytest.raises(DataError, match=r"split 'test' has no reviews\. Look at the times in column 'when'"):
+            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+
+
+class TestByHash:
+    def test_the_labels_keep_about_their_proportions(self):
+        data = dataset((review(n, "rare" if n % 10 == 0 else "common") for n in range(4000)), splits={"by": "hash"})
+        for share, rows in zip((0.7, 0.15, 0.15), split_dataset(data, {}).values(), strict=True):
+            assert len(rows) / 4000 == pytest.approx(share, abs=0.03)
+            assert sum(data.reviews[row].label == "rare" for row in rows) / len(rows) == pytest.approx(0.1, abs=0.03)
+
+    def test_appended_reviews_move_nobody_even_where_they_repeat_a_text_or_a_picture(self):
+        reviews = [review(n, "xy"[n % 2], images=[f"{n}.png"]) for n in range(60)]
+        more = [review(n, "xy"[n % 2], text=f"text {n - 60}", images=[f"{n - 60}.png"]) for n in range(60, 120)]
+        before = split_by_id(dataset(reviews, splits={"by": "hash"}))
+        after = split_by_id(dataset([*reversed(more), *reviews], splits={"by": "hash"}))
+        assert {key: after[key] for key in before} == before
+
+    def test_a_group_stays_together_and_the_seed_counts(self):
+        reviews = [review(n, "xy"[n % 2], group=f"g{n // 4}") for n in range(200)]
+        names = split_by_id(dataset(reviews, splits={"by": "hash"}))
+        assert all(len({names[str(n)] for n in range(4 * g, 4 * g + 4)}) == 1 for g in range(50))
+        assert split_by_id(dataset(reviews, splits={"by": "hash", "seed": 2})) != names
+
+
+def test_each_review_is_tested_in_one_of_the_folds():
+    reviews = [review(n, "rare" if n % 10 == 0 else "common", group=f"g{n // 2}") for n in range(100)]
+    tested, validated = [], []
+    for fold in range(1, 6):
+        splits = split_dataset(dataset(reviews, splits={"folds": 5, "fold": fold}), {})
+        assert {name: len(rows) for name, rows in splits.items()} == {"train": 60, "validation": 20, "test": 20}
+        assert Counter(reviews[row].label for row in splits["test"])["rare"] == 2
+        tested.append(splits["test"].tolist())
+        validated.append(splits["validation"].tolist())
+    assert validated == [*tested[1:], tested[0]]
+    assert sorted(row for rows in tested for row in rows) == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ({"column": "s", "time": "t"}, "column and time: name one rule"),
+        ({"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}}, "fractions or folds, not both"),
+        ({"folds": 5, "fold": 6}, "fold 6 of 5"),
+        ({"fold": 2}, "fold 2 of 1"),
+        ({"by": "label"}, "hash"),
+        ({"folds": 2}, "greater than or equal to 3"),
+    ],
+)
+def test_rules_that_contradict_each_other(rules, problem):
+    with pytest.raises(ConfigError, match=problem):
+        dataset([], splits=rules)
 
 
 class TestFolds:
