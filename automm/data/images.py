@@ -1,28 +1,27 @@
-"""A picture file becomes pixels, whatever its colour mode, or a named reason why not."""
+"""A picture file becomes pixels, whatever its colour mode, or a named reason why not.
 
-import errno
-import hashlib
+What README's table of odd pictures says is decided here, and by `image_root` where a name leads to no file.
+"""
+
 import os
-import stat
 import struct
 import threading
 import warnings
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from io import BufferedReader
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-RECIPE = "rgb-squash-bicubic-1"  # names what decode_picture does; another way of doing it needs another name
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "MPO")
+from automm.data.files import NotAFileError, in_order, open_file
+
+RECIPE = "rgb-squash-bicubic-2"  # names what decode_picture does; another way of doing it needs another name
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
 MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 100_000_000
+LARGE_PIXELS = 16_000_000  # pictures beyond it, once JPEG's draft mode has made them smaller, are read one at a time
 
 # What Pillow's decoders raise on malformed files, found by feeding them such files.
 _MALFORMED = (
@@ -53,8 +52,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-
-T = TypeVar("T")
+_ONE_LARGE = threading.Lock()  # several at once could take gigabytes
 
 
 class PictureError(ValueError):
@@ -75,26 +73,28 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
         (size, size, 3) uint8 RGB.
 
     Raises:
-        PictureError: not there, empty, too large, truncated, malformed, or not a picture.
+        PictureError: not there, no file, empty, too large, truncated, malformed, or not a picture.
     """
     with _quiet_pillow():
         try:
-            if path.is_symlink() or not path.is_file():
-                raise PictureError("not a file")
-            with _open_file(path) as file:
+            with open_file(path) as file:
                 length = os.fstat(file.fileno()).st_size
                 if length == 0:
                     raise PictureError("zero bytes")
                 if length > MAX_BYTES:
                     raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
-                with _open(file) as picture:
+                with Image.open(file, formats=known_formats()) as picture:
                     return _pixels(picture, size)
         except PictureError:
             raise
         except Image.DecompressionBombError as error:
             raise PictureError(f"too many pixels, the limit is {MAX_PIXELS // 10**6} million") from error
         except UnidentifiedImageError as error:
-            raise PictureError(f"not a picture of a known format ({', '.join(FORMATS)})") from error
+            raise PictureError(f"not a picture of a known format ({', '.join(known_formats())})") from error
+        except NotAFileError as error:
+            raise PictureError(str(error.strerror)) from error
+        except FileNotFoundError as error:
+            raise PictureError("not there") from error
         except PermissionError as error:
             raise PictureError("no permission to read it") from error
         except _MALFORMED as error:
@@ -120,48 +120,10 @@ def decode_many(
     yield from enumerate(in_order(attempt, paths, workers))
 
 
-def in_order(function: Callable[[Path], T], paths: Sequence[Path], workers: int | None = None) -> Iterator[T]:
-    """`function` of each path, in order, computed on threads a bounded way ahead."""
-    threads = workers or min(32, (os.cpu_count() or 1) + 4)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for path in paths:
-                waiting.append(pool.submit(function, path))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, hexadecimal. Raises OSError."""
-    with _open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _open_file(path: Path) -> BufferedReader:
-    """A regular file. Whoever named it has looked where its links lead, so a link met here is refused.
-
-    Raises:
-        OSError: not there, not readable, a folder, a pipe, a symbolic link.
-    """
-    # O_NONBLOCK: a pipe put in its place must not block the reader. Not every platform has each flag.
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    handle = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return os.fdopen(handle, "rb")
-
-
-def _open(file: object) -> Image.Image:
-    Image.init()  # an older Pillow knows fewer formats, and refuses a list with an unknown one
-    return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])  # type: ignore[arg-type]
+def known_formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow reads: an older one knows fewer."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _pixels(picture: Image.Image, size: int) -> np.ndarray:
@@ -169,11 +131,12 @@ def _pixels(picture: Image.Image, size: int) -> np.ndarray:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     if picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (2 * size, 2 * size))  # decodes at a half, a quarter or an eighth of the size
-    picture.load()
-    turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
-    small = _rgb(picture).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    with _ONE_LARGE if picture.width * picture.height > LARGE_PIXELS else nullcontext():
+        picture.load()
+        turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
+        small = _small(picture, size)
     turned = small.transpose(turn) if turn is not None else small
-    return np.array(turned, np.uint8)
+    return np.asarray(turned, np.uint8)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -185,22 +148,29 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
+def _small(picture: Image.Image, size: int) -> Image.Image:
+    """RGB, squashed to a square."""
     mode = picture.mode
     if mode == "I" or mode.startswith("I;16"):
         # 16-bit grey: Pillow's own conversion clips everything over 255 to white.
-        picture = Image.fromarray((np.clip(np.asarray(picture, np.float64), 0, 65535) / 257).astype(np.uint8))
+        picture = Image.fromarray((np.clip(np.asarray(picture), 0, 65535) // 257).astype(np.uint8))
     elif mode == "F":
-        values = np.nan_to_num(np.asarray(picture, np.float64), nan=0.0, posinf=255.0, neginf=0.0)
+        values = np.nan_to_num(np.asarray(picture, np.float32), nan=0.0, posinf=255.0, neginf=0.0)
         scale = 255.0 if values.size and values.max() <= 1.0 else 1.0
         picture = Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
     elif mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         # Premultiplied modes have one way out, which is not to RGBA for La.
         straight = picture.convert("LA") if mode == "La" else picture
-        rgba = straight.convert("RGBA")
+        rgba = _squashed(straight.convert("RGBA"), size)  # Pillow weighs colours by their opacity here
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, rgba)
-    return picture.convert("RGB")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return _squashed(picture if picture.mode == "RGB" else picture.convert("RGB"), size)
+
+
+def _squashed(picture: Image.Image, size: int) -> Image.Image:
+    if picture.size == (size, size):
+        return picture
+    return picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 class _Quiet:

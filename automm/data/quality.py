@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.digests import digest_files
 from automm.data.images import PictureError, decode_many
 from automm.data.language import looks_english
 from automm.data.manifest import load_manifest
-from automm.data.pictures import PictureStore, digest_files, treat_bad_pictures
+from automm.data.pictures import PictureStore, treat_bad_pictures
 from automm.data.reviews import Dataset, Review, load_dataset
 from automm.data.splits import absent_labels, drop_duplicates, split_dataset, telling_text
 from automm.errors import DataError

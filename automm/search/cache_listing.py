@@ -1,12 +1,12 @@
 """What `automm cache` shows and empties. Light: neither Keras nor TensorFlow is loaded."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from automm.data.picture_file import count_of
 from automm.search.store import Cleared, FeatureStore
 
 
@@ -62,16 +62,8 @@ def _pictures(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.glob("*.u8")):
         with suppress(FileNotFoundError):  # written anew as we look
-            found.append({"key": path.stem, "rows": _count(path.with_suffix(".json")), "bytes": path.stat().st_size})
+            found.append({"key": path.stem, "rows": count_of(path), "bytes": path.stat().st_size})
     return found
-
-
-def _count(notes: Path) -> int | None:
-    """How many pictures; None where the notes are damaged."""
-    try:
-        return int(json.loads(notes.read_text(encoding="utf-8"))["count"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _bytes(entries: list[dict[str, Any]]) -> int:

@@ -23,9 +23,11 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from rich.filesize import decimal
 
+from automm.data.checksums import sums_of
+from automm.data.files import allocate, put
 from automm.errors import CacheError
-from automm.search.store_files import allocate, hold, is_at, part_path, put, put_rows, sync_folder, unlink_unheld
-from automm.search.store_format import UNKNOWN, About, Notes, header, notes_path, problem_of, read_notes, sums_of
+from automm.search.store_files import hold, is_at, part_path, put_rows, sync_folder, unlink_unheld
+from automm.search.store_format import PORTION, UNKNOWN, About, Notes, header, notes_path, problem_of, read_notes
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -149,7 +151,7 @@ class FeatureStore:
             with self._disk(size):
                 os.fsync(part)
                 about = replace(about, features=encoding.features)
-                notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part))
+                notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part, PORTION))
                 self._write_notes(notes_path(path), notes)
                 part_path(path).rename(path)
                 sync_folder(self.folder)

@@ -1,13 +1,12 @@
 """Files that are held by locks, which die with their process, and written without surprises."""
 
-import errno
 import fcntl
 import os
 from pathlib import Path
 
 import numpy as np
 
-NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
+from automm.data.files import put
 
 
 def part_path(path: Path) -> Path:
@@ -47,16 +46,6 @@ def unlink_unheld(path: Path) -> bool:
         return True
 
 
-def allocate(descriptor: int, size: int) -> None:
-    """Take the bytes from the disk now, where that can be done, so that a full one shows before anything is encoded."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        except OSError as error:
-            if error.errno not in NO_ALLOCATION:
-                raise
-
-
 def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) -> None:
     """Write rows at their places: not through a map, which on a full disk would be a bus error."""
     values = np.ascontiguousarray(values, "<f4")
@@ -66,12 +55,6 @@ def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) 
         return
     for row, value in zip(rows, values, strict=True):
         put(descriptor, value.data.cast("B"), start + int(row) * length)
-
-
-def put(descriptor: int, content: bytes | memoryview, offset: int) -> None:
-    while content:
-        written = os.pwrite(descriptor, content, offset)
-        content, offset = content[written:], offset + written
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,17 +3,15 @@
 import json
 import os
 import random
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automm.data.checksums import damaged_at
+
 PORTION = 4 * 2**20  # bytes under one checksum
-# crc32 runs at 4 GB/s, so a quarter of a second: no more than the disk takes, and statistics read the values anyway.
-CHECKED_WHOLE = 2**30
-SAMPLE = 32  # portions of a longer file, others at each opening
 
 
 @dataclass(frozen=True)
@@ -82,17 +80,10 @@ def header(rows: int, features: int) -> bytes:
     return file.getvalue()
 
 
-def sums_of(descriptor: int) -> tuple[int, ...]:
-    """crc32 of each portion of an open file."""
-    size = os.fstat(descriptor).st_size
-    return tuple(_sum(descriptor, number) for number in range(-(-size // PORTION)))
-
-
 def problem_of(descriptor: int, notes: Notes | None, rows: int, rng: random.Random) -> str:
     """Why an open .npy must not be used; '' if it may.
 
-    Its size and header always count. Every checksum does in a file of up to CHECKED_WHOLE bytes, and in a longer one
-    that was written to since; else those of SAMPLE portions, so that a start does not read gigabytes.
+    Its size and header always count; of its checksums as many as `checksums.damaged_at` compares.
     """
     if notes is None:
         return "its notes are absent or damaged"
@@ -104,13 +95,5 @@ def problem_of(descriptor: int, notes: Notes | None, rows: int, rng: random.Rand
         return f"its notes are not of {rows} rows"
     if os.pread(descriptor, len(expected), 0) != expected:
         return "its header is damaged"
-    numbers = range(len(notes.sums))
-    trusted = state.st_size > CHECKED_WHOLE and state.st_mtime_ns == notes.written
-    for number in rng.sample(numbers, min(SAMPLE, len(numbers))) if trusted else numbers:
-        if _sum(descriptor, number) != notes.sums[number]:
-            return f"its checksum is wrong at byte {number * PORTION}"
-    return ""
-
-
-def _sum(descriptor: int, number: int) -> int:
-    return zlib.crc32(os.pread(descriptor, PORTION, number * PORTION))
+    place = damaged_at(descriptor, notes.sums, PORTION, written=notes.written, rng=rng)
+    return "" if place is None else f"its checksum is wrong at byte {place}"

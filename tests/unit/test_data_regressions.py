@@ -5,7 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from automm.data.images import PictureError, decode_picture, file_digest
+from automm.data.files import file_digest
+from automm.data.images import PictureError, decode_picture
 from automm.data.manifest import load_manifest
 from automm.data.quality import check
 from automm.data.reviews import Dataset, Review, load_dataset

@@ -1,14 +1,15 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from automm.data import pictures
+from automm.data import checksums, picture_file
 from automm.data.manifest import parse_manifest
 from automm.data.pictures import prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, Review
-from automm.errors import DataError
+from automm.errors import CacheError, DataError
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_distinct_pictures_are_decoded_once(paths, tmp_path):
 
 def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monkeypatch):
     first = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
-    monkeypatch.setattr(pictures, "decode_many", decoded_nothing)
+    monkeypatch.setattr(picture_file, "decode_picture", decoded_nothing)
     second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
     assert np.array_equal(first.pixels, second.pixels)
     assert (first.row, first.bad, first.fingerprint) == (second.row, second.bad, second.fingerprint)
@@ -62,6 +63,53 @@ def test_what_is_corrupt_is_computed_again(paths, tmp_path, harm):
         file.with_suffix(".json").unlink()
     assert np.array_equal(prepare_pictures(list(paths.values()), 4, tmp_path / "cache").pixels, first)
     assert file.read_bytes() == raw
+
+
+def test_more_pictures_decode_only_what_is_new(paths, tmp_path, monkeypatch):
+    """A look at a part first, or rows appended later, cost nothing twice; nor does a copy trust what is damaged."""
+    prepare_pictures([paths["a"]], 4, tmp_path / "cache")
+    (part,) = (tmp_path / "cache" / "pictures").glob("*.u8")
+    decoded, real = [], picture_file.decode_picture
+    monkeypatch.setattr(picture_file, "decode_picture", lambda path, size: (decoded.append(path), real(path, size))[1])
+    whole = prepare_pictures([paths["a"], paths["b"]], 4, tmp_path / "cache")
+    assert decoded == [paths["b"]]
+    assert [whole.pixels[whole.row[paths[name]], 0, 0, 0] for name in "ab"] == [10, 200]
+    prepare_pictures([paths["a"]], 8, tmp_path / "cache")  # another size shares nothing
+    assert decoded == [paths["b"], paths["a"]]
+    part.write_bytes(b"\0" * part.stat().st_size)
+    part.with_suffix(".json").replace(tmp_path / "notes")
+    for other in (tmp_path / "cache" / "pictures").glob("*.u8"):
+        other.unlink()
+    part.write_bytes(b"\0" * 4 * 4 * 3)
+    (tmp_path / "notes").replace(part.with_suffix(".json"))
+    whole = prepare_pictures([paths["a"], paths["b"]], 4, tmp_path / "cache")
+    assert whole.pixels[whole.row[paths["a"]], 0, 0, 0] == 10
+    assert len(decoded) == 4
+
+
+def test_a_long_file_is_sampled_unless_it_was_written_to(paths, tmp_path, monkeypatch):
+    for number in range(20):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    many = [tmp_path / f"{number}.png" for number in range(20)]
+    prepare_pictures(many, 4, tmp_path / "cache")
+    (file,) = (tmp_path / "cache" / "pictures").glob("*.u8")
+    monkeypatch.setattr(checksums, "CHECKED_WHOLE", 100)
+    monkeypatch.setattr(checksums, "SAMPLED", 3 * 48)
+    compared, real = [], checksums.portion_sum
+    monkeypatch.setattr(checksums, "portion_sum", lambda *of: compared.append(of) or real(*of))
+    prepare_pictures(many, 4, tmp_path / "cache")
+    assert len(compared) == 3
+    written = file.stat().st_mtime_ns
+    os.utime(file, ns=(1, 1))
+    prepare_pictures(many, 4, tmp_path / "cache")
+    assert len(compared) == 23
+    assert file.stat().st_mtime_ns == written  # all was compared: the next start may take samples again
+
+
+def test_a_folder_that_cannot_be_written_is_named(paths, tmp_path):
+    (tmp_path / "cache").write_bytes(b"")
+    with pytest.raises(CacheError, match="AUTOMM_CACHE_DIR"):
+        prepare_pictures([paths["a"]], 4, tmp_path / "cache")
 
 
 def test_the_size_and_the_content_name_the_store(paths, tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automm.data import checksums
 from automm.errors import CacheError, ConfigError
 from automm.paths import cache_limit
 from automm.search import store as module
@@ -131,13 +132,14 @@ def test_who_maps_a_damaged_file_keeps_what_it_has(store):
 
 def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
     """A flipped byte counts in any portion as soon as the time of the file has changed."""
-    monkeypatch.setattr(store_format, "PORTION", 64)
-    monkeypatch.setattr(store_format, "CHECKED_WHOLE", 100)
-    monkeypatch.setattr(store_format, "SAMPLE", 1)
+    for place in (module, store_format):
+        monkeypatch.setattr(place, "PORTION", 64)
+    monkeypatch.setattr(checksums, "CHECKED_WHOLE", 100)
+    monkeypatch.setattr(checksums, "SAMPLED", 64)
     store.get(KEY, about(300), lambda: Numbers(300))
     read = []
-    real = store_format._sum
-    monkeypatch.setattr(store_format, "_sum", lambda *of: read.append(of) or real(*of))
+    real = checksums.portion_sum
+    monkeypatch.setattr(checksums, "portion_sum", lambda *of: read.append(of) or real(*of))
     store.get(KEY, about(300), refuse)
     assert len(read) == 1
     path = store.folder / f"{KEY}.npy"

@@ -1,0 +1,94 @@
+"""Plain files, and nothing else: opened, hashed, written at a place, worked on by all cores."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BufferedReader
+from pathlib import Path
+from typing import TypeVar
+
+NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class NotAFileError(OSError):
+    """A folder, a pipe, a device or a symbolic link where a file should be."""
+
+
+def open_file(path: Path) -> BufferedReader:
+    """A plain file. Whoever named it has looked where its links lead, so a link met here is refused.
+
+    Raises:
+        NotAFileError: it is something else.
+        OSError: not there, not readable.
+    """
+    # O_NONBLOCK: a pipe put in its place must not block the reader. Not every platform has each flag.
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    try:
+        handle = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotAFileError(error.errno, "a symbolic link, not a file", str(path)) from error
+        if error.errno == errno.ENXIO:
+            raise NotAFileError(error.errno, "a socket or device, not a file", str(path)) from error
+        raise
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise NotAFileError(errno.EINVAL, f"{what}, not a file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, hexadecimal. Raises OSError."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None = None) -> Iterator[T]:
+    """`function` of each item, in order, computed on threads a bounded way ahead.
+
+    Threads, not processes: what takes long in Pillow, hashing and reading lets go of the interpreter.
+    """
+    threads = workers or min(32, (os.cpu_count() or 1) + 4)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def portions(items: Sequence[S], size: int) -> list[Sequence[S]]:
+    """The items in runs of `size`, the last perhaps shorter."""
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Take the bytes from the disk now, where that can be done, so that a full one shows before the work begins."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in NO_ALLOCATION:
+                raise
+
+
+def put(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written

@@ -1,0 +1,53 @@
+import os
+import socket
+
+import pytest
+
+from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, put
+
+
+def test_a_digest_is_of_the_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_digest(tmp_path / "a").startswith("ba7816bf")
+
+
+def test_only_plain_files_are_opened_and_nothing_is_waited_for(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "pipe")  # a reader that waits for a writer would wait for ever
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        kinds = {
+            ".": "a folder",
+            "link": "a symbolic link",
+            "pipe": "a pipe",
+            "socket": "a socket",
+            "/dev/zero": "device",
+        }
+        for name, reason in kinds.items():
+            with pytest.raises(NotAFileError, match=reason):
+                open_file(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        open_file(tmp_path / "absent")
+    with open_file(tmp_path / "a") as file:
+        assert file.read() == b"abc"
+
+
+def test_results_come_in_order_and_errors_reach_the_caller():
+    assert list(in_order(lambda n: n * n, range(100), workers=3)) == [n * n for n in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(lambda n: 1 // n, range(5)))
+
+
+def test_portions_hold_everything_once():
+    assert [list(part) for part in portions(range(5), 2)] == [[0, 1], [2, 3], [4]]
+    assert portions([], 2) == []
+
+
+def test_put_goes_on_where_the_system_wrote_less(tmp_path, monkeypatch):
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, content, offset: real(descriptor, content[:2], offset))
+    descriptor = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
+    put(descriptor, b"12345", 1)
+    os.close(descriptor)
+    assert (tmp_path / "a").read_bytes() == b"\x0012345"
