@@ -52,14 +52,12 @@ def main() -> None:
 
 
 def random_points(count: int) -> list[dict[str, Any]]:
-    """Distinct points of the full space, each drawn uniformly; without hidden layers there is no width."""
-    from automm.search.space import full_space
+    """Distinct points of the full space, each drawn uniformly."""
+    from automm.search.space import draw, full_space
 
-    rng, space, points = np.random.default_rng(1), full_space(), []
+    rng, points = np.random.default_rng(1), []
     while len(points) < count:
-        point = {name: choices[int(rng.integers(len(choices)))] for name, choices in space.items()}
-        if point["label/layers"] == 0:
-            del point["label/width"]
+        point = draw(full_space(), rng)
         if point not in points:
             points.append(point)
     return points
@@ -83,10 +81,7 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     with tempfile.TemporaryDirectory() as folder:
         search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
         for number in range(len(data["validation"]), len(result["points"])):
-            point = {
-                **DEFAULTS,
-                **result["points"][number],
-            }  # without hidden layers their width is asked for all the same
+            point = {**DEFAULTS, **result["points"][number]}  # points may be older than a hyperparameter
             candidate = search.train(f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p))
             if candidate.error:
                 raise SystemExit(candidate.error)

@@ -150,11 +150,15 @@ def _search(
 def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
     from automm import tables
-    from automm.search.space import narrow, size
+    from automm.search.space import conditions, narrow, size
 
     space = narrow(experiment.space)
     print(experiment.to_yaml(), end="")
-    tables.table(("hyperparameter", "choices"), [[name, ", ".join(map(str, values))] for name, values in space.items()])
+    rows = []
+    for name, values in space.items():
+        needed = [f"{parent}: {', '.join(map(str, some)) or 'none left'}" for parent, some in conditions(space, name)]
+        rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
+    tables.table(("hyperparameter", "choices", "only where"), rows)
     print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
 
 

@@ -35,6 +35,7 @@ CONCATENATION: dict[str, Any] = {
     "training/learning_rate": 1e-3,
 }
 BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
+MEAN = {"image/pooling": CONCATENATION["image/pooling"]}
 ONE_MODALITY: dict[str, Any] = {
     key: CONCATENATION[key]
     for key in ("fusion/width", "label/layers", "label/width", "label/dropout", "training/learning_rate")
@@ -48,12 +49,12 @@ def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
     vector = fuse(
         [
             text_tower(inputs["text"], inputs["text_mask"]),
-            image_tower(inputs["image"], inputs["image_mask"], values["image/pooling"]),
+            image_tower(inputs["image"], inputs["image_mask"], values),
         ],
-        values["fusion/operator"],
-        values["fusion/width"],
+        values,
     )
-    return keras.Model(inputs, _head(vector, [inputs["text_mask"], has_picture], shapes, values), name="fused")
+    outputs = classify(vector, [inputs["text_mask"], has_picture], values, shapes.classes)
+    return keras.Model(inputs, outputs, name="fused")
 
 
 def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
@@ -61,16 +62,16 @@ def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
     inputs = suffix_inputs(shapes)
     vector = text_tower(inputs["text"], inputs["text_mask"])
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
-    return keras.Model(inputs, _head(vector, [inputs["text_mask"]], shapes, values), name="text_only")
+    return keras.Model(inputs, classify(vector, [inputs["text_mask"]], values, shapes.classes), name="text_only")
 
 
 def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
     """CNN alone, averaged over the pictures."""
     inputs = suffix_inputs(shapes)
-    vector = image_tower(inputs["image"], inputs["image_mask"], "mean")
+    vector = image_tower(inputs["image"], inputs["image_mask"], MEAN)
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    return keras.Model(inputs, _head(vector, [has_picture], shapes, values), name="image_only")
+    return keras.Model(inputs, classify(vector, [has_picture], values, shapes.classes), name="image_only")
 
 
 def packed_concatenation(shapes: Shapes, values: dict[str, Any]) -> Any:
@@ -130,7 +131,7 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
         parts.append(text_tower(inputs["text"], inputs["text_mask"]))
         masks.append(inputs["text_mask"])
     if "image" in modalities:
-        parts.append(image_tower(inputs["image"], inputs["image_mask"], "mean"))
+        parts.append(image_tower(inputs["image"], inputs["image_mask"], MEAN))
         masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
     design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
     outputs = keras.layers.Dense(shapes.classes, activation="softmax", name="label")(design)
@@ -145,14 +146,3 @@ def design_matrix(model: Any) -> Any:
 def set_linear(model: Any, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
     """Give a `linear` suffix the weights of a fitted regression: (classes, features) and (classes,)."""
     model.get_layer("label").set_weights([coefficients.T, intercepts])
-
-
-def _head(vector: Any, masks: list[Any], shapes: Shapes, values: dict[str, Any]) -> Any:
-    return classify(
-        vector,
-        masks,
-        layers=values["label/layers"],
-        width=values["label/width"],
-        dropout=values["label/dropout"],
-        classes=shapes.classes,
-    )

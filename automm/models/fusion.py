@@ -18,6 +18,7 @@ class Fusion(keras.layers.Layer):
         activation: after the projection, or None.
     """
 
+    hyperparameters: tuple[str, ...] = ("width",)  # of the search space, `fusion/width`; arguments of the constructor
     projection_scale = 1.0  # variance of a projection's output for inputs of variance 1, before training
     first_bias = "zeros"
 

@@ -116,27 +116,44 @@ def text_tower(text: Any, text_mask: Any) -> Any:
     return Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
 
 
-def image_tower(image: Any, image_mask: Any, pooling: str) -> Any:
+def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any]) -> Any:
     """Standardised picture features, pooled over the pictures: (n, image_features)."""
     image = Standardize(image.shape[-1], name="image_standardize")(image, image_mask)
-    return POOLINGS[pooling](name="image_pooling")(image, image_mask)
+    return chosen(POOLINGS, "image/pooling", values, name="image_pooling")(image, image_mask)
 
 
-def fuse(vectors: list[Any], operator: str, width: int) -> Any:
+def fuse(vectors: list[Any], values: Mapping[str, Any]) -> Any:
     """One vector of several."""
-    return FUSIONS[operator](width, name="fusion")(vectors)
+    return chosen(FUSIONS, "fusion/operator", values, name="fusion")(vectors)
 
 
-def classify(vector: Any, masks: list[Any], *, layers: int, width: int, dropout: float, classes: int) -> Any:
+def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[str, Any], *, name: str) -> Any:
+    """The layer that a point of the search space names, with the hyperparameters that its class says it has.
+
+    Args:
+        operators: the legal names, and a class each.
+        hyperparameter: 'image/pooling'; the layer's own are named like it: 'image/heads'.
+        name: of the layer.
+    """
+    block = hyperparameter.partition("/")[0]
+    operator = operators[values[hyperparameter]]
+    return operator(**{key: values[f"{block}/{key}"] for key in operator.hyperparameters}, name=name)
+
+
+def classify(vector: Any, masks: list[Any], values: Mapping[str, Any], classes: int) -> Any:
     """Dense layers with dropout before each, then class probabilities: (n, classes), a softmax also for two classes.
 
     Two classes get a softmax too, so that one metric code serves every number of classes.
+
+    Args:
+        masks: (n,) each, of the modalities.
+        values: `label/layers`, `label/dropout`, and `label/width` where there are layers.
     """
     x = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
-    x = keras.layers.Dropout(dropout, name="head_dropout_0")(x)
-    for place in range(1, layers + 1):
-        x = keras.layers.Dense(width, activation="relu", name=f"head_dense_{place}")(x)
-        x = keras.layers.Dropout(dropout, name=f"head_dropout_{place}")(x)
+    x = keras.layers.Dropout(values["label/dropout"], name="head_dropout_0")(x)
+    for place in range(1, values["label/layers"] + 1):
+        x = keras.layers.Dense(values["label/width"], activation="relu", name=f"head_dense_{place}")(x)
+        x = keras.layers.Dropout(values["label/dropout"], name=f"head_dropout_{place}")(x)
     return keras.layers.Dense(classes, activation="softmax", name="label")(x)
 
 

@@ -10,8 +10,14 @@ import keras
 from keras import ops
 
 
+class Pooling(keras.layers.Layer):
+    """Base of all poolings."""
+
+    hyperparameters: tuple[str, ...] = ()  # of the search space, `image/...`; arguments of the constructor
+
+
 @keras.saving.register_keras_serializable(package="automm")
-class MaskedMean(keras.layers.Layer):
+class MaskedMean(Pooling):
     """Average over the real pictures."""
 
     def call(self, features: Any, mask: Any) -> Any:
@@ -22,7 +28,7 @@ class MaskedMean(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class MaskedMax(keras.layers.Layer):
+class MaskedMax(Pooling):
     """The largest value of each feature over the real pictures."""
 
     def call(self, features: Any, mask: Any) -> Any:
@@ -32,7 +38,7 @@ class MaskedMax(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class GatedAttention(keras.layers.Layer):
+class GatedAttention(Pooling):
     """Weights of their own for each picture: softmax over w . (tanh(V h) * sigmoid(U h)).
 
     Ilse, Tomczak and Welling 2018, "Attention-based deep multiple instance learning", arXiv 1802.04712, equation 9.

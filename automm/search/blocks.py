@@ -1,7 +1,7 @@
 """AutoKeras blocks over the layers of `models/`: text, image, fusion, label; and the input nodes that they hang on.
 
-Every block has a name of its own, because the names of hyperparameters carry it (`image/pooling`), and AutoKeras'
-default names count up in a process.
+A block builds what the values of a trial name; which values there are is said in one place (`space.declare`). Every
+block has a name of its own, because AutoKeras' default names count up in a process.
 """
 
 from typing import Any
@@ -13,7 +13,6 @@ from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
 from automm.models.heads import AnyPicture, classify, fuse, image_tower, text_tower
-from automm.search.space import Space, default
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -30,31 +29,8 @@ class ArrayInput(ak.Input):
         return inputs
 
 
-class SpaceBlock(block_module.Block):
-    """A block whose choices come from a `Space`."""
-
-    def __init__(self, space: Space | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.space = space or {}
-
-    def choose(self, hp: Any, name: str) -> Any:
-        """The value of hyperparameter `<block>/<name>`."""
-        return choose(hp, self.space, f"{self.name}/{name}", name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "space": {key: list(values) for key, values in self.space.items()}}
-
-
-def choose(hp: Any, space: Space, name: str, short: str) -> Any:
-    """Ask KerasTuner; a choice of one is no hyperparameter to tune."""
-    choices = list(space[name])
-    if len(choices) == 1:
-        return hp.Fixed(short, choices[0])
-    return hp.Choice(short, choices, default=default(space, name))
-
-
 @keras.saving.register_keras_serializable(package="automm")
-class TextBlock(SpaceBlock):
+class TextBlock(block_module.Block):
     """Token ids and their mask to one vector: the encoder, and the text tower."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
@@ -67,7 +43,7 @@ class TextBlock(SpaceBlock):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class ImageBlock(SpaceBlock):
+class ImageBlock(block_module.Block):
     """Several pictures and their mask to one vector: the encoder, and a pooling over the pictures."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
@@ -76,15 +52,15 @@ class ImageBlock(SpaceBlock):
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask = inputs
-        return image_tower(self.encoder(images), mask, self.choose(hp, "pooling"))
+        return image_tower(self.encoder(images), mask, hp.values)
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class FusionBlock(SpaceBlock):
+class FusionBlock(block_module.Block):
     """The vectors of all modalities to one."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        return fuse(list(inputs), self.choose(hp, "operator"), self.choose(hp, "width"))
+        return fuse(list(inputs), hp.values)
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -95,30 +71,14 @@ class LabelHead(head_module.Head):
     classes, on which macro-F1 would need a code of its own.
     """
 
-    def __init__(self, space: Space | None = None, **kwargs: Any):
+    def __init__(self, **kwargs: Any):
         kwargs.setdefault("loss", "categorical_crossentropy")
         super().__init__(**kwargs)
-        self.space = space or {}
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         vector, text_mask, image_mask = inputs
-        layers = choose(hp, self.space, "label/layers", "layers")
-        width = 0
-        if layers:
-            if len(self.space["label/layers"]) > 1:
-                some = [value for value in self.space["label/layers"] if value > 0]
-                with hp.conditional_scope("layers", some):
-                    width = choose(hp, self.space, "label/width", "width")
-            else:
-                width = choose(hp, self.space, "label/width", "width")
-        return classify(
-            vector,
-            [text_mask, AnyPicture(name="any_picture")(image_mask)],
-            layers=layers,
-            width=width,
-            dropout=choose(hp, self.space, "label/dropout", "dropout"),
-            classes=int(self.shape[-1]),
-        )
+        masks = [text_mask, AnyPicture(name="any_picture")(image_mask)]
+        return classify(vector, masks, hp.values, int(self.shape[-1]))
 
     def get_adapter(self) -> Any:
         return adapters.InputAdapter()
@@ -128,6 +88,3 @@ class LabelHead(head_module.Head):
 
     def get_hyper_preprocessors(self) -> list[Any]:
         return []
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "space": {key: list(values) for key, values in self.space.items()}}

@@ -1,13 +1,13 @@
 """Good first proposals, in order: points of the full space that did well on several data sets.
 
 How they were found, and how they do on data that they were not picked on: experiments/portfolio.py, whose result holds
-this list. A row is a point, its values in the order of NAMES; without hidden layers there is no width.
+this list. A row is a point, its values in the order of NAMES.
 """
 
 import math
 from typing import Any
 
-from automm.search.space import CHOICES, Space
+from automm.search.space import TABLE, Space, default, is_active
 
 NAMES = (
     "image/pooling",
@@ -40,23 +40,25 @@ def portfolio(space: Space) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for row in PORTFOLIO:
-        point = _into(space, {name: value for name, value in zip(NAMES, row, strict=True) if value is not None})
+        point = _into(space, dict(zip(NAMES, row, strict=True)))
         if point is not None and point not in found:
             found.append(point)
     return found
 
 
-def _into(space: Space, point: dict[str, Any]) -> dict[str, Any] | None:
-    moved = dict(point)
-    for name in NAMES:
-        if name in CHOICES:
-            if point[name] not in space[name]:
-                return None
-        elif name in point:
+def _into(space: Space, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    point: dict[str, Any] = {}
+    for name, choices in space.items():
+        if not is_active(name, point):
+            continue
+        value = wanted.get(name)
+        if value in choices:
+            point[name] = value
+        elif value is None:  # the portfolio is older than this hyperparameter
+            point[name] = default(space, name)
+        elif TABLE[name].bounds is None:
+            return None
+        else:
             scale = math.log if name == "training/learning_rate" else float  # rates differ by factors
-            moved[name] = min(space[name], key=lambda choice: abs(scale(choice) - scale(point[name])))
-    if moved["label/layers"] == 0:
-        moved.pop("label/width", None)
-    elif "label/width" not in moved:
-        moved["label/width"] = space["label/width"][0]
-    return {name: moved[name] for name in NAMES if name in moved}
+            point[name] = min(choices, key=lambda choice: abs(scale(choice) - scale(value)))
+    return point

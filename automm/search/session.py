@@ -80,7 +80,6 @@ class Search:
             if candidate.status in (COMPLETED, FAILED)
             and candidate.tier == 1
             and candidate.name != "packed_concatenation"  # the same point as the concatenation
-            and set(candidate.hyperparameters) >= {"image/pooling", "fusion/operator"}
             and space_module.contains(self.space, candidate.hyperparameters)
         ]
 

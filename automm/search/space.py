@@ -1,7 +1,12 @@
-"""The search space as data: every hyperparameter, its choices, and how an experiment file narrows them."""
+"""The search space as data: every hyperparameter, its choices, where it is one, and how an experiment file narrows it.
 
-import itertools
-from collections.abc import Iterator, Mapping
+A row of `TABLE` is a hyperparameter. Everything else reads the table: the validator, the blocks, the oracles, the
+portfolio, `--dry-run`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,37 +18,47 @@ from automm.models.fusion import FUSIONS
 from automm.models.pooling import POOLINGS
 from automm.tracking.runs import point_of
 
-# A hyperparameter's default is the hand-built concatenation's value, so the search starts where people would.
-DEFAULTS: dict[str, Any] = dict(CONCATENATION)
-
 
 @dataclass(frozen=True)
-class Number:
-    """Choices that an experiment file may replace by other numbers in [low, high]."""
+class Hyperparameter:
+    """A row of the table.
 
-    choices: tuple[float, ...]
-    low: float
-    high: float
+    Attributes:
+        choices: all of them, where an experiment file names none.
+        bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
+        only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
+            stands above it in the table.
+    """
+
+    choices: tuple[Any, ...]
+    bounds: tuple[float, float] | None = None
+    only: tuple[str, Callable[[Any], bool]] | None = None
 
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "image/pooling": tuple(POOLINGS),
-    "fusion/operator": tuple(FUSIONS),
+def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
+    """The condition that an operator, chosen by name, says it has this hyperparameter."""
+    return lambda name: hyperparameter in operators[name].hyperparameters
+
+
+TABLE: dict[str, Hyperparameter] = {
+    "image/pooling": Hyperparameter(tuple(POOLINGS)),
+    "fusion/operator": Hyperparameter(tuple(FUSIONS)),
+    "fusion/width": Hyperparameter((64, 128, 256), (1, 4096)),
+    "label/layers": Hyperparameter((0, 1, 2), (0, 8)),
+    "label/width": Hyperparameter((64, 128, 256), (1, 4096), only=("label/layers", bool)),
+    "label/dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.95)),
+    "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), (1e-7, 1.0)),
 }
-NUMBERS: dict[str, Number] = {
-    "fusion/width": Number((64, 128, 256), 1, 4096),
-    "label/layers": Number((0, 1, 2), 0, 8),
-    "label/width": Number((64, 128, 256), 1, 4096),
-    "label/dropout": Number((0.0, 0.25, 0.5), 0.0, 0.95),
-    "training/learning_rate": Number((3e-4, 1e-3, 3e-3), 1e-7, 1.0),
-}
 
-Space = dict[str, tuple[Any, ...]]
+# Where a search begins: at the hand-built concatenation, where people would.
+DEFAULTS: dict[str, Any] = {name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items()}
+
+Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in the order of the table
 
 
 def full_space() -> Space:
     """Every hyperparameter with all its choices."""
-    return {**CHOICES, **{name: number.choices for name, number in NUMBERS.items()}}
+    return {name: row.choices for name, row in TABLE.items()}
 
 
 def narrow(overrides: Mapping[str, Any]) -> Space:
@@ -58,14 +73,17 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
     space, problems = full_space(), []
     for key, wanted in overrides.items():
         name = key.replace(".", "/")
-        if name not in space:
-            legal = [known.replace("/", ".") for known in space]
+        if name not in TABLE:
+            legal = [known.replace("/", ".") for known in TABLE]
             problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
-        faults = _faults(name, values)
+        faults = _faults(TABLE[name], values)
         problems += [f"space.{key}: {fault}" for fault in faults]
-        space[name] = values if faults else tuple(dict.fromkeys(values))
+        if not faults:
+            # KerasTuner refuses choices of several types, such as 0 beside 0.5.
+            kind = type(TABLE[name].choices[0])
+            space[name] = tuple(dict.fromkeys(kind(value) for value in values))
     if problems:
         raise ConfigError(problems)
     return space
@@ -76,59 +94,100 @@ def default(space: Space, name: str) -> Any:
     return DEFAULTS[name] if DEFAULTS[name] in space[name] else space[name][0]
 
 
+def is_active(name: str, point: Mapping[str, Any]) -> bool:
+    """Whether `name` is a choice at `point`, which has a value for all that stand above it and are choices there."""
+    only = TABLE[name].only
+    return only is None or (only[0] in point and only[1](point[only[0]]))
+
+
+def conditions(space: Space, name: str) -> list[tuple[str, tuple[Any, ...]]]:
+    """(hyperparameter, values) which must all hold for `name` to be a choice, from the top of the table down.
+
+    Values are those of the space: none are left where `name` is no choice at any point of it.
+    """
+    only = TABLE[name].only
+    if only is None:
+        return []
+    parent, holds = only
+    return [*conditions(space, parent), (parent, tuple(value for value in space[parent] if holds(value)))]
+
+
 def contains(space: Space, values: Mapping[str, Any]) -> bool:
-    """Whether `values` is a point of the space. Hyperparameters that are inactive at it may be missing."""
+    """Whether `values` is a point of the space: a value for whatever is a choice there, and nothing else."""
     values = point_of(values)
-    return all(value in space.get(name, ()) for name, value in values.items()) and values.keys() <= space.keys()
+    active = [name for name in space if is_active(name, values)]
+    return values.keys() == set(active) and all(values[name] in space[name] for name in active)
 
 
 def points(space: Space) -> Iterator[dict[str, Any]]:
-    """Every candidate once, in order. Without hidden layers their width is no choice, and is left out."""
-    for values in itertools.product(*space.values()):
-        point = dict(zip(space, values, strict=True))
-        if point["label/layers"] > 0:
-            yield point
-        elif point["label/width"] == space["label/width"][0]:
-            yield _active(point)
+    """Every candidate once, in order."""
+    yield from _continued(space, {}, list(space))
+
+
+def _continued(space: Space, point: dict[str, Any], names: list[str]) -> Iterator[dict[str, Any]]:
+    if not names:
+        yield point
+    elif is_active(names[0], point):
+        for value in space[names[0]]:
+            yield from _continued(space, {**point, names[0]: value}, names[1:])
+    else:
+        yield from _continued(space, point, names[1:])
 
 
 def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
     """A candidate, each of its choices uniform."""
-    return _active({name: choices[int(rng.integers(len(choices)))] for name, choices in space.items()})
+    point: dict[str, Any] = {}
+    for name, choices in space.items():
+        if is_active(name, point):
+            point[name] = choices[int(rng.integers(len(choices)))]
+    return point
 
 
 def size(space: Space) -> int:
-    """How many different candidates there are: without hidden layers their width is no choice."""
-    layers = sum(1 for value in space["label/layers"] if value > 0)
-    heads = layers * len(space["label/width"]) + (len(space["label/layers"]) - layers)
-    total = heads
+    """How many different candidates there are."""
+    return math.prod(_branches(space, name) for name, row in TABLE.items() if row.only is None)
+
+
+def _branches(space: Space, name: str) -> int:
+    """In how many ways `name` and what depends on it can be chosen."""
+    children = [(child, row.only[1]) for child, row in TABLE.items() if row.only and row.only[0] == name]
+    return sum(math.prod(_branches(space, child) for child, holds in children if holds(value)) for value in space[name])
+
+
+def declare(hp: Any, space: Space) -> None:
+    """Tell KerasTuner of every hyperparameter, each under the conditions on which it is one.
+
+    All at once and before any AutoKeras block is built: a block puts its name before those of its hyperparameters, and
+    before those of the ones that they depend on, which may be another block's.
+    """
     for name, choices in space.items():
-        if name not in ("label/layers", "label/width"):
-            total *= len(choices)
-    return total
+        needed = conditions(space, name)
+        if not all(values for _, values in needed):
+            continue
+        with ExitStack() as stack:
+            for parent, values in needed:
+                stack.enter_context(hp.conditional_scope(parent, list(values)))
+            if len(choices) == 1:
+                hp.Fixed(name, choices[0])
+            else:
+                hp.Choice(name, list(choices), default=default(space, name))
 
 
-def _active(point: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in point.items() if name != "label/width" or point["label/layers"] > 0}
-
-
-def _faults(name: str, values: tuple[Any, ...]) -> list[str]:
+def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
         return ["no choice is left"]
-    if name in CHOICES:
-        legal = ", ".join(CHOICES[name])
+    if row.bounds is None:
+        legal = ", ".join(map(str, row.choices))
         return [
-            f"{value!r} is not a choice.{nearest(str(value), CHOICES[name])} Legal: {legal}"
+            f"{value!r} is not a choice.{nearest(str(value), [*map(str, row.choices)])} Legal: {legal}"
             for value in values
-            if value not in CHOICES[name]
+            if value not in row.choices
         ]
-    number = NUMBERS[name]
-    whole = all(isinstance(choice, int) for choice in number.choices)
+    low, high = row.bounds
+    whole = isinstance(row.choices[0], int)
     kind = "a whole number" if whole else "a number"
     return [
-        f"{value!r} is not {kind} from {number.low:g} to {number.high:g}"
+        f"{value!r} is not {kind} from {low:g} to {high:g}"
         for value in values
-        if isinstance(value, bool)
-        or not isinstance(value, int if whole else int | float)
-        or not number.low <= value <= number.high
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not low <= value <= high
     ]

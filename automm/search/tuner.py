@@ -16,9 +16,9 @@ from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
 from automm.config import OBJECTIVES
-from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock, choose
+from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
 from automm.search.oracles import build_oracle
-from automm.search.space import Space
+from automm.search.space import Space, declare
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
 
 WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
@@ -56,6 +56,10 @@ class SearchGraph(graph_module.Graph):
 
     space: Space  # set by SearchModel; AutoKeras makes the graph, and saves its constructor's arguments
 
+    def build(self, hp: Any) -> Any:
+        declare(hp, self.space)
+        return super().build(hp)
+
     def set_io_shapes(self, shapes: Any) -> None:
         super().set_io_shapes(shapes)
         for node in self.inputs:  # numpy integers in a shape are refused by Keras 3.13 and later
@@ -65,9 +69,7 @@ class SearchGraph(graph_module.Graph):
             head.shape = tuple(int(size) for size in head.shape)
 
     def _compile_keras_model(self, hp: Any, model: Any) -> Any:
-        # AutoKeras would tune its optimizer here (three of them, rates from 0.1 to 1e-5). The harness compiles.
-        with hp.name_scope("training"):
-            choose(hp, self.space, "training/learning_rate", "learning_rate")
+        # AutoKeras would tune its optimizer here (three of them, rates from 0.1 to 1e-5). The harness trains.
         return model
 
 
@@ -96,11 +98,13 @@ class HarnessTuner(AutoTuner):
 
     def search(self, x: Any = None, y: Any = None, validation_data: Any = None, **ignored: Any) -> None:
         """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
-        self._prepare_model_build(self.oracle.get_space(), x=x, y=y)
+        hp = self.oracle.get_space()
+        self._prepare_model_build(hp, x=x, y=y)
         if self.owns_oracle:
             self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
             self.oracle.max_trials = MANY
-            self._activate_all_conditions()
+            declare(hp, self.hypermodel.space)  # KerasTuner would build models until it has met every condition
+            self.oracle.update_space(hp)
             self._enter_known()
         if self.serve is not None:
             self.serve(self)
@@ -155,14 +159,14 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(space: Space, text_encoder: Any, image_encoder: Any) -> tuple[list[Any], list[Any]]:
+def graph_of_blocks(text_encoder: Any, image_encoder: Any) -> tuple[list[Any], list[Any]]:
     """AutoKeras' nodes from token ids, their mask, pictures and their mask to the label: inputs and outputs."""
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text = TextBlock(text_encoder, space=space, name="text")([token_ids, text_mask])[0]
-    image = ImageBlock(image_encoder, space=space, name="image")([images, image_mask])[0]
-    fusion = FusionBlock(space=space, name="fusion")([text, image])[0]
-    label = LabelHead(space=space, name="label")([fusion, text_mask, image_mask])[0]
+    text = TextBlock(text_encoder, name="text")([token_ids, text_mask])[0]
+    image = ImageBlock(image_encoder, name="image")([images, image_mask])[0]
+    fusion = FusionBlock(name="fusion")([text, image])[0]
+    label = LabelHead(name="label")([fusion, text_mask, image_mask])[0]
     return [token_ids, text_mask, images, image_mask], [label]
 
 
@@ -185,7 +189,7 @@ def build_search(
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
     """
-    inputs, outputs = graph_of_blocks(space, text_encoder, image_encoder)
+    inputs, outputs = graph_of_blocks(text_encoder, image_encoder)
     goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
     model = SearchModel(
         space,

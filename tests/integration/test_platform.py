@@ -142,12 +142,30 @@ def test_only_greedy_takes_known_values():
 
 
 def test_auto_tuner_switches_the_initial_space_off():
-    """HarnessTuner.search calls _activate_all_conditions itself, once the shapes are known."""
+    """HarnessTuner.search tells the oracle of the space itself (`space.declare`)."""
     from autokeras.engine import tuner
 
     assert "_populate_initial_space" in vars(tuner.AutoTuner)
     empty = types.SimpleNamespace()
     assert tuner.AutoTuner._populate_initial_space(empty) is None
+
+
+def test_a_condition_on_another_block_cannot_be_said_inside_a_block():
+    """`space.declare` says them all outside of the blocks."""
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("fusion/operator", ["mutan", "product"])
+    with (
+        hp.name_scope("image"),
+        pytest.raises(ValueError, match="image/fusion/operator"),
+        hp.conditional_scope("fusion/operator", ["mutan"]),
+    ):
+        pytest.fail("the name of the block stands before that of the parent")
+
+
+def test_choices_of_several_types_are_refused():
+    """`space.narrow` makes 0 beside 0.5 a float."""
+    with pytest.raises(TypeError):
+        keras_tuner.HyperParameters().Choice("label/dropout", [0, 0.5])
 
 
 def test_an_objective_by_the_name_of_an_own_metric_raises():

@@ -10,7 +10,7 @@ from automm.config import BASELINES, TUNERS
 from automm.errors import NoTrialError
 from automm.models.average import members_of
 from automm.search.portfolio import portfolio
-from automm.search.space import full_space
+from automm.search.space import DEFAULTS, full_space, is_active
 from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
@@ -146,17 +146,18 @@ class TestBaselinesAndTrials:
     def test_a_space_of_one_candidate(self, search):
         """Every choice fixed: one trial runs with just these, then the space is empty and the search ends."""
         fixed = {
-            "image.pooling": "max",
-            "fusion.operator": "product",
-            "fusion.width": 8,
-            "label.layers": 1,
-            "label.width": 8,
-            "label.dropout": 0.0,
-            "training.learning_rate": 0.01,
+            **DEFAULTS,
+            "image/pooling": "max",
+            "fusion/operator": "product",
+            "fusion/width": 8,
+            "label/layers": 1,
+            "label/width": 8,
+            "label/dropout": 0.0,
+            "training/learning_rate": 0.01,
         }
         run = search(*BARE, "budget.trials=2", *(f"space.{key}={value}" for key, value in fixed.items()))
         (trial,) = trials_of(run)
-        assert trial.hyperparameters == {key.replace(".", "/"): value for key, value in fixed.items()}
+        assert trial.hyperparameters == {name: value for name, value in fixed.items() if is_active(name, fixed)}
 
     def test_the_portfolio_comes_first_unless_it_is_switched_off(self, search):
         (good,) = trials_of(search(*BARE, "budget.trials=1"))

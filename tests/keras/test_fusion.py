@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from small import SMALL
 
 from automm.models.fusion import FUSIONS
 from automm.models.heads import Shapes, classify, fuse, image_tower, suffix_inputs, text_tower
@@ -105,17 +106,15 @@ def test_masked_pictures_and_texts_never_change_a_probability(fusion, pooling):
     shapes = Shapes(text_features=5, image_features=7, max_images=3, classes=2)
     inputs = suffix_inputs(shapes)
     operator = next(name for name, cls in FUSIONS.items() if cls is type(fusion))
+    values = {**SMALL, "image/pooling": pooling, "fusion/operator": operator}
     vector = fuse(
         [
             text_tower(inputs["text"], inputs["text_mask"]),
-            image_tower(inputs["image"], inputs["image_mask"], pooling),
+            image_tower(inputs["image"], inputs["image_mask"], values),
         ],
-        operator,
-        WIDTH,
+        values,
     )
-    model = keras.Model(
-        inputs, classify(vector, [inputs["text_mask"]], layers=1, width=4, dropout=0.5, classes=shapes.classes)
-    )
+    model = keras.Model(inputs, classify(vector, [inputs["text_mask"]], values, shapes.classes))
     rng = np.random.default_rng(0)
     batch = {
         "text": rng.normal(size=(4, 5)).astype(np.float32),

@@ -97,7 +97,7 @@ def test_towers_give_zeros_where_there_is_nothing():
         inputs,
         [
             text_tower(inputs["text"], inputs["text_mask"]),
-            image_tower(inputs["image"], inputs["image_mask"], "max"),
+            image_tower(inputs["image"], inputs["image_mask"], {"image/pooling": "max"}),
             AnyPicture()(inputs["image_mask"]),
         ],
     )
@@ -116,7 +116,7 @@ def test_towers_give_zeros_where_there_is_nothing():
 @pytest.mark.parametrize("layers", [0, 2])
 def test_a_softmax_for_any_number_of_classes(classes, layers):
     vector, mask = keras.Input((6,)), keras.Input(())
-    output = classify(vector, [mask], layers=layers, width=4, dropout=0.5, classes=classes)
+    output = classify(vector, [mask], {**SMALL, "label/layers": layers}, classes)
     model = keras.Model([vector, mask], output)
     assert sum(isinstance(layer, keras.layers.Dense) for layer in model.layers) == layers + 1
     probabilities = np.asarray(model([np.random.default_rng(0).normal(size=(7, 6)), np.ones(7)], training=False))
@@ -128,7 +128,7 @@ def test_the_head_sees_what_is_absent():
     """All features zero and a mask 0 is another input than all features zero and a mask 1."""
     keras.utils.set_random_seed(0)
     vector, mask = keras.Input((2,)), keras.Input(())
-    model = keras.Model([vector, mask], classify(vector, [mask], layers=0, width=1, dropout=0.0, classes=2))
+    model = keras.Model([vector, mask], classify(vector, [mask], {"label/layers": 0, "label/dropout": 0.0}, 2))
     output = np.asarray(model([np.zeros((2, 2)), np.array([0.0, 1.0])]))
     assert np.abs(output[0] - output[1]).max() > 1e-3
 

@@ -1,8 +1,8 @@
 """Here and not in tests/unit, because the choices are the Keras layers themselves."""
 
-import itertools
-
 import keras
+import keras_tuner
+import numpy as np
 import pytest
 
 from automm.errors import ConfigError
@@ -10,7 +10,47 @@ from automm.models import baselines
 from automm.models.fusion import FUSIONS
 from automm.models.heads import Shapes
 from automm.models.pooling import POOLINGS
-from automm.search.space import DEFAULTS, contains, default, full_space, narrow, size
+from automm.search import space as space_module
+from automm.search.space import (
+    DEFAULTS,
+    TABLE,
+    Hyperparameter,
+    conditions,
+    contains,
+    declare,
+    default,
+    draw,
+    full_space,
+    is_active,
+    narrow,
+    points,
+    size,
+)
+from automm.tracking.runs import EPOCHS, point_of
+
+# Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.
+NESTED = {
+    "a": Hyperparameter((0, 1, 2)),
+    "b": Hyperparameter(("x", "y"), only=("a", bool)),
+    "c": Hyperparameter((0.1, 0.2, 0.3), only=("b", lambda value: value == "y")),
+    "d": Hyperparameter((True, False), only=("a", lambda value: value == 2)),
+}
+NESTED_POINTS = [
+    {"a": 0},
+    *({"a": 1, **b} for b in ({"b": "x"}, *({"b": "y", "c": c} for c in (0.1, 0.2, 0.3)))),
+    *(
+        {"a": 2, **b, "d": d}
+        for b in ({"b": "x"}, *({"b": "y", "c": c} for c in (0.1, 0.2, 0.3)))
+        for d in (True, False)
+    ),
+]
+
+
+@pytest.fixture
+def nested(monkeypatch):
+    monkeypatch.setattr(space_module, "TABLE", NESTED)
+    monkeypatch.setattr(space_module, "DEFAULTS", {name: row.choices[0] for name, row in NESTED.items()})
+    return full_space()
 
 
 def problems_of(overrides):
@@ -28,7 +68,9 @@ def test_nothing_narrowed_is_everything():
 
 def test_the_search_starts_at_the_hand_built_concatenation():
     space = full_space()
-    assert {name: default(space, name) for name in space} == baselines.CONCATENATION == DEFAULTS
+    point = {name: DEFAULTS[name] for name in TABLE if is_active(name, DEFAULTS)}
+    assert point == baselines.CONCATENATION
+    assert all(default(space, name) == value for name, value in DEFAULTS.items())
     for name in ("concatenation", "bilinear"):
         assert contains(space, baselines.TRAINED[name][1])
 
@@ -76,27 +118,77 @@ def test_every_problem_at_once():
     assert len(problems_of({"x": 1, "label.width": [0, "a", 3], "image.pooling": "median"})) == 4
 
 
-def test_contains():
-    space = narrow({"label.dropout": [0.0, 0.5]})
-    assert contains(space, {"label/dropout": 0.5})
-    assert not contains(space, {"label/dropout": 0.25})
-    assert not contains(space, {"label/depth": 1})
-    assert contains(space, {})
+def test_zero_beside_a_half_is_a_float():
+    assert [type(value) for value in narrow({"label.dropout": [0, 0.5]})["label/dropout"]] == [float, float]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [{}, {"label.layers": [0]}, {"label.layers": [1, 2], "label.width": [2, 4]}, {"fusion.operator": "product"}],
-)
-def test_size_counts_different_candidates(overrides):
-    space = narrow(overrides)
-    points = set()
-    for values in itertools.product(*space.values()):
-        point = dict(zip(space, values, strict=True))
-        if point["label/layers"] == 0:
-            point["label/width"] = None  # there is no layer whose width it could be
-        points.add(tuple(point.values()))
-    assert size(space) == len(points)
+def test_a_row_stands_below_the_one_that_it_hangs_on():
+    names = list(TABLE)
+    for name, row in TABLE.items():
+        assert row.only is None or names.index(row.only[0]) < names.index(name)
+
+
+def test_some_choice_makes_every_hyperparameter_one():
+    for name in TABLE:
+        assert all(values for _, values in conditions(full_space(), name)), name
+
+
+class TestPoints:
+    def test_a_point_has_a_value_for_whatever_is_a_choice_there_and_nothing_else(self):
+        space = narrow({"label.dropout": [0.0, 0.5]})
+        point = baselines.CONCATENATION
+        flat = {**point, "label/layers": 0}
+        assert contains(space, point)
+        assert not contains(space, flat), "without hidden layers there is no width"
+        del flat["label/width"]
+        assert contains(space, flat)
+        assert not contains(space, {**point, "label/dropout": 0.25})
+        assert not contains(space, {**point, "label/depth": 1})
+        assert not contains(space, {})
+
+    def test_what_a_tuner_notes_is_not_of_the_point(self):
+        assert contains(full_space(), {**baselines.CONCATENATION, EPOCHS: 3})
+        assert point_of({"label/dropout": 0.5, EPOCHS: 3}) == {"label/dropout": 0.5}
+
+    def test_conditions_may_hang_on_conditions(self, nested):
+        assert list(points(nested)) == NESTED_POINTS
+        assert size(nested) == len(NESTED_POINTS)
+        assert all(contains(nested, point) for point in NESTED_POINTS)
+        assert not contains(nested, {"a": 0, "c": 0.1})
+
+    def test_the_size_of_a_narrowed_space(self):
+        """By hand: two operators without hyperparameters of their own, heads of no or one layer."""
+        fixed = {name: value for name, value in DEFAULTS.items() if not name.startswith("label/width")}
+        space = narrow({**fixed, "fusion.operator": ["product", "concatenation"], "label.layers": [0, 1]})
+        assert size(space) == len(list(points(space))) == 2 * (1 + len(TABLE["label/width"].choices))
+
+    def test_a_draw_is_a_point_and_every_point_is_drawn(self, nested):
+        rng = np.random.default_rng(0)
+        drawn = [draw(nested, rng) for _ in range(300)]
+        assert all(point in NESTED_POINTS for point in drawn)
+        assert all(point in drawn for point in NESTED_POINTS)
+
+
+class TestDeclare:
+    @pytest.mark.parametrize("point", NESTED_POINTS, ids=str)
+    def test_kerastuner_agrees_on_what_is_a_choice(self, nested, point):
+        hp = keras_tuner.HyperParameters()
+        declare(hp, nested)
+        hp.values = dict(point)
+        assert {name for name in nested if hp.is_active(name)} == point.keys()
+
+    def test_what_is_never_a_choice_is_not_told(self):
+        hp = keras_tuner.HyperParameters()
+        declare(hp, narrow({"label.layers": 0}))
+        assert "label/width" not in {row.name for row in hp.space}
+        assert hp.values["label/layers"] == 0
+
+    def test_twice_is_once(self):
+        hp = keras_tuner.HyperParameters()
+        declare(hp, full_space())
+        declare(hp, full_space())
+        assert sorted(row.name for row in hp.space) == sorted(TABLE)
+        assert contains(full_space(), hp.values)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
