@@ -46,13 +46,8 @@ def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
     """Text and pictures, fused: the suffix that a point of the search space names."""
     inputs = suffix_inputs(shapes)
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    vector = fuse(
-        [
-            text_tower(inputs["text"], inputs["text_mask"]),
-            image_tower(inputs["image"], inputs["image_mask"], values),
-        ],
-        values,
-    )
+    text = text_tower(inputs["text"], inputs["text_mask"])
+    vector = fuse([text, image_tower(inputs["image"], inputs["image_mask"], values, text)], values)
     outputs = classify(vector, [inputs["text_mask"], has_picture], values, shapes.classes)
     return keras.Model(inputs, outputs, name="fused")
 

@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from automm.models.fusion import FUSIONS
+from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.pooling import POOLINGS
 
 SUFFIX_INPUTS = ("text", "text_mask", "image", "image_mask")
@@ -116,10 +117,15 @@ def text_tower(text: Any, text_mask: Any) -> Any:
     return Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
 
 
-def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any]) -> Any:
-    """Standardised picture features, pooled over the pictures: (n, image_features)."""
+def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
+    """Standardised picture features, pooled over the pictures: (n, size), a size of the pooling's own.
+
+    Args:
+        text: the text tower's vector, for a pooling that asks by it.
+    """
     image = Standardize(image.shape[-1], name="image_standardize")(image, image_mask)
-    return chosen(POOLINGS, "image/pooling", values, name="image_pooling")(image, image_mask)
+    pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
+    return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
 
 
 def fuse(vectors: list[Any], values: Mapping[str, Any]) -> Any:
@@ -143,18 +149,29 @@ def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[st
 def classify(vector: Any, masks: list[Any], values: Mapping[str, Any], classes: int) -> Any:
     """Dense layers with dropout before each, then class probabilities: (n, classes), a softmax also for two classes.
 
-    Two classes get a softmax too, so that one metric code serves every number of classes.
+    Two classes get a softmax too, so that one metric code serves every number of classes. Where the fusion has kept the
+    modalities apart, (n, modalities, size), each has such a head of its own, and their probabilities are weighed.
 
     Args:
-        masks: (n,) each, of the modalities.
+        masks: (n,) each, one a modality in the fusion's order.
         values: `label/layers`, `label/dropout`, and `label/width` where there are layers.
     """
-    x = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
-    x = keras.layers.Dropout(values["label/dropout"], name="head_dropout_0")(x)
+    if len(vector.shape) == 2:
+        with_masks = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
+        return _head(with_masks, values, classes, prefix="head", name="label")
+    parts = Apart(name="apart")(vector)
+    answers = [
+        _head(part, values, classes, prefix=f"head_{place}", name=f"label_{place}") for place, part in enumerate(parts)
+    ]
+    return WeighedAnswers(name="label")(answers, masks)
+
+
+def _head(x: Any, values: Mapping[str, Any], classes: int, *, prefix: str, name: str) -> Any:
+    x = keras.layers.Dropout(values["label/dropout"], name=f"{prefix}_dropout_0")(x)
     for place in range(1, values["label/layers"] + 1):
-        x = keras.layers.Dense(values["label/width"], activation="relu", name=f"head_dense_{place}")(x)
-        x = keras.layers.Dropout(values["label/dropout"], name=f"head_dropout_{place}")(x)
-    return keras.layers.Dense(classes, activation="softmax", name="label")(x)
+        x = keras.layers.Dense(values["label/width"], activation="relu", name=f"{prefix}_dense_{place}")(x)
+        x = keras.layers.Dropout(values["label/dropout"], name=f"{prefix}_dropout_{place}")(x)
+    return keras.layers.Dense(classes, activation="softmax", name=name)(x)
 
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:

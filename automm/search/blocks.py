@@ -44,15 +44,15 @@ class TextBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
-    """Several pictures and their mask to one vector: the encoder, and a pooling over the pictures."""
+    """Several pictures, their mask, and the text's vector to one: the encoder, and a pooling over the pictures."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        images, mask = inputs
-        return image_tower(self.encoder(images), mask, hp.values)
+        images, mask, text = inputs
+        return image_tower(self.encoder(images), mask, hp.values, text)
 
 
 @keras.saving.register_keras_serializable(package="automm")

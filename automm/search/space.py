@@ -42,8 +42,10 @@ def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], 
 
 TABLE: dict[str, Hyperparameter] = {
     "image/pooling": Hyperparameter(tuple(POOLINGS)),
+    "image/heads": Hyperparameter((1, 4), only=("image/pooling", takes(POOLINGS, "heads"))),
     "fusion/operator": Hyperparameter(tuple(FUSIONS)),
     "fusion/width": Hyperparameter((64, 128, 256), (1, 4096)),
+    "fusion/rank": Hyperparameter((4, 8, 16), (1, 256), only=("fusion/operator", takes(FUSIONS, "rank"))),
     "label/layers": Hyperparameter((0, 1, 2), (0, 8)),
     "label/width": Hyperparameter((64, 128, 256), (1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.95)),

@@ -164,7 +164,7 @@ def graph_of_blocks(text_encoder: Any, image_encoder: Any) -> tuple[list[Any], l
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
     text = TextBlock(text_encoder, name="text")([token_ids, text_mask])[0]
-    image = ImageBlock(image_encoder, name="image")([images, image_mask])[0]
+    image = ImageBlock(image_encoder, name="image")([images, image_mask, text])[0]
     fusion = FusionBlock(name="fusion")([text, image])[0]
     label = LabelHead(name="label")([fusion, text_mask, image_mask])[0]
     return [token_ids, text_mask, images, image_mask], [label]

@@ -9,6 +9,8 @@ SMALL = {
     "image/pooling": "mean",
     "fusion/operator": "concatenation",
     "fusion/width": 4,
+    "fusion/rank": 2,
+    "image/heads": 2,
     "label/layers": 1,
     "label/width": 8,
     "label/dropout": 0.25,

@@ -1,19 +1,26 @@
 import keras
 import numpy as np
 import pytest
-from small import SMALL
+from small import SHAPES, SMALL
 
+from automm.models import baselines
 from automm.models.fusion import FUSIONS
-from automm.models.heads import Shapes, classify, fuse, image_tower, suffix_inputs, text_tower
+from automm.models.fusion.late import WeighedAnswers
+from automm.models.pooling import POOLINGS
 
-WIDTH = 4
+WIDTH, RANK = 4, 2
 SIZES = (5, 7)
+
+
+def build(name):
+    keras.utils.set_random_seed(1)
+    cls = FUSIONS[name]
+    return cls(**{key: {"width": WIDTH, "rank": RANK}[key] for key in cls.hyperparameters})
 
 
 @pytest.fixture(params=FUSIONS)
 def fusion(request):
-    keras.utils.set_random_seed(1)
-    return FUSIONS[request.param](WIDTH)
+    return build(request.param)
 
 
 def vectors(n=6, sizes=SIZES, seed=0):
@@ -26,45 +33,101 @@ def randomise(layer):
     layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
 
 
-@pytest.mark.parametrize("sizes", [SIZES, (3, 5, 7)])
-def test_shape_of_two_and_of_three(fusion, sizes):
+def projections(sizes, width=WIDTH):
+    return sum((size + 1) * width for size in sizes)
+
+
+def pairs(sizes):
+    return len(sizes) * (len(sizes) - 1) // 2
+
+
+# Parameters as the docstrings give them, of modalities with these sizes.
+PARAMETERS = {
+    "concatenation": projections,
+    "sum": projections,
+    "product": projections,
+    "bilinear": lambda sizes: projections(sizes, RANK) + (len(sizes) * RANK + pairs(sizes) * RANK**2 + 1) * WIDTH,
+    "low_rank_bilinear": lambda sizes: projections(sizes) + (WIDTH + 1) * WIDTH,
+    "mutan": lambda sizes: projections(sizes) + len(sizes) * (WIDTH + 1) * WIDTH * RANK,
+    "mfb": lambda sizes: projections(sizes, WIDTH * RANK),
+    "gated_unit": lambda sizes: projections(sizes) + len(sizes) * (sum(sizes) + 1) * WIDTH,
+    "film": lambda sizes: (
+        projections(sizes[1:]) + (len(sizes) - 1) * (sizes[0] + 1) * 2 * WIDTH if sizes[1:] else projections(sizes)
+    ),
+    "late": projections,
+}
+
+
+def name_of(fusion):
+    return next(name for name, cls in FUSIONS.items() if cls is type(fusion))
+
+
+@pytest.mark.parametrize("sizes", [(5,), SIZES, (3, 5, 7), (3, 5, 7, 2)], ids=len)
+def test_any_number_of_modalities_with_the_parameters_that_are_documented(fusion, sizes):
     output = np.asarray(fusion(vectors(sizes=sizes)))
     assert (None, *output.shape[1:]) == tuple(fusion.compute_output_shape([(None, size) for size in sizes]))
     assert output.shape[0] == 6
     assert np.isfinite(output).all()
+    assert fusion.count_params() == PARAMETERS[name_of(fusion)](sizes)
 
 
-def test_formulas(fusion):
-    first, second = vectors()
-    fusion([first, second])
+def affine(layer, vector):
+    kernel, bias = layer.get_weights()
+    return vector @ kernel + bias
+
+
+def formula(fusion, x, y):
+    """The paper's formula for two modalities in numpy, from the layer's weights."""
+    name = name_of(fusion)
+    if name == "film":
+        gamma, beta = np.split(affine(fusion.conditions[0], x), 2, axis=-1)
+        return np.maximum((1 + gamma) * affine(fusion.projections[0], y) + beta, 0)
+    u, v = (affine(layer, vector) for layer, vector in zip(fusion.projections, (x, y), strict=True))
+    rectified = np.maximum(u, 0), np.maximum(v, 0)
+    if name == "bilinear":
+        terms = [[*a, *b, *np.outer(a, b).ravel()] for a, b in zip(u, v, strict=True)]
+        return affine(fusion.output_projection, np.array(terms))
+    if name == "mutan":
+        m, n = (affine(layer, np.tanh(part)) for layer, part in zip(fusion.factors, (u, v), strict=True))
+        return sum(m[:, r * WIDTH : (r + 1) * WIDTH] * n[:, r * WIDTH : (r + 1) * WIDTH] for r in range(RANK))
+    if name == "mfb":
+        summed = np.stack([(u * v)[:, k * RANK : (k + 1) * RANK].sum(axis=1) for k in range(WIDTH)], axis=1)
+        rooted = np.sign(summed) * np.sqrt(np.abs(summed))
+        return rooted / np.linalg.norm(rooted, axis=1, keepdims=True) * np.sqrt(WIDTH)
+    if name == "gated_unit":
+        gates = [1 / (1 + np.exp(-affine(gate, np.hstack([x, y])))) for gate in fusion.gates]
+        return gates[0] * np.tanh(u) + gates[1] * np.tanh(v)
+    return {
+        "concatenation": lambda: np.hstack(rectified),
+        "sum": lambda: rectified[0] + rectified[1],
+        "product": lambda: np.hstack([u, v, (1 + u) * (1 + v) - 1]),
+        "low_rank_bilinear": lambda: affine(fusion.output_projection, np.tanh(u) * np.tanh(v)),
+        "late": lambda: np.stack(rectified, axis=1),
+    }[name]()
+
+
+def test_agreement_with_the_paper(fusion):
+    x, y = vectors()
+    fusion([x, y])
     randomise(fusion)
-    (w1, b1), (w2, b2) = (projection.get_weights() for projection in fusion.projections)
-    u, v = first @ w1 + b1, second @ w2 + b2
-    expected = {
-        "Concatenation": lambda: np.hstack([np.maximum(u, 0), np.maximum(v, 0)]),
-        "Product": lambda: np.hstack([u, v, (1 + u) * (1 + v) - 1]),
-        "LowRankBilinear": lambda: (
-            (np.tanh(u) * np.tanh(v)) @ np.asarray(fusion.output_projection.kernel)
-            + np.asarray(fusion.output_projection.bias)
-        ),
-    }[type(fusion).__name__]()
-    np.testing.assert_allclose(np.asarray(fusion([first, second])), expected, rtol=1e-4, atol=1e-5)
+    tolerance = 2e-3 if name_of(fusion) == "mfb" else 1e-4  # its square root is rounded off at 0
+    np.testing.assert_allclose(np.asarray(fusion([x, y])), formula(fusion, x, y), rtol=tolerance, atol=tolerance)
 
 
-def test_every_fusion_has_a_formula_here():
-    assert {cls.__name__ for cls in FUSIONS.values()} == {"Concatenation", "Product", "LowRankBilinear"}
-
-
-def test_gradient_reaches_every_modality_and_every_weight_from_the_start(fusion):
+@pytest.mark.parametrize("zeros", [False, True])
+def test_gradient_reaches_every_modality_and_every_weight_from_the_start(fusion, zeros):
+    """Where all that comes in is zero, no slope is infinite."""
     import tensorflow as tf
 
-    tensors = [tf.constant(vector) for vector in vectors(sizes=(5, 6, 7))]
+    tensors = [tf.constant(vector * (0.0 if zeros else 1.0)) for vector in vectors(sizes=(5, 6, 7))]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
-        output = tf.reduce_sum(fusion(tensors) ** 2)
-    gradients = tape.gradient(output, [*tensors, *fusion.trainable_weights])
+        output = fusion(tensors)
+        weighed = tf.reduce_sum(output**2 * tf.range(1.0, output.shape[-1] + 1))
+    gradients = tape.gradient(weighed, [*tensors, *fusion.trainable_weights])
     assert len(gradients) == 3 + len(fusion.trainable_weights)
-    assert all(float(tf.reduce_sum(tf.abs(gradient))) > 0 for gradient in gradients)
+    assert all(np.isfinite(gradient.numpy()).all() for gradient in gradients)
+    assert zeros or all(float(tf.reduce_sum(tf.abs(gradient))) > 0 for gradient in gradients)
 
 
 @pytest.mark.parametrize("absent", [0, 1])
@@ -78,16 +141,22 @@ def test_with_one_modality_absent_the_other_still_speaks(fusion, absent):
 
 def test_an_absent_modality_leaves_the_product_as_it_is():
     first, second = vectors()
-    layer = FUSIONS["product"](WIDTH)
-    output = np.asarray(layer([first, np.zeros_like(second)]))
+    output = np.asarray(build("product")([first, np.zeros_like(second)]))
     np.testing.assert_allclose(output[:, 2 * WIDTH :], output[:, :WIDTH], rtol=1e-5, atol=1e-6)
+
+
+def test_before_training_features_are_of_a_size_that_a_head_can_use(fusion):
+    """Neither vanishing nor dominated by a constant, for encoders' sizes and whatever the rank."""
+    given = vectors(n=200, sizes=(384, 1280))
+    deviation = np.asarray(fusion(given)).reshape(200, -1).std(axis=0).mean()
+    assert 0.05 < deviation < 3
 
 
 def test_rows_do_not_mix(fusion):
     given = vectors()
     whole = np.asarray(fusion(given))
     alone = np.asarray(fusion([vector[2:3] for vector in given]))
-    np.testing.assert_allclose(alone[0], whole[2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(alone[0], whole[2], rtol=1e-4, atol=1e-5)
 
 
 def test_saved_and_loaded(fusion, tmp_path):
@@ -97,34 +166,64 @@ def test_saved_and_loaded(fusion, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(np.asarray(loaded(vectors())), np.asarray(model(vectors())))
-    assert loaded.layers[-1].width == WIDTH
+    assert loaded.layers[-1].get_config() == fusion.get_config()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "gated_attention"])
-def test_masked_pictures_and_texts_never_change_a_probability(fusion, pooling):
-    """The whole way through towers, fusion and head, whatever lies in the places that are masked."""
-    shapes = Shapes(text_features=5, image_features=7, max_images=3, classes=2)
-    inputs = suffix_inputs(shapes)
-    operator = next(name for name, cls in FUSIONS.items() if cls is type(fusion))
-    values = {**SMALL, "image/pooling": pooling, "fusion/operator": operator}
-    vector = fuse(
-        [
-            text_tower(inputs["text"], inputs["text_mask"]),
-            image_tower(inputs["image"], inputs["image_mask"], values),
-        ],
-        values,
-    )
-    model = keras.Model(inputs, classify(vector, [inputs["text_mask"]], values, shapes.classes))
-    rng = np.random.default_rng(0)
-    batch = {
-        "text": rng.normal(size=(4, 5)).astype(np.float32),
-        "text_mask": np.array([1, 1, 0, 0], np.float32),
-        "image": rng.normal(size=(4, 3, 7)).astype(np.float32),
-        "image_mask": np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 0, 0]], np.float32),
-    }
-    dirty = {name: array.copy() for name, array in batch.items()}
-    dirty["text"][batch["text_mask"] == 0] = np.nan
-    dirty["image"][batch["image_mask"] == 0] = np.nan
-    clean_output = np.asarray(model(batch))
-    assert np.isfinite(clean_output).all()
-    np.testing.assert_array_equal(np.asarray(model(dirty)), clean_output)
+class TestWeighedAnswers:
+    answers = np.array([[[0.9, 0.1]] * 4, [[0.2, 0.8]] * 4])
+    masks = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], np.float32)
+
+    def layer(self, scores):
+        layer = WeighedAnswers()
+        layer(list(self.answers), list(self.masks))
+        layer.set_weights([np.array(scores)])
+        return layer
+
+    def test_weights_are_shared_among_those_that_are_present(self):
+        output = np.asarray(self.layer([np.log(3.0), 0.0])(list(self.answers), list(self.masks)))
+        both = 0.75 * self.answers[0, 0] + 0.25 * self.answers[1, 0]
+        np.testing.assert_allclose(output, [both, self.answers[0, 0], self.answers[1, 0], both], rtol=1e-5)
+
+    def test_they_begin_equal(self):
+        layer = WeighedAnswers()
+        output = np.asarray(layer(list(self.answers), list(self.masks)))
+        np.testing.assert_allclose(output[0], self.answers[:, 0].mean(axis=0), rtol=1e-5)
+        assert layer.count_params() == 2
+
+
+BATCH = {
+    "text": np.random.default_rng(0).normal(size=(4, SHAPES.text_features)).astype(np.float32),
+    "text_mask": np.array([1, 1, 0, 0], np.float32),
+    "image": np.random.default_rng(1).normal(size=(4, 2, SHAPES.image_features)).astype(np.float32),
+    "image_mask": np.array([[1, 0], [0, 0], [1, 1], [0, 0]], np.float32),
+}
+DIRTY = {name: array.copy() for name, array in BATCH.items()}
+DIRTY["text"][BATCH["text_mask"] == 0] = np.nan
+DIRTY["image"][BATCH["image_mask"] == 0] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("pooling", "operator"),
+    [*((name, "low_rank_bilinear") for name in POOLINGS), *(("mean", name) for name in FUSIONS)],
+)
+def test_masked_pictures_and_texts_never_change_a_probability(pooling, operator, tmp_path):
+    """The whole way through towers, fusion and head, whatever lies in the places that are masked; and from disk."""
+    keras.utils.set_random_seed(1)
+    model = baselines.fused(SHAPES, {**SMALL, "image/pooling": pooling, "fusion/operator": operator})
+    clean = np.asarray(model(BATCH))
+    np.testing.assert_allclose(clean.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(np.asarray(model(DIRTY)), clean)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(np.asarray(loaded(BATCH)), clean)
+    cloned = keras.models.clone_model(model)  # as the other folds' models are made
+    assert [tuple(weight.shape) for weight in cloned.weights] == [tuple(weight.shape) for weight in model.weights]
+
+
+def test_without_a_picture_late_fusion_listens_to_the_text_alone():
+    model = baselines.fused(SHAPES, {**SMALL, "fusion/operator": "late"})
+    one = np.asarray(model(BATCH))
+    model.get_layer("label").set_weights([np.array([0.0, 5.0])])
+    other = np.asarray(model(BATCH))
+    np.testing.assert_allclose(one[1:3], other[1:3], rtol=1e-5)  # text alone, pictures alone
+    assert np.abs(one[0] - other[0]).max() > 1e-3

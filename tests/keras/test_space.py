@@ -1,6 +1,5 @@
 """Here and not in tests/unit, because the choices are the Keras layers themselves."""
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS
-from automm.models.heads import Shapes
 from automm.models.pooling import POOLINGS
 from automm.search import space as space_module
 from automm.search.space import (
@@ -189,12 +187,3 @@ class TestDeclare:
         declare(hp, full_space())
         assert sorted(row.name for row in hp.space) == sorted(TABLE)
         assert contains(full_space(), hp.values)
-
-
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("operator", FUSIONS)
-def test_every_choice_can_be_built(pooling, operator):
-    point = {**DEFAULTS, "image/pooling": pooling, "fusion/operator": operator, "label/layers": 0}
-    model = baselines.fused(Shapes(3, 4, 2, 3), point)
-    assert isinstance(model, keras.Model)
-    assert model.output_shape == (None, 3)

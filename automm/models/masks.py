@@ -1,0 +1,23 @@
+"""What is masked is as if it were not there."""
+
+from typing import Any
+
+from keras import ops
+
+
+def real_ones(features: Any, mask: Any) -> Any:
+    """Zeros in masked places. 0 * NaN would be NaN, so what is masked is replaced and not only weighted down."""
+    return ops.where(ops.expand_dims(mask, -1) > 0, features, 0.0)
+
+
+def masked_softmax(scores: Any, mask: Any) -> Any:
+    """Over the last axis: 0 where the mask is 0, and everywhere where all of it is 0.
+
+    Args:
+        scores: (..., places).
+        mask: of a shape that broadcasts against it.
+    """
+    scores = ops.where(mask > 0, scores, -1e9)
+    # Written out, because Keras warns of a softmax over one picture, and a review without any has to give zeros.
+    exponents = ops.where(mask > 0, ops.exp(scores - ops.max(scores, axis=-1, keepdims=True)), 0.0)
+    return exponents / ops.maximum(ops.sum(exponents, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,95 @@
+"""Poolings that weigh pictures: by what is in them, or by what the text asks for."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from automm.models.masks import masked_softmax
+from automm.models.pooling.base import Weighing
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class GatedAttention(Weighing):
+    """Weights of their own for each picture: softmax over w . (tanh(V h) * sigmoid(U h)).
+
+    Ilse, Tomczak and Welling 2018, "Attention-based deep multiple instance learning", arXiv 1802.04712, equation 9.
+    Parameters: 2 * (features + 1) * width + width + features.
+
+    Args:
+        width: rows of V and U.
+    """
+
+    def __init__(self, width: int = 64, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.width = width
+        self.content = keras.layers.Dense(width, activation="tanh", name="content")
+        self.gate = keras.layers.Dense(width, activation="sigmoid", name="gate")
+        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+
+    def build(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> None:
+        super().build(features_shape)
+        self.content.build(features_shape)
+        self.gate.build(features_shape)
+        self.score.build((*features_shape[:-1], self.width))
+
+    def weigh(self, features: Any, mask: Any) -> Any:
+        scores = ops.squeeze(self.score(self.content(features) * self.gate(features)), -1)
+        return masked_softmax(scores, mask)
+
+    def pool(self, features: Any, mask: Any) -> Any:
+        return ops.sum(features * ops.expand_dims(self.weigh(features, mask), -1), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width}
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextAttention(Weighing):
+    """The text asks, the pictures answer: softmax over (Q t) . (K h) / sqrt(width / heads), in each head.
+
+    That text and pictures should point at each other is the lesson of Truong and Lauw 2019, "VistaNet: visual aspect
+    attention network for multimodal sentiment analysis" (AAAI); the attention is the scaled dot product of Vaswani et
+    al. 2017, arXiv 1706.03762, equation 1. What is weighed are the features themselves, feature j by head j modulo
+    `heads`, so that one picture alone is itself. A review without text asks with the bias of Q.
+    Parameters: (text_features + 1) * width + (features + 1) * width + features.
+
+    Args:
+        heads: questions that a text asks at a time. `width` is shared among them.
+        width: rows of Q and K.
+    """
+
+    hyperparameters = ("heads",)
+    asked_by_text = True
+
+    def __init__(self, heads: int = 1, width: int = 64, **kwargs: Any):
+        super().__init__(**kwargs)
+        if width % heads:
+            raise ValueError(f"text attention: {heads} heads do not share a width of {width}. Take 1, 2, 4, ...")
+        self.heads, self.width = heads, width
+        self.question = keras.layers.Dense(width, name="question")
+        self.key = keras.layers.Dense(width, name="key")
+
+    def build(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> None:
+        super().build(features_shape)
+        self.question.build(text_shape)
+        self.key.build(features_shape)
+
+    def weights_by_head(self, features: Any, mask: Any, text: Any) -> Any:
+        """(n, heads, max_images) float32."""
+        size = self.width // self.heads
+        question = ops.reshape(self.question(text), (-1, self.heads, size))
+        key = ops.reshape(self.key(features), (-1, features.shape[1], self.heads, size))
+        scores = ops.einsum("nhs,nphs->nhp", question, key) / size**0.5
+        return masked_softmax(scores, ops.expand_dims(mask, 1))
+
+    def weigh(self, features: Any, mask: Any, text: Any) -> Any:
+        return ops.mean(self.weights_by_head(features, mask, text), axis=1)
+
+    def pool(self, features: Any, mask: Any, text: Any) -> Any:
+        turns = [feature % self.heads for feature in range(features.shape[-1])]
+        weights = ops.take(self.weights_by_head(features, mask, text), turns, axis=1)
+        return ops.einsum("npf,nfp->nf", features, weights)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "heads": self.heads, "width": self.width}

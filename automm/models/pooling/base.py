@@ -1,0 +1,48 @@
+"""What all poolings share: masked pictures are gone before, and a review without pictures has a vector of its own."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from automm.models.masks import real_ones
+
+
+class Pooling(keras.layers.Layer):
+    """Base: (n, max_images, features) and a mask (n, max_images) in, one vector a review out.
+
+    A masked-out picture never changes the result, NaN in its place included; the order of the pictures does not matter
+    (but for `First`); a review without pictures gives `no_picture`, a learned vector that begins as zeros, which is
+    the mean of standardised features.
+    """
+
+    hyperparameters: tuple[str, ...] = ()  # of the search space, `image/...`: arguments of the constructor
+    asked_by_text = False  # whether it is called with the text's vector, (n, text_features), as well
+
+    def build(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> None:
+        size = self.compute_output_shape(features_shape)[-1]
+        self.no_picture = self.add_weight(shape=(size,), initializer="zeros", name="no_picture")
+
+    def call(self, features: Any, mask: Any, text: Any = None) -> Any:
+        features = real_ones(features, mask)
+        pooled = self.pool(features, mask) if text is None else self.pool(features, mask, text)
+        return ops.where(ops.max(mask, axis=1, keepdims=True) > 0, pooled, self.no_picture)
+
+    def pool(self, features: Any, mask: Any, *text: Any) -> Any:
+        """(n, size); whatever is finite for a review without pictures. Masked features are zeros already."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> Any:
+        return (features_shape[0], features_shape[-1])
+
+
+class Weighing(Pooling):
+    """Base of those that give each picture a weight, which can be read out."""
+
+    def weights_of(self, features: Any, mask: Any, *text: Any) -> Any:
+        """(n, max_images) float32: 0 for masked pictures, else adding up to 1 in a review."""
+        return self.weigh(real_ones(features, mask), mask, *text)
+
+    def weigh(self, features: Any, mask: Any, *text: Any) -> Any:
+        """The same of features that are zeros where they are masked."""
+        raise NotImplementedError
