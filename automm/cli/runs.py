@@ -65,17 +65,22 @@ def predict(
     reviews: Annotated[Path, typer.Argument(help="A manifest, or a records file.")],
     to: Annotated[Path, typer.Option("--to", help="A JSON Lines file.")],
     image_root: Annotated[Path | None, typer.Option(help="Where the pictures are, if not where they were.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say too what each picture counted for.")] = False,
 ) -> None:
     """Predict reviews; labels are not needed. A line each: id, label, probabilities, error.
 
-    Example: automm predict model/ demo/reviews.jsonl --to predictions.jsonl
+    Examples: automm predict model/ demo/reviews.jsonl --to predictions.jsonl; ... --explain
     """
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file
 
-    lines, errors = predict_file(load_bundle(bundle), reviews, to, image_root=image_root)
-    say(f"{lines} reviews, {errors} with an error")
+    written = predict_file(load_bundle(bundle), reviews, to, image_root=image_root, explain=explain)
+    say(f"{written.lines} reviews, {written.errors} with an error")
+    if explain and written.poolings:
+        say(f"weights of pictures: the mean over {written.poolings} poolings with attention")
+    elif explain:
+        say("no weights of pictures: the model has no pooling with attention, so `pictures` is null")
     print(to)
 
 

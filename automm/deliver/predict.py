@@ -1,6 +1,9 @@
 """Raw reviews in, one line each out, in input order: {id, label, probabilities, error}.
 
-A review that cannot be predicted gets an error and no label; it never ends the others.
+A review that cannot be predicted gets an error and no label; it never ends the others. Explained, a line says too what
+each picture counted for: {..., pictures: [{picture, weight}], error}, in the order of the record. `pictures` is null
+where the model's pooling gives no weights; `weight` is null where the picture was not read, because it is one too many
+or unreadable.
 """
 
 import json
@@ -10,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from automm.data.reviews import Review, missing_columns
 from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.models.explain import Explained, poolings_of
 from automm.models.packing import pack, packed_layout
 from automm.models.whole import compiled, rows_at_once
 
@@ -40,28 +44,46 @@ class Refused:
     error: str
 
 
+class Written(NamedTuple):
+    """What a file of predictions holds.
+
+    Attributes:
+        lines: one a review.
+        errors: lines that carry one.
+        poolings: over so many of the model's poolings the weights of pictures are a mean; 0 where there are no weights.
+    """
+
+    lines: int
+    errors: int
+    poolings: int
+
+
 def predict_file(
     bundle: Bundle,
     reviews: Path,
     to: Path,
     *,
     image_root: Path | None = None,
+    explain: bool = False,
     progress: Progress | None = None,
-) -> tuple[int, int]:
+) -> Written:
     """Predict a manifest's reviews or a records file into a JSON Lines file, whole or not at all.
 
-    Returns:
-        How many lines, and how many of them carry an error.
+    Args:
+        explain: see the module.
     """
     if to.is_dir() or to.absolute() == reviews.absolute():
         raise ConfigError(f"--to {to}: name a file of its own for the predictions")
     to.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
     lines = errors = 0
+    explanation = Explained(bundle.model) if explain and poolings_of(bundle.model) else None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root)):
+            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root), explanation):
                 for prediction in batch:
+                    if explain:
+                        prediction = {**prediction, "pictures": prediction.get("pictures")}
                     lines += 1
                     errors += prediction["error"] is not None
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
@@ -71,7 +93,7 @@ def predict_file(
         Path(name).replace(to)
     finally:
         Path(name).unlink(missing_ok=True)
-    return lines, errors
+    return Written(lines, errors, explanation.poolings if explanation else 0)
 
 
 def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
@@ -101,25 +123,50 @@ def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iter
             yield Refused(_identity(record, source), "; ".join(faults) or f"{record.where}: {dropped}")
 
 
-def predict_reviews(bundle: Bundle, reviews: Iterable[Review | Refused]) -> Iterator[list[Prediction]]:
-    """Predict in batches, in order."""
+def predict_reviews(
+    bundle: Bundle, reviews: Iterable[Review | Refused], explanation: Explained | None = None
+) -> Iterator[list[Prediction]]:
+    """Predict in batches, in order.
+
+    Args:
+        explanation: of the bundle's model, where lines shall have the weights of their pictures.
+    """
     layout = packed_layout(bundle.model)
-    convert = (lambda arrays: pack(arrays, layout)) if layout else None
-    predict = compiled(bundle.model)
+    predict = compiled(explanation or bundle.model)
     at_once = rows_at_once(bundle.about["inputs"]["max_images"])
     iterator = iter(reviews)
     while batch := list(islice(iterator, at_once)):
-        good, arrays, refused = _arrays(bundle, batch)
-        answers: dict[int, np.ndarray] = {}
-        if good:
-            answers = dict(zip(good, predict(convert(arrays) if convert else arrays), strict=True))
-        yield [_line(bundle, item, answers.get(place), refused.get(place)) for place, item in enumerate(batch)]
+        inputs = _inputs(bundle, batch)
+        lines = [_line(bundle, item, inputs.refused.get(place)) for place, item in enumerate(batch)]
+        if inputs.good:
+            answer = predict(pack(inputs.arrays, layout) if layout else inputs.arrays)
+            probabilities = answer["probabilities"] if explanation else answer
+            for place, row in zip(inputs.good, probabilities, strict=True):
+                lines[place] |= _label(bundle, row)
+            if explanation:
+                for place, weights in zip(inputs.good, answer["weights"], strict=True):
+                    lines[place]["pictures"] = _weights(batch[place], inputs.slots[place], weights)
+        yield lines
 
 
-def _arrays(
-    bundle: Bundle, batch: Sequence[Review | Refused]
-) -> tuple[list[int], dict[str, np.ndarray], dict[int, str]]:
-    """The places that can be predicted, their arrays, and why the others cannot."""
+@dataclass(frozen=True)
+class _Inputs:
+    """What a model is given of a batch.
+
+    Attributes:
+        good: places that can be predicted.
+        arrays: of these.
+        slots: for each place of the batch, where each of its pictures stands in the arrays, None where nowhere.
+        refused: places that cannot be predicted, and why.
+    """
+
+    good: list[int]
+    arrays: dict[str, np.ndarray]
+    slots: list[list[int | None]]
+    refused: dict[int, str]
+
+
+def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
     inputs = bundle.about["inputs"]
     size, most = inputs["image_size"], inputs["max_images"]
     refused = {place: item.error for place, item in enumerate(batch) if isinstance(item, Refused)}
@@ -127,16 +174,18 @@ def _arrays(
     wanted = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)
+    slots: list[list[int | None]] = [[] for _ in batch]
     strict = bundle.about["reading"]["images"]["on_bad"] != "drop-image"
     for index, picture in decode_many([path for _, path in wanted], size):
         place, path = wanted[index]
+        slots[place].append(None)
         if isinstance(picture, PictureError):
             if strict:
                 refused.setdefault(place, f"picture '{path.name}': {picture}")
             continue
         slot = int(mask[place].sum())
         if slot < most:
-            images[place, slot], mask[place, slot] = picture, 1.0
+            images[place, slot], mask[place, slot], slots[place][-1] = picture, 1.0, slot
     good = [place for place in range(len(batch)) if place not in refused]
     texts = [item.text if isinstance(item, Review) else "" for item in batch]
     token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])
@@ -146,20 +195,23 @@ def _arrays(
         "images": images[good],
         "image_mask": mask[good],
     }
-    return good, arrays, refused
+    return _Inputs(good, arrays, slots, refused)
 
 
-def _line(bundle: Bundle, item: Review | Refused, answer: np.ndarray | None, error: str | None) -> Prediction:
-    if answer is None:
-        return {"id": item.id, "label": None, "probabilities": None, "error": error}
+def _line(bundle: Bundle, item: Review | Refused, error: str | None) -> Prediction:
+    return {"id": item.id, "label": None, "probabilities": None, "error": error}
+
+
+def _label(bundle: Bundle, answer: np.ndarray) -> Prediction:
     labels = bundle.about["labels"]
     probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
-    return {
-        "id": item.id,
-        "label": labels[int(answer.argmax())],
-        "probabilities": probabilities,
-        "error": None,
-    }
+    return {"label": labels[int(answer.argmax())], "probabilities": probabilities}
+
+
+def _weights(review: Review | Refused, slots: Sequence[int | None], weights: np.ndarray) -> list[Prediction]:
+    assert isinstance(review, Review)
+    shown = [None if slot is None else round(float(weights[slot]), 4) for slot in slots]
+    return [{"picture": path.name, "weight": weight} for path, weight in zip(review.images, shown, strict=True)]
 
 
 def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:

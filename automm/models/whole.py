@@ -130,8 +130,8 @@ def rows_at_once(max_images: int) -> int:
     return max(1, PICTURES_AT_ONCE // max_images)
 
 
-def compiled(model: Any) -> Callable[[Any], np.ndarray]:
-    """A whole model as one graph in inference mode: batch in, (n, classes) out.
+def compiled(model: Any) -> Callable[[Any], Any]:
+    """A whole model as one graph in inference mode: batch in, what the model yields out, as numpy arrays.
 
     Half the time of calling its hundreds of layers one by one. Traced once, whatever the batch sizes are.
     """
@@ -140,4 +140,4 @@ def compiled(model: Any) -> Callable[[Any], np.ndarray]:
     specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
     one = next(iter(specs.values())) if len(specs) == 1 else None
     function = tf.function(lambda batch: model(batch, training=False), input_signature=[one or specs], autograph=False)
-    return lambda batch: np.asarray(function(tf.nest.map_structure(tf.constant, batch)))
+    return lambda batch: tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, batch)))
