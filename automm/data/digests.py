@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from automm.data.files import file_digest, in_order, portions
@@ -36,7 +37,7 @@ def digest_files(paths: Sequence[Path], memory: Path | None = None) -> tuple[dic
             recalled = _recall(known, [identity for identity in identities.values() if identity])
             unread = [path for path in some if identities.get(path) not in recalled]
             digests |= {path: recalled[identity] for path, identity in identities.items() if identity in recalled}
-            for path, outcome in zip(unread, in_order(_digest, unread), strict=True):
+            for path, outcome in chain.from_iterable(in_order(_digested, portions(unread, 16))):
                 if isinstance(outcome, OSError):
                     bad[path] = f"cannot be read: {outcome.strerror or outcome}"
                 else:
@@ -45,6 +46,10 @@ def digest_files(paths: Sequence[Path], memory: Path | None = None) -> tuple[dic
             # What was written while we read it has another identity now.
             _remember(known, {str(identities[p]): digests[p] for p in fresh if _identity(p, now) == identities[p]})
     return digests, bad
+
+
+def _digested(paths: Sequence[Path]) -> list[tuple[Path, str | OSError]]:
+    return [(path, _digest(path)) for path in paths]
 
 
 def _digest(path: Path) -> str | OSError:

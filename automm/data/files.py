@@ -11,6 +11,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
+# O_NONBLOCK: a pipe put in a file's place must not block the reader. Not every platform has each flag.
+READ_ONLY = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    READ_ONLY |= getattr(os, _name, 0)
+READ_WHOLE = 4 * 2**20  # a longer file is hashed piece by piece
 NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
 
 S = TypeVar("S")
@@ -28,12 +33,8 @@ def open_file(path: Path) -> BufferedReader:
         NotAFileError: it is something else.
         OSError: not there, not readable.
     """
-    # O_NONBLOCK: a pipe put in its place must not block the reader. Not every platform has each flag.
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-        flags |= getattr(os, name, 0)
     try:
-        handle = os.open(path, flags)
+        handle = os.open(path, READ_ONLY)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise NotAFileError(error.errno, "a symbolic link, not a file", str(path)) from error
@@ -51,6 +52,8 @@ def open_file(path: Path) -> BufferedReader:
 def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, hexadecimal. Raises OSError."""
     with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size <= READ_WHOLE:
+            return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

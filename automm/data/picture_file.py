@@ -20,6 +20,7 @@ from automm.errors import CacheError
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 AT_ONCE = 16  # pictures that a thread takes
+SYNCED = 2**26  # bytes after which what was written goes to the disk
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,12 @@ def write_pictures(
                 ]
 
             outcomes: list[int | str] = []
+            synced = 0
             for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
                 outcomes += some
+                if len(outcomes) * length >= synced + SYNCED:
+                    os.fdatasync(descriptor)  # while the threads go on, so that little is left to wait for at the end
+                    synced = len(outcomes) * length
                 if progress is not None:
                     progress("pictures decoded", len(outcomes), len(digests))
             good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]

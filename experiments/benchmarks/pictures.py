@@ -1,0 +1,139 @@
+"""Question: how fast are pictures prepared, against bare Pillow in a process pool, and does memory grow with them?
+
+Command:  python experiments/benchmarks/pictures.py rate                        800 generated photos of 1024 x 768
+          python experiments/benchmarks/pictures.py rate --data FOLDER          the JPEG files of a folder
+          python experiments/benchmarks/pictures.py memory                      10,000 and 100,000 small pictures
+Cost:     about two minutes on two cores for a rate; about six for the memory, most of it writing the pictures.
+Prints:   rate: pictures a second and the ratio, round by round in turns, and their medians. Ours is the whole of
+          `prepare_pictures` into an empty cache: hashing, decoding, checksums, writing, fsync. Pillow's is
+          open, draft, resize and the pixels as bytes, in as many processes as there are cores, which run already. Then
+          a restart, which finds what was decoded.
+          memory: the peak of RssAnon while reviews are loaded, pictures prepared and rows split. Linux only.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from memory import Peak
+from PIL import Image
+
+from automm.data.pictures import prepare_pictures
+
+SIZE, AT_ONCE = 224, 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["rate", "memory"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--pictures", type=int, nargs="+")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.what == "memory":
+            memory(Path(folder), arguments.pictures or [10_000, 100_000])
+            return
+        count = (arguments.pictures or [800])[0]
+        paths = sorted(arguments.data.rglob("*.jpg"))[:count] if arguments.data else photos(Path(folder), count)
+        rate(Path(folder), paths, arguments.rounds)
+
+
+def rate(folder: Path, paths: list[Path], rounds: int) -> None:
+    cores = os.cpu_count() or 1
+    portions = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
+    found: dict[str, list[float]] = {"ours": [], "pillow": [], "ratio": [], "restart": []}
+    with ProcessPoolExecutor(cores) as pool:
+        list(pool.map(bare, portions[: 2 * cores]))  # starts the processes, and warms the disk's cache
+        for number in range(rounds):
+            cache = folder / f"cache-{number}"
+            ours = per_second(len(paths), lambda cache=cache: prepare_pictures(paths, SIZE, cache))
+            pillow = per_second(len(paths), lambda: list(pool.map(bare, portions)))
+            again = per_second(len(paths), lambda cache=cache: prepare_pictures(paths, SIZE, cache))
+            for name, value in (("ours", ours), ("pillow", pillow), ("ratio", ours / pillow), ("restart", again)):
+                found[name].append(value)
+            print(json.dumps({name: round(values[-1], 2) for name, values in found.items()}), flush=True)
+    medians = {name: round(statistics.median(values), 2) for name, values in found.items()}
+    print(json.dumps({"pictures": len(paths), "cores": cores, "medians": medians}))
+
+
+def bare(paths: Sequence[Path]) -> int:
+    total = 0
+    for path in paths:
+        with Image.open(path) as picture:
+            picture.draft("RGB", (2 * SIZE, 2 * SIZE))
+            small = picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            total += len(small.tobytes())
+    return total
+
+
+def per_second(count: int, work: object) -> float:
+    began = time.monotonic()
+    work()
+    return count / (time.monotonic() - began)
+
+
+def photos(folder: Path, count: int) -> list[Path]:
+    """Smooth shapes with some grain, which compress like photos (about 200 KB each)."""
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 6, (768, 1024, 3))
+    paths = []
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((1024, 768), 3)
+        pixels = np.clip(np.asarray(coarse) + np.roll(grain, number, 1), 0, 255).astype(np.uint8)
+        paths.append(folder / f"{number}.jpg")
+        Image.fromarray(pixels).save(paths[-1], quality=85)
+    return paths
+
+
+def memory(folder: Path, counts: list[int]) -> None:
+    context = multiprocessing.get_context("spawn")
+    peaks = []
+    for count in counts:
+        with context.Pool(1) as pool:
+            pool.apply(write, (folder / str(count), count))
+        with context.Pool(1) as pool:
+            peaks.append(pool.apply(prepare, (folder / str(count), folder / f"cache-{count}")))
+        print(json.dumps({"pictures": count, "peak_anonymous_mib": peaks[-1]}), flush=True)
+    print(json.dumps({"growth_mib": peaks[-1] - peaks[0]}))
+
+
+def write(folder: Path, count: int) -> None:
+    (folder / "images").mkdir(parents=True)
+    with (folder / "reviews.jsonl").open("w", encoding="utf-8") as file:
+        for number in range(count):
+            colours = [(number >> shift) % 256 for shift in (0, 8, 16)]
+            Image.new("RGB", (32, 32), tuple(colours)).save(folder / f"images/{number:06d}.png")
+            record = {"id": f"R{number:06d}", "text": f"a review of some words {number}", "label": f"l{number % 3}"}
+            file.write(json.dumps({**record, "photo": f"{number:06d}.png"}) + "\n")
+    (folder / "manifest.yaml").write_text(
+        "name: many\nrecords: reviews.jsonl\nimage_root: images\n"
+        "fields: {id: id, text: text, images: photo, label: label}\n",
+        encoding="utf-8",
+    )
+
+
+def prepare(folder: Path, cache: Path) -> int:
+    from automm.data.arrays import all_paths
+    from automm.data.manifest import load_manifest
+    from automm.data.pictures import treat_bad_pictures
+    from automm.data.reviews import load_dataset
+    from automm.data.splits import split_dataset
+
+    peak = Peak()
+    dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
+    pictures = prepare_pictures(all_paths(dataset.reviews), 32, cache)
+    split_dataset(treat_bad_pictures(dataset, pictures), pictures.digests)
+    return peak.stop()
+
+
+if __name__ == "__main__":
+    main()
