@@ -43,15 +43,15 @@ def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n"
 
 
 def _misencoded(file: Path, encoding: str) -> list[str]:
-    first = 1
-    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
-        raw = opened.read()
+    hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
+    if file.suffix == ".gz":
+        return [f"{file.name}: not {encoding.removesuffix('-sig')}. {hint}"]
+    raw, first = file.read_bytes(), 1
     try:
         raw.decode(encoding)
     except UnicodeError as error:
         first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
     found = [n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)]
-    hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
     return [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
 
 

@@ -59,5 +59,5 @@ def listing() -> str:
 
 
 def recognise(path: Path) -> list[str]:
-    """The layouts that a file or folder looks like."""
+    """The layouts that a file or folder looks like, the particular ones before the general."""
     return [name for name in LAYOUTS if find_layout(name).fits(path)]

@@ -59,8 +59,7 @@ def read_2018(reading: Reading) -> Iterator[Record]:
 
 def _fits(*columns: str) -> Callable[[Path], bool]:
     def fits(path: Path) -> bool:
-        files = _files(path)
-        return bool(files) and set(columns) <= first_object(files[0]).keys()
+        return any(set(columns) <= first_object(file).keys() for file in _files(path))
 
     return fits
 

@@ -34,7 +34,8 @@ def read(reading: Reading) -> Iterator[Record]:
     if task is None:
         files = matching(reading.path, "annotations/*_final_data.tsv")
     else:
-        files = matching(reading.path, *(f"{LISTS}/task_{task}_text_img_{split}.tsv" for split in SPLIT_NAMES))
+        names = [reading.path / LISTS / f"task_{task}_text_img_{split}.tsv" for split in ("train", "dev", "test")]
+        files = [file for file in names if file.is_file()]
     if not files:
         missing = "annotations/*_final_data.tsv" if task is None else f"{LISTS}/task_{task}_text_img_*.tsv"
         reading.problems.append(f"{reading.path.name}: no {missing}")

@@ -58,8 +58,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 def fits(path: Path) -> bool:
     """Whether there are reviews with a gmap_id."""
-    files = _files(path)
-    return bool(files) and {"gmap_id", "rating", "user_id"} <= first_object(files[0]).keys()
+    return any({"gmap_id", "rating", "user_id"} <= first_object(file).keys() for file in _files(path))
 
 
 GOOGLE_LOCAL = Layout(

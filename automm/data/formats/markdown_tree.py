@@ -22,7 +22,6 @@ from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
 
 NOT_FOUND = "ignored: the pattern is not in the text"
-_BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
 
 
@@ -99,7 +98,7 @@ def _document(reading: Reading, name: str, text: str) -> dict[str, object]:
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
     try:
-        values = yaml.safe_load(_BLANKS.sub("", text))  # tabs at the end of a line are no YAML, and common
+        values = yaml.safe_load(text.replace("\t", " "))  # YAML 1.2 allows tabs between words, PyYAML does not
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
         return {}

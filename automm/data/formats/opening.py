@@ -33,8 +33,8 @@ def open_native(manifest: Manifest) -> Source:
         return Source(path.name, rows, manifest.fields, _root(path, manifest))
     layout = find_layout(manifest.format)
     if not layout.fits(path):
-        others = [name for name in recognise(path) if name != manifest.format]
-        hint = f" It looks like format {' or '.join(others)}." if others else ""
+        others = recognise(path)
+        hint = f" It looks like format {others[0]}." if others else ""
         raise NotFoundError(
             f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}"
         )

@@ -1,0 +1,67 @@
+"""Whatever happens to a native layout, reading it gives reviews or a named error."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts import WRITERS, manifest_of
+
+from automm.data.formats import recognise
+from automm.data.formats.markdown_links import take_pictures
+from automm.data.reviews import load_dataset
+from automm.errors import AutommError
+
+damage = st.sampled_from(["flip", "cut", "insert", "empty", "remove", "folder"])
+harms = st.lists(st.tuples(damage, st.integers(0), st.binary(max_size=4)), min_size=1, max_size=3)
+
+
+def harm(file: Path, kind: str, place: int, raw: bytes) -> None:
+    content = bytearray(file.read_bytes()) if file.is_file() else bytearray()
+    at = place % (len(content) or 1)
+    if kind == "flip" and content:
+        content[at] ^= 1 << (place % 8)
+    elif kind == "cut":
+        del content[at:]
+    elif kind == "insert":
+        content[at:at] = raw
+    elif kind == "empty":
+        content.clear()
+    file.unlink(missing_ok=True)
+    if kind == "folder":
+        file.mkdir()
+    elif kind != "remove":
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), harms=harms)
+def test_any_harm_to_a_layout_gives_reviews_or_a_named_error(name, data, harms):
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = manifest_of(Path(folder), name)
+        there = sorted((Path(folder) / "data").rglob("*"))
+        files = [file for file in there if file.is_file() and file.stat().st_size > 20]
+        for kind, place, raw in harms:
+            file = data.draw(st.sampled_from(files))
+            if not file.is_dir():
+                harm(file, kind, place, raw)
+        recognise(Path(folder) / "data")
+        with contextlib.suppress(AutommError):
+            assert load_dataset(manifest).reviews
+
+
+marks = st.sampled_from(
+    ["![", "](", ")", "(", "<", ">", '"', " ", "a.jpg", "%20", "<img src=", "/>", "\n", "x", "https://b/c"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(marks, max_size=30).map("".join))
+def test_what_is_taken_out_of_markdown_was_in_it(text):
+    rest, links = take_pictures(text)
+    assert len(rest) <= len(text)
+    assert (len(rest) < len(text)) or not links
+    assert take_pictures("![a](b.jpg)" + text)[1][:1] == ["b.jpg"]

@@ -1,0 +1,311 @@
+"""Each native layout, in place and without conversion."""
+
+import pytest
+from layouts import WRITERS, manifest_of, put
+
+from automm.data.formats import LAYOUTS, find_layout, recognise
+from automm.data.reviews import load_dataset
+from automm.data.splits import split_dataset
+from automm.data.urls import local_name
+from automm.errors import ConfigError, DataError, NotFoundError
+
+INCOMPLETE = ("crisismmd", "upmc-food101")  # only of one task; without a validation split
+PICTURED = {"product": True, "only_with_images": True}
+TWO = {"map": {"low": [1, 2], "high": [3.5, 4.5, 5]}}
+
+
+def load(folder, name, **more):
+    return load_dataset(manifest_of(folder, name, **more))
+
+
+def names(review, folder):
+    return [path.relative_to(folder / "data").as_posix() for path in review.images]
+
+
+def faults(folder, name, **more):
+    with pytest.raises(DataError) as caught:
+        load(folder, name, **more)
+    return "\n".join(caught.value.problems)
+
+
+def test_every_layout_has_a_fixture():
+    assert list(WRITERS) == list(LAYOUTS)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_read_and_recognised(tmp_path, name):
+    dataset = load(tmp_path, name)
+    assert len(dataset.reviews) >= 4
+    assert any(review.images for review in dataset.reviews)
+    assert sum(bool(review.text) for review in dataset.reviews) >= 3
+    assert name in recognise(tmp_path / "data")
+    assert find_layout(name).looks_for
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if find_layout(name).split and name not in INCOMPLETE])
+def test_its_split_is_one_that_can_be_searched(tmp_path, name):
+    splits = split_dataset(load(tmp_path, name), {})
+    assert all(len(rows) for rows in splits.values())
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_folder_without_it_is_not_found(tmp_path, name):
+    manifest = manifest_of(tmp_path, name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundError, match="It looks for"):
+        load_dataset(manifest.model_copy(update={"path": "empty"}))
+
+
+def test_another_layout_there_is_named(tmp_path):
+    manifest_of(tmp_path, "mvsa")
+    manifest = manifest_of(tmp_path / "other", "hateful-memes").model_copy(update={"path": str(tmp_path / "data")})
+    with pytest.raises(NotFoundError, match="It looks like format mvsa"):
+        load_dataset(manifest)
+
+
+def test_amazon(tmp_path):
+    dataset = load(tmp_path, "amazon-reviews-2023")
+    second = dataset.reviews[1]
+    assert second.id == "A1-B1-1617235200001"
+    assert (second.text, second.label, second.group) == ("Fine bottle\nReview 1<br />of it.", "5", "P0")
+    assert names(second, tmp_path) == [local_name("https://m.example/I/1._SL1600_.jpg")]
+    assert dataset.reviews[-1].id == "A1-B1-1617235200001-2"
+    assert dataset.treated == {"ignored: the same record again": 1}
+
+
+def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
+    fields = {"text": ["product_title", "title"]}
+    dataset = load(tmp_path, "amazon-reviews-2023", fields=fields, options=PICTURED, labels=TWO)
+    assert dataset.reviews[0].text == "Steel bottle\nFine bottle"
+    assert dataset.reviews[1].text == "Leaks a little"
+    assert dataset.treated["ignored: no picture (only_with_images)"] == 1
+
+
+def test_amazon_without_the_file_of_products(tmp_path):
+    manifest = manifest_of(tmp_path, "amazon-reviews-2023")
+    (tmp_path / "data" / "meta_Home.jsonl.gz").unlink()
+    with pytest.raises(DataError, match=r"meta_Home.jsonl.gz is not there, which option product needs"):
+        load_dataset(manifest)
+
+
+def test_a_path_may_be_one_file(tmp_path):
+    manifest = manifest_of(tmp_path, "amazon-reviews-2023").model_copy(update={"path": "data/Home.jsonl.gz"})
+    assert len(load_dataset(manifest).reviews) == 7
+
+
+def test_a_gzip_file_that_was_cut_off(tmp_path):
+    manifest = manifest_of(tmp_path, "amazon-reviews-2023")
+    file = tmp_path / "data" / "Home.jsonl.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"Home.jsonl.gz: not a whole gzip file.* Fetch it again"):
+        load_dataset(manifest)
+
+
+def test_yelp_attaches_the_photos_of_a_business(tmp_path):
+    first, _, third = load(tmp_path, "yelp").reviews[:3]
+    assert (first.id, first.group, first.label) == ("r0", "b0", "1")
+    assert names(first, tmp_path) == ["photos/p0.jpg", "photos/p2.jpg"]
+    assert names(third, tmp_path) == []
+
+
+def test_yelp_by_business(tmp_path):
+    options = {"unit": "business", "max_photos": 1, "max_reviews": 1}
+    dataset = load(tmp_path, "yelp", options=options, labels={"map": {"low": [3.5], "high": [4.5]}})
+    assert [review.id for review in dataset.reviews] == ["b0", "b1", "b2", "b3"]
+    assert dataset.reviews[1].text == "Fine bottle"
+    assert names(dataset.reviews[1], tmp_path) == ["photos/p1.jpg"]
+    assert [review.label for review in dataset.reviews] == ["low", "high", "low", "high"]
+    assert dataset.treated == {"ignored: a business without a review": 1}
+
+
+def test_google_local(tmp_path):
+    dataset = load(tmp_path, "google-local-2021")
+    assert dataset.reviews[1].id == "10000000000000000001-0x0:0x0-1568748357167"
+    assert len(dataset.reviews[1].images) == 2
+    assert dataset.treated == {"ignored: no label": 1}
+
+
+def test_google_local_asks_for_another_size(tmp_path):
+    dataset = load(tmp_path, "google-local-2021", options={"size": 512}, images={"on_bad": "drop-image"})
+    assert dataset.treated["picture dropped: URL not fetched"] == 2
+
+
+def test_twitter(tmp_path):
+    dataset = load(tmp_path, "twitter-15-17")
+    first = dataset.reviews[0]
+    assert (first.id, first.label, first.split) == ("2015-train-2", "negative", "train")
+    assert first.text == 'The Examples 0\nGreat "gig by The Examples 0 tonight !'
+    assert first.group == dataset.reviews[1].group == "twitter2015_images/train0.jpg"
+    assert [review.label for review in dataset.reviews[-3:]] == ["negative", "neutral", "positive"]
+    assert dataset.reviews[-1].text == "Album 2\nRT Album 2 is out"
+    assert {review.split for review in dataset.reviews} == {"train", "validation", "test"}
+
+
+def test_twitter_of_one_year(tmp_path):
+    assert len(load(tmp_path, "twitter-15-17", options={"year": 2017}).reviews) == 9
+
+
+def test_hateful_memes(tmp_path):
+    dataset = load(tmp_path, "hateful-memes")
+    assert [review.id for review in dataset.reviews] == [str(n) for n in range(12)]
+    assert [review.split for review in dataset.reviews[3:5]] == ["train", "validation"]
+    assert dataset.treated == {"ignored: the same record again": 2, "ignored: no label": 1}
+
+
+def test_mm_imdb_has_several_labels(tmp_path):
+    dataset = load(tmp_path, "mm-imdb")
+    assert dataset.reviews[0].all_labels == ("Comedy", "Drama")
+    assert dataset.reviews[0].text == "Made Up 1\nA baker builds a boat.\nPart 1."
+    assert dataset.treated == {"ignored: a film that stands in no list of split.json": 1}
+    fields = {"label": {"column": "genres", "pick": "first"}}
+    assert load(tmp_path / "first", "mm-imdb", fields=fields).reviews[0].all_labels == ("Comedy",)
+
+
+def test_crisismmd_gathers_the_pictures_of_a_tweet(tmp_path):
+    dataset = load(tmp_path, "crisismmd")
+    assert [len(review.images) for review in dataset.reviews] == [1, 2, 3, 1, 2, 3]
+    assert dataset.reviews[1].id == "900000000000000001"
+    assert (dataset.reviews[1].text, dataset.reviews[1].label) == ('Made up "tweet 1', "informative")
+
+
+def test_crisismmd_by_task(tmp_path):
+    dataset = load(tmp_path, "crisismmd", options={"task": "informative"}, splits={"column": "split"})
+    assert [(review.id, review.split, len(review.images)) for review in dataset.reviews[:4]] == [
+        ("900000000000000000", "train", 1),
+        ("900000000000000001", "train", 2),
+        ("900000000000000002", "train", 2),
+        ("900000000000000002-task_informative_text_img_dev", "validation", 1),  # the lists cut it in two
+    ]
+    assert {review.split for review in dataset.reviews} == {"train", "validation", "test"}
+    with pytest.raises(DataError, match="no crisismmd_datasplit_all/task_damage_text_img"):
+        load(tmp_path / "absent", "crisismmd", options={"task": "damage"})
+
+
+def test_multi_zol(tmp_path):
+    dataset = load(tmp_path, "multi-zol")
+    first, second = [review for review in dataset.reviews if review.split == "train"][:2]
+    assert (first.id, first.text, first.label) == ("train-1", "拍照效果\n手机 很 好 Train 0", "8")
+    assert first.group == second.group
+    assert len(first.images) == 2
+    assert dataset.treated == {"text cleaned: bytes of another encoding left out": 3}
+
+
+def test_food101(tmp_path):
+    review = load(tmp_path, "upmc-food101").reviews[0]
+    assert (review.id, review.label, review.text) == ("train-pie_0", "pie", 'Grandma\'s pie, step 0 by "step"')
+
+
+def test_imagefolder(tmp_path):
+    dataset = load(tmp_path, "imagefolder")
+    assert [len(review.images) for review in dataset.reviews] == [1, 1, 1, 2] * 3
+    assert names(dataset.reviews[3], tmp_path) == ["test/0.png", "test/more/1.png"]
+
+
+def test_imagefolder_without_metadata(tmp_path):
+    manifest = manifest_of(tmp_path, "imagefolder", images={"on_bad": "drop-image"})
+    for split in ("train", "val", "test"):
+        (tmp_path / "data" / split / "metadata.jsonl").unlink()
+        put(tmp_path / "data" / split, {f"{label}/{n}.JPG": b"x" for label in "ab" for n in range(2)})
+    (tmp_path / "data" / "train" / "more").rename(tmp_path / "data" / "train" / "b2")
+    (tmp_path / "data" / "train" / "b2" / "1.png").rename(tmp_path / "data" / "train" / "b" / "9.png")
+    for split in ("val", "test"):
+        (tmp_path / "data" / split / "more" / "1.png").unlink()
+    reviews = load_dataset(manifest).reviews
+    assert [review.label for review in reviews if review.split == "train"] == ["a", "a", "b", "b", "b"]
+
+
+def test_markdown(tmp_path):
+    dataset = load(tmp_path, "markdown-tree")
+    gin, tea, leek, _, plain = dataset.reviews
+    assert (leek.id, leek.label, leek.text) == ("soup/leek/leek.md", "soup", "# Leek\n\n then")
+    assert names(leek, tmp_path) == ["soup/leek/a b.jpg", "soup/leek/c (1).png", "soup/leek/d(2).png"]
+    assert names(tea, tmp_path) == ["static/pix/t.webp"]
+    assert names(gin, tmp_path) == ["static/pix/g.webp", local_name("https://a.example/h.jpg")]
+    assert "Level" not in plain.text
+    assert dataset.treated == {"ignored: no label": 1, "ignored: the pattern is not in the text": 2}
+
+
+def test_markdown_by_front_matter_and_by_pattern(tmp_path):
+    tags = load(tmp_path, "markdown-tree", fields={"label": "tags"})
+    assert [review.all_labels for review in tags.reviews] == [("cold",), ("hot", "quick")]
+    found = load(tmp_path / "found", "markdown-tree", fields={"label": "found"})
+    assert [review.label for review in found.reviews] == ["*", "*", "**", "**"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [("(", "no regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
+)
+def test_a_pattern_that_cannot_be_used(tmp_path, pattern, expected):
+    with pytest.raises(ConfigError, match=expected):
+        manifest_of(tmp_path, "markdown-tree", options={"pattern": pattern})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("amazon-reviews-2023", {"size": "huge"}, "options.size: Input should be 'large', 'medium' or 'small'"),
+        ("amazon-reviews-2018", {"size": "large"}, "unknown key 'options.size'. Legal here: product, only_with_images"),
+        ("yelp", {"unti": "review"}, "unknown key 'options.unti'. Did you mean 'unit'?"),
+        ("twitter-15-17", {"year": 2016}, "options.year"),
+    ],
+)
+def test_options_are_checked(tmp_path, name, options, expected):
+    with pytest.raises(ConfigError, match=expected):
+        manifest_of(tmp_path, name, options=options)
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "expected"),
+    [
+        ("amazon-reviews-2023", {"Z.jsonl": '{"rating": 1, "images": 7}'}, "Z.jsonl:1: images holds int"),
+        ("amazon-reviews-2023", {"Z.jsonl": '{"images": [{"x": 1}]}'}, "Z.jsonl:1: a picture without a URL"),
+        (
+            "google-local-2021",
+            {"review-A.json": '{"pics": [{"url": [3]}]}'},
+            "review-A.json:1: a picture without a URL",
+        ),
+        ("yelp", {"photos.json": '{"photo_id": 1}'}, "photos.json:1: expected photo_id and business_id"),
+        ("mvsa", {"labelResultAll.txt": "ID\n9\tgood,bad\n"}, "labelResultAll.txt:2: unknown label 'good,bad'"),
+        ("twitter-15-17", {"twitter2015/dev.tsv": "a\tb\n1\t2\n"}, "dev.tsv:2: 2 cells, expected 5"),
+        (
+            "twitter-15-17",
+            {"twitter2015/dev.tsv": "1\t7\ta\tb\tc\n"},
+            "dev.tsv:1: label '7', expected 0, 1, 2",
+        ),
+        ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: ends within a sample"),
+        ("hateful-memes", {"dev_seen.jsonl": '{"id": '}, "dev_seen.jsonl:1: not JSON"),
+        ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is no id"),
+        ("mm-imdb", {"split.json": '{"train": ["0000009"]}'}, "'dataset/0000009.json' is not there"),
+        ("mm-imdb", {"split.json": '{"train": 1, "x": []}'}, "'x' is no list of train, dev or test"),
+        ("mm-imdb", {"dataset/0000001.json": "[1]"}, "dataset/0000001.json: expected an object"),
+        ("crisismmd", {"annotations/a_final_data.tsv": "a\tb\n1\n"}, "a_final_data.tsv:2: 1 cells, expected 2"),
+        ("multi-zol", {"zol_Dev_jieba.txt": "a\n__import__('os')\nb\n1\n"}, "zol_Dev_jieba.txt:2: expected a list of"),
+        ("multi-zol", {"zol_Dev_jieba.txt": "a\n[]\nb\n"}, "zol_Dev_jieba.txt:3: ends within a sample"),
+        ("upmc-food101", {"texts/test_titles.csv": "a.jpg,b\n"}, "test_titles.csv:1: 2 cells"),
+        ("upmc-food101", {"texts/test_titles.csv": 'a.jpg,"b\n'}, "test_titles.csv:1: not CSV"),
+        ("imagefolder", {"train/metadata.jsonl": '{"file_name": 3}'}, "train/metadata.jsonl:1: expected file_name"),
+        ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "leads out of image_root"),
+        ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md: the front matter is not YAML"),
+        ("markdown-tree", {"soup/x.md": b"\xff\xfe\xff"}, "'soup/x.md' is not utf-8"),
+        ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "leads out of image_root"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, name, files, expected):
+    manifest = manifest_of(tmp_path, name)
+    put(tmp_path / "data", files)
+    with pytest.raises(DataError) as caught:
+        load_dataset(manifest)
+    assert expected in "\n".join(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("mvsa", "data/1.txt"), ("mm-imdb", "dataset/0000001.json"), ("markdown-tree", "soup/plain.md")]
+)
+def test_a_text_that_is_a_link_out_of_the_folder_is_not_read(tmp_path, name, file):
+    manifest = manifest_of(tmp_path, name)
+    secret = tmp_path / "secret"
+    secret.write_text('{"title": "secret"}')
+    (tmp_path / "data" / file).unlink()
+    (tmp_path / "data" / file).symlink_to(secret)
+    with pytest.raises(DataError, match="leads out of"):
+        load_dataset(manifest)
