@@ -95,3 +95,14 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
     return lines
+
+
+def dataset(known: dict[str, Any]) -> None:
+    """Print all that is known of a data set."""
+    for key in ("name", "format", "size", "licence", "homepage", "citation", "get", "manifest"):
+        if known[key]:
+            print(f"{key + ':':<10} {' '.join(str(known[key]).split())}")
+    if known["published"]:
+        print()
+        rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in known["published"]]
+        table(("published", "metric", "value", "where"), rows, right=("value",))

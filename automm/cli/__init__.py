@@ -12,11 +12,11 @@ import typer
 
 from automm import __version__
 
-from automm.cli import data, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
+from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
 from automm.cli.app import app
 from automm.errors import EXIT_INTERNAL, AutommError
 
-__all__ = ["app", "data", "encoders", "main", "runs", "search"]
+__all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
 
 def main() -> None:

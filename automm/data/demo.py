@@ -62,6 +62,8 @@ splits:
   seed: 1
 source:
   licence: Apache-2.0
+  size: 600 reviews unless asked otherwise, 0 to 4 pictures each
+  get: automm demo demo/
 """
 
 

@@ -209,6 +209,8 @@ def _explain(problem: Any, model: type[BaseModel] = Manifest, place: str = "") -
 
 def _legal_keys(model: type[BaseModel], location: Iterable[Key]) -> list[str]:
     for part in location:
+        if isinstance(part, int):  # an item of a list, whose model is known already
+            continue
         annotation: Any = model.model_fields[str(part)].annotation
         for option in getattr(annotation, "__args__", (annotation,)):
             if isinstance(option, type) and issubclass(option, BaseModel):

@@ -62,6 +62,8 @@ class ReviewReader:
         self.problems: list[str] = []
         self.missing: list[str] = []
         self.treated: Counter[str] = Counter()
+        rule = manifest.labels.on_missing
+        self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
         self.seen: dict[str, str] = {}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
@@ -80,7 +82,7 @@ class ReviewReader:
         except ValueError as error:
             self.problems.append(f"{record.where}: {error}")
             return None
-        if self.labelled and not values and self.source.label_optional:
+        if self.labelled and not values and self.may_lack_label:
             self.treated[NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()

@@ -87,10 +87,14 @@ class Fields(Section):
 
 
 class Labels(Section):
-    """`map` joins values into labels and fixes their order; an unlisted value is an error, or dropped."""
+    """`map` joins values into labels and fixes their order; an unlisted value is an error, or dropped, as is none.
+
+    Where `on_missing` is not said, the format decides: some native layouts hold records without a label.
+    """
 
     map: dict[str, tuple[str, ...]] | None = None
     on_unlisted: Literal["error", "drop"] = "error"
+    on_missing: Literal["error", "drop"] | None = None
 
     @field_validator("map", mode="before")
     @classmethod
@@ -192,9 +196,21 @@ class Text(Section):
     on_empty: Literal["keep", "drop", "error"] = "keep"
 
 
+class Published(Section):
+    """A figure that somebody has reported: of what, which, on what, and where it stands."""
+
+    method: str = Field(min_length=1)
+    metric: str = Field(min_length=1)
+    value: float
+    source: str = Field(min_length=1)
+
+
 class Source(Section):
-    """Where the data come from."""
+    """Where the data come from, how large they are, how to get them, and what others have reached on them."""
 
     homepage: str | None = None
     licence: str | None = None
     citation: str | None = None
+    size: str | None = None
+    get: str | None = None
+    published: tuple[Published, ...] = ()

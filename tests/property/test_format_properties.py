@@ -37,7 +37,7 @@ def harm(file: Path, kind: str, place: int, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), harms=harms)
 def test_any_harm_to_a_layout_gives_reviews_or_a_named_error(name, data, harms):
     with tempfile.TemporaryDirectory() as folder:

@@ -27,8 +27,11 @@ ALLOWED = {
 
 @pytest.mark.parametrize("path", sorted((ROOT / "data_manifests").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_manifest_is_valid_and_says_where_the_data_is_from(path):
-    manifest = load_manifest(path)
-    assert manifest.source.licence
+    source = load_manifest(path).source
+    assert source.licence
+    assert source.get
+    assert source.size
+    assert source.homepage or path.name == "demo.yaml"
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
