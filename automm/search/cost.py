@@ -1,0 +1,78 @@
+"""What the dearest candidate of a space costs, before anything is read, encoded or trained."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from automm.config import Experiment, Folds
+from automm.models.baselines import fused
+from automm.models.heads import Shapes
+from automm.models.packages import PACKAGES
+from automm.search.space import TABLE, Space, is_active
+
+CLASSES = 2  # of the count: how many there are, the data says, and a class more is a few hundred numbers
+NUMBERS = 4  # in memory for each parameter: itself, its gradient, two moments of Adam
+BYTES = 4
+FOLDS = 5  # as many models are trained side by side where the reviews are few
+
+
+@dataclass(frozen=True)
+class Dearest:
+    """The candidate with the most parameters.
+
+    Attributes:
+        point: of the space.
+        parameters: of its suffix: what is trained, and the statistics that it standardises with; encoders apart.
+        memory: bytes that the parameters of all folds' models take while they are trained.
+    """
+
+    point: dict[str, Any]
+    parameters: int
+    memory: int
+
+
+def dearest(experiment: Experiment, space: Space) -> Dearest | None:
+    """None where the encoders' sizes are not known before their weights are read: presets."""
+    names = experiment.encoders.text, experiment.encoders.image
+    if any(name not in PACKAGES for name in names):
+        return None
+    text, image = (PACKAGES[name].features for name in names)
+    point, parameters = most_parameters(space, Shapes(text, image, experiment.inputs.max_images, CLASSES))
+    wanted = experiment.evaluation
+    folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
+    return Dearest(point, parameters, folds * parameters * NUMBERS * BYTES)
+
+
+def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:
+    """The dearest point and its parameters.
+
+    Numbers are taken at their largest, for more of anything is dearer. Named choices are changed one at a time, from
+    the first ones on, until no change is dearer: parts add up, so that this finds the dearest of all but where one
+    part's size decides which other part is dearer.
+    """
+    counted: dict[tuple[Any, ...], int] = {}
+
+    def count(choice: dict[str, Any]) -> int:
+        point = _completed(space, choice)
+        key = tuple(point.items())
+        if key not in counted:
+            counted[key] = fused(shapes, point).count_params()
+        return counted[key]
+
+    best: dict[str, Any] = {}
+    named = [name for name, row in TABLE.items() if row.bounds is None and len(space[name]) > 1]
+    while True:
+        before = count(best)
+        for name in named:
+            best = max(({**best, name: value} for value in space[name]), key=count)
+        if count(best) == before:
+            return _completed(space, best), before
+
+
+def _completed(space: Space, choice: dict[str, Any]) -> dict[str, Any]:
+    """The point with these choices: other names at their first, numbers at their largest."""
+    point: dict[str, Any] = {}
+    for name, choices in space.items():
+        if is_active(name, point):
+            usual = choices[0] if TABLE[name].bounds is None else max(choices)
+            point[name] = choice.get(name, usual)
+    return point
