@@ -156,6 +156,7 @@ class Experiment(Section):
     manifest: Path
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     seed: int = Field(1, ge=0, le=2**31 - 1)
+    subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
     objective: Literal["val_macro_f1", "val_accuracy", "val_loss"] = "val_macro_f1"
     tuner: Literal["greedy", "bayesian", "hyperband", "random"] = "greedy"
     portfolio: bool = True  # known good points are the first proposals, before the tuner's own

@@ -55,6 +55,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         ]
         scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
         name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
+        name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
     if not with_run:

@@ -20,6 +20,9 @@ def search(
     path: Annotated[Path | None, typer.Argument(help="An experiment file, or a bare manifest.")] = None,
     trials: Annotated[int | None, typer.Option(min=0, help="Completed trials in all; 0: baselines only.")] = None,
     time_budget: Annotated[str | None, typer.Option(help="Wall clock, such as 30m or 1h30m.")] = None,
+    subsample: Annotated[
+        float | None, typer.Option(help="A share of the reviews, such as 0.1, for a first look.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the file. Repeatable.")] = None,
     resume: Annotated[
         str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")
@@ -47,6 +50,8 @@ def search(
 
     automm search experiment.yaml --time-budget 30m --set tuner=bayesian
 
+    automm search demo/manifest.yaml --subsample 0.1 --trials 3
+
     automm search demo/manifest.yaml --set baselines.end_to_end=true --set 'space.fusion.operator=[product]'
 
     automm search --resume latest --trials 40
@@ -69,6 +74,7 @@ def search(
         crew.check()
     overrides = list(set_ or [])
     overrides += [] if trials is None else [f"budget.trials={trials}"]
+    overrides += [] if subsample is None else [f"subsample={subsample}"]
     overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
     run = None
     if resume is not None:
@@ -141,6 +147,8 @@ def _search(
     tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in tables.verdict(run.read("result.json")):
         print(line)
+    if experiment.subsample is not None:
+        print(f"on {experiment.subsample:g} of the reviews: a first look, not the result on all of them")
     if tracker.behind or tracker.refused:
         lacking = tracker.behind + tracker.refused
         say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}")

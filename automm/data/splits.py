@@ -10,6 +10,7 @@ import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,19 @@ def fold_rows(
     placed = _place(reviews, digests, dict.fromkeys(names, 1 / folds), dataset.manifest.splits.seed)
     held_out = [np.array([name == fold for name in placed]) for fold in names]
     return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
+
+
+def subsample(dataset: Dataset, share: float) -> Dataset:
+    """A share of the reviews for a first look: labels keep their proportions, in each split that the records name.
+
+    What belongs together by its group, its text or the file of its picture is kept or left out together. The manifest's
+    split seed decides, so that everybody's first look is the same.
+    """
+    # As if the label were the pair of label and split.
+    paired = [replace(review, label=f"{review.label} {review.split}") for review in dataset.reviews]
+    placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits.seed)
+    kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
+    return dataset.keep(kept, [f"left out: subsample of {share:g}"] * (len(placed) - len(kept)))
 
 
 def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:

@@ -188,7 +188,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "encoders": data["encoders"],
         "reading": data["reading"],
         "image_root": data["image_root"],
-        "data": {key: data[key] for key in ("name", "fingerprint", "reviews")},
+        "data": {key: data[key] for key in ("name", "fingerprint", "reviews", "subsample")},
         "parameters": candidate.parameters,
     }
 

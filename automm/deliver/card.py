@@ -44,8 +44,8 @@ def model_card(about: dict[str, Any]) -> str:
         "## Data",
         "",
         f"`{about['data']['name']}`, {_learned_from(about)} reviews for training, fingerprint "
-        f"`{about['data']['fingerprint'][:16]}`. The model knows what these reviews show, and nothing else: other "
-        "products, languages or cameras need a test of their own.",
+        f"`{about['data']['fingerprint'][:16]}`{_share(about)}. The model knows what these reviews show, "
+        "and nothing else: other products, languages or cameras need a test of their own.",
         "",
         "## Use",
         "",
@@ -69,3 +69,8 @@ def _judged_on(about: dict[str, Any]) -> tuple[str, str]:
 def _learned_from(about: dict[str, Any]) -> int:
     counts = about["data"]["reviews"]
     return int(counts["train"] if about["evaluation"] == "holdout" else counts["train"] + counts["validation"])
+
+
+def _share(about: dict[str, Any]) -> str:
+    share = about["data"]["subsample"]
+    return "" if share is None else f": {share:g} of the reviews that there are, for a first look"

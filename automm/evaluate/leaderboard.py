@@ -20,6 +20,7 @@ COLUMNS = (
     "status",
     "objective",
     "evaluation",
+    "subsample",
     "optimism",
     "validation",
     "test",
@@ -41,8 +42,9 @@ def leaderboard(
     The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
 
     Returns:
-        {rank, run, experiment, name, kind, tier, status, objective, evaluation, optimism, validation, test, parameters,
-        seconds, error}; failed candidates come last and have no rank. `optimism` is by how much the objective of a
+        {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
+        parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of the
+        reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of a
         run's best flatters it, because it was picked; null for the others.
 
     Raises:
@@ -56,9 +58,9 @@ def leaderboard(
         hint = f" Experiments: {', '.join(known)}" if known else " 'automm search MANIFEST' makes one"
         raise NotFoundError(f"no {where} under {runs_dir}.{hint}")
     rows = [
-        _row(run, candidate, result)
+        _row(run, candidate, result, data)
         for run in runs
-        for result in [run.read("result.json")]
+        for result, data in [(run.read("result.json"), run.read("manifest.json"))]
         for candidate in run.candidates()
     ]
     chosen = _metric(rows, metric)
@@ -90,7 +92,7 @@ def to_csv(rows: list[Row]) -> str:
     return buffer.getvalue()
 
 
-def _row(run: Run, candidate: Candidate, result: dict[str, Any]) -> Row:
+def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str, Any]) -> Row:
     picked = candidate.name == result.get("best")
     return {
         "rank": None,
@@ -102,6 +104,7 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any]) -> Row:
         "status": candidate.status,
         "objective": candidate.objective,
         "evaluation": candidate.evaluation,
+        "subsample": data.get("subsample"),
         "optimism": (result.get("selection") or {}).get("optimism") if picked else None,
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),

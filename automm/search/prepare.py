@@ -12,7 +12,7 @@ from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.manifest import Manifest, load_manifest
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
-from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset
+from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
 from automm.errors import ConfigError, DataError
 from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
@@ -94,6 +94,8 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
             f"{dataset.manifest.file.name}: its reviews have several labels each, which a search cannot learn yet. "
             "Take one: fields: {label: {column: ..., pick: first}}"
         )
+    if experiment.subsample is not None:
+        dataset = subsample(dataset, experiment.subsample)
     pictures = prepare_pictures(all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress)
     dataset = treat_bad_pictures(dataset, pictures)
     if dataset.manifest.drop_duplicates:
@@ -204,6 +206,7 @@ def describe(task: Task) -> dict[str, Any]:
         "labels": list(task.labels),
         "reviews": {name: len(rows) for name, rows in task.splits.items()},
         "evaluation": task.evaluation,
+        "subsample": task.experiment.subsample,
         "pictures": len(task.arrays.pixels),
         "treated": task.treated,
         "reading": _reading(manifest),

@@ -6,6 +6,7 @@ import pytest
 
 from automm.errors import ConfigError, NotFoundError
 from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
+from automm.tables import leaderboard_table
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
 FIELDS = [
@@ -18,6 +19,7 @@ FIELDS = [
     "status",
     "objective",
     "evaluation",
+    "subsample",
     "optimism",
     "validation",
     "test",
@@ -74,6 +76,17 @@ def test_best_first_failed_last(make, runs):
     assert names(rows) == ["high", "low", "broken", "stopped"]
     assert [row["rank"] for row in rows] == [1, 2, None, None]
     assert rows[2]["error"] == "the loss became NaN"
+
+
+def test_a_first_look_is_never_taken_for_the_whole(make, runs, capsys):
+    make("r1", [done("a", 0.9)]).write("manifest.json", {"subsample": 0.1})
+    make("r2", [done("b", 0.8)]).write("manifest.json", {"subsample": None})
+    rows = leaderboard(runs)
+    assert [row["subsample"] for row in rows] == [0.1, None]
+    leaderboard_table(rows, with_run=False)
+    printed = capsys.readouterr().out
+    assert "a (of 0.1 of the reviews)" in printed
+    assert printed.count("of the reviews") == 1
 
 
 def test_ties_go_to_fewer_parameters_then_to_the_earlier(make, runs):
@@ -143,6 +156,7 @@ def test_the_fields_of_json_are_a_contract(make, runs):
         "status": "COMPLETED",
         "objective": "val_macro_f1",
         "evaluation": "",
+        "subsample": None,
         "optimism": None,
         "validation": {"accuracy": 0.5, "macro_f1": 0.9, "loss": 1.0},
         "test": scores,

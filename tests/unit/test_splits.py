@@ -7,7 +7,7 @@ import pytest
 
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
-from automm.data.splits import drop_duplicates, fingerprint, fold_rows, normal_text, split_dataset
+from automm.data.splits import drop_duplicates, fingerprint, fold_rows, normal_text, split_dataset, subsample
 from automm.errors import ConfigError, DataError
 
 
@@ -54,6 +54,28 @@ def test_groups_texts_and_pictures_stay_together():
     for seed in range(5):
         names = split_by_id(dataset(reviews, splits={"seed": seed}), {Path("a.png"): "d", Path("copy.png"): "d"})
         assert len({names[str(n)] for n in range(4)}) == 1
+
+
+def test_a_subsample_is_a_small_likeness_and_counted():
+    data = dataset(
+        [review(n, "rare" if n % 5 == 0 else "common", split="test" if n % 4 == 0 else "train") for n in range(400)],
+        splits={"column": "s"},
+    )
+    part = subsample(data, 0.1)
+    kept = Counter((one.label, one.split) for one in part.reviews)
+    assert kept == {("common", "train"): 24, ("common", "test"): 8, ("rare", "train"): 6, ("rare", "test"): 2}
+    assert part.treated == {"left out: subsample of 0.1": 360}
+    assert part.labels == data.labels
+    other = subsample(replace(data, reviews=data.reviews[::-1]), 0.1)
+    assert {one.id for one in other.reviews} == {one.id for one in part.reviews}
+
+
+def test_a_subsample_tears_no_group_apart():
+    reviews = [review(n, "xy"[n % 2], group=f"g{n // 5}", images=[f"{n // 7}.png"]) for n in range(350)]
+    kept = {one.id for one in subsample(dataset(reviews), 0.3).reviews}
+    assert 70 <= len(kept) <= 140
+    for first in range(0, 350, 35):  # where both groups and pictures begin anew
+        assert len({str(n) in kept for n in range(first, first + 35)}) == 1
 
 
 def test_reviews_without_text_are_not_duplicates():
