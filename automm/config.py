@@ -89,6 +89,7 @@ class Training(Section):
     epochs: int = Field(30, ge=1, le=10_000)
     patience: int = Field(5, ge=1)
     batch_size: int = Field(32, ge=1, le=4096)
+    halve_behind: bool = True  # half the patience for a trial that is behind the median of those before it
     class_weights: bool = True  # rare classes count as much as frequent ones, which macro-F1 asks for
 
 

@@ -21,6 +21,7 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search import space as space_module
+from automm.search import stopping
 from automm.search.interrupt import check
 from automm.search.prefix import cut
 from automm.search.prepare import Task, feature_store
@@ -189,7 +190,7 @@ class Search:
         seed = self.seed_of(seed_name or name)
         plan = self.plan(seed, values["training/learning_rate"])
         full = plan.epochs
-        plan = replace(plan, epochs=values.get(EPOCHS, full))
+        plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())
 
         def work() -> tuple[Any, Trained]:
             models = self.members(build)
@@ -334,6 +335,14 @@ class Search:
     def best(self) -> Candidate | None:
         ranked = self.ranked()
         return ranked[0] if ranked else None
+
+    def bars(self) -> tuple[float, ...]:
+        """What a trial should have reached by each epoch; Hyperband gives trials up by rules of its own."""
+        experiment = self.task.experiment
+        if experiment.tuner == "hyperband" or not experiment.training.halve_behind:
+            return ()
+        histories = [candidate.history for candidate in self._trials() if candidate.status == COMPLETED]
+        return stopping.bars(histories, experiment.objective, experiment.direction)
 
     def trained(self) -> list[Candidate]:
         """Completed candidates of tier 1 that gradient descent has made, best first."""

@@ -58,6 +58,7 @@ class Plan:
     weight_decay: float = 1e-3
     encoder_rate: float = 0.0  # the learning rate of what of the encoders is trained
     warm_up: float = 0.0  # share of all steps in which rates rise from 0; then they fall to 0 at the end. 0: constant
+    bars: tuple[float, ...] = ()  # of each epoch: patience is halved while the best score is worse (`stopping`)
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Trained:
     Attributes:
         history: one entry an epoch: loss, val_...
         best_epoch: counted from 1.
-        stopped: why: 'epochs', 'patience', 'time'; 'round', where Hyperband gave it less than the full epochs.
+        stopped: why: 'epochs', 'patience', 'time', 'behind' the others; 'round', where Hyperband gave it less than the
+            full epochs.
         validation: the metrics of the best epoch over all folds' validation rows.
         probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it.
     """
@@ -181,8 +183,13 @@ def train(
         if not best or better(value, best_score, OBJECTIVES[plan.objective]):
             best, best_score = [model.get_weights() for model in models], value
             result.best_epoch, result.validation, result.probabilities = epoch + 1, validation, probabilities
-        elif epoch + 1 - result.best_epoch >= plan.patience:
+        waited = epoch + 1 - result.best_epoch
+        if waited >= plan.patience:
             result.stopped = "patience"
+            break
+        behind = epoch < len(plan.bars) and better(plan.bars[epoch], best_score, OBJECTIVES[plan.objective])
+        if behind and waited >= max(1, plan.patience // 2):
+            result.stopped = "behind"
             break
         if _late(deadline):
             result.stopped = "time"

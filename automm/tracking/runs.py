@@ -46,8 +46,8 @@ class Candidate:
         validation: accuracy, macro_f1, loss on the validation rows: of the split, or out of fold.
         parameters: of the whole model, encoders included; trainable_parameters of what was trained.
         peak_memory: of the process so far, in bytes.
-        stopped: why training ended: 'epochs', 'patience', 'time', 'round' where Hyperband gave it less than the full
-            epochs, or '' where nothing was trained.
+        stopped: why training ended: 'epochs', 'patience', 'time', 'behind' the other trials, 'round' where Hyperband
+            gave it less than the full epochs, or '' where nothing was trained.
         history: an entry an epoch.
         error: the cause in words, then the traceback; '' where it completed.
     """

@@ -118,6 +118,17 @@ class TestEarlyStopping:
         result, _, kept = self.run(monkeypatch, source, [0.1, 0.7, 0.7, 0.7, 0.7, 0.9])
         assert (result.best_epoch, result.stopped, len(kept)) == (2, "patience", 5)
 
+    def test_behind_the_others_patience_is_halved(self, monkeypatch, source):
+        scores, bars = [0.1, 0.5, 0.2, 0.3, 0.3, 0.9], (0.6,) * 6
+        result, _, kept = self.run(monkeypatch, source, scores, bars=bars, patience=4)
+        assert (result.best_epoch, result.stopped, len(kept)) == (2, "behind", 4)
+        result, _, kept = self.run(monkeypatch, source, scores, bars=(0.5,) * 6, patience=4)
+        assert (result.best_epoch, result.stopped, len(kept)) == (6, "epochs", 6)
+
+    def test_behind_the_others_but_getting_better(self, monkeypatch, source):
+        result, _, kept = self.run(monkeypatch, source, [0.1, 0.2, 0.3, 0.4, 0.5], bars=(0.6,) * 4, patience=2)
+        assert (result.best_epoch, result.stopped, len(kept)) == (5, "epochs", 5)
+
     def test_a_better_epoch_starts_the_count_again(self, monkeypatch, source):
         result, _, kept = self.run(monkeypatch, source, [0.5, 0.4, 0.4, 0.6, 0.5, 0.5])
         assert (result.best_epoch, result.stopped, len(kept)) == (4, "epochs", 6)

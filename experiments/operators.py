@@ -1,0 +1,169 @@
+"""Question: which fusion of text and pictures is good here, and how should several pictures become one vector?
+
+Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json      (--max-images, --seeds)
+Data:     any manifest; those whose results stand here, and how to write them, are in experiments/README.md.
+Cost:     see `seconds` in the result; features are encoded before.
+Finding:  see experiments/README.md.
+
+The hand-built concatenation with mean pooling is changed in one place at a time: every fusion operator, every pooling,
+every read-out. All have the same seed, folds, epochs, patience and class weights, and are judged out of fold on train
+and validation; then the mean of the five fold models reads the test split. Each seed draws a split of its own (0.6,
+0.15, 0.25) and first weights. Nothing is chosen here, so that no test figure is the best of many. Differences to the
+concatenation are paired, with a bootstrap over the test rows of all seeds.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+REFERENCE = "concatenation"
+VARIED = ("fusion/operator", "image/pooling", "text/readout", "text/layer", "image/readout", "image/stage")
+NEEDS_SEVERAL = "image/pooling"  # with one picture a review, poolings differ in nothing but their parameters
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--to", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--max-images", type=int, default=4)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments = parser.parse_args()
+    if not arguments.manifest.is_file():
+        raise SystemExit(f"skipped: {arguments.manifest} is not there; experiments/README.md says how to write it")
+    result: dict[str, Any] = {"max_images": arguments.max_images, "seeds": {}}
+    predictions = [run_seed(arguments, seed, result) for seed in arguments.seeds]
+    result["differences"] = differences(predictions)
+    write(arguments.to, result)
+    print_table(result)
+
+
+def changes(max_images: int) -> dict[str, dict[str, Any]]:
+    """What is changed of the concatenation, by a name."""
+    from automm.search.space import DEFAULTS, TABLE
+
+    found: dict[str, dict[str, Any]] = {REFERENCE: {}}
+    for name in VARIED:
+        if name not in TABLE or (name == NEEDS_SEVERAL and max_images == 1):
+            continue
+        for choice in TABLE[name].choices:
+            if choice != DEFAULTS[name]:
+                found[f"{name} {choice}"] = {name: choice}
+    return found
+
+
+def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
+    from automm.config import load_experiment
+    from automm.evaluate.metrics import measure
+    from automm.models import baselines
+    from automm.search.hand_built import run_baselines
+    from automm.search.prepare import load, prepare, sources
+    from automm.search.session import Search
+    from automm.search.space import DEFAULTS, is_active
+    from automm.tracking.runs import create_run
+
+    manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))
+    manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
+    path = arguments.manifest.with_name(f"{arguments.manifest.stem}-operators-{seed}.yaml")
+    path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
+    settings = [f"seed={seed}", f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"]
+    experiment = load_experiment(path, [*settings, "baselines=[logistic_both, text_only, image_only]"])
+    path.unlink()
+    loaded = load(experiment)
+    task = prepare(experiment, loaded, sources(experiment, loaded))
+    with tempfile.TemporaryDirectory() as folder:
+        search = Search(task, create_run(Path(folder), "operators", "0" * 6), Silent(), Silent(), None)
+        run_baselines(search)
+        for name, change in changes(arguments.max_images).items():
+            point = {**DEFAULTS, **change}
+            point = {name: value for name, value in point.items() if is_active(name, point)}
+            # Not as trials, whose weights go unless they are among the best.
+            search.train(name, "baseline", point, lambda p=point: baselines.fused(task.shapes, p), seed_name=REFERENCE)
+        rows, predictions = task.rows("test"), {"labels": task.targets("test")}
+        rows, predictions = task.rows("test"), {"labels": task.targets("test")}
+        table = {}
+        for candidate in search.candidates:
+            if candidate.error:
+                raise SystemExit(f"{candidate.name}: {candidate.error}")
+            predictions[candidate.name] = search.read(saved(search, candidate.name), rows)
+            table[candidate.name] = {
+                "validation": candidate.validation,
+                "test": measure(predictions["labels"], predictions[candidate.name]),
+                "trainable_parameters": candidate.trainable_parameters,
+                "seconds": round(candidate.seconds, 1),
+                "epochs": len(candidate.history),
+            }
+            print(f"seed {seed}  {candidate.name:34s} test macro-F1 {table[candidate.name]['test']['macro_f1']:.3f}")
+    result["rows"] = {name: len(rows) for name, rows in task.splits.items()}
+    result["seeds"][str(seed)] = table
+    write(arguments.to, result)
+    return predictions
+
+
+def saved(search: Any, name: str) -> Any:
+    """The mean of a candidate's fold models."""
+    import keras
+
+    return keras.saving.load_model(search.run.model_path(name), compile=False)
+
+
+class Silent:
+    """A tracker and a reporter that keep nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *anything, **more: None
+
+
+def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Of each candidate to the concatenation, on the test rows of all seeds."""
+    from automm.evaluate.metrics import paired_interval
+
+    joined = {name: np.concatenate([one[name] for one in predictions]) for name in predictions[0]}
+    return {
+        name: {
+            metric: vars(
+                paired_interval(
+                    joined["labels"],
+                    probabilities,
+                    joined[REFERENCE],
+                    metric,
+                    rng=np.random.default_rng(1),
+                    samples=1000,
+                )
+            )
+            for metric in ("macro_f1", "accuracy")
+        }
+        for name, probabilities in joined.items()
+        if name not in ("labels", REFERENCE)
+    }
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """Mean and standard deviation over the seeds, best test macro-F1 first."""
+    seeds = list(result["seeds"].values())
+
+    def spread(name: str, split: str, metric: str) -> str:
+        values = [seed[name][split][metric] for seed in seeds]
+        return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+
+    heads = ("candidate", "macro-F1 out of fold", "test macro-F1", "test accuracy", "minus concatenation (95 %)")
+    print("\n| " + " | ".join([*heads, "trained parameters", "seconds"]) + " |\n" + "|---" * 7 + "|")
+    for name in sorted(seeds[0], key=lambda name: -np.mean([seed[name]["test"]["macro_f1"] for seed in seeds])):
+        found = result["differences"].get(name, {}).get("macro_f1")
+        difference = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})" if found else ""
+        figures = [spread(name, *of) for of in (("validation", "macro_f1"), ("test", "macro_f1"), ("test", "accuracy"))]
+        cost = [f"{seeds[0][name]['trainable_parameters']:,}", f"{np.mean([s[name]['seconds'] for s in seeds]):.1f}"]
+        print("| " + " | ".join([name, *figures, difference, *cost]) + " |")
+
+
+if __name__ == "__main__":
+    main()
