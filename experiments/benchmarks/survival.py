@@ -79,7 +79,7 @@ def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
                     worker_process(folder, worker).kill()
                     killed.add(trial)
         time.sleep(0.1)
-    output = process.communicate(timeout=600)[0]
+    output = process.communicate(timeout=1800)[0]
     found = candidates(folder, "workers")
     failed = {c["name"] for c in found if c["status"] == "FAILED"}
     completed = sum(c["status"] == "COMPLETED" for c in found if c["name"].startswith("trial"))
