@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say_next
+from automm.cli.app import AllowCode, app, say, say_next
 from automm.errors import EXIT_DATA
 
 
@@ -30,21 +30,30 @@ def demo(
 def check(
     manifest: Annotated[Path, typer.Argument(help="A manifest.")],
     allow_code: AllowCode = False,
+    to: Annotated[Path | None, typer.Option(help="Write the report as one HTML page, with pictures.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 3.")] = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
 ) -> None:
     """Validate a manifest and its reviews, and report on their quality.
 
-    Example: automm check demo/manifest.yaml
+    An error keeps a search from starting, a warning says that its result would mislead, a note is to be known.
+    Exit code 3 where there is an error; with --strict also where there is a warning.
+
+    Example: automm check demo/manifest.yaml --to report.html
     """
     from automm import tables
-    from automm.data.quality import check as check_manifest
-    from automm.data.quality_text import render
+    from automm.data.quality.check import check as check_manifest
+    from automm.data.quality.page import write_page
+    from automm.data.quality.terminal import render
 
     report = check_manifest(manifest, allow_code=allow_code)
     if format == "json":
         tables.print_json(report.to_dict())
     else:
         render(report, tables.console(sys.stdout))
-    if not report.ok:
+    if to is not None:
+        write_page(report, to)
+        say(f"report: {to}")
+    if not (report.clean if strict else report.ok):
         raise typer.Exit(EXIT_DATA)
     say_next(f"automm search {manifest}")

@@ -24,7 +24,7 @@ MAX_PIXELS = 100_000_000
 LARGE_PIXELS = 16_000_000  # pictures beyond it, once JPEG's draft mode has made them smaller, are read one at a time
 
 # What Pillow's decoders raise on malformed files, found by feeding them such files.
-_MALFORMED = (
+MALFORMED = (
     OSError,
     SyntaxError,
     ValueError,
@@ -75,6 +75,17 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
     Raises:
         PictureError: not there, no file, empty, too large, truncated, malformed, or not a picture.
     """
+    with open_picture(path) as picture:
+        return pixels_of(picture, size)
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """A picture file, opened and not yet decoded.
+
+    Raises:
+        PictureError: as `decode_picture`, of what goes wrong inside the block, too.
+    """
     with _quiet_pillow():
         try:
             with open_file(path) as file:
@@ -84,7 +95,7 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
                 if length > MAX_BYTES:
                     raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
                 with Image.open(file, formats=known_formats()) as picture:
-                    return _pixels(picture, size)
+                    yield picture
         except PictureError:
             raise
         except Image.DecompressionBombError as error:
@@ -97,7 +108,7 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
             raise PictureError("not there") from error
         except PermissionError as error:
             raise PictureError("no permission to read it") from error
-        except _MALFORMED as error:
+        except MALFORMED as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PictureError(f"truncated or malformed: {reason}") from error
 
@@ -126,7 +137,8 @@ def known_formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _pixels(picture: Image.Image, size: int) -> np.ndarray:
+def pixels_of(picture: Image.Image, size: int) -> np.ndarray:
+    """The pixels of an opened picture, as `decode_picture` gives them, which says how."""
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     if picture.format in ("JPEG", "MPO"):
@@ -143,7 +155,7 @@ def _orientation(picture: Image.Image) -> int:
     """1 to 8; 1 (upright) where the EXIF data are absent or broken, which does not harm the pixels."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
-    except _MALFORMED:
+    except MALFORMED:
         return 1
     return value if isinstance(value, int) else 1
 

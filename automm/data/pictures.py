@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,8 +77,8 @@ def prepare_pictures(
     )
 
 
-def treat_bad_pictures(dataset: Dataset, store: PictureStore) -> Dataset:
-    """Apply the manifest's images.on_bad to pictures that could not be read.
+def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:
+    """Apply the manifest's images.on_bad to pictures that could not be read, and why.
 
     Raises:
         DataError: on_bad is `error`, or a review is left with neither text nor picture.
@@ -88,17 +88,17 @@ def treat_bad_pictures(dataset: Dataset, store: PictureStore) -> Dataset:
     problems: list[str] = []
     treated: list[str] = []
     for review in dataset.reviews:
-        bad = [path for path in review.images if path in store.bad]
+        bad = [path for path in review.images if path in unreadable]
         if bad and rule == "error":
             problems += [
-                f"{review.where}: picture '{path}': {store.bad[path]}. Replace it, or set images.on_bad: drop-image"
+                f"{review.where}: picture '{path}': {unreadable[path]}. Replace it, or set images.on_bad: drop-image"
                 for path in bad
             ]
         elif bad and rule == "drop-review":
             treated.append(BAD_PICTURE_REVIEW)
         elif bad:
             treated += [BAD_PICTURE] * len(bad)
-            left = tuple(path for path in review.images if path not in store.bad)
+            left = tuple(path for path in review.images if path not in unreadable)
             if not nothing_left(review.text, left):
                 kept.append(replace(review, images=left))
             elif dataset.manifest.text.on_empty == "drop":

@@ -18,6 +18,7 @@ import numpy as np
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.data.split_rules import by_column, by_hash, by_time
+from automm.data.unions import Unions
 from automm.errors import DataError
 
 TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
@@ -30,7 +31,7 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
 
     Args:
         dataset: n labelled reviews.
-        digests: of the pictures' bytes; a picture without one counts by its path.
+        digests: of the pictures' bytes, or `near.picture_names`; a picture without one counts by its path.
 
     Returns:
         Sorted int64 row indices of 'train', 'validation' and 'test': disjoint, complete.
@@ -147,15 +148,6 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
     return hashlib.sha256("\n".join([json.dumps(dataset.labels), *sorted(lines)]).encode()).hexdigest()
 
 
-def absent_labels(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
-    """Labels that validation or test cannot judge, such as "'good' in test"; of training it is an error."""
-    gaps = []
-    for split in SPLITS[1:]:
-        there = {label for row in splits[split] for label in dataset.reviews[int(row)].all_labels}
-        gaps += [f"{label!r} in {split}" for label in dataset.labels if label not in there]
-    return gaps
-
-
 def normal_text(text: str) -> str:
     """One form for texts that differ in case, width, ligatures or spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -169,22 +161,12 @@ def telling_text(text: str) -> str:
 
 def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[list[int]]:
     """Rows that belong together: by group, by text, by picture, and through one another."""
-    parent = list(range(len(reviews)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
+    unions = Unions(len(reviews))
     first: dict[bytes, int] = {}
     for row, review in enumerate(reviews):
         for tie in _ties(review, digests):
-            parent[root(row)] = root(first.setdefault(_short(tie), row))
-    together: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(reviews)):
-        together[root(row)].append(row)
-    return list(together.values())
+            unions.join(row, first.setdefault(_short(tie), row))
+    return unions.sets()
 
 
 def _ties(review: Review, digests: Mapping[Path, str]) -> list[str]:

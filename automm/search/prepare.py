@@ -2,7 +2,9 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.manifest import Manifest, load_manifest
+from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
@@ -78,10 +81,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The reviews of an experiment, split, before anything is encoded."""
+    """The reviews of an experiment, split, before anything is encoded.
+
+    Attributes:
+        names: of pictures; those of one name stay on one side.
+    """
 
     dataset: Dataset
     pictures: PictureStore
+    names: Mapping[Path, str]
     splits: dict[str, np.ndarray]
     digest: str
 
@@ -97,11 +105,12 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
     pictures = prepare_pictures(all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress)
-    dataset = treat_bad_pictures(dataset, pictures)
+    dataset = treat_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
-    splits = split_dataset(dataset, pictures.digests)
-    return Loaded(dataset, pictures, splits, fingerprint(dataset, pictures.digests, splits))
+    names = picture_names(dataset, pictures.digests)
+    splits = split_dataset(dataset, names)
+    return Loaded(dataset, pictures, names, splits, fingerprint(dataset, pictures.digests, splits))
 
 
 def sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
@@ -186,7 +195,7 @@ def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
     if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW):
         return holdout
     count = wanted.folds if isinstance(wanted, Folds) else FOLDS
-    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.pictures.digests, both, count))
+    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.names, both, count))
     if len(folds) == count:
         return folds
     problem = f"train and validation fall into {len(folds)} parts that share no group, text or picture, not {count}"

@@ -8,7 +8,7 @@ from PIL import Image
 from automm.data.files import file_digest
 from automm.data.images import PictureError, decode_picture
 from automm.data.manifest import load_manifest
-from automm.data.quality import check
+from automm.data.quality.check import check
 from automm.data.reviews import Dataset, Review, load_dataset
 from automm.data.splits import split_dataset
 from automm.errors import ConfigError, DataError
@@ -97,7 +97,7 @@ def test_check_names_labels_that_a_split_cannot_judge(tmp_path):
     changes[6]["label"] = "b"
     report = check(write(tmp_path, changes, extra="splits: {column: split}\n"))
     (finding,) = [finding for finding in report.findings if "without a review" in finding.what]
-    assert finding.examples == ("'a' in test",)
+    assert [one.line for one in finding.examples] == ["'a' in test"]
 
 
 def test_a_link_put_in_place_of_a_picture_is_not_followed(tmp_path):

@@ -29,7 +29,11 @@ def test_the_packing_with_two_lists(tmp_path):
     assert (first.id, first.text, first.label, first.where) == ("1", "caf\u00e9 1", "positive", "train.txt:2")
     assert first.images == (tmp_path / "MVSA_Single" / "data" / "1.jpg",)
     assert dataset.labels == ("negative", "positive")
-    assert dataset.treated == {"ignored: no label": 1, "ignored: a pair that stands in no list": 1}
+    assert dataset.treated == {
+        "ignored: no label": 1,
+        "ignored: a pair that stands in no list": 1,
+        "text read as gb18030: not valid UTF-8": 5,
+    }
 
 
 def test_prediction_reads_the_unlabelled_too(tmp_path):

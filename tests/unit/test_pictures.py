@@ -148,12 +148,12 @@ def dataset(paths, on_bad: str, on_empty: str = "keep", text: str = "t") -> Data
 def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError) as caught:
-        treat_bad_pictures(dataset(paths, "error"), store)
+        treat_bad_pictures(dataset(paths, "error"), store.bad)
     assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2"]
-    thinner = treat_bad_pictures(dataset(paths, "drop-image"), store)
+    thinner = treat_bad_pictures(dataset(paths, "drop-image"), store.bad)
     assert [len(review.images) for review in thinner.reviews] == [0, 1, 1]
     assert thinner.treated == {"ignored: no label": 2, "picture dropped: unreadable": 2}
-    fewer = treat_bad_pictures(dataset(paths, "drop-review"), store)
+    fewer = treat_bad_pictures(dataset(paths, "drop-review"), store.bad)
     assert [review.id for review in fewer.reviews] == ["3"]
     assert fewer.treated["dropped: unreadable picture"] == 2
 
@@ -161,6 +161,6 @@ def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
 def test_a_review_left_with_nothing(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
-        treat_bad_pictures(dataset(paths, "drop-image", text=""), store)
-    treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store).treated
+        treat_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
+    treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).treated
     assert treated["dropped: empty text"] == 1

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -7,27 +8,37 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from automm.data.language import looks_english
-from automm.data.quality import check
-from automm.data.quality_text import render
+from automm.data.language import language
+from automm.data.quality.check import check
+from automm.data.quality.columns import names_somebody
+from automm.data.quality.kinds import KINDS, SEVERITIES
+from automm.data.quality.labels import association
+from automm.data.quality.page import page
+from automm.data.quality.terminal import render
+from automm.data.quality.texts import markup, misread
 from automm.errors import DataError
+
+SHADES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3)).astype(np.uint8)
+
+
+def photo(number: int) -> Image.Image:
+    return Image.fromarray(SHADES[number]).resize((40, 40), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
 def make(tmp_path):
     """Writes a data set of 24 reviews, changed by the test, and returns its manifest."""
 
-    def write(change=lambda records: None, **more):
-        rng = np.random.default_rng(0)
+    def write(change=lambda records: None, fields=(), **more):
         records = []
         for n in range(24):
-            Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).save(tmp_path / f"{n}.png")
+            photo(n).save(tmp_path / f"{n}.png")
             text = f"This is a very good product number {n}"
             records.append({"id": n, "text": text, "photos": [f"{n}.png"], "label": "ab"[n % 2]})
         change(records)
         (tmp_path / "r.jsonl").write_text("\n".join(json.dumps(record) for record in records))
-        fields = {"id": "id", "text": "text", "images": "photos", "label": "label"}
-        content = {"name": "x", "records": "r.jsonl", "fields": fields, **more}
+        columns = {"id": "id", "text": "text", "images": "photos", "label": "label", **dict(fields)}
+        content = {"name": "x", "records": "r.jsonl", "fields": columns, **more}
         (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(content))
         return tmp_path / "manifest.yaml"
 
@@ -40,15 +51,30 @@ def printed(report) -> str:
     return console.file.getvalue()
 
 
+def findings(manifest):
+    """By their keys."""
+    report = check(manifest)
+    found = {finding.key: finding for finding in report.findings}
+    assert len(found) == len(report.findings)
+    return found
+
+
+def thirds(records):
+    for n, record in enumerate(records):
+        record["part"] = ["train", "validation", "test"][n % 3]
+
+
 def test_sound_data(make, tmp_path):
     manifest = make()
     before = sorted(tmp_path.rglob("*"))
     report = check(manifest)
     assert (report.reviews, report.pictures, report.distinct_pictures, report.ok) == (24, 24, 24, True)
     assert report.findings == ()
+    assert report.clean
     assert sum(report.labels["train"].values()) == 16
     assert report.pictures_per_review == {1: 24}
     assert report.words["50%"] == 8
+    assert report.languages == {"English": 24}
     assert sorted(tmp_path.rglob("*")) == before
     assert "ready to search" in printed(report)
     assert json.loads(json.dumps(report.to_dict()))["pictures_per_review"] == {"1": 24}
@@ -62,24 +88,195 @@ def test_unreadable_pictures_are_an_error_unless_treated(make, tmp_path):
     assert not report.ok
     (finding,) = report.findings
     assert (finding.severity, finding.count) == ("error", 1)
-    assert finding.examples[0].startswith("r.jsonl:4 '3.png': not a picture")
+    assert finding.examples[0].line.startswith("r.jsonl:4 (id 3): '3.png': not a picture")
     assert "not ready" in printed(report)
     treated = check(make(spoil, images={"on_bad": "drop-review"}))
     assert treated.ok
     assert treated.treated == {"dropped: unreadable picture": 1}
+    assert [finding.key for finding in treated.findings] == ["left_out_pictures"]
+
+
+def test_absent_pictures_do_not_hide_what_else_is_wrong(make):
+    def spoil(records):
+        records[2]["photos"] = ["gone.png", "https://shop.example/a.jpg"]
+        records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
+
+    found = findings(make(spoil))
+    assert set(found) == {"missing_pictures", "html_left"}
+    assert found["missing_pictures"].count == 2
+    assert "r.jsonl:3: picture 'gone.png' not found" in found["missing_pictures"].examples[0].line
+    assert "fetch-images" in found["missing_pictures"].examples[1].line
+    with pytest.raises(DataError, match="no label"):
+        check(make(lambda records: (spoil(records), records[0].update(label=None))))
 
 
 def test_contradictions_and_leaks(make):
     def repeat(records):
-        for n, record in enumerate(records):
-            record["part"] = ["train", "validation", "test"][n % 3]
+        thirds(records)
         records[1] |= {"text": records[0]["text"].upper(), "photos": ["0.png"]}
 
-    findings = {one.what: one for one in check(make(repeat, splits={"column": "part"})).findings}
-    assert findings["texts that stand in more than one split"].examples == ("r.jsonl:1 = r.jsonl:2",)
-    assert findings["pictures that stand in more than one split"].count == 1
-    assert findings["texts that occur with different labels"].severity == "warning"
-    assert findings["pictures that occur with different labels"].count == 1
+    found = findings(make(repeat, splits={"column": "part"}))
+    across = found["texts_across_splits"]
+    assert across.examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'This is a very")
+    assert "in place of splits.column" in across.mend
+    assert found["pictures_across_splits"].count == 1
+    assert [path.name for path in found["pictures_across_splits"].examples[0].pictures] == ["0.png"]
+    assert found["text_contradictions"].severity == "warning"
+    assert "a / b" in found["picture_contradictions"].examples[0].line
+    assert found["duplicate_reviews"].count == 1
+    assert "duplicate_texts" not in found
+
+
+def test_what_the_split_keeps_together_is_a_note(make):
+    def repeat(records):
+        records[2] |= {"text": records[0]["text"], "photos": ["0.png"]}
+
+    found = findings(make(repeat))
+    assert {finding.severity for finding in found.values()} == {"note"}
+    assert "about 0 would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
+    assert set(found) == {"duplicate_texts", "duplicate_pictures", "duplicate_reviews"}
+    assert set(findings(make(repeat, drop_duplicates=True))) == set()
+
+
+def test_near_duplicates(make, tmp_path):
+    def shrink(records):
+        thirds(records)
+        photo(0).resize((24, 24)).save(tmp_path / "1.png")
+
+    across = findings(make(shrink, splits={"column": "part"}))["near_duplicates_across_splits"]
+    assert across.count == 1
+    assert across.examples[0].detail == "'0.png' ~ '1.png'"
+    kept = findings(make(shrink, splits={"near_duplicates": "together"}))
+    assert list(kept) == ["tiny_pictures", "near_duplicate_pictures"]
+
+
+def test_users_that_no_group_keeps_together(make):
+    def of_users(records):
+        for n, record in enumerate(records):
+            record |= {"userId": f"u{n % 12}", "colour": n % 12, "order_id": f"o{n}"}
+
+    (finding,) = findings(make(of_users)).values()
+    assert (finding.key, finding.mend) == (
+        "ungrouped_column",
+        "Set fields: {group: userId}, unless it means something else.",
+    )
+    assert 1 <= finding.count <= 12
+    assert finding.examples[0].detail.startswith("userId 'u")
+    assert findings(make(of_users, fields={"group": "userId"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "somebody"),
+    [("user_id", True), ("parentAsin", True), ("reviewerID", True), ("video", False), ("paid", False), ("8", False)],
+)
+def test_names_of_columns_that_tell_users_and_products(column, somebody):
+    assert names_somebody(column) is somebody
+
+
+def test_a_shift_of_labels_between_splits(make):
+    def by_label(records):
+        for n, record in enumerate(records):
+            record["part"] = "train" if (n % 2 and n > 3) or n == 0 else ["validation", "test"][n % 3 > 0]
+
+    found = findings(make(by_label, splits={"column": "part"}))
+    assert "Cramér's V 0." in found["label_shift"].what
+    assert found["label_shift"].examples[0].detail == "'b': 91% of train, 25% of validation, 11% of test"
+    assert "label_shift" not in findings(make(thirds, splits={"column": "part"}))
+
+
+def test_association_is_that_of_scipy():
+    from scipy.stats import chi2_contingency
+    from scipy.stats.contingency import association as reference
+
+    counts = np.array([[30, 12, 5], [10, 20, 9]])
+    effect, chance = association(counts)
+    assert effect == pytest.approx(reference(counts, method="cramer"))
+    assert chance == pytest.approx(chi2_contingency(counts, correction=False).pvalue)
+    assert association(counts[:, :1]) == (0.0, 1.0)
+    assert association(np.array([[5, 0], [0, 5]]))[0] == pytest.approx(1)
+
+
+def test_odd_pictures(make, tmp_path):
+    def spoil(records):
+        Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
+        photo(1).resize((20, 10)).save(tmp_path / "1.png")
+        photo(2).resize((200, 40)).save(tmp_path / "2.png")
+        photo(3).save(tmp_path / "3.png", save_all=True, append_images=[photo(30)])
+        photo(4).save(tmp_path / "4.png", "JPEG")
+        Image.new("RGB", (6000, 4000)).save(tmp_path / "5.png")
+
+    found = findings(make(spoil))
+    assert {
+        key: [path.name for one in finding.examples for path in one.pictures] for key, finding in found.items()
+    } == {
+        "blank_pictures": ["0.png", "5.png"],
+        "tiny_pictures": ["1.png"],
+        "stretched_pictures": ["2.png"],
+        "animated_pictures": ["3.png"],
+        "wrong_extensions": ["4.png"],
+        "huge_pictures": ["5.png"],
+    }
+    assert found["wrong_extensions"].examples[0].detail == "'4.png' is JPEG"
+
+
+def test_a_picture_that_never_varies(make):
+    def same(records):
+        for record in records[:6]:
+            record["photos"] = ["0.png"]
+
+    found = findings(make(same))["one_picture"]
+    assert found.count == 6
+    assert "25% of those with pictures" in found.what
+
+
+def test_texts_empty_and_long(make):
+    def spoil(records):
+        records[0]["text"] = ""
+        records[1]["text"] = "the words " * 400
+
+    found = findings(make(spoil))
+    assert found["empty_texts"].examples[0].line == "r.jsonl:1 (id 0)"
+    assert found["long_texts"].examples[0].detail.startswith("800 words: 'the words")
+    assert set(found) == {"empty_texts", "long_texts"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("cafÃ© was fine", "Ã©"),
+        ("it\u00e2\u20ac\u2122s good", "\u00e2\u20ac\u2122"),
+        ("Привет".encode().decode("cp1252"), "ÐŸ"),
+        ("half \ufffd gone", "\ufffd"),
+        ("烫烫锟斤拷", "锟斤拷"),
+        ("it鈥檚 good", "鈥檚"),
+        ("café, naïve, Ärger, 'CAFÉ…', São Paulo, Ångström \u2013 “fine”", ""),
+        ("Привет, très bien à côté", ""),
+        ("非常好的产品", ""),
+        ("plain", ""),
+    ],
+)
+def test_signs_of_a_wrong_encoding(text, sign):
+    assert misread(text) == sign
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("good<br />bad", "<br />"),
+        ("a <a href='x'>link</a>", "<a href='x'>"),
+        ("R&amp;B", "&amp;"),
+        ("it&#39;s", "&#39;"),
+        ("a < b and b > a, I <3 it, <user> said", ""),
+        ("Q&A; fish&chips", ""),
+    ],
+)
+def test_signs_of_html(text, sign):
+    assert markup(text) == sign
+
+
+def test_wrong_encodings_are_found_in_reviews(make):
+    found = findings(make(lambda records: records[7].update(text="The cafÃ© was very good, I think")))
+    assert found["wrong_encoding"].examples[0].line.startswith("r.jsonl:8 (id 7): 'Ã©' in 'The caf")
 
 
 def test_other_languages(make):
@@ -89,7 +286,20 @@ def test_other_languages(make):
 
     (finding,) = check(make(translate)).findings
     assert finding.count == 12
-    assert "do not look English (50%)" in finding.what
+    assert "do not look English (50%: Indonesian)" in finding.what
+
+
+def test_reviews_without_ids_of_their_own(make):
+    assert list(findings(make(fields={"id": None}))) == ["no_ids"]
+
+
+def test_several_labels_are_said(make):
+    def several(records):
+        for record in records:
+            record["label"] = [record["label"], "c"]
+
+    found = findings(make(several))
+    assert found["several_labels"].mend.startswith("Set fields: {label: {column: label, pick: first}}")
 
 
 def test_splits_that_cannot_be_made_are_a_finding(make):
@@ -99,7 +309,7 @@ def test_splits_that_cannot_be_made_are_a_finding(make):
 
     report = check(make(one_split, splits={"column": "part"}))
     assert not report.ok
-    assert "split 'validation' has no reviews" in report.findings[0].what
+    assert "split 'validation' has no reviews" in report.findings[0].examples[0].line
     assert report.labels == {}
     assert "not ready" in printed(report)
 
@@ -109,16 +319,52 @@ def test_records_that_are_no_reviews_are_an_error(make):
         check(make(lambda records: records[0].update(label=None)))
 
 
+def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path):
+    def spoil(records):
+        records[0]["text"] = "<script>alert(1)</script> it&#39;s good"
+        records[1]["photos"] = records[3]["photos"] = ["2.png"]
+        for n in range(6, 24):
+            Image.new("RGB", (40, 40), (n, n, n)).save(tmp_path / f"{n}.png")
+
+    report = check(make(spoil))
+    text = page(report)
+    (tmp_path / "5.png").unlink()
+    for finding in report.findings:
+        assert finding.key in text
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    pictures = re.findall(r'<img src="([^"]+)"', text)
+    assert pictures
+    assert all(source.startswith("data:image/jpeg;base64,") for source in pictures)
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
+    assert "url(" not in text
+    assert len(text) < 100_000
+
+
+def test_every_kind_of_finding_is_told_whole():
+    for key, kind in KINDS.items():
+        assert kind.severity in SEVERITIES
+        for part in (kind.effect, kind.mend):
+            assert part.endswith((".", "{rule} leaves them out.")), key
+
+
 @pytest.mark.parametrize(
-    ("text", "english"),
+    ("text", "name"),
     [
-        ("The battery lasts all day and I love it", True),
-        ("Great phone", True),
-        ("", True),
-        ("#legday http://t.co/x 12345", True),
-        ("非常好的产品", False),
-        ("Barang bagus sekali sesuai pesanan pengiriman cepat", False),
+        ("The battery lasts all day and I love it", "English"),
+        ("Great phone", "English"),
+        ("", "undecided"),
+        ("#legday http://t.co/x 12345", "undecided"),
+        ("非常好的产品", "Chinese"),
+        ("とても良い製品です", "Japanese"),
+        ("정말 좋은 제품", "Korean"),
+        ("Очень хороший товар", "Cyrillic script"),
+        ("Barang bagus sekali sesuai pesanan pengiriman cepat", "Indonesian"),
+        ("Das Gerät ist sehr gut und war schnell da", "German"),
+        ("Le produit est très bien mais la livraison est longue", "French"),
+        ("El producto es muy bueno y la entrega rápida", "Spanish"),
+        ("Termék nagyon szép, gyors szállítás, köszönöm szépen", "another language in Latin letters"),
     ],
 )
-def test_a_guess_at_the_language(text, english):
-    assert looks_english(text) is english
+def test_a_guess_at_the_language(text, name):
+    assert language(text) == name

@@ -210,6 +210,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
         ({"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}}, "fractions or folds, not both"),
         ({"folds": 5, "fold": 6}, "fold 6 of 5"),
         ({"fold": 2}, "fold 2 of 1"),
+        ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
         ({"by": "label"}, "hash"),
         ({"folds": 2}, "greater than or equal to 3"),
     ],

@@ -66,13 +66,26 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
         elif not path.is_file():
             reading.problems.append(f"{where}: {name!r} is not there")
         else:
-            encoding = "utf-8-sig" if reading.encoding.lower() in ("utf-8", "utf8") else reading.encoding
-            return path.read_bytes().decode(encoding)
+            raw = path.read_bytes()
+            if reading.encoding.lower() in ("utf-8", "utf8"):
+                return raw.decode("utf-8-sig")
+            text = raw.decode(reading.encoding)
+            if not _is_utf8(raw):
+                reading.treated[f"text read as {reading.encoding}: not valid UTF-8"] += 1
+            return text
     except UnicodeError:
         reading.problems.append(f"{where}: {name!r} is not {reading.encoding}. Set encoding: in the manifest")
     except (OSError, ValueError) as error:
         reading.problems.append(f"{where}: {name!r} cannot be read: {error}")
     return None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def small_object(reading: Reading, name: str, where: str) -> Values | None:

@@ -1,0 +1,79 @@
+"""Near duplicates: the same picture in another size, quality or format, found without comparing each with each."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from automm.data.looks import Look, Looks, look_at_all
+from automm.data.reviews import Dataset
+from automm.data.unions import Unions
+
+DISTANCE = 6  # of 64 bits
+DIFFERENCE = 8.0  # of 255, on average over the thumbnails
+CONTRAST = 24  # below it a picture is nearly flat, and its hash is noise
+
+
+def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
+    """Pictures that are nearly the same, directly or through others: their digests, two or more each, sorted.
+
+    Two pictures are when at most 6 bits of their hashes and, on average, 8 of 255 of their thumbnails differ. Nearly
+    flat pictures are left out, because nothing tells them apart.
+    """
+    digests = sorted(digest for digest, look in seen.items() if look.contrast >= CONTRAST)
+    if not digests:
+        return []
+    hashes = np.array([seen[digest].hash for digest in digests], np.uint64)
+    thumbnails = np.stack([seen[digest].thumbnail.ravel() for digest in digests]).astype(np.int16)
+    unions = Unions(len(digests))
+    for ones, others in close_pairs(hashes, DISTANCE):
+        differences = np.abs(thumbnails[ones] - thumbnails[others]).mean(axis=1)
+        for place in np.flatnonzero(differences <= DIFFERENCE):
+            unions.join(int(ones[place]), int(others[place]))
+    return [[digests[place] for place in places] for places in unions.sets() if len(places) > 1]
+
+
+def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All pairs of hashes that differ in at most `distance` bits; a pair may come several times.
+
+    Cut into distance + 1 bands of bits, two such hashes agree in one band at least, so that only hashes of equal bands
+    are compared (the tables of G. Manku, A. Jain, A. Das Sarma, Detecting Near-Duplicates for Web Crawling, WWW 2007).
+
+    Args:
+        hashes: (n,) uint64.
+        distance: 0 to 63.
+
+    Yields:
+        Places of the one and of the other, int64, as many each.
+    """
+    edges = np.linspace(0, 64, distance + 2).astype(int)
+    for start, end in pairwise(edges):
+        keys = (hashes >> np.uint64(start)) & np.uint64((1 << int(end - start)) - 1)
+        order = np.argsort(keys, kind="stable")
+        keys, sorted_hashes = keys[order], hashes[order]
+        places = np.arange(len(hashes))
+        for step in range(1, len(hashes)):
+            places = places[places < len(hashes) - step]
+            places = places[keys[places] == keys[places + step]]  # who was not equal a step before is not now
+            if not len(places):
+                break
+            differing = np.bitwise_count(sorted_hashes[places] ^ sorted_hashes[places + step])
+            close = places[differing <= distance]
+            if len(close):
+                yield order[close], order[close + step]
+
+
+def picture_names(dataset: Dataset, digests: Mapping[Path, str], looks: Looks | None = None) -> Mapping[Path, str]:
+    """What each picture is called where splits keep the same one on one side.
+
+    Its digest; with splits.near_duplicates: together, the smallest digest of its near duplicates.
+
+    Args:
+        looks: at the pictures of the data set, where they are there already.
+    """
+    if dataset.manifest.splits.near_duplicates == "ignore":
+        return digests
+    looks = looks or look_at_all([path for review in dataset.reviews for path in review.images])
+    name = {digest: near[0] for near in near_duplicates(looks.seen) for digest in near}
+    return {path: name.get(digest, digest) for path, digest in digests.items()}

@@ -1,0 +1,105 @@
+"""What `automm check` does: read, look at every picture once, split, and ask every check."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from automm.data.looks import Looks, look_at_all
+from automm.data.manifest import Manifest, load_manifest
+from automm.data.near import picture_names
+from automm.data.pictures import treat_bad_pictures
+from automm.data.quality.checked import Checked
+from automm.data.quality.columns import ungrouped_columns
+from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, whole_reviews
+from automm.data.quality.findings import Example, Finding, example, finding
+from automm.data.quality.labels import absent_labels, label_shift
+from automm.data.quality.pictures import odd_pictures, one_picture, unreadable, wrong_extensions
+from automm.data.quality.report import Report, describe
+from automm.data.quality.texts import empty_texts, html_left, long_texts, other_languages, wrong_encoding
+from automm.data.reading import MISSING_PICTURE, NOT_FETCHED
+from automm.data.reviews import Dataset, load_dataset
+from automm.data.sections import Images
+from automm.data.splits import drop_duplicates, split_dataset
+from automm.errors import DataError
+
+# In the order in which their findings are told, each severity for itself.
+CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
+    repeated,
+    near_duplicates,
+    ungrouped_columns,
+    contradictions,
+    absent_labels,
+    label_shift,
+    one_picture,
+    odd_pictures,
+    wrong_extensions,
+    wrong_encoding,
+    html_left,
+    other_languages,
+    empty_texts,
+    long_texts,
+    whole_reviews,
+)
+
+
+def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
+    """Load, decode and split the reviews of a manifest, and report on them; nothing is written.
+
+    `allow_code` lets the manifest name a reader of somebody's own.
+
+    Raises:
+        ConfigError, NotFoundError, DataError: the manifest or its records cannot be read as reviews at all.
+    """
+    dataset, findings = _load(load_manifest(manifest_path, allow_code=allow_code))
+    looks = look_at_all([path for review in dataset.reviews for path in review.images])
+    findings += unreadable(dataset, looks.bad)
+    if not findings or dataset.manifest.images.on_bad != "error":
+        dataset = treat_bad_pictures(dataset, looks.bad)
+    dataset = drop_duplicates(dataset, looks.digests)
+    split_of, problems = _split(dataset, looks)
+    checked = Checked(dataset, looks, split_of)
+    findings += [*problems, *_of_records(dataset)]
+    findings += [found for one in CHECKS for found in one(checked)]
+    return describe(checked, findings)
+
+
+def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
+    """The reviews; where pictures alone are missing, without these, which are then a finding.
+
+    Raises:
+        DataError: something else is wrong, too.
+    """
+    try:
+        return load_dataset(manifest), []
+    except DataError as error:
+        if manifest.images.on_bad != "error":
+            raise
+        try:
+            lenient = load_dataset(manifest.model_copy(update={"images": Images(on_bad="drop-image")}))
+        except DataError:
+            raise error from None
+        treated = dict(lenient.treated)
+        count = treated.pop(MISSING_PICTURE, 0) + treated.pop(NOT_FETCHED, 0)
+        examples = [Example((), problem) for problem in error.problems]
+        return replace(lenient, manifest=manifest, treated=treated), [finding("missing_pictures", count, examples)]
+
+
+def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:
+    try:
+        splits = split_dataset(dataset, picture_names(dataset, looks.digests, looks))
+    except DataError as error:
+        examples = [Example((), problem) for problem in error.problems]
+        return {}, [finding("no_splits", len(examples), examples)]
+    return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
+
+
+def _of_records(dataset: Dataset) -> Iterator[Finding]:
+    """What a search refuses, and what it can only take as it is."""
+    fields = dataset.manifest.fields
+    several = [review for review in dataset.reviews if review.labels]
+    if several:
+        column = fields.label.column if fields is not None and fields.label is not None else "..."
+        examples = [example([review], ", ".join(review.labels)) for review in several[:5]]
+        yield finding("several_labels", len(several), examples, column=column)
+    if dataset.manifest.format == "records" and fields is not None and fields.id is None:
+        yield finding("no_ids", len(dataset.reviews), [])

@@ -1,0 +1,68 @@
+"""What the checks look at: reviews with their pictures and splits."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from automm.data.language import language
+from automm.data.looks import Look, Looks
+from automm.data.near import near_duplicates
+from automm.data.reviews import Dataset, Review
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A data set, read and split.
+
+    Attributes:
+        dataset: without what the manifest leaves out.
+        looks: at all its pictures.
+        split_of: by the id of a review; empty where no split could be made.
+    """
+
+    dataset: Dataset
+    looks: Looks
+    split_of: Mapping[str, str]
+
+    @property
+    def reviews(self) -> list[Review]:
+        return self.dataset.reviews
+
+    def splits(self, reviews: Iterable[Review]) -> set[str]:
+        """In which splits these stand."""
+        return {self.split_of[review.id] for review in reviews if review.id in self.split_of}
+
+    def digests(self, review: Review) -> list[str]:
+        """Of its pictures, each once."""
+        digests = self.looks.digests
+        return list(dict.fromkeys(digests[path] for path in review.images if path in digests))
+
+    def looked_at(self) -> Iterable[tuple[Review, Path, Look]]:
+        """Each readable picture once, with the first review that names it."""
+        done: set[str] = set()
+        for review in self.reviews:
+            for path in review.images:
+                digest = self.looks.digests.get(path, "")
+                if digest in self.looks.seen and digest not in done:
+                    done.add(digest)
+                    yield review, path, self.looks.seen[digest]
+
+    @cached_property
+    def languages(self) -> list[str]:
+        """A guess for each review's text."""
+        return [language(review.text) for review in self.reviews]
+
+    @cached_property
+    def near(self) -> list[list[str]]:
+        """Digests of pictures that are nearly the same."""
+        return near_duplicates(self.looks.seen)
+
+    def sharing(self, keys: Callable[[Review], Iterable[str]]) -> list[list[Review]]:
+        """Reviews that share a key, two or more."""
+        found: dict[str, dict[str, Review]] = defaultdict(dict)
+        for review in self.reviews:
+            for key in keys(review):
+                found[key][review.id] = review
+        return [list(same.values()) for same in found.values() if len(same) > 1]

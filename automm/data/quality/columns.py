@@ -1,0 +1,57 @@
+"""Findings about columns that the manifest does not use: users and products that no group keeps together."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.findings import Finding, example, finding
+from automm.data.records import read_records
+from automm.data.reviews import Review
+
+# A column named so may tell who wrote a review, or of what it is.
+NAMES = frozenset(
+    re.findall(
+        r"\S+",
+        """user author reviewer customer buyer writer product item asin business shop store seller merchant hotel
+        restaurant place venue movie book app game tweet post thread session sku gmap""",
+    )
+)
+FEWEST_VALUES = 10  # fewer cannot be split by
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
+    """Columns of ids whose reviews stand in several splits, where the manifest names no group."""
+    manifest = checked.dataset.manifest
+    if (manifest.fields is not None and manifest.fields.group) or any(r.group for r in checked.reviews):
+        return
+    for column, values in _values(checked).items():
+        if len(values) < FEWEST_VALUES or not names_somebody(column):
+            continue
+        torn = {value: reviews for value, reviews in values.items() if len(checked.splits(reviews)) > 1}
+        if torn:
+            examples = [example(reviews, f"{column} {value!r}") for value, reviews in list(torn.items())[:5]]
+            yield finding("ungrouped_column", len(torn), examples, column=column)
+
+
+def names_somebody(column: str) -> bool:
+    """Whether a column's name is that of an id of users, products and the like."""
+    words = [word.lower() for word in _WORDS.findall(column)]
+    return bool(words) and (words[-1] == "id" or not NAMES.isdisjoint(words))
+
+
+def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
+    """The reviews of each value of each unused column. The records are read once more: reviews do not keep them."""
+    manifest = checked.dataset.manifest
+    review_at = {review.where: review for review in checked.reviews}
+    found: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
+    for record in read_records(manifest):
+        review = review_at.get(record.where)
+        if review is None:
+            continue
+        for column, cell in record.values.items():
+            if isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
+                found[column][str(cell)].append(review)
+    return found

@@ -1,0 +1,105 @@
+"""Findings about what occurs more than once: within a split, across splits, and with different labels."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.findings import Example, Finding, example, excerpt, finding
+from automm.data.reviews import Review
+from automm.data.splits import normal_text, telling_text
+
+
+def repeated(checked: Checked) -> Iterator[Finding]:
+    """Texts, pictures and groups of several reviews: a warning where splits tear them apart, else a note."""
+    rules = checked.dataset.manifest.splits
+    for kind, keys in _kinds(checked).items():
+        sharing = checked.sharing(keys)
+        torn = [same for same in sharing if len(checked.splits(same)) > 1]
+        if torn:
+            yield finding(f"{kind}_across_splits", len(torn), _examples(checked, kind, torn), rule=rules.rule)
+        kept = [same for same in sharing if len(checked.splits(same)) == 1]
+        if kept and kind != "groups":
+            expected = sum(1 - sum(share ** len(same) for share in rules.shares.values()) for same in kept)
+            yield finding(f"duplicate_{kind}", len(kept), _examples(checked, kind, kept), torn=expected)
+
+
+def near_duplicates(checked: Checked) -> Iterator[Finding]:
+    """Pictures that are nearly the same; those that are exactly the same are another finding."""
+    name = {digest: near[0] for near in checked.near for digest in near}
+
+    def keys(review: Review) -> list[str]:
+        return [name[digest] for digest in checked.digests(review) if digest in name]
+
+    torn: list[Example] = []
+    kept: list[Example] = []
+    for same in checked.sharing(keys):
+        cluster = set(keys(same[0])).intersection(*map(keys, same[1:]))
+        shown = {
+            digest: path
+            for review in same
+            for path in review.images
+            if name.get(digest := checked.looks.digests.get(path, "")) in cluster
+        }
+        if len(shown) > 1:
+            pictures = list(shown.values())
+            (torn if len(checked.splits(same)) > 1 else kept).append(
+                example(same, " ~ ".join(f"'{path.name}'" for path in pictures[:3]), pictures)
+            )
+    if torn:
+        yield finding("near_duplicates_across_splits", len(torn), torn)
+    if kept:
+        yield finding("near_duplicate_pictures", len(kept), kept)
+
+
+def contradictions(checked: Checked) -> Iterator[Finding]:
+    """The same text, or the same picture, with different labels."""
+    kinds = _kinds(checked)
+    for key, kind in (("text_contradictions", "texts"), ("picture_contradictions", "pictures")):
+        several = [
+            same for same in checked.sharing(kinds[kind]) if len({frozenset(one.all_labels) for one in same}) > 1
+        ]
+        examples = [
+            example(same, f"{_labels(same)}: {_shown(kind, same[0])}", _shared_pictures(checked, kind, same))
+            for same in several[:5]
+        ]
+        if several:
+            yield finding(key, len(several), examples)
+
+
+def whole_reviews(checked: Checked) -> Iterator[Finding]:
+    """Reviews that are the same in text and pictures."""
+
+    def key(review: Review) -> list[str]:
+        return ["\0".join([normal_text(review.text), *sorted(checked.digests(review))])]
+
+    same = checked.sharing(key)
+    if same:
+        examples = [example(one, excerpt(one[0].text), one[0].images) for one in same[:5]]
+        yield finding("duplicate_reviews", sum(len(one) - 1 for one in same), examples)
+
+
+def _kinds(checked: Checked) -> dict[str, Callable[[Review], Iterable[str]]]:
+    return {
+        "texts": lambda review: filter(None, [telling_text(review.text)]),
+        "pictures": checked.digests,
+        "groups": lambda review: [] if review.group is None else [review.group],
+    }
+
+
+def _examples(checked: Checked, kind: str, sharing: list[list[Review]]) -> list[Example]:
+    return [example(same, _shown(kind, same[0]), _shared_pictures(checked, kind, same)) for same in sharing[:5]]
+
+
+def _shown(kind: str, review: Review) -> str:
+    return {"texts": excerpt(review.text), "pictures": "", "groups": f"group {review.group!r}"}[kind]
+
+
+def _shared_pictures(checked: Checked, kind: str, same: list[Review]) -> list[Path]:
+    if kind != "pictures":
+        return []
+    shared = set(checked.digests(same[0])).intersection(*map(checked.digests, same[1:]))
+    return [path for path in same[0].images if checked.looks.digests.get(path) in shared][:1]
+
+
+def _labels(same: list[Review]) -> str:
+    return " / ".join(dict.fromkeys("+".join(review.all_labels) for review in same))

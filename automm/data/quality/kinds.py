@@ -1,0 +1,200 @@
+"""Every kind of finding and its texts: what it is, what it does to the result, how it is mended.
+
+An error keeps a search from starting. A warning says that a search would start and its result mislead; --strict
+refuses it. A note is to be known, no more. {Names} are filled in where it is found.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding; `severity` is 'error', 'warning' or 'note'."""
+
+    severity: str
+    what: str
+    effect: str
+    mend: str
+
+
+SEVERITIES = ("error", "warning", "note")
+_LEAK = "The measured quality is too good: what is tested was seen in training."
+_TOGETHER = "Set splits: {{fractions: ...}} in place of splits.{rule}, which keeps them together."
+
+KINDS = {
+    # What keeps a search from starting.
+    "missing_pictures": Kind(
+        "error",
+        "pictures that are not there",
+        "No search can start.",
+        "Correct the paths or image_root, fetch what is named by a URL (automm fetch-images), or set "
+        "images: {{on_bad: drop-image}}.",
+    ),
+    "unreadable_pictures": Kind(
+        "error",
+        "pictures that cannot be read",
+        "No search can start.",
+        "Replace the files, or set images: {{on_bad: drop-image}} or drop-review.",
+    ),
+    "no_splits": Kind("error", "splits that cannot be made", "No search can start.", "Each line says what to do."),
+    "several_labels": Kind(
+        "warning",
+        "reviews with several labels",
+        "A search refuses them: it learns one label a review.",
+        "Set fields: {{label: {{column: {column}, pick: first}}}}, or join them in the records.",
+    ),
+    # Splits.
+    "texts_across_splits": Kind("warning", "texts that stand in more than one split", _LEAK, _TOGETHER),
+    "pictures_across_splits": Kind("warning", "pictures that stand in more than one split", _LEAK, _TOGETHER),
+    "groups_across_splits": Kind("warning", "groups that stand in more than one split", _LEAK, _TOGETHER),
+    "near_duplicates_across_splits": Kind(
+        "warning",
+        "pictures whose near duplicates stand in another split",
+        _LEAK,
+        "Set splits: {{near_duplicates: together}}, which needs fractions or folds.",
+    ),
+    "ungrouped_column": Kind(
+        "warning",
+        "values of column {column!r} whose reviews stand in more than one split",
+        "If it names users or products, a model can recognise them, and does worse on new ones than measured.",
+        "Set fields: {{group: {column}}}, unless it means something else.",
+    ),
+    "label_shift": Kind(
+        "warning",
+        "labels whose shares differ between the splits (Cramér's V {effect:.2f}, p {chance:.1g})",
+        "Validation chooses, and test measures, for another mixture than the one that is learned.",
+        "Set splits: {{fractions: ...}}, which keeps the shares. By time it may be the truth, and worth knowing.",
+    ),
+    "absent_labels": Kind(
+        "warning",
+        "labels without a review in a split",
+        "What is measured there says nothing about these labels.",
+        "Add reviews of them, or join them with others in labels.map.",
+    ),
+    # Duplicates.
+    "text_contradictions": Kind(
+        "warning",
+        "texts that occur with different labels",
+        "No model of the texts alone can be right about all of them.",
+        "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
+        "and contradict each other.",
+    ),
+    "picture_contradictions": Kind(
+        "warning",
+        "pictures that occur with different labels",
+        "No model of the pictures alone can be right about all of them.",
+        "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
+        "and contradict each other.",
+    ),
+    "duplicate_reviews": Kind(
+        "note",
+        "reviews that repeat the text and the pictures of another",
+        "They count as often as they stand there.",
+        "Set drop_duplicates: true.",
+    ),
+    "duplicate_texts": Kind(
+        "note",
+        "texts that several reviews share",
+        "They stand on one side of the split here; drawn review by review, about {torn:.0f} would stand on both.",
+        "Nothing needs to be done. Where they name a product, fields.group says it better.",
+    ),
+    "duplicate_pictures": Kind(
+        "note",
+        "pictures that several reviews share",
+        "They stand on one side of the split here; drawn review by review, about {torn:.0f} would stand on both.",
+        "Nothing needs to be done. Where they show a product, fields.group says it better.",
+    ),
+    "near_duplicate_pictures": Kind(
+        "note",
+        "pictures with near duplicates",
+        "All of them stand on one side of the split here.",
+        "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
+    ),
+    "one_picture": Kind(
+        "warning",
+        "reviews that share one picture, {share:.0%} of those with pictures",
+        "A picture that never varies says nothing, and ties all its reviews to one side of the split.",
+        "If it is a placeholder, name its file in fields: {{none_values: [...]}}, or leave fields.images out.",
+    ),
+    # Pictures.
+    "left_out_pictures": Kind(
+        "warning",
+        "pictures that cannot be read",
+        "images: {{on_bad: {rule}}} leaves them out.",
+        "Replace the files where they matter.",
+    ),
+    "blank_pictures": Kind(
+        "warning",
+        "blank pictures",
+        "They say nothing, and pooling takes them for pictures.",
+        "Remove them from the records, or name their files in fields: {{none_values: [...]}}.",
+    ),
+    "tiny_pictures": Kind(
+        "warning",
+        "pictures with a side under {limit} pixels",
+        "Enlarged to the encoder's input they are a blur.",
+        "Look whether thumbnails took the place of the pictures; remove them from the records if so.",
+    ),
+    "huge_pictures": Kind(
+        "note",
+        "pictures over {limit:.0f} million pixels",
+        "They are decoded slowly; nothing is gained beyond the encoder's input.",
+        "Shrink them once, before the search.",
+    ),
+    "stretched_pictures": Kind(
+        "note",
+        "pictures more than {limit:.0f} times as long as wide, or the other way round",
+        "Squashed to the encoder's square they are distorted.",
+        "Cut or pad them where their shapes matter.",
+    ),
+    "animated_pictures": Kind(
+        "note",
+        "pictures with several frames",
+        "Only the first frame is seen.",
+        "Write the telling frame to a file of its own where it is another one.",
+    ),
+    "wrong_extensions": Kind(
+        "note",
+        "pictures whose names say another format than they have",
+        "None: pictures are read by their content. Other programs may stumble.",
+        "Rename them.",
+    ),
+    # Texts.
+    "wrong_encoding": Kind(
+        "warning",
+        "texts in the wrong encoding",
+        "Their words are no words to the text encoder.",
+        "Set encoding: in the manifest to what the records are in (utf-8, gb18030, cp1252, ...), or repair the texts "
+        "where they were read wrongly before.",
+    ),
+    "html_left": Kind(
+        "warning",
+        "texts with HTML left in",
+        "Tags and entities take the place of words in what the text encoder sees.",
+        "Take them out of the records (html.unescape, and a parser for the tags).",
+    ),
+    "empty_texts": Kind(
+        "note",
+        "reviews without text",
+        "They are judged by their pictures alone.",
+        "Nothing needs to be done; text: {{on_empty: drop}} leaves them out.",
+    ),
+    "long_texts": Kind(
+        "note",
+        "texts far longer than the others (over {limit:.0f} words)",
+        "What lies behind the first inputs.sequence_length word pieces is not seen.",
+        "Look whether something else than a review was read; raise inputs.sequence_length in the experiment if not.",
+    ),
+    "other_languages": Kind(
+        "warning",
+        "texts that do not look English ({share:.0%}: {languages})",
+        "The default text encoder is English and knows little of other languages.",
+        "Name a multilingual encoder in the experiment: encoders: {{text: ...}}.",
+    ),
+    "no_ids": Kind(
+        "note",
+        "reviews without an id of their own",
+        "Their place in the records is their id: other rows before them move them to other splits.",
+        "Set fields: {{id: ...}}.",
+    ),
+}

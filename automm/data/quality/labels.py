@@ -1,0 +1,82 @@
+"""Findings about labels: absent from a split, or in other shares there."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from scipy.special import gammaincc
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.findings import Example, Finding, finding
+from automm.data.sections import SPLITS
+
+SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
+
+
+def label_table(checked: Checked) -> dict[str, dict[str, int]]:
+    """Reviews per split and label; empty where no split could be made."""
+    there = set(checked.split_of.values())
+    table = {split: dict.fromkeys(checked.dataset.labels, 0) for split in SPLITS if split in there}
+    for review in checked.reviews:
+        for label in review.all_labels if review.id in checked.split_of else ():
+            table[checked.split_of[review.id]][label] += 1
+    return table
+
+
+def absent_labels(checked: Checked) -> Iterator[Finding]:
+    """Labels that validation or test cannot judge; of training it is an error of the split."""
+    gaps = [
+        Example((), f"{label!r} in {split}")
+        for split, counts in label_table(checked).items()
+        for label, count in counts.items()
+        if split != "train" and count == 0
+    ]
+    if gaps:
+        yield finding("absent_labels", len(gaps), gaps)
+
+
+def label_shift(checked: Checked) -> Iterator[Finding]:
+    """Other shares of the labels in other splits, beyond chance and large enough to matter."""
+    table = label_table(checked)
+    counts = np.array([list(row.values()) for row in table.values()])
+    if counts.size == 0:
+        return
+    effect, chance = association(counts)
+    if effect >= SHIFT and chance <= CHANCE:
+        shifted = _shifted(table)
+        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance)
+
+
+def association(counts: np.ndarray) -> tuple[float, float]:
+    """How much the rows and the columns of a table of counts know of one another.
+
+    Args:
+        counts: (rows, columns), from 2 each; empty rows and columns are left out.
+
+    Returns:
+        Cramér's V (0 to 1; H. Cramér, Mathematical Methods of Statistics, 1946), and the p value of Pearson's
+        chi-squared test; 0 and 1 where one row or column is left.
+    """
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0].astype(np.float64)
+    rows, columns = counts.shape
+    if min(rows, columns) < 2:
+        return 0.0, 1.0
+    total = counts.sum()
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
+    squared = float(((counts - expected) ** 2 / expected).sum())
+    freedom = (rows - 1) * (columns - 1)
+    return float(np.sqrt(squared / total / (min(rows, columns) - 1))), float(gammaincc(freedom / 2, squared / 2))
+
+
+def _shifted(table: Mapping[str, Mapping[str, int]]) -> list[Example]:
+    """Every label with its shares, the most different ones first."""
+    totals = {split: max(1, sum(counts.values())) for split, counts in table.items()}
+    shares = {label: [counts[label] / totals[split] for split, counts in table.items()] for label in table["train"]}
+    ordered = sorted(shares, key=lambda label: min(shares[label]) - max(shares[label]))
+    return [
+        Example(
+            (),
+            f"{label!r}: "
+            + ", ".join(f"{share:.0%} of {split}" for split, share in zip(table, shares[label], strict=True)),
+        )
+        for label in ordered
+    ]

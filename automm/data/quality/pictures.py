@@ -1,0 +1,94 @@
+"""Findings about single pictures."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from automm.data.looks import Look
+from automm.data.quality.checked import Checked
+from automm.data.quality.findings import Finding, example, finding
+from automm.data.reviews import Dataset
+
+BLANK = 8  # the largest difference of two pixels, of 255
+TINY = 32  # pixels
+HUGE = 20_000_000  # pixels
+STRETCHED = 3.0
+ONE_PICTURE_SHARE, ONE_PICTURE_REVIEWS = 0.2, 5
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif", ".avifs"),
+}
+
+# A kind of finding: who belongs to it, what its texts name, and what an example shows.
+TRAITS: dict[str, tuple[Callable[[Look], bool], dict[str, object], Callable[[Look], str]]] = {
+    "blank_pictures": (lambda look: look.contrast <= BLANK, {}, lambda look: _sides(look)),
+    "tiny_pictures": (lambda look: min(look.width, look.height) < TINY, {"limit": TINY}, lambda look: _sides(look)),
+    "huge_pictures": (
+        lambda look: look.width * look.height > HUGE,
+        {"limit": HUGE / 1e6},
+        lambda look: f"{_sides(look)}, {look.size / 1e6:.1f} MB",
+    ),
+    "stretched_pictures": (
+        lambda look: max(look.width, look.height) > STRETCHED * min(look.width, look.height),
+        {"limit": STRETCHED},
+        lambda look: _sides(look),
+    ),
+    "animated_pictures": (lambda look: look.animated, {}, lambda look: look.form),
+}
+
+
+def odd_pictures(checked: Checked) -> Iterator[Finding]:
+    """Blank, tiny, huge, stretched, animated pictures; each distinct one counts once."""
+    for key, (belongs, details, shown) in TRAITS.items():
+        found = [
+            example([review], f"'{path.name}' is {shown(look)}", [path])
+            for review, path, look in checked.looked_at()
+            if belongs(look)
+        ]
+        if found:
+            yield finding(key, len(found), found, **details)
+
+
+def wrong_extensions(checked: Checked) -> Iterator[Finding]:
+    found = [
+        example([review], f"'{path.name}' is {look.form}", [path])
+        for review, path, look in checked.looked_at()
+        if path.suffix.lower() not in SUFFIXES.get(look.form, (path.suffix.lower(),))
+    ]
+    if found:
+        yield finding("wrong_extensions", len(found), found)
+
+
+def one_picture(checked: Checked) -> Iterator[Finding]:
+    """A picture that a large part of the pictured reviews have: a placeholder, most often."""
+    pictured = [review for review in checked.reviews if review.images]
+    counts = Counter(digest for review in pictured for digest in checked.digests(review))
+    for digest, count in counts.most_common(3):
+        share = count / len(pictured)
+        if share >= ONE_PICTURE_SHARE and count >= ONE_PICTURE_REVIEWS:
+            reviews = [review for review in pictured if digest in checked.digests(review)]
+            path = next(path for path in reviews[0].images if checked.looks.digests.get(path) == digest)
+            yield finding("one_picture", count, [example(reviews, f"'{path.name}'", [path])], share=share)
+
+
+def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:
+    """Pictures that cannot be read, and why; an error unless the manifest says what becomes of them."""
+    rule = dataset.manifest.images.on_bad
+    found = [
+        example([review], f"'{path.name}': {bad[path]}")
+        for review in dataset.reviews
+        for path in review.images
+        if path in bad
+    ]
+    if found:
+        yield finding("unreadable_pictures" if rule == "error" else "left_out_pictures", len(found), found, rule=rule)
+
+
+def _sides(look: Look) -> str:
+    return f"{look.width} x {look.height}"

@@ -1,0 +1,62 @@
+"""A quality report for people, at a terminal."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from automm.data.quality.report import Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def render(report: Report, console: "Console") -> None:
+    """Print a report: the numbers first, then what to know, then the verdict."""
+    console.print(
+        Text(
+            f"{report.name}: {report.reviews:,} reviews, {report.pictures:,} pictures "
+            f"({report.distinct_pictures:,} distinct)"
+        )
+    )
+    if report.labels:
+        console.print(_labels(report.labels))
+    per_review = ", ".join(f"{count} in {reviews:,}" for count, reviews in report.pictures_per_review.items())
+    console.print(Text(f"pictures per review: {per_review} reviews"))
+    words = ", ".join(f"{name} {value:g}" for name, value in report.words.items())
+    console.print(Text(f"words per text: {words}"))
+    languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
+    console.print(Text(f"languages, guessed by letters and common words: {languages or 'no texts'}"))
+    for what, count in sorted(report.treated.items()):
+        console.print(Text(f"{what}: {count:,}"))
+    for finding in report.findings:
+        style = STYLES[finding.severity]
+        console.print(Text(f"{finding.severity}: {finding.count:,} x {finding.what} [{finding.key}]", style=style))
+        for example in finding.examples:
+            console.print(Text(f"    {example.line}"))
+        console.print(Text(f"  {finding.effect} {finding.mend}"))
+    console.print(Text(verdict(report)))
+
+
+def verdict(report: Report) -> str:
+    """The report in a line."""
+    counts = Counter(finding.severity for finding in report.findings)
+    if not report.ok:
+        return "not ready: mend the errors above"
+    if not report.clean:
+        return f"no errors, {counts['warning']} kinds of warnings: read them before a search"
+    return "ready to search"
+
+
+def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
+    """Labels down, splits across: counts and the share of the split."""
+    table = Table("label", *labels)
+    totals = {split: max(1, sum(counts.values())) for split, counts in labels.items()}
+    for label in next(iter(labels.values())):
+        cells = [f"{counts[label]:,} ({counts[label] / totals[split]:.0%})" for split, counts in labels.items()]
+        table.add_row(Text(label), *cells)
+    return table

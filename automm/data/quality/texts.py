@@ -1,0 +1,97 @@
+"""Findings about texts: their encoding, what was left in, their language and length."""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from automm.data.language import UNDECIDED
+from automm.data.quality.checked import Checked
+from automm.data.quality.findings import Finding, example, excerpt, finding
+
+FOREIGN = 0.2  # the share of other languages from which it is said
+FENCE = 3.0  # interquartile ranges beyond the third quartile (Tukey, Exploratory Data Analysis, 1977: far out)
+FEWEST_FOR_FENCE = 20
+
+_REPLACED = re.compile("\ufffd|ï¿½|锟斤拷")  # U+FFFD, and its UTF-8 bytes read as cp1252 and as GBK
+_UTF8_AS_GBK = re.compile("鈥[檚檛檝檙渟渢淭]|鈥攖")  # typographic quotes and dashes before common letters
+# UTF-8 read as cp1252: a byte that leads Latin, Cyrillic or punctuation sequences, and those that follow it.
+_RUN = re.compile(
+    r"[ÂÃÄÅâÐÑðï][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2010-\u20ac\u2122]+"
+)
+_TAG = re.compile(
+    r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|script|span|strong|style|table|td|tr|u|ul)\b[^<>]*>", re.I
+)
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+
+
+def wrong_encoding(checked: Checked) -> Iterator[Finding]:
+    found = [(review, fault) for review in checked.reviews if (fault := misread(review.text))]
+    if found:
+        examples = [example([review], f"{fault!r} in {excerpt(review.text)}") for review, fault in found[:5]]
+        yield finding("wrong_encoding", len(found), examples)
+
+
+def misread(text: str) -> str:
+    """What in a text was once read in a wrong encoding, such as "Ã©"; "" if nothing is seen."""
+    if text.isascii():
+        return ""
+    if known := _REPLACED.search(text) or _UTF8_AS_GBK.search(text):
+        return known[0]
+    for run in _RUN.findall(text):
+        try:
+            run.encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            continue
+        return str(run)
+    return ""
+
+
+def html_left(checked: Checked) -> Iterator[Finding]:
+    found = [(review, sign) for review in checked.reviews if (sign := markup(review.text))]
+    if found:
+        examples = [example([review], f"{sign!r} in {excerpt(review.text)}") for review, sign in found[:5]]
+        yield finding("html_left", len(found), examples)
+
+
+def markup(text: str) -> str:
+    """The first tag or entity of HTML in a text; "" if there is none."""
+    if ("<" in text) and (tag := _TAG.search(text)):
+        return tag[0]
+    entities = _ENTITY.findall(text) if "&" in text else []
+    return next((entity for entity in entities if html.unescape(entity) != entity), "")
+
+
+def empty_texts(checked: Checked) -> Iterator[Finding]:
+    empty = [review for review in checked.reviews if not review.text.strip()]
+    if empty and any(review.text.strip() for review in checked.reviews):
+        yield finding("empty_texts", len(empty), [example([review], "", review.images) for review in empty[:5]])
+
+
+def long_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts whose length, as a logarithm, lies far out."""
+    counts = np.array([len(review.text.split()) for review in checked.reviews])
+    logs = np.log1p(counts[counts > 0])
+    if len(logs) < FEWEST_FOR_FENCE:
+        return
+    first, third = np.quantile(logs, [0.25, 0.75])
+    limit = float(np.expm1(third + FENCE * max(third - first, 0.1)))
+    places = np.flatnonzero(counts > limit)
+    if len(places):
+        longest = places[np.argsort(-counts[places], kind="stable")][:5]
+        reviews = [(checked.reviews[place], counts[place]) for place in longest]
+        examples = [example([review], f"{count:,} words: {excerpt(review.text)}") for review, count in reviews]
+        yield finding("long_texts", len(places), examples, limit=limit)
+
+
+def other_languages(checked: Checked) -> Iterator[Finding]:
+    counts = Counter(guess for guess in checked.languages if guess != UNDECIDED)
+    foreign = counts.total() - counts["English"]
+    if foreign > FOREIGN * counts.total():
+        guesses = zip(checked.reviews, checked.languages, strict=True)
+        reviews = [review for review, guess in guesses if guess not in ("English", UNDECIDED)]
+        examples = [example([review], excerpt(review.text)) for review in reviews[:5]]
+        names = ", ".join([name for name, _ in counts.most_common() if name != "English"][:3])
+        yield finding("other_languages", foreign, examples, share=foreign / counts.total(), languages=names)
