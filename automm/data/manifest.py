@@ -158,8 +158,10 @@ def _of_layout(content: dict[str, Any]) -> Problems:
     name, options, fields = content.get("format", RECORDS), content.get("options", {}), content.get("fields", {})
     if not isinstance(name, str) or not isinstance(options, Mapping) or is_code(name):
         return []
+    if name == RECORDS and options:
+        return [(("options",), f"format {name!r} has no options. Remove the key")]
     if name not in LAYOUTS:
-        return [(("options",), f"format {name!r} has no options. Remove the key")] if options else []
+        return []
     layout = find_layout(name)
     if isinstance(fields, Mapping):
         content["fields"] = layout.fields.model_dump(exclude_defaults=True) | dict(fields)

@@ -221,13 +221,8 @@ def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manif
         manifest = load_manifest(reviews)
         source = open_source(manifest)
         return manifest, source, image_root or source.image_root
-    reading = bundle.about["reading"]
-    if reading["format"] != "records":
-        raise ConfigError(
-            f"{reviews}: the bundle was trained on the format {reading['format']!r}. Give a manifest instead of a "
-            "records file"
-        )
-    manifest = parse_manifest({**reading, "records": reviews.name}, reviews.absolute().parent / "manifest.yaml")
+    reading = bundle.about["reading"] | {"records": reviews.name}
+    manifest = parse_manifest(reading, reviews.absolute().parent / "manifest.yaml")
     source = open_source(manifest, reviews.absolute())
     root = image_root or reviews.absolute().parent / bundle.about["image_root"]
     return manifest, replace(source, image_root=root), root

@@ -228,13 +228,17 @@ def describe(task: Task) -> dict[str, Any]:
 
 
 def _reading(manifest: Manifest) -> dict[str, Any]:
-    """What of a manifest a bundle must know to read other records: all but the names of files and of splits."""
-    return manifest.model_dump(
-        mode="json", exclude_none=True, exclude={"records", "path", "splits", "source", "labels"}
-    )
+    """What of a manifest a bundle must know to read other records: all but where its own were, and their splits.
+
+    Whatever the format was, others come as records with the same columns.
+    """
+    own = {"records", "format", "path", "options", "splits", "source", "labels"}
+    return manifest.model_dump(mode="json", exclude_none=True, exclude=own)
 
 
 def _image_root(manifest: Manifest) -> str:
-    """The folder of pictures, relative to the records file."""
-    records = manifest.folder / (manifest.records or manifest.path or ".")
+    """The folder of pictures, relative to the records file, or to the folder of a native layout."""
+    if manifest.records is None:
+        return manifest.image_root
+    records = manifest.folder / manifest.records
     return os.path.relpath(manifest.folder / manifest.image_root, records.parent)

@@ -1,0 +1,33 @@
+"""Native layouts where models meet them: what a search refuses, and what a bundle reads."""
+
+from types import SimpleNamespace
+
+import pytest
+from layouts import manifest_of
+
+from automm.config import load_experiment
+from automm.data.importing import import_data
+from automm.data.reviews import load_dataset
+from automm.deliver.predict import _open
+from automm.errors import ConfigError
+from automm.search.prepare import _image_root, _reading, load
+
+
+@pytest.mark.parametrize("name", ["mvsa", "mm-imdb", "markdown-tree"])
+def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name):
+    trained = manifest_of(tmp_path, name)
+    bundle = SimpleNamespace(about={"reading": _reading(trained), "image_root": _image_root(trained)})
+    imported = import_data(name, tmp_path / "data", tmp_path / "new", options=trained.options)
+    records = (imported.manifest.parent / "reviews.jsonl").rename(tmp_path / "data" / "reviews.jsonl")
+    manifest, _, root = _open(bundle, records, None)
+    found = load_dataset(manifest, labelled=False, image_root=root, records=records).reviews
+    expected = load_dataset(trained, labelled=False).reviews
+    assert [(one.text, one.images) for one in found] == [(one.text, one.images) for one in expected]
+
+
+def test_a_search_does_not_learn_several_labels_yet(tmp_path):
+    manifest_of(tmp_path, "mm-imdb")
+    (tmp_path / "manifest.yaml").write_text("name: films\nformat: mm-imdb\npath: data\n")
+    with pytest.raises(ConfigError, match=r"several labels.*label: \{column: \.\.\., pick: first\}") as caught:
+        load(load_experiment(tmp_path / "manifest.yaml"))
+    assert caught.value.exit_code == 2
