@@ -24,6 +24,7 @@ from automm.search.space import (
     points,
     size,
 )
+from automm.search.tuner import active_values
 from automm.tracking.runs import EPOCHS, point_of
 
 # Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.
@@ -174,6 +175,14 @@ class TestDeclare:
         declare(hp, nested)
         hp.values = dict(point)
         assert {name for name in nested if hp.is_active(name)} == point.keys()
+
+    @pytest.mark.parametrize("point", NESTED_POINTS, ids=str)
+    def test_a_worker_hears_of_the_same_choices(self, nested, point):
+        hp = keras_tuner.HyperParameters()
+        declare(hp, nested)
+        hp.values = dict(point)
+        heard = keras_tuner.HyperParameters.from_proto(hp.to_proto())
+        assert active_values(heard) == point
 
     def test_what_is_never_a_choice_is_not_told(self):
         hp = keras_tuner.HyperParameters()

@@ -1,0 +1,82 @@
+"""Predictions with what each picture counted for, from a bundle that was never trained."""
+
+import json
+
+import keras
+import pytest
+from samples import write_reviews
+from small import SMALL
+
+from automm.deliver.bundle import Bundle
+from automm.deliver.predict import predict_file
+from automm.models.baselines import fused
+from automm.models.encoders import image_source, text_source
+from automm.models.heads import Shapes
+from automm.models.whole import EncoderLayers, compose
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lovely", "awful"]
+LENGTH, PICTURES, SIZE = 8, 2, 16
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
+    return text.tokenizer, EncoderLayers.of(text, image, SIZE)
+
+
+def bundle(encoders, pooling):
+    tokenizer, layers = encoders
+    text, image = layers.whole()
+    keras.utils.set_random_seed(1)
+    suffix = fused(Shapes(text.features, image.features, PICTURES, 3), {**SMALL, "image/pooling": pooling})
+    model = compose(suffix, layers, sequence_length=LENGTH, image_shape=(PICTURES, SIZE, SIZE, 3))
+    about = {
+        "labels": ["bad", "fair", "good"],
+        "inputs": {"image_size": SIZE, "max_images": PICTURES, "sequence_length": LENGTH},
+        "reading": {"images": {"on_bad": "error"}},
+    }
+    return Bundle(None, about, model, tokenizer)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Nine reviews with 0, 0, 0, 1, 1, 1, 2, 2, 3 pictures: the last has one more than a model reads."""
+    path = write_reviews(tmp_path_factory.mktemp("predict") / "data", 9)
+    records = path.parent / "reviews.jsonl"
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    lines[-1]["photos"].append("003-0.png")
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def predictions(encoders, pooling, manifest, to, **options):
+    written = predict_file(bundle(encoders, pooling), manifest, to, **options)
+    return written, [json.loads(line) for line in to.read_text().splitlines()]
+
+
+def test_every_picture_has_its_name_and_its_weight(encoders, manifest, tmp_path):
+    written, lines = predictions(encoders, "gated_attention", manifest, tmp_path / "out.jsonl", explain=True)
+    assert written == (9, 0, 1)
+    records = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
+    for line, record in zip(lines, records, strict=True):
+        assert [shown["picture"] for shown in line["pictures"]] == record["photos"]
+        weights = [shown["weight"] for shown in line["pictures"]][:PICTURES]
+        assert sum(weights) == pytest.approx(float(bool(weights)), abs=2e-4)
+    assert lines[-1]["pictures"][PICTURES]["weight"] is None, "this one was not read"
+    assert len({shown["weight"] for shown in lines[-1]["pictures"]}) == 3, "they differ"
+
+
+def test_it_changes_nothing_else(encoders, manifest, tmp_path):
+    _, explained = predictions(encoders, "text_attention", manifest, tmp_path / "a.jsonl", explain=True)
+    written, plain = predictions(encoders, "text_attention", manifest, tmp_path / "b.jsonl")
+    assert written == (9, 0, 0)
+    for with_weights, without in zip(explained, plain, strict=True):
+        assert with_weights.pop("pictures") is not None
+        assert with_weights.pop("probabilities") == pytest.approx(without.pop("probabilities"), abs=1e-6)
+        assert with_weights == without
+
+
+def test_a_pooling_without_weights_gives_null(encoders, manifest, tmp_path):
+    written, lines = predictions(encoders, "mean", manifest, tmp_path / "out.jsonl", explain=True)
+    assert written == (9, 0, 0)
+    assert [line["pictures"] for line in lines] == [None] * 9
