@@ -56,14 +56,14 @@ def records(data: Path) -> tuple[list[dict[str, Any]], int]:
     for identity, product in products.items():
         if kinds[kind(product)] < FEWEST:
             continue
-        names = [Path(name).name for name in (product["img"], *rooms_of.get(identity, ()))]
+        names = list(dict.fromkeys(Path(name).name for name in (product["img"], *rooms_of.get(identity, ()))))
         absent += sum(name not in files for name in names)
         row = {
             "id": identity,
             "name": product["name"],
             "description": product["desc"].removeprefix(ADVERT).strip(),
             "kind": kind(product),
-            "images": [files[name] for name in dict.fromkeys(names) if name in files],
+            "images": [files[name] for name in names if name in files],
         }
         rows.append(row)
     return rows, absent

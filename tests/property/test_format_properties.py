@@ -1,6 +1,7 @@
 """Whatever happens to a native layout, reading it gives reviews or a named error."""
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from layouts import WRITERS, manifest_of
 
 from automm.data.formats import recognise
 from automm.data.formats.markdown_links import take_pictures
+from automm.data.guessing import write_first_manifest
+from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.errors import AutommError
 
@@ -65,3 +68,27 @@ def test_what_is_taken_out_of_markdown_was_in_it(text):
     assert len(rest) <= len(text)
     assert (len(rest) < len(text)) or not links
     assert take_pictures("![a](b.jpg)" + text)[1][:1] == ["b.jpg"]
+
+
+cells = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["a.png", "https://x/a.png, https://x/b.png", "train", "dev", "two words here", "no\rpicture"]),
+    st.lists(st.sampled_from(["a.png", "b", "https://x/c"]), max_size=2),
+)
+names = st.sampled_from(["id", "text", "image", "label", "split", "user_id", "#", "a: b", "tags"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.dictionaries(names, cells, max_size=6), min_size=1, max_size=8))
+def test_any_records_give_a_first_manifest_or_a_named_error(records):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "r.jsonl"
+        file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        with contextlib.suppress(AutommError):
+            manifest, reasons = write_first_manifest(file)
+            assert load_manifest(manifest).fields is not None
+            assert "fields.text" in reasons or "fields.images" in reasons
