@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import WRITERS, manifest_of
 
-from automm.data.formats import recognise
+from automm.data.formats import find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
 from automm.data.guessing import write_first_manifest
-from automm.data.manifest import load_manifest
+from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.reviews import load_dataset
 from automm.errors import AutommError
 
@@ -68,6 +68,24 @@ def test_what_is_taken_out_of_markdown_was_in_it(text):
     assert len(rest) <= len(text)
     assert (len(rest) < len(text)) or not links
     assert take_pictures("![a](b.jpg)" + text)[1][:1] == ["b.jpg"]
+
+
+plain = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4), st.sampled_from(["(", "label", 2015]))
+values = st.one_of(plain, st.lists(plain, max_size=3), st.dictionaries(st.text(max_size=4), plain, max_size=2))
+option_names = sorted({key for name in WRITERS for key in find_layout(name).options.model_fields} | {"unknown"})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([*WRITERS, "records", "my_module:read", "nothing"]),
+    st.one_of(plain, st.dictionaries(st.sampled_from(option_names), values, max_size=3)),
+    st.one_of(plain, st.dictionaries(st.sampled_from(["id", "text", "images", "label", "more"]), values, max_size=3)),
+)
+def test_any_options_and_fields_give_a_manifest_or_a_named_error(name, options, fields):
+    content = {"name": "x", "format": name, "path": "p", "options": options, "fields": fields}
+    with contextlib.suppress(AutommError):
+        manifest = parse_manifest(content, Path("/x/manifest.yaml"))
+        assert parse_manifest(manifest.model_dump(mode="json"), manifest.file) == manifest
 
 
 cells = st.one_of(
