@@ -28,6 +28,7 @@ class Pictures:
 
 
 def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
+    """The column of pictures: rather one whose files are under `folder`, then one of URLs, then the fullest."""
     found: list[tuple[tuple[int, float], Pictures]] = []
     looked_like: set[str] = set()
     for column in columns.values():

@@ -127,7 +127,7 @@ def _rest(columns: dict[str, Column], taken: set[str]) -> list[Column]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.absolute(), folder)
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
 
 
 def _text(guess: Guess, file: Path) -> str:

@@ -114,10 +114,10 @@ def _write(manifest: Manifest, source: Source, draft: Path, to: Path, copy_image
             lines.write(line + "\n")
             if copy_images:
                 for name in cell_images(record.values, fields):
-                    _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied)
+                    _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
     if not count:
         raise DataError(f"{source.name}: no reviews in it")
-    image_root = PICTURES if copy_images else os.path.relpath(root.path, to)
+    image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
     (draft / "manifest.yaml").write_text(_manifest(manifest, fields, source, image_root), encoding="utf-8")
     if copy_images:
         (draft / PICTURES).mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def _line(record: Record, with_id: bool) -> str:
         raise DataError(f"{record.where}: cannot be written as JSON: {error}") from error
 
 
-def _copy(root: ImageRoot, name: str, to: Path, copied: set[str]) -> None:
+def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:
     """Copy a picture that is there; what is absent is so in the copy, too, and found when that is read."""
     if name in copied:
         return
@@ -140,7 +140,10 @@ def _copy(root: ImageRoot, name: str, to: Path, copied: set[str]) -> None:
         file = root.find(name)
     except (AbsentError, OutsideError):
         return
-    target = to / os.path.normpath(name)
+    inside = os.path.normpath(name)
+    if inside.startswith(".."):  # out of the folder and back into it, which the copy's name would not be
+        raise DataError(f"{where}: picture {name!r} leads out of '{root.path}' on its way. Name it from inside")
+    target = to / inside
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, target)
     copied.add(name)
@@ -166,7 +169,3 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     if split is not None:
         text += f"# The layout has splits of its own. To use them:\n# splits: {{column: {split}}}\n"
     return text
-
-
-def _single(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 1

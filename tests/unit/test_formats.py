@@ -232,6 +232,12 @@ def test_markdown_by_front_matter_and_by_pattern(tmp_path):
     assert [review.label for review in found.reviews] == ["*", "*", "**", "**"]
 
 
+def test_markdown_that_begins_with_a_line(tmp_path):
+    manifest = manifest_of(tmp_path, "markdown-tree")
+    put(tmp_path / "data", {"soup/pea.md": "---\nno front matter\n---\nLevel: ** Boil"})
+    assert load_dataset(manifest).reviews[3].text == "---\nno front matter\n---\n Boil"
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"), [("(", "no regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
 )
@@ -286,6 +292,7 @@ def test_options_are_checked(tmp_path, name, options, expected):
         ("imagefolder", {"train/metadata.jsonl": '{"file_name": 3}'}, "train/metadata.jsonl:1: expected file_name"),
         ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "leads out of image_root"),
         ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md: the front matter is not YAML"),
+        ("markdown-tree", {"soup/x.md": "---\na: &x [1]\nb: [*x, *x]\n---\n"}, "aliases (*name) are not supported"),
         ("markdown-tree", {"soup/x.md": b"\xff\xfe\xff"}, "'soup/x.md' is not utf-8"),
         ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "leads out of image_root"),
     ],

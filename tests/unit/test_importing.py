@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from layouts import WRITERS, manifest_of
+from layouts import WRITERS, manifest_of, put
 
 from automm.data.importing import import_data
 from automm.data.manifest import load_manifest
@@ -82,6 +82,22 @@ def test_what_cannot_be_imported(tmp_path, name, source, to, error, expected):
     with pytest.raises(error, match=expected):
         import_data(name, tmp_path / source, tmp_path / to)
     assert not (tmp_path / "out").exists()
+
+
+def test_no_picture_is_copied_out_of_the_folder(tmp_path):
+    put(tmp_path / "data" / "train", {"metadata.jsonl": '{"file_name": "../../data/train/a.png", "text": "x"}'})
+    put(tmp_path / "data" / "train", {"a.png": b"x"})
+    with pytest.raises(DataError, match=r"leads out of .* on its way"):
+        import_data("imagefolder", tmp_path / "data", tmp_path / "new" / "out", copy_images=True)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == []
+
+
+def test_a_folder_behind_a_link_knows_where_the_pictures_are(tmp_path):
+    manifest_of(tmp_path / "here", "mvsa")
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    done = import_data("mvsa", tmp_path / "here" / "data", tmp_path / "link" / "out")
+    assert load_dataset(load_manifest(done.manifest)).reviews[0].images[0].is_file()
 
 
 def test_a_reader_of_somebodys_own_is_imported(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@
 A review has no id: it is made of user, product and time. Its pictures are URLs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -33,17 +33,17 @@ class Options(Section):
 
 
 class Options2023(Options):
-    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256)."""
+    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256); another if it is not there."""
 
     size: Literal["large", "medium", "small"] = "large"
 
 
 def read_2023(reading: Reading) -> Iterator[Record]:
     """The review's own columns, and review_id and image_urls."""
-    key = f"{reading.options.size}_image_url"
+    keys = [f"{size}_image_url" for size in (reading.options.size, "large", "medium", "small")]
 
     def urls(values: Values) -> list[str]:
-        return _urls(values.get("images"), key)
+        return _urls(values.get("images"), keys)
 
     return _read(reading, ("user_id", "asin", "timestamp"), "parent_asin", urls)
 
@@ -52,7 +52,7 @@ def read_2018(reading: Reading) -> Iterator[Record]:
     """The review's own columns, and review_id and image_urls."""
 
     def urls(values: Values) -> list[str]:
-        return _urls(values.get("image"), "")
+        return _urls(values.get("image"), ())
 
     return _read(reading, ("reviewerID", "asin", "unixReviewTime"), "asin", urls)
 
@@ -113,17 +113,19 @@ def _read(
                 yield Record(where, {**values, "review_id": identity, "image_urls": pictures, **more}, fallback)
 
 
-def _urls(images: object, key: str) -> list[str]:
-    """The pictures' URLs: of objects that hold one at `key`, or as they are."""
+def _urls(images: object, keys: Sequence[str]) -> list[str]:
+    """The pictures' URLs: of objects that hold one at the first of `keys` that is there, or as they are."""
     if images is None:
         return []
     if not isinstance(images, list):
         raise ValueError(f"images holds {type(images).__name__}, expected a list")
-    found = [image.get(key) if isinstance(image, dict) else image for image in images]
-    wrong = [url for url in found if not isinstance(url, str)]
-    if wrong:
-        raise ValueError(f"a picture without a URL{f' ({key})' if key else ''}: {str(wrong[0])[:80]}")
-    return [url for url in found if isinstance(url, str) and url]
+    found: list[str] = []
+    for image in images:
+        held = [image[key] for key in keys if image.get(key)] if isinstance(image, dict) else [image]
+        if not held or not isinstance(held[0], str):
+            raise ValueError(f"a picture without a URL: {str(image)[:80]}")
+        found.append(held[0])
+    return [url for url in found if url]
 
 
 def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from automm.data.formats.files import SPLIT_NAMES, matching, named_rows
+from automm.data.formats.files import LISTS, SPLIT_NAMES, matching, named_rows
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
 OF_PICTURES = ("image_id", "image_info", "image_human", "image_damage", "image_url")
-LISTS = "crisismmd_datasplit_all"
+FOLDER = "crisismmd_datasplit_all"
 
 
 class Options(Section):
@@ -34,10 +34,10 @@ def read(reading: Reading) -> Iterator[Record]:
     if task is None:
         files = matching(reading.path, "annotations/*_final_data.tsv")
     else:
-        names = [reading.path / LISTS / f"task_{task}_text_img_{split}.tsv" for split in ("train", "dev", "test")]
+        names = [reading.path / FOLDER / f"task_{task}_text_img_{split}.tsv" for split in LISTS]
         files = [file for file in names if file.is_file()]
     if not files:
-        missing = "annotations/*_final_data.tsv" if task is None else f"{LISTS}/task_{task}_text_img_*.tsv"
+        missing = "annotations/*_final_data.tsv" if task is None else f"{FOLDER}/task_{task}_text_img_*.tsv"
         reading.problems.append(f"{reading.path.name}: no {missing}")
     ids: set[str] = set()
     for file in files:
@@ -53,7 +53,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 CRISISMMD = Layout(
     looks_for="annotations/<event>_final_data.tsv (or the lists of crisismmd_datasplit_all/), and data_image/",
-    fits=holds(("annotations/*_final_data.tsv", f"{LISTS}/*.tsv")),
+    fits=holds(("annotations/*_final_data.tsv", f"{FOLDER}/*.tsv")),
     fields=Fields(id="tweet_id", text=("tweet_text",), images=("images",), label="label"),
     read=read,
     options=Options,

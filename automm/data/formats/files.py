@@ -12,8 +12,10 @@ from automm.data.formats.layout import Reading
 from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
 
 FIRST_BYTES = 2**20
+LARGEST_TEXT = 16 * 2**20
 REPEATED = "ignored: the same record again"
 
+LISTS = ("train", "dev", "test")  # as papers call them
 # The names of lists in the wild, and what automm calls them.
 SPLIT_NAMES = {
     "train": "train",
@@ -65,6 +67,9 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
             reading.problems.append(f"{where}: {name!r} leads out of '{reading.folder}'. Move it inside")
         elif not path.is_file():
             reading.problems.append(f"{where}: {name!r} is not there")
+        elif path.stat().st_size > LARGEST_TEXT:
+            size = f"{path.stat().st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"
+            reading.problems.append(f"{where}: {name!r} is too large for a text: {size}")
         else:
             raw = path.read_bytes()
             if reading.encoding.lower() in ("utf-8", "utf8"):
@@ -103,6 +108,8 @@ def small_object(reading: Reading, name: str, where: str) -> Values | None:
 
 def first_object(file: Path) -> Values:
     """The first object of a JSON Lines file, gzipped or not; {} where there is none. For `fits`."""
+    if not file.is_file():  # a pipe would hold the reader
+        return {}
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             line = lines.readline(FIRST_BYTES).decode("utf-8-sig")

@@ -9,19 +9,17 @@ A line is {"id", "img", "label", "text"}; test lines may lack the label. Later s
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.formats.files import REPEATED, first_object, matching, objects
+from automm.data.formats.files import LISTS, REPEATED, SPLIT_NAMES, first_object, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.sections import Fields
 from automm.data.source import Record
-
-SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 def read(reading: Reading) -> Iterator[Record]:
     """The line's own columns, and picture and split."""
     seen: dict[str, object] = {}
     for file in _files(reading.path):
-        split = SPLITS[file.stem.partition("_")[0]]
+        split = SPLIT_NAMES[file.stem.partition("_")[0]]
         for where, fallback, values in objects(reading, file):
             key = str(values.get("id"))
             content = (values.get("img"), values.get("image"), values.get("text"))
@@ -50,5 +48,5 @@ HATEFUL_MEMES = Layout(
 
 
 def _files(path: Path) -> list[Path]:
-    files = matching(path, *(f"{split}{more}.jsonl" for split in SPLITS for more in ("", "_seen", "_unseen")))
-    return sorted(files, key=lambda file: (list(SPLITS).index(file.stem.partition("_")[0]), file.name))
+    files = matching(path, *(f"{split}{more}.jsonl" for split in LISTS for more in ("", "_seen", "_unseen")))
+    return sorted(files, key=lambda file: (LISTS.index(file.stem.partition("_")[0]), file.name))

@@ -22,7 +22,7 @@ from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
 
 NOT_FOUND = "ignored: the pattern is not in the text"
-_FRONT = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
+_FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
 def _usable(pattern: str) -> str:
@@ -97,8 +97,12 @@ def _document(reading: Reading, name: str, text: str) -> dict[str, object]:
 
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
+    """Keys and values; of a key that stands twice the later, as generators of web sites have it."""
+    text = text.replace("\t", " ")  # YAML 1.2 allows tabs between words, PyYAML does not
     try:
-        values = yaml.safe_load(text.replace("\t", " "))  # YAML 1.2 allows tabs between words, PyYAML does not
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # they can make much out of little
+            raise ValueError("aliases (*name) are not supported")
+        values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
         return {}

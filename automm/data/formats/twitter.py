@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from automm.data.formats.files import rows
+from automm.data.formats.files import LISTS, SPLIT_NAMES, rows
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import lines_of
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
 YEARS = (2015, 2017)
-SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 OF_TSV = {"0": "negative", "1": "neutral", "2": "positive"}
 OF_TXT = {"-1": "negative", "0": "neutral", "1": "positive"}
 MARK = "$T$"
@@ -38,7 +37,7 @@ def read(reading: Reading) -> Iterator[Record]:
     if not there:
         reading.problems.append(f"{reading.path.name}: no folder twitter{wanted or '2015 or twitter2017'}")
     for year in there:
-        for split, name in SPLITS.items():
+        for split in LISTS:
             folder = reading.path / f"twitter{year}"
             table, twin = folder / f"{split}.tsv", folder / f"{split}.txt"
             file = table if table.is_file() or not twin.is_file() else twin
@@ -59,7 +58,7 @@ def read(reading: Reading) -> Iterator[Record]:
                     "target": target,
                     "sentiment": names[label],
                     "image": f"twitter{year}_images/{image}",
-                    "split": name,
+                    "split": SPLIT_NAMES[split],
                 }
                 yield Record(where, values, identity)
 
