@@ -139,7 +139,8 @@ class Fractions(Section):
 
 
 class Splits(Section):
-    """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split; `time`, a
+    """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split, where
+    `validation` is a share to draw of its training reviews if it names no validation split; `time`, a
     column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
     of which number `fold` is the test split and the next one validation. The first and the last keep equal texts and
     pictures on one side, and with `near_duplicates: together` pictures that are nearly the same.
@@ -149,6 +150,7 @@ class Splits(Section):
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     column: str | None = None
     values: dict[str, Literal["train", "validation", "test"]] = {}
+    validation: float | None = Field(default=None, gt=0, lt=1)
     time: str | None = None
     by: Literal["hash"] | None = None
     folds: int | None = Field(default=None, ge=3, le=100)
@@ -169,6 +171,8 @@ class Splits(Section):
             raise ValueError(f"fractions or {rules[0]}, not both")
         if self.values and self.column is None:
             raise ValueError("values translates the values of a column, and no column is named")
+        if self.validation is not None and self.column is None:
+            raise ValueError("validation is a share of what a column calls train, and no column is named")
         if self.fold > (self.folds or 1):
             raise ValueError(f"fold {self.fold} of {self.folds or 1}")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):

@@ -63,11 +63,26 @@ def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
     return [roles[fold] for fold in placed]
 
 
+def _by_column(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+    """What the column says; `splits.validation` draws a share of its training reviews, by the rule of fractions."""
+    rules, names = dataset.manifest.splits, by_column(dataset.reviews)
+    if rules.validation is None:
+        return names
+    if "validation" in names:
+        file = dataset.manifest.file.name
+        raise DataError(f"{file}: column {rules.column!r} names a validation split. Remove splits.validation")
+    train = [row for row, name in enumerate(names) if name == "train"]
+    shares = {"train": 1 - rules.validation, "validation": rules.validation}
+    for row, name in zip(train, _place([dataset.reviews[r] for r in train], digests, shares, rules.seed), strict=True):
+        names[row] = name
+    return names
+
+
 # How each rule of a manifest names the split of every review: (dataset, digests of pictures) -> n names.
 RULES: dict[str, Callable[[Dataset, Mapping[Path, str]], list[str]]] = {
     "fractions": _by_fractions,
     "folds": _by_folds,
-    "column": lambda dataset, digests: by_column(dataset.reviews),
+    "column": _by_column,
     "time": lambda dataset, digests: by_time(dataset.reviews, dataset.manifest.splits.shares),
     "by": lambda dataset, digests: by_hash(
         dataset.reviews, dataset.manifest.splits.shares, dataset.manifest.splits.seed
@@ -228,7 +243,8 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     file, rules = dataset.manifest.file.name, dataset.manifest.splits
     empty = [split for split in SPLITS if not len(splits[split])]
     advice = {
-        "column": f"Correct column {rules.column!r}, or translate its values in splits.values",
+        "column": f"Correct column {rules.column!r}, or translate its values in splits.values"
+        + (", or draw it: splits.validation: 0.15" if empty == ["validation"] else ""),
         "time": f"Look at the times in column {rules.time!r}, or set splits.fractions",
         "by": "Add reviews, or set splits.fractions, which looks at the labels",
     }.get(rules.rule, "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)")

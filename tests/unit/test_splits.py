@@ -83,6 +83,28 @@ def test_reviews_without_text_are_not_duplicates():
     assert len(split_dataset(data, {})["train"]) == 28
 
 
+def test_a_column_without_a_validation_split_gives_a_share_of_its_training_reviews():
+    # The fourth of four is for the test; 60 others, of which two share a text.
+    reviews = [review(n, "xy"[n // 2 % 2], split="test" if n % 4 == 3 else "train") for n in range(80)]
+    reviews[0] = replace(reviews[0], text="the same words again")
+    reviews[1] = replace(reviews[1], text="the same words again")
+    data = dataset(reviews, splits={"column": "s", "validation": 0.2})
+    names = split_by_id(data)
+    assert {id for id, name in names.items() if name == "test"} == {str(n) for n in range(3, 80, 4)}
+    assert Counter(names.values()) == {"train": 48, "validation": 12, "test": 20}
+    assert names["0"] == names["1"]
+    shuffled = dataset(reversed(reviews), splits={"column": "s", "validation": 0.2})
+    assert split_by_id(shuffled) == names
+
+
+def test_a_share_of_validation_beside_a_validation_split_is_refused():
+    reviews = [review(n, "xy"[n % 2], split=["train", "validation", "test"][n % 3]) for n in range(12)]
+    with pytest.raises(DataError, match=r"column 's' names a validation split\. Remove splits\.validation"):
+        split_dataset(dataset(reviews, splits={"column": "s", "validation": 0.2}), {})
+    with pytest.raises(DataError, match=r"split 'validation' has no reviews\. .*draw it: splits\.validation: 0\.15"):
+        split_dataset(dataset([one for one in reviews if one.split != "validation"], splits={"column": "s"}), {})
+
+
 def test_by_a_column():
     names = ["train", "validation", "test", "train"]
     data = dataset([review(n, "xy"[n // 3], split=name) for n, name in enumerate(names)], splits={"column": "s"})
@@ -207,6 +229,8 @@ def test_each_review_is_tested_in_one_of_the_folds():
     ("rules", "problem"),
     [
         ({"column": "s", "time": "t"}, "column and time: name one rule"),
+        ({"validation": 0.2}, "no column is named"),
+        ({"column": "s", "validation": 1}, "less than 1"),
         ({"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}}, "fractions or folds, not both"),
         ({"folds": 5, "fold": 6}, "fold 6 of 5"),
         ({"fold": 2}, "fold 2 of 1"),
