@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from automm.data.cells import is_empty
+from automm.data.formats import recognise
 from automm.data.guess_columns import Column, group_of, identity_of, label_of, split_of, texts_of
 from automm.data.guess_pictures import pictures_of
 from automm.data.manifest import parse_manifest
 from automm.data.records import read_files
-from automm.errors import ConfigError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError
 
 LOOKED_AT = 20_000  # records; enough to tell an id from a group
 
@@ -48,7 +49,13 @@ def write_first_manifest(file: Path, to: Path | None = None) -> tuple[Path, dict
     if not file.is_file():
         raise NotFoundError(f"{file}: no such file of records")
     to = (to or file.parent / "manifest.yaml").absolute()
-    guess = guess_manifest(file, to.parent)
+    known = [f"It looks like format {name}: automm import {name} {file} --to DIR" for name in recognise(file)]
+    try:
+        guess = guess_manifest(file, to.parent)
+    except (ConfigError, DataError) as error:
+        raise type(error)([*error.problems, *known]) from error
+    if known:
+        guess.reasons["format"] = known[0]
     manifest_text = _text(guess, file)
     parse_manifest(guess.content, to)
     try:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import yaml
+from layouts import manifest_of
 
 from automm.data.demo import write_demo
 from automm.data.guessing import write_first_manifest
@@ -100,6 +101,16 @@ def test_a_manifest_that_is_there_stays(tmp_path):
     with pytest.raises(ConfigError, match="is there already and stays as it is"):
         first(tmp_path, rows(**BASIC))
     assert (tmp_path / "manifest.yaml").read_text() == "mine"
+
+
+def test_a_file_of_a_native_layout_is_recognised(tmp_path):
+    manifest_of(tmp_path, "amazon-reviews-2018")
+    file = tmp_path / "data" / "Home.json"  # lines, where .json is an array
+    with pytest.raises(DataError, match="It looks like format amazon-reviews-2018: automm import amazon-reviews-2018"):
+        write_first_manifest(file)
+    lines = file.rename(file.with_suffix(".jsonl"))
+    _, reasons = write_first_manifest(lines)
+    assert "automm import amazon-reviews-2018" in reasons["format"]
 
 
 def test_files_of_which_nothing_can_be_guessed(tmp_path):
