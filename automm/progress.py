@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
@@ -24,6 +24,7 @@ class ConsoleReporter:
         self._console, self._trials, self._metric = console, trials, metric
         self._done = 0
         self._said = 0.0
+        self._since = ("", 0.0, 0)  # what is counted, when it began, and at which number
         self._live: Progress | None = None
         self._task: Any = None
         self.run: Run | None = None
@@ -37,11 +38,18 @@ class ConsoleReporter:
         self._console.print(text, style="bold", soft_wrap=True)  # a command in it is copied
 
     def step(self, what: str, done: int, total: int) -> None:
+        if self._since[0] != what:
+            self._since = (what, time.monotonic(), done)
         if self._console.is_terminal:
             self._show(what, done, total)
         elif time.monotonic() - self._said > PLAIN_EVERY:
             self._said = time.monotonic()
-            self._console.print(f"  {what}: {done} of {total}" if total else f"  {what}: {done}")
+            left = f", left {duration(seconds)}" if (seconds := self._seconds_left(done, total)) else ""
+            self._console.print(f"  {what}: {done} of {total}{left}" if total else f"  {what}: {done}")
+
+    def _seconds_left(self, done: int, total: int) -> float | None:
+        _, began, first = self._since
+        return (time.monotonic() - began) / (done - first) * (total - done) if first < done < total else None
 
     def started(self, name: str) -> None:
         if self._console.is_terminal:
@@ -80,6 +88,7 @@ class ConsoleReporter:
                 BarColumn(bar_width=30),
                 TextColumn("{task.completed}/{task.total}"),
                 TimeElapsedColumn(),
+                TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
             )

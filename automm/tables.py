@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from automm.data.fetch import Fetched
     from automm.search.cache_listing import Listing
 
 
@@ -77,6 +79,20 @@ def cache_table(found: "Listing") -> None:
     print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
     if found.pictures:
         print(f"decoded pictures: {decimal(found.picture_bytes)}, no limit, in {found.folder / 'pictures'}")
+
+
+def fetched_table(done: "Fetched") -> None:
+    """Print what `data.fetch` has done."""
+    print(
+        f"{done.urls:,} pictures by URL: {done.there:,} were there, {done.fetched:,} fetched "
+        f"({decimal(done.bytes)}), {len(done.missing):,} missing"
+    )
+    if done.missing:
+        reasons = Counter(one.reason for one in done.missing).most_common()
+        first = {one.reason: one for one in reversed(done.missing)}
+        rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
+        table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
+        print(f"all of them: {done.report}")
 
 
 def verdict(result: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ Prints:   how the cases ended. A traceback, a case of more than 20 seconds, or a
           manifest's folder ends it with the smallest such case (exit code 1).
 
 Manifests and records are drawn by hypothesis from `tests/property/hostile.py`: plausible ones with hostile values, in
-five file forms, many with bytes changed, inserted, removed or repeated afterwards; their pictures are sound, cut, empty,
+five file forms, many with bytes changed, inserted, removed or repeated afterwards; pictures are sound, cut, empty,
 pipes, folders, and links and names that lead out.
 """
 

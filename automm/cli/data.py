@@ -1,4 +1,4 @@
-"""The commands that need reviews only: write the demo, look at a data set."""
+"""The commands that need reviews only: write the demo, look at a data set, fetch its pictures."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import AllowCode, app, say, say_next
-from automm.errors import EXIT_DATA
+from automm.errors import EXIT_DATA, EXIT_INTERRUPTED
 
 
 @app.command()
@@ -57,3 +57,39 @@ def check(
     if not (report.clean if strict else report.ok):
         raise typer.Exit(EXIT_DATA)
     say_next(f"automm search {manifest}")
+
+
+@app.command("fetch-images")
+def fetch_images(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    connections: Annotated[int, typer.Option(min=1, max=32, help="How many pictures at once.")] = 8,
+    allow_code: AllowCode = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+) -> None:
+    """Fetch the pictures that records name by URL; what is there already is not asked for again.
+
+    Exit code 3 where some are missing: DIR/fetched/missing.jsonl under image_root says which and why.
+
+    Example: automm fetch-images reviews/manifest.yaml
+    """
+    from automm import tables
+    from automm.data.fetch import fetch_pictures
+    from automm.progress import ConsoleReporter
+
+    reporter = ConsoleReporter(tables.console(sys.stderr), 0, "")
+    try:
+        done = fetch_pictures(manifest, reporter.step, at_once=connections, allow_code=allow_code)
+    except KeyboardInterrupt:
+        say("interrupted: what was fetched is kept")
+        say_next(f"automm fetch-images {manifest}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        reporter.close()
+    if format == "json":
+        tables.print_json(done.to_dict())
+    else:
+        tables.fetched_table(done)
+    if done.missing:
+        say_next(f"automm fetch-images {manifest}   or, in the manifest, images: {{on_bad: drop-image}}")
+        raise typer.Exit(EXIT_DATA)
+    say_next(f"automm check {manifest}")

@@ -24,9 +24,9 @@ import numpy as np
 from rich.filesize import decimal
 
 from automm.data.checksums import sums_of
-from automm.data.files import allocate, put
+from automm.data.files import allocate, is_at, put
 from automm.errors import CacheError
-from automm.search.store_files import hold, is_at, part_path, put_rows, sync_folder, unlink_unheld
+from automm.search.store_files import hold, part_path, put_rows, sync_folder, unlink_unheld
 from automm.search.store_format import PORTION, UNKNOWN, About, Notes, header, notes_path, problem_of, read_notes
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automm.data.files import put
+from automm.data.files import is_at, put
 
 
 def part_path(path: Path) -> Path:
@@ -20,14 +20,6 @@ def hold(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def unlink_unheld(path: Path) -> bool:
