@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from automm.data.reviews import load_dataset
 from automm.data.splits import drop_duplicates, split_dataset
 from automm.errors import AutommError
 
+T = TypeVar("T")
 SECONDS = 20  # beyond which a case hangs, on a busy machine too
 LIBRARIES = tuple({os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *filter(None, sys.path))})
 SYSTEM = ("/proc", "/sys", "/dev", "/usr", "/lib", "/etc/ld", "/etc/localtime", "/etc/mime.types")
@@ -51,28 +53,58 @@ cells = {
     "label": st.sampled_from(["a", "b", 1, 1.0]) | values,
     "split": st.sampled_from(["train", "validation", "test", "dev"]) | values,
 }
-records = st.lists(st.fixed_dictionaries({}, optional=cells), max_size=8)
+
+
+def mostly(usual: st.SearchStrategy[T], other: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """The other one case in five: one that fails at once goes none of the way."""
+    return st.integers(0, 4).flatmap(lambda draw: other if draw == 3 else usual)
+
+
+hostile_records = st.lists(st.fixed_dictionaries({}, optional=cells), max_size=8)
+
+
+@st.composite
+def plausible_records(draw: st.DrawFn) -> list[dict[str, object]]:
+    """Such as can be split, some with pictures that are none, or one hostile cell."""
+    found: list[dict[str, object]] = []
+    for number in range(draw(st.integers(8, 14))):
+        split = ["train", "train", "train", "validation", "test"][number // 2 % 5]
+        record: dict[str, object] = {"id": number, "text": f"words of number {number}", "label": "ab"[number % 2]}
+        record |= {"split": split, "photos": draw(st.sampled_from([[], [], ["a.png"], ["inner/b.png"], PICTURES]))}
+        if draw(st.integers(0, 9)) == 7:
+            record |= draw(st.fixed_dictionaries({}, optional=cells))
+        found.append(record)
+    return found
+
+
+records = mostly(plausible_records(), hostile_records)
 
 keys = ["records", "format", "path", "encoding", "task", "fields", "labels", "splits", "images", "text", "source", "x"]
 sound = {
     "name": st.just("x"),
     "image_root": st.just("images"),
     "fields": st.fixed_dictionaries(
-        {"text": st.just("text"), "images": st.sampled_from(["photos", ["photos", "{id}.png"], "../{text}"])},
-        optional={"id": st.just("id"), "label": st.just("label"), "group": st.just("text"), "separator": st.just(",")},
+        {
+            "text": st.just("text"),
+            "label": st.just("label"),
+            "images": st.sampled_from(["photos", "photos", ["photos", "{id}.png"], "../{text}"]),
+        },
+        optional={"id": st.just("id"), "group": st.just("text"), "separator": st.just(",")},
     ),
-    "images": st.fixed_dictionaries({"on_bad": st.sampled_from(["error", "drop-image", "drop-review"])}),
+    "images": st.fixed_dictionaries({"on_bad": st.sampled_from(["error", "drop-image", "drop-image", "drop-review"])}),
 }
 optional = {
-    "encoding": st.sampled_from(["utf-8", "utf-16", "gb18030", "utf-7", "latin-1", "punycode", "idna", "hex"]),
+    "encoding": st.sampled_from(["utf-8", "utf-16", "gb18030", "utf-7", "latin-1", "punycode"]),
     "splits": st.fixed_dictionaries({"column": st.just("split"), "values": st.just({"dev": "validation"})}),
     "drop_duplicates": st.booleans(),
     "text": st.fixed_dictionaries({"on_empty": st.sampled_from(["keep", "drop", "error"])}),
     "labels": st.fixed_dictionaries({"map": st.just({"a": ["a", 1], "b": ["b"]}), "on_unlisted": st.just("drop")}),
 }
-manifests = st.tuples(
-    st.fixed_dictionaries(sound, optional=optional), st.dictionaries(st.sampled_from(keys), values, max_size=1)
-).map(lambda both: {**both[0], **both[1]})
+sound_manifests = st.fixed_dictionaries(sound, optional=optional)
+odd_manifests = st.tuples(sound_manifests, st.dictionaries(st.sampled_from(keys), values, min_size=1, max_size=1)).map(
+    lambda both: {**both[0], **both[1]}
+)
+manifests = mostly(sound_manifests, odd_manifests)
 
 harms = st.lists(
     st.tuples(
@@ -95,7 +127,12 @@ class Case:
 
 none = st.just([])
 cases = st.builds(
-    Case, manifests, records, st.sampled_from(["jsonl", "json", "csv", "tsv", "parquet"]), none | harms, none | harms
+    Case,
+    manifests,
+    records,
+    st.sampled_from(["jsonl", "json", "csv", "tsv", "parquet"]),
+    none | none | harms,
+    none | none | harms,
 )
 
 
@@ -113,7 +150,7 @@ def run(case: Case) -> str:
             try:
                 dataset = load_dataset(load_manifest(manifest))
                 pictures = prepare_pictures(all_paths(dataset.reviews), 8, place / "cache")
-                dataset = drop_duplicates(treat_bad_pictures(dataset, pictures), pictures.digests)
+                dataset = drop_duplicates(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
                 split_dataset(dataset, pictures.digests)
             except AutommError as error:
                 return type(error).__name__
@@ -148,7 +185,7 @@ def encoded(case: Case, file: Path) -> bytes:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        texts = [{key: json.dumps(value) for key, value in record.items()} for record in case.records]
+        texts = [{key: v if isinstance(v, str) else json.dumps(v) for key, v in one.items()} for one in case.records]
         pq.write_table(pa.Table.from_pylist(texts or [{"text": "x"}]), file)
         return file.read_bytes()
     if case.suffix in ("csv", "tsv"):
