@@ -90,7 +90,8 @@ class Training(Section):
     patience: int = Field(5, ge=1)
     batch_size: int = Field(32, ge=1, le=4096)
     halve_behind: bool = True  # half the patience for a trial that is behind the median of those before it
-    class_weights: bool = True  # rare classes count as much as frequent ones, which macro-F1 asks for
+    # Rare classes count for more than their rows, as macro-F1 asks: of every candidate that names no others.
+    class_weights: Literal["none", "square_root", "inverse"] = "square_root"
 
 
 class Folds(Section):

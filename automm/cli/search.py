@@ -159,7 +159,7 @@ def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
     from automm import tables
     from automm.search.cost import dearest
-    from automm.search.space import conditions, narrow, size
+    from automm.search.space import TABLE, conditions, narrow, size
 
     space = narrow(experiment.space)
     print(experiment.to_yaml(), end="")
@@ -177,6 +177,9 @@ def _dry_run(experiment: "Experiment") -> None:
             f"the dearest candidate: {found.parameters:,} parameters beside the encoders', which take up to "
             f"{found.memory / 1e6:,.0f} MB in training ({point})"
         )
+    optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
+    if optional:
+        print(f"not searched unless `space` names them: {', '.join(optional)}")
     print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
 
 

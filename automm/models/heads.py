@@ -20,6 +20,7 @@ from keras import ops
 
 from automm.models.fusion import FUSIONS
 from automm.models.fusion.late import Apart, WeighedAnswers
+from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
 
 SUFFIX_INPUTS = ("text", "text_mask", "image", "image_mask")
@@ -113,8 +114,9 @@ def suffix_inputs(shapes: Shapes) -> dict[str, Any]:
 
 
 def text_tower(text: Any, text_mask: Any) -> Any:
-    """Standardised text features, zeros where there is no text: (n, text_features)."""
-    return Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
+    """Standardised text features, a learned vector where there is no text: (n, text_features)."""
+    text = Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
+    return StandIn(name="text_stand_in")(text, text_mask)
 
 
 def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:

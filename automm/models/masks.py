@@ -2,7 +2,26 @@
 
 from typing import Any
 
+import keras
 from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class StandIn(keras.layers.Layer):
+    """(n, features) and a mask (n,) in: a learned vector where the mask is 0.
+
+    It begins as zeros, which is the mean of standardised features, and learns from rows whose modality is absent, of
+    itself or by modality dropout. Parameters: features.
+    """
+
+    def build(self, vector_shape: Any, mask_shape: Any = None) -> None:
+        self.vector = self.add_weight(shape=(vector_shape[-1],), initializer="zeros", name="vector")
+
+    def call(self, vector: Any, mask: Any) -> Any:
+        return ops.where(ops.expand_dims(mask, -1) > 0, vector, self.vector)
+
+    def compute_output_shape(self, vector_shape: Any, mask_shape: Any = None) -> Any:
+        return vector_shape
 
 
 def real_ones(features: Any, mask: Any) -> Any:

@@ -26,16 +26,16 @@ class AdamW:
         self._moments = [(tf.Variable(tf.zeros(v.shape)), tf.Variable(tf.zeros(v.shape))) for v in self._variables]
         self._powers = tf.Variable([BETA_1, BETA_2])
 
-    def apply(self, gradients: Sequence[Any], factor: Any = 1.0) -> None:
+    def apply(self, gradients: Sequence[Any], factors: Sequence[Any]) -> None:
         """One step. A variable without a gradient stays as it is.
 
         Args:
             gradients: one a variable, or None.
-            factor: times every rate: a schedule.
+            factors: one a variable, times its rate: a schedule, or what holds a modality back.
         """
         power_1, power_2 = tf.unstack(self._powers)
-        for variable, rate, gradient, (first, second) in zip(
-            self._variables, self._rates, gradients, self._moments, strict=True
+        for variable, rate, factor, gradient, (first, second) in zip(
+            self._variables, self._rates, factors, gradients, self._moments, strict=True
         ):
             if gradient is None:
                 continue

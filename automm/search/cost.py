@@ -59,7 +59,7 @@ def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:
         return counted[key]
 
     best: dict[str, Any] = {}
-    named = [name for name, row in TABLE.items() if row.bounds is None and len(space[name]) > 1]
+    named = [name for name, choices in space.items() if TABLE[name].bounds is None and len(choices) > 1]
     while True:
         before = count(best)
         for name in named:

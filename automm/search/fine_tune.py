@@ -16,6 +16,7 @@ import keras
 from automm.models.average import average, members_of
 from automm.models.encoder_layers import unfreeze
 from automm.models.whole import compiled, fine_tunable
+from automm.search.plan import OF_SUFFIXES
 from automm.search.session import Search
 from automm.search.train import Trained, train
 from automm.tracking.runs import KILLED, Candidate
@@ -53,12 +54,12 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
     task, settings = search.task, search.task.experiment.tier2
     name = candidate.name + SUFFIX
     values = {
-        **candidate.point,
+        **{key: value for key, value in candidate.point.items() if key not in OF_SUFFIXES},
         "training/learning_rate": settings.learning_rate,
         "training/encoder_rate": settings.encoder_rate,
     }
     plan = replace(
-        search.plan(search.seed_of(name), settings.learning_rate),
+        search.plan(search.seed_of(name), values),
         epochs=settings.epochs,
         encoder_rate=settings.encoder_rate,
         warm_up=settings.warm_up,

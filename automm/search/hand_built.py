@@ -17,8 +17,9 @@ from automm.models.average import average, members_of
 from automm.models.encoder_layers import unfreeze
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
+from automm.search.losses import row_weights
 from automm.search.session import Search
-from automm.search.train import Trained, predict, row_weights, train
+from automm.search.train import Trained, predict, train
 from automm.tracking.runs import COMPLETED
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of a logistic regression: C, the best on the validation rows is kept
@@ -81,9 +82,7 @@ def _fit_logistic(search: Search, models: Sequence[Any]) -> float:
     by_strength: dict[float, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {C: [] for C in STRENGTHS}
     for model, fold in zip(models, task.folds, strict=True):
         # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
-        weights = None
-        if task.experiment.training.class_weights:
-            weights = row_weights(labels, fold.train, classes)[fold.train]
+        weights = row_weights(labels, fold.train, classes, task.experiment.training.class_weights)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
         with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
             for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
@@ -179,7 +178,7 @@ def _end_to_end(search: Search, name: str) -> None:
     deadline = time.monotonic() + settings.end_to_end_time
     deadline = deadline if search.deadline is None else min(deadline, search.deadline)
     plan = replace(
-        search.plan(search.seed_of(name), settings.end_to_end_learning_rate),
+        search.plan(search.seed_of(name), values),
         epochs=settings.end_to_end_epochs,
     )
 

@@ -38,17 +38,18 @@ def cut(model: Any) -> Any:
     return with_inputs(frontier, names, model.outputs, "suffix")
 
 
-def _nodes_of(model: Any, layer: Any) -> list[Any]:
+def nodes_of(model: Any, layer: Any) -> list[Any]:
+    """The places of a layer in this model: it may stand in others too, and knows of all of them."""
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     return [node for node in nodes if node.operation is layer]
 
 
 def _outputs_in(model: Any, layer: Any) -> list[Any]:
-    (node,) = _nodes_of(model, layer)
+    (node,) = nodes_of(model, layer)
     return list(node.output_tensors)
 
 
 def _encoder_inputs(model: Any, operation: Any) -> list[Any]:
     if not isinstance(operation, FrozenEncoder):
         return []
-    return [tensor for node in _nodes_of(model, operation) for tensor in node.input_tensors]
+    return [tensor for node in nodes_of(model, operation) for tensor in node.input_tensors]

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -22,11 +22,13 @@ from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search import space as space_module
 from automm.search import stopping
+from automm.search.feed import Rows
 from automm.search.interrupt import check
+from automm.search.plan import Options, Plan
 from automm.search.prefix import cut
 from automm.search.prepare import Task, feature_store
 from automm.search.states import States, encode_states, source_of
-from automm.search.train import Plan, Rows, Trained, predict, train
+from automm.search.train import Trained, predict, train
 from automm.search.tuner import TrialFailed
 from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
 from automm.tracking.tracker import Tracker
@@ -75,14 +77,20 @@ class Search:
     # ---- what the tuner asks (tuner.Session)
 
     def known(self) -> Sequence[Candidate]:
-        return [
-            candidate
+        finished = [
+            replace(candidate, hyperparameters=self._with_options(candidate.hyperparameters))
             for candidate in self.candidates
             if candidate.status in (COMPLETED, FAILED)
             and candidate.tier == 1
             and candidate.name != "packed_concatenation"  # the same point as the concatenation
-            and space_module.contains(self.space, candidate.hyperparameters)
         ]
+        return [one for one in finished if space_module.contains(self.space, one.hyperparameters)]
+
+    def _with_options(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A baseline's values name no options; where the space does, it stands at the point at which they are off."""
+        off = Options(class_weights=self.task.experiment.training.class_weights).values()
+        asked = {name: off[name] for name in off if name in self.space and space_module.is_active(name, values)}
+        return {**asked, **values}
 
     def may_continue(self) -> bool:
         check()
@@ -188,7 +196,7 @@ class Search:
         Candidates of one seed name share their seed.
         """
         seed = self.seed_of(seed_name or name)
-        plan = self.plan(seed, values["training/learning_rate"])
+        plan = self.plan(seed, values)
         full = plan.epochs
         plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())
 
@@ -233,17 +241,17 @@ class Search:
         validation = measure(self.task.judged, probabilities)
         return Trained(stopped="", validation=validation, probabilities=probabilities)
 
-    def plan(self, seed: int, learning_rate: float) -> Plan:
-        """What every candidate of tier 1 is given."""
+    def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:
+        """What a candidate of tier 1 is trained by: its point names the learning rate, and perhaps some options."""
         experiment = self.task.experiment
         return Plan(
             objective=experiment.objective,
             epochs=experiment.training.epochs,
             patience=experiment.training.patience,
             batch_size=experiment.training.batch_size,
-            learning_rate=learning_rate,
+            learning_rate=values["training/learning_rate"],
             seed=seed,
-            class_weights=experiment.training.class_weights,
+            options=Options.of(values, experiment.training.class_weights),
         )
 
     def record(

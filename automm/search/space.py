@@ -15,7 +15,9 @@ import numpy as np
 from automm.errors import ConfigError, nearest
 from automm.models.baselines import CONCATENATION
 from automm.models.fusion import FUSIONS
+from automm.models.fusion.late import Late
 from automm.models.pooling import POOLINGS
+from automm.search.losses import CLASS_WEIGHTS
 from automm.tracking.runs import point_of
 
 
@@ -28,11 +30,14 @@ class Hyperparameter:
         bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
             stands above it in the table.
+        optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
+            else. What most data does not need would cost a search of few trials more than it gives.
     """
 
     choices: tuple[Any, ...]
     bounds: tuple[float, float] | None = None
     only: tuple[str, Callable[[Any], bool]] | None = None
+    optional: bool = False
 
 
 def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
@@ -50,6 +55,15 @@ TABLE: dict[str, Hyperparameter] = {
     "label/width": Hyperparameter((64, 128, 256), (1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), (1e-7, 1.0)),
+    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), optional=True),
+    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), (0.0, 10.0), optional=True),
+    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), (0.0, 0.9), optional=True),
+    "training/mixup": Hyperparameter(
+        (0.0, 0.2, 0.4), (0.0, 10.0), only=("fusion/operator", lambda name: FUSIONS[name] is not Late), optional=True
+    ),
+    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), (0.0, 10.0), optional=True),
+    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), (0.0, 10.0), optional=True),
+    "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.9), optional=True),
 }
 
 # Where a search begins: at the hand-built concatenation, where people would.
@@ -59,8 +73,8 @@ Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in th
 
 
 def full_space() -> Space:
-    """Every hyperparameter with all its choices."""
-    return {name: row.choices for name, row in TABLE.items()}
+    """Every hyperparameter with all its choices, but for the optional ones."""
+    return {name: row.choices for name, row in TABLE.items() if not row.optional}
 
 
 def narrow(overrides: Mapping[str, Any]) -> Space:
@@ -88,7 +102,7 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
     if problems:
         raise ConfigError(problems)
-    return space
+    return {name: space[name] for name in TABLE if name in space}
 
 
 def default(space: Space, name: str) -> Any:
@@ -147,12 +161,13 @@ def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
 
 def size(space: Space) -> int:
     """How many different candidates there are."""
-    return math.prod(_branches(space, name) for name, row in TABLE.items() if row.only is None)
+    return math.prod(_branches(space, name) for name in space if TABLE[name].only is None)
 
 
 def _branches(space: Space, name: str) -> int:
     """In how many ways `name` and what depends on it can be chosen."""
-    children = [(child, row.only[1]) for child, row in TABLE.items() if row.only and row.only[0] == name]
+    dependent = [(child, TABLE[child].only) for child in space]
+    children = [(child, only[1]) for child, only in dependent if only and only[0] == name]
     return sum(math.prod(_branches(space, child) for child, holds in children if holds(value)) for value in space[name])
 
 

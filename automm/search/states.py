@@ -13,8 +13,8 @@ import numpy as np
 from automm.data.arrays import Arrays
 from automm.search.engines import Engine
 from automm.search.features import Features, Progress, Wanted, digest_of, portions, stored
+from automm.search.feed import Rows
 from automm.search.store import FeatureStore
-from automm.search.train import Rows
 
 LENGTHS = 8  # padded lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length
 

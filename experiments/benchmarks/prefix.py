@@ -102,7 +102,8 @@ def without_prefix(task: Any) -> float:
     """Seconds of a few trials of whole models with frozen encoders, by the same training loop on raw arrays."""
     from automm.models import baselines
     from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
-    from automm.search.train import Plan, train
+    from automm.search.plan import Plan
+    from automm.search.train import train
 
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     layers.whole()

@@ -103,7 +103,7 @@ def test_a_review_without_pictures_gives_the_vector_that_was_learned_for_it(pool
     np.testing.assert_array_equal(run(pooling, features, mask)[0], 0.0)
     randomise(pooling)
     output = run(pooling, features, mask)
-    np.testing.assert_array_equal(output[0], np.asarray(pooling.no_picture))
+    np.testing.assert_array_equal(output[0], np.asarray(pooling.no_picture.vector))
     assert (np.abs(output[1:] - output[0]).sum(axis=1) > 0).all()
 
 

@@ -164,7 +164,8 @@ def test_a_suffix_may_be_packed(whole, raw, encoders):
 def test_training_the_suffix_is_training_the_whole(encoders):
     """Same engine, seed and batch order: the curves agree, and so do the predictions."""
     from automm.models.whole import compiled
-    from automm.search.train import Fold, Plan, predict, train
+    from automm.search.plan import Plan
+    from automm.search.train import Fold, predict, train
 
     rng = np.random.default_rng(0)
     count = 60

@@ -9,6 +9,7 @@ from automm.models import baselines
 from automm.models.fusion import FUSIONS
 from automm.models.pooling import POOLINGS
 from automm.search import space as space_module
+from automm.search.plan import Options
 from automm.search.space import (
     DEFAULTS,
     TABLE,
@@ -67,9 +68,9 @@ def test_nothing_narrowed_is_everything():
 
 def test_the_search_starts_at_the_hand_built_concatenation():
     space = full_space()
-    point = {name: DEFAULTS[name] for name in TABLE if is_active(name, DEFAULTS)}
+    point = {name: DEFAULTS[name] for name in space if is_active(name, DEFAULTS)}
     assert point == baselines.CONCATENATION
-    assert all(default(space, name) == value for name, value in DEFAULTS.items())
+    assert all(default(space, name) == DEFAULTS[name] for name in space)
     for name in ("concatenation", "bilinear"):
         assert contains(space, baselines.TRAINED[name][1])
 
@@ -130,6 +131,30 @@ def test_a_row_stands_below_the_one_that_it_hangs_on():
 def test_some_choice_makes_every_hyperparameter_one():
     for name in TABLE:
         assert all(values for _, values in conditions(full_space(), name)), name
+
+
+class TestOptional:
+    """Hyperparameters that are none unless an experiment file names them."""
+
+    def test_they_are_the_options_of_training_and_begin_where_these_are_off(self):
+        assert {name: row.choices[0] for name, row in TABLE.items() if row.optional} == Options().values()
+
+    def test_named_they_are_in_the_space_in_the_order_of_the_table(self):
+        space = narrow({"training.focal_gamma": [0.0, 3.0], "fusion.operator": "sum"})
+        assert space["training/focal_gamma"] == (0.0, 3.0)
+        assert list(space) == [name for name in TABLE if name in full_space() or name == "training/focal_gamma"]
+        assert size(space) == size(narrow({"fusion.operator": "sum"})) * 2
+        assert not contains(space, baselines.CONCATENATION)
+
+    def test_what_has_no_fused_vector_cannot_be_mixed(self):
+        space = narrow({"training.mixup": [0.2, 0.4], "fusion.operator": ["sum", "late"]})
+        mixed = [point for point in points(space) if "training/mixup" in point]
+        assert {point["fusion/operator"] for point in mixed} == {"sum"}
+        assert size(space) == len(list(points(space)))
+
+    def test_unknown_weights_are_answered_with_the_legal_ones(self):
+        (problem,) = problems_of({"training.class_weights": "balanced"})
+        assert "Legal: square_root, inverse, none" in problem
 
 
 class TestPoints:
@@ -194,5 +219,5 @@ class TestDeclare:
         hp = keras_tuner.HyperParameters()
         declare(hp, full_space())
         declare(hp, full_space())
-        assert sorted(row.name for row in hp.space) == sorted(TABLE)
+        assert sorted(row.name for row in hp.space) == sorted(full_space())
         assert contains(full_space(), hp.values)

@@ -15,10 +15,14 @@ from automm.models import baselines
 from automm.models.encoder_layers import ImageUpper
 from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
+from automm.search import feed as feed_module
 from automm.search import train as module
 from automm.search.adam import AdamW
+from automm.search.feed import Batches
 from automm.search.interrupt import interruptible
-from automm.search.train import Batches, Fold, Plan, judged_rows, predict, row_weights, train
+from automm.search.losses import row_weights
+from automm.search.plan import Options, Plan
+from automm.search.train import Fold, judged_rows, predict, train
 
 PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
 
@@ -187,7 +191,7 @@ class TestDeadline:
             portions.append(1)
             return len(portions) >= 6  # three portions and an end of epoch, then two more
 
-        monkeypatch.setattr(module, "CHUNK_STEPS", 1)
+        monkeypatch.setattr(feed_module, "CHUNK_STEPS", 1)
         monkeypatch.setattr(module, "_late", clock)
         result = run(suffix(), source, replace(PLAN, epochs=50))
         assert (result.stopped, len(result.history)) == ("time", 2)
@@ -199,22 +203,27 @@ class TestDeadline:
         assert with_deadline.stopped == "epochs"
 
 
+def drawn(batches, number):
+    epoch = batches.epoch(number)
+    return epoch.rows, epoch.shares
+
+
 class TestBatches:
     def test_each_row_once_an_epoch_in_another_order(self):
         batches = Batches(TRAIN, 3, (1, 0))
         epochs = []
         for number in range(2):
-            rows, shares = batches.epoch(number)
+            rows, shares = drawn(batches, number)
             assert rows.shape == shares.shape == (3, 8)
             epochs.append(rows[shares > 0])
             assert sorted(epochs[-1]) == TRAIN.tolist()
         assert epochs[0].tolist() != epochs[1].tolist()
-        np.testing.assert_array_equal(Batches(TRAIN, 3, (1, 0)).epoch(1)[0], rows)
-        assert Batches(TRAIN, 3, (2, 0)).epoch(1)[0].tolist() != rows.tolist()
+        np.testing.assert_array_equal(Batches(TRAIN, 3, (1, 0)).epoch(1).rows, rows)
+        assert Batches(TRAIN, 3, (2, 0)).epoch(1).rows.tolist() != rows.tolist()
 
     @pytest.mark.parametrize(("n", "steps"), [(24, 3), (23, 3), (25, 4), (5, 5), (3, 4)])
     def test_batches_are_of_nearly_equal_size(self, n, steps):
-        rows, shares = Batches(np.arange(100, 100 + n), steps, (1,)).epoch(0)
+        rows, shares = drawn(Batches(np.arange(100, 100 + n), steps, (1,)), 0)
         sizes = (shares > 0).sum(axis=1)
         assert sizes.max() - sizes.min() <= 1
         np.testing.assert_allclose(shares.sum(axis=1), np.where(sizes > 0, 1.0, 0.0), rtol=1e-6)
@@ -225,7 +234,7 @@ class TestBatches:
         batches = Batches(np.arange(96), 12, (1,), costs)
         orders = []
         for number in range(2):
-            rows, shares = batches.epoch(number)
+            rows, shares = drawn(batches, number)
             assert sorted(rows[shares > 0]) == list(range(96))
             spans = sorted((costs[part].min(), costs[part].max()) for part in rows)
             assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
@@ -272,7 +281,9 @@ class TestRates:
         factors = []
         apply = AdamW.apply
         monkeypatch.setattr(
-            AdamW, "apply", lambda self, gradients, factor=1.0: (factors.append(float(factor)), apply(self, gradients))
+            AdamW,
+            "apply",
+            lambda self, gradients, each: (factors.append(float(each[0])), apply(self, gradients, each)),
         )
         self.train(self.model(), replace(PLAN, epochs=2, warm_up=0.5))
         np.testing.assert_allclose(factors, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0], atol=1e-6)
@@ -353,14 +364,14 @@ def test_adamw_agrees_with_keras(decay):
     reference.build([theirs])
     fused = AdamW([ours], [0.01], decay)
     for gradient in gradients:
-        fused.apply([keras.ops.convert_to_tensor(gradient)])
+        fused.apply([keras.ops.convert_to_tensor(gradient)], [1.0])
         reference.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
 
 
 def test_adamw_leaves_a_bias_undecayed_and_a_variable_without_gradient_alone():
     bias, still = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.ones((2, 2), np.float32))
-    AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None])
+    AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None], [1.0, 1.0])
     np.testing.assert_array_equal(bias.numpy(), 1.0)
     np.testing.assert_array_equal(still.numpy(), 1.0)
 
@@ -377,6 +388,13 @@ class TestClassWeights:
     def test_equal_classes_have_weight_one(self):
         np.testing.assert_allclose(row_weights(np.arange(9) % 3, np.arange(9), 3), 1.0)
 
+    @pytest.mark.parametrize(("how", "ratio"), [("none", 1.0), ("square_root", 2.0), ("inverse", 4.0)])
+    def test_how_much_a_rare_class_gains(self, how, ratio):
+        labels = np.array([0] * 8 + [1] * 2)
+        weights = row_weights(labels, np.arange(10), 2, how)
+        assert weights.mean() == pytest.approx(1.0)
+        assert weights[8] / weights[0] == pytest.approx(ratio)
+
     def test_in_a_graph_the_rare_class_gains(self, source, monkeypatch):
         """Features that say nothing: the model can only learn the shares of the classes."""
         source.labels[:] = 0
@@ -389,12 +407,12 @@ class TestClassWeights:
             module, "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": float(next(falling))}
         )
         rare = {}
-        for weighted in (False, True):
+        for weights in ("none", "square_root"):
             model = suffix()
-            run(model, source, replace(PLAN, epochs=20, learning_rate=0.1, class_weights=weighted))
-            rare[weighted] = float(predict(model, source, TRAIN[:1])[0, 1])
-        assert rare[False] == pytest.approx(1 / 6, abs=0.08)
-        assert rare[True] > rare[False] + 0.08
+            run(model, source, replace(PLAN, epochs=20, learning_rate=0.1, options=Options(class_weights=weights)))
+            rare[weights] = float(predict(model, source, TRAIN[:1])[0, 1])
+        assert rare["none"] == pytest.approx(1 / 6, abs=0.08)
+        assert rare["square_root"] > rare["none"] + 0.08
 
 
 def test_packed_training_is_the_same_training(source):

@@ -9,7 +9,8 @@ import keras
 class Fusion(keras.layers.Layer):
     """Base: a list of one or more vectors (n, features_i) in, (n, out) out.
 
-    A modality that is absent comes as zeros (`models/heads`), so that nothing of it can change the result.
+    A modality that is absent comes as a vector that is the same for all reviews without it (`models/heads`), so that
+    nothing of it can change the result.
 
     Args:
         width: the size of what comes out, or of a modality's part of it.
@@ -45,6 +46,10 @@ class Fusion(keras.layers.Layer):
     def projected(self, vectors: Sequence[Any]) -> list[Any]:
         """The vectors, each through its projection."""
         return [layer(vector) for layer, vector in zip(self.projections, vectors, strict=True)]
+
+    def unimodal(self, vectors: Sequence[Any]) -> list[Any]:
+        """What each modality has become before it meets the others: (n, size) each."""
+        return self.projected(vectors)
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
         return (input_shape[0][0], self.width)

@@ -5,28 +5,30 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.models.masks import real_ones
+from automm.models.masks import StandIn, real_ones
 
 
 class Pooling(keras.layers.Layer):
     """Base: (n, max_images, features) and a mask (n, max_images) in, one vector a review out.
 
     A masked-out picture never changes the result, NaN in its place included; the order of the pictures does not matter
-    (but for `First`); a review without pictures gives `no_picture`, a learned vector that begins as zeros, which is
-    the mean of standardised features.
+    (but for `First`); a review without pictures gives the learned vector of `no_picture`.
     """
 
     hyperparameters: tuple[str, ...] = ()  # of the search space, `image/...`: arguments of the constructor
     asked_by_text = False  # whether it is called with the text's vector, (n, text_features), as well
 
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.no_picture = StandIn(name="no_picture")
+
     def build(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> None:
-        size = self.compute_output_shape(features_shape)[-1]
-        self.no_picture = self.add_weight(shape=(size,), initializer="zeros", name="no_picture")
+        self.no_picture.build(self.compute_output_shape(features_shape))
 
     def call(self, features: Any, mask: Any, text: Any = None) -> Any:
         features = real_ones(features, mask)
         pooled = self.pool(features, mask) if text is None else self.pool(features, mask, text)
-        return ops.where(ops.max(mask, axis=1, keepdims=True) > 0, pooled, self.no_picture)
+        return self.no_picture(pooled, ops.max(mask, axis=1))
 
     def pool(self, features: Any, mask: Any, *text: Any) -> Any:
         """(n, size); whatever is finite for a review without pictures. Masked features are zeros already."""

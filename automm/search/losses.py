@@ -1,0 +1,49 @@
+"""What a mistake costs, and what a row counts for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# Of the inverse class frequency.
+CLASS_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "square_root": np.sqrt,
+    "inverse": np.asarray,
+    "none": np.ones_like,
+}
+
+
+def cross_entropy(targets: Any, probabilities: Any, gamma: float = 0.0) -> Any:
+    """(n,) float32, in nats: -sum of target * (1 - p) ** gamma * log(p).
+
+    Args:
+        targets: (n, classes) float32, one-hot or soft.
+        probabilities: (n, classes) float32, clipped at 1e-7.
+        gamma: of the focal loss (Lin et al. 2017, arXiv 1708.02002); 0 is plain cross-entropy.
+    """
+    import tensorflow as tf
+
+    probabilities = tf.clip_by_value(probabilities, 1e-7, 1.0)
+    terms = targets * tf.math.log(probabilities)
+    if gamma:
+        # At p = 1 the slope of a power below 1 is infinite.
+        terms *= tf.pow(tf.maximum(1.0 - probabilities, 1e-7), gamma)
+    return -tf.reduce_sum(terms, axis=-1)
+
+
+def smoothed(targets: np.ndarray, share: float) -> np.ndarray:
+    """(n, classes) targets, `share` of each spread evenly over all classes."""
+    return (targets * (1.0 - share) + share / targets.shape[1]).astype(np.float32)
+
+
+def row_weights(labels: np.ndarray, train: np.ndarray, classes: int, how: str = "square_root") -> np.ndarray:
+    """(all rows,) float32: by the inverse class frequency in the training rows, their mean over these 1.
+
+    Args:
+        how: 'square_root' keeps three rows of a rare class from drowning a hundred others; 'inverse' makes all classes
+            count the same; 'none' all rows.
+    """
+    counts = np.bincount(labels[train], minlength=classes).astype(np.float64)
+    by_class = CLASS_WEIGHTS[how](len(train) / (classes * np.maximum(counts, 1.0)))
+    weights = by_class[labels]
+    return (weights / weights[train].mean()).astype(np.float32)

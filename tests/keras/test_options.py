@@ -1,0 +1,302 @@
+"""What a candidate can be trained by beside plain cross-entropy: each option does what its paper says, and no more."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from small import SHAPES, SMALL
+from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
+
+from automm.models import baselines
+from automm.models.fusion import FUSIONS
+from automm.search.criterion import Criterion
+from automm.search.feed import Batches, Feed, partners
+from automm.search.losses import cross_entropy, smoothed
+from automm.search.modulation import alone, coefficients, owners_of, with_noise
+from automm.search.parts import Parts
+from automm.search.plan import OF_SUFFIXES, Options
+from automm.search.train import Fold, train
+
+EACH = {
+    "focal_gamma": 2.0,
+    "label_smoothing": 0.1,
+    "mixup": 0.4,
+    "auxiliary": 0.5,
+    "modulation": 1.0,
+    "modality_dropout": 0.5,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def eager():
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def source():
+    return Memory()
+
+
+def still(operator="concatenation", seed=1):
+    """A suffix without dropout."""
+    keras.utils.set_random_seed(seed)
+    return baselines.fused(SHAPES, {**SMALL, "label/dropout": 0.0, "fusion/operator": operator})
+
+
+def tensors(source, rows):
+    return {name: keras.ops.convert_to_tensor(array) for name, array in source.batch(rows).items()}
+
+
+def part_of(labels, weights=None, **more):
+    weights = np.full(len(labels), 1 / len(labels), np.float32) if weights is None else weights
+    return {"targets": np.eye(3, dtype=np.float32)[labels], "weights": weights, **more}
+
+
+def weighed_cross_entropy(probabilities, targets, weights):
+    return float((-(targets * np.log(probabilities)).sum(axis=1) * weights).sum())
+
+
+class TestLosses:
+    TARGETS = np.array([[1, 0, 0], [0, 0.25, 0.75]], np.float32)
+    PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
+
+    def test_cross_entropy(self):
+        expected = -(self.TARGETS * np.log(self.PROBABILITIES)).sum(axis=1)
+        np.testing.assert_allclose(cross_entropy(self.TARGETS, self.PROBABILITIES), expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+    def test_focal(self, gamma):
+        p = self.PROBABILITIES.astype(np.float64)
+        expected = -(self.TARGETS * (1 - p) ** gamma * np.log(p)).sum(axis=1)
+        np.testing.assert_allclose(cross_entropy(self.TARGETS, self.PROBABILITIES, gamma), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+    def test_a_sure_answer_has_a_slope(self, gamma):
+        import tensorflow as tf
+
+        sure = tf.constant([[1.0, 0.0, 0.0]])
+        for targets in ([[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]):
+            with tf.GradientTape() as tape:
+                tape.watch(sure)
+                loss = cross_entropy(tf.constant(targets), sure, gamma)
+            assert np.isfinite(np.asarray(loss)).all()
+            assert np.isfinite(np.asarray(tape.gradient(loss, sure))).all()
+
+    def test_smoothing(self):
+        np.testing.assert_allclose(smoothed(np.eye(4, dtype=np.float32), 0.2)[0], [0.85, 0.05, 0.05, 0.05])
+        np.testing.assert_array_equal(smoothed(self.TARGETS, 0.0), self.TARGETS)
+
+
+class TestMixup:
+    def test_partners_are_a_permutation_of_the_real_rows(self):
+        shares = np.array([[0.25] * 4 + [0], [0.2] * 5, [0.5, 0.5, 0, 0, 0]], np.float32)
+        drawn = partners(shares, np.random.default_rng(0))
+        assert [sorted(row) for row in drawn.tolist()] == [[0, 1, 2, 3, 4]] * 3
+        assert drawn[0, 4] == 4
+        assert drawn[2, 2:].tolist() == [2, 3, 4]
+        assert len({tuple(partners(shares, np.random.default_rng(seed))[1]) for seed in range(20)}) > 5
+
+    def test_what_is_kept_follows_the_beta_distribution(self):
+        kept = np.concatenate([Batches(np.arange(4000), 2000, (1,), None, 0.4).epoch(n).mixing[1] for n in range(3)])
+        assert kept.mean() == pytest.approx(0.5, abs=0.02)
+        assert kept.var() == pytest.approx(0.25 / (2 * 0.4 + 1), abs=0.02)
+
+    def test_the_batches_themselves_are_the_same(self):
+        plain, mixed = Batches(TRAIN, 3, (1,)).epoch(2), Batches(TRAIN, 3, (1,), None, 0.4).epoch(2)
+        np.testing.assert_array_equal(plain.rows, mixed.rows)
+        assert plain.mixing is None
+
+    def test_the_loss_is_that_of_soft_labels_on_mixed_vectors(self, source):
+        """Against numpy: what reaches the head, mixed; its answer; the cross-entropy with labels mixed alike."""
+        model, rows = still(), np.arange(6)
+        batch, weights = source.batch(rows), np.full(6, 1 / 6, np.float32)
+        order, kept = np.array([3, 0, 5, 1, 2, 4], np.int32), np.float32(0.3)
+        part = part_of(source.labels[rows], weights, partners=order, kept=kept)
+        loss = float(Criterion(model, Options(mixup=0.4), 1).loss(batch, part))
+        parts = Parts(model)
+        fused = np.asarray(parts.read(batch)[0])
+        mixed = kept * fused + (1 - kept) * fused[order]
+        targets = kept * part["targets"] + (1 - kept) * part["targets"][order]
+        assert loss == pytest.approx(weighed_cross_entropy(np.asarray(parts.answer(mixed)), targets, weights), rel=1e-5)
+        all_kept = {**part, "kept": np.float32(1.0)}
+        plain = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], weights)
+        assert float(Criterion(model, Options(mixup=0.4), 1).loss(batch, all_kept)) == pytest.approx(plain, rel=1e-5)
+
+
+class TestParts:
+    @pytest.mark.parametrize("operator", FUSIONS)
+    def test_they_make_the_model(self, operator, source):
+        model, batch = still(operator), tensors(source, np.arange(8))
+        fused, own = Parts(model).read(batch)
+        np.testing.assert_allclose(Parts(model).answer(fused), model(batch), atol=1e-6)
+        assert [len(vector) for vector in own] == [8, 8]
+
+    @pytest.mark.parametrize("operator", FUSIONS)
+    def test_a_part_hangs_on_its_modality_alone(self, operator, source):
+        parts, batch = Parts(still(operator)), tensors(source, np.arange(8))
+        whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
+        for place, modality in enumerate(parts.modalities):
+            left = [np.asarray(vector) for vector in parts.read(alone(batch, modality))[1]]
+            np.testing.assert_array_equal(left[place], whole[place])
+            assert (left[1 - place] != whole[1 - place]).any()
+
+    def test_in_a_model_that_was_cut_and_in_its_clone(self, source):
+        model = still()
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        batch = tensors(source, np.arange(4))
+        for left, right in zip(Parts(model).read(batch)[1], Parts(copy).read(batch)[1], strict=True):
+            np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+
+
+class TestAuxiliaryHeads:
+    def test_the_loss_is_the_sum_over_reviews_that_have_the_modality(self, source):
+        model, rows = still(), np.arange(9)
+        batch, part = source.batch(rows), part_of(source.labels[rows])
+        criterion = Criterion(model, Options(auxiliary=0.5), 1)
+        expected = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], part["weights"])
+        own = Parts(model).read(batch)[1]
+        heads = [criterion.variables[-4:-2], criterion.variables[-2:]]
+        has = [batch["text_mask"], batch["image_mask"].max(axis=1)]
+        assert 0 < has[1].sum() < 9
+        for vector, (kernel, bias), there in zip(own, heads, has, strict=True):
+            logits = np.asarray(vector) @ kernel.numpy() + bias.numpy()
+            answers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            expected += 0.5 * weighed_cross_entropy(answers, part["targets"], part["weights"] * there)
+        assert float(criterion.loss(batch, part)) == pytest.approx(expected, rel=1e-5)
+
+    def test_they_are_no_part_of_the_model(self, source, tmp_path):
+        model = still()
+        names = [variable.path for variable in model.variables]
+        result = learn(model, source, Options(auxiliary=1.0))
+        assert [variable.path for variable in model.variables] == names
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+        assert loaded.count_params() == still().count_params()
+        np.testing.assert_allclose(loaded(source.batch(VALIDATION)), result.probabilities, atol=1e-6)
+
+    def test_they_teach_what_the_head_does_not_look_at(self, source):
+        """A head whose weights for the text are zero and stay so: the text's projection learns from its own head."""
+        import tensorflow as tf
+
+        model = still()
+        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
+        dense = model.get_layer("head_dense_1")
+        kernel = dense.kernel.numpy()
+        kernel[:4] = 0
+        dense.kernel.assign(kernel)
+        slopes = {}
+        for weight in (0.0, 1.0):
+            with tf.GradientTape() as tape:
+                loss = Criterion(model, Options(auxiliary=weight), 1).loss(batch, part)
+            slopes[weight] = np.asarray(tape.gradient(loss, model.get_layer("fusion").projections[0].kernel))
+        assert not slopes[0.0].any()
+        assert slopes[1.0].any()
+
+
+class TestModulation:
+    def test_coefficients(self):
+        two = coefficients(np.float32([0.6, 0.3]), 0.5)
+        np.testing.assert_allclose(two, [1 - np.tanh(0.5 * 2.0), 1.0], rtol=1e-6)
+        np.testing.assert_allclose(
+            coefficients(np.float32([0.2, 0.4, 0.9]), 1.0), [1.0, 1.0, 1 - np.tanh(0.9 / 0.3)], rtol=1e-5
+        )
+        np.testing.assert_array_equal(coefficients(np.float32([0.0, 0.0]), 1.0), [1.0, 1.0])
+
+    @pytest.mark.parametrize("operator", FUSIONS)
+    def test_each_modality_owns_variables_and_the_head_is_shared(self, operator, source):
+        model = still(operator)
+        owners = owners_of(Parts(model), tensors(source, np.arange(6)), model.trainable_variables)
+        by_name = dict(zip([variable.path for variable in model.trainable_variables], owners, strict=True))
+        assert set(owners) == {None, 0, 1}
+        assert all(owner is None for name, owner in by_name.items() if name.startswith(("head", "label")))
+        assert all(owner == 1 for name, owner in by_name.items() if name.startswith("image_pooling"))
+        assert all(owner == 0 for name, owner in by_name.items() if name.startswith("text_"))
+
+    def test_the_steps_of_the_dominant_modality_only_are_smaller(self, source):
+        """The label can be read off the text: taught until it is, the text is held back and nothing else is."""
+        model = still()
+        learn(model, source, Options(), epochs=12, learning_rate=0.05)
+        source.arrays["image_mask"][:, 0] = 1
+        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
+        criterion = Criterion(model, Options(modulation=1.0), 1)
+        shares = [float(share) for share in criterion.shares(batch, part)]
+        owners = owners_of(Parts(model), batch, model.trainable_variables)
+        assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
+        assert min(shares) > 0
+
+    def test_without_a_review_that_has_all_nothing_is_held_back(self, source):
+        source.arrays["image_mask"][:] = 0
+        criterion = Criterion(still(), Options(modulation=1.0), 1)
+        shares = criterion.shares(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
+        assert {float(share) for share in shares} == {1.0}
+
+    def test_noise_is_as_large_as_the_gradient_and_only_where_steps_are_smaller(self):
+        gradient = np.random.default_rng(0).normal(0, 3, (100, 100)).astype(np.float32)
+        np.testing.assert_array_equal(with_noise(gradient, np.float32(1.0), [1, 2]), gradient)
+        noise = np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient
+        assert noise.std() == pytest.approx(gradient.std(), rel=0.03)
+        np.testing.assert_array_equal(np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient, noise)
+        assert (np.asarray(with_noise(gradient, np.float32(0.4), [1, 3])) - gradient != noise).any()
+
+
+class TestModalityDropout:
+    def test_rows_reach_the_graph_without(self, source):
+        source.arrays["image_mask"][:] = 1
+        epoch = Batches(TRAIN, 2, (1,)).epoch(0)
+        feed = Feed(source, np.eye(3, dtype=np.float32)[source.labels], None, None, 0.5)
+        ((inputs,), _) = next(feed.portions([epoch], [np.ones(36, np.float32)]))
+        text, image = inputs["text_mask"] > 0, inputs["image_mask"].max(axis=-1) > 0
+        assert (text | image).all()
+        assert not text.all()
+        assert not image.all()
+        assert not inputs["text"][~text].any()
+        np.testing.assert_array_equal(inputs["text"][text], source.arrays["text"][epoch.rows][text])
+
+    def test_stand_ins_learn_from_it(self, source):
+        """Every review has text and pictures, so that only dropout shows the model what it is like without."""
+        source.arrays["image_mask"][:] = 1
+        for rate in (0.0, 0.5):
+            model = still()
+            learn(model, source, Options(modality_dropout=rate))
+            learned = [model.get_layer("text_stand_in").vector, model.get_layer("image_pooling").no_picture.vector]
+            assert [bool(np.asarray(vector).any()) for vector in learned] == [rate > 0] * 2
+
+
+def learn(model, source, options, **plan):
+    keras.utils.set_random_seed(1)
+    settings = replace(PLAN, **{"epochs": 3, "options": options, **plan})
+    return train([model], [Fold(TRAIN, VALIDATION)], source, source.labels, settings)
+
+
+@pytest.mark.parametrize("option", EACH)
+def test_each_option_alone_changes_training_and_its_seed_decides_it(option, source):
+    options = Options(**{option: EACH[option]})
+    plain = learn(suffix(), source, Options())
+    first, second = (learn(suffix(), source, options) for _ in range(2))
+    assert first.history == second.history
+    assert first.history != plain.history
+
+
+def test_all_options_at_once_train_in_a_graph_as_they_do_eagerly(source):
+    import tensorflow as tf
+
+    options = Options(**EACH)
+    eager = learn(still("gated_unit"), source, options)
+    tf.config.run_functions_eagerly(False)
+    graph = learn(still("gated_unit"), source, options)
+    tf.config.run_functions_eagerly(True)
+    for left, right in zip(eager.history, graph.history, strict=True):
+        assert left == pytest.approx(right, abs=1e-4)
+
+
+def test_options_of_a_point():
+    values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
+    assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
+    assert Options.of({}, "inverse") == Options(class_weights="inverse")
+    assert set(OF_SUFFIXES) < set(Options().values())
