@@ -111,6 +111,11 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
+    missing = result["missing"]
+    for modality, scores in missing["scores"][result["best"]].items():
+        left = dict(zip(missing["percent"], scores["macro_f1"], strict=True))
+        lost = {"text": "their text", "image": "their pictures"}.get(modality, f"their {modality}")
+        lines.append(f"  where reviews lose {lost}: macro-F1 {left[50]:.3f} (half of them), {left[100]:.3f} (all)")
     return lines
 
 

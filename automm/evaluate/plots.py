@@ -1,6 +1,6 @@
 """Pictures of a candidate, drawn without a screen. Each function writes a PNG and gives its path."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
     """Counts (classes, classes) as a picture: a row a true class, shaded by its share of the row."""
     classes = len(labels)
-    figure, axes = _figure(1.2 + 0.55 * classes + 2.2, 1.2 + 0.5 * classes + 1.2)
+    figure, (axes,) = _figure(1.2 + 0.55 * classes + 2.2, 1.2 + 0.5 * classes + 1.2)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row in range(classes):
@@ -28,7 +28,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> P
 def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> Path:
     """Loss on the left axis, validation macro-F1 and accuracy on the right, the best epoch marked."""
     epochs = np.arange(1, len(history) + 1)
-    figure, axes = _figure(6.4, 3.8)
+    figure, (axes,) = _figure(6.4, 3.8)
     for key, style in (("loss", "-"), ("val_loss", "--")):
         axes.plot(epochs, [entry[key] for entry in history], f"C0{style}", label=key)
     axes.set_xlabel("epoch")
@@ -44,12 +44,33 @@ def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: 
     return _save(figure, path)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def missing_curves(
+    scores: Mapping[str, Mapping[str, Sequence[float]]], percents: Sequence[int], metric: str, path: Path
+) -> Path:
+    """How candidates fall off: a panel a modality, a line a candidate over the percent of reviews that have lost it.
+
+    Args:
+        scores: {candidate: {modality: a value for each of `percents`}}.
+        metric: in words, for the axis.
+    """
+    modalities = list(next(iter(scores.values())))
+    figure, panels = _figure(4.6 * len(modalities) + 2.2, 3.8, len(modalities))
+    for axes, modality in zip(panels, modalities, strict=True):
+        for name, lines in scores.items():
+            axes.plot(percents, lines[modality], marker=".", label=name)
+        axes.set_xticks(percents)
+        axes.set_xlabel(f"% of test reviews that lost: {modality}")
+    panels[0].set_ylabel(metric)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:
     # Figure itself, not pyplot: no backend is chosen for the process, and nothing is kept alive between calls.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
+    return figure, list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
 
 
 def _save(figure: Any, path: Path) -> Path:

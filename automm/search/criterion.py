@@ -61,7 +61,7 @@ class Criterion:
         """By what the step of each variable is multiplied."""
         if self._modulation is None:
             return [1.0] * len(self.variables)
-        shares = self._modulation.shares(batch, part["targets"])
+        shares = self._modulation.shares(batch, part)
         return [*shares, *[1.0] * (len(self.variables) - len(shares))]
 
     def _weighed(self, probabilities: Any, targets: Any, weights: Any) -> Any:

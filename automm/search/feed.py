@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from automm.data.modalities import with_dropout
+from automm.data.modalities import with_dropout, without
 
 CHUNK_BYTES = 48 * 2**20  # inputs given to the graph at once: enough to be quick, little beside everything else
 CHUNK_STEPS = 64
@@ -19,6 +19,17 @@ class Rows(Protocol):
     """Anything that makes a model's inputs for some rows: raw arrays or features."""
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """`Rows` of reviews that have all lost a modality."""
+
+    source: Rows
+    modality: str
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return without(self.source.batch(rows), self.modality, np.ones(len(rows), bool))
 
 
 @dataclass(frozen=True)

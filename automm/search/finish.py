@@ -9,17 +9,21 @@ from typing import Any
 import keras
 import numpy as np
 
+from automm.data.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
 from automm.evaluate.metrics import confusion, measure, paired_interval
+from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
-from automm.tracking.runs import COMPLETED, Candidate
+from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, missing_curves
 
 RECIPE = "logistic_both"  # the recipe that a search must beat
+SHOWN = ("text_only", "image_only", "concatenation", RECIPE)  # beside the finalists, in missing.png
+READ_AT_ONCE = 4096
 PARITY_ROWS = 16
 PARITY = 1e-5
 
@@ -27,7 +31,7 @@ log = logging.getLogger("automm")
 
 
 def finish(search: Search) -> dict[str, Any]:
-    """Test metrics, intervals, pictures, models; writes result.json and test_predictions.npz, and gives a summary.
+    """Test metrics, intervals, figures, models; writes result.json and test_predictions.npz, and gives a summary.
 
     The finalists are the best by validation, baselines among them; they are composed whole and read the test split from
     raw arrays. The other baselines read it through the same features that they were measured on.
@@ -37,16 +41,19 @@ def finish(search: Search) -> dict[str, Any]:
     finalists = search.ranked()[:FINALISTS]
     names = {candidate.name for candidate in finalists}
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
+    lost = _losers(search)
     probabilities: dict[str, np.ndarray] = {}
+    without: dict[str, dict[str, np.ndarray]] = {}  # the same of reviews that have lost a modality
     whole: dict[str, Any] = {}  # of the finalists
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
+        saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
         if candidate.name in names:
             whole[candidate.name] = whole_model(run, candidate.name, search.layers)
-            probabilities[candidate.name] = _read_whole(search, candidate, whole[candidate.name])
+            probabilities[candidate.name] = _read_whole(search, candidate, saved, whole[candidate.name])
         else:
-            saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
             probabilities[candidate.name] = search.read(saved, task.rows("test"))
+        without[candidate.name] = {name: search.read(saved, task.rows("test"), lacking=name) for name in lost}
     labels = task.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
@@ -58,6 +65,11 @@ def finish(search: Search) -> dict[str, Any]:
         "selection": {**vars(luck), "optimism": luck.optimism, "of": task.evaluation} if luck else None,
         "test": test,
         "test_reads": run.test_reads() + 1,
+        "missing": {
+            "percent": PERCENTS,
+            "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
+            "scores": {name: curves(labels, values, without[name], lost) for name, values in probabilities.items()},
+        },
     }
     if RECIPE in probabilities and best.name != RECIPE:
         result["against_recipe"] = {
@@ -76,7 +88,9 @@ def finish(search: Search) -> dict[str, Any]:
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
-    _track(search, [*finalists, *others], whole, probabilities, test)
+    if lost:
+        _draw_missing(search, result)
+    _track(search, [*finalists, *others], whole, probabilities, result)
     return _summary(result)
 
 
@@ -94,15 +108,32 @@ def selection_of(search: Search) -> Selection | None:
     return selection(search.task.judged, same, search.task.experiment.objective, rng=rng)
 
 
-def _read_whole(search: Search, candidate: Candidate, model: Any) -> np.ndarray:
+def _losers(search: Search) -> dict[str, list[np.ndarray]]:
+    """Which test reviews lose what, where there are two modalities or more to lose."""
+    rows = search.task.rows("test")
+    parts = [present(search.task.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
+    has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    has = {name: rows for name, rows in has.items() if rows.any()}
+    seeds = {name: np.random.default_rng(search.seed_of(f"missing {name}")) for name in has}
+    return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
+
+
+def _draw_missing(search: Search, result: dict[str, Any]) -> None:
+    """missing.png in the run's folder: finalists, and the baselines that show what each modality is worth."""
+    missing, metric = result["missing"], search.task.experiment.objective.removeprefix("val_")
+    shown = [name for name in missing["scores"] if name in (*result["finalists"], *SHOWN)]
+    lines = {name: {modality: scores[metric] for modality, scores in missing["scores"][name].items()} for name in shown}
+    plots.missing_curves(lines, PERCENTS, f"test {metric}", search.run.folder / MISSING_FIGURE)
+
+
+def _read_whole(search: Search, candidate: Candidate, saved: Any, model: Any) -> np.ndarray:
     """The test split through the whole model, after seeing that it agrees with the suffix on some rows.
 
     A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
     """
-    task, run = search.task, search.run
+    task = search.task
     whole, convert = compiled(model), converter(model)
     at_once = rows_at_once(task.experiment.inputs.max_images)
-    saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
     if search.source(saved) is not task.arrays:
         rows = task.rows("validation")[:PARITY_ROWS]
         from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
@@ -122,7 +153,7 @@ def _track(
     candidates: list[Candidate],
     whole: dict[str, Any],
     probabilities: dict[str, np.ndarray],
-    test: dict[str, dict[str, float]],
+    result: dict[str, Any],
 ) -> None:
     task = search.task
     work = Path(tempfile.mkdtemp(prefix="automm-"))
@@ -135,7 +166,9 @@ def _track(
                 pictures["plots/learning_curves.png"] = plots.learning_curves(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
                 )
-            search.tracker.test(candidate.name, test[candidate.name], pictures)
+            search.tracker.test(
+                candidate.name, result["test"][candidate.name], pictures, missing_curves(result, candidate.name)
+            )
         for place, candidate in enumerate(candidates[: len(whole)]):
             search.reporter.step("models logged", place, len(whole))
             folder = work / candidate.name

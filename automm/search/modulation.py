@@ -28,25 +28,26 @@ class Modulation:
         self._model, self._parts, self._strength = model, parts, strength
         self._owners: list[int | None] | None = None
 
-    def shares(self, batch: Mapping[str, Any], targets: Any) -> list[Any]:
+    def shares(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> list[Any]:
         """By what the step of each trainable variable is multiplied: 1 for what modalities share."""
         import tensorflow as tf
 
         if self._owners is None:
             self._owners = owners_of(self._parts, batch, self._model.trainable_variables)
-        confidences = self._confidences(batch, targets)
+        confidences = self._confidences(batch, part)
         by_modality = tf.unstack(coefficients(confidences, self._strength), num=len(self._parts.modalities))
         return [1.0 if owner is None else by_modality[owner] for owner in self._owners]
 
-    def _confidences(self, batch: Mapping[str, Any], targets: Any) -> Any:
+    def _confidences(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> Any:
         """(modalities,) float32: the true class's mean probability from each alone, over reviews that have all."""
         import tensorflow as tf
 
-        everything = tf.reduce_prod([presence(batch, modality) for modality in self._parts.modalities], axis=0)
+        has_all = tf.reduce_prod([presence(batch, modality) for modality in self._parts.modalities], axis=0)
+        weights = part["weights"] * has_all
         means = []
         for modality in self._parts.modalities:
-            right = tf.reduce_sum(self._model(alone(batch, modality), training=False) * targets, axis=-1)
-            means.append(tf.math.divide_no_nan(tf.reduce_sum(right * everything), tf.reduce_sum(everything)))
+            right = tf.reduce_sum(self._model(alone(batch, modality), training=False) * part["targets"], axis=-1)
+            means.append(tf.math.divide_no_nan(tf.reduce_sum(right * weights), tf.reduce_sum(weights)))
         return tf.stack(means)
 
 

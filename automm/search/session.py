@@ -22,7 +22,7 @@ from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search import space as space_module
 from automm.search import stopping
-from automm.search.feed import Rows
+from automm.search.feed import Lacking, Rows
 from automm.search.interrupt import check
 from automm.search.plan import Options, Plan
 from automm.search.prefix import cut
@@ -174,13 +174,18 @@ class Search:
         names = [tensor.name for tensor in unwrap(model).inputs]
         return source_of(names, self.task.arrays, self.task.features, self.states)
 
-    def read(self, model: Any, rows: np.ndarray) -> np.ndarray:
-        """Some reviews' probabilities by a trained model, whole or a suffix: (len(rows), classes) float32."""
+    def read(self, model: Any, rows: np.ndarray, *, lacking: str | None = None) -> np.ndarray:
+        """Some reviews' probabilities by a trained model, whole or a suffix: (len(rows), classes) float32.
+
+        Args:
+            lacking: a modality that they lose before.
+        """
         source, convert = self.source(model), converter(model)
+        given = source if lacking is None else Lacking(source, lacking)
         if source is self.task.features:
-            return predict(model, source, rows, convert=convert)
+            return predict(model, given, rows, convert=convert)
         at_once = rows_at_once(self.task.experiment.inputs.max_images)
-        return predict(compiled(model), source, rows, batch_size=at_once, convert=convert)
+        return predict(compiled(model), given, rows, batch_size=at_once, convert=convert)
 
     def train(
         self,

@@ -20,7 +20,8 @@ import yaml
 from automm.errors import TrackingError
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run, missing_curves
+from automm.tracking.tracker import Curves
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
 RETRY_SECONDS = 30.0
@@ -61,8 +62,8 @@ class MlflowTracker:
     def candidate(self, candidate: Candidate) -> None:
         self._tell(lambda: self._candidate(candidate))
 
-    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
-        self._tell(lambda: self._test(name, metrics, pictures))
+    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None:
+        self._tell(lambda: self._test(name, metrics, pictures, curves))
 
     def model(self, name: str, bundle: Path, code: Path) -> None:
         self._tell(lambda: self._model(name, bundle, code))
@@ -224,12 +225,14 @@ class MlflowTracker:
         self._client.set_terminated(run_id, STATUS[candidate.status], ended)
         self._children[name] = run_id
 
-    def _test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
+    def _test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None:
         from mlflow.entities import Metric
 
         run_id = self._children[name]
         at = int(time.time() * 1000)
-        self._write(run_id, metrics=[Metric(f"test/{key}", value, at, 0) for key, value in metrics.items()])
+        points = [Metric(f"test/{key}", value, at, 0) for key, value in metrics.items()]
+        points += [Metric(key, value, at, step) for key, steps in curves.items() for step, value in steps.items()]
+        self._write(run_id, metrics=points)
         for place, path in pictures.items():
             if not path.is_file():  # the store was away, and the folder was a temporary one
                 log.warning("%s of %s is not in MLflow: the store was away", place, name)
@@ -262,7 +265,7 @@ class MlflowTracker:
         for key, value in words.items():
             self._client.set_tag(self._parent, key, value)
         if self._run is not None:
-            for name in ("trials.jsonl", "result.json"):
+            for name in ("trials.jsonl", "result.json", MISSING_FIGURE):
                 if (self._run.folder / name).is_file():
                     self._client.log_artifact(self._parent, str(self._run.folder / name))
         self._client.set_terminated(self._parent, status)
@@ -309,7 +312,7 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     tracker.begin(run, flatten(config), dataset)
     result = run.read("result.json")
     for name, metrics in result.get("test", {}).items():
-        tracker.test(name, metrics, {})
+        tracker.test(name, metrics, {}, missing_curves(result, name))
     best = {"best": result["best"]} if result else {}
     tracker.end("FINISHED" if result else "KILLED", best)
     if tracker.behind:

@@ -5,7 +5,8 @@ runs/<experiment>/<time>-<hash>/
     environment.json    versions, host, commit
     manifest.json       fingerprints of the data
     trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
-    result.json         written at the end: finalists, test metrics
+    result.json         written at the end: finalists, test metrics, what is left of them where modalities are missing
+    missing.png         the last of it, drawn
     log.txt
     candidates/         the weights of what may still be exported, and what each candidate predicted out of fold
     tuner/              scratch files of KerasTuner
@@ -30,6 +31,7 @@ from automm.errors import ConfigError, DataError, NotFoundError
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a candidate's hyperparameters
+MISSING_FIGURE = "missing.png"
 EPOCHS = BOOKKEEPING + "epochs"  # what Hyperband gave a trial
 
 
@@ -81,6 +83,16 @@ class Candidate:
 def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` without what a tuner has noted beside them."""
     return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
+
+
+def missing_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
+    """What result.json says of a candidate where reviews lose a modality: {"missing_text/loss": {percent: loss}}."""
+    missing = result.get("missing", {})
+    return {
+        f"missing_{modality}/{metric}": dict(zip(missing["percent"], values, strict=True))
+        for modality, metrics in missing.get("scores", {}).get(name, {}).items()
+        for metric, values in metrics.items()
+    }
 
 
 def now() -> str:

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from automm.tracking.runs import Candidate, Run
 
+Curves = dict[str, dict[int, float]]  # a metric's values by step
+
 
 class Tracker(Protocol):
     """Receives the record of a search as it grows. Never raises for an outage of what lies behind it."""
@@ -15,8 +17,8 @@ class Tracker(Protocol):
     def candidate(self, candidate: Candidate) -> None:
         """A baseline or trial is finished; its line is on disk."""
 
-    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None:
-        """The test split was read for a candidate; pictures by their name in the store."""
+    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None:
+        """The test split was read for a candidate; pictures by their name in the store; more metrics, by step."""
 
     def model(self, name: str, bundle: Path, code: Path) -> None:
         """A finalist's bundle, and the module that serves it. Both may be gone after the call."""
@@ -30,6 +32,6 @@ class NoTracker:
 
     def begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None: ...
     def candidate(self, candidate: Candidate) -> None: ...
-    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path]) -> None: ...
+    def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None: ...
     def model(self, name: str, bundle: Path, code: Path) -> None: ...
     def end(self, status: str, summary: dict[str, Any]) -> None: ...

@@ -39,8 +39,8 @@ class RecordingTracker:
     def candidate(self, candidate):
         self.told.append(("candidate", candidate.name, candidate.status))
 
-    def test(self, name, metrics, pictures):
-        self.told.append(("test", name, dict(metrics), sorted(pictures)))
+    def test(self, name, metrics, pictures, curves):
+        self.told.append(("test", name, dict(metrics), sorted(pictures), dict(curves)))
 
     def model(self, name, bundle, code):
         self.told.append(("model", name))

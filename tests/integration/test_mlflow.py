@@ -91,6 +91,18 @@ class TestTheRecord:
             found = {key: value for key, value in child.data.metrics.items() if key.startswith("test/")}
             assert found == pytest.approx({f"test/{key}": value for key, value in tests.get(name, {}).items()})
 
+    def test_what_is_left_where_modalities_are_missing(self, told, searched):
+        missing = searched.run.read("result.json")["missing"]
+        assert missing["scores"].keys() == searched.run.read("result.json")["test"].keys()
+        for name, modalities in missing["scores"].items():
+            for modality, metrics in modalities.items():
+                for metric, values in metrics.items():
+                    run_id = told.children[name].info.run_id
+                    history = told.client.get_metric_history(run_id, f"missing_{modality}/{metric}")
+                    steps = [(point.step, pytest.approx(point.value)) for point in history]
+                    assert steps == list(zip(missing["percent"], values, strict=True))
+        assert "missing.png" in told.artifacts(told.parent, "")
+
     def test_the_data_are_named_by_their_fingerprint(self, told, searched):
         (given,) = told.parent.inputs.dataset_inputs
         manifest = searched.run.read("manifest.json")

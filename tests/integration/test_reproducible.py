@@ -13,6 +13,12 @@ from automm.config import TUNERS
 from automm.tracking.runs import all_runs
 
 CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operating system say
+OPTIONS = {
+    "training.mixup": 0.4,
+    "training.auxiliary": 0.5,
+    "training.modulation": 1.0,
+    "training.modality_dropout": 0.5,
+}
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -45,8 +51,11 @@ def twice(tmp_path_factory, reviews):
     }
     files = []
     for tuner in TUNERS:
-        # A baseline and five trials are known before the Gaussian process makes a proposal.
-        more = {"budget": {"trials": 6}, "training": {"epochs": 1}} if tuner == "bayesian" else {}
+        more = {}
+        if tuner == "bayesian":  # a baseline and five trials are known before the Gaussian process makes a proposal
+            more = {"budget": {"trials": 6}, "training": {"epochs": 1}}
+        if tuner == "random":
+            more = {"space": {**settings["space"], **OPTIONS}}
         files.append(folder / f"{tuner}.yaml")
         files[-1].write_text(yaml.safe_dump({**settings, **more, "tuner": tuner, "name": tuner}))
     both = [

@@ -1,6 +1,7 @@
 """A whole search in this process, on tiny encoders."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -96,6 +97,46 @@ class TestWhatARunLeaves:
         with np.load(searched.run.folder / "test_predictions.npz") as predictions:
             assert len(predictions["ids"]) == len(predictions["labels"]) == len(predictions[result["best"]])
             np.testing.assert_allclose(predictions[result["best"]].sum(axis=1), 1.0, atol=1e-5)
+
+    def test_missing_modalities(self, searched):
+        result = searched.run.read("result.json")
+        missing = result["missing"]
+        assert missing["percent"] == [0, 25, 50, 75, 100]
+        assert set(missing["reviews"]) == {"text", "image"}
+        for name, modalities in missing["scores"].items():
+            for metrics in modalities.values():
+                for metric, values in metrics.items():
+                    assert len(values) == 5
+                    assert values[0] == pytest.approx(result["test"][name][metric], abs=1e-4)
+        for name, other in (("text_only", "image"), ("image_only", "text")):
+            for values in missing["scores"][name][other].values():
+                assert values == pytest.approx(values[:1] * 5)
+        assert missing["scores"]["text_only"]["text"]["loss"][4] > missing["scores"]["text_only"]["text"]["loss"][0]
+
+    def test_a_modality_that_is_lost_is_as_if_it_had_never_been(self, searched, reporter):
+        """A suffix on features against the whole model on raw arrays of reviews without pictures, and without text."""
+        from automm.data.text import encode_texts
+        from automm.models.whole import compiled, compose
+        from automm.search.prepare import load, prepare, sources
+        from automm.search.session import Search
+        from automm.search.train import predict
+        from automm.tracking.tracker import NoTracker
+
+        loaded = load(searched.experiment)
+        task = prepare(searched.experiment, loaded, sources(searched.experiment, loaded))
+        search = Search(task, searched.run, NoTracker(), reporter, None)
+        saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
+        arrays, rows = task.arrays, task.rows("validation")
+        whole = compiled(compose(saved, search.layers, sequence_length=16, image_shape=arrays.image_shape))
+        nothing = encode_texts(task.text_source.tokenizer, [""] * len(arrays), 16)
+        bare = {
+            "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
+            "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
+        }
+        for modality, without in bare.items():
+            lacking = search.read(saved, rows, lacking=modality)
+            np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
+            assert np.abs(lacking - search.read(saved, rows)).max() > 1e-3
 
     def test_scores_beat_chance(self, searched):
         """The texts give the label away, so that even untrained encoders find it."""

@@ -38,6 +38,16 @@ def test_without_one_its_mask_and_its_inputs_are_zero_and_nothing_else_is(modali
         np.testing.assert_array_equal(array, before[name], "the given batch was changed")
 
 
+def test_states_of_encoders_go_with_their_modality():
+    """What tier 2 trains on; which places of a text are padding is no part of what it says."""
+    states = {"text_states": np.ones((2, 3, 4)), "image_cells": np.ones((2, 1, 2, 2, 3)), "token_mask": np.ones((2, 3))}
+    left = without({**batch([1, 1], [1, 1]), **states}, "text", np.array([True, False]))
+    assert not left["text_states"][0].any()
+    assert left["text_states"][1].all()
+    assert left["image_cells"].all()
+    assert left["token_mask"].all()
+
+
 class TestDropout:
     N = 20_000
 

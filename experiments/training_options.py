@@ -1,0 +1,160 @@
+"""Question: what does each way of training give, where reviews are whole and where they have lost pictures or text?
+
+Command:  python experiments/training_options.py --data MVSA_DIR --to experiments/training_options.json
+Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), three splits of 0.6, 0.15, 0.25; without --data
+          the demo's 600 reviews, others for each seed.
+Cost:     see `seconds` in the result; on new data most of it is encoding pictures.
+Finding:  see experiments/README.md.
+
+The hand-built concatenation is trained once for each option, all else equal: same seed, same folds (five over train and
+validation, whose models are averaged), same first weights. It reads the test split as it is, with half and with all of
+the pictures gone, and so with the text. Differences to plain training are paired over the test rows of all seeds.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from portfolio import Silent
+
+ROOT = Path(__file__).resolve().parent.parent
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "modality dropout 0.25": {"training/modality_dropout": 0.25},
+    "modality dropout 0.5": {"training/modality_dropout": 0.5},
+    "auxiliary heads 0.3": {"training/auxiliary": 0.3},
+    "gradient modulation 0.3": {"training/modulation": 0.3},
+    "focal loss 2": {"training/focal_gamma": 2.0},
+    "label smoothing 0.1": {"training/label_smoothing": 0.1},
+    "mixup 0.4": {"training/mixup": 0.4},
+    "no class weights": {"training/class_weights": "none"},
+    "inverse class weights": {"training/class_weights": "inverse"},
+}
+WHOLE = "whole"
+READINGS = (WHOLE, "half the pictures", "no pictures", "half the texts", "no texts")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, help="MVSA-Single: the folder with data/ and the label file")
+    parser.add_argument("--to", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [run_seed(Path(folder), arguments.data, seed) for seed in arguments.seeds]
+    result = {
+        "data": "mvsa_single" if arguments.data else "demo",
+        "seconds": round(time.monotonic() - began),
+        "options": {name: summary([run["read"][name] for run in runs], runs) for name in OPTIONS},
+        "minus_plain": {name: differences(runs, name) for name in OPTIONS if name != "plain"},
+    }
+    arguments.to.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print_table(result)
+
+
+def task_of(folder: Path, data: Path | None, seed: int) -> Any:
+    """The reviews of one seed, encoded."""
+    from automm.config import resolve
+    from automm.data.demo import write_demo
+    from automm.search.prepare import load, prepare, sources
+
+    inputs = {"max_images": 1} if data else {}
+    if data is None:
+        path = write_demo(folder / f"demo-{seed}", reviews=600, seed=seed)
+    else:
+        manifest = yaml.safe_load((ROOT / "data_manifests" / "mvsa_single.yaml").read_text(encoding="utf-8"))
+        manifest["path"] = str(data.resolve())
+        manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
+        path = folder / f"mvsa-{seed}.yaml"
+        path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
+    settings = {"manifest": str(path), "seed": seed, "inputs": inputs, "evaluation": {"folds": 5}}
+    experiment = resolve(settings, folder, where="experiment")
+    loaded = load(experiment)
+    return prepare(experiment, loaded, sources(experiment, loaded))
+
+
+def run_seed(folder: Path, data: Path | None, seed: int) -> dict[str, Any]:
+    """Every option, trained on the reviews of one seed: probabilities of the test split by option and reading."""
+    import keras
+
+    from automm.models.baselines import CONCATENATION, fused
+    from automm.search.session import Search
+    from automm.tracking.runs import create_run
+
+    task = task_of(folder, data, seed)
+    search = Search(task, create_run(folder / f"runs-{seed}", "options", "0" * 6), Silent(), Silent(), None)
+    read = {}
+    for name, options in OPTIONS.items():
+        point = {**CONCATENATION, **options}
+        build = lambda: fused(task.shapes, CONCATENATION)  # noqa: E731 - the options are of training, not of the model
+        candidate = search.train(name, "baseline", point, build, seed_name="concatenation")
+        if candidate.error:
+            raise SystemExit(candidate.error)
+        read[name] = readings(search, keras.saving.load_model(search.run.model_path(name), compile=False))
+        print(f"seed {seed} {name}: {candidate.score:.3f} out of fold, {candidate.seconds:.0f} s", flush=True)
+    return {"labels": task.targets("test"), "read": read}
+
+
+def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
+    """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
+    from automm.evaluate.missing import losers
+
+    rows = search.task.rows("test")
+    found = {WHOLE: search.read(model, rows)}
+    half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.task.experiment.seed))[2::2]
+    for modality, words in (("image", "pictures"), ("text", "texts")):
+        bare = search.read(model, rows, lacking=modality)
+        for lost, reading in ((half, f"half the {words}"), (everyone, f"no {words}")):
+            found[reading] = np.where(lost[:, None], bare, found[WHOLE])
+    return found
+
+
+def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """Mean and standard deviation over the seeds, of each reading."""
+    from automm.evaluate.metrics import measure
+
+    found = {}
+    for reading in READINGS:
+        scores = [measure(run["labels"], read[reading]) for read, run in zip(reads, runs, strict=True)]
+        columns = {metric: [one[metric] for one in scores] for metric in ("macro_f1", "accuracy", "loss")}
+        found[reading] = {
+            metric: [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)]
+            for metric, values in columns.items()
+        }
+    return found
+
+
+def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
+    """Of macro-F1 to plain training, of each reading: the difference and its 95 % interval."""
+    from automm.evaluate.metrics import paired_interval
+
+    labels = np.concatenate([run["labels"] for run in runs])
+    found = {}
+    for reading in READINGS:
+        pair = [np.concatenate([run["read"][which][reading] for run in runs]) for which in (name, "plain")]
+        interval = paired_interval(labels, *pair, "macro_f1", rng=np.random.default_rng(0))
+        found[reading] = [round(value, 4) for value in (interval.difference, interval.low, interval.high)]
+    return found
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """For experiments/README.md: macro-F1, and whether the difference to plain training is beyond chance."""
+    print("\n| training | " + " | ".join(READINGS) + " |")
+    print("|---" * (1 + len(READINGS)) + "|")
+    for name, row in result["options"].items():
+        cells = []
+        for reading in READINGS:
+            low, high = result["minus_plain"].get(name, {}).get(reading, [0, 0, 0])[1:]
+            mark = " (+)" if low > 0 else " (-)" if high < 0 else ""
+            cells.append("{:.3f} ± {:.3f}".format(*row[reading]["macro_f1"]) + mark)
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

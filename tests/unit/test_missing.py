@@ -1,0 +1,75 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from automm.evaluate import plots
+from automm.evaluate.metrics import measure
+from automm.evaluate.missing import PERCENTS, curves, losers
+from automm.tables import verdict
+from automm.tracking.runs import missing_curves
+
+HAS = np.arange(30) % 3 > 0  # 20 reviews of 30
+
+
+@pytest.fixture
+def lost():
+    return losers(HAS, np.random.default_rng(1))
+
+
+def test_more_reviews_lose_it_and_those_that_did_before_too(lost):
+    assert [int(rows.sum()) for rows in lost] == [0, 5, 10, 15, 20]
+    for fewer, more in pairwise(lost):
+        assert not (fewer & ~more).any()
+    np.testing.assert_array_equal(lost[-1], HAS)
+
+
+def test_the_generator_decides_who(lost):
+    again, other = (losers(HAS, np.random.default_rng(seed)) for seed in (1, 2))
+    np.testing.assert_array_equal(again, lost)
+    assert (other[2] != lost[2]).any()
+
+
+def probabilities(seed):
+    drawn = np.random.default_rng(seed).random((30, 3))
+    return drawn / drawn.sum(axis=1, keepdims=True)
+
+
+def test_curves_go_from_the_whole_to_the_bare(lost):
+    labels, whole, bare = np.arange(30) % 3, probabilities(1), probabilities(2)
+    found = curves(labels, whole, {"image": bare}, {"image": lost})["image"]
+    assert {metric: values[0] for metric, values in found.items()} == measure(labels, whole)
+    gone = np.where(HAS[:, None], bare, whole)
+    assert {metric: values[-1] for metric, values in found.items()} == measure(labels, gone)
+    half = whole.copy()
+    half[lost[2]] = bare[lost[2]]
+    assert {metric: values[2] for metric, values in found.items()} == measure(labels, half)
+
+
+RESULT = {
+    "best": "fused",
+    "test": {"fused": {"macro_f1": 0.9, "accuracy": 0.8, "loss": 1.0}},
+    "missing": {
+        "percent": list(PERCENTS),
+        "reviews": {"image": 20},
+        "scores": {"fused": {"image": {"macro_f1": [0.9, 0.8, 0.7, 0.6, 0.5]}}},
+    },
+}
+
+
+def test_what_a_tracker_is_told():
+    assert missing_curves(RESULT, "fused") == {"missing_image/macro_f1": {0: 0.9, 25: 0.8, 50: 0.7, 75: 0.6, 100: 0.5}}
+    assert missing_curves(RESULT, "another") == missing_curves({}, "fused") == {}
+
+
+def test_the_verdict_says_it():
+    assert "  where reviews lose their pictures: macro-F1 0.700 (half of them), 0.500 (all)" in verdict(RESULT)
+
+
+def test_it_is_drawn(tmp_path):
+    lines = {
+        "fused": {"text": [5, 4, 3, 2, 1], "image": [1, 1, 1, 1, 1]},
+        "text_only": {"text": [1] * 5, "image": [1] * 5},
+    }
+    path = plots.missing_curves(lines, PERCENTS, "test macro_f1", tmp_path / "missing.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
