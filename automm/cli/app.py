@@ -30,6 +30,11 @@ AllowCode = Annotated[
 RUNS = Path("runs")
 
 
+def code_flag(allow_code: bool) -> str:
+    """What a command that is to be typed next needs for it."""
+    return " --allow-code" if allow_code else ""
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say, say_next
+from automm.cli.app import AllowCode, app, code_flag, say, say_next
 from automm.errors import EXIT_DATA, EXIT_INTERRUPTED
 
 
@@ -56,7 +56,7 @@ def check(
         say(f"report: {to}")
     if not (report.clean if strict else report.ok):
         raise typer.Exit(EXIT_DATA)
-    say_next(f"automm search {manifest}")
+    say_next(f"automm search {manifest}{code_flag(allow_code)}")
 
 
 @app.command("fetch-images")
@@ -81,7 +81,7 @@ def fetch_images(
         done = fetch_pictures(manifest, reporter.step, at_once=connections, allow_code=allow_code)
     except KeyboardInterrupt:
         say("interrupted: what was fetched is kept")
-        say_next(f"automm fetch-images {manifest}")
+        say_next(f"automm fetch-images {manifest}{code_flag(allow_code)}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
@@ -90,6 +90,7 @@ def fetch_images(
     else:
         tables.fetched_table(done)
     if done.missing:
-        say_next(f"automm fetch-images {manifest}   or, in the manifest, images: {{on_bad: drop-image}}")
+        again = f"automm fetch-images {manifest}{code_flag(allow_code)}"
+        say_next(f"{again}   or, in the manifest, images: {{on_bad: drop-image}}")
         raise typer.Exit(EXIT_DATA)
-    say_next(f"automm check {manifest}")
+    say_next(f"automm check {manifest}{code_flag(allow_code)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automm.cli.app import RUNS, AllowCode, RunsDir, TrackingUri, app, import_tensorflow, say, say_next
+from automm.cli.app import RUNS, AllowCode, RunsDir, TrackingUri, app, code_flag, import_tensorflow, say, say_next
 from automm.errors import EXIT_INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def _search(
         if reporter.run is not None:
             where = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
             where += f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+            where += code_flag(experiment.allow_code)
             say_next(f"automm search --resume {reporter.run.name}{where}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:

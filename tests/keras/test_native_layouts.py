@@ -7,6 +7,7 @@ from layouts import manifest_of
 
 from automm.config import load_experiment
 from automm.data.importing import import_data
+from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.deliver.predict import _open
 from automm.errors import ConfigError
@@ -23,6 +24,13 @@ def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name
     found = load_dataset(manifest, labelled=False, image_root=root, records=records).reviews
     expected = load_dataset(trained, labelled=False).reviews
     assert [(one.text, one.images) for one in found] == [(one.text, one.images) for one in expected]
+
+
+def test_a_bundle_knows_nothing_of_a_reader_of_somebodys_own(tmp_path):
+    content = {"name": "x", "format": "my_module:read", "path": "p", "options": {"a": 1}, "fields": {"text": "t"}}
+    reading = _reading(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
+    assert not reading.keys() & {"format", "path", "options"}
+    assert "my_module" not in repr(reading)
 
 
 def test_a_search_does_not_learn_several_labels_yet(tmp_path):
