@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.cells import columns_of
+from automm.data.collector import no_cycles
 from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
@@ -67,12 +68,13 @@ def load_dataset(
     columns: dict[str, None] = {}
     empty = True
     try:
-        for record in source.rows:  # one at a time; what came before an error is kept
-            empty = False
-            if record.values.keys() - columns.keys():
-                columns |= dict.fromkeys(record.values)
-            if review := reader.review(record):
-                reviews.append(review)
+        with no_cycles():
+            for record in source.rows:  # one at a time; what came before an error is kept
+                empty = False
+                if record.values.keys() - columns.keys():
+                    columns |= dict.fromkeys(record.values)
+                if review := reader.review(record):
+                    reviews.append(review)
     except DataError as error:
         problems += error.problems
     absent = missing_columns(source, columns, manifest, labelled) if not empty else []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.data.split_rules import by_column, by_hash, by_time
@@ -39,7 +40,8 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
     Raises:
         DataError: a split without reviews, or a label that is absent from training.
     """
-    names = RULES[dataset.manifest.splits.rule](dataset, digests)
+    with no_cycles():
+        names = RULES[dataset.manifest.splits.rule](dataset, digests)
     splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
     if problems:
