@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
+from hostile import in_time, watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import WRITERS, manifest_of
@@ -17,7 +19,7 @@ from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.reviews import load_dataset
 from automm.errors import AutommError
 
-damage = st.sampled_from(["flip", "cut", "insert", "empty", "remove", "folder"])
+damage = st.sampled_from(["flip", "cut", "insert", "empty", "remove", "folder", "pipe"])
 harms = st.lists(st.tuples(damage, st.integers(0), st.binary(max_size=4)), min_size=1, max_size=3)
 
 
@@ -35,6 +37,8 @@ def harm(file: Path, kind: str, place: int, raw: bytes) -> None:
     file.unlink(missing_ok=True)
     if kind == "folder":
         file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
     elif kind != "remove":
         file.write_bytes(content)
 
@@ -49,11 +53,12 @@ def test_any_harm_to_a_layout_gives_reviews_or_a_named_error(name, data, harms):
         files = [file for file in there if file.is_file() and file.stat().st_size > 20]
         for kind, place, raw in harms:
             file = data.draw(st.sampled_from(files))
-            if not file.is_dir():
+            if file.is_file() or not file.exists():
                 harm(file, kind, place, raw)
-        recognise(Path(folder) / "data")
-        with contextlib.suppress(AutommError):
-            assert load_dataset(manifest).reviews
+        with watched(Path(folder)), in_time():
+            recognise(Path(folder) / "data")
+            with contextlib.suppress(AutommError):
+                assert load_dataset(manifest).reviews
 
 
 marks = st.sampled_from(
