@@ -11,8 +11,9 @@ from automm.errors import ConfigError
 
 @app.command(name="import")
 def import_(
-    format: Annotated[str, typer.Argument(help="A format, or auto for the one that SRC looks like.")],
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="The data set's folder, or its file.")],
+    format: Annotated[str, typer.Argument(help="A format; without it, the one that SRC looks like.")],
+    source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The data set's folder, or its file.")] = None,
+    *,
     to: Annotated[Path, typer.Option("--to", help="A new or an empty folder.")],
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, an option of the format. Repeatable.")] = None,
     field: Annotated[list[str] | None, typer.Option(help="KEY=VALUE over the format's fields. Repeatable.")] = None,
@@ -26,11 +27,16 @@ def import_(
     A manifest can also read the layout in place (format: FORMAT, path: SRC), without conversion. The pictures stay
     where they are, and the manifest says where, unless --copy-images.
 
-    Examples: automm import mvsa MVSA_Single/ --to mvsa/; automm import auto DIR --to data/;
+    Examples: automm import mvsa MVSA_Single/ --to mvsa/; automm import MVSA_Single/ --to mvsa/;
     automm import yelp yelp/ --to yelp-shops/ --option unit=business
     """
-    from automm.data.importing import import_data
+    from automm.data.formats import LAYOUTS
+    from automm.data.importing import AUTO, import_data
 
+    if source is None:  # automm import DIR
+        if format in LAYOUTS:
+            raise ConfigError(f"name the folder of the data set, too: automm import {format} SRC --to {to}")
+        format, source = AUTO, Path(format)
     done = import_data(
         format,
         source,

@@ -7,7 +7,7 @@ from layouts import manifest_of
 from typer.testing import CliRunner
 
 from automm.cli import app
-from automm.errors import ConfigError
+from automm.errors import ConfigError, NotFoundError
 
 
 def run(*arguments):
@@ -20,6 +20,15 @@ def test_import_prints_the_manifest_and_says_what_was_left_out(tmp_path):
     assert done.stdout.strip() == str(tmp_path / "out" / "manifest.yaml")
     assert "18 records\n" in done.stderr
     assert f"next: automm check {tmp_path / 'out' / 'manifest.yaml'}" in done.stderr
+
+
+def test_the_format_may_be_left_out(tmp_path):
+    manifest_of(tmp_path, "multi-zol")
+    assert "12 records\n" in run("import", tmp_path / "data", "--to", tmp_path / "out").stderr
+    with pytest.raises(NotFoundError, match=r"no known format\. Known ones, and what each looks for:\n  records"):
+        run("import", tmp_path / "out", "--to", tmp_path / "again")
+    with pytest.raises(ConfigError, match="automm import mvsa SRC --to"):
+        run("import", "mvsa", "--to", tmp_path / "again")
 
 
 def test_fields_and_lists_are_yaml(tmp_path):
