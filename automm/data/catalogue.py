@@ -1,6 +1,5 @@
 """The known data sets of this shape: the manifests that come with automm."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,15 @@ class Known:
 
 
 def known_datasets() -> list[Known]:
-    """All of them, by name."""
-    return sorted((Known(load_manifest(file)) for file in _files()), key=lambda known: known.name)
+    """All of them, by name.
+
+    Raises:
+        NotFoundError: their manifests were not installed.
+    """
+    files = sorted(FOLDER.glob("*.yaml"))
+    if not files:
+        raise NotFoundError(f"{FOLDER}: no manifests of data sets there. Install automm again")
+    return sorted((Known(load_manifest(file)) for file in files), key=lambda known: known.name)
 
 
 def find_dataset(name: str) -> Known:
@@ -44,7 +50,3 @@ def find_dataset(name: str) -> Known:
     if name not in found:
         raise NotFoundError(f"no data set is called {name!r}.{nearest(name, list(found))} Known: {', '.join(found)}")
     return found[name]
-
-
-def _files() -> Iterator[Path]:
-    return iter(sorted(FOLDER.glob("*.yaml")))
