@@ -137,12 +137,17 @@ def known_formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def pixels_of(picture: Image.Image, size: int) -> np.ndarray:
-    """The pixels of an opened picture, as `decode_picture` gives them, which says how."""
+def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndarray:
+    """The pixels of an opened picture, as `decode_picture` gives them, which says how.
+
+    A JPEG is decoded at least `oversampling` times as large as is asked for.
+    """
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     if picture.format in ("JPEG", "MPO"):
-        picture.draft("RGB", (2 * size, 2 * size))  # decodes at a half, a quarter or an eighth of the size
+        picture.draft(
+            "RGB", (oversampling * size, oversampling * size)
+        )  # decodes at a half, a quarter or an eighth of the size
     with _ONE_LARGE if picture.width * picture.height > LARGE_PIXELS else nullcontext():
         picture.load()
         turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so

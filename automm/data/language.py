@@ -11,6 +11,7 @@ from collections import Counter
 UNDECIDED = "undecided"
 OTHER_LATIN = "another language in Latin letters"
 ENOUGH_WORDS = 6  # so many words of a language without one of its commonest are rare
+FEWEST_HITS = 2
 
 # The most frequent words of each language, and what reviews and short messages are full of.
 WORDS = {
@@ -35,7 +36,8 @@ WORDS = {
         "Dutch": """de het een en is niet van ik met op voor zeer goed ook dat maar was nog bij zijn naar heb heel aan
             er""",
         "Indonesian": """yang dan di tidak ini itu dengan untuk sudah saya barang tapi sesuai bagus sekali banget ga gak
-            nya ada dari bisa cepat pengiriman terima kasih lagi juga kurang produk harga kualitas mantap""",
+            nya ada dari bisa cepat pengiriman terima kasih lagi juga kurang produk harga kualitas mantap
+            pas bahan warna ukuran buat gambar""",
         "Turkish": """ve bir bu çok için ama da de ile güzel iyi ürün gibi daha ben o ne kadar değil var yok tavsiye""",
         "Polish": """i w na nie się z jest to że do bardzo dobry ale jak polecam dla od tak po za już ten""",
     }.items()
@@ -63,8 +65,9 @@ _SHARE = 0.2  # of letters outside the Latin script
 def language(text: str) -> str:
     """A name of `WORDS` or `SCRIPTS`, `OTHER_LATIN`, "another script", or `UNDECIDED`.
 
-    Links, mentions and numbers do not count. Of Latin letters the language with most of its commonest words wins;
-    without one, fewer than six words stay undecided.
+    Links, mentions and numbers do not count. Of Latin letters the language with most of its commonest words wins: one
+    of English, two of another, because short words mean something in many. Without them fewer than six words stay
+    undecided.
     """
     words = [word.lower().replace("\u2019", "'") for word in _WORD.findall(_NOT_PROSE.sub(" ", text))]
     letters = "".join(words)
@@ -79,6 +82,6 @@ def language(text: str) -> str:
             return "Japanese" if kana > 0.1 * others.total() else SCRIPTS.get(commonest, "another script")
     hits = {name: sum(word in common for word in words) for name, common in WORDS.items()}
     best = max(hits, key=lambda name: hits[name])  # the first of equals: English
-    if hits[best]:
+    if hits[best] >= FEWEST_HITS or (best == "English" and hits[best]):
         return best
     return UNDECIDED if len(words) < ENOUGH_WORDS else OTHER_LATIN

@@ -81,13 +81,13 @@ def per_second(count: int, work: object) -> float:
     return count / (time.monotonic() - began)
 
 
-def photos(folder: Path, count: int) -> list[Path]:
+def photos(folder: Path, count: int, width: int = 1024, height: int = 768) -> list[Path]:
     """Smooth shapes with some grain, which compress like photos (about 200 KB each)."""
     rng = np.random.default_rng(0)
-    grain = rng.normal(0, 6, (768, 1024, 3))
+    grain = rng.normal(0, 6, (height, width, 3))
     paths = []
     for number in range(count):
-        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((1024, 768), 3)
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((width, height), 3)
         pixels = np.clip(np.asarray(coarse) + np.roll(grain, number, 1), 0, 255).astype(np.uint8)
         paths.append(folder / f"{number}.jpg")
         Image.fromarray(pixels).save(paths[-1], quality=85)

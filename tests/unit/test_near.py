@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from samples import write_reviews
 
 from automm.data.images import PictureError
-from automm.data.looks import Look, look_at, look_at_all
+from automm.data.looks import look_at, look_at_all
 from automm.data.manifest import load_manifest
 from automm.data.near import close_pairs, near_duplicates, picture_names
 from automm.data.reviews import load_dataset
@@ -75,18 +75,20 @@ def test_close_pairs_are_those_of_comparing_each_with_each():
 def test_a_look(tmp_path):
     frames = [Image.new("RGB", (40, 20), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    look = look_at(tmp_path / "moving.gif")
-    assert isinstance(look, Look)
-    assert (look.form, look.width, look.height, look.animated, look.contrast) == ("GIF", 40, 20, True, 0)
-    assert look.thumbnail.tolist() == np.full((8, 8, 3), (255, 0, 0)).tolist()
-    still = tmp_path / "still.png"
-    picture(1).save(still)
-    assert not look_at(still).animated
-    assert look_at(still).size == still.stat().st_size
-    half = still.read_bytes()
-    still.write_bytes(half[: len(half) // 2])
-    assert isinstance(look_at(still), PictureError)
-    assert isinstance(look_at(tmp_path / "absent.png"), PictureError)
+    picture(1).save(tmp_path / "still.png")
+    half = (tmp_path / "still.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(half[: len(half) // 2])
+    names = ("half.png", "moving.gif", "absent.png", "still.png")
+    broken, moving, absent, still = look_at([tmp_path / name for name in names])
+    assert isinstance(broken, PictureError)
+    assert isinstance(absent, PictureError)
+    assert (moving.form, moving.width, moving.height, moving.animated, moving.contrast) == ("GIF", 40, 20, True, 0)
+    assert moving.thumbnail.tolist() == np.full((8, 8, 3), (255, 0, 0)).tolist()
+    assert (still.form, still.width, still.height, still.animated) == ("PNG", 96, 64, False)
+    (alone,) = look_at([tmp_path / "still.png"])
+    assert (alone.hash, alone.contrast) == (still.hash, still.contrast)
+    assert alone.hash.bit_count() == 32
+    assert [type(one) for one in look_at([tmp_path / "absent.png"])] == [PictureError]
 
 
 def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):

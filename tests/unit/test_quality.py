@@ -11,7 +11,6 @@ from rich.console import Console
 from automm.data.language import language
 from automm.data.quality.check import check
 from automm.data.quality.columns import names_somebody
-from automm.data.quality.kinds import KINDS, SEVERITIES
 from automm.data.quality.labels import association
 from automm.data.quality.page import page
 from automm.data.quality.terminal import render
@@ -196,6 +195,37 @@ def test_association_is_that_of_scipy():
     assert association(np.array([[5, 0], [0, 5]]))[0] == pytest.approx(1)
 
 
+def test_reviews_that_are_all_tied_to_one_another(make):
+    def in_rooms(records):  # of neighbours, so that each room ties two products
+        for n, record in enumerate(records[:12]):
+            record["photos"] = [f"{n}.png", f"{n + 1}.png"]
+
+    found = findings(make(in_rooms))["tied_together"]
+    assert found.count == 13
+    assert "54% of all" in found.what
+    assert found.examples[0].detail.startswith("the pictures that most of them share: '1.png'")
+    assert "tied_together" not in findings(make(in_rooms, splits={"by": "hash"}))
+
+
+def test_urls_that_were_not_fetched(make):
+    def remote(records):
+        records[0]["photos"] = ["https://shop.example/a.jpg"]
+
+    found = findings(make(remote, images={"on_bad": "drop-image"}))
+    assert list(found) == ["not_fetched"]
+    assert found["not_fetched"].count == 1
+
+
+def test_many_labels_are_shortened_at_a_terminal(make):
+    def many(records):
+        for n, record in enumerate(records):
+            record["label"] = [record["label"], f"tag {n}", f"other {n}"]
+
+    text = printed(check(make(many)))
+    assert "the 30 commonest labels of training, and 20 more" in text
+    assert len(re.findall(r"(?:tag|other) \d+ ", text)) < 48
+
+
 def test_odd_pictures(make, tmp_path):
     def spoil(records):
         Image.new("RGB", (40, 40), "white").save(tmp_path / "0.png")
@@ -339,13 +369,6 @@ def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path)
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert "url(" not in text
     assert len(text) < 100_000
-
-
-def test_every_kind_of_finding_is_told_whole():
-    for key, kind in KINDS.items():
-        assert kind.severity in SEVERITIES
-        for part in (kind.effect, kind.mend):
-            assert part.endswith((".", "{rule} leaves them out.")), key
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from automm.data.near import picture_names
 from automm.data.pictures import treat_bad_pictures
 from automm.data.quality.checked import Checked
 from automm.data.quality.columns import ungrouped_columns
-from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, whole_reviews
+from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
 from automm.data.quality.findings import Example, Finding, example, finding
 from automm.data.quality.labels import absent_labels, label_shift
 from automm.data.quality.pictures import odd_pictures, one_picture, unreadable, wrong_extensions
@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     contradictions,
     absent_labels,
     label_shift,
+    tied_together,
     one_picture,
     odd_pictures,
     wrong_extensions,
@@ -101,5 +102,7 @@ def _of_records(dataset: Dataset) -> Iterator[Finding]:
         column = fields.label.column if fields is not None and fields.label is not None else "..."
         examples = [example([review], ", ".join(review.labels)) for review in several[:5]]
         yield finding("several_labels", len(several), examples, column=column)
+    if not_fetched := dataset.treated.get(NOT_FETCHED):
+        yield finding("not_fetched", not_fetched, [])
     if dataset.manifest.format == "records" and fields is not None and fields.id is None:
         yield finding("no_ids", len(dataset.reviews), [])

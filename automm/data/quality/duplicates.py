@@ -1,12 +1,16 @@
 """Findings about what occurs more than once: within a split, across splits, and with different labels."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from automm.data.near import picture_names
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
-from automm.data.splits import normal_text, telling_text
+from automm.data.splits import components, normal_text, telling_text
+
+FEWEST_TIED = 10  # reviews; fewer fit anywhere
 
 
 def repeated(checked: Checked) -> Iterator[Finding]:
@@ -21,6 +25,26 @@ def repeated(checked: Checked) -> Iterator[Finding]:
         if kept and kind != "groups":
             expected = sum(1 - sum(share ** len(same) for share in rules.shares.values()) for same in kept)
             yield finding(f"duplicate_{kind}", len(kept), _examples(checked, kind, kept), torn=expected)
+
+
+def tied_together(checked: Checked) -> Iterator[Finding]:
+    """The largest set of reviews that must stand in one split, where no split can hold it well."""
+    splits = checked.dataset.manifest.splits
+    if splits.rule not in ("fractions", "folds"):
+        return
+    names = picture_names(checked.dataset, checked.looks.digests, checked.looks)
+    largest = max(components(checked.reviews, names), key=len)
+    share = len(largest) / len(checked.reviews)
+    if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
+        reviews = [checked.reviews[row] for row in largest]
+        pictures = Counter(digest for review in reviews for digest in checked.digests(review))
+        commonest = [
+            checked.looks.path[digest] for digest, _ in pictures.most_common(3) if digest in checked.looks.path
+        ]
+        detail = "the pictures that most of them share: " + ", ".join(f"'{path.name}'" for path in commonest)
+        yield finding(
+            "tied_together", len(largest), [example(reviews, detail if commonest else "", commonest)], share=share
+        )
 
 
 def near_duplicates(checked: Checked) -> Iterator[Finding]:
@@ -59,7 +83,7 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
             same for same in checked.sharing(kinds[kind]) if len({frozenset(one.all_labels) for one in same}) > 1
         ]
         examples = [
-            example(same, f"{_labels(same)}: {_shown(kind, same[0])}", _shared_pictures(checked, kind, same))
+            example(same, f"{_labels(same)}: {_shown(checked, kind, same)}", _shared_pictures(checked, kind, same))
             for same in several[:5]
         ]
         if several:
@@ -87,11 +111,13 @@ def _kinds(checked: Checked) -> dict[str, Callable[[Review], Iterable[str]]]:
 
 
 def _examples(checked: Checked, kind: str, sharing: list[list[Review]]) -> list[Example]:
-    return [example(same, _shown(kind, same[0]), _shared_pictures(checked, kind, same)) for same in sharing[:5]]
+    return [example(same, _shown(checked, kind, same), _shared_pictures(checked, kind, same)) for same in sharing[:5]]
 
 
-def _shown(kind: str, review: Review) -> str:
-    return {"texts": excerpt(review.text), "pictures": "", "groups": f"group {review.group!r}"}[kind]
+def _shown(checked: Checked, kind: str, same: list[Review]) -> str:
+    if kind == "pictures":
+        return ", ".join(f"'{path.name}'" for path in _shared_pictures(checked, kind, same))
+    return excerpt(same[0].text) if kind == "texts" else f"group {same[0].group!r}"
 
 
 def _shared_pictures(checked: Checked, kind: str, same: list[Review]) -> list[Path]:

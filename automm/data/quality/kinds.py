@@ -63,7 +63,14 @@ KINDS = {
         "warning",
         "labels whose shares differ between the splits (Cramér's V {effect:.2f}, p {chance:.1g})",
         "Validation chooses, and test measures, for another mixture than the one that is learned.",
-        "Set splits: {{fractions: ...}}, which keeps the shares. By time it may be the truth, and worth knowing.",
+        "{mend}",
+    ),
+    "tied_together": Kind(
+        "warning",
+        "reviews that are tied to one another, {share:.0%} of all, by groups, texts and pictures that they share",
+        "They stand in one split as a whole, so that the splits differ in their labels and sizes.",
+        "Leave pictures of other things (rooms, shops, placeholders) out of fields.images, or split by a column or "
+        "a hash of the group, which tears shared pictures apart.",
     ),
     "absent_labels": Kind(
         "warning",
@@ -118,10 +125,16 @@ KINDS = {
     ),
     # Pictures.
     "left_out_pictures": Kind(
-        "warning",
+        "note",
         "pictures that cannot be read",
         "images: {{on_bad: {rule}}} leaves them out.",
         "Replace the files where they matter.",
+    ),
+    "not_fetched": Kind(
+        "warning",
+        "pictures that are named by a URL and were not fetched",
+        "Their reviews are judged without them.",
+        "Run automm fetch-images on the manifest.",
     ),
     "blank_pictures": Kind(
         "warning",

@@ -10,6 +10,14 @@ from automm.data.quality.findings import Example, Finding, finding
 from automm.data.sections import SPLITS
 
 SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
+TIED = (
+    "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
+)
+SHIFT_MENDS = {
+    "column": "Set splits: {fractions: ...} in place of splits.column, which keeps the shares.",
+    "by": "Set splits: {fractions: ...} in place of splits.by, which keeps the shares.",
+    "time": "It may be the truth of a later time, and worth knowing; splits: {fractions: ...} keeps the shares.",
+}
 
 
 def label_table(checked: Checked) -> dict[str, dict[str, int]]:
@@ -43,7 +51,8 @@ def label_shift(checked: Checked) -> Iterator[Finding]:
     effect, chance = association(counts)
     if effect >= SHIFT and chance <= CHANCE:
         shifted = _shifted(table)
-        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance)
+        mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
+        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, mend=mend)
 
 
 def association(counts: np.ndarray) -> tuple[float, float]:

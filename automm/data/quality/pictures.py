@@ -32,7 +32,7 @@ TRAITS: dict[str, tuple[Callable[[Look], bool], dict[str, object], Callable[[Loo
     "huge_pictures": (
         lambda look: look.width * look.height > HUGE,
         {"limit": HUGE / 1e6},
-        lambda look: f"{_sides(look)}, {look.size / 1e6:.1f} MB",
+        lambda look: _sides(look),
     ),
     "stretched_pictures": (
         lambda look: max(look.width, look.height) > STRETCHED * min(look.width, look.height),

@@ -12,6 +12,7 @@ from automm.data.quality.report import Report
 if TYPE_CHECKING:
     from rich.console import Console
 
+SHOWN_LABELS = 30
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -25,6 +26,8 @@ def render(report: Report, console: "Console") -> None:
     )
     if report.labels:
         console.print(_labels(report.labels))
+        if (more := len(report.labels["train"]) - SHOWN_LABELS) > 0:
+            console.print(Text(f"the {SHOWN_LABELS} commonest labels of training, and {more:,} more"))
     per_review = ", ".join(f"{count} in {reviews:,}" for count, reviews in report.pictures_per_review.items())
     console.print(Text(f"pictures per review: {per_review} reviews"))
     words = ", ".join(f"{name} {value:g}" for name, value in report.words.items())
@@ -48,7 +51,8 @@ def verdict(report: Report) -> str:
     if not report.ok:
         return "not ready: mend the errors above"
     if not report.clean:
-        return f"no errors, {counts['warning']} kinds of warnings: read them before a search"
+        kinds = "1 kind" if counts["warning"] == 1 else f"{counts['warning']} kinds"
+        return f"no errors, {kinds} of warnings: read them before a search"
     return "ready to search"
 
 
@@ -56,7 +60,9 @@ def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
     """Labels down, splits across: counts and the share of the split."""
     table = Table("label", *labels)
     totals = {split: max(1, sum(counts.values())) for split, counts in labels.items()}
-    for label in next(iter(labels.values())):
+    train = labels["train"]
+    commonest = sorted(train, key=lambda label: -train[label])[:SHOWN_LABELS]
+    for label in train if len(train) <= SHOWN_LABELS else commonest:
         cells = [f"{counts[label]:,} ({counts[label] / totals[split]:.0%})" for split, counts in labels.items()]
         table.add_row(Text(label), *cells)
     return table

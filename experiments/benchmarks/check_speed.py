@@ -1,0 +1,68 @@
+"""Question: how long does `automm check` take, against decoding the pictures once with bare Pillow?
+
+Command:  python experiments/benchmarks/check_speed.py --reviews 5000
+          python experiments/benchmarks/check_speed.py --reviews 5000 --small         smooth squares of 224
+Cost:     about five minutes on two cores, most of it writing the pictures; one with --small.
+Prints:   seconds and their ratio, round by round in turns, and medians. `check` is the library function, which reads
+          the records, hashes and looks at every picture, splits, and asks every check; `command` is `automm check`
+          from its start to its end. Pillow opens the same files, decodes them to RGB (through JPEG's draft mode where
+          a search would) and squashes them to 224 pixels, in as many processes as there are cores, which run already.
+          The bar: check over pillow, 1.5 at most.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from pictures import AT_ONCE, bare, photos
+from synthetic import write_reviews
+
+from automm.data.quality.check import check
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--reviews", type=int, default=5000)
+    parser.add_argument("--small", action="store_true", help="smooth squares of 224 in place of photos of 640 x 480")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = write_reviews(Path(folder), arguments.reviews)
+        if not arguments.small:
+            photos(Path(folder) / "images", arguments.reviews, 640, 480)
+        measure(manifest, arguments.rounds)
+
+
+def measure(manifest: Path, rounds: int) -> None:
+    paths = sorted((manifest.parent / "images").iterdir())
+    portions = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
+    command = [sys.executable, "-m", "automm", "check", str(manifest), "--format", "json"]
+    found: dict[str, list[float]] = {"pillow": [], "check": [], "command": []}
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(bare, portions))  # starts the processes, and warms the disk's cache
+        for _ in range(rounds):
+            found["pillow"].append(seconds(lambda: list(pool.map(bare, portions))))
+            found["check"].append(seconds(lambda: check(manifest)))
+            found["command"].append(seconds(lambda: subprocess.run(command, check=True, capture_output=True)))
+            print(json.dumps({name: round(values[-1], 2) for name, values in found.items()}), flush=True)
+    medians = {name: round(statistics.median(values), 2) for name, values in found.items()}
+    ratios = {f"{name}_over_pillow": round(medians[name] / medians["pillow"], 2) for name in ("check", "command")}
+    print(json.dumps({"reviews": len(paths), "cores": os.cpu_count(), "medians": medians, **ratios}))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    main()
