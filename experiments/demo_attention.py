@@ -2,48 +2,49 @@
 
 Command:  python experiments/demo_attention.py --to experiments/demo_attention.json
 Data:     the demo's 600 reviews, other ones for each seed; 600 fresh ones (seed 77) to measure on, the same for all.
-Cost:     see `seconds` in the result; most of it is encoding pictures.
+Cost:     see `seconds` in the result, and the encoding of the pictures; what the file holds already is not run again.
 Finding:  see experiments/README.md.
 
-The hand-built concatenation is trained with every pooling of the space, as trials are (five folds over train and
-validation, whose models are averaged), and reads the fresh reviews. The generator knows which picture a review is
-about; the weights that `automm predict --explain` would give are asked whether their largest is that picture's, in the
-reviews with several pictures. By chance it would be in about a third of them.
+Two hand-built baselines, the bilinear one and the concatenation, are trained with every pooling of the space, as trials
+are (five folds over train and validation, whose models are averaged), and read the fresh reviews. The generator knows
+which picture a review is about; the weights that `automm predict --explain` would give are asked whether their largest
+is that picture's, in the reviews with several pictures. By chance it would be in about a third of them.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from portfolio import Silent
 
-FRESH_SEED = 77
+FRESH, FRESH_SEED = 600, 77
+OPERATORS = ("low_rank_bilinear", "concatenation")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--to", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--to", type=Path, required=True, help="a JSON file; what it holds already is kept")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--fresh", type=int, default=600)
+    parser.add_argument("--operators", nargs="+", default=OPERATORS, choices=OPERATORS)
     arguments = parser.parse_args()
-    began = time.monotonic()
+    result: dict[str, Any] = {"fresh": FRESH, "runs": {}}
+    if arguments.to.is_file():
+        result = json.loads(arguments.to.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        fresh = task_of(Path(folder) / "fresh", arguments.fresh, FRESH_SEED)
+        fresh = task_of(Path(folder) / "fresh", FRESH, FRESH_SEED)
         relevant = relevant_pictures(Path(folder) / "fresh")
-        runs = [measure(Path(folder), seed, fresh, relevant) for seed in arguments.seeds]
-    result = {
-        "fresh": arguments.fresh,
-        "seconds": round(time.monotonic() - began),
-        "poolings": {name: summary([run[name] for run in runs]) for name in runs[0]},
-        "minus_mean": differences(fresh, runs),
-        "runs": [{name: {key: row[key] for key in ("accuracy", "right")} for name, row in run.items()} for run in runs],
-    }
-    arguments.to.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print_table(result)
+        for seed in arguments.seeds:
+            runs = result["runs"].setdefault(str(seed), {})
+            for name, row in measure(Path(folder), seed, arguments.operators, runs, fresh, relevant):
+                runs[name] = row
+                result["summary"] = summary(result["runs"])
+                arguments.to.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print_table(result["summary"])
 
 
 def task_of(folder: Path, reviews: int, seed: int) -> Any:
@@ -65,8 +66,10 @@ def relevant_pictures(folder: Path) -> dict[str, int]:
     return {record["review_id"]: record["relevant_image"] for record in records if len(record["photos"]) > 1}
 
 
-def measure(folder: Path, seed: int, fresh: Any, relevant: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Every pooling, trained on the reviews of one seed."""
+def measure(
+    folder: Path, seed: int, operators: Any, done: dict[str, Any], fresh: Any, relevant: dict[str, int]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operator with every pooling that is not done yet, trained on the reviews of one seed."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -77,71 +80,73 @@ def measure(folder: Path, seed: int, fresh: Any, relevant: dict[str, int]) -> di
 
     task = task_of(folder / f"demo-{seed}", 600, seed)
     search = Search(task, create_run(folder / f"runs-{seed}", "demo", "0" * 6), Silent(), Silent(), None)
-    rows = {}
-    for pooling in POOLINGS:
-        point = {**DEFAULTS, **CONCATENATION, "image/pooling": pooling}
-        candidate = search.train(pooling, "baseline", point, lambda p=point: fused(task.shapes, p), seed_name=str(seed))
+    for operator, pooling in itertools.product(operators, POOLINGS):
+        name = f"{operator}-{pooling}"
+        if name in done:
+            continue
+        point = {**DEFAULTS, **CONCATENATION, "fusion/operator": operator, "image/pooling": pooling}
+        candidate = search.train(name, "baseline", point, lambda p=point: fused(task.shapes, p), seed_name=str(seed))
         if candidate.error:
             raise SystemExit(candidate.error)
-        model = keras.saving.load_model(search.run.model_path(pooling), compile=False)
-        rows[pooling] = read(model, fresh, relevant)
-        shown = {key: rows[pooling][key] for key in ("accuracy", "right")}
-        print(f"seed {seed} {pooling}: {shown}  {candidate.seconds:.0f} s", flush=True)
-    return rows
+        model = keras.saving.load_model(search.run.model_path(name), compile=False)
+        row = {**read(model, fresh, relevant), "seconds": round(candidate.seconds, 1)}
+        print(f"seed {seed} {name}: accuracy {row['accuracy']:.3f}, right {row['right']}", flush=True)
+        yield name, row
 
 
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
-    """Probabilities of fresh reviews, and how often the largest weight is the right picture's; None without weights."""
+    """What of fresh reviews is right: each label, and the largest weight where a review has several pictures."""
     from automm.models.explain import Explained, poolings_of
     from automm.search.train import predict
 
     rows = np.arange(len(task.arrays))
-    probabilities = predict(model, task.features, rows)
-    accuracy = float((probabilities.argmax(axis=1) == task.arrays.labels).mean())
+    hits = predict(model, task.features, rows).argmax(axis=1) == task.arrays.labels
     right = None
     if poolings_of(model):
         weights = np.asarray(Explained(model)(task.features.batch(rows))["weights"])
         several = [(row, relevant[task.arrays.ids[row]]) for row in rows if task.arrays.ids[row] in relevant]
-        right = float(np.mean([weights[row].argmax() == place for row, place in several]))
-    return {"accuracy": accuracy, "right": right, "probabilities": probabilities}
+        right = round(float(np.mean([weights[row].argmax() == place for row, place in several])), 4)
+    return {"accuracy": round(float(hits.mean()), 4), "right": right, "hits": "".join(map(str, hits.astype(int)))}
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds."""
-    found = {"accuracy": [row["accuracy"] for row in rows]}
-    if rows[0]["right"] is not None:
-        found["right"] = [row["right"] for row in rows]
-    return {key: [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)] for key, values in found.items()}
+def summary(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of what all seeds have: mean and deviation, and the difference to the mean pooling with its 95 % interval."""
+    names = [name for name in next(iter(runs.values())) if all(name in run for run in runs.values())]
+    draws = np.random.default_rng(0).integers(0, FRESH, (2000, FRESH))  # a bootstrap over reviews
 
-
-def differences(task: Any, runs: list[dict[str, dict[str, Any]]]) -> dict[str, list[float]]:
-    """Of accuracy to the mean's: the difference and its 95 % interval, by a bootstrap over reviews."""
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(task.arrays), (2000, len(task.arrays)))
+    def spread(name: str, key: str) -> list[float]:
+        values = [run[name][key] for run in runs.values()]
+        return [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)]
 
     def hits(name: str) -> np.ndarray:
         """For each review, in which share of the seeds it was right."""
-        return np.mean([run[name]["probabilities"].argmax(axis=1) == task.arrays.labels for run in runs], axis=0)
+        return np.mean([[int(hit) for hit in run[name]["hits"]] for run in runs.values()], axis=0)
 
-    found = {}
-    for name in runs[0]:
-        gain = hits(name) - hits("mean")
-        low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
-        found[name] = [round(float(value), 4) for value in (gain.mean(), low, high)]
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        found[name] = {"accuracy": spread(name, "accuracy")}
+        if next(iter(runs.values()))[name]["right"] is not None:
+            found[name]["right"] = spread(name, "right")
+        plain = f"{name.partition('-')[0]}-mean"
+        if plain in names and plain != name:
+            gain = hits(name) - hits(plain)
+            low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
+            found[name]["minus_mean"] = [round(float(value), 4) for value in (gain.mean(), low, high)]
     return found
 
 
-def print_table(result: dict[str, Any]) -> None:
+def print_table(table: dict[str, dict[str, Any]]) -> None:
     """For experiments/README.md."""
-    print("\n| pooling | accuracy | minus the mean's | largest weight on the right picture |\n|---|---|---|---|")
-    for name, row in sorted(result["poolings"].items(), key=lambda item: -item[1]["accuracy"][0]):
-        gain = "{:+.3f} ({:+.3f} to {:+.3f})".format(*result["minus_mean"][name])
+    print("\n| fusion | pooling | accuracy | minus the mean's | largest weight on the right picture |")
+    print("|---" * 5 + "|")
+    for name, row in sorted(table.items(), key=lambda item: -item[1]["accuracy"][0]):
         cells = [
+            *name.split("-"),
             "{:.3f} ± {:.3f}".format(*row["accuracy"]),
-            "" if name == "mean" else gain,
+            "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["minus_mean"]) if "minus_mean" in row else "",
             "{:.3f} ± {:.3f}".format(*row["right"]) if "right" in row else "no weights",
         ]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        print("| " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":
