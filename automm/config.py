@@ -5,7 +5,7 @@ through the same validator.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +28,7 @@ BASELINES = (
     "bilinear",
     "packed_concatenation",
 )
+OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -74,6 +75,7 @@ class Inputs(Section):
     image_size: int = Field(224, ge=8, le=1024)
     max_images: int = Field(4, ge=1, le=64)
     sequence_length: int = Field(64, ge=4, le=512)
+    history_steps: int = Field(16, ge=1, le=512)  # the latest so many, where the manifest names a history
 
 
 class Encoders(Section):
@@ -128,17 +130,20 @@ class Baselines(Section):
     def _known(self) -> "Baselines":
         if not isinstance(self.include, str):
             for name in self.include:
-                if name not in BASELINES:
-                    raise ValueError(
-                        f"unknown baseline {name!r}.{nearest(name, BASELINES)} Legal: {', '.join(BASELINES)}"
-                    )
+                if name not in (legal := (*BASELINES, *OF_COLUMNS)):
+                    raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
         return self
 
-    def names(self) -> list[str]:
-        """The baselines that run, in the order in which they run."""
+    def names(self, columns: Collection[str] = ()) -> list[str]:
+        """The baselines that run, in the order in which they run.
+
+        Args:
+            columns: what the manifest has beside text and pictures: 'metadata', 'history'.
+        """
+        possible = [*BASELINES, *(OF_COLUMNS if columns else ())]
         if isinstance(self.include, str):
-            return list(BASELINES) if self.include == "all" else []
-        return [name for name in BASELINES if name in self.include]
+            return possible if self.include == "all" else []
+        return [name for name in possible if name in self.include]
 
 
 class Tier2(Section):

@@ -48,3 +48,24 @@ def write_reviews(folder: Path, count: int = 60) -> Path:
     }
     (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     return folder / "manifest.yaml"
+
+
+def write_column_reviews(folder: Path, task: str = "classification") -> Path:
+    """The same reviews with a price, a brand and past ratings, of which some are missing; the manifest's path.
+
+    Of a regression, the label is the price times the mean of the past ratings, in thousands.
+    """
+    path = write_reviews(folder)
+    rng = np.random.default_rng(11)
+    manifest = yaml.safe_load(path.read_text())
+    records = [json.loads(line) for line in (folder / "reviews.jsonl").read_text().splitlines()]
+    for number, record in enumerate(records):
+        price, past = round(rng.uniform(10, 90), 2), [int(step) for step in rng.integers(1, 6, number % 6)]
+        record |= {"price": price if number % 7 else None, "brand": ["acme", "zenith", ""][number % 3], "past": past}
+        if task == "regression":
+            record["label"] = round(price * float(np.mean([*past, 3])) * 1000, 2)
+    (folder / "reviews.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    manifest["task"] = task
+    manifest["fields"] |= {"metadata": {"numeric": ["price"], "categorical": ["brand"]}, "history": "past"}
+    path.write_text(yaml.safe_dump(manifest))
+    return path

@@ -159,17 +159,19 @@ def _search(
 def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
     from automm import tables
+    from automm.data.manifest import load_manifest
     from automm.search.cost import dearest
     from automm.search.space import TABLE, conditions, narrow, size
 
-    space = narrow(experiment.space)
+    manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
+    space = narrow(experiment.space, manifest.columns)
     print(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():
         needed = [f"{parent}: {', '.join(map(str, some)) or 'none left'}" for parent, some in conditions(space, name)]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
     tables.table(("hyperparameter", "choices", "only where"), rows)
-    found = dearest(experiment, space)
+    found = dearest(experiment, space, manifest.fields)
     if found is None:
         print("the dearest candidate: known only once the encoders' weights are read")
     else:
@@ -181,7 +183,8 @@ def _dry_run(experiment: "Experiment") -> None:
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
         print(f"not searched unless `space` names them: {', '.join(optional)}")
-    print(f"{size(space):,} different candidates; baselines: {', '.join(experiment.baselines.names()) or 'none'}")
+    names = ", ".join(experiment.baselines.names(manifest.columns)) or "none"
+    print(f"{size(space):,} different candidates; baselines: {names}")
 
 
 def _fetch_missing(experiment: "Experiment", offline: bool) -> None:

@@ -6,22 +6,25 @@
 | text_mask | (n,) | float32 | 0.0 where a review has no text |
 | images | (n, max_images, height, width, 3) | uint8 | RGB, zeros where there is no picture |
 | image_mask | (n, max_images) | float32 | 1.0 where a picture is real |
+| metadata | (n, columns) | float32 | where the manifest names some: see `data/columns` |
+| metadata_mask | (n,) | float32 | 0.0 where every cell of them is empty |
+| history | (n, history_steps) | float32 | where the manifest names one: padded on the left, the latest step last |
+| history_mask | (n, history_steps) | float32 | 1.0 where a step is real |
 
 `images` is never built whole: distinct pictures lie in one memory-mapped array, and a batch gathers its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automm.data.columns import Columns
 from automm.data.pictures import PictureStore
 from automm.data.reviews import Review
 from automm.data.text import encode_texts
-
-INPUTS = ("token_ids", "text_mask", "images", "image_mask")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Arrays:
         picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
         labels: (n,) int32, the place of the label in the label set; -1 where there is none.
         pixels_digest: names the content of `pixels`.
+        columns: metadata, history and their masks, as far as the manifest names them.
     """
 
     ids: tuple[str, ...]
@@ -45,6 +49,7 @@ class Arrays:
     picture_rows: np.ndarray
     labels: np.ndarray
     pixels_digest: str
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,7 +96,12 @@ class Arrays:
             "text_mask": self.text_mask[rows],
             "images": self.images(rows),
             "image_mask": self.image_mask_of(rows),
+            **self.columns_of(rows),
         }
+
+    def columns_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """`columns` of some reviews."""
+        return {name: array[rows] for name, array in self.columns.items()}
 
 
 def build_arrays(
@@ -99,6 +109,7 @@ def build_arrays(
     labels: Sequence[str],
     pictures: PictureStore,
     tokenizer: Any,
+    columns: Columns,
     *,
     sequence_length: int,
     max_images: int,
@@ -123,9 +134,13 @@ def build_arrays(
         picture_rows=rows,
         labels=np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32),
         pixels_digest=pictures.fingerprint,
+        columns=columns.encode(reviews),
     )
-    treated = {f"picture dropped: more than {max_images} in a review": beyond} if beyond else {}
-    return arrays, treated
+    treated = {
+        f"picture dropped: more than {max_images} in a review": beyond,
+        f"step of a history dropped: more than {columns.steps} in a review": columns.beyond(reviews),
+    }
+    return arrays, {what: count for what, count in treated.items() if count}
 
 
 def all_paths(reviews: Sequence[Review]) -> list[Path]:

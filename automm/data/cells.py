@@ -1,13 +1,19 @@
 """What a cell of a record says: a text, a value to compare, the names of pictures."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 from automm.data.sections import Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
 
+LARGEST = 3e38  # beyond it float32 has infinity only
+
+# Strict, because float() also takes "1_000", "nan" and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -100,6 +106,41 @@ def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
     return [name for name in names if name not in fields.none_values]
 
 
+def cell_number(cell: object, column: str) -> float | None:
+    """A number, None where there is none.
+
+    Raises:
+        ValueError: the cell holds anything else. What "1,024" or "$12.50" mean is not guessed.
+    """
+    if is_empty(cell):
+        return None
+    number = math.inf
+    is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+    if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
+        number = float(str(cell))  # by its digits, because float() of an int of hundreds of them fails
+    if abs(number) > LARGEST:
+        raise ValueError(
+            f"column {column!r} holds {str(cell)[:40]!r}, expected a plain number such as 12.5, or nothing. "
+            "Correct it, or list the column as categorical"
+        )
+    return number
+
+
+def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
+    """The steps of a record's history, the latest last; None for a step that is missing.
+
+    Raises:
+        ValueError: a step that is no number.
+    """
+    several = len(fields.history) > 1
+    steps: list[float | None] = []
+    for column in fields.history:
+        cell = values.get(column)
+        if several or not is_empty(cell):
+            steps += [cell_number(step, column) for step in _steps(cell, column, fields.separator)]
+    return tuple(steps)
+
+
 def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
     """The columns that a record must have, by the key that names them."""
     needed: dict[str, list[str | None]] = {
@@ -108,6 +149,8 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         "fields.images": [
             column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
+        "fields.metadata": [*fields.numeric, *fields.categorical],
+        "fields.history": list(fields.history),
     }
     if labelled:
         label = None if fields.label is None else fields.label.column
@@ -120,6 +163,20 @@ def _filled(template: str, values: Mapping[str, object]) -> list[str]:
     if not all(cells.values()):
         return []
     return [_PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+
+
+def _steps(cell: object, column: str, separator: str | None) -> list[object]:
+    if isinstance(cell, list | tuple):
+        return list(cell)
+    if not isinstance(cell, str) or is_empty(cell):
+        return [cell]
+    if cell.strip().startswith("["):  # how a list looks in a CSV file
+        try:
+            listed = json.loads(cell)
+        except ValueError as error:
+            raise ValueError(f"column {column!r} holds {cell[:40]!r}, which is no list of numbers ({error})") from error
+        return list(listed)
+    return list(cell.split(separator))
 
 
 def _listed(cell: object, column: str, separator: str | None) -> list[str]:

@@ -16,10 +16,6 @@ from automm.data.yaml_lines import Key, read_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
 
 Problems = list[tuple[tuple[Key, ...], str]]
-NOT_YET = {
-    ("fields", "metadata"): "metadata columns",
-    ("fields", "history"): "history columns",
-}
 
 
 class Manifest(Section):
@@ -89,6 +85,12 @@ class Manifest(Section):
         return self
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """What its reviews have beside text and pictures: 'metadata', 'history', both, or nothing."""
+        fields = self.fields
+        return tuple(name for name in ("metadata", "history") if fields is not None and getattr(fields, name))
+
+    @property
     def file(self) -> Path:
         """The manifest itself, absolute."""
         return self._file
@@ -117,8 +119,8 @@ def parse_manifest(
     Raises:
         ConfigError: every problem, a line each.
     """
-    rest, problems = _without_unsupported(content)
-    problems += [] if allow_code else _refused_code(rest)
+    rest = dict(content)
+    problems = [] if allow_code else _refused_code(rest)
     problems += _of_layout(rest)
     manifest = None
     try:
@@ -172,21 +174,6 @@ def _of_layout(content: dict[str, Any]) -> Problems:
             (("options", *problem["loc"]), _explain(problem, layout.options, "options.")) for problem in error.errors()
         ]
     return []
-
-
-def _without_unsupported(content: Mapping[str, Any]) -> tuple[dict[str, Any], Problems]:
-    rest = dict(content)
-    problems: Problems = []
-    for location, what in NOT_YET.items():
-        section, key = (rest, location[0]) if len(location) == 1 else (rest.get(location[0]), location[1])
-        if isinstance(section, dict) and key in section:
-            problems.append((location, f"{'.'.join(location)}: {what}: not supported yet. Remove the key"))
-            shorter = {k: v for k, v in section.items() if k != key}
-            if len(location) == 1:
-                rest = shorter
-            else:
-                rest[location[0]] = shorter
-    return rest, problems
 
 
 def _line(location: Iterable[Key], lines: Mapping[tuple[Key, ...], int]) -> int:

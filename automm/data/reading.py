@@ -1,10 +1,21 @@
 """One record becomes one review, or a named problem, or a counted treatment."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from automm.data.cells import cell_id, cell_images, cell_labels, cell_text, cell_value, holds_several
+from automm.data.cells import (
+    cell_id,
+    cell_images,
+    cell_labels,
+    cell_number,
+    cell_series,
+    cell_text,
+    cell_value,
+    holds_several,
+)
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
@@ -36,6 +47,9 @@ class Review:
         split: train, validation or test, where a column says so.
         where: "reviews.jsonl:17", for messages.
         time: seconds since 1970, where splits are by time.
+        numbers: of the numeric columns of metadata, None where there is none.
+        categories: of the categorical columns, "" where there is none.
+        history: the steps of the series, the latest last, None for one that is missing.
     """
 
     id: str
@@ -47,6 +61,9 @@ class Review:
     where: str
     labels: tuple[str, ...] = ()
     time: float | None = None
+    numbers: tuple[float | None, ...] = ()
+    categories: tuple[str, ...] = ()
+    history: tuple[float | None, ...] = ()
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -79,6 +96,7 @@ class ReviewReader:
             group = self._read(record, fields.group)
             split = self._split(record)
             time = self._time(record)
+            columns = read_columns(record.values, fields)
         except ValueError as error:
             self.problems.append(f"{record.where}: {error}")
             return None
@@ -93,7 +111,7 @@ class ReviewReader:
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
-        return Review(identity, text, images, label, group or None, split, record.where, several, time)
+        return Review(identity, text, images, label, group or None, split, record.where, several, time, **columns)
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
@@ -208,3 +226,16 @@ class ReviewReader:
         elif not pictured:
             self.problems.append(f"{where}: neither text nor picture. Remove it, or set text.on_empty: drop")
         return rule == "drop"
+
+
+def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:
+    """`numbers`, `categories` and `history` of a review.
+
+    Raises:
+        ValueError: a cell that holds something else.
+    """
+    return {
+        "numbers": tuple(cell_number(values.get(column), column) for column in fields.numeric),
+        "categories": tuple(cell_value(values.get(column), column) for column in fields.categorical),
+        "history": cell_series(values, fields),
+    }

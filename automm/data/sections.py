@@ -64,11 +64,30 @@ def _named_column(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
+class Metadata(Section):
+    """Columns beside text and pictures: numbers, and values of a short list."""
+
+    numeric: Names = ()
+    categorical: Names = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Metadata":
+        columns = [*self.numeric, *self.categorical]
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns stand twice: {', '.join(twice)}. A column is numeric or categorical")
+        if not columns:
+            raise ValueError("name a numeric or a categorical column, or leave metadata out")
+        return self
+
+
 class Fields(Section):
     """Which column is what.
 
     `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png",
     where {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
+    `history` is a short series, the latest value last: a column with a list, or with a text of numbers that spaces or
+    `separator` part; or several columns, a step each.
     """
 
     id: str | None = None
@@ -78,6 +97,18 @@ class Fields(Section):
     none_values: Names = ()
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
     group: str | None = None
+    metadata: Metadata | None = None
+    history: Names = ()
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """The numeric columns of metadata."""
+        return self.metadata.numeric if self.metadata else ()
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """The categorical columns of metadata."""
+        return self.metadata.categorical if self.metadata else ()
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> "Fields":

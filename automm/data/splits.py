@@ -148,8 +148,9 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
 
 
 def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[str, np.ndarray]) -> str:
-    """sha256 over ids, texts, labels, pictures and splits, hexadecimal; row order does not matter."""
+    """sha256 over ids, texts, labels, pictures, columns and splits, hexadecimal; row order does not matter."""
     split_of = {int(row): split for split, rows in splits.items() for row in rows}
+    columns = dataset.manifest.columns
     lines = [
         json.dumps(
             [
@@ -158,6 +159,7 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
                 review.label,
                 [_digest(path, digests) for path in review.images],
                 split_of.get(row, ""),
+                *([review.numbers, review.categories, review.history] if columns else []),
             ]
         )
         for row, review in enumerate(dataset.reviews)

@@ -1,6 +1,7 @@
 """A bundle: an exported model with all that it needs to predict.
 
-    bundle.json       labels, input sizes, the manifest's fields, where it came from, what it scored
+    bundle.json       labels, input sizes, the manifest's fields, what was learned of its columns, where it came from,
+                      what it scored
     model.keras       the whole Keras model: raw arrays in, probabilities out
     tokenizer.json    exact tokenizer
     vocab.txt         its vocabulary, for other tokenizers
@@ -23,6 +24,7 @@ import keras
 
 from automm import __version__
 from automm.config import Experiment, resolve
+from automm.data.columns import Columns
 from automm.data.text import load_tokenizer
 from automm.deliver.card import model_card
 from automm.errors import ConfigError, DataError, NotFoundError
@@ -44,6 +46,7 @@ class Bundle:
     about: dict[str, Any]
     model: Any
     tokenizer: Any
+    columns: Columns
 
 
 def whole_model(run: Run, name: str, layers: EncoderLayers | None = None) -> Any:
@@ -144,7 +147,8 @@ def load_bundle(folder: Path) -> Bundle:
     import keras_hub  # noqa: F401 - registers the backbones that a saved model names
 
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
-    return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"))
+    columns = Columns.from_dict(about["columns"])
+    return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"), columns)
 
 
 def experiment_of(run: Run) -> Experiment:
@@ -186,6 +190,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "labels": data["labels"],
         "inputs": experiment.inputs.model_dump(),
         "encoders": data["encoders"],
+        "columns": data["columns"],
         "reading": data["reading"],
         "image_root": data["image_root"],
         "data": {key: data[key] for key in ("name", "fingerprint", "reviews", "subsample")},

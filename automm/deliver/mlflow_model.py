@@ -1,6 +1,7 @@
 """How MLflow serves a bundle: this file is the model ("models from code"), so nothing is pickled.
 
-Input columns: `text` (string), `images` (list of paths, may be missing). Output: `label`, and `probabilities` as JSON.
+Input columns: `text` (string), `images` (list of paths, may be missing), and the manifest's own columns of metadata and
+history. Output: `label`, `probabilities` as JSON, and `error`.
 """
 
 import json
@@ -12,9 +13,10 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from automm.data.reviews import Review
+from automm.data.reading import Review, read_columns
+from automm.data.sections import Fields
 from automm.deliver.bundle import load_bundle
-from automm.deliver.predict import predict_reviews
+from automm.deliver.predict import Refused, predict_reviews
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
@@ -24,7 +26,8 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         self._bundle = load_bundle(Path(context.artifacts["bundle"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        reviews = []
+        fields = Fields.model_validate(self._bundle.about["reading"]["fields"])
+        reviews: list[Review | Refused] = []
         for number, row in enumerate(model_input.to_dict("records")):
             text, images = row.get("text"), row.get("images")
             # A missing cell is None, or in a table with others NaN.
@@ -32,12 +35,19 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
                 tuple(Path(path).absolute() for path in images) if isinstance(images, list | tuple | np.ndarray) else ()
             )
             words = text if isinstance(text, str) else ""
-            reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}"))
+            cells = {str(name): cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
+            try:
+                columns = read_columns(cells, fields)
+            except ValueError as error:
+                reviews.append(Refused(str(number), str(error)))
+                continue
+            reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
         return pd.DataFrame(
             {
                 "label": [prediction["label"] for prediction in predictions],
                 "probabilities": [json.dumps(prediction["probabilities"]) for prediction in predictions],
+                "error": [prediction["error"] for prediction in predictions],
             }
         )
 

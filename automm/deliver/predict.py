@@ -194,6 +194,7 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
         "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
         "images": images[good],
         "image_mask": mask[good],
+        **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),
     }
     return _Inputs(good, arrays, slots, refused)
 

@@ -4,7 +4,7 @@ Each builder takes the sizes and gives a suffix (`models/heads`). Those of TRAIN
 others are set from the training split without gradient descent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras
@@ -17,8 +17,11 @@ from automm.models.heads import (
     Indicators,
     Shapes,
     classify,
+    column_towers,
     fuse,
     image_tower,
+    standard_metadata,
+    standard_steps,
     suffix_inputs,
     text_tower,
 )
@@ -35,6 +38,7 @@ CONCATENATION: dict[str, Any] = {
     "training/learning_rate": 1e-3,
 }
 BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
+COLUMNS: dict[str, Any] = {"metadata/width": 64, "history/encoder": "gru", "history/width": 32}
 MEAN = {"image/pooling": CONCATENATION["image/pooling"]}
 ONE_MODALITY: dict[str, Any] = {
     key: CONCATENATION[key]
@@ -42,14 +46,20 @@ ONE_MODALITY: dict[str, Any] = {
 }
 
 
+def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """A point, and the choices of the towers that `columns` ('metadata', 'history') ask for."""
+    return {**values, **{name: value for name, value in COLUMNS.items() if name.partition("/")[0] in columns}}
+
+
 def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
-    """Text and pictures, fused: the suffix that a point of the search space names."""
+    """Text, pictures, metadata and history, fused: the suffix that a point of the search space names."""
     inputs = suffix_inputs(shapes)
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
     text = text_tower(inputs["text"], inputs["text_mask"])
-    vector = fuse([text, image_tower(inputs["image"], inputs["image_mask"], values, text)], values)
-    outputs = classify(vector, [inputs["text_mask"], has_picture], values, shapes.classes)
-    return keras.Model(inputs, outputs, name="fused")
+    image = image_tower(inputs["image"], inputs["image_mask"], values, text)
+    vectors, masks = column_towers(inputs, values)
+    vector, masks = fuse([text, image, *vectors], values), [inputs["text_mask"], has_picture, *masks]
+    return keras.Model(inputs, classify(vector, masks, values, shapes.classes), name="fused")
 
 
 def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
@@ -128,6 +138,13 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
     if "image" in modalities:
         parts.append(image_tower(inputs["image"], inputs["image_mask"], MEAN))
         masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
+    if "metadata" in modalities:
+        parts.append(standard_metadata(inputs["metadata"], inputs["metadata_mask"]))
+        masks.append(inputs["metadata_mask"])
+    if "history" in modalities:
+        steps = standard_steps(inputs["history"], inputs["history_mask"])
+        parts += [keras.layers.Flatten(name="history_flat")(steps), inputs["history_mask"]]
+        masks.append(AnyPicture(name="any_step")(inputs["history_mask"]))
     design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
     outputs = keras.layers.Dense(shapes.classes, activation="softmax", name="label")(design)
     return keras.Model(inputs, outputs, name="linear")

@@ -8,10 +8,12 @@ A *suffix* is a Keras model from encoded features to probabilities. Its inputs, 
 | text_mask | (n,) float32 |
 | image | (n, max_images, image_features) float32 |
 | image_mask | (n, max_images) float32 |
+
+and, where the manifest names them, metadata, history and their masks as in `data/arrays`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -20,33 +22,29 @@ from keras import ops
 
 from automm.models.fusion import FUSIONS
 from automm.models.fusion.late import Apart, WeighedAnswers
+from automm.models.history import HISTORIES
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
-
-SUFFIX_INPUTS = ("text", "text_mask", "image", "image_mask")
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Sizes that a suffix is built for."""
+    """Sizes that a suffix is built for.
+
+    Attributes:
+        columns: of metadata, history and their masks, as far as there are some: the shape of one review's.
+    """
 
     text_features: int
     image_features: int
     max_images: int
     classes: int
+    columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation of each feature over the training split: (features,) float32 each.
-
-    Those of `image` are taken over real pictures only.
-    """
-
-    text_mean: np.ndarray
-    text_deviation: np.ndarray
-    image_mean: np.ndarray
-    image_deviation: np.ndarray
+# Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
+# Those of pictures and of steps are taken over real ones only.
+Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -88,7 +86,7 @@ class Standardize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class AnyPicture(keras.layers.Layer):
-    """(n, max_images) mask in, (n,) float32 out: 1.0 where the review has a picture."""
+    """(n, max_images) mask in, (n,) float32 out: 1.0 where the review has a picture. Of a history's mask: a step."""
 
     def call(self, mask: Any) -> Any:
         return ops.max(mask, axis=-1)
@@ -109,8 +107,9 @@ def suffix_inputs(shapes: Shapes) -> dict[str, Any]:
         "text_mask": (),
         "image": (shapes.max_images, shapes.image_features),
         "image_mask": (shapes.max_images,),
+        **shapes.columns,
     }
-    return {name: keras.Input(sizes[name], name=name, dtype="float32") for name in SUFFIX_INPUTS}
+    return {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
 
 
 def text_tower(text: Any, text_mask: Any) -> Any:
@@ -128,6 +127,42 @@ def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: An
     image = Standardize(image.shape[-1], name="image_standardize")(image, image_mask)
     pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
     return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
+
+
+def metadata_tower(metadata: Any, mask: Any, values: Mapping[str, Any]) -> Any:
+    """Standardised numbers and indicators through a dense layer, a learned vector where all is missing: (n, size)."""
+    dense = keras.layers.Dense(values["metadata/width"], activation="relu", name="metadata_dense")
+    return StandIn(name="metadata_stand_in")(dense(standard_metadata(metadata, mask)), mask)
+
+
+def standard_metadata(metadata: Any, mask: Any) -> Any:
+    """(n, columns): numbers standardised, indicators as they are, zeros where all is missing."""
+    return Standardize(metadata.shape[-1], name="metadata_standardize")(metadata, mask)
+
+
+def history_tower(history: Any, mask: Any, values: Mapping[str, Any]) -> Any:
+    """Standardised steps through the encoder that a point names, a learned vector where there is none: (n, size)."""
+    encoder = chosen(HISTORIES, "history/encoder", values, name="history_encoder")
+    vector = encoder(standard_steps(history, mask), mask)
+    return StandIn(name="history_stand_in")(vector, AnyPicture(name="history_any")(mask))
+
+
+def standard_steps(history: Any, mask: Any) -> Any:
+    """(n, steps, 1) standardised, zeros where a step is masked out."""
+    steps = keras.layers.Reshape((history.shape[-1], 1), name="history_steps")(history)
+    return Standardize(1, name="history_standardize")(steps, mask)
+
+
+def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """The vectors of metadata and history, as far as there are such inputs, and the mask (n,) of each."""
+    vectors, masks = [], []
+    if "metadata" in inputs:
+        vectors.append(metadata_tower(inputs["metadata"], inputs["metadata_mask"], values))
+        masks.append(inputs["metadata_mask"])
+    if "history" in inputs:
+        vectors.append(history_tower(inputs["history"], inputs["history_mask"], values))
+        masks.append(AnyPicture(name="any_step")(inputs["history_mask"]))
+    return vectors, masks
 
 
 def fuse(vectors: list[Any], values: Mapping[str, Any]) -> Any:
@@ -178,10 +213,6 @@ def _head(x: Any, values: Mapping[str, Any], classes: int, *, prefix: str, name:
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:
     """Give the training split's statistics to the Standardize layers of a suffix, nested models included."""
-    numbers: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
-        "text_standardize": (statistics.text_mean, statistics.text_deviation),
-        "image_standardize": (statistics.image_mean, statistics.image_deviation),
-    }
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, Standardize):
-            layer.learn(*numbers[layer.name])
+            layer.learn(*statistics[layer.name.removesuffix("_standardize")])

@@ -28,6 +28,16 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
     }
 
 
+def passing(suffix: Any) -> dict[str, Any]:
+    """Fresh inputs for what a suffix takes as it is: masks, metadata, history."""
+    encoded = {"text", "image", *STATES}
+    return {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
+        for tensor in suffix.inputs
+        if tensor.name not in encoded
+    }
+
+
 @dataclass(frozen=True)
 class EncoderLayers:
     """The frozen layers that a whole model may need; each is asked for only where it is needed, and built once.
@@ -64,11 +74,12 @@ def compose(
         image_shape: (max_images, height, width, 3).
 
     Returns:
-        A Keras model that takes a dict of the four raw arrays, and yields (n, classes) float32.
+        A Keras model that takes a dict of the raw arrays, and yields (n, classes) float32.
     """
     inputs = raw_inputs(sequence_length, image_shape)
-    given = {name: inputs[name] for name in ("text_mask", "image_mask")}
     wanted = {tensor.name for tensor in suffix.inputs}
+    given = passing(suffix)
+    inputs |= given
     if wanted & {*STATES}:
         text_lower, text_upper, image_lower, image_upper = layers.halves()
         given["text_states"], given["token_mask"] = text_lower(inputs["token_ids"])
@@ -112,17 +123,17 @@ def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping
         states: shape without the batch and dtype of what the lower halves yield, by name.
 
     Returns:
-        A model with the inputs text_states, token_mask, text_mask, image_cells, image_mask.
+        A model with the inputs text_states, token_mask, image_cells, and whatever the suffix takes as it is.
     """
-    masks = {tensor.name: tensor for tensor in suffix.inputs if tensor.name.endswith("_mask")}
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
-    inputs |= {name: keras.Input(tensor.shape[1:], name=name, dtype=tensor.dtype) for name, tensor in masks.items()}
+    others = passing(suffix)
     given = {
         "text": text_upper(inputs["text_states"], inputs["token_mask"]),
         "image": image_upper(inputs["image_cells"]),
-        **{name: inputs[name] for name in masks},
+        **others,
     }
-    return keras.Model(inputs, suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs}), name="fine_tuned")
+    outputs = suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs})
+    return keras.Model(inputs | others, outputs, name="fine_tuned")
 
 
 def rows_at_once(max_images: int) -> int:

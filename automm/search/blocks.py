@@ -12,7 +12,7 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.models.heads import AnyPicture, classify, fuse, image_tower, text_tower
+from automm.models.heads import AnyPicture, classify, fuse, history_tower, image_tower, metadata_tower, text_tower
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -56,6 +56,27 @@ class ImageBlock(block_module.Block):
 
 
 @keras.saving.register_keras_serializable(package="automm")
+class MetadataBlock(block_module.Block):
+    """Metadata and their mask to one vector."""
+
+    def build(self, hp: Any, inputs: Any = None) -> Any:
+        metadata, mask = inputs
+        return metadata_tower(metadata, mask, hp.values)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class HistoryBlock(block_module.Block):
+    """A history and its mask to one vector."""
+
+    def build(self, hp: Any, inputs: Any = None) -> Any:
+        history, mask = inputs
+        return history_tower(history, mask, hp.values)
+
+
+COLUMN_BLOCKS: dict[str, Any] = {"metadata": MetadataBlock, "history": HistoryBlock}
+
+
+@keras.saving.register_keras_serializable(package="automm")
 class FusionBlock(block_module.Block):
     """The vectors of all modalities to one."""
 
@@ -76,8 +97,9 @@ class LabelHead(head_module.Head):
         super().__init__(**kwargs)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        vector, text_mask, image_mask = inputs
-        masks = [text_mask, AnyPicture(name="any_picture")(image_mask)]
+        vector, *given = inputs
+        # Of masks of pictures and of steps: whether there is any.
+        masks = [AnyPicture(name=f"any_{m.name}")(m) if len(m.shape) == 2 else m for m in given]
         return classify(vector, masks, hp.values, int(self.shape[-1]))
 
     def get_adapter(self) -> Any:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from automm.config import Experiment, Folds
+from automm.data.columns import largest_shapes
+from automm.data.sections import Fields
 from automm.models.baselines import fused
 from automm.models.heads import Shapes
 from automm.models.packages import PACKAGES
@@ -30,13 +32,18 @@ class Dearest:
     memory: int
 
 
-def dearest(experiment: Experiment, space: Space) -> Dearest | None:
-    """None where the encoders' sizes are not known before their weights are read: presets."""
+def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) -> Dearest | None:
+    """None where the encoders' sizes are not known before their weights are read: presets.
+
+    Args:
+        fields: of the manifest, for its columns of metadata; a categorical one counts with the most values it may have.
+    """
     names = experiment.encoders.text, experiment.encoders.image
     if any(name not in PACKAGES for name in names):
         return None
     text, image = (PACKAGES[name].features for name in names)
-    point, parameters = most_parameters(space, Shapes(text, image, experiment.inputs.max_images, CLASSES))
+    columns = largest_shapes(fields, experiment.inputs.history_steps)
+    point, parameters = most_parameters(space, Shapes(text, image, experiment.inputs.max_images, CLASSES, columns))
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
     return Dearest(point, parameters, folds * parameters * NUMBERS * BYTES)

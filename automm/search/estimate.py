@@ -7,7 +7,7 @@ import math
 import shutil
 from dataclasses import dataclass
 
-from automm.models.baselines import CONCATENATION, TRAINED, fused
+from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
 from automm.search.prepare import Task
@@ -40,7 +40,7 @@ def estimate(task: Task, layers: EncoderLayers) -> Estimate:
     trial = TRIAL_SECONDS + STEP_SECONDS * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + TUNED_STEP_SECONDS * steps * experiment.tier2.epochs)
-    head = folds * fused(task.shapes, CONCATENATION).count_params()
+    head = folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
     encoders = sum(layer.count_params() for layer in layers.whole())
     upper = int(folds * UPPER_SHARE * encoders)  # at most: building the halves would take seconds
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several

@@ -47,7 +47,8 @@ class Features:
         return len(self.arrays)
 
     def shapes(self, classes: int) -> Shapes:
-        return Shapes(self.text.shape[1], self.image.shape[1], self.arrays.picture_rows.shape[1], classes)
+        columns = {name: array.shape[1:] for name, array in self.arrays.columns.items()}
+        return Shapes(self.text.shape[1], self.image.shape[1], self.arrays.picture_rows.shape[1], classes, columns)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a suffix (`models/heads`) for some reviews."""
@@ -56,13 +57,21 @@ class Features:
             "text_mask": self.arrays.text_mask[rows],
             "image": self.arrays.of_pictures(self.image, rows),
             "image_mask": self.arrays.image_mask_of(rows),
+            **self.arrays.columns_of(rows),
         }
 
     def statistics(self, train: np.ndarray) -> Statistics:
-        """Mean and deviation over the training rows; of pictures, over each real picture of them."""
+        """Mean and deviation over the training rows; of pictures and steps, over each real one of them."""
         texts = self.text_rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
-        return Statistics(*_moments(self.text, texts), *_moments(self.image, pictures[pictures >= 0]))
+        found = {"text": _moments(self.text, texts), "image": _moments(self.image, pictures[pictures >= 0])}
+        columns = self.arrays.columns_of(train)
+        if "metadata" in columns:
+            found["metadata"] = _of_columns(columns["metadata"])
+        if "history" in columns:
+            steps = columns["history"][columns["history_mask"] > 0][:, None]
+            found["history"] = _moments(steps, np.arange(len(steps)))
+        return found
 
 
 def encode(
@@ -159,6 +168,13 @@ def portions(order: np.ndarray, size: int, what: str, progress: Progress | None)
         yield order[start : start + size]
         if progress is not None:
             progress(what, min(start + size, len(order)), len(order))
+
+
+def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indicators stay 0 and 1: divided by its deviation, a rare one would outweigh all numbers."""
+    mean, deviation = _moments(metadata, np.arange(len(metadata)))
+    indicator = np.isin(metadata, (0.0, 1.0)).all(axis=0)
+    return np.where(indicator, np.float32(0), mean), np.where(indicator, np.float32(1), deviation)
 
 
 def _moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

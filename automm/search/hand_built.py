@@ -29,6 +29,8 @@ LOGISTIC: dict[str, tuple[str, ...]] = {
     "logistic_text": ("text",),
     "logistic_image": ("image",),
     "logistic_both": ("text", "image"),
+    "logistic_columns": ("metadata", "history"),
+    "logistic_all": ("text", "image", "metadata", "history"),
 }
 
 
@@ -36,7 +38,7 @@ def run_baselines(search: Search) -> None:
     """Every baseline of the experiment that has no line yet, in order, until the time is up."""
     done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
     wanted = search.task.experiment.baselines
-    names = wanted.names() + (["end_to_end"] if wanted.end_to_end else [])
+    names = wanted.names(search.task.dataset.manifest.columns) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
         if name not in done and not search.out_of_time():
             _RUNNERS.get(name, _trained)(search, name)
@@ -44,7 +46,8 @@ def run_baselines(search: Search) -> None:
 
 def _trained(search: Search, name: str) -> None:
     build, values = baselines.TRAINED[name]
-    values = dict(values)
+    if "fusion/operator" in values:
+        values = baselines.with_columns(values, search.task.dataset.manifest.columns)
     # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
     seed_name = name.removeprefix("packed_")
     search.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
@@ -61,7 +64,8 @@ def _majority(search: Search, name: str) -> None:
 
 
 def _logistic(search: Search, name: str) -> None:
-    modalities = LOGISTIC[name]
+    columns = search.task.dataset.manifest.columns
+    modalities = tuple(one for one in LOGISTIC[name] if one in ("text", "image", *columns))
     values: dict[str, Any] = {"modalities": "+".join(modalities)}
 
     def work() -> tuple[Any, Trained]:
@@ -155,7 +159,8 @@ def _end_to_end(search: Search, name: str) -> None:
     Where candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does.
     """
     task, settings = search.task, search.task.experiment.baselines
-    values = {**baselines.CONCATENATION, "training/learning_rate": settings.end_to_end_learning_rate}
+    values = baselines.with_columns(baselines.CONCATENATION, task.dataset.manifest.columns)
+    values["training/learning_rate"] = settings.end_to_end_learning_rate
     fold = task.folds[0]
 
     def build() -> Any:
@@ -209,6 +214,8 @@ _RUNNERS: dict[str, Callable[[Search, str], None]] = {
     "logistic_text": _logistic,
     "logistic_image": _logistic,
     "logistic_both": _logistic,
+    "logistic_columns": _logistic,
+    "logistic_all": _logistic,
     "late_average": _late_average,
     "end_to_end": _end_to_end,
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
+from automm.data.columns import Columns
 from automm.data.manifest import Manifest, load_manifest
 from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
@@ -38,6 +39,7 @@ class Task:
         splits: sorted row indices of 'train', 'validation' and 'test'.
         folds: what candidates learn from and are judged on: train and validation as they are, or cut into folds.
         statistics: of each fold's training rows.
+        columns: what the training split says of metadata and history.
         treated: every named treatment of the data, counted.
         digest: names the data: texts, labels, pictures and splits.
     """
@@ -46,6 +48,7 @@ class Task:
     dataset: Dataset
     splits: dict[str, np.ndarray]
     arrays: Arrays
+    columns: Columns
     text_source: TextSource
     image_source: ImageSource
     features: Features
@@ -128,11 +131,15 @@ def prepare(
 ) -> Task:
     """Pair, encode, and take the training split's statistics."""
     text, image = encoders
+    reviews = loaded.dataset.reviews
+    train = [reviews[row] for row in loaded.splits["train"]]
+    columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
     arrays, cut_off = build_arrays(
-        loaded.dataset.reviews,
+        reviews,
         loaded.dataset.labels,
         loaded.pictures,
         text.tokenizer,
+        columns,
         sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
@@ -143,6 +150,7 @@ def prepare(
         dataset=loaded.dataset,
         splits=loaded.splits,
         arrays=arrays,
+        columns=columns,
         text_source=text,
         image_source=image,
         features=features,
@@ -218,6 +226,7 @@ def describe(task: Task) -> dict[str, Any]:
         "subsample": task.experiment.subsample,
         "pictures": len(task.arrays.pixels),
         "treated": task.treated,
+        "columns": task.columns.to_dict(),
         "reading": _reading(manifest),
         "image_root": _image_root(manifest),
         "encoders": {

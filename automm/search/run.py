@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config import Experiment
+from automm.data.manifest import load_manifest
 from automm.deliver.bundle import experiment_of
 from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
@@ -71,7 +72,9 @@ def run_search(
         NoTrialError: nothing completed.
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
-    space_module.narrow(experiment.space)  # a typing error in it shall not cost an encoding
+    space_module.narrow(
+        experiment.space, load_manifest(experiment.manifest, allow_code=experiment.allow_code).columns
+    )  # a typing error in it shall not cost an encoding
     if crew is not None:
         crew.check()
     if resume is not None:

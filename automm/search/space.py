@@ -5,7 +5,7 @@ portfolio, `--dry-run`.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from automm.errors import ConfigError, nearest
-from automm.models.baselines import CONCATENATION
+from automm.models.baselines import COLUMNS, CONCATENATION
 from automm.models.fusion import FUSIONS
 from automm.models.fusion.late import Late
+from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
 from automm.search.losses import CLASS_WEIGHTS
 from automm.tracking.runs import point_of
@@ -28,6 +29,7 @@ class Hyperparameter:
     Attributes:
         choices: all of them, where an experiment file names none.
         bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
+        column: 'metadata' or 'history', where it is one only if the manifest names that.
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
             stands above it in the table.
         optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
@@ -38,6 +40,7 @@ class Hyperparameter:
     bounds: tuple[float, float] | None = None
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
+    column: str = ""
 
 
 def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
@@ -48,6 +51,9 @@ def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], 
 TABLE: dict[str, Hyperparameter] = {
     "image/pooling": Hyperparameter(tuple(POOLINGS)),
     "image/heads": Hyperparameter((1, 4), only=("image/pooling", takes(POOLINGS, "heads"))),
+    "metadata/width": Hyperparameter((16, 64), (1, 4096), column="metadata"),
+    "history/encoder": Hyperparameter(tuple(HISTORIES), column="history"),
+    "history/width": Hyperparameter((16, 32), (1, 1024), column="history"),
     "fusion/operator": Hyperparameter(tuple(FUSIONS)),
     "fusion/width": Hyperparameter((64, 128, 256), (1, 4096)),
     "fusion/rank": Hyperparameter((4, 8, 16), (1, 256), only=("fusion/operator", takes(FUSIONS, "rank"))),
@@ -66,32 +72,45 @@ TABLE: dict[str, Hyperparameter] = {
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.9), optional=True),
 }
 
-# Where a search begins: at the hand-built concatenation, where people would.
-DEFAULTS: dict[str, Any] = {name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items()}
-
 Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in the order of the table
 
 
-def full_space() -> Space:
-    """Every hyperparameter with all its choices, but for the optional ones."""
-    return {name: row.choices for name, row in TABLE.items() if not row.optional}
+def full_space(columns: Collection[str] = ()) -> Space:
+    """Every hyperparameter with all its choices, but for the optional ones.
+
+    Args:
+        columns: what the manifest has beside text and pictures: 'metadata', 'history'.
+    """
+    return {name: row.choices for name, row in _possible(columns).items() if not row.optional}
 
 
-def narrow(overrides: Mapping[str, Any]) -> Space:
+def _possible(columns: Collection[str]) -> dict[str, Hyperparameter]:
+    return {name: row for name, row in TABLE.items() if not row.column or row.column in columns}
+
+
+# Where a search begins: at the hand-built concatenation, where people would.
+DEFAULTS: dict[str, Any] = {name: CONCATENATION.get(name, row.choices[0]) for name, row in _possible(()).items()}
+
+
+def narrow(overrides: Mapping[str, Any], columns: Collection[str] = ()) -> Space:
     """The space that an experiment file asks for.
 
     Args:
+        columns: as in `full_space`.
         overrides: {"fusion.operator": ["concatenation", "product"], "label.dropout": 0.25}; dots or slashes.
 
     Raises:
         ConfigError: every unknown name or illegal value, with the legal ones.
     """
-    space, problems = full_space(), []
+    space, problems = full_space(columns), []
     for key, wanted in overrides.items():
         name = key.replace(".", "/")
         if name not in TABLE:
             legal = [known.replace("/", ".") for known in TABLE]
             problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
+            continue
+        if name not in _possible(columns):
+            problems.append(f"space.{key}: the manifest names no fields.{TABLE[name].column}. Remove the key")
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
         faults = _faults(TABLE[name], values)
@@ -107,7 +126,8 @@ def narrow(overrides: Mapping[str, Any]) -> Space:
 
 def default(space: Space, name: str) -> Any:
     """The choice that a search begins with."""
-    return DEFAULTS[name] if DEFAULTS[name] in space[name] else space[name][0]
+    wanted = COLUMNS[name] if TABLE[name].column else DEFAULTS[name]
+    return wanted if wanted in space[name] else space[name][0]
 
 
 def is_active(name: str, point: Mapping[str, Any]) -> bool:

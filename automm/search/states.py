@@ -66,6 +66,7 @@ class States:
             "text_mask": self.arrays.text_mask[rows],
             "image_cells": self.arrays.of_pictures(self.cells, rows),
             "image_mask": self.arrays.image_mask_of(rows),
+            **self.arrays.columns_of(rows),
         }
 
 

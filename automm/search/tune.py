@@ -30,6 +30,7 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         epochs=experiment.training.epochs,
         text_encoder=text_encoder,
         image_encoder=image_encoder,
+        columns=task.dataset.manifest.columns,
     )
     model.tuner.serve = serve
     inputs, targets = {}, {}
@@ -43,6 +44,7 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
             task.arrays.text_mask[rows],
             images,
             task.arrays.image_mask[rows],
+            *task.arrays.columns_of(rows).values(),
         ]
         targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
     model.fit(

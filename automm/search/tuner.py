@@ -16,7 +16,7 @@ from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
 from automm.config import OBJECTIVES
-from automm.search.blocks import ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
+from automm.search.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
 from automm.search.oracles import build_oracle
 from automm.search.space import Space, declare
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
@@ -159,15 +159,25 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(text_encoder: Any, image_encoder: Any) -> tuple[list[Any], list[Any]]:
-    """AutoKeras' nodes from token ids, their mask, pictures and their mask to the label: inputs and outputs."""
+def graph_of_blocks(text_encoder: Any, image_encoder: Any, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
+    """AutoKeras' nodes from raw arrays to the label: inputs, in the order of `Arrays.batch`, and outputs.
+
+    Args:
+        columns: 'metadata', 'history', where reviews have them.
+    """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
     text = TextBlock(text_encoder, name="text")([token_ids, text_mask])[0]
     image = ImageBlock(image_encoder, name="image")([images, image_mask, text])[0]
-    fusion = FusionBlock(name="fusion")([text, image])[0]
-    label = LabelHead(name="label")([fusion, text_mask, image_mask])[0]
-    return [token_ids, text_mask, images, image_mask], [label]
+    inputs, vectors, masks = [token_ids, text_mask, images, image_mask], [text, image], [text_mask, image_mask]
+    for name in columns:
+        pair = [ArrayInput(name=name), ArrayInput(name=f"{name}_mask")]
+        vectors.append(COLUMN_BLOCKS[name](name=name)(pair)[0])
+        inputs += pair
+        masks.append(pair[1])
+    fusion = FusionBlock(name="fusion")(vectors)[0]
+    label = LabelHead(name="label")([fusion, *masks])[0]
+    return inputs, [label]
 
 
 def build_search(
@@ -182,14 +192,16 @@ def build_search(
     epochs: int,
     text_encoder: Any,
     image_encoder: Any,
+    columns: Sequence[str] = (),
 ) -> SearchModel:
-    """An AutoKeras model over token, picture-set and mask inputs, whose tuner asks `session`.
+    """An AutoKeras model over all inputs, whose tuner asks `session`.
 
     Args:
+        columns: as in `graph_of_blocks`.
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
     """
-    inputs, outputs = graph_of_blocks(text_encoder, image_encoder)
+    inputs, outputs = graph_of_blocks(text_encoder, image_encoder, columns)
     goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
     model = SearchModel(
         space,

@@ -1,5 +1,6 @@
 """A bundle as an MLflow model: logged with a finalist's run, or written to a folder."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,13 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     from mlflow.types.schema import Array, ColSpec, DataType
 
     inputs: list[Any] = [ColSpec(DataType.string, "text"), ColSpec(Array(DataType.string), "images", required=False)]
-    outputs: list[Any] = [ColSpec(DataType.string, "label"), ColSpec(DataType.string, "probabilities")]
+    fields = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["reading"]["fields"]
+    cells, history = fields.get("metadata", {}), fields.get("history", [])
+    kinds: dict[str, Any] = dict.fromkeys(cells.get("numeric", []), DataType.double)
+    kinds |= dict.fromkeys(cells.get("categorical", []), DataType.string)
+    kinds |= dict.fromkeys(history, DataType.double if len(history) > 1 else Array(DataType.double))
+    inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
+    outputs: list[Any] = [ColSpec(DataType.string, name) for name in ("label", "probabilities", "error")]
     return {
         "python_model": str(code),
         "artifacts": {"bundle": str(bundle)},

@@ -203,8 +203,8 @@ def test_no_pictures_at_all(arrays, tmp_path):
     assert not batch["image"].any()
     assert not batch["image_mask"].any()
     statistics = features.statistics(ALL)
-    np.testing.assert_array_equal(statistics.image_mean, 0)
-    np.testing.assert_array_equal(statistics.image_deviation, 1)
+    np.testing.assert_array_equal(statistics["image"][0], 0)
+    np.testing.assert_array_equal(statistics["image"][1], 1)
 
 
 def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
@@ -215,10 +215,10 @@ def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
     text = batch["text"][batch["text_mask"] > 0]
     pictures = batch["image"][batch["image_mask"] > 0]
     assert (len(text), len(pictures)) == (4, 7)
-    np.testing.assert_allclose(statistics.text_mean, text.mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics.text_deviation, text.std(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics.image_mean, pictures.mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics.image_deviation, pictures.std(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics["text"][0], text.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics["text"][1], text.std(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics["image"][0], pictures.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(statistics["image"][1], pictures.std(axis=0), rtol=1e-5, atol=1e-6)
 
 
 def test_sizes(encoded):

@@ -3,17 +3,21 @@ import numpy as np
 import pytest
 
 from automm.models import baselines
+from automm.models.fusion import FUSIONS
 from automm.models.heads import (
     AnyPicture,
     Shapes,
     Standardize,
     Statistics,
     classify,
+    column_towers,
     image_tower,
     learn_statistics,
     suffix_inputs,
     text_tower,
 )
+from automm.models.packing import pack, packed_layout, unwrap
+from automm.search.space import DEFAULTS
 
 SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=2)
 SMALL = {
@@ -24,12 +28,12 @@ SMALL = {
     "label/width": 4,
     "label/dropout": 0.5,
 }
-STATISTICS = Statistics(
-    np.array([1, 2, 3], np.float32),
-    np.array([1, 2, 0], np.float32),
-    np.array([4, 3, 2, 1], np.float32),
-    np.array([0.5, 1, 2, 4], np.float32),
-)
+STATISTICS: Statistics = {
+    "text": (np.array([1, 2, 3], np.float32), np.array([1, 2, 0], np.float32)),
+    "image": (np.array([4, 3, 2, 1], np.float32), np.array([0.5, 1, 2, 4], np.float32)),
+    "metadata": (np.array([10, 0], np.float32), np.array([5, 1], np.float32)),
+    "history": (np.array([3], np.float32), np.array([2], np.float32)),
+}
 
 
 def batch(n=5, seed=0):
@@ -45,7 +49,7 @@ def batch(n=5, seed=0):
 class TestStandardize:
     def test_formula_and_mask(self):
         layer = Standardize(3)
-        layer.learn(STATISTICS.text_mean, STATISTICS.text_deviation)
+        layer.learn(*STATISTICS["text"])
         values = np.array([[2, 4, 5], [np.nan, 1e30, 0]], np.float32)
         output = np.asarray(layer(values, np.array([1, 0], np.float32)))
         np.testing.assert_array_equal(output, [[1, 1, 2], [0, 0, 0]])  # a feature that never varies is only shifted
@@ -79,7 +83,7 @@ def test_statistics_find_their_layers_in_nested_models_too():
     layers = [layer for layer in average._flatten_layers() if isinstance(layer, Standardize)]
     assert sorted(layer.name for layer in layers) == ["image_standardize", "text_standardize", "text_standardize"]
     for layer in layers:
-        expected = STATISTICS.text_mean if layer.features == 3 else STATISTICS.image_mean
+        expected = STATISTICS["text" if layer.features == 3 else "image"][0]
         np.testing.assert_array_equal(np.asarray(layer.mean), expected)
 
 
@@ -89,6 +93,75 @@ def test_statistics_reach_the_packed_baseline():
     layers = [layer for layer in packed._flatten_layers() if isinstance(layer, Standardize)]
     assert len(layers) == 2
     assert all(np.abs(np.asarray(layer.mean)).sum() > 0 for layer in layers)
+
+
+COLUMNS = {"metadata": (2,), "metadata_mask": (), "history": (3,), "history_mask": (3,)}
+FOUR = Shapes(text_features=3, image_features=4, max_images=2, classes=2, columns=COLUMNS)
+
+
+def four(n=6):
+    """A batch with all four modalities; the last review has no metadata and no history."""
+    rng = np.random.default_rng(5)
+    return {
+        **batch(n),
+        "metadata": np.stack([rng.normal(10, 5, n), np.arange(n) % 2], axis=1).astype(np.float32),
+        "metadata_mask": np.array([1] * (n - 1) + [0], np.float32),
+        "history": rng.normal(3, 2, (n, 3)).astype(np.float32),
+        "history_mask": np.array([[1, 1, 1], [0, 1, 1]] * n, np.float32)[:n] * (np.arange(n) < n - 1)[:, None],
+    }
+
+
+class TestColumns:
+    @pytest.mark.parametrize("operator", FUSIONS)
+    @pytest.mark.parametrize("encoder", ["gru", "convolution"])
+    def test_what_is_absent_never_changes_the_output(self, operator, encoder):
+        values = {**DEFAULTS, **SMALL, **baselines.COLUMNS, "history/encoder": encoder, "fusion/operator": operator}
+        model = baselines.fused(FOUR, values)
+        learn_statistics(model, STATISTICS)
+        given = four()
+        dirty = dict(given)
+        for name in ("metadata", "history"):
+            mask = given[f"{name}_mask"].reshape(len(given[name]), -1)
+            dirty[name] = np.where(mask > 0, given[name], np.float32(np.nan))
+        clean = np.asarray(model(given))
+        np.testing.assert_array_equal(np.asarray(model(dirty)), clean)
+        assert np.isfinite(clean).all()
+        for name in ("metadata", "history"):  # and what is there does
+            assert np.abs(np.asarray(model({**given, name: given[name] + 1}))[:-1] - clean[:-1]).max() > 1e-6
+
+    def test_towers_give_zeros_where_there_is_nothing(self):
+        inputs = suffix_inputs(FOUR)
+        vectors, masks = column_towers(inputs, baselines.COLUMNS)
+        model = keras.Model(inputs, [*vectors, *masks])
+        learn_statistics(model, STATISTICS)
+        metadata, history, *masks = (np.asarray(output) for output in model(four()))
+        for vector, mask in zip((metadata, history), masks, strict=True):
+            np.testing.assert_array_equal(mask, [1, 1, 1, 1, 1, 0])
+            np.testing.assert_array_equal(vector[-1], 0)
+            assert (np.abs(vector[:-1]).sum(axis=1) > 0).all()
+
+    def test_packed_saved_and_loaded(self, tmp_path):
+        packed = baselines.packed_concatenation(FOUR, {**SMALL, **baselines.COLUMNS})
+        packed.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+        given = pack(four(), packed_layout(loaded))
+        np.testing.assert_allclose(np.asarray(loaded(given)), np.asarray(unwrap(packed)(four())), rtol=1e-6)
+
+    def test_without_columns_a_suffix_has_none_of_it(self):
+        model = baselines.fused(SHAPES, SMALL)
+        assert {tensor.name for tensor in model.inputs} == {"text", "text_mask", "image", "image_mask"}
+        assert not [layer.name for layer in model.layers if layer.name.startswith(("metadata", "history"))]
+
+    def test_a_linear_suffix_sees_numbers_steps_and_gaps(self):
+        model = baselines.linear(FOUR, ("metadata", "history"))
+        learn_statistics(model, STATISTICS)
+        given = four()
+        design = np.asarray(baselines.design_matrix(model)(given))
+        mask = given["history_mask"]
+        numbers = np.where(given["metadata_mask"][:, None] > 0, (given["metadata"] - [10, 0]) / [5, 1], 0)
+        present = np.stack([given["metadata_mask"], mask.max(axis=1)], axis=1)
+        expected = np.concatenate([numbers, np.where(mask > 0, (given["history"] - 3) / 2, 0), mask, present], axis=1)
+        np.testing.assert_allclose(design, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_towers_give_zeros_where_there_is_nothing():
@@ -108,7 +181,8 @@ def test_towers_give_zeros_where_there_is_nothing():
     np.testing.assert_array_equal(image[2], 0)
     np.testing.assert_array_equal(any_picture, [1, 1, 0])
     # Standardised before pooling, over real pictures only.
-    expected = (given["image"][1, 0] - STATISTICS.image_mean) / STATISTICS.image_deviation
+    mean, deviation = STATISTICS["image"]
+    expected = (given["image"][1, 0] - mean) / deviation
     np.testing.assert_allclose(image[1], expected, rtol=1e-5)
 
 
@@ -141,8 +215,6 @@ def test_each_trained_baseline_saves_and_loads(name, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     given = batch()
     if name.startswith("packed_"):
-        from automm.models.packing import pack, packed_layout
-
         given = pack(given, packed_layout(model))
     np.testing.assert_array_equal(np.asarray(loaded(given)), np.asarray(model(given)))
 

@@ -84,12 +84,27 @@ def test_what_a_manifest_must_not_say(tmp_path, line, expected):
     assert any(expected in problem for problem in problems(tmp_path, GOOD + line + "\n"))
 
 
-@pytest.mark.parametrize("key", ["metadata: {numeric: [price]}", "history: past"])
-def test_fields_that_are_not_supported_yet(tmp_path, key):
-    found = problems(tmp_path, GOOD.replace("  id: review_id", f"  {key}"))
-    assert len(found) == 1
-    assert found[0].startswith(f"manifest.yaml:4: fields.{key.split(':')[0]}")
-    assert "not supported yet" in found[0]
+def test_columns_beside_text_and_pictures(tmp_path):
+    keys = "  metadata: {numeric: price, categorical: [brand]}\n  history: past\n"
+    manifest = load(tmp_path, GOOD.replace("  id: review_id\n", keys))
+    assert (manifest.fields.numeric, manifest.fields.categorical) == (("price",), ("brand",))
+    assert (manifest.fields.history, manifest.columns) == (("past",), ("metadata", "history"))
+    assert load(tmp_path, GOOD).columns == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("metadata: {}", "fields.metadata: name a numeric or a categorical column"),
+        ("metadata: {numeric: [a, b], categorical: [b]}", "fields.metadata: columns stand twice: b"),
+        ("metadata: {nmeric: [a]}", "unknown key 'fields.metadata.nmeric'. Did you mean 'numeric'?"),
+        ("metadata: price", "fields.metadata"),
+    ],
+)
+def test_metadata_that_name_no_columns(tmp_path, key, expected):
+    (found,) = problems(tmp_path, GOOD.replace("  id: review_id", f"  {key}"))
+    assert found.startswith("manifest.yaml:4: ")
+    assert expected in found
 
 
 @pytest.mark.parametrize(

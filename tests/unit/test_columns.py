@@ -1,0 +1,172 @@
+"""Metadata and history: what cells may hold, what is learned of them, and the arrays that they become."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automm.data.cells import cell_number, cell_series
+from automm.data.columns import MOST_VALUES, Columns
+from automm.data.manifest import parse_manifest
+from automm.data.reading import Review
+from automm.data.reviews import load_dataset
+from automm.data.sections import Fields
+from automm.data.splits import fingerprint
+from automm.errors import DataError
+
+FIELDS = Fields.model_validate(
+    {"text": "text", "metadata": {"numeric": ["price"], "categorical": ["brand"]}, "history": "past"}
+)
+
+
+def review(number: int, price=None, brand="", past=()) -> Review:
+    columns = {"numbers": (price,), "categories": (brand,), "history": tuple(past)}
+    return Review(str(number), "t", (), "x", None, None, f"r:{number}", **columns)
+
+
+class TestCells:
+    @pytest.mark.parametrize(
+        ("cell", "number"),
+        [(3, 3.0), (2.5, 2.5), (" -1e3 ", -1000.0), (".5", 0.5), ("7.", 7.0), (Decimal("1.10"), 1.1), ("0", 0.0)],
+    )
+    def test_numbers(self, cell, number):
+        assert cell_number(cell, "price") == number
+
+    @pytest.mark.parametrize("cell", [None, "", "  ", float("nan")])
+    def test_nothing(self, cell):
+        assert cell_number(cell, "price") is None
+
+    @pytest.mark.parametrize(
+        "cell",
+        ["1,024", "$12.50", "12 EUR", "1_000", "nan", "inf", "0x10", "١٢", True, "true", [1], {}, b"1", 1e39, "1e999",
+         float("inf"), 10**400, "cheap"],
+        ids=lambda cell: repr(cell)[:12],
+    )  # fmt: skip
+    def test_what_is_no_number_is_not_guessed(self, cell):
+        with pytest.raises(ValueError, match=r"column 'price' holds .* expected a plain number such as 12\.5"):
+            cell_number(cell, "price")
+
+    @pytest.mark.parametrize(
+        ("cell", "steps"),
+        [
+            ([1, 2.5, None], (1.0, 2.5, None)),
+            ("3 4\t5", (3.0, 4.0, 5.0)),
+            ("[1, null, 2]", (1.0, None, 2.0)),
+            (4, (4.0,)),
+            ([], ()),
+            ("", ()),
+            (None, ()),
+        ],
+        ids=str,
+    )
+    def test_series(self, cell, steps):
+        assert cell_series({"past": cell}, FIELDS) == steps
+
+    def test_a_separator_keeps_the_place_of_what_is_missing(self):
+        fields = FIELDS.model_copy(update={"separator": ","})
+        assert cell_series({"past": "3,,4"}, fields) == (3.0, None, 4.0)
+
+    def test_several_columns_are_a_step_each(self):
+        fields = FIELDS.model_copy(update={"history": ("first", "second")})
+        assert cell_series({"first": None, "second": "2"}, fields) == (None, 2.0)
+
+    @pytest.mark.parametrize("cell", ["1;2", "[1, 2", "[[1]]", ["a"], {"a": 1}, "[1]]"], ids=str)
+    def test_series_of_something_else(self, cell):
+        with pytest.raises(ValueError, match="column 'past'"):
+            cell_series({"past": cell}, FIELDS)
+
+
+class TestColumns:
+    def test_a_missing_number_is_the_training_median_and_marked(self):
+        train = [review(0, 1.0), review(1, 3.0), review(2, 100.0), review(3)]
+        columns = Columns.learn(FIELDS, train, 2)
+        assert columns.medians == {"price": 3.0}
+        encoded = columns.encode([review(9, 7.0), review(10)])["metadata"]
+        names = columns.names
+        np.testing.assert_array_equal(encoded[:, names.index("price")], [7, 3])
+        np.testing.assert_array_equal(encoded[:, names.index("price (missing)")], [0, 1])
+
+    def test_each_review_has_exactly_one_mark_of_a_category(self):
+        train = [review(n, 1.0, brand) for n, brand in enumerate("bbaaacd")]
+        columns = Columns.learn(FIELDS, train, 2)
+        assert columns.values == {"brand": ("a", "b")}  # frequent first; what one review has is "other"
+        marks = columns.encode([review(n, 1.0, brand) for n, brand in enumerate(["a", "b", "c", "new", ""])])[
+            "metadata"
+        ]
+        names = columns.names
+        assert names == ["price", "price (missing)", "brand=a", "brand=b", "brand (other)", "brand (missing)"]
+        np.testing.assert_array_equal(marks[:, 2:].argmax(axis=1), [0, 1, 2, 2, 3])
+        np.testing.assert_array_equal(marks[:, 2:].sum(axis=1), 1)
+
+    def test_a_value_that_is_called_other_is_a_value(self):
+        columns = Columns.learn(FIELDS, [review(n, 1.0, "(other)") for n in range(3)], 2)
+        marks = columns.encode([review(0, 1.0, "(other)"), review(1, 1.0, "x")])["metadata"][:, 2:]
+        np.testing.assert_array_equal(marks, [[1, 0, 0], [0, 1, 0]])
+
+    def test_a_column_of_many_values_keeps_the_frequent_ones(self):
+        train = [review(n, 1.0, f"v{n % (MOST_VALUES + 9):03d}") for n in range(3 * (MOST_VALUES + 9))]
+        assert len(Columns.learn(FIELDS, train, 2).values["brand"]) == MOST_VALUES
+
+    def test_a_history_is_padded_on_the_left_and_keeps_its_latest_steps(self):
+        columns = Columns.learn(FIELDS, [], 3)
+        given = [review(0, past=[1, 2, 3, 4]), review(1, past=[5]), review(2), review(3, past=[6, None, 7])]
+        arrays = columns.encode(given)
+        np.testing.assert_array_equal(arrays["history"], [[2, 3, 4], [0, 0, 5], [0, 0, 0], [6, 0, 7]])
+        np.testing.assert_array_equal(arrays["history_mask"], [[1, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 1]])
+        assert columns.beyond(given) == 1
+
+    def test_a_review_without_any_metadata_is_masked(self):
+        columns = Columns.learn(FIELDS, [review(0, 1.0, "a")], 2)
+        given = [review(0, 1.0), review(1, None, "new"), review(2)]
+        np.testing.assert_array_equal(columns.encode(given)["metadata_mask"], [1, 1, 0])
+
+    def test_arrays_have_one_type_and_are_only_of_what_is_named(self):
+        columns = Columns.learn(FIELDS, [review(0, 1.0, "a")], 2)
+        assert {array.dtype for array in columns.encode([review(0)]).values()} == {np.dtype(np.float32)}
+        assert columns.encode([])["metadata"].shape == (0, 4)
+        for fields in (None, Fields(text=("t",))):
+            assert Columns.learn(fields, [review(0)], 8).encode([review(0)]) == {}
+
+    def test_through_json_it_is_the_same(self):
+        columns = Columns.learn(FIELDS, [review(n, n / 3, "ab"[n % 2]) for n in range(8)], 5)
+        assert Columns.from_dict(json.loads(json.dumps(columns.to_dict()))) == columns
+
+
+class TestLoading:
+    def load(self, tmp_path: Path, *changes, fields=("metadata", "history")):
+        rows = [{"text": f"t {n}", "label": "xy"[n % 2], "price": n, "brand": "a", "past": [1, 2]} for n in range(4)]
+        for row, change in zip(rows, changes, strict=False):
+            row |= change
+        (tmp_path / "r.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+        named = FIELDS.model_dump(include=set(fields), exclude_none=True)
+        content = {"name": "x", "records": "r.jsonl", "fields": {"text": "text", "label": "label", **named}}
+        return load_dataset(parse_manifest(content, tmp_path / "manifest.yaml"))
+
+    def test_reviews_carry_their_columns(self, tmp_path):
+        first = self.load(tmp_path, {"brand": 4.0, "price": None}).reviews[0]
+        assert (first.numbers, first.categories, first.history) == ((None,), ("4",), (1.0, 2.0))
+
+    def test_every_wrong_cell_is_named_with_its_record(self, tmp_path):
+        with pytest.raises(DataError) as caught:
+            self.load(tmp_path, {"price": "$1"}, {"past": ["a"]}, {"brand": [1]})
+        assert [problem.split(": ")[0] for problem in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2", "r.jsonl:3"]
+
+    def test_a_column_that_no_record_has_is_one_problem(self, tmp_path):
+        self.load(tmp_path)
+        fields = {"text": "text", "label": "label", "metadata": {"numeric": ["prize"]}}
+        manifest = parse_manifest({"name": "x", "records": "r.jsonl", "fields": fields}, tmp_path / "manifest.yaml")
+        with pytest.raises(DataError) as caught:
+            load_dataset(manifest)
+        assert caught.value.problems[0].startswith(
+            "r.jsonl: no column 'prize', which fields.metadata names. Did you mean 'price'?"
+        )
+
+    def test_the_fingerprint_knows_the_columns_where_the_manifest_names_them(self, tmp_path):
+        def digests(fields):
+            datasets = [self.load(tmp_path, change, fields=fields) for change in ({}, {"price": 9}, {"past": [3]})]
+            return {fingerprint(dataset, {}, {}) for dataset in datasets}
+
+        assert len(digests(("metadata", "history"))) == 3
+        assert len(digests(())) == 1
