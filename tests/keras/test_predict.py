@@ -7,6 +7,7 @@ import pytest
 from samples import write_reviews
 from small import SMALL
 
+from automm.data.columns import Columns
 from automm.deliver.bundle import Bundle
 from automm.deliver.predict import predict_file
 from automm.models.baselines import fused
@@ -35,7 +36,7 @@ def bundle(encoders, pooling):
         "inputs": {"image_size": SIZE, "max_images": PICTURES, "sequence_length": LENGTH},
         "reading": {"images": {"on_bad": "error"}},
     }
-    return Bundle(None, about, model, tokenizer)
+    return Bundle(None, about, model, tokenizer, Columns({}, {}, 0))
 
 
 @pytest.fixture(scope="module")
