@@ -11,14 +11,14 @@ from automm.data.reviews import Dataset
 from automm.data.unions import Unions
 
 DISTANCE = 6  # of 64 bits
-DIFFERENCE = 8.0  # of 255, on average over the thumbnails
+DIFFERENCE = 5.0  # of 255, on average over the thumbnails
 CONTRAST = 24  # below it a picture is nearly flat, and its hash is noise
 
 
 def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
     """Pictures that are nearly the same, directly or through others: their digests, two or more each, sorted.
 
-    Two pictures are when at most 6 bits of their hashes and, on average, 8 of 255 of their thumbnails differ. Nearly
+    Two pictures are when at most 6 bits of their hashes and, on average, 5 of 255 of their thumbnails differ. Nearly
     flat pictures are left out, because nothing tells them apart.
     """
     digests = sorted(digest for digest, look in seen.items() if look.contrast >= CONTRAST)

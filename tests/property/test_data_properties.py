@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from automm.data.images import PictureError, decode_picture
 from automm.data.manifest import load_manifest, parse_manifest
+from automm.data.quality.check import check
+from automm.data.quality.page import page
 from automm.data.records import read_records
 from automm.data.reviews import Dataset, Review, load_dataset
 from automm.data.splits import RULES, SPLITS, fingerprint, normal_text, split_dataset
@@ -202,6 +204,44 @@ def test_any_cells_give_reviews_or_a_named_error(records, labelled):
             )
         except AutommError:
             return
+
+
+odd = st.sampled_from(
+    [
+        "<b>x</b> &amp;",
+        "{{ 7 * 7 }}",
+        "\u00c3\u00a9",
+        "\ufffd",
+        "http://x/y",
+        "a " * 300,
+        "\u4f60\u597d \u0e44\u0e17\u0e22",
+    ]
+)
+told = st.fixed_dictionaries({"text": texts.filter(str.strip) | odd, "user_id": values})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(told, min_size=12, max_size=14), rules)
+def test_whatever_the_texts_say_check_reports_and_its_page_is_whole(records, rule):
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [json.dumps(record | {"when": n, "label": "ab"[n % 2]}) for n, record in enumerate(records)]
+        (Path(folder) / "r.jsonl").write_text("\n".join(lines))
+        written = {
+            "name": "<i>{{ x }}",
+            "records": "r.jsonl",
+            "fields": {"text": "text", "label": "label"},
+            "splits": rule,
+        }
+        (Path(folder) / "manifest.yaml").write_text(json.dumps(written))
+        try:
+            report = check(Path(folder) / "manifest.yaml")
+        except AutommError:
+            return
+    text = page(report)
+    assert text.endswith("</html>")
+    assert "<b>x" not in text
+    assert "&lt;i&gt;{{ x }}" in text
+    assert json.loads(json.dumps(report.to_dict()))["reviews"] == len(records)
 
 
 HEADS = [

@@ -50,7 +50,7 @@ KINDS = {
     "near_duplicates_across_splits": Kind(
         "warning",
         "pictures whose near duplicates stand in another split",
-        _LEAK,
+        "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
         "Set splits: {{near_duplicates: together}}, which needs fractions or folds.",
     ),
     "ungrouped_column": Kind(

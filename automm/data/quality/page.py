@@ -23,6 +23,7 @@ def write_page(report: Report, file: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(report), encoding="utf-8")
 
 

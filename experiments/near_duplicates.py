@@ -1,0 +1,78 @@
+"""Question: which changed copies of a picture are found as near duplicates, and how many other pictures are?
+
+Command:  python experiments/near_duplicates.py --data FOLDER
+Cost:     half a minute on two cores for 500 pictures.
+Finding:  see experiments/README.md.
+
+Of each picture a copy is made by every change below, and looked for among all pictures and all such copies. Prints the
+share of copies that are found with their original, and how many originals are near duplicates of each other.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from automm.data.images import FORMATS, decode_picture
+from automm.data.looks import Look, look_at
+from automm.data.near import near_duplicates
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SIDE = 224
+
+CHANGES: dict[str, tuple[str, dict, Callable[[Image.Image], Image.Image]]] = {
+    "JPEG, quality 50": ("JPEG", {"quality": 50}, lambda image: image),
+    "WebP, quality 60": ("WEBP", {"quality": 60}, lambda image: image),
+    "half the size": ("PNG", {}, lambda image: image.resize((SIDE // 2, SIDE // 2))),
+    "half the size, JPEG, quality 60": ("JPEG", {"quality": 60}, lambda image: image.resize((SIDE // 2, SIDE // 2))),
+    "a tenth brighter": ("PNG", {}, lambda image: ImageEnhance.Brightness(image).enhance(1.1)),
+    "3 % cropped from each side": ("PNG", {}, lambda image: image.crop((7, 7, SIDE - 7, SIDE - 7))),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="a folder of pictures, searched to its bottom")
+    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    files = sorted(path for path in arguments.data.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise SystemExit(f"{arguments.data}: no pictures ({', '.join(FORMATS)})")
+    chosen = np.random.default_rng(arguments.seed).permutation(len(files))[: arguments.pictures]
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measure([files[place] for place in chosen], Path(folder)), indent=2))
+
+
+def measure(files: list[Path], folder: Path) -> dict:
+    images = [Image.fromarray(decode_picture(file, SIDE)) for file in files]
+    seen = looks(images, folder, "original", "PNG", {})
+    found = {}
+    for name, (form, options, change) in CHANGES.items():
+        copies = looks([change(image) for image in images], folder, "copy", form, options)
+        together = near_duplicates(seen | copies)
+        pairs = {
+            place
+            for near in together
+            for place in range(len(files))
+            if {f"original {place}", f"copy {place}"} <= {*near}
+        }
+        found[name] = round(len(pairs) / len(files), 3)
+    originals = near_duplicates(seen)
+    return {"pictures": len(files), "copies_found": found, "originals_among_each_other": sum(map(len, originals))}
+
+
+def looks(images: list[Image.Image], folder: Path, name: str, form: str, options: dict) -> dict[str, Look]:
+    paths = []
+    for place, image in enumerate(images):
+        paths.append(folder / f"{name} {place}")
+        image.save(paths[-1], form, **options)
+    return {path.name: look for path, look in zip(paths, look_at(paths), strict=True) if isinstance(look, Look)}
+
+
+if __name__ == "__main__":
+    main()
