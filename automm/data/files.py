@@ -62,7 +62,7 @@ def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None
 
     Threads, not processes: what takes long in Pillow, hashing and reading lets go of the interpreter.
     """
-    threads = workers or min(32, (os.cpu_count() or 1) + 4)
+    threads = workers or min(32, (os.cpu_count() or 1) + 2)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[T]] = deque()
         try:

@@ -86,7 +86,7 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     Raises:
         PictureError: as `decode_picture`, of what goes wrong inside the block, too.
     """
-    with _quiet_pillow():
+    with quiet_pillow():
         try:
             with open_file(path) as file:
                 length = os.fstat(file.fileno()).st_size
@@ -128,7 +128,8 @@ def decode_many(
         except PictureError as error:
             return error
 
-    yield from enumerate(in_order(attempt, paths, workers))
+    with quiet_pillow():
+        yield from enumerate(in_order(attempt, paths, workers))
 
 
 def known_formats() -> list[str]:
@@ -199,7 +200,7 @@ class _Quiet:
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> Iterator[None]:
     """Pillow's warnings (large pictures, broken EXIF data) are ignored while any thread reads.
 
     The filters belong to the process, so that only the first thread sets them and the last restores them.

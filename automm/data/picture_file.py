@@ -14,7 +14,7 @@ import numpy as np
 
 from automm.data.checksums import damaged_at
 from automm.data.files import allocate, in_order, portions, put
-from automm.data.images import PictureError, decode_picture
+from automm.data.images import PictureError, decode_picture, quiet_pillow
 from automm.errors import CacheError
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -98,13 +98,14 @@ def write_pictures(
 
             outcomes: list[int | str] = []
             synced = 0
-            for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
-                outcomes += some
-                if len(outcomes) * length >= synced + SYNCED:
-                    os.fdatasync(descriptor)  # while the threads go on, so that little is left to wait for at the end
-                    synced = len(outcomes) * length
-                if progress is not None:
-                    progress("pictures decoded", len(outcomes), len(digests))
+            with quiet_pillow():
+                for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
+                    outcomes += some
+                    if len(outcomes) * length >= synced + SYNCED:
+                        os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
+                        synced = len(outcomes) * length
+                    if progress is not None:
+                        progress("pictures decoded", len(outcomes), len(digests))
             good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
             _close_gaps(descriptor, good, length)
             os.fsync(descriptor)
