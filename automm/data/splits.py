@@ -7,7 +7,6 @@ again in the test split measures memory. Decisions depend on ids and the seed, n
 
 import hashlib
 import json
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +18,9 @@ from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.data.split_rules import by_column, by_hash, by_time
-from automm.data.unions import Unions
+from automm.data.ties import components, normal_text, picture_name
 from automm.errors import DataError
 
-TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 DUPLICATE = "dropped: duplicate of another review"
 CONFLICTING = "dropped: duplicates with conflicting labels"
 
@@ -134,7 +132,7 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
         return dataset
     same: dict[object, list[Review]] = defaultdict(list)
     for review in dataset.reviews:
-        pictures = tuple(sorted(_digest(path, digests) for path in review.images))
+        pictures = tuple(sorted(picture_name(path, digests) for path in review.images))
         same[normal_text(review.text), pictures].append(review)
     kept: set[str] = set()
     treated: list[str] = []
@@ -157,7 +155,7 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
                 review.id,
                 review.text,
                 review.label,
-                [_digest(path, digests) for path in review.images],
+                [picture_name(path, digests) for path in review.images],
                 split_of.get(row, ""),
                 *([review.numbers, review.categories, review.history] if columns else []),
             ]
@@ -165,45 +163,6 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
         for row, review in enumerate(dataset.reviews)
     ]
     return hashlib.sha256("\n".join([json.dumps(dataset.labels), *sorted(lines)]).encode()).hexdigest()
-
-
-def normal_text(text: str) -> str:
-    """One form for texts that differ in case, width, ligatures or spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def telling_text(text: str) -> str:
-    """The normal form of a text that is recognised by it; "" of one such as "Great!", shared by chance."""
-    normal = normal_text(text)
-    return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
-
-
-def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[list[int]]:
-    """Rows that belong together: by group, by text, by picture, and through one another."""
-    unions = Unions(len(reviews))
-    first: dict[bytes, int] = {}
-    for row, review in enumerate(reviews):
-        for tie in _ties(review, digests):
-            unions.join(row, first.setdefault(_short(tie), row))
-    return unions.sets()
-
-
-def _ties(review: Review, digests: Mapping[Path, str]) -> list[str]:
-    ties = [f"picture {_digest(path, digests)}" for path in review.images]
-    if text := telling_text(review.text):
-        ties.append(f"text {text}")
-    if review.group is not None:
-        ties.append(f"group {review.group}")
-    return ties
-
-
-def _short(tie: str) -> bytes:
-    """In place of a text, which a million reviews could not keep twice."""
-    return hashlib.blake2b(tie.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _digest(path: Path, digests: Mapping[Path, str]) -> str:
-    return digests[path] if path in digests else str(path)
 
 
 def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], seed: int) -> list[str]:

@@ -15,7 +15,8 @@ from automm.data.quality.check import check
 from automm.data.quality.page import page
 from automm.data.records import read_records
 from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import RULES, SPLITS, fingerprint, normal_text, split_dataset
+from automm.data.splits import RULES, SPLITS, fingerprint, split_dataset
+from automm.data.ties import normal_text
 from automm.errors import AutommError, DataError
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -7,7 +7,8 @@ import pytest
 
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
-from automm.data.splits import drop_duplicates, fingerprint, fold_rows, normal_text, split_dataset, subsample
+from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.ties import normal_text
 from automm.errors import ConfigError, DataError
 
 

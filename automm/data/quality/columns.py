@@ -4,9 +4,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from automm.data.cells import columns_of
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding, example, finding
-from automm.data.records import read_records
+from automm.data.records import open_source
 from automm.data.reviews import Review
 
 # A column named so may tell who wrote a review, or of what it is.
@@ -23,9 +24,8 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
-    """Columns of ids whose reviews stand in several splits, where the manifest names no group."""
-    manifest = checked.dataset.manifest
-    if (manifest.fields is not None and manifest.fields.group) or any(r.group for r in checked.reviews):
+    """Columns of ids whose reviews stand in several splits, where no group is named."""
+    if any(review.group is not None for review in checked.reviews):
         return
     for column, values in _values(checked).items():
         if len(values) < FEWEST_VALUES or not names_somebody(column):
@@ -45,13 +45,16 @@ def names_somebody(column: str) -> bool:
 def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
     """The reviews of each value of each unused column. The records are read once more: reviews do not keep them."""
     manifest = checked.dataset.manifest
+    source = open_source(manifest)
+    used = {name for names in columns_of(source.fields, True).values() for name in names}
+    used |= {str(manifest.splits.column), str(manifest.splits.time)}
     review_at = {review.where: review for review in checked.reviews}
     found: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
-    for record in read_records(manifest):
+    for record in source.rows:
         review = review_at.get(record.where)
         if review is None:
             continue
         for column, cell in record.values.items():
-            if isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
+            if column not in used and isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
                 found[column][str(cell)].append(review)
     return found

@@ -8,7 +8,7 @@ from automm.data.near import picture_names
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
-from automm.data.splits import components, normal_text, telling_text
+from automm.data.ties import components, normal_text, telling_text
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 
