@@ -10,6 +10,7 @@ from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 
 from automm.models import baselines
 from automm.models.fusion import FUSIONS
+from automm.models.halves import with_inputs
 from automm.search.criterion import Criterion
 from automm.search.feed import Batches, Feed, partners
 from automm.search.losses import cross_entropy, smoothed
@@ -146,12 +147,16 @@ class TestParts:
             assert (left[1 - place] != whole[1 - place]).any()
 
     def test_in_a_model_that_was_cut_and_in_its_clone(self, source):
+        """A cut calls layers a second time, so that they stand in two models; a clone has layers of its own."""
         model = still()
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
+        cut = with_inputs(model.inputs, [tensor.name for tensor in model.inputs], model.outputs, "suffix")
+        copy = keras.models.clone_model(cut)
+        copy.set_weights(cut.get_weights())
         batch = tensors(source, np.arange(4))
-        for left, right in zip(Parts(model).read(batch)[1], Parts(copy).read(batch)[1], strict=True):
-            np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+        expected = [np.asarray(vector) for vector in Parts(model).read(batch)[1]]
+        for other in (cut, copy):
+            for left, right in zip(Parts(other).read(batch)[1], expected, strict=True):
+                np.testing.assert_array_equal(np.asarray(left), right)
 
 
 class TestAuxiliaryHeads:
