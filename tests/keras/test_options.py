@@ -1,6 +1,7 @@
 """What a candidate can be trained by beside plain cross-entropy: each option does what its paper says, and no more."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,7 +18,10 @@ from automm.search.losses import cross_entropy, smoothed
 from automm.search.modulation import alone, coefficients, owners_of, with_noise
 from automm.search.parts import Parts
 from automm.search.plan import OF_SUFFIXES, Options
+from automm.search.session import Search
+from automm.search.space import contains, narrow
 from automm.search.train import Fold, train
+from automm.tracking.runs import COMPLETED, Candidate
 
 EACH = {
     "focal_gamma": 2.0,
@@ -305,3 +309,24 @@ def test_options_of_a_point():
     assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
     assert set(OF_SUFFIXES) < set(Options().values())
+
+
+@pytest.mark.parametrize(
+    ("choices", "known"),
+    [
+        ({"training.label_smoothing": [0.0, 0.1], "training.mixup": [0.0, 0.4]}, True),
+        ({"training.class_weights": ["none", "inverse"]}, True),
+        ({"training.class_weights": "square_root"}, False),
+        ({"training.label_smoothing": [0.05, 0.1]}, False),
+    ],
+)
+def test_a_baseline_is_known_as_the_point_at_which_options_are_off(choices, known):
+    """The experiment weights by the inverse frequency, and so was the baseline."""
+    search = Search.__new__(Search)
+    search.space = narrow(choices)
+    search.task = SimpleNamespace(experiment=SimpleNamespace(training=SimpleNamespace(class_weights="inverse")))
+    search.candidates = [Candidate("concatenation", "baseline", COMPLETED, hyperparameters=baselines.CONCATENATION)]
+    points = [candidate.hyperparameters for candidate in search.known()]
+    assert len(points) == known
+    assert all(contains(search.space, point) for point in points)
+    assert search.candidates[0].hyperparameters is baselines.CONCATENATION, "the record itself stays"
