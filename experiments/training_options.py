@@ -4,7 +4,7 @@ Command:  python experiments/training_options.py --data MVSA_DIR --to experiment
 Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), three splits of 0.6, 0.15, 0.25; without --data
           the demo's 600 reviews, others for each seed.
 Cost:     see `seconds` in the result; on new data most of it is encoding pictures.
-Finding:  see experiments/README.md.
+Finding:  not run yet.
 
 The hand-built concatenation is trained once for each option, all else equal: same seed, same folds (five over train and
 validation, whose models are averaged), same first weights. It reads the test split as it is, with half and with all of
