@@ -4,9 +4,10 @@ import json
 import os
 import random
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from automm.errors import CacheError
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 AT_ONCE = 16  # pictures that a thread takes
+ABANDONED = 86_400.0  # seconds without a write after which a crash must have left a temporary file
 SYNCED = 2**26  # bytes after which what was written goes to the disk
 
 
@@ -181,6 +183,10 @@ def _close_gaps(descriptor: int, good: Sequence[int], length: int) -> None:
 @contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.tmp"):
+        with suppress(FileNotFoundError):  # swept by another process, or it has got its name
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
     descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
     try:
         os.fchmod(descriptor, 0o644)  # mkstemp makes it unreadable to the others of a shared cache

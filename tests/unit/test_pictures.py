@@ -106,6 +106,16 @@ def test_a_long_file_is_sampled_unless_it_was_written_to(paths, tmp_path, monkey
     assert file.stat().st_mtime_ns == written  # all was compared: the next start may take samples again
 
 
+def test_what_a_crash_has_left_is_swept_and_what_is_being_written_is_not(paths, tmp_path):
+    folder = tmp_path / "cache" / "pictures"
+    folder.mkdir(parents=True)
+    for name in ("old.tmp", "new.tmp"):
+        (folder / name).write_bytes(b"x")
+    os.utime(folder / "old.tmp", (1, 1))
+    prepare_pictures([paths["a"]], 4, tmp_path / "cache")
+    assert [file.name for file in folder.glob("*.tmp")] == ["new.tmp"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(paths, tmp_path):
     (tmp_path / "cache").write_bytes(b"")
     with pytest.raises(CacheError, match="AUTOMM_CACHE_DIR"):
