@@ -35,7 +35,7 @@ def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All pairs of hashes that differ in at most `distance` bits; a pair may come several times.
+    """All pairs of hashes that differ in at most `distance` bits, each once.
 
     Cut into distance + 1 bands of bits, two such hashes agree in one band at least, so that only hashes of equal bands
     are compared (the tables of G. Manku, A. Jain, A. Das Sarma, Detecting Near-Duplicates for Web Crawling, WWW 2007).
@@ -48,8 +48,9 @@ def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray,
         Places of the one and of the other, int64, as many each.
     """
     edges = np.linspace(0, 64, distance + 2).astype(int)
-    for start, end in pairwise(edges):
-        keys = (hashes >> np.uint64(start)) & np.uint64((1 << int(end - start)) - 1)
+    bands = [np.uint64((1 << int(end)) - (1 << int(start))) for start, end in pairwise(edges)]
+    for number, band in enumerate(bands):
+        keys = hashes & band
         order = np.argsort(keys, kind="stable")
         keys, sorted_hashes = keys[order], hashes[order]
         places = np.arange(len(hashes))
@@ -58,8 +59,11 @@ def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray,
             places = places[keys[places] == keys[places + step]]  # who was not equal a step before is not now
             if not len(places):
                 break
-            differing = np.bitwise_count(sorted_hashes[places] ^ sorted_hashes[places + step])
-            close = places[differing <= distance]
+            differing = sorted_hashes[places] ^ sorted_hashes[places + step]
+            new = np.bitwise_count(differing) <= distance
+            for earlier in bands[:number]:
+                new &= (differing & earlier) != 0  # or it has come already
+            close = places[new]
             if len(close):
                 yield order[close], order[close + step]
 
