@@ -283,11 +283,15 @@ def learn(model, source, options, **plan):
     return train([model], [Fold(TRAIN, VALIDATION)], source, source.labels, settings)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    return learn(suffix(), Memory(), Options(), epochs=1)
+
+
 @pytest.mark.parametrize("option", EACH)
-def test_each_option_alone_changes_training_and_its_seed_decides_it(option, source):
+def test_each_option_alone_changes_training_and_its_seed_decides_it(option, source, plain):
     options = Options(**{option: EACH[option]})
-    plain = learn(suffix(), source, Options())
-    first, second = (learn(suffix(), source, options) for _ in range(2))
+    first, second = (learn(suffix(), source, options, epochs=1) for _ in range(2))
     assert first.history == second.history
     assert first.history != plain.history
 
@@ -296,9 +300,9 @@ def test_all_options_at_once_train_in_a_graph_as_they_do_eagerly(source):
     import tensorflow as tf
 
     options = Options(**EACH)
-    eager = learn(still("gated_unit"), source, options)
+    eager = learn(still("gated_unit"), source, options, epochs=2)
     tf.config.run_functions_eagerly(False)
-    graph = learn(still("gated_unit"), source, options)
+    graph = learn(still("gated_unit"), source, options, epochs=2)
     tf.config.run_functions_eagerly(True)
     for left, right in zip(eager.history, graph.history, strict=True):
         assert left == pytest.approx(right, abs=1e-4)
