@@ -14,7 +14,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from automm.errors import ConfigError, NotFoundError, nearest
 
-OBJECTIVES = {"val_macro_f1": "max", "val_accuracy": "max", "val_loss": "min"}
+# By the manifest's task, the first of each is the default; and whether more is better.
+OBJECTIVES_OF = {
+    "classification": {"val_macro_f1": "max", "val_accuracy": "max", "val_loss": "min"},
+    "regression": {"val_mae": "min", "val_rmse": "min"},
+}
+OBJECTIVES = {name: direction for named in OBJECTIVES_OF.values() for name, direction in named.items()}
 TUNERS = ("greedy", "bayesian", "hyperband", "random")
 BASELINES = (
     "majority",
@@ -28,6 +33,14 @@ BASELINES = (
     "bilinear",
     "packed_concatenation",
 )
+FOR_NUMBERS = {  # what stands in their place where a number is predicted
+    "majority": "median",
+    "logistic_text": "ridge_text",
+    "logistic_image": "ridge_image",
+    "logistic_both": "ridge_both",
+    "logistic_columns": "ridge_columns",
+    "logistic_all": "ridge_all",
+}
 OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -130,17 +143,20 @@ class Baselines(Section):
     def _known(self) -> "Baselines":
         if not isinstance(self.include, str):
             for name in self.include:
-                if name not in (legal := (*BASELINES, *OF_COLUMNS)):
+                if name not in (legal := (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())):
                     raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
         return self
 
-    def names(self, columns: Collection[str] = ()) -> list[str]:
+    def names(self, columns: Collection[str] = (), task: str = "classification") -> list[str]:
         """The baselines that run, in the order in which they run.
 
         Args:
             columns: what the manifest has beside text and pictures: 'metadata', 'history'.
+            task: the manifest's.
         """
         possible = [*BASELINES, *(OF_COLUMNS if columns else ())]
+        if task == "regression":
+            possible = [FOR_NUMBERS.get(name, name) for name in possible]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []
         return [name for name in possible if name in self.include]
@@ -164,7 +180,7 @@ class Experiment(Section):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     seed: int = Field(1, ge=0, le=2**31 - 1)
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
-    objective: Literal["val_macro_f1", "val_accuracy", "val_loss"] = "val_macro_f1"
+    objective: Literal["val_macro_f1", "val_accuracy", "val_loss", "val_mae", "val_rmse"] = "val_macro_f1"
     tuner: Literal["greedy", "bayesian", "hyperband", "random"] = "greedy"
     portfolio: bool = True  # known good points are the first proposals, before the tuner's own
     budget: Budget = Budget()
@@ -226,11 +242,28 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
 
 def resolve(content: Mapping[str, Any], folder: Path, where: str) -> Experiment:
     """Validate `content`; relative paths are relative to `folder`."""
+    content = dict(content)
+    task = _task_of(folder, content.get("manifest"))
+    if task is not None:
+        objective = content.setdefault("objective", next(iter(OBJECTIVES_OF[task])))
+        if objective in OBJECTIVES and objective not in OBJECTIVES_OF[task]:
+            legal = ", ".join(OBJECTIVES_OF[task])
+            raise ConfigError(f"{where}: objective: {objective!r} is none of a {task}. Legal: {legal}")
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
         raise ConfigError([f"{where}: {_explain(problem)}" for problem in error.errors()]) from error
     return experiment.model_copy(update={"manifest": (folder / experiment.manifest).resolve()})
+
+
+def _task_of(folder: Path, manifest: object) -> str | None:
+    """The task of a manifest, None where it cannot be read: what is wrong with it is said by who reads it whole."""
+    try:
+        content = yaml.safe_load((folder / str(manifest)).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    task = content.get("task", "classification") if isinstance(content, dict) else None
+    return task if task in OBJECTIVES_OF else None
 
 
 def _plain(name: str) -> str:

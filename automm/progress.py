@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from automm.evaluate.metrics import main_metrics
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
 PLAIN_EVERY = 15.0  # seconds between progress lines where there is no terminal
@@ -66,7 +67,8 @@ class ConsoleReporter:
         left = "" if seconds_left is None or candidate.kind != "trial" else f"  left {duration(seconds_left)}"
         if candidate.status == COMPLETED:
             scores = candidate.validation
-            what = f"{self._metric} {scores[self._metric]:.3f}  accuracy {scores['accuracy']:.3f}"
+            other = main_metrics(scores)[1]
+            what = f"{self._metric} {scores[self._metric]:.3f}  {other} {scores[other]:.3f}"
         else:
             what = f"{candidate.status} {candidate.error.splitlines()[0]}"
         lead = "" if best is None or best.score is None else f"  best {best.score:.3f} ({best.name})"

@@ -9,9 +9,19 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from automm.evaluate.metrics import METRICS, TITLES, main_metrics
+
 if TYPE_CHECKING:
     from automm.data.fetch import Fetched
     from automm.search.cache_listing import Listing
+
+
+RECIPES = {
+    "logistic_both": "logistic regression on both",
+    "logistic_all": "logistic regression on everything",
+    "ridge_both": "ridge regression on both",
+    "ridge_all": "ridge regression on everything",
+}
 
 
 def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
@@ -38,24 +48,14 @@ def print_json(content: Any) -> None:
 
 def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     """Print the rows of `evaluate.leaderboard`."""
-    columns = [
-        "rank",
-        "run",
-        "name",
-        "kind",
-        "val macro-F1",
-        "val accuracy",
-        "val loss",
-        "test macro-F1",
-        "test accuracy",
-    ]
-    columns += ["parameters", "seconds"]
+    of_rows = [row["validation"] for row in rows if row["validation"]]
+    metrics = [name for name in METRICS if any(name in scores for scores in of_rows)] or list(METRICS)[:3]
+    main = [name for name in metrics if any(name in main_metrics(scores) for scores in of_rows)] or metrics[:2]
+    scored = [f"val {TITLES[name]}" for name in metrics] + [f"test {TITLES[name]}" for name in main]
+    columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
-        scores = [
-            f"{row['validation'][key]:.3f}" if row["validation"] else "-" for key in ("macro_f1", "accuracy", "loss")
-        ]
-        scores += [f"{row['test'][key]:.3f}" if row["test"] else "-" for key in ("macro_f1", "accuracy")]
+        scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
         name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
         name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
@@ -63,7 +63,11 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
-    table(columns, body, right=[*columns[-7:], "rank"])
+    table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+
+
+def _score(scores: dict[str, float] | None, name: str) -> str:
+    return f"{scores[name]:.3f}" if scores and name in scores else "-"
 
 
 def cache_table(found: "Listing") -> None:
@@ -98,8 +102,10 @@ def fetched_table(done: "Fetched") -> None:
 def verdict(result: dict[str, Any]) -> list[str]:
     """What a search has found, in words: from its result.json."""
     test = result["test"][result["best"]]
+    first, second = main_metrics(test)
     lines = [
-        f"best by validation: {result['best']}; test macro-F1 {test['macro_f1']:.3f}, accuracy {test['accuracy']:.3f}"
+        f"best by validation: {result['best']}; test {TITLES[first]} {test[first]:.3f}, "
+        f"{TITLES[second]} {test[second]:.3f}"
     ]
     if luck := result.get("selection"):
         lines.append(
@@ -108,14 +114,16 @@ def verdict(result: dict[str, Any]) -> list[str]:
         )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
-            f"  against logistic regression on both: {metric} {interval['difference']:+.3f} "
+            f"  against {RECIPES[result['recipe']]}: {metric} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
     missing = result["missing"]
     for modality, scores in missing["scores"][result["best"]].items():
-        left = dict(zip(missing["percent"], scores["macro_f1"], strict=True))
+        left = dict(zip(missing["percent"], scores[first], strict=True))
         lost = {"text": "their text", "image": "their pictures"}.get(modality, f"their {modality}")
-        lines.append(f"  where reviews lose {lost}: macro-F1 {left[50]:.3f} (half of them), {left[100]:.3f} (all)")
+        lines.append(
+            f"  where reviews lose {lost}: {TITLES[first]} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
+        )
     return lines
 
 

@@ -164,7 +164,7 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm.search.space import TABLE, conditions, narrow, size
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space = narrow(experiment.space, manifest.columns)
+    space = narrow(experiment.space, manifest.columns, manifest.task)
     print(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():
@@ -183,7 +183,7 @@ def _dry_run(experiment: "Experiment") -> None:
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
         print(f"not searched unless `space` names them: {', '.join(optional)}")
-    names = ", ".join(experiment.baselines.names(manifest.columns)) or "none"
+    names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
     print(f"{size(space):,} different candidates; baselines: {names}")
 
 

@@ -37,7 +37,8 @@ class Arrays:
         text_mask: (n,) float32.
         pixels: (k, height, width, 3) uint8, the distinct pictures, memory-mapped.
         picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
-        labels: (n,) int32, the place of the label in the label set; -1 where there is none.
+        labels: (n,) int32, the place of the label in the label set; -1 where there is none. Of a regression: (n,)
+            float32, the number itself.
         pixels_digest: names the content of `pixels`.
         columns: metadata, history and their masks, as far as the manifest names them.
     """
@@ -132,7 +133,11 @@ def build_arrays(
         text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
         pixels=pictures.pixels,
         picture_rows=rows,
-        labels=np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32),
+        labels=(
+            np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32)
+            if labels
+            else np.array([r.value for r in reviews], np.float32)
+        ),
         pixels_digest=pictures.fingerprint,
         columns=columns.encode(reviews),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from automm.config import OBJECTIVES_OF
 from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
 from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text
 from automm.data.yaml_lines import Key, read_yaml
@@ -48,8 +49,9 @@ class Manifest(Section):
     @field_validator("task")
     @classmethod
     def _known_task(cls, value: str) -> str:
-        if value != "classification":
-            raise ValueError(f"task {value!r} is not supported yet. Legal: classification")
+        if value not in OBJECTIVES_OF:
+            hint = nearest(value, list(OBJECTIVES_OF))
+            raise ValueError(f"unknown task {value!r}.{hint} Legal: {', '.join(OBJECTIVES_OF)}")
         return value
 
     @field_validator("encoding")
@@ -83,6 +85,17 @@ class Manifest(Section):
         elif self.fields is None:  # a native layout has its own
             raise ValueError(f"fields missing: name what the columns of {self.format!r} mean")
         return self
+
+    @model_validator(mode="after")
+    def _a_number_needs_no_map(self) -> "Manifest":
+        if self.predicts_number and self.labels != Labels():
+            raise ValueError("labels joins values into labels, and a regression predicts a number. Remove the key")
+        return self
+
+    @property
+    def predicts_number(self) -> bool:
+        """A number, and not a label."""
+        return self.task == "regression"
 
     @property
     def columns(self) -> tuple[str, ...]:

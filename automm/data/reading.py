@@ -19,7 +19,7 @@ from automm.data.cells import (
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
-from automm.data.sections import SPLITS, Fields
+from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
 from automm.errors import nearest
@@ -47,6 +47,7 @@ class Review:
         split: train, validation or test, where a column says so.
         where: "reviews.jsonl:17", for messages.
         time: seconds since 1970, where splits are by time.
+        value: what a regression predicts; `label` is the same as a text.
         numbers: of the numeric columns of metadata, None where there is none.
         categories: of the categorical columns, "" where there is none.
         history: the steps of the series, the latest last, None for one that is missing.
@@ -61,6 +62,7 @@ class Review:
     where: str
     labels: tuple[str, ...] = ()
     time: float | None = None
+    value: float | None = None
     numbers: tuple[float | None, ...] = ()
     categories: tuple[str, ...] = ()
     history: tuple[float | None, ...] = ()
@@ -111,7 +113,10 @@ class ReviewReader:
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
-        return Review(identity, text, images, label, group or None, split, record.where, several, time, **columns)
+        value = float(label) if label is not None and self.manifest.predicts_number else None
+        return Review(
+            identity, text, images, label, group or None, split, record.where, several, time, value, **columns
+        )
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
@@ -163,6 +168,9 @@ class ReviewReader:
 
     def _values(self, record: Record) -> list[str]:
         rule = self.source.fields.label
+        if rule is not None and self.labelled and self.manifest.predicts_number:
+            number = cell_number(record.values.get(rule.column), rule.column)
+            return [] if number is None else [plain_value(number)]
         return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
 
     def _labels(self, values: list[str], where: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class Dataset:
     Attributes:
         manifest: where they come from.
         reviews: n reviews, in the order of the records.
-        labels: a label's index is its place here.
+        labels: a label's index is its place here; none where a number is predicted.
         treated: what was left out and how often, by name.
     """
 
@@ -115,6 +115,9 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
 
 def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[str]]:
     counts = Counter(label for review in reviews for label in review.all_labels)
+    if manifest.predicts_number:
+        one = f"{manifest.file.name}: every review has the value {next(iter(counts), '')}: there is nothing to learn"
+        return (), [one] if len(counts) == 1 else []
     if manifest.labels.map is not None:
         labels = tuple(manifest.labels.map)
     else:

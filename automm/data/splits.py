@@ -21,6 +21,7 @@ from automm.data.split_rules import by_column, by_hash, by_time
 from automm.data.ties import components, normal_text, picture_name
 from automm.errors import DataError
 
+STRATA = 10  # of numbers
 DUPLICATE = "dropped: duplicate of another review"
 CONFLICTING = "dropped: duplicates with conflicting labels"
 
@@ -117,7 +118,10 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
     split seed decides, so that everybody's first look is the same.
     """
     # As if the label were the pair of label and split.
-    paired = [replace(review, label=f"{review.label} {review.split}") for review in dataset.reviews]
+    paired = [
+        replace(review, label=f"{stratum} {review.split}", value=None)
+        for review, stratum in zip(dataset.reviews, strata(dataset.reviews), strict=True)
+    ]
     placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits.seed)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
     return dataset.keep(kept, [f"left out: subsample of {share:g}"] * (len(placed) - len(kept)))
@@ -165,12 +169,22 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
     return hashlib.sha256("\n".join([json.dumps(dataset.labels), *sorted(lines)]).encode()).hexdigest()
 
 
+def strata(reviews: Sequence[Review]) -> list[str]:
+    """What keeps its proportions in every split: labels, or tenths of the numbers that are to be predicted."""
+    values = np.array([np.nan if review.value is None else review.value for review in reviews])
+    if np.isnan(values).any() or not len(values):
+        return [str(review.label) for review in reviews]
+    edges = np.quantile(values, np.arange(1, STRATA) / STRATA)
+    return [str(place) for place in np.searchsorted(edges, values)]
+
+
 def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], seed: int) -> list[str]:
     """A part for each review: components, largest first, go where they disturb the wanted label counts least.
 
     The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
     """
-    counts = Counter(str(review.label) for review in reviews)
+    labels = strata(reviews)
+    counts = Counter(labels)
     total = len(reviews)
     wanted = {split: {label: share * count for label, count in counts.items()} for split, share in shares.items()}
     placed = {split: dict.fromkeys(counts, 0) for split in shares}
@@ -179,16 +193,16 @@ def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mappi
 
     def growth(split: str, part: Mapping[str, int], size: int) -> float:
         have, want, all_wanted = placed[split], wanted[split], shares[split] * total
-        labels = 0.0
+        disturbed = 0.0
         for label, count in part.items():
-            labels += count * (2 * (have[label] - want[label]) + count) / want[label]
-        return labels + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
+            disturbed += count * (2 * (have[label] - want[label]) + count) / want[label]
+        return disturbed + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
 
     ordered = sorted(
         (-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in components(reviews, digests)
     )
     for _, key, rows in ordered:
-        part = Counter(str(reviews[row].label) for row in rows) if len(rows) > 1 else {str(reviews[rows[0]].label): 1}
+        part = Counter(labels[row] for row in rows) if len(rows) > 1 else {labels[rows[0]]: 1}
         growths = {split: growth(split, part, len(rows)) for split in shares}
         least = min(growths.values())
         # Sums of floats may differ in their last bits where they stand for the same disturbance.

@@ -151,6 +151,11 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"), columns)
 
 
+def predicts_number(bundle: Bundle) -> bool:
+    """A number, and not a label."""
+    return bool(bundle.about["reading"]["task"] == "regression")
+
+
 def experiment_of(run: Run) -> Experiment:
     """The resolved experiment of a run."""
     import yaml

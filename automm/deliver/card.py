@@ -2,19 +2,22 @@
 
 from typing import Any
 
+from automm.evaluate.metrics import TITLES
+
 
 def model_card(about: dict[str, Any]) -> str:
     """Markdown, from a bundle's description."""
+    number = about["reading"]["task"] == "regression"
+    metrics = list(about["validation"])
+    fields = about["reading"]["fields"]
+    columns = "".join(f", {name}" for name in ("metadata", "history") if fields.get(name))
     lines = [
         f"# {about['experiment']}: {about['candidate']}",
         "",
-        f"A classifier of reviews with text and up to {about['inputs']['max_images']} pictures, made by automm "
-        f"{about['automm']} (run `{about['run']}`).",
+        f"A {'regression' if number else 'classifier'} of reviews with text{columns} and up to "
+        f"{about['inputs']['max_images']} pictures, made by automm {about['automm']} (run `{about['run']}`).",
         "",
-        "## Labels",
-        "",
-        ", ".join(f"`{label}`" for label in about["labels"]),
-        "",
+        *([] if number else ["## Labels", "", ", ".join(f"`{label}`" for label in about["labels"]), ""]),
         "## What it is made of",
         "",
         f"- text encoder: `{about['encoders']['text']['name']}`, {about['inputs']['sequence_length']} word pieces",
@@ -24,8 +27,8 @@ def model_card(about: dict[str, Any]) -> str:
         "",
         "## What it scored",
         "",
-        "| judged on | reviews | accuracy | macro-F1 | loss |",
-        "|---|---|---|---|---|",
+        f"| judged on | reviews | {' | '.join(TITLES[name] for name in metrics)} |",
+        f"|---|---|{'---|' * len(metrics)}",
     ]
     what, count = _judged_on(about)
     for split, reviews, scores in (
@@ -33,9 +36,7 @@ def model_card(about: dict[str, Any]) -> str:
         ("test", about["data"]["reviews"]["test"], about["test"]),
     ):
         if scores:
-            lines.append(
-                f"| {split} | {reviews} | {scores['accuracy']:.3f} | {scores['macro_f1']:.3f} | {scores['loss']:.3f} |"
-            )
+            lines.append(f"| {split} | {reviews} | {' | '.join(f'{scores[name]:.3f}' for name in metrics)} |")
     lines += [
         "",
         f"It was chosen by `{about['objective']}`, so its validation figures are optimistic; the test split was read "

@@ -1,7 +1,7 @@
 """How MLflow serves a bundle: this file is the model ("models from code"), so nothing is pickled.
 
 Input columns: `text` (string), `images` (list of paths, may be missing), and the manifest's own columns of metadata and
-history. Output: `label`, `probabilities` as JSON, and `error`.
+history. Output: `label` and `probabilities` as JSON, or of a regression `value`; and `error`.
 """
 
 import json
@@ -43,13 +43,10 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
                 continue
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
-        return pd.DataFrame(
-            {
-                "label": [prediction["label"] for prediction in predictions],
-                "probabilities": [json.dumps(prediction["probabilities"]) for prediction in predictions],
-                "error": [prediction["error"] for prediction in predictions],
-            }
-        )
+        answers = pd.DataFrame(predictions).drop(columns="id")
+        if "probabilities" in answers:
+            answers["probabilities"] = answers["probabilities"].map(json.dumps)
+        return answers
 
 
 mlflow.models.set_model(BundleModel())

@@ -1,4 +1,4 @@
-"""Raw reviews in, one line each out, in input order: {id, label, probabilities, error}.
+"""Raw reviews in, one line each out, in input order: {id, label, probabilities, error}, or {id, value, error}.
 
 A review that cannot be predicted gets an error and no label; it never ends the others. Explained, a line says too what
 each picture counted for: {..., pictures: [{picture, weight}], error}, in the order of the record. `pictures` is null
@@ -24,7 +24,7 @@ from automm.data.reading import ReviewReader
 from automm.data.records import Source, open_source
 from automm.data.reviews import Review, missing_columns
 from automm.data.text import encode_texts
-from automm.deliver.bundle import Bundle
+from automm.deliver.bundle import Bundle, predicts_number
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models.explain import Explained, poolings_of
 from automm.models.packing import pack, packed_layout
@@ -142,7 +142,7 @@ def predict_reviews(
             answer = predict(pack(inputs.arrays, layout) if layout else inputs.arrays)
             probabilities = answer["probabilities"] if explanation else answer
             for place, row in zip(inputs.good, probabilities, strict=True):
-                lines[place] |= _label(bundle, row)
+                lines[place] |= _answer(bundle, row)
             if explanation:
                 for place, weights in zip(inputs.good, answer["weights"], strict=True):
                     lines[place]["pictures"] = _weights(batch[place], inputs.slots[place], weights)
@@ -200,10 +200,13 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
 
 
 def _line(bundle: Bundle, item: Review | Refused, error: str | None) -> Prediction:
-    return {"id": item.id, "label": None, "probabilities": None, "error": error}
+    answers = ("value",) if predicts_number(bundle) else ("label", "probabilities")
+    return {"id": item.id, **dict.fromkeys(answers), "error": error}
 
 
-def _label(bundle: Bundle, answer: np.ndarray) -> Prediction:
+def _answer(bundle: Bundle, answer: np.ndarray) -> Prediction:
+    if predicts_number(bundle):
+        return {"value": float(f"{float(answer[0]):.7g}")}  # as many digits as float32 has
     labels = bundle.about["labels"]
     probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
     return {"label": labels[int(answer.argmax())], "probabilities": probabilities}

@@ -8,9 +8,9 @@ from typing import Any
 
 from automm.config import OBJECTIVES
 from automm.errors import ConfigError, NotFoundError, nearest
+from automm.evaluate.metrics import METRICS
 from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs
 
-METRICS = {"macro_f1": "max", "accuracy": "max", "loss": "min"}
 COLUMNS = (
     "rank",
     "run",
@@ -66,6 +66,8 @@ def leaderboard(
     chosen = _metric(rows, metric)
     sign = -1.0 if METRICS[chosen] == "max" else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
+    if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
+        raise ConfigError(f"these runs have no {chosen}: {', '.join(others)}. Name an experiment, or another --metric")
     done.sort(key=lambda row: (sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):
         row["rank"] = place
@@ -80,10 +82,12 @@ def to_json(rows: list[Row]) -> str:
 def to_csv(rows: list[Row]) -> str:
     """The rows as CSV, a column a metric and split."""
     flat = []
+    of_rows = [row["validation"] for row in rows if row["validation"]]
+    metrics = [name for name in METRICS if any(name in scores for scores in of_rows)]
     for row in rows:
         entry = {key: value for key, value in row.items() if key not in ("validation", "test")}
         for split in ("validation", "test"):
-            entry |= {f"{split}_{metric}": (row[split] or {}).get(metric) for metric in METRICS}
+            entry |= {f"{split}_{metric}": (row[split] or {}).get(metric) for metric in metrics}
         flat.append(entry)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(flat[0]) if flat else list(COLUMNS), lineterminator="\n")

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from automm.evaluate.metrics import main_metrics
+
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
     """Counts (classes, classes) as a picture: a row a true class, shaded by its share of the row."""
@@ -25,19 +27,37 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> P
     return _save(figure, path)
 
 
+def true_and_predicted(true: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
+    """Numbers (n,) as points: the true one to the right, the predicted one upwards; right is the diagonal."""
+    figure, (axes,) = _figure(4.8, 4.6)
+    axes.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
+    low, high = float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))
+    axes.plot([low, high], [low, high], color="grey", linewidth=0.8)
+    axes.set_xlabel("true")
+    axes.set_ylabel("predicted")
+    axes.set_title("Test split: reviews")
+    return _save(figure, path)
+
+
 def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> Path:
-    """Loss on the left axis, validation macro-F1 and accuracy on the right, the best epoch marked."""
+    """Loss on the left axis, the two main metrics of the validation rows on the right, the best epoch marked."""
     epochs = np.arange(1, len(history) + 1)
     figure, (axes,) = _figure(6.4, 3.8)
     for key, style in (("loss", "-"), ("val_loss", "--")):
-        axes.plot(epochs, [entry[key] for entry in history], f"C0{style}", label=key)
+        if key in history[0]:
+            axes.plot(epochs, [entry[key] for entry in history], f"C0{style}", label=key)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (nats)")
     right = axes.twinx()
-    for key, colour in (("val_macro_f1", "C1"), ("val_accuracy", "C2")):
+    shown = [f"val_{name}" for name in main_metrics({key[4:]: 0.0 for key in history[0] if key.startswith("val_")})]
+    for key, colour in zip(shown, ("C1", "C2"), strict=True):
         right.plot(epochs, [entry[key] for entry in history], colour, label=key)
-    right.set_ylabel("score")
-    right.set_ylim(0, 1)
+    if "val_accuracy" in shown:
+        axes.set_ylabel("loss (nats)")
+        right.set_ylabel("score")
+        right.set_ylim(0, 1)
+    else:
+        axes.set_ylabel("loss (of scaled numbers)")
+        right.set_ylabel("error")
     axes.axvline(best_epoch, color="grey", linewidth=0.8, linestyle=":")
     handles = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, frameon=False, fontsize=8)

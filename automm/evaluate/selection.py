@@ -42,9 +42,10 @@ def selection(
     Args:
         labels: (n,) integers.
         predictions: (n, classes) probabilities of every candidate for the same rows.
-        objective: 'val_macro_f1', 'val_accuracy' or 'val_loss'.
+        objective: one of their task's.
     """
-    scores = _Scores(labels, predictions, objective)
+    kind = _Errors if predictions[0].shape[1] == 1 else _Scores
+    scores = kind(labels, predictions, objective)
     everything = scores.of(np.arange(len(labels)))
     best = float(everything.max())
     unseen = []
@@ -86,3 +87,19 @@ class _Scores:
                 for cells in self._cells[chosen][:, rows]
             ]
         )
+
+
+class _Errors:
+    """The same of numbers: every candidate's error on some rows, negated."""
+
+    sign = -1.0
+
+    def __init__(self, labels: np.ndarray, predictions: Sequence[np.ndarray], objective: str):
+        errors = np.stack([part[:, 0] for part in predictions]).astype(np.float64) - labels
+        self._squared = objective == "val_rmse"
+        self._errors = errors**2 if self._squared else np.abs(errors)
+
+    def of(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
+        chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
+        means = self._errors[chosen][:, rows].mean(axis=1)
+        return np.asarray(-np.sqrt(means) if self._squared else -means)

@@ -122,14 +122,14 @@ class ClassShares(keras.layers.Layer):
 
 
 def majority(shapes: Shapes, shares: np.ndarray) -> Any:
-    """The most frequent class of the training split, with the classes' shares as probabilities."""
+    """The same answer for every review: the training split's shares of the classes, or the median of its numbers."""
     inputs = suffix_inputs(shapes)
     outputs = ClassShares(list(shares), name="label")(inputs["text_mask"])
     return keras.Model(inputs, outputs, name="majority")
 
 
 def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
-    """A softmax regression on frozen features; its weights are set by `set_linear`."""
+    """A softmax regression, or a linear one, on frozen features; its weights are set by `set_linear`."""
     inputs = suffix_inputs(shapes)
     parts, masks = [], []
     if "text" in modalities:
@@ -146,7 +146,8 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
         parts += [keras.layers.Flatten(name="history_flat")(steps), inputs["history_mask"]]
         masks.append(AnyPicture(name="any_step")(inputs["history_mask"]))
     design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
-    outputs = keras.layers.Dense(shapes.classes, activation="softmax", name="label")(design)
+    activation = "softmax" if shapes.classes > 1 else None
+    outputs = keras.layers.Dense(shapes.classes, activation=activation, name="label")(design)
     return keras.Model(inputs, outputs, name="linear")
 
 

@@ -32,6 +32,7 @@ class Shapes:
     """Sizes that a suffix is built for.
 
     Attributes:
+        classes: one output is a number, two or more are probabilities of labels.
         columns: of metadata, history and their masks, as far as there are some: the shape of one review's.
     """
 
@@ -43,13 +44,12 @@ class Shapes:
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Those of pictures and of steps are taken over real ones only.
+# Those of pictures and of steps are taken over real ones only. "label" are those of the numbers to predict.
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-@keras.saving.register_keras_serializable(package="automm")
-class Standardize(keras.layers.Layer):
-    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0.
+class Learned(keras.layers.Layer):
+    """Base: a mean and a deviation that `learn_statistics` sets, and training never changes.
 
     The numbers are weights, not configuration, so that a saved model holds them exactly.
 
@@ -73,6 +73,14 @@ class Standardize(keras.layers.Layer):
         self.mean.assign(mean)
         self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0))
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "features": self.features}
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class Standardize(Learned):
+    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0."""
+
     def call(self, values: Any, mask: Any) -> Any:
         mask = ops.expand_dims(mask, -1)
         return ops.where(mask > 0, (values - self.mean) / self.deviation, 0.0)
@@ -80,8 +88,16 @@ class Standardize(keras.layers.Layer):
     def compute_output_shape(self, values_shape: Any, mask_shape: Any = None) -> Any:
         return values_shape
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "features": self.features}
+
+@keras.saving.register_keras_serializable(package="automm")
+class Unscale(Learned):
+    """(n, 1) in, value * deviation + mean out: a head learns numbers of size 1, and answers in the data's unit."""
+
+    def call(self, values: Any) -> Any:
+        return values * self.deviation + self.mean
+
+    def compute_output_shape(self, values_shape: Any) -> Any:
+        return values_shape
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -184,7 +200,7 @@ def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[st
 
 
 def classify(vector: Any, masks: list[Any], values: Mapping[str, Any], classes: int) -> Any:
-    """Dense layers with dropout before each, then class probabilities: (n, classes), a softmax also for two classes.
+    """Dense layers with dropout before each, then class probabilities, (n, classes), or a number, (n, 1).
 
     Two classes get a softmax too, so that one metric code serves every number of classes. Where the fusion has kept the
     modalities apart, (n, modalities, size), each has such a head of its own, and their probabilities are weighed.
@@ -208,11 +224,14 @@ def _head(x: Any, values: Mapping[str, Any], classes: int, *, prefix: str, name:
     for place in range(1, values["label/layers"] + 1):
         x = keras.layers.Dense(values["label/width"], activation="relu", name=f"{prefix}_dense_{place}")(x)
         x = keras.layers.Dropout(values["label/dropout"], name=f"{prefix}_dropout_{place}")(x)
+    if classes == 1:
+        return Unscale(1, name=name)(keras.layers.Dense(1, name=f"{name}_scaled")(x))
     return keras.layers.Dense(classes, activation="softmax", name=name)(x)
 
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:
-    """Give the training split's statistics to the Standardize layers of a suffix, nested models included."""
+    """Give the training split's statistics to the layers of a suffix that want some, nested models included."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
-        if isinstance(layer, Standardize):
-            layer.learn(*statistics[layer.name.removesuffix("_standardize")])
+        if isinstance(layer, Learned):
+            name = "label" if isinstance(layer, Unscale) else layer.name.removesuffix("_standardize")
+            layer.learn(*statistics[name])

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from automm.search.losses import cross_entropy
+from automm.search.losses import cross_entropy, huber
 from automm.search.modulation import Modulation, presence
 from automm.search.parts import Parts
 from automm.search.plan import Options
@@ -67,6 +67,8 @@ class Criterion:
     def _weighed(self, probabilities: Any, targets: Any, weights: Any) -> Any:
         import tensorflow as tf
 
+        if probabilities.shape[-1] == 1:
+            return tf.reduce_sum(huber(targets, probabilities) * weights)
         return tf.reduce_sum(cross_entropy(targets, probabilities, self._options.focal_gamma) * weights)
 
     def _mixed(self, fused: Any, part: Part) -> Any:

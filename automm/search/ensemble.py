@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.evaluate.metrics import measure
+from automm.evaluate.metrics import measure, smooth
 from automm.models.average import average
 from automm.search.session import Search
 from automm.search.train import Trained
@@ -21,7 +21,7 @@ from automm.tracking.runs import Candidate
 
 PICKS = 20
 PARTS = 5  # of the judged rows, where candidates have no folds of their own
-LEFT_OUT = ("majority", "packed_concatenation")  # one knows nothing, the other is the concatenation again
+LEFT_OUT = ("majority", "median", "packed_concatenation")  # one knows nothing, the other is the concatenation again
 
 
 def run_ensemble(search: Search) -> None:
@@ -65,7 +65,7 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     total = np.zeros_like(predictions[0], dtype=np.float64)
     best_counts, least = counts.copy(), np.inf
     for size in range(1, PICKS + 1):
-        losses = [measure(labels, (total + prediction) / size)["loss"] for prediction in predictions]
+        losses = [smooth(measure(labels, (total + prediction) / size)) for prediction in predictions]
         place = int(np.argmin(losses))
         counts[place] += 1
         total += predictions[place]

@@ -65,6 +65,8 @@ class Features:
         texts = self.text_rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
         found = {"text": _moments(self.text, texts), "image": _moments(self.image, pictures[pictures >= 0])}
+        if self.arrays.labels.dtype == np.float32:
+            found["label"] = _moments(self.arrays.labels[:, None], train)
         columns = self.arrays.columns_of(train)
         if "metadata" in columns:
             found["metadata"] = _of_columns(columns["metadata"])

@@ -13,16 +13,17 @@ from automm.data.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
-from automm.evaluate.metrics import confusion, measure, paired_interval
+from automm.evaluate.metrics import confusion, main_metrics, measure, paired_interval
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
+from automm.search.prepare import Task
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
 from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, missing_curves
 
-RECIPE = "logistic_both"  # the recipe that a search must beat
-SHOWN = ("text_only", "image_only", "concatenation", RECIPE)  # beside the finalists, in missing.png
+RECIPES = ("logistic_all", "ridge_all", "logistic_both", "ridge_both")  # the first there is must be beaten
+SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
 READ_AT_ONCE = 4096
 PARITY_ROWS = 16
 PARITY = 1e-5
@@ -71,18 +72,20 @@ def finish(search: Search) -> dict[str, Any]:
             "scores": {name: curves(labels, values, without[name], lost) for name, values in probabilities.items()},
         },
     }
-    if RECIPE in probabilities and best.name != RECIPE:
+    recipe = next((name for name in RECIPES if name in probabilities), None)
+    if recipe is not None and best.name != recipe:
+        result["recipe"] = recipe
         result["against_recipe"] = {
             metric: vars(
                 paired_interval(
                     labels,
                     probabilities[best.name],
-                    probabilities[RECIPE],
+                    probabilities[recipe],
                     metric,
                     rng=np.random.default_rng(task.experiment.seed),
                 )
             )
-            for metric in ("macro_f1", "accuracy")
+            for metric in main_metrics(test[best.name])
         }
     ids = [task.arrays.ids[row] for row in task.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
@@ -137,7 +140,9 @@ def _read_whole(search: Search, candidate: Candidate, saved: Any, model: Any) ->
     if search.source(saved) is not task.arrays:
         rows = task.rows("validation")[:PARITY_ROWS]
         from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
-        difference = float(np.abs(search.read(saved, rows) - from_arrays).max())
+        # Probabilities as they are; numbers have a unit, and float32 has seven digits of them.
+        size = max(1.0, float(np.abs(from_arrays).max()))
+        difference = float(np.abs(search.read(saved, rows) - from_arrays).max()) / size
         if difference > PARITY:
             log.warning(
                 "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
@@ -159,9 +164,7 @@ def _track(
     work = Path(tempfile.mkdtemp(prefix="automm-"))
     try:
         for candidate in candidates:
-            predicted = probabilities[candidate.name].argmax(axis=1)
-            counts = confusion(task.targets("test"), predicted, len(task.labels))
-            pictures = {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, work / "confusion.png")}
+            pictures = _answers(task, probabilities[candidate.name], work)
             if candidate.history:
                 pictures["plots/learning_curves.png"] = plots.learning_curves(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
@@ -177,6 +180,15 @@ def _track(
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _answers(task: Task, answers: np.ndarray, folder: Path) -> dict[str, Path]:
+    """A picture of the answers for the test split, by its name in the store."""
+    true = task.targets("test")
+    if answers.shape[1] == 1:
+        return {"plots/predicted.png": plots.true_and_predicted(true, answers[:, 0], folder / "predicted.png")}
+    counts = confusion(true, answers.argmax(axis=1), len(task.labels))
+    return {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, folder / "confusion.png")}
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Runs the hand-built candidates: they are measured exactly like trials, before the first of them."""
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,34 +9,23 @@ import keras
 import numpy as np
 
 from automm.errors import TrialError
-from automm.evaluate.metrics import better, measure, score
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.encoder_layers import unfreeze
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
-from automm.search.losses import row_weights
+from automm.search.linear import PARTS, run_linear
 from automm.search.session import Search
-from automm.search.train import Trained, predict, train
+from automm.search.train import Trained, train
 from automm.tracking.runs import COMPLETED
-
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of a logistic regression: C, the best on the validation rows is kept
-DESIGN_ROWS = 4096
-NEVER = -1e3  # the logit of a class that a fold's training rows do not have
-LOGISTIC: dict[str, tuple[str, ...]] = {
-    "logistic_text": ("text",),
-    "logistic_image": ("image",),
-    "logistic_both": ("text", "image"),
-    "logistic_columns": ("metadata", "history"),
-    "logistic_all": ("text", "image", "metadata", "history"),
-}
 
 
 def run_baselines(search: Search) -> None:
     """Every baseline of the experiment that has no line yet, in order, until the time is up."""
     done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
     wanted = search.task.experiment.baselines
-    names = wanted.names(search.task.dataset.manifest.columns) + (["end_to_end"] if wanted.end_to_end else [])
+    manifest = search.task.dataset.manifest
+    names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
         if name not in done and not search.out_of_time():
             _RUNNERS.get(name, _trained)(search, name)
@@ -63,77 +50,14 @@ def _majority(search: Search, name: str) -> None:
     search.record(name, "baseline", {}, work)
 
 
-def _logistic(search: Search, name: str) -> None:
-    columns = search.task.dataset.manifest.columns
-    modalities = tuple(one for one in LOGISTIC[name] if one in ("text", "image", *columns))
-    values: dict[str, Any] = {"modalities": "+".join(modalities)}
-
+def _median(search: Search, name: str) -> None:
     def work() -> tuple[Any, Trained]:
-        models = search.members(lambda: baselines.linear(search.task.shapes, modalities))
-        values["C"] = _fit_logistic(search, models)
+        values = search.task.arrays.labels
+        medians = [np.median(values[fold.train], keepdims=True) for fold in search.task.folds]
+        models = [baselines.majority(search.task.shapes, median) for median in medians]
         return average(models), search.judge(models)
 
-    search.record(name, "baseline", values, work)
-
-
-def _fit_logistic(search: Search, models: Sequence[Any]) -> float:
-    """Fit a regression a fold at each strength, and set the models to the strength that is best over all folds."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.utils.extmath import softmax
-
-    task, objective = search.task, search.task.experiment.objective
-    labels, classes = task.arrays.labels, len(task.labels)
-    by_strength: dict[float, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {C: [] for C in STRENGTHS}
-    for model, fold in zip(models, task.folds, strict=True):
-        # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
-        weights = row_weights(labels, fold.train, classes, task.experiment.training.class_weights)[fold.train]
-        regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-        with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
-            for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
-                regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
-                coefficients, intercepts = _all_classes(regression, classes)
-                by_strength[strength].append((coefficients, intercepts, judge @ coefficients.T + intercepts))
-    best: tuple[float, float] | None = None
-    for strength, fitted in by_strength.items():
-        logits = np.concatenate([part[2] for part in fitted])
-        value = score(measure(task.judged, softmax(logits)), objective)
-        if best is None or better(value, best[0], task.experiment.direction):
-            best = (value, strength)
-    assert best is not None
-    for model, (coefficients, intercepts, _) in zip(models, by_strength[best[1]], strict=True):
-        baselines.set_linear(model, coefficients, intercepts)
-    return best[1]
-
-
-@contextmanager
-def _design(search: Search, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """What the regression of a `linear` suffix sees of some reviews, (rows, features) float32.
-
-    On disk: of 50,000 reviews it would take 330 MB of memory, and scikit-learn reads a memory map as it is.
-    """
-    design = baselines.design_matrix(model)
-    with tempfile.TemporaryFile(dir=search.run.folder) as file:
-        size = (len(rows), int(design.output_shape[-1]))
-        values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
-        for start in range(0, len(rows), DESIGN_ROWS):
-            part = rows[start : start + DESIGN_ROWS]
-            values[start : start + len(part)] = predict(design, search.task.features, part)
-        yield values
-
-
-def _all_classes(regression: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """(classes, features) and (classes,) of a fitted regression.
-
-    scikit-learn keeps one row for two classes, and none for a class that the fold's training rows do not have.
-    """
-    coefficients, intercepts = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:
-        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
-        intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
-    all_coefficients = np.zeros((classes, coefficients.shape[1]), np.float32)
-    all_intercepts = np.full(classes, NEVER, np.float32)
-    all_coefficients[regression.classes_], all_intercepts[regression.classes_] = coefficients, intercepts
-    return all_coefficients, all_intercepts
+    search.record(name, "baseline", {}, work)
 
 
 def _late_average(search: Search, name: str) -> None:
@@ -211,11 +135,8 @@ def _completed(search: Search, name: str) -> bool:
 
 _RUNNERS: dict[str, Callable[[Search, str], None]] = {
     "majority": _majority,
-    "logistic_text": _logistic,
-    "logistic_image": _logistic,
-    "logistic_both": _logistic,
-    "logistic_columns": _logistic,
-    "logistic_all": _logistic,
+    "median": _median,
+    **{f"{kind}_{parts}": run_linear for kind in ("logistic", "ridge") for parts in PARTS},
     "late_average": _late_average,
     "end_to_end": _end_to_end,
 }

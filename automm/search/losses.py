@@ -47,3 +47,22 @@ def row_weights(labels: np.ndarray, train: np.ndarray, classes: int, how: str = 
     by_class = CLASS_WEIGHTS[how](len(train) / (classes * np.maximum(counts, 1.0)))
     weights = by_class[labels]
     return (weights / weights[train].mean()).astype(np.float32)
+
+
+def huber(targets: Any, answers: Any) -> Any:
+    """(n,) float32: e**2 / 2 where the scaled error e is below 1, else |e| - 1/2 (Huber 1964): outliers pull less.
+
+    Args:
+        targets: (n, 2) float32 of `scaled`: the number, and what an error is multiplied by.
+        answers: (n, 1) float32.
+    """
+    import tensorflow as tf
+
+    error = tf.abs((answers[:, 0] - targets[:, 0]) * targets[:, 1])
+    return tf.where(error < 1.0, 0.5 * error * error, error - 0.5)
+
+
+def scaled(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """(all rows, 2) float32: each number, and one over the deviation of those of the training rows."""
+    deviation = float(values[train].std()) or 1.0
+    return np.stack([values, np.full_like(values, 1.0 / deviation)], axis=1).astype(np.float32)

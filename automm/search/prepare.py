@@ -63,7 +63,12 @@ class Task:
 
     @property
     def shapes(self) -> Shapes:
-        return self.features.shapes(len(self.labels))
+        return self.features.shapes(self.outputs)
+
+    @property
+    def outputs(self) -> int:
+        """What a model yields for a review: a probability a label, or one number."""
+        return len(self.labels) or 1
 
     @property
     def evaluation(self) -> str:

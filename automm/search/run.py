@@ -72,9 +72,8 @@ def run_search(
         NoTrialError: nothing completed.
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
-    space_module.narrow(
-        experiment.space, load_manifest(experiment.manifest, allow_code=experiment.allow_code).columns
-    )  # a typing error in it shall not cost an encoding
+    manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
+    space_module.narrow(experiment.space, manifest.columns, manifest.task)  # a typing error shall not cost an encoding
     if crew is not None:
         crew.check()
     if resume is not None:

@@ -65,7 +65,9 @@ class Search:
     def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
         self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
         self.deadline = deadline
-        self.space = space_module.narrow(task.experiment.space, task.dataset.manifest.columns)
+        self.space = space_module.narrow(
+            task.experiment.space, task.dataset.manifest.columns, task.dataset.manifest.task
+        )
         self.candidates: list[Candidate] = run.candidates()
         # Built when first asked for: this is what loads the weights.
         self.layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)

@@ -32,6 +32,7 @@ class Hyperparameter:
         column: 'metadata' or 'history', where it is one only if the manifest names that.
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
             stands above it in the table.
+        labels: it is one only where labels are predicted.
         optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
             else. What most data does not need would cost a search of few trials more than it gives.
     """
@@ -41,6 +42,7 @@ class Hyperparameter:
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
     column: str = ""
+    labels: bool = False
 
 
 def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
@@ -61,56 +63,68 @@ TABLE: dict[str, Hyperparameter] = {
     "label/width": Hyperparameter((64, 128, 256), (1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), (1e-7, 1.0)),
-    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), optional=True),
-    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), (0.0, 10.0), optional=True),
-    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), (0.0, 0.9), optional=True),
+    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), labels=True, optional=True),
+    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), (0.0, 10.0), labels=True, optional=True),
+    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), (0.0, 0.9), labels=True, optional=True),
     "training/mixup": Hyperparameter(
-        (0.0, 0.2, 0.4), (0.0, 10.0), only=("fusion/operator", lambda name: FUSIONS[name] is not Late), optional=True
+        (0.0, 0.2, 0.4),
+        (0.0, 10.0),
+        only=("fusion/operator", lambda name: FUSIONS[name] is not Late),
+        labels=True,
+        optional=True,
     ),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), (0.0, 10.0), optional=True),
-    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), (0.0, 10.0), optional=True),
+    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), (0.0, 10.0), labels=True, optional=True),
+    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), (0.0, 10.0), labels=True, optional=True),
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.9), optional=True),
 }
 
 Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in the order of the table
 
 
-def full_space(columns: Collection[str] = ()) -> Space:
+def full_space(columns: Collection[str] = (), task: str = "classification") -> Space:
     """Every hyperparameter with all its choices, but for the optional ones.
 
     Args:
         columns: what the manifest has beside text and pictures: 'metadata', 'history'.
+        task: the manifest's.
     """
-    return {name: row.choices for name, row in _possible(columns).items() if not row.optional}
+    return {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
 
 
-def _possible(columns: Collection[str]) -> dict[str, Hyperparameter]:
-    return {name: row for name, row in TABLE.items() if not row.column or row.column in columns}
+def _possible(columns: Collection[str], task: str) -> dict[str, Hyperparameter]:
+    return {
+        name: row
+        for name, row in TABLE.items()
+        if (not row.column or row.column in columns) and not (row.labels and task == "regression")
+    }
 
 
 # Where a search begins: at the hand-built concatenation, where people would.
-DEFAULTS: dict[str, Any] = {name: CONCATENATION.get(name, row.choices[0]) for name, row in _possible(()).items()}
+DEFAULTS: dict[str, Any] = {
+    name: CONCATENATION.get(name, row.choices[0]) for name, row in _possible((), "classification").items()
+}
 
 
-def narrow(overrides: Mapping[str, Any], columns: Collection[str] = ()) -> Space:
+def narrow(overrides: Mapping[str, Any], columns: Collection[str] = (), task: str = "classification") -> Space:
     """The space that an experiment file asks for.
 
     Args:
-        columns: as in `full_space`.
+        columns, task: as in `full_space`.
         overrides: {"fusion.operator": ["concatenation", "product"], "label.dropout": 0.25}; dots or slashes.
 
     Raises:
         ConfigError: every unknown name or illegal value, with the legal ones.
     """
-    space, problems = full_space(columns), []
+    space, problems = full_space(columns, task), []
     for key, wanted in overrides.items():
         name = key.replace(".", "/")
         if name not in TABLE:
             legal = [known.replace("/", ".") for known in TABLE]
             problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
             continue
-        if name not in _possible(columns):
-            problems.append(f"space.{key}: the manifest names no fields.{TABLE[name].column}. Remove the key")
+        if name not in _possible(columns, task):
+            lacking = f"names no fields.{TABLE[name].column}" if TABLE[name].column else "predicts a number"
+            problems.append(f"space.{key}: the manifest {lacking}. Remove the key")
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
         faults = _faults(TABLE[name], values)

@@ -22,7 +22,7 @@ from automm.errors import TrialError
 from automm.evaluate.metrics import better, measure, score
 from automm.search.feed import Batches, Convert, Feed, Rows
 from automm.search.interrupt import check
-from automm.search.losses import row_weights, smoothed
+from automm.search.losses import row_weights, scaled, smoothed
 from automm.search.plan import Plan
 from automm.search.step import steps_function
 
@@ -47,7 +47,8 @@ class Trained:
         stopped: why: 'epochs', 'patience', 'time', 'behind' the others; 'round', where Hyperband gave it less than the
             full epochs.
         validation: the metrics of the best epoch over all folds' validation rows.
-        probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it.
+        probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it; numbers,
+            (rows, 1), where those are predicted.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -80,7 +81,7 @@ def train(
     """Train suffixes or whole models in place, one a fold.
 
     Args:
-        labels: (all rows,) integers.
+        labels: (all rows,) integers, or the numbers that a model of one output shall learn.
         deadline: on the clock of `time.monotonic`, or None.
         together: all models in one graph, many steps at a time: what small heads want. Else one model after the other,
             step by step: what models with encoders in them want, whose activations would not fit side by side.
@@ -93,8 +94,12 @@ def train(
     """
     classes = models[0].output_shape[-1]
     options = plan.options
-    targets = smoothed(np.eye(classes, dtype=np.float32)[labels], options.label_smoothing)
-    weights = [row_weights(labels, fold.train, classes, options.class_weights) for fold in folds]
+    if classes == 1:
+        targets = scaled(labels, np.concatenate([fold.train for fold in folds]))
+        weights = [np.ones(len(labels), np.float32) for _ in folds]
+    else:
+        targets = smoothed(np.eye(classes, dtype=np.float32)[labels], options.label_smoothing)
+        weights = [row_weights(labels, fold.train, classes, options.class_weights) for fold in folds]
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place), costs, options.mixup) for place, fold in enumerate(folds)]
     feed = Feed(source, targets, convert, None if together else 1, options.modality_dropout)

@@ -46,7 +46,7 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
             task.arrays.image_mask[rows],
             *task.arrays.columns_of(rows).values(),
         ]
-        targets[split] = np.eye(len(task.labels), dtype=np.float32)[task.targets(split)]
+        targets[split] = np.zeros((len(rows), task.outputs), np.float32)
     model.fit(
         inputs["train"],
         targets["train"],

@@ -30,13 +30,16 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     from mlflow.types.schema import Array, ColSpec, DataType
 
     inputs: list[Any] = [ColSpec(DataType.string, "text"), ColSpec(Array(DataType.string), "images", required=False)]
-    fields = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["reading"]["fields"]
+    reading = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["reading"]
+    fields = reading["fields"]
     cells, history = fields.get("metadata", {}), fields.get("history", [])
     kinds: dict[str, Any] = dict.fromkeys(cells.get("numeric", []), DataType.double)
     kinds |= dict.fromkeys(cells.get("categorical", []), DataType.string)
     kinds |= dict.fromkeys(history, DataType.double if len(history) > 1 else Array(DataType.double))
     inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
-    outputs: list[Any] = [ColSpec(DataType.string, name) for name in ("label", "probabilities", "error")]
+    texts, number = ("label", "probabilities"), ColSpec(DataType.double, "value")
+    answers = [number] if reading["task"] == "regression" else [ColSpec(DataType.string, name) for name in texts]
+    outputs: list[Any] = [*answers, ColSpec(DataType.string, "error")]
     return {
         "python_model": str(code),
         "artifacts": {"bundle": str(bundle)},

@@ -1,4 +1,4 @@
-"""Reviews with metadata and a history: all four towers, from the search to a prediction."""
+"""Reviews with metadata and a history, in both tasks: all four towers, from the search to a prediction."""
 
 import json
 
@@ -12,28 +12,31 @@ from automm.data.columns import Columns
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
+from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
+from automm.tables import verdict
 from automm.tracking.runs import COMPLETED
 
 INPUTS = {**SMALL["inputs"], "history_steps": 4}
-SETTINGS = {**SMALL, "inputs": INPUTS, "training": {"epochs": 1}, "budget": {"trials": 1}}
+SETTINGS = {**SMALL, "inputs": INPUTS, "training": {"epochs": 2}, "budget": {"trials": 1}}
+BASELINES = {
+    "classification": ["logistic_columns", "logistic_all", "packed_concatenation"],
+    "regression": ["median", "ridge_columns", "ridge_all", "packed_concatenation"],
+}
 
 
-@pytest.fixture
-def columns_run(tmp_path, reporter, recorder, eager):
-    """The manifest, and a run of one trial and three baselines on it."""
-    manifest = write_column_reviews(tmp_path / "data")
-    experiment = {"manifest": str(manifest), "baselines": ["logistic_columns", "logistic_all", "packed_concatenation"]}
+@pytest.fixture(params=BASELINES)
+def columns_run(request, tmp_path, reporter, recorder, eager):
+    """The manifest, and a run of one trial and some baselines on it."""
+    manifest = write_column_reviews(tmp_path / "data", request.param)
+    experiment = {"manifest": str(manifest), "baselines": BASELINES[request.param], "ensemble": True}
     (tmp_path / "e.yaml").write_text(yaml.safe_dump({**SETTINGS, **experiment}))
     return manifest, run_search(load_experiment(tmp_path / "e.yaml"), tmp_path / "runs", recorder, reporter)
 
 
-def predicted(run, name, manifest, folder):
-    """{id: line} of an exported candidate."""
-    export_candidate(run, name, folder / name)
-    written = predict_file(load_bundle(folder / name), manifest.parent / "reviews.jsonl", folder / "out.jsonl")
-    assert written == (60, 0, 0)
-    return {line["id"]: line for line in map(json.loads, (folder / "out.jsonl").read_text().splitlines())}
+def answer(line):
+    """What a line of predictions says, as numbers."""
+    return [line["value"]] if "value" in line else list(line["probabilities"].values())
 
 
 def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
@@ -41,13 +44,25 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     candidates = {candidate.name: candidate for candidate in run.candidates()}
     assert {candidate.status for candidate in candidates.values()} == {COMPLETED}, candidates
     assert candidates["trial-001"].hyperparameters.keys() >= {"metadata/width", "history/encoder", "history/width"}
-    data = run.read("manifest.json")
+    data, result = run.read("manifest.json"), run.read("result.json")
     columns = Columns.from_dict(data["columns"])
     assert columns.steps == 4
-    assert columns.values == {"brand": ("acme", "zenith")} or columns.values == {"brand": ("zenith", "acme")}
+    assert sorted(columns.values["brand"]) == ["acme", "zenith"]
     assert data["treated"] == {"step of a history dropped: more than 4 in a review": 10}
+    assert set(result["missing"]["reviews"]) == {"text", "image", "metadata", "history"}
+    assert leaderboard(tmp_path / "runs")[0]["name"] == result["best"]
+    assert verdict(result)[0].startswith(f"best by validation: {result['best']}")
+    if data["labels"]:
+        assert candidates["trial-001"].objective == "val_macro_f1"
+    else:  # the price and the ratings make the number
+        assert candidates["trial-001"].objective == "val_mae"
+        assert candidates["ridge_columns"].validation["mae"] < 0.7 * candidates["median"].validation["mae"]
     with np.load(run.folder / "test_predictions.npz") as expected:
-        for name in ("trial-001", "packed_concatenation"):
-            lines = predicted(run, name, manifest, tmp_path)
-            for review, probabilities in zip(expected["ids"], expected[name], strict=True):
-                np.testing.assert_allclose(list(lines[review]["probabilities"].values()), probabilities, atol=1e-5)
+        for name in (result["best"], "packed_concatenation"):
+            export_candidate(run, name, tmp_path / name)
+            bundle = load_bundle(tmp_path / name)
+            written = predict_file(bundle, manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl", explain=True)
+            assert written[:2] == (60, 0)
+            lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
+            for review, wanted in zip(expected["ids"], expected[name], strict=True):
+                np.testing.assert_allclose(answer(lines[review]), wanted, rtol=1e-4, atol=1e-5)

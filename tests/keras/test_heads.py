@@ -17,6 +17,7 @@ from automm.models.heads import (
     text_tower,
 )
 from automm.models.packing import pack, packed_layout, unwrap
+from automm.search.losses import huber, scaled
 from automm.search.space import DEFAULTS
 
 SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=2)
@@ -115,7 +116,9 @@ class TestColumns:
     @pytest.mark.parametrize("operator", FUSIONS)
     @pytest.mark.parametrize("encoder", ["gru", "convolution"])
     def test_what_is_absent_never_changes_the_output(self, operator, encoder):
+        keras.utils.set_random_seed(0)
         values = {**DEFAULTS, **SMALL, **baselines.COLUMNS, "history/encoder": encoder, "fusion/operator": operator}
+        values |= {"label/layers": 0, "fusion/width": 16}  # a head of four units may be dead by chance
         model = baselines.fused(FOUR, values)
         learn_statistics(model, STATISTICS)
         given = four()
@@ -254,3 +257,40 @@ def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
     fitted = LogisticRegression().fit(design, np.arange(30) % 3)
     baselines.set_linear(model, fitted.coef_, fitted.intercept_)
     np.testing.assert_allclose(np.asarray(model(given)), fitted.predict_proba(design), atol=1e-5)
+
+
+class TestNumbers:
+    """One output is a number in the data's own unit."""
+
+    SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=1)
+
+    @pytest.mark.parametrize("operator", ["concatenation", "late"])
+    def test_answers_are_of_the_size_of_the_training_numbers(self, operator, tmp_path):
+        model = baselines.fused(self.SHAPES, {**DEFAULTS, **SMALL, "fusion/operator": operator})
+        before = np.asarray(model(batch()))
+        learn_statistics(model, {**STATISTICS, "text": (np.zeros(3), np.ones(3)), "image": (np.zeros(4), np.ones(4)),
+                                 "label": (np.array([1000.0]), np.array([50.0]))})  # fmt: skip
+        after = np.asarray(model(batch()))
+        assert after.shape == (5, 1)
+        np.testing.assert_allclose(after, 1000 + 50 * before, rtol=1e-5)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+        np.testing.assert_array_equal(np.asarray(loaded(batch())), after)
+
+    def test_a_linear_suffix_gives_what_scikit_learn_gives(self):
+        from sklearn.linear_model import Ridge
+
+        model = baselines.linear(self.SHAPES, ("text", "image"))
+        learn_statistics(model, STATISTICS)
+        design, values = np.asarray(baselines.design_matrix(model)(batch(30))), np.arange(30.0)
+        fitted = Ridge().fit(design, values)
+        baselines.set_linear(model, fitted.coef_.reshape(1, -1), np.array([fitted.intercept_]))
+        np.testing.assert_allclose(np.asarray(model(batch(30)))[:, 0], fitted.predict(design), rtol=1e-4, atol=1e-4)
+
+    def test_the_loss_against_numpy(self):
+        values = np.array([1.0, 2.0, 4.0, 9.0], np.float32)
+        targets = scaled(values, np.array([0, 1, 2]))
+        answers = np.array([[1.5], [2.0], [-9.0], [9.1]], np.float32)
+        errors = np.abs(answers[:, 0] - values) / values[:3].std()
+        expected = np.where(errors < 1, errors**2 / 2, errors - 0.5)
+        np.testing.assert_allclose(np.asarray(huber(targets, answers)), expected, rtol=1e-5)

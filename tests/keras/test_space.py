@@ -221,3 +221,23 @@ class TestDeclare:
         declare(hp, full_space())
         assert sorted(row.name for row in hp.space) == sorted(full_space())
         assert contains(full_space(), hp.values)
+
+
+class TestWhatAManifestHas:
+    def test_columns_and_numbers_have_hyperparameters_of_their_own(self):
+        whole = full_space(("metadata", "history"))
+        assert set(whole) - set(full_space()) == {"metadata/width", "history/encoder", "history/width"}
+        assert {name: default(whole, name) for name in baselines.COLUMNS} == baselines.COLUMNS
+        assert narrow({"history.encoder": "gru"}, ("history",))["history/encoder"] == ("gru",)
+
+    @pytest.mark.parametrize(
+        ("key", "words"),
+        [
+            ("history.encoder", "space.history.encoder: the manifest names no fields.history. Remove the key"),
+            ("training.mixup", "space.training.mixup: the manifest predicts a number. Remove the key"),
+        ],
+    )
+    def test_what_the_manifest_has_not_is_named(self, key, words):
+        with pytest.raises(ConfigError) as caught:
+            narrow({key: 0.2}, (), "regression")
+        assert caught.value.problems == [words]

@@ -23,6 +23,8 @@ SHIFT_MENDS = {
 def label_table(checked: Checked) -> dict[str, dict[str, int]]:
     """Reviews per split and label; empty where no split could be made."""
     there = set(checked.split_of.values())
+    if checked.dataset.manifest.predicts_number:
+        return {}
     table = {split: dict.fromkeys(checked.dataset.labels, 0) for split in SPLITS if split in there}
     for review in checked.reviews:
         for label in review.all_labels if review.id in checked.split_of else ():
