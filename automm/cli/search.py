@@ -160,8 +160,8 @@ def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
     from automm import tables
     from automm.data.manifest import load_manifest
-    from automm.search.cost import dearest
-    from automm.search.space import TABLE, conditions, narrow, size
+    from automm.search.cost import dearest, sequence_bytes
+    from automm.search.space import TABLE, conditions, left_out, narrow, size
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = narrow(experiment.space, manifest.columns, manifest.task)
@@ -183,6 +183,10 @@ def _dry_run(experiment: "Experiment") -> None:
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
         print(f"not searched unless `space` names them: {', '.join(optional)}")
+    for name, more in left_out(space).items():
+        print(f"on request, for they need whole sequences stored: {name.replace('/', '.')}: {', '.join(more)}")
+    if whole := sequence_bytes(experiment, space):
+        print(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
     print(f"{size(space):,} different candidates; baselines: {names}")
 

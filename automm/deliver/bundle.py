@@ -16,6 +16,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from automm.data.columns import Columns
 from automm.data.text import load_tokenizer
 from automm.deliver.card import model_card
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.models import average, heads  # noqa: F401 - registers the layers that a saved model names
+from automm.models import average, towers  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
@@ -63,7 +64,7 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None) -> Any
     inputs = experiment.inputs
     whole = compose(
         suffix,
-        layers or _layers_of(run, experiment),
+        layers or _layers_of(run, experiment, [tensor.name for tensor in suffix.inputs]),
         sequence_length=inputs.sequence_length,
         image_shape=(inputs.max_images, inputs.image_size, inputs.image_size, 3),
     )
@@ -164,7 +165,7 @@ def experiment_of(run: Run) -> Experiment:
     return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
 
 
-def _layers_of(run: Run, experiment: Experiment) -> EncoderLayers:
+def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> EncoderLayers:
     vocabulary = (run.folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     text = text_source(experiment.encoders.text, lambda size: vocabulary)
     image = image_source(experiment.encoders.image)
@@ -174,7 +175,7 @@ def _layers_of(run: Run, experiment: Experiment) -> EncoderLayers:
             raise NotFoundError(
                 f"{run.name}: the {kind} encoder {source.name!r} has other weights now than in the search"
             )
-    return EncoderLayers.of(text, image, experiment.inputs.image_size)
+    return EncoderLayers.of(text, image, experiment.inputs.image_size, names)
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:

@@ -25,10 +25,15 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
+from automm.models.towers import asked_for, image_part, text_part
 
 # The concatenation that the project began with: two models joined by a layer, and a small head of two dense layers. The
 # same point of the search space, so that the search knows its result.
 CONCATENATION: dict[str, Any] = {
+    "text/readout": "mean",
+    "text/layer": "last",
+    "image/readout": "average",
+    "image/stage": "last",
     "image/pooling": "mean",
     "fusion/operator": "concatenation",
     "fusion/width": 128,
@@ -39,6 +44,7 @@ CONCATENATION: dict[str, Any] = {
 }
 BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
 COLUMNS: dict[str, Any] = {"metadata/width": 64, "history/encoder": "gru", "history/width": 32}
+READ = {key: CONCATENATION[key] for key in ("text/readout", "text/layer", "image/readout", "image/stage")}
 MEAN = {"image/pooling": CONCATENATION["image/pooling"]}
 ONE_MODALITY: dict[str, Any] = {
     key: CONCATENATION[key]
@@ -52,14 +58,21 @@ def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[st
 
 
 def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
-    """Text, pictures, metadata and history, fused: the suffix that a point of the search space names."""
-    inputs = suffix_inputs(shapes)
+    """Text, pictures, metadata and history, fused: the suffix that a point of the search space names.
+
+    Args:
+        shapes: of whatever the point reads, whose places have other widths in some encoders.
+        values: what they do not name of the read-outs is as the baselines have it.
+    """
+    values = {**READ, **values}
+    inputs = suffix_inputs(shapes, asked_for(values))
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    text = text_tower(inputs["text"], inputs["text_mask"])
-    image = image_tower(inputs["image"], inputs["image_mask"], values, text)
+    text, text_places = text_part(inputs, inputs["text_mask"], values)
+    image, image_places = image_part(inputs, inputs["image_mask"], values, text)
     vectors, masks = column_towers(inputs, values)
-    vector, masks = fuse([text, image, *vectors], values), [inputs["text_mask"], has_picture, *masks]
-    return keras.Model(inputs, classify(vector, masks, values, shapes.classes), name="fused")
+    vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
+    outputs = classify(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.classes)
+    return keras.Model(inputs, outputs, name="fused")
 
 
 def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:

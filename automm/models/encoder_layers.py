@@ -1,14 +1,15 @@
-"""The encoder layers: a backbone, its read-out, and whether it is trained.
+"""The encoder layers: a backbone, its read-outs, and whether it is trained.
 
-A whole encoder reads arrays and yields a vector. For tier 2 it comes as two layers: a lower half, frozen, whose states
-are computed once, and an upper half that is trained and ends in the same read-out.
+A whole encoder reads arrays and yields read-outs. For tier 2 it comes in two halves: `half_layers`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from automm.models.readouts import READOUTS, TOKEN_MASK, is_sequence, of_modality, places_of, read_cells, read_text
 
 
 class Encoder(keras.layers.Layer):
@@ -53,109 +54,141 @@ class FrozenEncoder(Encoder):
     yields: tuple[str, ...] = ()  # names of what comes out, as the inputs of a suffix
 
 
-@keras.saving.register_keras_serializable(package="automm")
-class TextEncoder(FrozenEncoder):
-    """Mean of the last layer's token states, [PAD] left out. Token ids (n, length) int32 in, (n, features) float32 out.
+class ReadingEncoder(Encoder):
+    """An encoder that yields read-outs (`models/readouts`): a tensor, or several in order.
 
-    The mean, not the pooled [CLS]: sentence-transformers models are trained for it, and a linear model on frozen
-    features is far better with it.
+    While it is frozen, whole sequences have the digits of float16, as they are stored: or a whole model would read
+    other numbers than its suffix was trained on.
+
+    Args:
+        readouts: names, all of its own modality.
+
+    Raises:
+        ValueError: the backbone does not yield a place that a read-out names.
     """
 
-    yields = ("text",)
+    modality = ""
+
+    def __init__(self, backbone: Any, features: int, fingerprint: str, readouts: Sequence[str], **kwargs: Any):
+        super().__init__(backbone, features, fingerprint, **kwargs)
+        self.readouts = tuple(readouts)
+        self.yields = self.readouts
+        missing = places_of(self.readouts) - self.widths.keys()
+        if missing:
+            raise ValueError(f"{self.name} was built without {', '.join(missing)}: {', '.join(self.readouts)}")
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Features by place."""
+        outputs = getattr(self.backbone, "output", None)  # a Sequential raises AttributeError
+        if isinstance(outputs, dict) and "two_thirds" in outputs:
+            return {place: int(tensor.shape[-1]) for place, tensor in outputs.items()}
+        return {"last": self.features}
+
+    def reading(self, names: Sequence[str]) -> "ReadingEncoder":
+        """This layer, or one with the same backbone, that yields those of `names` that are of its modality."""
+        readouts = of_modality(self.modality, names)
+        if readouts == self.readouts:
+            return self
+        backbone = self.backbone if self.needs_backbone(readouts) else None
+        layer = type(self)(backbone, self.features, self.fingerprint, readouts, name=self.name)
+        if not self.trainable:
+            layer.trainable = False
+        return layer
+
+    def needs_backbone(self, readouts: Sequence[str]) -> bool:
+        """Whether any of them is read behind it."""
+        return True
+
+    def named(self, *inputs: Any) -> dict[str, Any]:
+        """What it yields, by name."""
+        return dict(zip(self.yields, keras.tree.flatten(self(*inputs)), strict=True)) if self.yields else {}
+
+    def _yielded(self, values: Sequence[Any]) -> Any:
+        values = [
+            _rounded(value) if is_sequence(name) and not self.trainable else value
+            for name, value in zip(self.yields, values, strict=True)
+        ]
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "readouts": list(self.readouts)}
+
+
+class TextReader(ReadingEncoder):
+    """Beside whole sequences it yields their mask."""
+
+    modality = "text"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if any(is_sequence(name) for name in self.readouts):
+            self.yields = (*self.readouts, TOKEN_MASK)
+
+    def _read(self, states: Mapping[str, Any], real: Any) -> Any:
+        values = read_text(self.readouts, states, real)
+        return self._yielded(values if self.yields == self.readouts else [*values, real])
+
+    def _specs(self, rows: int | None, length: int | None, widths: Mapping[str, int]) -> Any:
+        """What `_read` gives, of token states of these widths by place."""
+        specs = []
+        for name in self.readouts:
+            width = widths[READOUTS[name].place]
+            shape = (rows, length, width) if is_sequence(name) else (rows, width)
+            specs.append(keras.KerasTensor(shape, "float32"))
+        if self.yields != self.readouts:
+            specs.append(keras.KerasTensor((rows, length), "int32"))
+        return specs[0] if len(specs) == 1 else tuple(specs)
+
+
+class ImageReader(ReadingEncoder):
+    """Zero pictures that fill a review up are read too; whoever pools leaves them out by the mask."""
+
+    modality = "image"
+
+    def _read(self, maps: Mapping[str, Any], pictures: Any) -> Any:
+        """Of feature maps by place, picture by picture; `pictures` has a row a review."""
+        return self._yielded([in_reviews(value, pictures) for value in read_cells(self.readouts, maps)])
+
+    def _specs(self, rows: int | None, pictures: int, shapes: Mapping[str, Sequence[int]]) -> Any:
+        """What `_read` gives, of feature maps of these shapes by place: (height, width, features)."""
+        specs = []
+        for name in self.readouts:
+            height, width, features = shapes[READOUTS[name].place]
+            kept = (height * width, features) if is_sequence(name) else (features,)
+            specs.append(keras.KerasTensor((rows, pictures, *kept), "float32"))
+        return specs[0] if len(specs) == 1 else tuple(specs)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextEncoder(TextReader, FrozenEncoder):
+    """Token ids (n, length) int32 in, read-outs out: (n, features) float32 each, but for whole sequences."""
 
     def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        states, real = _token_states(self.backbone, token_ids, self._training(training))
-        return _mean_of_tokens(states, real)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
-        return (input_shape[0], self.features)
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class ImageEncoder(FrozenEncoder):
-    """Global average of the last feature map.
-
-    (n, max_images, height, width, 3) uint8 in, (n, max_images, features) float32 out.
-
-    Zero pictures that fill a review up are encoded too; whoever pools leaves them out by the mask.
-    """
-
-    yields = ("image",)
-
-    def call(self, images: Any, training: bool | None = None) -> Any:
-        cells = self.backbone(_side_by_side(images), training=self._training(training))
-        return _in_reviews(ops.mean(cells, axis=(1, 2)), images)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        return (input_shape[0], input_shape[1], self.features)
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class TextLower(FrozenEncoder):
-    """Token states of a middle layer, and the mask of what is no [PAD].
-
-    Token ids (n, length) int32 in, ((n, length, features) float32, (n, length) int32) out.
-    """
-
-    yields = ("text_states", "token_mask")
-
-    def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        return _token_states(self.backbone, token_ids, self._training(training))
+        return self._read(*token_states(self.backbone, token_ids, self._training(training)))
 
     def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
-        return (
-            keras.KerasTensor((*token_ids.shape, self.features), "float32"),
-            keras.KerasTensor(token_ids.shape, "int32"),
-        )
+        return self._specs(token_ids.shape[0], token_ids.shape[1], self.widths)
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class ImageLower(FrozenEncoder):
-    """A middle feature map of each picture: (n, max_images, height, width, 3) uint8 in, (n, max_images, h, w, features)
-    float32 out."""
-
-    yields = ("image_cells",)
+class ImageEncoder(ImageReader, FrozenEncoder):
+    """(n, max_images, height, width, 3) uint8 in, read-outs out: (n, max_images, features) float32 each, but for whole
+    sequences, which are (n, max_images, cells, features)."""
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        return _in_reviews(self.backbone(_side_by_side(images), training=self._training(training)), images)
+        return self._read(_by_place(self.backbone(side_by_side(images), training=self._training(training))), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
-        cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
-        return keras.KerasTensor((*images.shape[:2], *cells[1:]), "float32")
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class TextUpper(Encoder):
-    """What `TextLower` yields in, the vector of `TextEncoder` out: (n, features) float32."""
-
-    def call(self, states: Any, real: Any, training: bool | None = None) -> Any:
-        given = {"states": states, "padding_mask": real}
-        several = isinstance(self.backbone.input, dict)
-        wanted = {name: given[name] for name in self.backbone.input} if several else states
-        return _mean_of_tokens(self.backbone(wanted, training=self._training(training)), real)
-
-    def compute_output_shape(self, states_shape: Any, real_shape: Any = None) -> Any:
-        return (states_shape[0], self.features)
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class ImageUpper(Encoder):
-    """What `ImageLower` yields in, the vectors of `ImageEncoder` out: (n, max_images, features) float32."""
-
-    def call(self, cells: Any, training: bool | None = None) -> Any:
-        flat = ops.reshape(cells, (-1, *cells.shape[2:]))
-        maps = self.backbone(flat, training=self._training(training))
-        return _in_reviews(ops.mean(maps, axis=(1, 2)), cells)
-
-    def compute_output_shape(self, cells_shape: Any) -> Any:
-        return (*cells_shape[:2], self.features)
+        maps = _by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
+        return self._specs(images.shape[0], images.shape[1], {place: shape[1:] for place, shape in maps.items()})
 
 
 def unfreeze(layer: Any) -> None:
     """Make an encoder trainable, but for what must not move.
 
     Batch norm keeps the statistics of pre-training: zero pictures that fill a review up would spoil them. BERT's own
-    read-out stays, since the mean of token states passes it by.
+    read-out stays, since ours pass it by.
     """
     layer.trainable = True
     for inner in layer._flatten_layers(include_self=False, recursive=True):
@@ -163,25 +196,31 @@ def unfreeze(layer: Any) -> None:
             inner.trainable = False
 
 
-def _token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[Any, Any]:
+def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    """Token states by place, and what is no [PAD]."""
     token_ids = ops.cast(token_ids, "int32")
     real = ops.cast(ops.not_equal(token_ids, 0), "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
-    outputs = backbone({name: inputs[name] for name in backbone.input}, training=training)
-    return (outputs["sequence_output"] if isinstance(outputs, dict) else outputs), real
+    return _by_place(backbone({name: inputs[name] for name in backbone.input}, training=training)), real
 
 
-def _mean_of_tokens(states: Any, real: Any) -> Any:
-    weight = ops.cast(ops.expand_dims(real, -1), states.dtype)
-    return ops.sum(states * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+def _by_place(outputs: Any) -> dict[str, Any]:
+    """What a backbone yields: by place, or of the last one alone, which KerasHub's transformers give a name."""
+    if not isinstance(outputs, dict):
+        return {"last": outputs}
+    return outputs if "last" in outputs else {"last": outputs["sequence_output"]}
 
 
-def _side_by_side(images: Any) -> Any:
+def _rounded(sequence: Any) -> Any:
+    return ops.cast(ops.cast(sequence, "float16"), "float32")
+
+
+def side_by_side(images: Any) -> Any:
     """(n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32."""
     return ops.cast(ops.reshape(images, (-1, *images.shape[2:])), "float32")
 
 
-def _in_reviews(values: Any, pictures: Any) -> Any:
+def in_reviews(values: Any, pictures: Any) -> Any:
     """(n * max_images, ...) back to (n, max_images, ...)."""
     shape = ops.shape(pictures)
     return ops.reshape(values, (shape[0], shape[1], *values.shape[1:]))

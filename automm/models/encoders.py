@@ -1,4 +1,4 @@
-"""Encoders: arrays in, one feature vector a text or a picture out. Pre-trained, frozen unless told otherwise.
+"""Encoders: arrays in, read-outs of each text or picture out. Pre-trained, frozen unless told otherwise.
 
 Each is one Keras layer, so that a whole model names it once and can be cut behind it (`search/prefix`). Adding an
 encoder is an entry in TEXT_ENCODERS or IMAGE_ENCODERS.
@@ -16,8 +16,10 @@ import numpy as np
 from automm.data.text import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import ConfigError, WeightsError, nearest
 from automm.models import efficientnet_lite, weights
-from automm.models.encoder_layers import ImageEncoder, ImageLower, ImageUpper, TextEncoder, TextLower, TextUpper
-from automm.models.halves import Halves, halve_cnn, halve_transformer
+from automm.models.encoder_layers import ImageEncoder, TextEncoder
+from automm.models.half_layers import ImageLower, ImageUpper, TextLower, TextUpper
+from automm.models.halves import Halves, both_places_of_cnn, both_places_of_transformer, halve_cnn, halve_transformer
+from automm.models.readouts import of_modality, places_of
 
 RECIPE = "1"  # counts up when the same weights would give other features
 TINY_VOCABULARY = 2000
@@ -39,17 +41,21 @@ class TextSource:
     vocabulary: tuple[str, ...]
     backbone: Callable[[], Any]
 
-    def build(self) -> TextEncoder:
-        """The whole encoder, frozen."""
-        backbone = self.backbone()
-        return _frozen(TextEncoder(backbone, _width(backbone), self.fingerprint, name="text_encoder"))
+    def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
+        """The whole encoder, frozen, that yields the texts' read-outs of these names (`models/readouts`)."""
+        backbone, readouts = self.backbone(), of_modality("text", names)
+        features = _width(backbone)
+        if "two_thirds" in places_of(readouts):
+            backbone = both_places_of_transformer(backbone, _sequence_output(backbone))
+        return _frozen(TextEncoder(backbone, features, self.fingerprint, readouts, name="text_encoder"))
 
     def halves(self) -> tuple[TextLower, TextUpper]:
         """The encoder as a lower and an upper layer, both frozen."""
         backbone = self.backbone()
         halves = halve_transformer(backbone, _sequence_output(backbone))
         lower = TextLower(halves.lower, halves.lower.outputs[0].shape[-1], self._half(halves), name="text_lower")
-        return _frozen(lower), _frozen(TextUpper(halves.upper, _width(backbone), self._half(halves), name="text_upper"))
+        upper = TextUpper(halves.upper, _width(backbone), self._half(halves), ("text",), name="text_upper")
+        return _frozen(lower), _frozen(upper)
 
     def _half(self, halves: Halves) -> str:
         return _fingerprint(self.fingerprint, halves.place)
@@ -69,11 +75,18 @@ class ImageSource:
     fingerprint: str
     backbone: Callable[[], tuple[Any, Any]]
 
-    def build(self) -> ImageEncoder:
-        """The whole encoder, frozen."""
-        backbone, scaling = self.backbone()
+    def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
+        """The whole encoder, frozen, that yields the pictures' read-outs of these names (`models/readouts`).
+
+        Args:
+            size: of a picture in pixels, as in `halves`; asked for where a read-out is not of the last place.
+        """
+        (backbone, scaling), readouts = self.backbone(), of_modality("image", names)
         features = int(backbone.outputs[0].shape[-1])
-        return _frozen(ImageEncoder(_scaled(backbone, scaling), features, self.fingerprint, name="image_encoder"))
+        if "two_thirds" in places_of(readouts):
+            backbone = both_places_of_cnn(backbone, size)
+        layer = ImageEncoder(_scaled(backbone, scaling), features, self.fingerprint, readouts, name="image_encoder")
+        return _frozen(layer)
 
     def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
         """The encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
@@ -82,7 +95,7 @@ class ImageSource:
         features, fingerprint = int(backbone.outputs[0].shape[-1]), _fingerprint(self.fingerprint, halves.place)
         between = int(halves.lower.outputs[0].shape[-1])
         lower = ImageLower(_scaled(halves.lower, scaling), between, fingerprint, name="image_lower")
-        return _frozen(lower), _frozen(ImageUpper(halves.upper, features, fingerprint, name="image_upper"))
+        return _frozen(lower), _frozen(ImageUpper(halves.upper, features, fingerprint, ("image",), name="image_upper"))
 
 
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
@@ -247,7 +260,10 @@ def _sequence_output(backbone: Any) -> Any:
 
 
 def _scaled(backbone: Any, scaling: Any) -> Any:
-    return backbone if scaling is None else keras.Sequential([keras.Input((None, None, 3)), scaling, backbone])
+    if scaling is None:
+        return backbone
+    pictures = keras.Input((None, None, 3))
+    return keras.Model(pictures, backbone(scaling(pictures)))
 
 
 def _frozen(layer: Any) -> Any:

@@ -53,13 +53,7 @@ def halve_transformer(backbone: Any, output: Any) -> Halves:
         output: the tensor of it that is wanted: token states.
     """
     model = keras.Model(backbone.input, output)
-    places = _useful(model)
-    layers = [layer for layer in model.layers if type(layer).__name__ == "TransformerEncoder"]
-    upper = max(1, round(len(layers) * UPPER_SHARE))
-    if len(layers) > upper:
-        wanted = layers[-upper - 1]
-        places = [place for place in places if place.operation is wanted] or places
-    return _cut(model, places[-1])
+    return _cut(model, _place_in_transformer(model))
 
 
 def halve_cnn(backbone: Any, size: int) -> Halves:
@@ -71,6 +65,32 @@ def halve_cnn(backbone: Any, size: int) -> Halves:
         size: of a picture, in pixels: how coarse the maps get depends on it.
     """
     model = keras.Model(backbone.inputs, backbone.outputs[0])
+    return _cut(model, _place_in_cnn(model, size))
+
+
+def both_places_of_transformer(backbone: Any, output: Any) -> Any:
+    """The model whole, which also yields what the lower half of `halve_transformer` does: {'two_thirds', 'last'}."""
+    model = keras.Model(backbone.input, output)
+    return keras.Model(model.input, {"two_thirds": _place_in_transformer(model).tensor, "last": output})
+
+
+def both_places_of_cnn(backbone: Any, size: int) -> Any:
+    """The same of `halve_cnn`."""
+    model = keras.Model(backbone.inputs, backbone.outputs[0])
+    return keras.Model(model.inputs[0], {"two_thirds": _place_in_cnn(model, size).tensor, "last": model.outputs[0]})
+
+
+def _place_in_transformer(model: Any) -> Frontier:
+    places = _useful(model)
+    layers = [layer for layer in model.layers if type(layer).__name__ == "TransformerEncoder"]
+    upper = max(1, round(len(layers) * UPPER_SHARE))
+    if len(layers) > upper:
+        wanted = layers[-upper - 1]
+        places = [place for place in places if place.operation is wanted] or places
+    return places[-1]
+
+
+def _place_in_cnn(model: Any, size: int) -> Frontier:
     places = _useful(model)
     picture = (1, size, size, 3)
     shapes = keras.Model(model.inputs, [place.tensor for place in places]).compute_output_shape(picture)
@@ -82,7 +102,7 @@ def halve_cnn(backbone: Any, size: int) -> Halves:
         for number, (place, shape) in enumerate(zip(places, shapes, strict=True))
         if tuple(shape[1:3]) == tuple(final) and place.weights_behind <= most
     ]
-    return _cut(model, places[min(fitting)[1]] if fitting else places[-1])
+    return places[min(fitting)[1]] if fitting else places[-1]
 
 
 def frontiers(model: Any) -> list[Frontier]:
@@ -108,18 +128,27 @@ def frontiers(model: Any) -> list[Frontier]:
     return found
 
 
-def with_inputs(tensors: Sequence[Any], names: Sequence[str], outputs: Any, name: str, *, bare: bool = False) -> Any:
+def with_inputs(
+    tensors: Sequence[Any],
+    names: Sequence[str],
+    outputs: Any,
+    name: str,
+    *,
+    bare: bool = False,
+    free: Sequence[str] = (),
+) -> Any:
     """The part of a functional model from some of its tensors on, as a model that takes a dict of these names.
 
     Its layers are shared, not copied.
 
     Args:
         bare: a single input is taken as it is, not in a dict.
+        free: names whose first axis after the batch may have any length.
     """
     inner = keras.Model(list(tensors), outputs)
     # Keras names the cloned inputs itself. Calling the layers again on named ones makes a model that others can read.
     named = {
-        key: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=key)
+        key: keras.Input((None, *tensor.shape[2:]) if key in free else tensor.shape[1:], dtype=tensor.dtype, name=key)
         for key, tensor in zip(names, tensors, strict=True)
     }
     results = inner._run_through_graph(list(named.values()), operation_fn=lambda operation: operation)

@@ -9,10 +9,11 @@ A *suffix* is a Keras model from encoded features to probabilities. Its inputs, 
 | image | (n, max_images, image_features) float32 |
 | image_mask | (n, max_images) float32 |
 
-and, where the manifest names them, metadata, history and their masks as in `data/arrays`.
+and, where the manifest names them, metadata, history and their masks as in `data/arrays`. In place of `text` and
+`image` it may have other read-outs of the encoders, by their names (`models/readouts`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +21,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from automm.models.fusion import FUSIONS
+from automm.models.fusion import OPERATORS
 from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.history import HISTORIES
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
+from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality
+
+STANDARDIZE = "_standardize"  # after the name of an input, in that of its layer
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Shapes:
     max_images: int
     classes: int
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
@@ -116,31 +121,38 @@ class Indicators(keras.layers.Layer):
         return ops.stack(masks, axis=-1)
 
 
-def suffix_inputs(shapes: Shapes) -> dict[str, Any]:
-    """Fresh named Keras inputs of a suffix."""
-    sizes = {
-        "text": (shapes.text_features,),
-        "text_mask": (),
-        "image": (shapes.max_images, shapes.image_features),
-        "image_mask": (shapes.max_images,),
-        **shapes.columns,
-    }
-    return {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
+def suffix_inputs(shapes: Shapes, names: Sequence[str] = ("text", "image")) -> dict[str, Any]:
+    """Fresh named Keras inputs of a suffix: read-outs (`models/readouts`), columns, and the masks of all modalities."""
+    sizes: dict[str, tuple[int | None, ...]] = {"text_mask": (), "image_mask": (shapes.max_images,), **shapes.columns}
+    for name in of_modality("text", names):
+        sizes[name] = (None, shapes.text_features) if is_sequence(name) else (shapes.text_features,)
+    for name in of_modality("image", names):
+        inner = (shapes.cells, shapes.image_features) if is_sequence(name) else (shapes.image_features,)
+        sizes[name] = (shapes.max_images, *inner)
+    inputs = {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
+    if TOKEN_MASK in names:
+        inputs[TOKEN_MASK] = keras.Input((None,), name=TOKEN_MASK, dtype="int32")
+    return inputs
 
 
-def text_tower(text: Any, text_mask: Any) -> Any:
-    """Standardised text features, a learned vector where there is no text: (n, text_features)."""
-    text = Standardize(text.shape[-1], name="text_standardize")(text, text_mask)
+def text_tower(text: Any, text_mask: Any, name: str = "text") -> Any:
+    """Standardised text features, a learned vector where there is no text: (n, text_features).
+
+    Args:
+        name: of the read-out, whose statistics are taken.
+    """
+    text = Standardize(text.shape[-1], name=name + STANDARDIZE)(text, text_mask)
     return StandIn(name="text_stand_in")(text, text_mask)
 
 
-def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
+def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None, name: str = "image") -> Any:
     """Standardised picture features, pooled over the pictures: (n, size), a size of the pooling's own.
 
     Args:
         text: the text tower's vector, for a pooling that asks by it.
+        name: of the read-out, whose statistics are taken.
     """
-    image = Standardize(image.shape[-1], name="image_standardize")(image, image_mask)
+    image = Standardize(image.shape[-1], name=name + STANDARDIZE)(image, image_mask)
     pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
     return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
 
@@ -153,7 +165,7 @@ def metadata_tower(metadata: Any, mask: Any, values: Mapping[str, Any]) -> Any:
 
 def standard_metadata(metadata: Any, mask: Any) -> Any:
     """(n, columns): numbers standardised, indicators as they are, zeros where all is missing."""
-    return Standardize(metadata.shape[-1], name="metadata_standardize")(metadata, mask)
+    return Standardize(metadata.shape[-1], name="metadata" + STANDARDIZE)(metadata, mask)
 
 
 def history_tower(history: Any, mask: Any, values: Mapping[str, Any]) -> Any:
@@ -166,7 +178,7 @@ def history_tower(history: Any, mask: Any, values: Mapping[str, Any]) -> Any:
 def standard_steps(history: Any, mask: Any) -> Any:
     """(n, steps, 1) standardised, zeros where a step is masked out."""
     steps = keras.layers.Reshape((history.shape[-1], 1), name="history_steps")(history)
-    return Standardize(1, name="history_standardize")(steps, mask)
+    return Standardize(1, name="history" + STANDARDIZE)(steps, mask)
 
 
 def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
@@ -181,9 +193,14 @@ def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple
     return vectors, masks
 
 
-def fuse(vectors: list[Any], values: Mapping[str, Any]) -> Any:
-    """One vector of several."""
-    return chosen(FUSIONS, "fusion/operator", values, name="fusion")(vectors)
+def fuse(parts: list[Any], values: Mapping[str, Any], masks: Sequence[Any] = ()) -> Any:
+    """One vector of several modalities.
+
+    Args:
+        parts: a vector a modality; also sequences, where the fusion takes such, and then `masks` are those of all.
+    """
+    fusion = chosen(OPERATORS, "fusion/operator", values, name="fusion")
+    return fusion(parts, list(masks)) if fusion.of_sequences else fusion(parts)
 
 
 def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[str, Any], *, name: str) -> Any:
@@ -233,5 +250,5 @@ def learn_statistics(model: Any, statistics: Statistics) -> None:
     """Give the training split's statistics to the layers of a suffix that want some, nested models included."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, Learned):
-            name = "label" if isinstance(layer, Unscale) else layer.name.removesuffix("_standardize")
+            name = "label" if isinstance(layer, Unscale) else layer.name.removesuffix(STANDARDIZE)
             layer.learn(*statistics[name])

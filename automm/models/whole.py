@@ -1,6 +1,6 @@
 """A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.models.encoder_layers import ImageLower, TextLower
 from automm.models.encoders import ImageSource, TextSource
 from automm.models.packing import unwrap
+from automm.models.readouts import READOUTS, TOKEN_MASK
 
-STATES = (*TextLower.yields, *ImageLower.yields)
+STATES = ("text_states", "image_cells")  # what the lower halves yield, beside a mask
 PICTURES_AT_ONCE = (
     16  # activations of more no longer fit the caches, and their memory goes back to the system each time
 )
@@ -30,7 +30,7 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
 
 def passing(suffix: Any) -> dict[str, Any]:
     """Fresh inputs for what a suffix takes as it is: masks, metadata, history."""
-    encoded = {"text", "image", *STATES}
+    encoded = {*READOUTS, TOKEN_MASK, *STATES}
     return {
         tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
         for tensor in suffix.inputs
@@ -43,7 +43,7 @@ class EncoderLayers:
     """The frozen layers that a whole model may need; each is asked for only where it is needed, and built once.
 
     Attributes:
-        whole: () -> (TextEncoder, ImageEncoder).
+        whole: () -> (TextEncoder, ImageEncoder), which yield all read-outs that a suffix may ask for.
         halves: () -> (TextLower, TextUpper, ImageLower, ImageUpper), as pre-trained.
     """
 
@@ -51,10 +51,17 @@ class EncoderLayers:
     halves: Callable[[], tuple[Any, Any, Any, Any]]
 
     @classmethod
-    def of(cls, text: TextSource, image: ImageSource, image_size: int) -> "EncoderLayers":
-        """Those of two encoders."""
+    def of(
+        cls, text: TextSource, image: ImageSource, image_size: int, names: Sequence[str] = ("text", "image")
+    ) -> "EncoderLayers":
+        """Those of two encoders.
+
+        Args:
+            names: read-outs that a suffix may ask for; others are left out.
+        """
         return cls(
-            cache(lambda: (text.build(), image.build())), cache(lambda: (*text.halves(), *image.halves(image_size)))
+            cache(lambda: (text.build(names), image.build(names, image_size))),
+            cache(lambda: (*text.halves(), *image.halves(image_size))),
         )
 
 
@@ -85,13 +92,12 @@ def compose(
         given["text_states"], given["token_mask"] = text_lower(inputs["token_ids"])
         given["image_cells"] = image_lower(inputs["images"])
         # Other members of an ensemble read what the pre-trained upper halves make of the same states.
-        if "text" in wanted:
-            given["text"] = text_upper(given["text_states"], given["token_mask"])
-        if "image" in wanted:
-            given["image"] = image_upper(given["image_cells"])
+        given |= text_upper.reading(wanted).named(given["text_states"], given["token_mask"])
+        given |= image_upper.reading(wanted).named(given["image_cells"])
     else:
         text_encoder, image_encoder = layers.whole()
-        given["text"], given["image"] = text_encoder(inputs["token_ids"]), image_encoder(inputs["images"])
+        given |= text_encoder.reading(wanted).named(inputs["token_ids"])
+        given |= image_encoder.reading(wanted).named(inputs["images"])
     return keras.Model(inputs, suffix({name: given[name] for name in given if name in wanted}), name="candidate")
 
 
@@ -107,8 +113,7 @@ def parameters_of(model: Any, layers: EncoderLayers) -> int:
         parts = []
     elif wanted & {*STATES}:
         text_lower, text_upper, image_lower, image_upper = layers.halves()
-        parts = [text_lower, image_lower]
-        parts += [part for name, part in (("text", text_upper), ("image", image_upper)) if name in wanted]
+        parts = [text_lower, image_lower, *(part.reading(wanted) for part in (text_upper, image_upper))]
     else:
         parts = list(layers.whole())
     return int(inner.count_params() + sum(part.count_params() for part in parts))
@@ -119,7 +124,7 @@ def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping
 
     Args:
         suffix: a model with the inputs of `models/heads`; shared, not copied.
-        text_upper, image_upper: layers of this model's own.
+        text_upper, image_upper: layers of this model's own, which yield what the suffix asks for.
         states: shape without the batch and dtype of what the lower halves yield, by name.
 
     Returns:
@@ -128,8 +133,8 @@ def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
     others = passing(suffix)
     given = {
-        "text": text_upper(inputs["text_states"], inputs["token_mask"]),
-        "image": image_upper(inputs["image_cells"]),
+        **text_upper.named(inputs["text_states"], inputs["token_mask"]),
+        **image_upper.named(inputs["image_cells"]),
         **others,
     }
     outputs = suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs})

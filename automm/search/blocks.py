@@ -12,7 +12,8 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.models.heads import AnyPicture, classify, fuse, history_tower, image_tower, metadata_tower, text_tower
+from automm.models.heads import AnyPicture, classify, fuse, history_tower, metadata_tower
+from automm.models.towers import image_part, text_part
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -31,28 +32,31 @@ class ArrayInput(ak.Input):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(block_module.Block):
-    """Token ids and their mask to one vector: the encoder, and the text tower."""
+    """Token ids and their mask to a vector or a sequence, and its mask: the encoder, and what is read of it."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
+        self._num_output_node = 2
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         token_ids, mask = inputs
-        return text_tower(self.encoder(token_ids), mask)
+        return text_part(self.encoder.named(token_ids), mask, hp.values)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
-    """Several pictures, their mask, and the text's vector to one: the encoder, and a pooling over the pictures."""
+    """Several pictures, their mask, and what is read of the text to a vector or a sequence, and its mask: the encoder,
+    what is read of it, and a pooling over the pictures."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
+        self._num_output_node = 2
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs
-        return image_tower(self.encoder(images), mask, hp.values, text)
+        return image_part(self.encoder.named(images), mask, hp.values, text)
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -78,10 +82,10 @@ COLUMN_BLOCKS: dict[str, Any] = {"metadata": MetadataBlock, "history": HistoryBl
 
 @keras.saving.register_keras_serializable(package="automm")
 class FusionBlock(block_module.Block):
-    """The vectors of all modalities to one."""
+    """A vector or a sequence of each modality, each followed by its mask, to one vector."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        return fuse(list(inputs), hp.values)
+        return fuse(list(inputs[::2]), hp.values, list(inputs[1::2]))
 
 
 @keras.saving.register_keras_serializable(package="automm")

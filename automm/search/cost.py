@@ -1,5 +1,6 @@
 """What the dearest candidate of a space costs, before anything is read, encoded or trained."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,14 @@ from automm.data.sections import Fields
 from automm.models.baselines import fused
 from automm.models.heads import Shapes
 from automm.models.packages import PACKAGES
-from automm.search.space import TABLE, Space, is_active
+from automm.models.readouts import is_sequence, of_modality
+from automm.search.space import TABLE, Space, is_active, readouts
 
 CLASSES = 2  # of the count: how many there are, the data says, and a class more is a few hundred numbers
 NUMBERS = 4  # in memory for each parameter: itself, its gradient, two moments of Adam
 BYTES = 4
+HALF = 2  # bytes of a number in a stored sequence
+STRIDE = 32  # pixels between two cells of a last feature map
 FOLDS = 5  # as many models are trained side by side where the reviews are few
 
 
@@ -47,6 +51,22 @@ def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) 
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
     return Dearest(point, parameters, folds * parameters * NUMBERS * BYTES)
+
+
+def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | None:
+    """What is stored of each word piece and, at most, of each picture; None where nothing is, or of presets.
+
+    A picture's cells are those of the last feature map of a packaged CNN, each of 32 by 32 pixels; those of an earlier
+    place are narrower.
+    """
+    names = experiment.encoders.text, experiment.encoders.image
+    wanted = [name for name in readouts(space) if is_sequence(name)]
+    if not wanted or any(name not in PACKAGES for name in names):
+        return None
+    text, image = (PACKAGES[name].features for name in names)
+    cells = math.ceil(experiment.inputs.image_size / STRIDE) ** 2
+    pieces, maps = (len(of_modality(modality, wanted)) for modality in ("text", "image"))
+    return HALF * pieces * text, HALF * maps * cells * image
 
 
 def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 # By encoder, on a CPU; whatever is not named, and every GPU, runs on Keras. Measured by
 # experiments/benchmarks/encode_rate.py: on pictures ONNX Runtime is nearly twice as fast, on texts by length it is not,
@@ -47,7 +47,7 @@ class Engine:
             dtype, shape: of one row of its input; None is a length that varies.
 
         Returns:
-            A function from (n, *shape) to the encoder's output in inference mode, float32.
+            A function from (n, *shape) to all that the encoder yields in inference mode, in order.
         """
         return ENGINES[self.name](encoder, dtype, shape)
 
@@ -67,7 +67,7 @@ def _keras(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
     import tensorflow as tf
 
     function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
-    return lambda batch: function(tf.convert_to_tensor(batch)).numpy()
+    return lambda batch: [output.numpy() for output in tf.nest.flatten(function(tf.convert_to_tensor(batch)))]
 
 
 def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
@@ -78,7 +78,7 @@ def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model = to_onnx(encoder, dtype, shape)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"batch": batch})[0]
+    return lambda batch: session.run(None, {"batch": batch})
 
 
 def to_onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> bytes:

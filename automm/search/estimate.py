@@ -8,14 +8,18 @@ import shutil
 from dataclasses import dataclass
 
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
+from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
 from automm.search.prepare import Task
 from automm.search.session import FINALISTS
+from automm.search.space import narrow
 
 TRIAL_SECONDS = 4.0  # of building, tracing and saving
 STEP_SECONDS = 0.003  # of a head, a fold
 TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
+OPERATIONS = 6  # of a weight and an element: a product and a sum, forwards, and twice as many backwards
+OPERATIONS_A_SECOND = 2e10
 BYTES = 4  # a number
 
 
@@ -37,7 +41,7 @@ def estimate(task: Task, layers: EncoderLayers) -> Estimate:
     """Before the first trial of a search; time is that of the whole budget."""
     experiment, folds = task.experiment, len(task.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
-    trial = TRIAL_SECONDS + STEP_SECONDS * steps * experiment.training.epochs
+    trial = TRIAL_SECONDS + step_seconds(task) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + TUNED_STEP_SECONDS * steps * experiment.tier2.epochs)
     head = folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
@@ -53,6 +57,20 @@ def estimate(task: Task, layers: EncoderLayers) -> Estimate:
         seconds = min(seconds, limit)
         tuned = min(tuned, experiment.tier2.share * max(0.0, limit - seconds))
     return Estimate(seconds, tuned, disk)
+
+
+def step_seconds(task: Task) -> float:
+    """Of a head, a fold; one that reads whole sequences multiplies its weights with every element of them."""
+    experiment = task.experiment
+    space, inputs = narrow(experiment.space, task.shapes.columns), experiment.inputs
+    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, task.shapes.columns)
+    parameters = [
+        fused(task.shapes, {**largest, "fusion/operator": name}).count_params()
+        for name in space["fusion/operator"]
+        if name in SEQUENCE_FUSIONS
+    ]
+    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * task.shapes.cells)
+    return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
 
 
 def short_of_disk(wanted: Estimate, folder: str) -> str:

@@ -1,28 +1,16 @@
-"""What frozen encoders yield, computed once and kept.
+"""What frozen encoders yield for every review: computed once, kept, and gathered into batches."""
 
-What is encoded, and on which engine, stands here; where it is kept, in `search/store`. An entry's key names the
-weights, the preprocessing (through the data's own digest) and the engine. Identical texts and pictures are encoded
-once, and reviews without a picture cost nothing.
-"""
-
-import hashlib
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from automm.data.arrays import Arrays
 from automm.models.encoders import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
-from automm.search.engines import Engine, engine_for
-from automm.search.store import Encoding, FeatureStore
-from automm.search.store_format import About
-
-Progress = Callable[[str, int, int], None]  # what, done, of how many
-
-log = logging.getLogger("automm")
+from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality, vector_beside
+from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, digest_of, stored
+from automm.search.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -31,40 +19,65 @@ class Features:
 
     Attributes:
         arrays: the same reviews, raw.
-        text: (distinct texts, text_features) float32.
-        text_rows: (n,) int64, a row of `text`.
-        image: (distinct pictures, image_features) float32.
+        texts: the distinct ones.
+        text: by read-out, (distinct texts, features) float32; of whole sequences (word pieces, features) float16.
+        image: by read-out, (distinct pictures, features) float32; of whole sequences (distinct pictures, cells,
+            features) float16.
         engines: what the 'text' and the 'image' encoder ran on.
+        names: what a batch holds: inputs of a suffix; of the baselines', where nobody asks for others.
     """
 
     arrays: Arrays
-    text: np.ndarray
-    text_rows: np.ndarray
-    image: np.ndarray
+    texts: Texts
+    text: Mapping[str, np.ndarray]
+    image: Mapping[str, np.ndarray]
     engines: dict[str, str]
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.arrays)
 
+    def only(self, names: Sequence[str]) -> "Features":
+        """The same with other inputs in a batch."""
+        return replace(self, names=tuple(names))
+
+    @property
+    def sequences(self) -> bool:
+        """Whether a batch holds whole sequences, which are a hundred times as large as vectors."""
+        return any(is_sequence(name) for name in self.names)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) word pieces of each review."""
+        return self.texts.lengths[self.texts.rows]
+
     def shapes(self, classes: int) -> Shapes:
+        """Those of the hand-built baselines, which read `text`, `image` and the columns."""
         columns = {name: array.shape[1:] for name, array in self.arrays.columns.items()}
-        return Shapes(self.text.shape[1], self.image.shape[1], self.arrays.picture_rows.shape[1], classes, columns)
+        text, image = self.text["text"].shape[1], self.image["image"].shape[1]
+        return Shapes(text, image, self.arrays.picture_rows.shape[1], classes, columns)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a suffix (`models/heads`) for some reviews."""
-        return {
-            "text": self.text[self.text_rows[rows]],
-            "text_mask": self.arrays.text_mask[rows],
-            "image": self.arrays.of_pictures(self.image, rows),
-            "image_mask": self.arrays.image_mask_of(rows),
-            **self.arrays.columns_of(rows),
-        }
+        given = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
+        given |= self.arrays.columns_of(rows)
+        for name in of_modality("text", self.names):
+            if is_sequence(name):
+                given[name], given[TOKEN_MASK] = self.texts.padded(self.text[name], rows)
+            else:
+                given[name] = self.text[name][self.texts.rows[rows]]
+        for name in of_modality("image", self.names):
+            given[name] = self.arrays.of_pictures(self.image[name], rows).astype(np.float32, copy=False)
+        return {name: given[name] for name in self.names}
 
     def statistics(self, train: np.ndarray) -> Statistics:
-        """Mean and deviation over the training rows; of pictures and steps, over each real one of them."""
-        texts = self.text_rows[train[self.arrays.text_mask[train] > 0]]
+        """Mean and deviation of every vector over the training rows; of pictures and steps, over each real one."""
+        texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
-        found = {"text": _moments(self.text, texts), "image": _moments(self.image, pictures[pictures >= 0])}
+        pictures = pictures[pictures >= 0]
+        vectors = {name: (values, texts) for name, values in self.text.items()}
+        vectors |= {name: (values, pictures) for name, values in self.image.items()}
+        found = {name: _moments(*given) for name, given in vectors.items() if not is_sequence(name)}
         if self.arrays.labels.dtype == np.float32:
             found["label"] = _moments(self.arrays.labels[:, None], train)
         columns = self.arrays.columns_of(train)
@@ -81,95 +94,47 @@ def encode(
     text_source: TextSource,
     image_source: ImageSource,
     store: FeatureStore,
+    names: Sequence[str] = (),
     *,
     progress: Progress | None = None,
 ) -> Features:
     """Run each encoder once over the distinct texts and pictures, or find that somebody did.
 
     The encoders themselves are built only where something is missing in the store.
+
+    Args:
+        names: of read-outs that are asked for, beside those of the baselines.
     """
-    tokens, text_rows = np.unique(arrays.token_ids, axis=0, return_inverse=True)
+    texts = Texts.of(arrays.token_ids)
+    names = ["text", "image", *names, *(vector_beside(name) for name in names if is_sequence(name))]
     text, text_engine = stored(
         store,
-        Wanted("texts", text_source.name, text_source.fingerprint, len(tokens), digest_of(tokens)),
-        lambda engine: _Texts(text_source.build(), engine, tokens, progress),
+        _wanted("texts", text_source, digest_of(texts.token_ids), len(texts.token_ids), int(texts.starts[-1]), names),
+        lambda engine, keys: TextPass(text_source.build(list(keys)), keys, engine, texts, progress, "texts"),
     )
+    count, size = len(arrays.pixels), arrays.pixels.shape[1]
     image, image_engine = stored(
         store,
-        Wanted("pictures", image_source.name, image_source.fingerprint, len(arrays.pixels), arrays.pixels_digest),
-        lambda engine: _Pictures(image_source.build(), engine, arrays.pixels, progress),
+        _wanted("pictures", image_source, arrays.pixels_digest, count, count, names),
+        lambda engine, keys: PicturePass(
+            image_source.build(list(keys), size), keys, engine, arrays.pixels, progress, "pictures"
+        ),
     )
-    return Features(arrays, text, text_rows.reshape(-1), image, {"text": text_engine, "image": image_engine})
+    for name in image:
+        if is_sequence(name):  # cells lie flat in a row
+            image[name] = image[name].reshape(count, -1, image[vector_beside(name)].shape[1])
+    engines = {"text": text_engine, "image": image_engine}
+    return Features(arrays, texts, text, image, engines, ("text", "text_mask", "image", "image_mask", *arrays.columns))
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What an encoder is to yield: `what` for people, so many rows, of data by its digest."""
-
-    what: str
-    encoder: str
-    fingerprint: str
-    rows: int
-    digest: str
-
-
-def stored(store: FeatureStore, wanted: Wanted, encoding: Callable[[Engine], Encoding]) -> tuple[np.ndarray, str]:
-    """The features from the store, encoded now if nobody did before; and the version of the engine that they ran on."""
-    engine = engine_for(wanted.encoder, wanted.rows)
-    if wanted.rows == 0:  # a memory map cannot be empty
-        return np.zeros((0, encoding(engine).features), np.float32), engine.version
-    log.info("%d %s: %s on %s", wanted.rows, wanted.what, wanted.encoder, engine.version)
-    key = hashlib.sha256("\0".join((wanted.fingerprint, wanted.digest, engine.version)).encode()).hexdigest()
-    about = About(wanted.what, wanted.encoder, engine.version, wanted.rows)
-    return store.get(key, about, lambda: encoding(engine)), engine.version
-
-
-def digest_of(tokens: np.ndarray) -> str:
-    """Names the content of an array."""
-    return hashlib.sha256(tokens.tobytes()).hexdigest()
-
-
-class _Texts:
-    """Texts by length: a batch is as long as its longest text, not as the longest of all."""
-
-    batch_size = 32
-
-    def __init__(self, encoder: Any, engine: Engine, tokens: np.ndarray, progress: Progress | None):
-        self.features = int(encoder.features)
-        self._tokens = tokens
-        self._encode = engine.start(encoder, np.int32, (None,))
-        self._progress = progress
-
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        lengths = np.maximum((self._tokens != 0).sum(axis=1), 1)
-        for rows in portions(np.argsort(lengths, kind="stable"), self.batch_size, "texts", self._progress):
-            # Lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length.
-            longest = min(-(-int(lengths[rows].max()) // 8) * 8, self._tokens.shape[1])
-            yield rows, self._encode(self._tokens[rows, :longest])
-
-
-class _Pictures:
-    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it."""
-
-    batch_size = 8
-
-    def __init__(self, encoder: Any, engine: Engine, pixels: np.ndarray, progress: Progress | None):
-        self.features = int(encoder.features)
-        self._pixels = pixels
-        self._encode = engine.start(encoder, np.uint8, (1, *pixels.shape[1:]))
-        self._progress = progress
-
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for rows in portions(np.arange(len(self._pixels)), self.batch_size, "pictures", self._progress):
-            yield rows, self._encode(self._pixels[rows][:, None])[:, 0]
-
-
-def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
-    """`size` rows at a time; those that were asked for and written count as progress."""
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-        if progress is not None:
-            progress(what, min(start + size, len(order)), len(order))
+def _wanted(
+    what: str, source: TextSource | ImageSource, digest: str, count: int, items: int, names: Sequence[str]
+) -> Wanted:
+    """Of so many texts or pictures, whose sequences are stored in `items` rows."""
+    readouts = of_modality("text" if isinstance(source, TextSource) else "image", names)
+    rows = {name: items if is_sequence(name) else count for name in readouts}
+    halves = frozenset(name for name in readouts if is_sequence(name))
+    return Wanted(what, source.name, source.fingerprint, digest, count, rows, halves)
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

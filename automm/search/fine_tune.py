@@ -6,6 +6,7 @@ know (Kumar et al. 2022, arXiv 2202.10054), and rates warm up. A fine-tuned cand
 tier 1 was judged on, and ranked with it: it is kept where it is better, and else is one more line.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ LEFT_OUT = ("packed_concatenation",)  # the concatenation again
 READ_AT_ONCE = 32
 SUFFIX = "-tuned"
 
+log = logging.getLogger("automm")
+
 
 def fine_tune(search: Search) -> None:
     """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
@@ -44,8 +47,19 @@ def fine_tune(search: Search) -> None:
 
 
 def chosen(search: Search, count: int) -> list[Candidate]:
-    """The best `count` trained candidates of tier 1, those left out that have been fine-tuned already."""
-    trained = [candidate for candidate in search.trained() if candidate.name not in LEFT_OUT]
+    """The best `count` trained candidates of tier 1, those left out that have been fine-tuned already.
+
+    A candidate that reads both encoders before their upper parts has nothing there to fine-tune, which is said.
+    """
+    trained: list[Candidate] = []
+    for candidate in search.trained():
+        if candidate.name in LEFT_OUT:
+            continue
+        if {candidate.point.get("text/layer", "last"), candidate.point.get("image/stage", "last")} == {"two_thirds"}:
+            if len(trained) < count:
+                log.info("%s is not fine-tuned: it reads both encoders before what tier 2 trains", candidate.name)
+            continue
+        trained.append(candidate)
     done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
     return [candidate for candidate in trained[:count] if candidate.name + SUFFIX not in done]
 
@@ -77,7 +91,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
             plan,
             deadline=deadline,
             together=False,
-            costs=states.lengths,  # or the short texts of a batch would be padded to its longest
+            costs=search.task.features.lengths,  # or the short texts of a batch would be padded to its longest
             readers=[compiled(model) for model in models],
             reader_batch=READ_AT_ONCE,
             progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),
@@ -92,7 +106,8 @@ def raised(search: Search, suffixes: Sequence[Any], shapes: dict[str, Any]) -> l
     _, text_upper, _, image_upper = search.layers.halves()
     models = []
     for suffix in suffixes:
-        text, image = _copy(text_upper), _copy(image_upper)
+        names = [tensor.name for tensor in suffix.inputs]
+        text, image = _copy(text_upper.reading(names)), _copy(image_upper.reading(names))
         unfreeze(text)
         unfreeze(image)
         models.append(fine_tunable(suffix, text, image, shapes))

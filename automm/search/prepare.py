@@ -21,7 +21,9 @@ from automm.errors import ConfigError, DataError
 from automm.models.encoders import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
-from automm.search.features import Features, Progress, encode
+from automm.search.features import Features, encode
+from automm.search.passes import Progress
+from automm.search.space import narrow, readouts
 from automm.search.store import FeatureStore
 from automm.search.train import Fold, judged_rows
 from automm.tracking.runs import Run
@@ -148,7 +150,8 @@ def prepare(
         sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
-    features = encode(arrays, text, image, feature_store(), progress=progress)
+    asked = readouts(narrow(experiment.space, loaded.dataset.manifest.columns, loaded.dataset.manifest.task))
+    features = encode(arrays, text, image, feature_store(), asked, progress=progress)
     folds = make_folds(experiment, loaded)
     return Task(
         experiment=experiment,

@@ -22,6 +22,7 @@ from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search import space as space_module
 from automm.search import stopping
+from automm.search.features import Features
 from automm.search.feed import Lacking, Rows
 from automm.search.interrupt import check
 from automm.search.plan import Options, Plan
@@ -34,6 +35,7 @@ from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, R
 from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
+VECTORS_AT_ONCE, SEQUENCES_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
 WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
@@ -70,7 +72,12 @@ class Search:
         )
         self.candidates: list[Candidate] = run.candidates()
         # Built when first asked for: this is what loads the weights.
-        self.layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
+        self.layers = EncoderLayers.of(
+            task.text_source,
+            task.image_source,
+            task.experiment.inputs.image_size,
+            [*space_module.readouts(self.space), "text", "image"],
+        )
         self._states: States | None = None
         self.workers = 1  # as many trials may be in hand at a time
         self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
@@ -184,8 +191,9 @@ class Search:
         """
         source, convert = self.source(model), converter(model)
         given = source if lacking is None else Lacking(source, lacking)
-        if source is self.task.features:
-            return predict(model, given, rows, convert=convert)
+        if isinstance(source, Features):
+            at_once = SEQUENCES_AT_ONCE if source.sequences else VECTORS_AT_ONCE
+            return predict(model, given, rows, batch_size=at_once, convert=convert)
         at_once = rows_at_once(self.task.experiment.inputs.max_images)
         return predict(compiled(model), given, rows, batch_size=at_once, convert=convert)
 
@@ -209,13 +217,19 @@ class Search:
 
         def work() -> tuple[Any, Trained]:
             models = self.members(build)
+            source = self.source(models[0])
+            # Sequences are large: one model after the other, step by step, and texts of like length in a batch.
+            large = isinstance(source, Features) and source.sequences
             trained = train(
                 models,
                 self.task.folds,
-                self.task.features,
+                source,
                 self.task.arrays.labels,
                 plan,
                 deadline=self.deadline,
+                together=not large,
+                costs=self.task.features.lengths if large else None,
+                reader_batch=SEQUENCES_AT_ONCE if large else VECTORS_AT_ONCE,
                 convert=converter(models[0]),
             )
             if trained.stopped == "epochs" and plan.epochs < full:
@@ -237,7 +251,7 @@ class Search:
         """What models that need no training are worth: each reads its fold's validation rows."""
         probabilities = np.concatenate(
             [
-                predict(model, self.task.features, fold.validation, convert=converter(model))
+                predict(model, self.source(model), fold.validation, convert=converter(model))
                 for model, fold in zip(models, self.task.folds, strict=True)
             ]
         )

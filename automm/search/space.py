@@ -4,6 +4,7 @@ A row of `TABLE` is a hyperparameter. Everything else reads the table: the valid
 portfolio, `--dry-run`.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from automm.errors import ConfigError, nearest
-from automm.models.baselines import COLUMNS, CONCATENATION
-from automm.models.fusion import FUSIONS
+from automm.models.baselines import COLUMNS, CONCATENATION, READ
+from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
+from automm.models.readouts import IMAGE_READOUTS, PLACES, TEXT_READOUTS
+from automm.models.towers import ATTENTION, asked_for
 from automm.search.losses import CLASS_WEIGHTS
 from automm.tracking.runs import point_of
 
@@ -28,6 +31,7 @@ class Hyperparameter:
 
     Attributes:
         choices: all of them, where an experiment file names none.
+        on_request: more, which are there only where the file names them: they read whole sequences, which are stored.
         bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
         column: 'metadata' or 'history', where it is one only if the manifest names that.
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
@@ -38,6 +42,7 @@ class Hyperparameter:
     """
 
     choices: tuple[Any, ...]
+    on_request: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
@@ -50,32 +55,38 @@ def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], 
     return lambda name: hyperparameter in operators[name].hyperparameters
 
 
+OF_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
+
 TABLE: dict[str, Hyperparameter] = {
-    "image/pooling": Hyperparameter(tuple(POOLINGS)),
+    "fusion/operator": Hyperparameter(tuple(FUSIONS), on_request=tuple(SEQUENCE_FUSIONS)),
+    "text/readout": Hyperparameter(tuple(TEXT_READOUTS), on_request=(ATTENTION,), only=OF_VECTORS),
+    "text/layer": Hyperparameter(PLACES),
+    "image/readout": Hyperparameter(tuple(IMAGE_READOUTS), only=OF_VECTORS),
+    "image/stage": Hyperparameter(PLACES),
+    "image/pooling": Hyperparameter(tuple(POOLINGS), only=OF_VECTORS),
     "image/heads": Hyperparameter((1, 4), only=("image/pooling", takes(POOLINGS, "heads"))),
-    "metadata/width": Hyperparameter((16, 64), (1, 4096), column="metadata"),
+    "metadata/width": Hyperparameter((16, 64), bounds=(1, 4096), column="metadata"),
     "history/encoder": Hyperparameter(tuple(HISTORIES), column="history"),
-    "history/width": Hyperparameter((16, 32), (1, 1024), column="history"),
-    "fusion/operator": Hyperparameter(tuple(FUSIONS)),
-    "fusion/width": Hyperparameter((64, 128, 256), (1, 4096)),
-    "fusion/rank": Hyperparameter((4, 8, 16), (1, 256), only=("fusion/operator", takes(FUSIONS, "rank"))),
-    "label/layers": Hyperparameter((0, 1, 2), (0, 8)),
-    "label/width": Hyperparameter((64, 128, 256), (1, 4096), only=("label/layers", bool)),
-    "label/dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.95)),
-    "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), (1e-7, 1.0)),
+    "history/width": Hyperparameter((16, 32), bounds=(1, 1024), column="history"),
+    "fusion/width": Hyperparameter((64, 128, 256), bounds=(1, 4096)),
+    "fusion/rank": Hyperparameter((4, 8, 16), bounds=(1, 256), only=("fusion/operator", takes(OPERATORS, "rank"))),
+    "label/layers": Hyperparameter((0, 1, 2), bounds=(0, 8)),
+    "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
+    "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
+    "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), bounds=(1e-7, 1.0)),
     "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), labels=True, optional=True),
-    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), (0.0, 10.0), labels=True, optional=True),
-    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), (0.0, 0.9), labels=True, optional=True),
+    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), labels=True, optional=True),
+    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), labels=True, optional=True),
     "training/mixup": Hyperparameter(
         (0.0, 0.2, 0.4),
-        (0.0, 10.0),
-        only=("fusion/operator", lambda name: FUSIONS[name] is not Late),
+        bounds=(0.0, 10.0),
+        only=("fusion/operator", lambda name: OPERATORS[name] is not Late),
         labels=True,
         optional=True,
     ),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), (0.0, 10.0), labels=True, optional=True),
-    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), (0.0, 10.0), labels=True, optional=True),
-    "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), (0.0, 0.9), optional=True),
+    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), labels=True, optional=True),
+    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), labels=True, optional=True),
+    "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.9), optional=True),
 }
 
 Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in the order of the table
@@ -224,15 +235,29 @@ def declare(hp: Any, space: Space) -> None:
                 hp.Choice(name, list(choices), default=default(space, name))
 
 
+def readouts(space: Space) -> list[str]:
+    """Names of the encoders' read-outs that a point of the space may ask for (`models/readouts`)."""
+    rows = ("fusion/operator", *READ)
+    points = (dict(zip(rows, values, strict=True)) for values in itertools.product(*(space[row] for row in rows)))
+    return sorted({name for point in points for name in asked_for(point)})
+
+
+def left_out(space: Space) -> dict[str, list[str]]:
+    """Choices on request that nobody has requested, by hyperparameter."""
+    unused = {name: [value for value in row.on_request if value not in space[name]] for name, row in TABLE.items()}
+    return {name: values for name, values in unused.items() if values}
+
+
 def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
         return ["no choice is left"]
     if row.bounds is None:
-        legal = ", ".join(map(str, row.choices))
+        known = (*row.choices, *row.on_request)
+        legal = ", ".join(map(str, known))
         return [
-            f"{value!r} is not a choice.{nearest(str(value), [*map(str, row.choices)])} Legal: {legal}"
+            f"{value!r} is not a choice.{nearest(str(value), [*map(str, known)])} Legal: {legal}"
             for value in values
-            if value not in row.choices
+            if value not in known
         ]
     low, high = row.bounds
     whole = isinstance(row.choices[0], int)

@@ -14,8 +14,8 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -35,12 +35,12 @@ log = logging.getLogger("automm")
 
 
 class Encoding(Protocol):
-    """What fills an entry: its number of columns, and batches of (rows, their values as float32)."""
+    """One pass of an encoder, which fills one entry or several: the number of columns of each, by key."""
 
-    features: int
+    features: dict[str, int]
 
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every row once, in any order."""
+    def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+        """Some rows and their values for each key; every row once, in any order."""
 
 
 @dataclass(frozen=True)
@@ -64,34 +64,40 @@ class FeatureStore:
     folder: Path
     limit: int
 
-    def get(self, key: str, about: About, open_encoding: Callable[[], Encoding]) -> np.ndarray:
-        """An entry from disk, or computed if it is absent or damaged.
+    def get(
+        self, wanted: Mapping[str, About], open_encoding: Callable[[Sequence[str]], Encoding]
+    ) -> dict[str, np.ndarray]:
+        """Entries from disk, or computed where they are absent or damaged, all of them in one pass.
 
-        Where another process is computing it, this one waits. The entry is in use for as long as the array or a view
-        of it lives.
+        Where another process is computing one, this one waits. An entry is in use for as long as its array or a view of
+        it lives.
 
         Args:
-            key: names all that the values depend on; becomes a file name.
-            about: what it is; at least one row.
-            open_encoding: builds the encoder. Called only where something has to be computed.
+            wanted: what each entry is, at least one row, by a key that names all that the values depend on; it becomes
+                a file name.
+            open_encoding: builds the encoder for the keys that have to be computed. Not called where there are none.
 
         Returns:
-            (rows, features) float32, memory-mapped, read-only.
+            (rows, features) by key, memory-mapped, read-only, of the dtype that `wanted` says.
 
         Raises:
             CacheError: the folder cannot be written, or its disk is full.
         """
-        path = self.folder / f"{key}.npy"
-        while (found := self._open(path, about.rows)) is None:
-            with self._part(path) as part:
-                if part is None:  # whoever held it has finished or given up
+        found: dict[str, np.ndarray] = {}
+        while True:
+            self._look(found, wanted)
+            missing = [key for key in wanted if key not in found]
+            if not missing:
+                return {key: found[key] for key in wanted}
+            with self._parts(missing) as parts:
+                if parts is None:  # whoever held one has finished or given up
                     continue
-                found = self._open(path, about.rows, held=True)  # finished between our look and our lock
-                if found is None:
-                    return self._write(part, path, about, open_encoding())
-                part_path(path).unlink()
-                break
-        return found
+                self._look(found, {key: wanted[key] for key in missing}, held=True)  # finished before our lock
+                for key in [key for key in parts if key in found]:
+                    del parts[key]
+                    part_path(self._path(key)).unlink()
+                if parts:
+                    found |= self._write(parts, wanted, open_encoding)
 
     def entries(self) -> list[dict[str, Any]]:
         """What is there, latest use first: key, what, encoder, engine, rows, features, bytes, last_used (Unix time)."""
@@ -112,10 +118,15 @@ class FeatureStore:
         """
         in_use = self._sweep()
         entries = self.entries()
-        removed = [entry for entry in entries if self._remove(self._path(entry))]
+        removed = [entry for entry in entries if self._remove(self._path(entry["key"]))]
         return Cleared(len(removed), sum(entry["bytes"] for entry in removed), in_use + len(entries) - len(removed))
 
-    def _open(self, path: Path, rows: int, *, held: bool = False) -> np.ndarray | None:
+    def _look(self, found: dict[str, np.ndarray], wanted: Mapping[str, About], *, held: bool = False) -> None:
+        for key, about in wanted.items():
+            if key not in found and (array := self._open(self._path(key), about, held=held)) is not None:
+                found[key] = array
+
+    def _open(self, path: Path, about: About, *, held: bool = False) -> np.ndarray | None:
         """Map an entry; None where it is absent or damaged, which is said by who holds its part and will mend it."""
         try:
             file = path.open("rb")
@@ -126,7 +137,7 @@ class FeatureStore:
             if not is_at(file.fileno(), path):  # removed before we held it
                 return None
             notes = read_notes(path)
-            problem = problem_of(file.fileno(), notes, rows, random.Random())
+            problem = problem_of(file.fileno(), notes, about, random.Random())
             if problem or notes is None:
                 if held:
                     log.warning("%s cannot be used: %s. Its features are computed again", path, problem)
@@ -135,33 +146,43 @@ class FeatureStore:
                 os.utime(notes_path(path))
             return _map(file, notes)
 
-    def _write(self, part: int, path: Path, about: About, encoding: Encoding) -> np.ndarray:
-        """Fill the locked part, and give it its name after the notes have theirs: no .npy is without notes."""
-        head = header(about.rows, encoding.features)
-        size = len(head) + about.rows * encoding.features * 4
+    def _write(
+        self, parts: Mapping[str, int], wanted: Mapping[str, About], open_encoding: Callable[[Sequence[str]], Encoding]
+    ) -> dict[str, np.ndarray]:
+        """Fill the locked parts, and give each its name."""
         try:
-            self._make_room(size)
-            with self._disk(size):
-                os.truncate(part, 0)  # a crashed writer may have begun it
-                allocate(part, size)
-                put(part, head, 0)
-            for rows, values in encoding.batches():  # outside: an encoder's errors are its own
-                with self._disk(size):
-                    put_rows(part, rows, values, len(head))
-            with self._disk(size):
-                os.fsync(part)
-                about = replace(about, features=encoding.features)
-                notes = Notes(about, size, os.fstat(part).st_mtime_ns, sums_of(part, PORTION))
-                self._write_notes(notes_path(path), notes)
-                part_path(path).rename(path)
-                sync_folder(self.folder)
-            fcntl.flock(part, fcntl.LOCK_SH)
-            with open(part, "rb", closefd=False) as file:
-                return _map(file, notes)
+            encoding = open_encoding(list(parts))
+            abouts = {key: replace(wanted[key], features=encoding.features[key]) for key in parts}
+            total = sum(about.bytes for about in abouts.values())
+            self._make_room(total)
+            with self._disk(total):
+                for key, part in parts.items():
+                    os.truncate(part, 0)  # a crashed writer may have begun it
+                    allocate(part, abouts[key].bytes)
+                    put(part, header(abouts[key]), 0)
+            for batch in encoding.batches():  # outside: an encoder's errors are its own
+                with self._disk(total):
+                    for key, (rows, values) in batch.items():
+                        values = np.ascontiguousarray(values, abouts[key].dtype)
+                        put_rows(parts[key], rows, values, len(header(abouts[key])))
+            return {key: self._finish(part, self._path(key), abouts[key]) for key, part in parts.items()}
         except BaseException:
-            if is_at(part, part_path(path)):  # it has not got its name yet
-                part_path(path).unlink()
+            for key, part in parts.items():
+                if is_at(part, part_path(self._path(key))):  # it has not got its name yet
+                    part_path(self._path(key)).unlink()
             raise
+
+    def _finish(self, part: int, path: Path, about: About) -> np.ndarray:
+        """Give a filled part its name after the notes have theirs: no .npy is without notes."""
+        with self._disk(about.bytes):
+            os.fsync(part)
+            notes = Notes(about, about.bytes, os.fstat(part).st_mtime_ns, sums_of(part, PORTION))
+            self._write_notes(notes_path(path), notes)
+            part_path(path).rename(path)
+            sync_folder(self.folder)
+        fcntl.flock(part, fcntl.LOCK_SH)
+        with open(part, "rb", closefd=False) as file:
+            return _map(file, notes)
 
     def _write_notes(self, path: Path, notes: Notes) -> None:
         while True:
@@ -182,7 +203,7 @@ class FeatureStore:
         for entry in reversed(entries):
             if held + size <= self.limit and shutil.disk_usage(self.folder).free >= size:
                 return
-            if self._remove(self._path(entry)):
+            if self._remove(self._path(entry["key"])):
                 held -= entry["bytes"]
                 log.info("%s: removed the features of %d %s", self.folder, entry["rows"], entry["what"])
         if held + size > self.limit:
@@ -204,8 +225,8 @@ class FeatureStore:
             part_path(path).unlink()
         return gone
 
-    def _path(self, entry: dict[str, Any]) -> Path:
-        return self.folder / f"{entry['key']}.npy"
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.npy"
 
     def _sweep(self) -> int:
         """Remove what crashed writers left; the number of entries that living ones are writing."""
@@ -215,6 +236,21 @@ class FeatureStore:
             if not path.exists():
                 self._remove(path)
         return sum(path.name.endswith(".npy.part") for path in parts)
+
+    @contextmanager
+    def _parts(self, keys: Sequence[str]) -> Iterator[dict[str, int] | None]:
+        """The parts of several entries, all held alone; None where another writer has finished one while we waited."""
+        with ExitStack() as stack:
+            parts: dict[str, int] = {}
+            for key in sorted(keys):  # in one order, so that two processes never wait for each other
+                part = stack.enter_context(self._part(self._path(key)))
+                if part is None:
+                    for held in parts:
+                        part_path(self._path(held)).unlink()
+                    yield None
+                    return
+                parts[key] = part
+            yield parts
 
     @contextmanager
     def _part(self, path: Path, *, wait: bool = True) -> Iterator[int | None]:
@@ -256,5 +292,5 @@ class FeatureStore:
 
 def _map(file: BinaryIO, notes: Notes) -> np.ndarray:
     """The values of a locked file. The map duplicates the descriptor, and with it keeps the lock while it lives."""
-    shape = (notes.about.rows, notes.about.features)
-    return np.memmap(file, "<f4", "r", notes.bytes - 4 * shape[0] * shape[1], shape)
+    about = notes.about
+    return np.memmap(file, about.dtype, "r", len(header(about)), (about.rows, about.features))

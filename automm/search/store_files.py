@@ -39,8 +39,7 @@ def unlink_unheld(path: Path) -> bool:
 
 
 def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) -> None:
-    """Write rows at their places: not through a map, which on a full disk would be a bus error."""
-    values = np.ascontiguousarray(values, "<f4")
+    """Write rows, contiguous, at their places: not through a map, which on a full disk would be a bus error."""
     length = values[0].nbytes
     if len(rows) == 1 or (np.diff(rows) == 1).all():
         put(descriptor, values.data.cast("B"), start + int(rows[0]) * length)

@@ -1,9 +1,9 @@
-"""The two files of a stored entry: a plain .npy of float32, and notes in JSON: what it is, and how to check it."""
+"""The two files of a stored entry: a plain .npy, and notes in JSON: what it is, and how to check it."""
 
 import json
 import os
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class About:
         engine: what it ran on.
         rows: distinct texts or pictures.
         features: columns; 0 as long as nobody knows.
+        dtype: of the values, as numpy names it: float32 or, for whole sequences, float16.
     """
 
     what: str
@@ -31,6 +32,12 @@ class About:
     engine: str
     rows: int
     features: int = 0
+    dtype: str = "<f4"
+
+    @property
+    def bytes(self) -> int:
+        """Of the .npy."""
+        return len(header(self)) + self.rows * self.features * np.dtype(self.dtype).itemsize
 
 
 UNKNOWN = About("unknown", "unknown", "unknown", 0)
@@ -63,24 +70,24 @@ def read_notes(path: Path) -> Notes | None:
     """The notes of the .npy at `path`; None where they are absent or damaged."""
     try:
         content: dict[str, Any] = json.loads(notes_path(path).read_text(encoding="utf-8"))
-        about = About(**{name: content[name] for name in ("what", "encoder", "engine", "rows", "features")})
+        about = About(**{field.name: content[field.name] for field in fields(About)})
         sums = tuple(int(value) for value in content["sums"])
         return Notes(about, int(content["bytes"]), int(content["written"]), sums)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def header(rows: int, features: int) -> bytes:
-    """What stands before the values in a .npy of (rows, features) float32."""
+def header(about: About) -> bytes:
+    """What stands before the values in a .npy of (rows, features)."""
     from io import BytesIO
 
     file = BytesIO()
-    description = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
-    np.lib.format.write_array_header_1_0(file, {**description, "shape": (rows, features)})
+    description = {"descr": np.lib.format.dtype_to_descr(np.dtype(about.dtype)), "fortran_order": False}
+    np.lib.format.write_array_header_1_0(file, {**description, "shape": (about.rows, about.features)})
     return file.getvalue()
 
 
-def problem_of(descriptor: int, notes: Notes | None, rows: int, rng: random.Random) -> str:
+def problem_of(descriptor: int, notes: Notes | None, about: About, rng: random.Random) -> str:
     """Why an open .npy must not be used; '' if it may.
 
     Its size and header always count; of its checksums as many as `checksums.damaged_at` compares.
@@ -90,9 +97,11 @@ def problem_of(descriptor: int, notes: Notes | None, rows: int, rng: random.Rand
     state = os.fstat(descriptor)
     if state.st_size != notes.bytes:
         return f"it has {state.st_size} bytes, not {notes.bytes}"
-    expected = header(rows, notes.about.features)
-    if notes.bytes != len(expected) + rows * notes.about.features * 4 or len(notes.sums) != -(-notes.bytes // PORTION):
-        return f"its notes are not of {rows} rows"
+    if (notes.about.rows, notes.about.dtype) != (about.rows, about.dtype):
+        return f"its notes are not of {about.rows} rows of {about.dtype}"
+    if notes.bytes != notes.about.bytes or len(notes.sums) != -(-notes.bytes // PORTION):
+        return "its notes contradict themselves"
+    expected = header(notes.about)
     if os.pread(descriptor, len(expected), 0) != expected:
         return "its header is damaged"
     place = damaged_at(descriptor, notes.sums, PORTION, written=notes.written, rng=rng)

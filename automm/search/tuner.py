@@ -167,15 +167,16 @@ def graph_of_blocks(text_encoder: Any, image_encoder: Any, columns: Sequence[str
     """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text = TextBlock(text_encoder, name="text")([token_ids, text_mask])[0]
-    image = ImageBlock(image_encoder, name="image")([images, image_mask, text])[0]
-    inputs, vectors, masks = [token_ids, text_mask, images, image_mask], [text, image], [text_mask, image_mask]
+    text, text_places = TextBlock(text_encoder, name="text")([token_ids, text_mask])
+    image, image_places = ImageBlock(image_encoder, name="image")([images, image_mask, text])
+    inputs, masks = [token_ids, text_mask, images, image_mask], [text_mask, image_mask]
+    parts = [text, text_places, image, image_places]
     for name in columns:
         pair = [ArrayInput(name=name), ArrayInput(name=f"{name}_mask")]
-        vectors.append(COLUMN_BLOCKS[name](name=name)(pair)[0])
+        parts += [COLUMN_BLOCKS[name](name=name)(pair)[0], pair[1]]
         inputs += pair
         masks.append(pair[1])
-    fusion = FusionBlock(name="fusion")(vectors)[0]
+    fusion = FusionBlock(name="fusion")(parts)[0]
     label = LabelHead(name="label")([fusion, *masks])[0]
     return inputs, [label]
 

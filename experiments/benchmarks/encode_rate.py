@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime
@@ -24,8 +25,8 @@ from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.data.text import encode_texts
 from automm.models.encoders import image_source, text_source, vocabulary_of_texts
-from automm.search import engines, features
-from automm.search.store import FeatureStore
+from automm.search import engines, passes
+from automm.search.store import Encoding, FeatureStore
 from automm.search.store_format import About
 
 TEXT, IMAGE = "minilm-l6", "efficientnet-lite0"
@@ -64,11 +65,13 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
     pixels = np.stack([decode_picture(path, 224) for path in paths])
     text_encoder, image_encoder = text.build(), image.build()
 
-    def texts_on(name: str, tokens: np.ndarray) -> features._Texts:
-        return features._Texts(text_encoder, engines.Engine(name, name), tokens, None)
+    def texts_on(name: str, tokens: np.ndarray) -> passes.TextPass:
+        engine, texts = engines.Engine(name, name), passes.Texts.of(tokens)
+        return passes.TextPass(text_encoder, {"text": "text"}, engine, texts, None, "texts")
 
-    def pictures_on(name: str, size: int) -> features._Pictures:
-        encoding = features._Pictures(image_encoder, engines.Engine(name, name), pixels, None)
+    def pictures_on(name: str, size: int) -> passes.PicturePass:
+        engine = engines.Engine(name, name)
+        encoding = passes.PicturePass(image_encoder, {"image": "image"}, engine, pixels, None, "pictures")
         encoding.batch_size = size
         return encoding
 
@@ -83,13 +86,13 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
         )
 
     every = {
-        f"pictures, {used}, as used": whole(pictures_on(used, features._Pictures.batch_size), len(pixels)),
+        f"pictures, {used}, as used": whole(pictures_on(used, passes.PicturePass.batch_size), len(pixels)),
         **{f"pictures, onnxruntime, batch {size}": partial(pictures_on_plain, size) for size in (8, 16)},
         **{f"pictures, keras, batch {size}": whole(pictures_on("keras", size), len(pixels)) for size in (8, 16)},
         "texts, keras, as used": whole(texts_on("keras", short), len(short)),
         "texts, onnx": whole(texts_on("onnx", short), len(short)),
         f"texts, keras, padded to {PADDED}": lambda: np.concatenate(
-            [padded(long[start : start + 32]) for start in range(0, len(long), 32)]
+            [padded(long[start : start + 32])[0] for start in range(0, len(long), 32)]
         ),
     }
     values = {name: run() for name, run in every.items()}  # traces, and warms up
@@ -128,13 +131,15 @@ def ratios(took: dict[str, float], used: str) -> dict[str, float]:
     }
 
 
-def whole(encoding: features.Encoding, rows: int) -> Callable[[], np.ndarray]:
+def whole(encoding: Encoding, rows: int) -> Callable[[], np.ndarray]:
     """One pass over all rows, put where they belong."""
 
     def run() -> np.ndarray:
-        values = np.empty((rows, encoding.features), np.float32)
-        for chosen, batch in encoding.batches():
-            values[chosen] = batch
+        ((name, features),) = encoding.features.items()
+        values = np.empty((rows, features), np.float32)
+        for batch in encoding.batches():
+            chosen, part = batch[name]
+            values[chosen] = part
         return values
 
     return run
@@ -150,19 +155,19 @@ def checked() -> dict[str, float]:
     """How long an entry of 200,000 pictures (1.0 GB, checked whole) takes to write and to open, without encoding."""
 
     class Noise:
-        features = 1280
+        features: ClassVar = {"noise": 1280}
 
         def batches(self):
             values = np.random.default_rng(0).normal(size=(2000, 1280)).astype(np.float32)
             for start in range(0, 200_000, 2000):
-                yield np.arange(start, start + 2000), values
+                yield {"noise": (np.arange(start, start + 2000), values)}
 
     with tempfile.TemporaryDirectory() as folder:
         store, about = FeatureStore(Path(folder), 10**12), About("pictures", "noise", "noise", 200_000)
         began = time.perf_counter()
-        store.get("noise", about, Noise)
+        store.get({"noise": about}, lambda missing: Noise())
         written = time.perf_counter()
-        store.get("noise", about, Noise)
+        store.get({"noise": about}, lambda missing: Noise())
         return {"write_seconds": round(written - began, 2), "open_seconds": round(time.perf_counter() - written, 2)}
 
 

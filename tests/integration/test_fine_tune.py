@@ -14,7 +14,14 @@ from automm.models.average import average, members_of
 from automm.models.packing import unwrap
 from automm.tracking.runs import COMPLETED, Run
 
-FOLDS = ("evaluation={folds: 2}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
+# A trial reads its text by [CLS], and its pictures before the upper half of their encoder, which then has none.
+READ = (
+    "space.text.readout=cls",
+    "space.text.layer=last",
+    "space.image.readout=gem",
+    "space.image.stage=two_thirds",
+)
+FOLDS = (*READ, "evaluation={folds: 2}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
 TUNED = (*FOLDS, "tier2.finalists=2", "tier2.epochs=1")
 STILL = ("tier2.learning_rate=1.0e-12", "tier2.encoder_rate=1.0e-12")
 
@@ -138,3 +145,26 @@ def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
 def test_none_where_baselines_only_are_wanted(search):
     run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1", "baselines=[concatenation]", "training.epochs=1")
     assert [candidate.name for candidate in run.candidates()] == ["concatenation"]
+
+
+def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_said(caplog):
+    """Nothing that it reads would be trained."""
+    from types import SimpleNamespace
+
+    from automm.search.fine_tune import chosen
+    from automm.tracking.runs import Candidate
+
+    def candidate(name, layer, stage):
+        return Candidate(name, "trial", COMPLETED, 1, {"text/layer": layer, "image/stage": stage})
+
+    ranked = [
+        candidate("a", "two_thirds", "two_thirds"),
+        candidate("b", "two_thirds", "last"),
+        candidate("c", "two_thirds", "two_thirds"),
+        candidate("d", "last", "two_thirds"),
+        candidate("e", "two_thirds", "two_thirds"),
+    ]
+    caplog.set_level("INFO", "automm")
+    search = SimpleNamespace(trained=lambda: ranked, candidates=ranked)
+    assert [found.name for found in chosen(search, 2)] == ["b", "d"]
+    assert [record.args[0] for record in caplog.records] == ["a", "c"]

@@ -41,6 +41,14 @@ def test_tier_2_takes_time_and_disk(tmp_path):
     assert "tier 2" not in str(without)
 
 
+def test_whole_sequences_take_longer(tmp_path):
+    few, more = (
+        estimate(task(tmp_path, space={"fusion.operator": names}, budget={"trials": 5, "time": None}), LAYERS)
+        for names in (["concatenation"], ["concatenation", "cross_attention"])
+    )
+    assert more.trials > 10 * few.trials
+
+
 def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
     wanted = estimate(task(tmp_path), LAYERS)
     assert short_of_disk(wanted, str(tmp_path)) == ""

@@ -6,10 +6,12 @@ import pytest
 
 from automm.data.arrays import Arrays
 from automm.data.text import encode_texts
+from automm.errors import ConfigError
 from automm.models import efficientnet_lite
 from automm.models.encoder_layers import ImageEncoder
 from automm.models.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
-from automm.search import engines
+from automm.models.readouts import READOUTS, is_sequence
+from automm.search import engines, passes
 from automm.search import features as module
 from automm.search.store import FeatureStore
 
@@ -54,8 +56,8 @@ def encode(arrays, text, image, cache, batch_size=None, **more):
     """The real one, a few texts or pictures at a time."""
     with pytest.MonkeyPatch.context() as patch:
         if batch_size:
-            patch.setattr(module._Texts, "batch_size", batch_size)
-            patch.setattr(module._Pictures, "batch_size", batch_size)
+            patch.setattr(passes.TextPass, "batch_size", batch_size)
+            patch.setattr(passes.PicturePass, "batch_size", batch_size)
         return module.encode(arrays, text, image, FeatureStore(cache / "features", 10**9), **more)
 
 
@@ -93,17 +95,17 @@ def test_the_size_of_a_batch_does_not_matter(encoded, arrays, tmp_path, batch_si
 
 def test_duplicates_are_encoded_once(encoded):
     features = encoded[0]
-    assert len(features.text) == len(set(TEXTS)) == 6
-    assert len(features.image) == 4
-    assert features.text_rows[0] == features.text_rows[3]
+    assert len(features.text["text"]) == len(set(TEXTS)) == 6
+    assert len(features.image["image"]) == 4
+    assert features.texts.rows[0] == features.texts.rows[3]
     assert len(features) == len(TEXTS)
 
 
 def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
     first, cache = encoded
     again = encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), cache)
-    np.testing.assert_array_equal(again.text, first.text)
-    np.testing.assert_array_equal(again.image, first.image)
+    np.testing.assert_array_equal(again.text["text"], first.text["text"])
+    np.testing.assert_array_equal(again.image["image"], first.image["image"])
     assert {path.suffix for path in (cache / "features").iterdir()} == {".npy", ".json"}
 
 
@@ -146,7 +148,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     calls = []
     features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path)
     assert calls == ["tiny-bert", "tiny-cnn"]
-    np.testing.assert_allclose(features.text, encoded[0].text, atol=1e-5)
+    np.testing.assert_allclose(features.text["text"], encoded[0].text["text"], atol=1e-5)
     encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), tmp_path)
 
 
@@ -178,12 +180,12 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
 
 
 def test_a_crash_leaves_nothing_half_written(arrays, tmp_path, monkeypatch):
-    class Broken(module._Pictures):
+    class Broken(passes.PicturePass):
         def batches(self):
             yield next(iter(super().batches()))
             raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(module, "_Pictures", Broken)
+    monkeypatch.setattr(module, "PicturePass", Broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         encode(arrays, TEXT, IMAGE, tmp_path, batch_size=2)
     left = sorted(path.suffix for path in (tmp_path / "features").iterdir())
@@ -215,15 +217,69 @@ def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
     text = batch["text"][batch["text_mask"] > 0]
     pictures = batch["image"][batch["image_mask"] > 0]
     assert (len(text), len(pictures)) == (4, 7)
-    np.testing.assert_allclose(statistics["text"][0], text.mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics["text"][1], text.std(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics["image"][0], pictures.mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(statistics["image"][1], pictures.std(axis=0), rtol=1e-5, atol=1e-6)
+    for name, values in (("text", text), ("image", pictures)):
+        np.testing.assert_allclose(statistics[name][0], values.mean(axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(statistics[name][1], values.std(axis=0), rtol=1e-5, atol=1e-6)
 
 
 def test_sizes(encoded):
     shapes = encoded[0].shapes(3)
     assert (shapes.text_features, shapes.image_features, shapes.max_images, shapes.classes) == (16, 16, 2, 3)
+
+
+def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
+    calls, told = [], []
+    features = encode(
+        arrays,
+        counting(TEXT, calls),
+        counting(IMAGE, calls),
+        tmp_path,
+        names=list(READOUTS),
+        progress=lambda what, done, total: told.append((what, done == total)),
+    )
+    assert calls == ["tiny-bert", "tiny-cnn"]
+    assert told.count(("texts", True)) == told.count(("pictures", True)) == 1
+    np.testing.assert_allclose(features.text["text"], encoded[0].text["text"], atol=1e-5)
+    text, image = TEXT.build(list(READOUTS)), IMAGE.build(list(READOUTS), 16)
+    names = (*READOUTS, "token_mask", "text_mask", "image_mask")
+    batch = features.only(names).batch(ALL)
+    assert set(batch) == set(names)
+    raw = arrays.batch(ALL)
+    real = raw["token_ids"] != 0
+    length = batch["token_mask"].shape[1]
+    np.testing.assert_array_equal(batch["token_mask"], real[:, :length])
+    assert not real[:, length:].any()
+    for name, expected in text.named(raw["token_ids"]).items():
+        expected = np.asarray(expected)
+        if is_sequence(name):
+            expected = np.where(real[..., None], expected, 0)[:, :length]
+        np.testing.assert_allclose(batch[name], expected[:, :length], atol=1e-2 if is_sequence(name) else 1e-5)
+    for name, expected in image.named(raw["images"]).items():
+        mask = raw["image_mask"].reshape(*raw["image_mask"].shape, *[1] * (expected.ndim - 2))
+        np.testing.assert_allclose(batch[name], expected * mask, atol=1e-2 if is_sequence(name) else 1e-5)
+    assert {batch[name].dtype for name in READOUTS} == {np.dtype(np.float32)}
+    assert {features.text["text_states_last"].dtype, features.image["image_cells_last"].dtype} == {np.dtype("f2")}
+    assert set(features.statistics(ALL)) == {name for name in READOUTS if not is_sequence(name)}
+
+
+def test_what_another_space_asked_for_is_there(encoded, arrays):
+    """Every read-out is an entry of its own: those of the baselines need no encoder."""
+    names = ["text_cls_last", "image_gem_last"]
+    calls = []
+    first = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), encoded[1], names=names)
+    assert calls == ["tiny-bert", "tiny-cnn"]
+    assert set(first.text) == {"text", "text_cls_last"}
+    encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], names=names[:1])
+
+
+def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
+    def loud():
+        backbone, _ = IMAGE.backbone()
+        backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
+        return backbone, None
+
+    with pytest.raises(ConfigError, match="beyond what float16 holds"):
+        encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, names=["image_cells_last"])
 
 
 def test_progress_reaches_its_end(arrays, tmp_path):
@@ -269,19 +325,24 @@ class TestEngines:
         monkeypatch.setitem(engines.ON_CPU, "tiny-cnn", "onnx")
         monkeypatch.setattr(engines, "FEWEST_FOR_ONNX", 1)
         caplog.set_level("INFO", "automm")
-        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3)
-        assert cosines(features.image, encoded[0].image).min() >= 0.99999
+        names = ["image_gem_last", "image_max_two_thirds", "image_cells_last", "image_cells_two_thirds"]
+        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3, names=names)
+        for name, value in IMAGE.build(names, 16).named(arrays.pixels[:, None]).items():
+            value = np.asarray(value)[:, 0]
+            np.testing.assert_allclose(features.image[name], value, atol=1e-2 if "cells" in name else 1e-4)
+        assert cosines(features.image["image"], encoded[0].image["image"]).min() >= 0.99999
         assert features.engines["image"].startswith("onnxruntime-")
         assert features.engines["text"] == encoded[0].engines["text"]
         assert f"4 pictures: tiny-cnn on {features.engines['image']}" in caplog.text
         keys = [{path.stem for path in (cache / "features").glob("*.npy")} for cache in (tmp_path, encoded[1])]
-        assert len(keys[0] & keys[1]) == 1  # the texts
+        texts = {path.stem for path in (tmp_path / "features").glob("*.npy") if len(np.load(path)) == 6}
+        assert keys[0] & keys[1] == texts
 
     def test_efficientnet_on_onnx_runtime_is_that_of_keras(self):
         pytest.importorskip("onnxruntime")
-        encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", name="image_encoder")
+        encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", ("image",), name="image_encoder")
         pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
         found = {name: engines.Engine(name, name).start(encoder, np.uint8, (1, 64, 64, 3)) for name in engines.ENGINES}
         for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
-            first, second = (run(pixels[rows])[:, 0] for run in found.values())
+            first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
             assert cosines(first, second).min() >= 0.99999

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from automm.models import efficientnet_lite
-from automm.models.encoder_layers import TextUpper, unfreeze
+from automm.models.encoder_layers import unfreeze
 from automm.models.encoders import image_source, text_source
+from automm.models.half_layers import TextUpper
 from automm.models.halves import frontiers, halve_cnn
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
@@ -121,9 +122,9 @@ def test_nothing_to_train_behind_a_single_tensor():
 def test_unfrozen_batch_norm_stays():
     inputs = keras.Input((4, 4, 3), name="states")
     backbone = keras.Model(inputs, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 1)(inputs)))
-    from automm.models.encoder_layers import ImageUpper
+    from automm.models.half_layers import ImageUpper
 
-    upper = ImageUpper(backbone, 2, "x")
+    upper = ImageUpper(backbone, 2, "x", ("image",))
     upper.trainable = False
     unfreeze(upper)
     assert [weight.path.split("/")[-1] for weight in upper.trainable_weights] == ["kernel", "bias"]

@@ -8,7 +8,6 @@ from automm.models.heads import (
     AnyPicture,
     Shapes,
     Standardize,
-    Statistics,
     classify,
     column_towers,
     image_tower,
@@ -29,7 +28,7 @@ SMALL = {
     "label/width": 4,
     "label/dropout": 0.5,
 }
-STATISTICS: Statistics = {
+STATISTICS = {
     "text": (np.array([1, 2, 3], np.float32), np.array([1, 2, 0], np.float32)),
     "image": (np.array([4, 3, 2, 1], np.float32), np.array([0.5, 1, 2, 4], np.float32)),
     "metadata": (np.array([10, 0], np.float32), np.array([5, 1], np.float32)),
@@ -84,8 +83,8 @@ def test_statistics_find_their_layers_in_nested_models_too():
     layers = [layer for layer in average._flatten_layers() if isinstance(layer, Standardize)]
     assert sorted(layer.name for layer in layers) == ["image_standardize", "text_standardize", "text_standardize"]
     for layer in layers:
-        expected = STATISTICS["text" if layer.features == 3 else "image"][0]
-        np.testing.assert_array_equal(np.asarray(layer.mean), expected)
+        expected = STATISTICS["text" if layer.features == 3 else "image"]
+        np.testing.assert_array_equal(np.asarray(layer.mean), expected[0])
 
 
 def test_statistics_reach_the_packed_baseline():

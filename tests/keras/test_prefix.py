@@ -6,7 +6,7 @@ from small import layers_of
 from automm.models import baselines, packing
 from automm.models.encoder_layers import FrozenEncoder
 from automm.models.encoders import image_source, text_source
-from automm.models.heads import Shapes
+from automm.models.heads import AnyPicture, Shapes, classify, fuse, image_tower, text_tower
 from automm.models.whole import compose, raw_inputs
 from automm.search.prefix import cut
 
@@ -103,6 +103,34 @@ def test_the_same_encoders_in_many_models(whole, raw, encoders):
     other = composed(baselines.fused(SHAPES, {**SMALL, "fusion/operator": "product"}), encoders)
     agree(whole, cut(whole), raw, encoders)
     agree(other, cut(other), raw, encoders)
+
+
+@pytest.mark.parametrize(
+    ("text_name", "image_name"),
+    [("text_cls_last", "image_gem_last"), ("text", "image_max_two_thirds"), ("text_max_two_thirds", "image")],
+)
+def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image_name):
+    """Encoders that yield all that a search may ask for: the suffix takes what it names, and goes back behind them."""
+    names = ["text", "text_cls_last", "text_max_two_thirds", "image", "image_gem_last", "image_max_two_thirds"]
+    text = text_source("tiny-bert", lambda size: VOCABULARY).build(names)
+    image = image_source("tiny-cnn").build(names, 16)
+    inputs = raw_inputs(6, (2, 16, 16, 3))
+    vectors = [
+        text_tower(text.named(inputs["token_ids"])[text_name], inputs["text_mask"], text_name),
+        image_tower(image.named(inputs["images"])[image_name], inputs["image_mask"], SMALL, name=image_name),
+    ]
+    masks = [inputs["text_mask"], AnyPicture()(inputs["image_mask"])]
+    whole = keras.Model(inputs, classify(fuse(vectors, SMALL), masks, SMALL, 3))
+    suffix = cut(whole)
+    assert {tensor.name for tensor in suffix.inputs} == {text_name, "text_mask", image_name, "image_mask"}
+    given = {name: raw[name] for name in ("text_mask", "image_mask")}
+    yielded = text.named(raw["token_ids"]) | image.named(raw["images"])
+    given |= {name: np.asarray(yielded[name]) for name in (text_name, image_name)}
+    expected = np.asarray(whole(raw, training=False))
+    np.testing.assert_allclose(suffix(given, training=False), expected, atol=1e-6)
+    suffix.save(tmp_path / "suffix.keras")
+    again = composed(keras.saving.load_model(tmp_path / "suffix.keras"), (text, image))
+    np.testing.assert_allclose(again(raw, training=False), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -6,8 +6,10 @@ import pytest
 
 from automm.errors import ConfigError
 from automm.models import baselines
-from automm.models.fusion import FUSIONS
+from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
+from automm.models.heads import Shapes
 from automm.models.pooling import POOLINGS
+from automm.models.readouts import PLACES, READOUTS, is_sequence
 from automm.search import space as space_module
 from automm.search.plan import Options
 from automm.search.space import (
@@ -21,8 +23,10 @@ from automm.search.space import (
     draw,
     full_space,
     is_active,
+    left_out,
     narrow,
     points,
+    readouts,
     size,
 )
 from automm.search.tuner import active_values
@@ -241,3 +245,39 @@ class TestWhatAManifestHas:
         with pytest.raises(ConfigError) as caught:
             narrow({key: 0.2}, (), "regression")
         assert caught.value.problems == [words]
+
+
+SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}
+
+
+def test_what_needs_whole_sequences_is_there_on_request_only():
+    usual = full_space()
+    assert not any(is_sequence(name) for name in readouts(usual))
+    assert left_out(usual) == {"fusion/operator": list(SEQUENCE_FUSIONS), "text/readout": ["attention"]}
+    (problem,) = problems_of({"fusion.operator": "cross-attention"})
+    assert "Did you mean 'cross_attention'?" in problem
+    asked = narrow(SEQUENCES)
+    assert left_out(asked) == {"fusion/operator": ["bottleneck"]}
+    assert {name for name in readouts(asked) if is_sequence(name)} == {
+        f"{sequence}_{place}" for sequence in ("text_states", "image_cells") for place in PLACES
+    }
+    narrowed = readouts(narrow({"fusion.operator": "bottleneck", "text.layer": "last", "image.stage": "two_thirds"}))
+    assert [name for name in narrowed if name in READOUTS] == ["image_cells_two_thirds", "text_states_last"]
+
+
+def test_how_a_vector_is_made_is_no_choice_where_none_is_made():
+    point = next(points(narrow({**SEQUENCES, "fusion.operator": "cross_attention"})))
+    assert not point.keys() & {"text/readout", "image/readout", "image/pooling", "image/heads"}
+    assert point.keys() >= {"text/layer", "image/stage", "fusion/width"}
+    assert conditions(narrow(SEQUENCES), "image/heads")[0] == ("fusion/operator", ("concatenation",))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [*({"fusion/operator": name} for name in SEQUENCE_FUSIONS), {"text/readout": "attention"}],
+    ids=lambda choice: next(iter(choice.values())),
+)
+def test_what_is_there_on_request_can_be_built(choice):
+    model = baselines.fused(Shapes(3, 4, 2, 3, cells=5), {**DEFAULTS, **choice, "label/layers": 0})
+    assert model.output_shape == (None, 3)
+    assert any(is_sequence(tensor.name) for tensor in model.inputs)

@@ -47,12 +47,10 @@ def test_a_short_batch_is_short(states):
 
 def test_each_text_takes_its_own_word_pieces(states):
     distinct = len(set(TEXTS))
-    assert len(states.starts) == distinct + 1
-    assert len(states.tokens) == states.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
-
-
-def test_lengths_are_those_of_the_reviews(states):
-    np.testing.assert_array_equal(states.lengths, (states.arrays.token_ids != 0).sum(axis=1))
+    assert len(states.texts.starts) == distinct + 1
+    assert (
+        len(states.tokens) == states.texts.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
+    )
 
 
 def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
@@ -71,4 +69,4 @@ def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):
     batch = Both(features, states, names).batch(rows)
     assert set(batch) == set(names)
     np.testing.assert_array_equal(batch["text"], features.batch(rows)["text"])
-    assert set(Both(features, states, ("text_states",)).batch(rows)) == {"text_states"}
+    assert set(Both(features, states, ("text_states", "token_mask")).batch(rows)) == {"text_states", "token_mask"}

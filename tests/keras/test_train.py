@@ -12,7 +12,7 @@ from small import SHAPES, SMALL, layers_of
 from automm.errors import TrialError
 from automm.evaluate.metrics import measure
 from automm.models import baselines
-from automm.models.encoder_layers import ImageUpper
+from automm.models.half_layers import ImageUpper
 from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
 from automm.search import feed as feed_module
@@ -249,7 +249,7 @@ class TestRates:
     def model(self):
         cells = keras.Input((2, 4, 4, 3), name="image_cells")
         states = keras.Input((4, 4, 3))
-        upper = ImageUpper(keras.Model(states, keras.layers.Conv2D(2, 1)(states)), 2, "x", name="upper")
+        upper = ImageUpper(keras.Model(states, keras.layers.Conv2D(2, 1)(states)), 2, "x", ("image",), name="upper")
         vector = keras.layers.GlobalAveragePooling1D()(upper(cells))
         outputs = keras.layers.Dense(3, activation="softmax", name="head")(vector)
         return keras.Model({"image_cells": cells}, outputs)

@@ -16,13 +16,11 @@ NONE_OF_THEM = "features: 0 bytes of 20.0 GB"
 
 
 class Zeros:
-    features = 3
-
-    def __init__(self, rows):
-        self.rows = rows
+    def __init__(self, key, rows):
+        self.key, self.rows, self.features = key, rows, {key: 3}
 
     def batches(self):
-        yield np.arange(self.rows), np.zeros((self.rows, 3), np.float32)
+        yield {self.key: (np.arange(self.rows), np.zeros((self.rows, 3), np.float32))}
 
 
 @pytest.fixture
@@ -35,8 +33,9 @@ def folder(tmp_path, monkeypatch):
 def filled(folder):
     """Two entries, one in use as long as the test runs, and one decoded picture."""
     store = FeatureStore(folder / "features", 10**9)
-    held = store.get("a" * 64, About("texts", "minilm-l6", "keras-1", 1200), lambda: Zeros(1200))
-    store.get("b" * 64, About("pictures", "efficientnet-lite0", "onnx-1", 5), lambda: Zeros(5))
+    texts, pictures = About("texts", "minilm-l6", "keras-1", 1200), About("pictures", "efficientnet-lite0", "onnx-1", 5)
+    held = store.get({"a" * 64: texts}, lambda missing: Zeros("a" * 64, 1200))["a" * 64]
+    store.get({"b" * 64: pictures}, lambda missing: Zeros("b" * 64, 5))
     os.utime(folder / "features" / f"{'a' * 64}.json", (1_700_000_000, 1_700_000_000))
     Image.new("RGB", (8, 8)).save(folder / "a.png")
     prepare_pictures([folder / "a.png"], 4, folder)
@@ -70,6 +69,7 @@ def test_json(folder, filled, monkeypatch):
         "engine": "keras-1",
         "rows": 1200,
         "features": 3,
+        "dtype": "<f4",
         "bytes": 14528,
         "last_used": "2023-11-14T22:13:20+00:00",
     }

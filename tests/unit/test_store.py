@@ -54,6 +54,22 @@ def refuse():
     raise AssertionError("computed again")
 
 
+class Alone:
+    """An encoding of one entry, under its key."""
+
+    def __init__(self, key, inner):
+        self._key, self._inner, self.features = key, inner, {key: inner.features}
+
+    def batches(self):
+        for batch in self._inner.batches():
+            yield {self._key: batch}
+
+
+def get(store, key, about, open_encoding):
+    """One entry."""
+    return store.get({key: about}, lambda missing: Alone(key, open_encoding()))[key]
+
+
 @pytest.fixture
 def store(tmp_path):
     return FeatureStore(tmp_path / "features", 10**9)
@@ -64,8 +80,8 @@ def names(store):
 
 
 def test_a_hit_is_the_computation(store):
-    first = store.get(KEY, about(), Numbers)
-    again = store.get(KEY, about(), refuse)
+    first = get(store, KEY, about(), Numbers)
+    again = get(store, KEY, about(), refuse)
     for array in (first, again):
         assert isinstance(array, np.memmap)
         assert not array.flags.writeable
@@ -76,7 +92,68 @@ def test_a_hit_is_the_computation(store):
 
 @pytest.mark.parametrize("rows", [1, 2, 3000])
 def test_any_number_of_rows(store, rows):
-    np.testing.assert_array_equal(store.get(KEY, about(rows), lambda: Numbers(rows)), values(rows))
+    np.testing.assert_array_equal(get(store, KEY, about(rows), lambda: Numbers(rows)), values(rows))
+
+
+# ---- several entries of one pass
+
+
+class Several:
+    """Row r is r, r + 1, ... in every entry; twice as many rows in those whose key begins with 'long'."""
+
+    def __init__(self, keys):
+        self.features = dict.fromkeys(keys, FEATURES)
+
+    def batches(self):
+        for row in range(ROWS):
+            yield {key: self.placed(key, row) for key in self.features}
+
+    @staticmethod
+    def placed(key, row):
+        rows = np.array([row, row + ROWS]) if key.startswith("long") else np.array([row])
+        return rows, values(2 * ROWS)[rows]
+
+
+def test_one_pass_fills_what_is_missing(store):
+    asked = []
+
+    def open_encoding(missing):
+        asked.append(sorted(missing))
+        return Several(missing)
+
+    wanted = {"b": about(), "a": about(), "long": about(2 * ROWS)}
+    first = store.get({"a": about()}, open_encoding)
+    found = store.get(wanted, open_encoding)
+    assert asked == [["a"], ["b", "long"]]
+    assert list(found) == list(wanted)
+    for key, array in found.items():
+        np.testing.assert_array_equal(array, values(wanted[key].rows))
+    np.testing.assert_array_equal(first["a"], found["a"])
+    store.get(wanted, lambda missing: refuse())
+    (store.folder / "a.json").unlink()
+    store.get(wanted, open_encoding)
+    assert asked[2:] == [["a"]]
+    assert not any(name.endswith(".part") for name in names(store))
+
+
+def test_half_precision(store):
+    half = About("texts", "tiny", "numpy", ROWS, dtype="<f2")
+    assert get(store, KEY, half, Numbers).dtype == np.float16
+    again = get(store, KEY, half, refuse)
+    np.testing.assert_array_equal(again, values().astype(np.float16))
+    assert again.nbytes == ROWS * FEATURES * 2
+    assert get(store, KEY, about(), Numbers).dtype == np.float32  # another precision is no hit
+
+
+def test_a_crash_in_the_middle_of_several_leaves_none(store):
+    class Broken(Several):
+        def batches(self):
+            yield next(iter(super().batches()))
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        store.get({"a": about(), "b": about()}, Broken)
+    assert names(store) == []
 
 
 # ---- damage
@@ -107,26 +184,26 @@ DAMAGE = {
 
 @pytest.mark.parametrize("harm", DAMAGE)
 def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
     suffix, damage = DAMAGE[harm]
     damage(store.folder / f"{KEY}.{suffix}")
     opened = []
-    np.testing.assert_array_equal(store.get(KEY, about(), lambda: opened.append(1) or Numbers()), values())
+    np.testing.assert_array_equal(get(store, KEY, about(), lambda: opened.append(1) or Numbers()), values())
     assert opened == [1]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"{KEY}.npy cannot be used" in caplog.text
-    store.get(KEY, about(), refuse)
+    get(store, KEY, about(), refuse)
 
 
 def test_another_number_of_rows_is_no_hit(store):
-    store.get(KEY, about(), Numbers)
-    assert len(store.get(KEY, about(3), lambda: Numbers(3))) == 3
+    get(store, KEY, about(), Numbers)
+    assert len(get(store, KEY, about(3), lambda: Numbers(3))) == 3
 
 
 def test_who_maps_a_damaged_file_keeps_what_it_has(store):
-    before = store.get(KEY, about(), Numbers)
+    before = get(store, KEY, about(), Numbers)
     (store.folder / f"{KEY}.json").unlink()
-    after = store.get(KEY, about(), Numbers)
+    after = get(store, KEY, about(), Numbers)
     np.testing.assert_array_equal(before, after)
 
 
@@ -136,17 +213,17 @@ def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
         monkeypatch.setattr(place, "PORTION", 64)
     monkeypatch.setattr(checksums, "CHECKED_WHOLE", 100)
     monkeypatch.setattr(checksums, "SAMPLED", 64)
-    store.get(KEY, about(300), lambda: Numbers(300))
+    get(store, KEY, about(300), lambda: Numbers(300))
     read = []
     real = checksums.portion_sum
     monkeypatch.setattr(checksums, "portion_sum", lambda *of: read.append(of) or real(*of))
-    store.get(KEY, about(300), refuse)
+    get(store, KEY, about(300), refuse)
     assert len(read) == 1
     path = store.folder / f"{KEY}.npy"
     written = path.stat().st_mtime_ns
     flip(-1)(path)
     os.utime(path, ns=(written + 1, written + 1))
-    assert store.get(KEY, about(300), lambda: Numbers(300))[-1, -1] == 303
+    assert get(store, KEY, about(300), lambda: Numbers(300))[-1, -1] == 303
 
 
 # ---- crashes and processes
@@ -155,7 +232,7 @@ HEADER = f"""
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_store import KEY, SIZE, Numbers, about, values
+from test_store import KEY, SIZE, Numbers, about, get, values
 from automm.errors import CacheError
 from automm.search.store import FeatureStore
 store = FeatureStore(Path(sys.argv[1]), 10**9)
@@ -169,7 +246,7 @@ class Waiting(Numbers):
             if number == 1:
                 print("half", flush=True)
                 sys.stdin.readline()
-store.get(KEY, about(), Waiting)
+get(store, KEY, about(), Waiting)
 print("whole", flush=True)
 sys.stdin.readline()
 """
@@ -200,28 +277,28 @@ def test_a_killed_writer_leaves_nothing_that_counts(store, writer):
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     assert store.entries() == []
-    np.testing.assert_array_equal(store.get(KEY, about(), Numbers), values())
+    np.testing.assert_array_equal(get(store, KEY, about(), Numbers), values())
     assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
 
 
 def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store, writer):
-    store.get("other", about(), Numbers)
+    get(store, "other", about(), Numbers)
     assert f"{KEY}.npy.part" in names(store)  # it lives
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    store.get("third", about(), Numbers)
+    get(store, "third", about(), Numbers)
     assert f"{KEY}.npy.part" not in names(store)
 
 
 def test_a_longer_part_that_a_crashed_writer_left_is_begun_again(store):
     store.folder.mkdir()
     (store.folder / f"{KEY}.npy.part").write_bytes(b"x" * 3 * SIZE)
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
     assert (store.folder / f"{KEY}.npy").stat().st_size == SIZE
 
 
 def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monkeypatch):
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
     path = store.folder / f"{KEY}.npy"
     real = module.fcntl.flock
 
@@ -232,16 +309,16 @@ def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monke
 
     opened = []
     monkeypatch.setattr(module.fcntl, "flock", removed_before_it_is_held)
-    found = store.get(KEY, about(), lambda: opened.append(1) or Numbers())
+    found = get(store, KEY, about(), lambda: opened.append(1) or Numbers())
     np.testing.assert_array_equal(found, values())
     assert path.exists()
 
 
 def test_notes_without_an_entry_are_cleared(store):
     """A crash after the notes, before the entry has its name."""
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
     (store.folder / f"{KEY}.npy").unlink()
-    store.get("other", about(), Numbers)
+    get(store, "other", about(), Numbers)
     assert names(store) == ["other.json", "other.npy"]
 
 
@@ -251,7 +328,7 @@ logging.getLogger("automm").addHandler(logging.StreamHandler(sys.stdout))
 logging.getLogger("automm").setLevel(logging.INFO)
 def refuse():
     raise SystemExit("encoded again")
-found = store.get(KEY, about(), refuse)
+found = get(store, KEY, about(), refuse)
 assert (found == values()).all()
 print("found", flush=True)
 """
@@ -268,13 +345,42 @@ def test_the_second_writer_waits_for_the_first_and_encodes_nothing(store, writer
     assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
 
 
+OVERLAPPING = """
+from test_store import Several
+import logging
+logging.getLogger("automm").addHandler(logging.StreamHandler(sys.stdout))
+logging.getLogger("automm").setLevel(logging.INFO)
+found = store.get({KEY: about(), "a": about()}, lambda missing: print(*missing, flush=True) or Several(missing))
+assert all((array == values()).all() for array in found.values())
+"""
+
+
+def test_two_that_want_the_same_entries_do_not_wait_for_each_other(store, writer):
+    """One process has begun KEY; another holds 'a', which sorts before it, and waits for KEY; a third waits for 'a'."""
+    second, third = start(store, OVERLAPPING), None
+    try:
+        assert "waiting" in second.stdout.readline()
+        third = start(store, OVERLAPPING)
+        assert "waiting" in third.stdout.readline()
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        said = [process.communicate(timeout=30) for process in (second, third)]
+        assert [process.returncode for process in (second, third)] == [0, 0], said
+        assert sorted(line for out, _ in said for line in out.splitlines() if "waiting" not in line) == ["a"]
+    finally:
+        for process in (second, third):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+
 def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
     second = start(store, READER.replace("refuse)", "Numbers)"))
     assert "waiting" in second.stdout.readline()
     writer.send_signal(signal.SIGKILL)
     out, err = second.communicate(timeout=30)
     assert (out, err, second.returncode) == ("found\n", "", 0)
-    np.testing.assert_array_equal(store.get(KEY, about(), refuse), values())
+    np.testing.assert_array_equal(get(store, KEY, about(), refuse), values())
 
 
 def test_many_processes_at_once_all_end_whole(store):
@@ -284,7 +390,7 @@ logging.disable()  # of what is beyond the limit while the others use theirs
 for _ in range(8):
     small = FeatureStore(store.folder, int(SIZE * 2.5))
     for key in "abcd":
-        assert (small.get(key, about(), Numbers) == values()).all()
+        assert (get(small, key, about(), Numbers) == values()).all()
 """
     processes = [start(store, code) for _ in range(3)]
     for process in processes:
@@ -292,7 +398,7 @@ for _ in range(8):
         assert process.returncode == 0
     assert {path.suffix for path in store.folder.iterdir()} == {".npy", ".json"}
     for entry in store.entries():
-        np.testing.assert_array_equal(store.get(entry["key"], about(), refuse), values())
+        np.testing.assert_array_equal(get(store, entry["key"], about(), refuse), values())
 
 
 def test_an_encoder_that_fails_leaves_nothing(store):
@@ -302,7 +408,7 @@ def test_an_encoder_that_fails_leaves_nothing(store):
             raise OSError("the encoder's own")
 
     with pytest.raises(OSError, match="the encoder's own"):
-        store.get(KEY, about(), Broken)
+        get(store, KEY, about(), Broken)
     assert names(store) == []
 
 
@@ -318,20 +424,20 @@ def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
     usage = shutil.disk_usage(store.folder.parent)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(CacheError) as caught:
-        store.get(KEY, about(), Untouched)
+        get(store, KEY, about(), Untouched)
     for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
         assert part in str(caught.value)
     assert names(store) == []
 
 
 def test_a_full_disk_drops_old_entries_first(store, monkeypatch):
-    store.get("old", about(), Numbers)
+    get(store, "old", about(), Numbers)
     gc.collect()
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(
         module.shutil, "disk_usage", lambda _: usage._replace(free=0 if (store.folder / "old.npy").exists() else SIZE)
     )
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
     assert [entry["key"] for entry in store.entries()] == [KEY]
 
 
@@ -344,7 +450,7 @@ class Untouched(Numbers):
     def batches(self):
         raise AssertionError("encoded before the disk was asked for room")
 try:
-    store.get(KEY, about(), Untouched)
+    get(store, KEY, about(), Untouched)
 except CacheError as error:
     print(error)
 """
@@ -369,7 +475,7 @@ def test_the_disk_is_filled_while_we_write(store, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", unsupported)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(CacheError, match=f"{SIZE} bytes of features"):
-        store.get(KEY, about(), Numbers)
+        get(store, KEY, about(), Numbers)
     assert len(calls) == 4
     assert names(store) == []
 
@@ -382,27 +488,27 @@ def test_short_writes_and_no_allocation(store, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "posix_fallocate", unsupported)
     monkeypatch.setattr(os, "pwrite", lambda descriptor, content, offset: real(descriptor, content[:13], offset))
-    np.testing.assert_array_equal(store.get(KEY, about(), Numbers), values())
+    np.testing.assert_array_equal(get(store, KEY, about(), Numbers), values())
 
 
 def test_a_cache_folder_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match=r"cannot write to .*file/features.*AUTOMM_CACHE_DIR"):
-        FeatureStore(tmp_path / "file" / "features", 10**9).get(KEY, about(), Numbers)
+        get(FeatureStore(tmp_path / "file" / "features", 10**9), KEY, about(), Numbers)
 
 
 def test_a_cache_folder_that_may_only_be_read(store, monkeypatch):
     """What is there is used; what is not cannot be written."""
-    store.get(KEY, about(), Numbers)
+    get(store, KEY, about(), Numbers)
 
     def denied(path, *_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", denied)  # a test may run as root, whom no mode stops
     monkeypatch.setattr(os, "utime", denied)
-    np.testing.assert_array_equal(store.get(KEY, about(), refuse), values())
+    np.testing.assert_array_equal(get(store, KEY, about(), refuse), values())
     with pytest.raises(CacheError, match=r"Permission denied\. Make it writable, or set AUTOMM_CACHE_DIR"):
-        store.get("other", about(), Numbers)
+        get(store, "other", about(), Numbers)
 
 
 def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
@@ -411,7 +517,7 @@ def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
 
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(CacheError, match=r"is full: [0-9,]+ are free"):
-        store.get(KEY, about(), Numbers)
+        get(store, KEY, about(), Numbers)
 
 
 # ---- the limit
@@ -420,7 +526,7 @@ def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
 def fill(store, *keys):
     """Entries that were used in this order, long ago; nobody holds them."""
     for age, key in enumerate(keys):
-        store.get(key, about(), Numbers)
+        get(store, key, about(), Numbers)
         os.utime(store.folder / f"{key}.json", (1000 + age, 1000 + age))
     gc.collect()
 
@@ -428,41 +534,41 @@ def fill(store, *keys):
 def test_what_was_not_used_for_longest_goes_first(store, caplog):
     caplog.set_level(logging.INFO, "automm")
     fill(store, "a", "b", "c")
-    store.get("a", about(), refuse)  # used again
+    get(store, "a", about(), refuse)  # used again
     gc.collect()
     small = FeatureStore(store.folder, SIZE * 3)
-    small.get("d", about(), Numbers)
+    get(small, "d", about(), Numbers)
     assert [entry["key"] for entry in store.entries()] == ["d", "a", "c"]
     assert "removed the features of 7 texts" in caplog.text
     assert not [name for name in names(store) if name.startswith("b.")]
 
 
 def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
-    store.get("a", about(), Numbers)
+    get(store, "a", about(), Numbers)
     gc.collect()
-    held = store.get("a", about(), refuse)
-    view = store.get("b", about(), Numbers)[2:4, 1]  # a view holds it too
+    held = get(store, "a", about(), refuse)
+    view = get(store, "b", about(), Numbers)[2:4, 1]  # a view holds it too
     fill(store, "c")
     small = FeatureStore(store.folder, SIZE)
-    small.get("d", about(), Numbers)
+    get(small, "d", about(), Numbers)
     gc.collect()
     assert sorted(entry["key"] for entry in store.entries()) == ["a", "b", "d"]
     assert "beyond the limit" in caplog.text
     del held, view
     gc.collect()
-    small.get("e", about(), Numbers)
+    get(small, "e", about(), Numbers)
     assert [entry["key"] for entry in store.entries()] == ["e"]
 
 
 def test_what_another_process_uses_stays(store):
-    process = start(store, "held = store.get(KEY, about(), Numbers)\nprint('held', flush=True)\nsys.stdin.readline()")
+    process = start(store, "held = get(store, KEY, about(), Numbers)\nprint('held', flush=True)\nsys.stdin.readline()")
     try:
         assert process.stdout.readline() == "held\n"
-        FeatureStore(store.folder, 1).get("other", about(), Numbers)
+        get(FeatureStore(store.folder, 1), "other", about(), Numbers)
         assert f"{KEY}.npy" in names(store)
         process.kill()
         process.communicate()
-        FeatureStore(store.folder, 1).get("third", about(), Numbers)
+        get(FeatureStore(store.folder, 1), "third", about(), Numbers)
         assert f"{KEY}.npy" not in names(store)
     finally:
         process.kill()
@@ -470,7 +576,7 @@ def test_what_another_process_uses_stays(store):
 
 
 def test_clear(store, writer):
-    held = store.get("held", about(), Numbers)
+    held = get(store, "held", about(), Numbers)
     fill(store, "a", "b")
     cleared = store.clear()
     assert (cleared.entries, cleared.bytes, cleared.in_use) == (2, 2 * SIZE, 2)
@@ -491,6 +597,7 @@ def test_entries_say_what_they_are(store):
             "engine": "numpy",
             "rows": ROWS,
             "features": FEATURES,
+            "dtype": "<f4",
             "bytes": SIZE,
             "last_used": used,
         }

@@ -1,6 +1,7 @@
-"""The vectors of several modalities become one: the fusions that a search can choose from.
+"""Several modalities become one vector: the fusions that a search can choose from.
 
-A fusion is a class of `base.Fusion` and a name in FUSIONS.
+A fusion of vectors is a class of `base.Fusion` and a name in FUSIONS, one of whole sequences a class of
+`sequences.SequenceFusion` and a name in SEQUENCE_FUSIONS.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from automm.models.fusion.bilinear import Bilinear, FactorizedBilinear, LowRankB
 from automm.models.fusion.gating import Film, GatedUnit
 from automm.models.fusion.late import Late
 from automm.models.fusion.plain import Concatenation, Product, Sum
+from automm.models.fusion.sequences import Bottleneck, CrossAttention
 
 FUSIONS: dict[str, Any] = {
     "concatenation": Concatenation,
@@ -22,3 +24,8 @@ FUSIONS: dict[str, Any] = {
     "film": Film,
     "late": Late,
 }
+SEQUENCE_FUSIONS: dict[str, Any] = {
+    "cross_attention": CrossAttention,
+    "bottleneck": Bottleneck,
+}
+OPERATORS: dict[str, Any] = {**FUSIONS, **SEQUENCE_FUSIONS}

@@ -17,6 +17,7 @@ class Fusion(keras.layers.Layer):
     """
 
     hyperparameters: tuple[str, ...] = ("width",)  # of the search space, `fusion/...`: arguments of the constructor
+    of_sequences = False
     activation: str | None = None  # behind the projections
     projection_scale = 1.0  # variance of a projection's output for inputs of variance 1, before training
     first_bias: Any = "zeros"

@@ -100,7 +100,7 @@ class AttentionBlock(keras.layers.Layer):
 
     def call(self, x: Any, y: Any, mask: Any) -> Any:
         answer = ops.einsum("nhxy,nyhs->nxhs", self.weights_by_head(x, y, mask), self._apart(self.value(y)))
-        hidden = self.first_norm(x + self.merge(ops.reshape(answer, (-1, x.shape[1], self.width))))
+        hidden = self.first_norm(x + self.merge(ops.reshape(answer, (-1, ops.shape(x)[1], self.width))))
         return self.second_norm(hidden + self.forward(hidden))
 
     def compute_output_shape(self, x_shape: Any, y_shape: Any = None, mask_shape: Any = None) -> Any:
@@ -111,4 +111,4 @@ class AttentionBlock(keras.layers.Layer):
 
     def _apart(self, values: Any) -> Any:
         """(n, places, width) to (n, places, heads, width / heads)."""
-        return ops.reshape(values, (-1, values.shape[1], self.heads, self.width // self.heads))
+        return ops.reshape(values, (-1, ops.shape(values)[1], self.heads, self.width // self.heads))

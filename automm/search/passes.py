@@ -1,0 +1,224 @@
+"""One pass of a frozen encoder over the distinct texts or pictures, which fills one entry of the store or several.
+
+Where entries are kept stands in `search/store`. An entry's key names the weights, the preprocessing (through the data's
+own digest), the engine and the read-out. Whole sequences are kept in float16: token states ragged, a text taking the
+rows of its own word pieces, and a picture's cells flat in one row.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from rich.filesize import decimal
+
+from automm.errors import ConfigError
+from automm.search.engines import Engine, engine_for
+from automm.search.store import Encoding, FeatureStore
+from automm.search.store_format import About
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+LENGTHS = 8  # padded lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length
+LARGEST_HALF = 65504.0
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The distinct texts of some reviews.
+
+    Attributes:
+        token_ids: (distinct, sequence_length) int32.
+        rows: (reviews,) int64, the text of each.
+        starts: (distinct + 1,) int64, where each text's word pieces begin where all lie one after the other.
+    """
+
+    token_ids: np.ndarray
+    rows: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, token_ids: np.ndarray) -> "Texts":
+        distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
+        lengths = np.maximum((distinct != 0).sum(axis=1), 1)
+        return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(distinct,) word pieces."""
+        return np.diff(self.starts)
+
+    def padded(self, sequences: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Some reviews' sequences and their mask, as long as the longest of them.
+
+        Args:
+            sequences: (word pieces of all distinct texts, features).
+
+        Returns:
+            (n, length, features) float32, zeros where there is no word piece, and (n, length) int32.
+        """
+        texts = self.rows[rows]
+        lengths = self.starts[texts + 1] - self.starts[texts]
+        longest = padded(lengths)
+        values = np.zeros((len(rows), longest, sequences.shape[1]), np.float32)
+        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+            values[row, :length] = sequences[self.starts[text] : self.starts[text] + length]
+        return values, (np.arange(longest) < lengths[:, None]).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an encoder is to yield.
+
+    Attributes:
+        what: 'texts' or 'pictures', for people.
+        encoder, fingerprint: its name, and what names its weights.
+        digest: names the data.
+        count: distinct texts or pictures.
+        rows: of each entry, by the name of what the encoder yields.
+        halves: those that are kept in float16.
+    """
+
+    what: str
+    encoder: str
+    fingerprint: str
+    digest: str
+    count: int
+    rows: Mapping[str, int]
+    halves: frozenset[str] = frozenset()
+
+    def about(self, name: str, engine: Engine) -> About:
+        dtype = "<f2" if name in self.halves else "<f4"
+        return About(f"{self.what}: {name}", self.encoder, engine.version, self.rows[name], dtype=dtype)
+
+    def key(self, name: str, engine: Engine) -> str:
+        parts = (self.fingerprint, self.digest, engine.version, name)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def stored(
+    store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str]], Encoding]
+) -> tuple[dict[str, np.ndarray], str]:
+    """What an encoder yields by name, from the store, or encoded now where nobody did before.
+
+    Args:
+        open_pass: builds the encoder for some names, each with the key of its entry.
+
+    Returns:
+        (rows, features) each, and the version of the engine that they ran on.
+    """
+    engine = engine_for(wanted.encoder, wanted.count)
+    keys = {name: wanted.key(name, engine) for name in wanted.rows}
+    if wanted.count == 0:  # a memory map cannot be empty
+        features = open_pass(engine, keys).features
+        return {name: np.zeros((0, features[key]), np.float32) for name, key in keys.items()}, engine.version
+    log.info("%d %s: %s on %s", wanted.count, wanted.what, wanted.encoder, engine.version)
+    names = {key: name for name, key in keys.items()}
+
+    def open_missing(missing: Sequence[str]) -> Encoding:
+        encoding = open_pass(engine, {names[key]: key for key in missing})
+        abouts = {key: replace(wanted.about(names[key], engine), features=encoding.features[key]) for key in missing}
+        size = sum(about.bytes for about in abouts.values())
+        log.info("%s: %s to be encoded: %s", wanted.what, ", ".join(names[key] for key in missing), decimal(size))
+        return encoding
+
+    found = store.get({key: wanted.about(name, engine) for name, key in keys.items()}, open_missing)
+    return {name: found[key] for name, key in keys.items()}, engine.version
+
+
+def digest_of(tokens: np.ndarray) -> str:
+    """Names the content of an array."""
+    return hashlib.sha256(tokens.tobytes()).hexdigest()
+
+
+class TextPass:
+    """Texts by length: a batch is as long as its longest text, not as the longest of all."""
+
+    batch_size = 32
+
+    def __init__(
+        self, encoder: Any, keys: Mapping[str, str], engine: Engine, texts: Texts, progress: Progress | None, what: str
+    ):
+        self._encoder, self._keys, self._texts, self._progress, self._what = encoder, keys, texts, progress, what
+        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
+        self.features = {key: int(specs[name].shape[-1]) for name, key in keys.items()}
+        self._encode = engine.start(encoder, np.int32, (None,))
+
+    def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+        order = np.argsort(self._texts.lengths, kind="stable")
+        for texts in portions(order, self.batch_size, self._what, self._progress):
+            length = min(padded(self._texts.lengths[texts]), self._texts.token_ids.shape[1])
+            values = _named(self._encoder, self._encode(self._texts.token_ids[texts, :length]))
+            yield {key: self._placed(texts, values[name]) for name, key in self._keys.items()}
+
+    def _placed(self, texts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values of some texts with their rows: a row a text, or a row a word piece."""
+        if values.ndim == 2:
+            return texts, values
+        starts = self._texts.starts
+        rows = [np.arange(starts[text], starts[text + 1]) for text in texts]
+        pieces = [state[: len(own)] for state, own in zip(values, rows, strict=True)]
+        return np.concatenate(rows), _fits_half(np.concatenate(pieces))
+
+
+class PicturePass:
+    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it."""
+
+    batch_size = 8
+
+    def __init__(
+        self,
+        encoder: Any,
+        keys: Mapping[str, str],
+        engine: Engine,
+        pixels: np.ndarray,
+        progress: Progress | None,
+        what: str,
+    ):
+        self._encoder, self._keys, self._pixels, self._progress, self._what = encoder, keys, pixels, progress, what
+        shape = (1, *pixels.shape[1:])
+        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, *shape), "uint8")))
+        self.features = {key: int(np.prod(specs[name].shape[2:])) for name, key in keys.items()}
+        self._encode = engine.start(encoder, np.uint8, shape)
+
+    def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+        order = np.arange(len(self._pixels))
+        for rows in portions(order, self.batch_size, self._what, self._progress):
+            values = _named(self._encoder, self._encode(self._pixels[rows][:, None]))
+            yield {key: (rows, _flat(values[name], len(rows))) for name, key in self._keys.items()}
+
+
+def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
+    """`size` rows at a time; those that were asked for and written count as progress."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+        if progress is not None:
+            progress(what, min(start + size, len(order)), len(order))
+
+
+def padded(lengths: np.ndarray) -> int:
+    """The length that texts of these lengths are padded to."""
+    return -(-int(lengths.max()) // LENGTHS) * LENGTHS
+
+
+def _named(encoder: Any, outputs: Any) -> dict[str, Any]:
+    return dict(zip(encoder.yields, keras.tree.flatten(outputs), strict=True))
+
+
+def _flat(values: np.ndarray, rows: int) -> np.ndarray:
+    return values.reshape(rows, -1) if values.ndim == 3 else _fits_half(values.reshape(rows, -1))
+
+
+def _fits_half(values: np.ndarray) -> np.ndarray:
+    """Raises ConfigError where float16 has no such numbers."""
+    if values.size and not np.abs(values).max() <= LARGEST_HALF:
+        raise ConfigError(
+            f"an encoder's states reach {np.abs(values).max():.3g}, beyond what float16 holds. Leave what needs whole "
+            "sequences out of the space, or take another encoder"
+        )
+    return values
