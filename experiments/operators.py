@@ -73,8 +73,8 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
     settings = [f"seed={seed}", f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"]
     experiment = load_experiment(path, [*settings, "baselines=[logistic_both, text_only, image_only]"])
-    path.unlink()
     loaded = load(experiment)
+    path.unlink()
     task = prepare(experiment, loaded, sources(experiment, loaded))
     with tempfile.TemporaryDirectory() as folder:
         search = Search(task, create_run(Path(folder), "operators", "0" * 6), Silent(), Silent(), None)

@@ -1,12 +1,13 @@
 """Question: how much anonymous memory does a search take, and how much of that grows with the reviews?
 
 Command:  python experiments/benchmarks/memory.py                                           4,000 reviews, 224 pixels
-          python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32      the growth
-Cost:     about six minutes on two cores for the first, most of it encoding; about ten for the second.
+          python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32 --words 4 --tier-1 --trials 1
+Cost:     about six minutes on two cores for the first, most of it encoding; see experiments/README.md for the second.
 Prints:   the peak of RssAnon (what cannot be given back to files) during each search, libraries included, each in a
           process of its own; then the growth. Linux only.
 
-Small pictures in the second: the pixels lie in a memory map whatever their size, and a feature has one size for all.
+The second shows the growth. Its pictures and texts are small: pixels lie in a memory map whatever their size, and a
+feature has one size for all; and it leaves fine-tuning out, which would train for an hour.
 """
 
 import argparse
@@ -25,28 +26,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--reviews", type=int, nargs="+", default=[4000])
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--words", type=int, default=20, help="of each text")
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--tier-1", action="store_true", help="without fine-tuning")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     peaks = []
     for reviews in arguments.reviews:
         with context.Pool(1) as pool:
-            peaks.append(pool.apply(measure, (reviews, arguments.image_size, arguments.trials)))
+            peaks.append(pool.apply(measure, (reviews, arguments)))
         print(json.dumps({"reviews": reviews, "peak_anonymous_mib": peaks[-1]}), flush=True)
     if len(peaks) > 1:
         print(json.dumps({"growth_mib": peaks[-1] - peaks[0]}))
 
 
-def measure(reviews: int, image_size: int, trials: int) -> int:
+def measure(reviews: int, arguments: argparse.Namespace) -> int:
     """The peak of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        manifest = write_reviews(Path(folder), reviews, size=image_size)
+        manifest = write_reviews(Path(folder), reviews, size=arguments.image_size, words=arguments.words)
         peak = Peak()
-        search(Path(folder), manifest, image_size, trials)
+        search(Path(folder), manifest, arguments)
         return peak.stop()
 
 
-def search(folder: Path, manifest: Path, image_size: int, trials: int) -> None:
+def search(folder: Path, manifest: Path, arguments: argparse.Namespace) -> None:
     """A search with MLflow, as the command does it."""
     from automm.config import resolve
     from automm.progress import ConsoleReporter
@@ -58,15 +61,15 @@ def search(folder: Path, manifest: Path, image_size: int, trials: int) -> None:
         {
             "manifest": str(manifest),
             "name": "memory",
-            "budget": {"trials": trials, "time": None},
-            "inputs": {"max_images": 1, "image_size": image_size},
-            "tier2": {"epochs": 1},
+            "budget": {"trials": arguments.trials, "time": None},
+            "inputs": {"max_images": 1, "image_size": arguments.image_size},
+            "tier2": {"epochs": 1, "finalists": 0 if arguments.tier_1 else 1},
         },
         folder,
         where="benchmark",
     )
     tracker = MlflowTracker(tracking_uri(folder, None), folder / "mlartifacts")
-    run_search(experiment, folder, tracker, ConsoleReporter(Console(stderr=True), trials, "macro_f1"))
+    run_search(experiment, folder, tracker, ConsoleReporter(Console(stderr=True), arguments.trials, "macro_f1"))
 
 
 class Peak:
