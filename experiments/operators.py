@@ -52,7 +52,7 @@ def changes(max_images: int) -> dict[str, dict[str, Any]]:
             continue
         for choice in TABLE[name].choices:
             if choice != DEFAULTS[name]:
-                found[f"{name} {choice}"] = {name: choice}
+                found[f"{name.replace('/', '.')}={choice}"] = {name: choice}
     return found
 
 
