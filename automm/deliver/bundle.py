@@ -29,7 +29,7 @@ from automm.data.columns import Columns
 from automm.data.text import load_tokenizer
 from automm.deliver.card import model_card
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.models import average, towers  # noqa: F401 - registers the layers that a saved model names
+from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose

@@ -90,6 +90,29 @@ def test_the_walk_sees_imports_inside_functions():
     assert target_room("automm.search.run.run_search") == "search"
 
 
+def reached(start: str) -> set[Path]:
+    """The files that importing a module imports, one through another."""
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = ROOT.parent.joinpath(*waiting.pop().split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and file not in found:
+                found.add(file)
+                names = [name for _, name in imported(file) if name.startswith("automm.")]
+                waiting += [*names, *(name.rpartition(".")[0] for name in names)]
+    return found
+
+
+def test_a_bundle_is_read_with_every_layer_that_a_model_may_hold():
+    """Keras finds a class in a saved model only where its module has been imported."""
+    with_layers = {
+        path for path in (ROOT / "models").rglob("*.py") if "register_keras_serializable" in path.read_text("utf-8")
+    }
+    assert with_layers
+    assert with_layers <= reached("automm.deliver.bundle")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_engine_is_used_in_its_rooms_only(engine):
     users = {room_of(path) for path in SOURCES for _, name in imported(path) if name.split(".")[0] == engine}
