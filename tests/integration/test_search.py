@@ -399,8 +399,9 @@ class TestFailures:
 
         plan = Search.plan
 
-        def hopeless(self, seed, rate):
-            return plan(self, seed, float("nan") if seed == self.seed_of("trial-001") else rate)
+        def hopeless(self, seed, values):
+            first = seed == self.seed_of("trial-001")
+            return plan(self, seed, {**values, "training/learning_rate": float("nan")} if first else values)
 
         monkeypatch.setattr(Search, "plan", hopeless)
         run = search(*BARE, "budget.trials=1")
