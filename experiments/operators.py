@@ -23,6 +23,7 @@ import yaml
 
 REFERENCE = "concatenation"
 VARIED = ("fusion/operator", "image/pooling", "text/readout", "text/layer", "image/readout", "image/stage")
+SEQUENCES = ("attention", "cross_attention", "bottleneck")  # read every word piece or cell, and cost another order
 NEEDS_SEVERAL = "image/pooling"  # with one picture a review, poolings differ in nothing but their parameters
 
 
@@ -42,16 +43,22 @@ def main() -> None:
     print_table(result)
 
 
+def choices() -> dict[str, list[str]]:
+    """What is varied, and its choices."""
+    from automm.search.space import TABLE
+
+    every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in VARIED}
+    return {name: [choice for choice in some if choice not in SEQUENCES] for name, some in every.items()}
+
+
 def changes(max_images: int) -> dict[str, dict[str, Any]]:
     """What is changed of the concatenation, by a name."""
-    from automm.search.space import DEFAULTS, TABLE
+    from automm.search.space import DEFAULTS
 
     found: dict[str, dict[str, Any]] = {REFERENCE: {}}
-    for name in VARIED:
-        if name not in TABLE or (name == NEEDS_SEVERAL and max_images == 1):
-            continue
-        for choice in TABLE[name].choices:
-            if choice != DEFAULTS[name]:
+    for name, some in choices().items():
+        for choice in some:
+            if choice != DEFAULTS[name] and not (name == NEEDS_SEVERAL and max_images == 1):
                 found[f"{name.replace('/', '.')}={choice}"] = {name: choice}
     return found
 
@@ -71,8 +78,14 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
     path = arguments.manifest.with_name(f"{arguments.manifest.stem}-operators-{seed}.yaml")
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
-    settings = [f"seed={seed}", f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"]
-    experiment = load_experiment(path, [*settings, "baselines=[logistic_both, text_only, image_only]"])
+    settings = [
+        f"seed={seed}",
+        f"inputs.max_images={arguments.max_images}",
+        "evaluation={folds: 5}",
+        "baselines=[logistic_both, text_only, image_only]",
+        *(f"space.{name.replace('/', '.')}=[{', '.join(chosen)}]" for name, chosen in choices().items()),
+    ]
+    experiment = load_experiment(path, settings)
     loaded = load(experiment)
     path.unlink()
     task = prepare(experiment, loaded, sources(experiment, loaded))

@@ -184,7 +184,7 @@ def _dry_run(experiment: "Experiment") -> None:
     if optional:
         print(f"not searched unless `space` names them: {', '.join(optional)}")
     for name, more in left_out(space).items():
-        print(f"on request, for they need whole sequences stored: {name.replace('/', '.')}: {', '.join(more)}")
+        print(f"only where `space` names it: {name.replace('/', '.')}: {', '.join(more)}")
     if whole := sequence_bytes(experiment, space):
         print(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"

@@ -250,14 +250,21 @@ class TestWhatAManifestHas:
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}
 
 
-def test_what_needs_whole_sequences_is_there_on_request_only():
+def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only():
     usual = full_space()
-    assert not any(is_sequence(name) for name in readouts(usual))
-    assert left_out(usual) == {"fusion/operator": list(SEQUENCE_FUSIONS), "text/readout": ["attention"]}
+    assert readouts(usual) == ["image", "text"]
+    assert left_out(usual) == {
+        "fusion/operator": list(SEQUENCE_FUSIONS),
+        "text/readout": ["cls", "max", "attention"],
+        "text/layer": ["two_thirds"],
+        "image/readout": ["max", "gem"],
+        "image/stage": ["two_thirds"],
+    }
     (problem,) = problems_of({"fusion.operator": "cross-attention"})
     assert "Did you mean 'cross_attention'?" in problem
-    asked = narrow(SEQUENCES)
-    assert left_out(asked) == {"fusion/operator": ["bottleneck"]}
+    asked = narrow({**SEQUENCES, "text.layer": list(PLACES), "image.stage": list(PLACES)})
+    assert left_out(asked)["fusion/operator"] == ["bottleneck"]
+    assert "attention" not in left_out(asked)["text/readout"]
     assert {name for name in readouts(asked) if is_sequence(name)} == {
         f"{sequence}_{place}" for sequence in ("text_states", "image_cells") for place in PLACES
     }
