@@ -12,6 +12,8 @@ from samples import SMALL
 from automm.config import TUNERS
 from automm.tracking.runs import all_runs
 
+pytestmark = pytest.mark.slow
+
 CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operating system say
 OPTIONS = {
     "training.mixup": 0.4,

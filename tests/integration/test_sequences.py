@@ -12,6 +12,8 @@ from automm.deliver.predict import predict_file
 from automm.models.average import members_of
 from automm.tracking.runs import COMPLETED
 
+pytestmark = pytest.mark.slow
+
 OPERATORS = ("cross_attention", "bottleneck", "concatenation")
 
 

@@ -18,6 +18,8 @@ from automm.search.crew import Crew
 from automm.search.session import WORKER_DIED, GiveUp, Search
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
 
+pytestmark = pytest.mark.slow
+
 LONG = {"epochs": 10_000, "patience": 10_000}  # a trial that ends when somebody ends it
 
 
