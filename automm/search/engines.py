@@ -15,7 +15,7 @@ import numpy as np
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 # By encoder, on a CPU; whatever is not named, and every GPU, runs on Keras. Measured by
-# experiments/benchmarks/encode_rate.py: on pictures ONNX Runtime is nearly twice as fast, on texts by length it is not,
+# experiments/benchmarks/encode_rate.py: on pictures ONNX Runtime is 2.4 times as fast, on texts by length it is not,
 # and converting a BERT takes 40 s. XLA gains nothing on texts here and compiles every shape for a second; it must never
 # compile depthwise convolutions for a CPU, which then run ten times slower.
 ON_CPU = {

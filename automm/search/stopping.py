@@ -4,7 +4,7 @@ Folds are trained side by side, which is quicker than one after the other; so a 
 first epochs, and not on the first folds after all epochs. The bar is that of the median stopping rule (Golovin et al.
 2017, "Google Vizier", section 3.2.2): the median of what completed trials had reached by the same epoch. The rule
 itself gives up whatever learns slowly, and the best trial may: on MVSA-Single the best of 13 was under the bar in its
-first six epochs. So below the bar patience is halved, and a trial that gets better goes on.
+first five epochs (experiments/README.md). So below the bar patience is halved, and a trial that gets better goes on.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from automm.data.formats.files import Ids, first_object, matching, objects
+from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
-NO_PICTURE = "ignored: no picture (only_with_images)"
 PRODUCT = {
     "product_title": "title",
     "product_price": "price",
@@ -97,15 +96,7 @@ def _read(
     ids = Ids(reading.treated)
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
-        for where, fallback, values in objects(reading, file):
-            try:
-                pictures = urls(values)
-            except ValueError as error:
-                reading.problems.append(f"{where}: {error}")
-                continue
-            if reading.options.only_with_images and not pictures:
-                reading.treated[NO_PICTURE] += 1
-                continue
+        for where, fallback, values, pictures in with_pictures(reading, file, urls):
             parts = [str(values[name]) for name in key if values.get(name) not in (None, "")]
             identity = ids.take("-".join(parts), values) if len(parts) == len(key) else fallback
             if identity is not None:

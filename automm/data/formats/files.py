@@ -5,7 +5,7 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from automm.data.formats.layout import Reading
@@ -14,6 +14,7 @@ from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_js
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
 REPEATED = "ignored: the same record again"
+NO_PICTURE = "ignored: no picture (only_with_images)"
 
 LISTS = ("train", "dev", "test")  # as papers call them
 # The names of lists in the wild, and what automm calls them.
@@ -37,6 +38,28 @@ def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator
     stem = file.name.removesuffix(".gz").rpartition(".")[0]
     for number, values in json_lines(file, reading.encoding, reading.problems, literals=literals):
         yield f"{file.name}:{number}", f"{stem}-{number}", values
+
+
+def with_pictures(
+    reading: Reading, file: Path, urls: Callable[[Values], list[str]], *, literals: bool = False
+) -> Iterator[tuple[str, str, Values, list[str]]]:
+    """What `objects` yields, and the URLs of each one's pictures.
+
+    Those without a picture are left out where the option only_with_images says so.
+
+    Args:
+        urls: of an object; raises ValueError, which becomes a problem, where they are malformed.
+    """
+    for where, fallback, values in objects(reading, file, literals=literals):
+        try:
+            pictures = urls(values)
+        except ValueError as error:
+            reading.problems.append(f"{where}: {error}")
+            continue
+        if reading.options.only_with_images and not pictures:
+            reading.treated[NO_PICTURE] += 1
+        else:
+            yield where, fallback, values, pictures
 
 
 def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:

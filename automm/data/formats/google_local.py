@@ -11,13 +11,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from automm.data.formats.files import Ids, first_object, matching, objects
+from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
-NO_PICTURE = "ignored: no picture (only_with_images)"
 BUSINESS = {
     "business_name": "name",
     "business_category": "category",
@@ -38,17 +37,13 @@ class Options(Section):
 def read(reading: Reading) -> Iterator[Record]:
     """The review's own columns, and review_id and image_urls."""
     ids = Ids(reading.treated)
+
+    def urls(values: Values) -> list[str]:
+        return _urls(values.get("pics"), reading.options.size)
+
     for file in _files(reading.path):
         businesses = _businesses(reading, file) if reading.options.business else {}
-        for where, fallback, values in objects(reading, file, literals=True):
-            try:
-                pictures = _urls(values.get("pics"), reading.options.size)
-            except ValueError as error:
-                reading.problems.append(f"{where}: {error}")
-                continue
-            if reading.options.only_with_images and not pictures:
-                reading.treated[NO_PICTURE] += 1
-                continue
+        for where, fallback, values, pictures in with_pictures(reading, file, urls, literals=True):
             key = "-".join(str(values.get(name)) for name in ("user_id", "gmap_id", "time"))
             identity = ids.take(key, values)
             if identity is not None:
