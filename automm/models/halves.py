@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from automm.errors import ConfigError
+
 # Of a transformer's layers (the last two of six), or of a CNN's weights. Training the last quarter of BERT gives nine
 # tenths of what training all of it does (Lee et al. 2019, arXiv 1911.03090).
 UPPER_SHARE = 1 / 3
@@ -164,11 +166,14 @@ def _useful(model: Any) -> list[Frontier]:
     """Frontiers with something to train behind them.
 
     Raises:
-        ValueError: there is none.
+        ConfigError: there is none.
     """
     places = [place for place in frontiers(model) if place.weights_behind]
     if not places:
-        raise ValueError(f"{model.name} cannot be cut in two: nothing to train lies behind a single tensor")
+        raise ConfigError(
+            f"encoder {model.name} cannot be cut in two: nothing to train lies behind a single tensor. Leave "
+            "text.layer and image.stage at last, and set tier2.finalists: 0"
+        )
     return places
 
 
