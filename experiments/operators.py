@@ -103,7 +103,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
         for candidate in search.candidates:
             if candidate.error:
                 raise SystemExit(f"{candidate.name}: {candidate.error}")
-            predictions[candidate.name] = search.read(saved(search, candidate.name), rows)
+            predictions[candidate.name] = search.reader(saved(search, candidate.name))(rows)
             table[candidate.name] = {
                 "validation": candidate.validation,
                 "test": measure(predictions["labels"], predictions[candidate.name]),

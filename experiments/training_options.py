@@ -108,11 +108,11 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
     from automm.evaluate.missing import losers
 
-    rows = search.task.rows("test")
-    found = {WHOLE: search.read(model, rows)}
+    rows, read = search.task.rows("test"), search.reader(model)
+    found = {WHOLE: read(rows)}
     half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.task.experiment.seed))[2::2]
     for modality, words in (("image", "pictures"), ("text", "texts")):
-        bare = search.read(model, rows, lacking=modality)
+        bare = read(rows, lacking=modality)
         for lost, reading in ((half, f"half the {words}"), (everyone, f"no {words}")):
             found[reading] = np.where(lost[:, None], bare, found[WHOLE])
     return found

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,13 @@ def finish(search: Search) -> dict[str, Any]:
     whole: dict[str, Any] = {}  # of the finalists
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
-        saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+        read = search.reader(keras.saving.load_model(run.model_path(candidate.name), compile=False))
         if candidate.name in names:
             whole[candidate.name] = whole_model(run, candidate.name, search.layers)
-            probabilities[candidate.name] = _read_whole(search, candidate, saved, whole[candidate.name])
+            probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
         else:
-            probabilities[candidate.name] = search.read(saved, task.rows("test"))
-        without[candidate.name] = {name: search.read(saved, task.rows("test"), lacking=name) for name in lost}
+            probabilities[candidate.name] = read(task.rows("test"))
+        without[candidate.name] = {name: read(task.rows("test"), lacking=name) for name in lost}
     labels = task.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
@@ -129,7 +130,7 @@ def _draw_missing(search: Search, result: dict[str, Any]) -> None:
     plots.missing_curves(lines, PERCENTS, f"test {metric}", search.run.folder / MISSING_FIGURE)
 
 
-def _read_whole(search: Search, candidate: Candidate, saved: Any, model: Any) -> np.ndarray:
+def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.ndarray], model: Any) -> np.ndarray:
     """The test split through the whole model, after seeing that it agrees with the suffix on some rows.
 
     A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
@@ -137,19 +138,18 @@ def _read_whole(search: Search, candidate: Candidate, saved: Any, model: Any) ->
     task = search.task
     whole, convert = compiled(model), converter(model)
     at_once = rows_at_once(task.experiment.inputs.max_images)
-    if search.source(saved) is not task.arrays:
-        rows = task.rows("validation")[:PARITY_ROWS]
-        from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
-        # Probabilities as they are; numbers have a unit, and float32 has seven digits of them.
-        size = max(1.0, float(np.abs(from_arrays).max()))
-        difference = float(np.abs(search.read(saved, rows) - from_arrays).max()) / size
-        if difference > PARITY:
-            log.warning(
-                "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
-                candidate.name,
-                difference,
-                PARITY,
-            )
+    rows = task.rows("validation")[:PARITY_ROWS]
+    from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
+    # Probabilities as they are; numbers have a unit, and float32 has seven digits of them.
+    size = max(1.0, float(np.abs(from_arrays).max()))
+    difference = float(np.abs(read(rows) - from_arrays).max()) / size
+    if difference > PARITY:
+        log.warning(
+            "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
+            candidate.name,
+            difference,
+            PARITY,
+        )
     return predict(whole, task.arrays, task.rows("test"), batch_size=at_once, convert=convert)
 
 

@@ -183,19 +183,25 @@ class Search:
         names = [tensor.name for tensor in unwrap(model).inputs]
         return source_of(names, self.task.arrays, self.task.features, self.states)
 
-    def read(self, model: Any, rows: np.ndarray, *, lacking: str | None = None) -> np.ndarray:
-        """Some reviews' probabilities by a trained model, whole or a suffix: (len(rows), classes) float32.
+    def reader(self, model: Any) -> Callable[..., np.ndarray]:
+        """What reads reviews by a trained model, whole or a suffix, which is compiled once.
 
-        Args:
-            lacking: a modality that they lose before.
+        Returns:
+            (rows, lacking=None) -> (len(rows), classes) float32 probabilities, or (len(rows), 1) numbers; `lacking` is
+            a modality that the reviews lose before.
         """
         source, convert = self.source(model), converter(model)
-        given = source if lacking is None else Lacking(source, lacking)
-        if isinstance(source, Features):
-            at_once = SEQUENCES_AT_ONCE if source.sequences else VECTORS_AT_ONCE
-            return predict(model, given, rows, batch_size=at_once, convert=convert)
-        at_once = rows_at_once(self.task.experiment.inputs.max_images)
-        return predict(compiled(model), given, rows, batch_size=at_once, convert=convert)
+        call, at_once = model, VECTORS_AT_ONCE
+        if not isinstance(source, Features):
+            call, at_once = compiled(model), rows_at_once(self.task.experiment.inputs.max_images)
+        elif source.sequences:
+            at_once = SEQUENCES_AT_ONCE
+
+        def read(rows: np.ndarray, lacking: str | None = None) -> np.ndarray:
+            given = source if lacking is None else Lacking(source, lacking)
+            return predict(call, given, rows, batch_size=at_once, convert=convert)
+
+        return read
 
     def train(
         self,

@@ -133,10 +133,11 @@ class TestWhatARunLeaves:
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
+        read = search.reader(saved)
         for modality, without in bare.items():
-            lacking = search.read(saved, rows, lacking=modality)
+            lacking = read(rows, lacking=modality)
             np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
-            assert np.abs(lacking - search.read(saved, rows)).max() > 1e-3
+            assert np.abs(lacking - read(rows)).max() > 1e-3
 
     def test_scores_beat_chance(self, searched):
         """The texts give the label away, so that even untrained encoders find it."""
