@@ -46,9 +46,12 @@ def export(
 
     Examples: automm export latest --to model/; automm export latest --trial concatenation --to model/
     """
+    from automm.deliver.checks import choose, fresh_folder
     from automm.tracking.runs import find_run
 
-    found = find_run(runs_dir, run)  # first, so that a typing error takes no seconds
+    found = find_run(runs_dir, run)
+    fresh_folder(to)
+    choose(found, trial)
     import_tensorflow()
     from automm.deliver.export import export_candidate
 
@@ -71,6 +74,12 @@ def predict(
 
     Examples: automm predict model/ demo/reviews.jsonl --to predictions.jsonl; ... --explain
     """
+    from automm.deliver.checks import read_about
+    from automm.errors import NotFoundError
+
+    read_about(bundle)
+    if not reviews.exists():
+        raise NotFoundError(f"{reviews}: no such file")
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file

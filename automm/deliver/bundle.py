@@ -12,7 +12,6 @@ Nothing in it is pickled, and loading runs no code of it: Keras' safe mode refus
 automm, Keras or KerasHub has registered.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -24,19 +23,17 @@ from typing import Any
 import keras
 
 from automm import __version__
-from automm.config import Experiment, resolve
+from automm.config import Experiment
 from automm.data.columns import Columns
 from automm.data.text import load_tokenizer
 from automm.deliver.card import model_card
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, fresh_folder, read_about
+from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
-from automm.tracking.runs import COMPLETED, Candidate, Run, rank
-
-FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
-FORMAT = 1
+from automm.tracking.runs import Candidate, Run
 
 
 @dataclass(frozen=True)
@@ -71,38 +68,6 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None) -> Any
     return whole if packed_layout(saved) is None else wrap(whole)
 
 
-def choose(run: Run, name: str | None) -> Candidate:
-    """A completed candidate whose weights are kept; the best by validation if none is named.
-
-    Raises:
-        NotFoundError: no such candidate, or its weights are gone.
-    """
-    candidates = run.candidates()
-    if name is None:
-        ranked = rank(candidates, experiment_of(run).direction)
-        if not ranked:
-            raise NotFoundError(f"{run.name}: no candidate has completed")
-        chosen = ranked[0]
-    else:
-        named = [c for c in candidates if c.name == name and c.status == COMPLETED]
-        if not named:
-            legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
-            raise NotFoundError(f"{run.name}: no completed candidate {name!r}. There are: {legal}")
-        chosen = named[0]
-    if not run.model_path(chosen.name).is_file():
-        kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
-        raise NotFoundError(
-            f"{run.name}: {chosen.name!r} fell out of the best, and its weights were deleted. Kept: {kept}"
-        )
-    return chosen
-
-
-def fresh_folder(folder: Path) -> None:
-    """Raise ConfigError if the folder holds something."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} holds something. Name an empty or a new folder")
-
-
 def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> None:
     """Write a bundle: whole, under its name, or not at all."""
     fresh_folder(folder)
@@ -115,7 +80,7 @@ def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> No
         for name in ("tokenizer.json", "vocab.txt"):
             shutil.copyfile(run.folder / name, work / name)
         (work / "MODEL_CARD.md").write_text(model_card(about), encoding="utf-8")
-        sums = "".join(f"{_digest(work / name)}  {name}\n" for name in FILES)
+        sums = "".join(f"{digest(work / name)}  {name}\n" for name in FILES)
         (work / "SHA256SUMS").write_text(sums, encoding="utf-8")
         work.chmod(0o755)
         if folder.exists():
@@ -132,19 +97,7 @@ def load_bundle(folder: Path) -> Bundle:
         NotFoundError: a file is missing.
         DataError: a file is not what was exported.
     """
-    missing = [name for name in (*FILES, "SHA256SUMS") if not (folder / name).is_file()]
-    if missing:
-        raise NotFoundError(
-            f"{folder} is not a bundle: {', '.join(missing)} missing. 'automm export RUN --to DIR' writes one"
-        )
-    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    changed = [name for name in FILES if sums.get(name) != _digest(folder / name)]
-    if changed:
-        raise DataError(f"{folder}: {', '.join(changed)} differ from SHA256SUMS. Export the bundle again")
-    about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    if about.get("format") != FORMAT:
-        raise DataError(f"{folder}: bundle format {about.get('format')!r}; this automm reads {FORMAT}")
+    about = read_about(folder)
     import keras_hub  # noqa: F401 - registers the backbones that a saved model names
 
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
@@ -155,14 +108,6 @@ def load_bundle(folder: Path) -> Bundle:
 def predicts_number(bundle: Bundle) -> bool:
     """A number, and not a label."""
     return bool(bundle.about["reading"]["task"] == "regression")
-
-
-def experiment_of(run: Run) -> Experiment:
-    """The resolved experiment of a run."""
-    import yaml
-
-    path = run.folder / "config.yaml"
-    return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
 
 
 def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> EncoderLayers:
@@ -202,8 +147,3 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "data": {key: data[key] for key in ("name", "fingerprint", "reviews", "subsample")},
         "parameters": candidate.parameters,
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

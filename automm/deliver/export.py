@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from automm.deliver import mlflow_model
-from automm.deliver.bundle import FILES, choose, fresh_folder, whole_model, write_bundle
+from automm.deliver.bundle import whole_model, write_bundle
+from automm.deliver.checks import FILES, choose, fresh_folder
 from automm.errors import ConfigError
 from automm.models.packing import packed_layout
 from automm.tracking.mlflow_flavor import save_model

@@ -47,6 +47,7 @@ def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: 
         if key in history[0]:
             axes.plot(epochs, [entry[key] for entry in history], f"C0{style}", label=key)
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     right = axes.twinx()
     shown = [f"val_{name}" for name in main_metrics({key[4:]: 0.0 for key in history[0] if key.startswith("val_")})]
     for key, colour in zip(shown, ("C1", "C2"), strict=True):

@@ -73,21 +73,7 @@ def finish(search: Search) -> dict[str, Any]:
             "scores": {name: curves(labels, values, without[name], lost) for name, values in probabilities.items()},
         },
     }
-    recipe = next((name for name in RECIPES if name in probabilities), None)
-    if recipe is not None and best.name != recipe:
-        result["recipe"] = recipe
-        result["against_recipe"] = {
-            metric: vars(
-                paired_interval(
-                    labels,
-                    probabilities[best.name],
-                    probabilities[recipe],
-                    metric,
-                    rng=np.random.default_rng(task.experiment.seed),
-                )
-            )
-            for metric in main_metrics(test[best.name])
-        }
+    result |= _against_recipe(search, best.name, labels, probabilities)
     ids = [task.arrays.ids[row] for row in task.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
@@ -96,6 +82,22 @@ def finish(search: Search) -> dict[str, Any]:
         _draw_missing(search, result)
     _track(search, [*finalists, *others], whole, probabilities, result)
     return _summary(result)
+
+
+def _against_recipe(
+    search: Search, best: str, labels: np.ndarray, probabilities: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The recipe's name, and how much better than it the best candidate is; {} where there is none to compare."""
+    recipe = next((name for name in RECIPES if name in probabilities), None)
+    if recipe is None or best == recipe:
+        return {}
+    pair = probabilities[best], probabilities[recipe]
+    seed = search.task.experiment.seed
+    found = {
+        metric: vars(paired_interval(labels, *pair, metric, rng=np.random.default_rng(seed)))
+        for metric in main_metrics(measure(labels, pair[0]))
+    }
+    return {"recipe": recipe, "against_recipe": found}
 
 
 def selection_of(search: Search) -> Selection | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from automm.config import Experiment
 from automm.data.manifest import load_manifest
-from automm.deliver.bundle import experiment_of
+from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search import space as space_module

@@ -23,7 +23,7 @@ from automm.evaluate.metrics import better, measure, score
 from automm.search.feed import Batches, Convert, Feed, Rows
 from automm.search.interrupt import check
 from automm.search.losses import row_weights, scaled, smoothed
-from automm.search.plan import Plan
+from automm.search.plan import Options, Plan
 from automm.search.step import steps_function
 
 TOO_HIGH = "became NaN or infinite: the learning rate is too high"
@@ -92,14 +92,8 @@ def train(
     Raises:
         TrialError: the loss is no number.
     """
-    classes = models[0].output_shape[-1]
     options = plan.options
-    if classes == 1:
-        targets = scaled(labels, np.concatenate([fold.train for fold in folds]))
-        weights = [np.ones(len(labels), np.float32) for _ in folds]
-    else:
-        targets = smoothed(np.eye(classes, dtype=np.float32)[labels], options.label_smoothing)
-        weights = [row_weights(labels, fold.train, classes, options.class_weights) for fold in folds]
+    targets, weights = _targets(labels, folds, models[0].output_shape[-1], options)
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place), costs, options.mixup) for place, fold in enumerate(folds)]
     feed = Feed(source, targets, convert, None if together else 1, options.modality_dropout)
@@ -133,20 +127,34 @@ def train(
         if not best or better(value, best_score, OBJECTIVES[plan.objective]):
             best, best_score = [model.get_weights() for model in models], value
             result.best_epoch, result.validation, result.probabilities = epoch + 1, validation, probabilities
-        waited = epoch + 1 - result.best_epoch
-        if waited >= plan.patience:
-            result.stopped = "patience"
-            break
-        behind = epoch < len(plan.bars) and better(plan.bars[epoch], best_score, OBJECTIVES[plan.objective])
-        if behind and waited >= max(1, plan.patience // 2):
-            result.stopped = "behind"
-            break
-        if _late(deadline):
-            result.stopped = "time"
+        if reason := _stops(plan, epoch, result.best_epoch, best_score, deadline):
+            result.stopped = reason
             break
     for model, kept in zip(models, best, strict=True):
         model.set_weights(kept)
     return result
+
+
+def _targets(
+    labels: np.ndarray, folds: Sequence[Fold], classes: int, options: Options
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """What is to be learned of each row, (all rows, ...) float32, and for each fold its weight, (all rows,) float32."""
+    if classes == 1:
+        targets = scaled(labels, np.concatenate([fold.train for fold in folds]))
+        return targets, [np.ones(len(labels), np.float32) for _ in folds]
+    targets = smoothed(np.eye(classes, dtype=np.float32)[labels], options.label_smoothing)
+    return targets, [row_weights(labels, fold.train, classes, options.class_weights) for fold in folds]
+
+
+def _stops(plan: Plan, epoch: int, best_epoch: int, best_score: float, deadline: float | None) -> str:
+    """Why training ends after an epoch, as in `Trained`; '' where it goes on."""
+    waited = epoch + 1 - best_epoch
+    behind = epoch < len(plan.bars) and better(plan.bars[epoch], best_score, OBJECTIVES[plan.objective])
+    if waited >= plan.patience:
+        return "patience"
+    if behind and waited >= max(1, plan.patience // 2):
+        return "behind"
+    return "time" if _late(deadline) else ""
 
 
 def predict(
