@@ -52,10 +52,13 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     metrics = [name for name in METRICS if any(name in scores for scores in of_rows)] or list(METRICS)[:3]
     main = [name for name in metrics if any(name in main_metrics(scores) for scores in of_rows)] or metrics[:2]
     scored = [f"val {TITLES[name]}" for name in metrics] + [f"test {TITLES[name]}" for name in main]
+    folded = any(row["folds"] for row in rows)
+    scored += [f"folds {TITLES[name]}" for name in main] if folded else []
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
+        scores += [_spread(row["folds"], name) for name in main] if folded else []
         name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
         name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
@@ -64,6 +67,17 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    if any(row["folds"] and row["folds"]["frozen"] for row in rows):
+        print("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
+
+
+def _spread(folds: dict[str, Any] | None, name: str) -> str:
+    """Mean and deviation over a manifest's folds."""
+    if not folds or name not in folds["mean"]:
+        return "-"
+    deviation = folds["deviation"][name]
+    spread = "" if deviation is None else f" ± {deviation:.3f}"
+    return f"{folds['mean'][name]:.3f}{spread}{'*' if folds['frozen'] else ''}"
 
 
 def _score(scores: dict[str, float] | None, name: str) -> str:
@@ -117,6 +131,8 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"  against {RECIPES[result['recipe']]}: {metric} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
+    if folds := result.get("folds"):
+        lines += _on_folds(folds, result, (first, second))
     missing = result["missing"]
     for modality, scores in missing["scores"][result["best"]].items():
         left = dict(zip(missing["percent"], scores[first], strict=True))
@@ -125,6 +141,23 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"  where reviews lose {lost}: {TITLES[first]} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
         )
     return lines
+
+
+def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str, str]) -> list[str]:
+    best = folds["scores"][result["best"]]
+    told = ", ".join(f"{TITLES[name]} {_spread(best, name)}" for name in metrics)
+    how = " (encoders frozen)" if best["frozen"] else ""
+    lines = [f"  on {len(best['folds'])} folds, mean and deviation of their test parts: {told}{how}"]
+    for fold, why in best["failed"].items():
+        lines.append(f"  not on fold {fold}: {why}")
+    if apart := folds.get("against_recipe"):
+        told = ", ".join(f"{TITLES[name]} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics)
+        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {told}")
+    return lines
+
+
+def _plus_minus(one: dict[str, Any]) -> str:
+    return "" if one["deviation"] is None else f" ± {one['deviation']:.3f}"
 
 
 def dataset(known: dict[str, Any]) -> None:

@@ -173,8 +173,9 @@ class Splits(Section):
     """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split, where
     `validation` is a share to draw of its training reviews if it names no validation split; `time`, a
     column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
-    of which number `fold` is the test split and the next one validation. The first and the last keep equal texts and
-    pictures on one side, and with `near_duplicates: together` pictures that are nearly the same.
+    of which the first is the test split and the next one validation, and finalists are measured on all; or, where a
+    `fold` is named, that one alone. The first and the last keep equal texts and pictures on one side, and with
+    `near_duplicates: together` pictures that are nearly the same.
     """
 
     fractions: Fractions | None = None
@@ -185,7 +186,7 @@ class Splits(Section):
     time: str | None = None
     by: Literal["hash"] | None = None
     folds: int | None = Field(default=None, ge=3, le=100)
-    fold: int = Field(default=1, ge=1)
+    fold: int | None = Field(default=None, ge=1)
     near_duplicates: Literal["ignore", "together"] = "ignore"
 
     @field_validator("values", mode="before")
@@ -204,7 +205,7 @@ class Splits(Section):
             raise ValueError("values translates the values of a column, and no column is named")
         if self.validation is not None and self.column is None:
             raise ValueError("validation is a share of what a column calls train, and no column is named")
-        if self.fold > (self.folds or 1):
+        if self.fold is not None and self.fold > (self.folds or 1):
             raise ValueError(f"fold {self.fold} of {self.folds or 1}")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} decides for each review")

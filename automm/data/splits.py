@@ -56,12 +56,12 @@ def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
 def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
     """The fold that is asked for is the test split, the next one validation; the others are for training."""
     rules = dataset.manifest.splits
-    count = rules.folds or 1
+    count, fold = rules.folds or 1, rules.fold or 1
     folds = [str(number) for number in range(count)]
     roles = dict.fromkeys(folds, "train")
-    roles[folds[rules.fold - 1]], roles[folds[rules.fold % count]] = "test", "validation"
+    roles[folds[fold - 1]], roles[folds[fold % count]] = "test", "validation"
     placed = _place(dataset.reviews, digests, dict.fromkeys(folds, 1 / count), rules.seed)
-    return [roles[fold] for fold in placed]
+    return [roles[name] for name in placed]
 
 
 def _by_column(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:

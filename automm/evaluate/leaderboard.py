@@ -24,6 +24,7 @@ COLUMNS = (
     "optimism",
     "validation",
     "test",
+    "folds",
     "parameters",
     "seconds",
 )
@@ -43,9 +44,11 @@ def leaderboard(
 
     Returns:
         {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
-        parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of the
-        reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of a
-        run's best flatters it, because it was picked; null for the others.
+        folds, parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of
+        the reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of
+        a run's best flatters it, because it was picked; null for the others. `folds` is {count, frozen, mean: {...},
+        deviation: {...}} of the test parts of a manifest's cross-validation folds, for finalists; else null. `frozen`
+        where encoders that a candidate has trained stayed as they were.
 
     Raises:
         NotFoundError: no run.
@@ -85,9 +88,13 @@ def to_csv(rows: list[Row]) -> str:
     of_rows = [row["validation"] for row in rows if row["validation"]]
     metrics = [name for name in METRICS if any(name in scores for scores in of_rows)]
     for row in rows:
-        entry = {key: value for key, value in row.items() if key not in ("validation", "test")}
+        entry = {key: value for key, value in row.items() if key not in ("validation", "test", "folds")}
         for split in ("validation", "test"):
             entry |= {f"{split}_{metric}": (row[split] or {}).get(metric) for metric in metrics}
+        if any(other["folds"] for other in rows):
+            folds = row["folds"] or {"mean": {}, "deviation": {}}
+            entry |= {f"folds_{key}": folds.get(key) for key in ("count", "frozen")}
+            entry |= {f"folds_{what}_{m}": folds[what].get(m) for what in ("mean", "deviation") for m in metrics}
         flat.append(entry)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(flat[0]) if flat else list(COLUMNS), lineterminator="\n")
@@ -112,10 +119,18 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str,
         "optimism": (result.get("selection") or {}).get("optimism") if picked else None,
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
+        "folds": _folds(result, candidate.name),
         "parameters": candidate.parameters,
         "seconds": round(candidate.seconds, 2),
         "error": candidate.error.split("\n", 1)[0],
     }
+
+
+def _folds(result: dict[str, Any], name: str) -> Row | None:
+    scores = result.get("folds", {}).get("scores", {}).get(name)
+    if scores is None:
+        return None
+    return {"count": len(scores["folds"]), **{key: scores[key] for key in ("frozen", "mean", "deviation")}}
 
 
 def _metric(rows: list[Row], wanted: str | None) -> str:

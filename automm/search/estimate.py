@@ -11,6 +11,7 @@ from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
+from automm.search.ensemble import PICKS
 from automm.search.prepare import Task
 from automm.search.session import FINALISTS
 from automm.search.space import narrow
@@ -25,20 +26,25 @@ BYTES = 4  # a number
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of the trials and of tier 2, and bytes in the run folder and MLflow together."""
+    """Seconds of the trials, of tier 2 and of finalists on other folds; bytes in the run folder and MLflow together."""
 
     trials: float
     tier2: float
     disk: int
+    folds: float = 0.0
 
     def __str__(self) -> str:
-        parts = [("trials", self.trials), ("tier 2", self.tier2)]
+        parts = [("trials", self.trials), ("tier 2", self.tier2), ("finalists on other folds", self.folds)]
         times = [f"{what} up to {max(1, round(seconds / 60))} min" for what, seconds in parts if seconds]
         return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
 
 
-def estimate(task: Task, layers: EncoderLayers) -> Estimate:
-    """Before the first trial of a search; time is that of the whole budget."""
+def estimate(task: Task, layers: EncoderLayers, other_folds: int = 0) -> Estimate:
+    """Before the first trial of a search; time is that of the whole budget.
+
+    Args:
+        other_folds: on how many finalists are measured beside the one that is searched on; after the budget.
+    """
     experiment, folds = task.experiment, len(task.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
     trial = TRIAL_SECONDS + step_seconds(task) * steps * experiment.training.epochs
@@ -56,7 +62,8 @@ def estimate(task: Task, layers: EncoderLayers) -> Estimate:
     if limit is not None:
         seconds = min(seconds, limit)
         tuned = min(tuned, experiment.tier2.share * max(0.0, limit - seconds))
-    return Estimate(seconds, tuned, disk)
+    members = min(PICKS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
+    return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
 
 
 def step_seconds(task: Task) -> float:

@@ -14,14 +14,16 @@ from automm.data.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
+from automm.evaluate.folds import summary
 from automm.evaluate.metrics import confusion, main_metrics, measure, paired_interval
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
-from automm.search.prepare import Task
+from automm.search.cross_validate import cross_validate
+from automm.search.prepare import Loaded, Task
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
-from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, missing_curves
+from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, fold_curves, missing_curves
 
 RECIPES = ("logistic_all", "ridge_all", "logistic_both", "ridge_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
@@ -32,15 +34,19 @@ PARITY = 1e-5
 log = logging.getLogger("automm")
 
 
-def finish(search: Search) -> dict[str, Any]:
+def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     """Test metrics, intervals, figures, models; writes result.json and test_predictions.npz, and gives a summary.
 
     The finalists are the best by validation, baselines among them; they are composed whole and read the test split from
-    raw arrays. The other baselines read it through the same features that they were measured on.
+    raw arrays. The other baselines read it through the same features that they were measured on. Where the manifest has
+    folds, finalists and the recipe are measured on the others too.
     """
-    search.reporter.stage("finalists")
     task, run = search.task, search.run
     finalists = search.ranked()[:FINALISTS]
+    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranked())), None)
+    on_folds = [*finalists, *(c for c in search.ranked()[FINALISTS:] if c.name == recipe)]
+    measured = cross_validate(search, loaded, on_folds)
+    search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
     lost = _losers(search)
@@ -74,6 +80,8 @@ def finish(search: Search) -> dict[str, Any]:
         },
     }
     result |= _against_recipe(search, best.name, labels, probabilities)
+    if measured:
+        result["folds"] = summary(measured, test, result.get("recipe"))
     ids = [task.arrays.ids[row] for row in task.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
@@ -171,9 +179,8 @@ def _track(
                 pictures["plots/learning_curves.png"] = plots.learning_curves(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
                 )
-            search.tracker.test(
-                candidate.name, result["test"][candidate.name], pictures, missing_curves(result, candidate.name)
-            )
+            curves = missing_curves(result, candidate.name) | fold_curves(result, candidate.name)
+            search.tracker.test(candidate.name, result["test"][candidate.name], pictures, curves)
         for place, candidate in enumerate(candidates[: len(whole)]):
             search.reporter.step("models logged", place, len(whole))
             folder = work / candidate.name
@@ -195,8 +202,9 @@ def _answers(task: Task, answers: np.ndarray, folder: Path) -> dict[str, Path]:
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
     best = result["best"]
-    summary: dict[str, Any] = {"best": best}
+    told: dict[str, Any] = {"best": best}
     if result["selection"]:
-        summary |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
-    summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
-    return summary
+        told |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
+    told |= {f"test/{name}": value for name, value in result["test"][best].items()}
+    told |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
+    return told

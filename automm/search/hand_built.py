@@ -19,6 +19,8 @@ from automm.search.session import Search
 from automm.search.train import Trained, train
 from automm.tracking.runs import COMPLETED
 
+AVERAGED = ("text_only", "image_only")  # by the baseline `late_average`
+
 
 def run_baselines(search: Search) -> None:
     """Every baseline of the experiment that has no line yet, in order, until the time is up."""
@@ -28,7 +30,12 @@ def run_baselines(search: Search) -> None:
     names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
         if name not in done and not search.out_of_time():
-            _RUNNERS.get(name, _trained)(search, name)
+            run_baseline(search, name)
+
+
+def run_baseline(search: Search, name: str) -> None:
+    """Train, measure and record one."""
+    _RUNNERS.get(name, _trained)(search, name)
 
 
 def _trained(search: Search, name: str) -> None:
@@ -65,7 +72,7 @@ def _late_average(search: Search, name: str) -> None:
 
     def work() -> tuple[Any, Trained]:
         members, predictions = {}, []
-        for member in ("text_only", "image_only"):
+        for member in AVERAGED:
             predicted = search.run.predictions(member)
             if not _completed(search, member) or predicted is None:
                 raise TrialError(f"late_average needs the baseline {member}, which has not completed")

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.columns import Columns
+from automm.data.folds import other_folds
 from automm.data.manifest import Manifest, load_manifest
 from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
@@ -95,6 +96,7 @@ class Loaded:
 
     Attributes:
         names: of pictures; those of one name stay on one side.
+        others: the splits of the folds that finalists are measured on beside this one, by their numbers.
     """
 
     dataset: Dataset
@@ -102,6 +104,7 @@ class Loaded:
     names: Mapping[Path, str]
     splits: dict[str, np.ndarray]
     digest: str
+    others: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
@@ -120,7 +123,8 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         dataset = drop_duplicates(dataset, pictures.digests)
     names = picture_names(dataset, pictures.digests)
     splits = split_dataset(dataset, names)
-    return Loaded(dataset, pictures, names, splits, fingerprint(dataset, pictures.digests, splits))
+    digest = fingerprint(dataset, pictures.digests, splits)
+    return Loaded(dataset, pictures, names, splits, digest, other_folds(dataset, names))
 
 
 def sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:

@@ -116,7 +116,7 @@ def _search_in(
             deadline = None if limit is None else began + limit - spent
             search = Search(task, run, tracker, reporter, deadline)
             try:
-                summary = _everything(search, crew)
+                summary = _everything(search, loaded, crew)
             except KeyboardInterrupt:
                 search.interrupted()
                 status = "KILLED"
@@ -129,11 +129,11 @@ def _search_in(
             raise
 
 
-def _everything(search: Search, crew: Crew | None) -> dict[str, Any]:
+def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, Any]:
     """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary."""
     try:
         with interruptible():
-            _search(search, crew)
+            _search(search, len(loaded.others), crew)
             if search.task.experiment.budget.trials:
                 fine_tune(search)
             run_ensemble(search)
@@ -143,15 +143,15 @@ def _everything(search: Search, crew: Crew | None) -> dict[str, Any]:
         log.warning("%s. The search ends here with what has completed", error)
     if search.best() is None:
         raise NoTrialError(_nothing_completed(search))
-    return finish(search)
+    return finish(search, loaded)
 
 
-def _search(search: Search, crew: Crew | None) -> None:
+def _search(search: Search, other_folds: int, crew: Crew | None) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
         return
-    wanted = estimate(search.task, search.layers)
+    wanted = estimate(search.task, search.layers, other_folds)
     search.reporter.stage(f"search ({wanted})")
     if problem := short_of_disk(wanted, str(search.run.folder)):
         log.warning("%s", problem)

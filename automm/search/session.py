@@ -211,12 +211,13 @@ class Search:
         build: Callable[[], Any],
         *,
         seed_name: str | None = None,
+        seed: int | None = None,
     ) -> Candidate:
         """Build, train, measure and record a candidate on features, a model a fold.
 
-        Candidates of one seed name share their seed.
+        Candidates of one seed name share their seed; one that is trained again brings its own.
         """
-        seed = self.seed_of(seed_name or name)
+        seed = self.seed_of(seed_name or name) if seed is None else seed
         plan = self.plan(seed, values)
         full = plan.epochs
         plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())

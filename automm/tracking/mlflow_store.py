@@ -20,7 +20,7 @@ import yaml
 from automm.errors import TrackingError
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run, missing_curves
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run, fold_curves, missing_curves
 from automm.tracking.tracker import Curves
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
@@ -312,7 +312,7 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     tracker.begin(run, flatten(config), dataset)
     result = run.read("result.json")
     for name, metrics in result.get("test", {}).items():
-        tracker.test(name, metrics, {}, missing_curves(result, name))
+        tracker.test(name, metrics, {}, missing_curves(result, name) | fold_curves(result, name))
     best = {"best": result["best"]} if result else {}
     tracker.end("FINISHED" if result else "KILLED", best)
     if tracker.behind:

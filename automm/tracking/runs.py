@@ -6,6 +6,7 @@ runs/<experiment>/<time>-<hash>/
     manifest.json       fingerprints of the data
     trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
     result.json         written at the end: finalists, test metrics, what is left of them where modalities are missing
+    folds/              where the manifest has cross-validation folds: what finalists scored on those after the first
     missing.png         the last of it, drawn
     log.txt
     candidates/         the weights of what may still be exported, and what each candidate predicted out of fold
@@ -93,6 +94,22 @@ def missing_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, 
         for modality, metrics in missing.get("scores", {}).get(name, {}).items()
         for metric, values in metrics.items()
     }
+
+
+def fold_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
+    """The same of a candidate that was measured on folds: {"folds/loss": {fold: loss}, "folds/loss_mean": {0: mean}}.
+
+    The spread is `folds/loss_deviation`.
+    """
+    scores = result.get("folds", {}).get("scores", {}).get(name)
+    if scores is None:
+        return {}
+    curves = {
+        f"folds/{metric}": dict(zip(scores["folds"], values, strict=True)) for metric, values in scores["test"].items()
+    }
+    for what in ("mean", "deviation"):
+        curves |= {f"folds/{metric}_{what}": {0: value} for metric, value in scores[what].items() if value is not None}
+    return curves
 
 
 def now() -> str:

@@ -49,6 +49,14 @@ def test_whole_sequences_take_longer(tmp_path):
     assert more.trials > 10 * few.trials
 
 
+def test_every_other_fold_takes_as_long_again(tmp_path):
+    none, one, four = (estimate(task(tmp_path), LAYERS, folds) for folds in (0, 1, 4))
+    assert none.folds == 0 < one.folds
+    assert four.folds == pytest.approx(4 * one.folds)
+    assert "finalists on other folds up to" in str(four)
+    assert "folds" not in str(none)
+
+
 def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
     wanted = estimate(task(tmp_path), LAYERS)
     assert short_of_disk(wanted, str(tmp_path)) == ""

@@ -23,6 +23,7 @@ FIELDS = [
     "optimism",
     "validation",
     "test",
+    "folds",
     "parameters",
     "seconds",
     "error",
@@ -160,6 +161,7 @@ def test_the_fields_of_json_are_a_contract(make, runs):
         "optimism": None,
         "validation": {"accuracy": 0.5, "macro_f1": 0.9, "loss": 1.0},
         "test": scores,
+        "folds": None,
         "parameters": 10,
         "seconds": 1.23,
         "error": "",
@@ -172,7 +174,7 @@ def test_csv_has_a_column_a_metric_and_split(make, runs):
     make("r1", [done("a, b", 0.9), failed('says "no"')], test={"a, b": {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}})
     rows = list(csv.DictReader(io.StringIO(to_csv(leaderboard(runs)))))
     metrics = [f"{split}_{metric}" for split in ("validation", "test") for metric in ("macro_f1", "accuracy", "loss")]
-    plain = [field for field in FIELDS if field not in ("validation", "test")]
+    plain = [field for field in FIELDS if field not in ("validation", "test", "folds")]
     assert list(rows[0]) == [*plain, *metrics]
     assert (rows[0]["name"], rows[0]["validation_macro_f1"], rows[0]["test_loss"]) == ("a, b", "0.9", "1.5")
     assert (rows[1]["name"], rows[1]["rank"], rows[1]["validation_loss"]) == ('says "no"', "", "")
@@ -181,3 +183,20 @@ def test_csv_has_a_column_a_metric_and_split(make, runs):
 def test_csv_of_nothing_is_a_header(make, runs):
     make("r1", [])
     assert to_csv(leaderboard(runs)).startswith("rank,run,")
+
+
+def test_mean_and_spread_over_folds(make, runs, capsys):
+    scores = {name: {"macro_f1": 0.5, "accuracy": 0.6, "loss": 1.0} for name in ("a", "b")}
+    run = make("r1", [done("a", 0.9), done("b-tuned", 0.8), done("c", 0.7)])
+    folds = {"folds": [1, 2], "mean": scores["a"], "deviation": {**scores["b"], "macro_f1": 0.0123}}
+    of_folds = {"a": {**folds, "frozen": False}, "b-tuned": {**folds, "frozen": True}}
+    run.write("result.json", {"test": {}, "folds": {"scores": of_folds}})
+    rows = leaderboard(runs)
+    assert [row["folds"] and row["folds"]["frozen"] for row in rows] == [False, True, None]
+    leaderboard_table(rows, with_run=False)
+    printed = capsys.readouterr().out
+    assert printed.count("0.500 ± 0.012") == 2
+    assert printed.count("0.500 ± 0.012*") == 1
+    assert "* on the folds its encoders stay frozen" in printed
+    first, _, last = csv.DictReader(io.StringIO(to_csv(rows)))
+    assert (first["folds_count"], first["folds_deviation_macro_f1"], last["folds_count"]) == ("2", "0.0123", "")

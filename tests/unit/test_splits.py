@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automm.data.folds import other_folds
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
@@ -275,3 +276,28 @@ class TestFolds:
     def test_reviews_that_are_all_tied_make_one_part(self):
         data = dataset(review(n, "xy"[n % 2], group="g") for n in range(20))
         assert len(fold_rows(data, {}, np.arange(20), 5)) == 1
+
+
+class TestOtherFolds:
+    REVIEWS = tuple(review(n, "ab"[n % 2]) for n in range(60))
+
+    def test_each_fold_but_the_first(self):
+        data = dataset([*self.REVIEWS], splits={"folds": 4})
+        others = other_folds(data, {})
+        assert sorted(others) == [2, 3, 4]
+        tested = [split_dataset(data, {})["test"], *(splits["test"] for splits in others.values())]
+        assert sorted(np.concatenate(tested)) == list(range(60))
+
+    @pytest.mark.parametrize("splits", [{"folds": 4, "fold": 1}, {"folds": 4, "fold": 2}, {"seed": 1}])
+    def test_a_named_fold_stands_alone(self, splits):
+        assert other_folds(dataset([*self.REVIEWS], splits=splits), {}) == {}
+
+    def test_a_fold_that_cannot_be_trained_on_is_named_with_the_mend(self):
+        """The rare label's reviews share a group, so that one fold has nothing of it to learn from."""
+        rare = [review(n, "rare", group="one") for n in range(60, 64)]
+        # By a seed that puts the group where the first fold learns.
+        data = dataset([*self.REVIEWS, *rare], splits={"folds": 3, "seed": 3})
+        assert split_dataset(data, {})
+        with pytest.raises(DataError, match=r"fold 2 of 3: .*splits\.fold: 1") as caught:
+            other_folds(data, {})
+        assert "'rare' is absent from split 'train'" in str(caught.value)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from automm.data.folds import other_folds
 from automm.data.looks import Looks, look_at_all
 from automm.data.manifest import Manifest, load_manifest
 from automm.data.near import picture_names
@@ -86,8 +87,10 @@ def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
 
 
 def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:
+    names = picture_names(dataset, looks.digests, looks)
     try:
-        splits = split_dataset(dataset, picture_names(dataset, looks.digests, looks))
+        splits = split_dataset(dataset, names)
+        other_folds(dataset, names)
     except DataError as error:
         examples = [Example((), problem) for problem in error.problems]
         return {}, [finding("no_splits", len(examples), examples)]

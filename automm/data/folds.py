@@ -1,0 +1,43 @@
+"""The folds of a manifest that a search does not search on: its finalists are measured on them too."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from automm.data.reviews import Dataset
+from automm.data.splits import split_dataset
+from automm.errors import DataError
+
+
+def on_fold(dataset: Dataset, fold: int) -> Dataset:
+    """The same reviews, of which that fold's (from 1) are the test split."""
+    manifest = dataset.manifest
+    splits = manifest.splits.model_copy(update={"fold": fold})
+    return replace(dataset, manifest=manifest.model_copy(update={"splits": splits}))
+
+
+def other_folds(dataset: Dataset, digests: Mapping[Path, str]) -> dict[int, dict[str, np.ndarray]]:
+    """The splits of each fold but the first, as `split_dataset` makes them, by the fold's number from 2.
+
+    Nothing where the manifest has no folds, or names the one `fold` that it is about.
+
+    Raises:
+        DataError: a fold cannot be trained or measured on.
+    """
+    rules = dataset.manifest.splits
+    if rules.folds is None or rules.fold is not None:
+        return {}
+    found, problems = {}, []
+    for fold in range(2, rules.folds + 1):
+        try:
+            found[fold] = split_dataset(on_fold(dataset, fold), digests)
+        except DataError as error:
+            problems += [
+                f"fold {fold} of {rules.folds}: {problem}; or measure the first fold alone: splits.fold: 1"
+                for problem in error.problems
+            ]
+    if problems:
+        raise DataError(problems)
+    return found
