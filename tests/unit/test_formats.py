@@ -4,6 +4,7 @@ import pytest
 from layouts import WRITERS, manifest_of, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
+from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
 from automm.data.urls import local_name
@@ -316,3 +317,42 @@ def test_a_text_that_is_a_link_out_of_the_folder_is_not_read(tmp_path, name, fil
     (tmp_path / "data" / file).symlink_to(secret)
     with pytest.raises(DataError, match="leads out of"):
         load_dataset(manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("amazon-reviews-2023", "meta_Home.jsonl.gz"),
+        ("amazon-reviews-2018", "Home.json"),
+        ("yelp", "photos.json"),
+        ("yelp", "yelp_academic_dataset_review.json"),
+        ("google-local-2021", "review-Ohio.json.gz"),
+        ("mvsa", "labelResultAll.txt"),
+        ("twitter-15-17", "twitter2015/dev.tsv"),
+        ("twitter-15-17", "twitter2017/dev.txt"),
+        ("hateful-memes", "dev_seen.jsonl"),
+        ("hateful-memes", "train.jsonl"),
+        ("mm-imdb", "split.json"),
+        ("crisismmd", "annotations/flood_final_data.tsv"),
+        ("multi-zol", "zol_Dev_jieba.txt"),
+        ("upmc-food101", "texts/test_titles.csv"),
+        ("imagefolder", "val/metadata.jsonl"),
+    ],
+)
+def test_no_list_behind_a_link_out_of_the_folder_is_opened(tmp_path, name, file):
+    manifest = manifest_of(tmp_path, name)
+    file = tmp_path / "data" / file
+    file.rename(tmp_path / file.name)
+    file.symlink_to(tmp_path / file.name)
+    recognise(tmp_path / "data")
+    with pytest.raises((DataError, NotFoundError), match=f"{file.name}(:|') leads out of"):
+        load_dataset(manifest)
+
+
+def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
+    amazon = tmp_path / "data" / "Home.json"
+    assert manifest_of(tmp_path, "amazon-reviews-2018")
+    amazon.rename(tmp_path / "elsewhere.json")
+    amazon.symlink_to(tmp_path / "elsewhere.json")
+    content = {"name": "x", "format": "amazon-reviews-2018", "path": "data/Home.json"}
+    assert len(load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews) == 6

@@ -58,7 +58,7 @@ def read_2018(reading: Reading) -> Iterator[Record]:
 
 def _fits(*columns: str) -> Callable[[Path], bool]:
     def fits(path: Path) -> bool:
-        return any(set(columns) <= first_object(file).keys() for file in _files(path))
+        return any(set(columns) <= first_object(file, path).keys() for file in _files(path))
 
     return fits
 

@@ -36,6 +36,8 @@ def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator
         literals: old dumps hold Python's dicts instead of JSON's objects.
     """
     stem = file.name.removesuffix(".gz").rpartition(".")[0]
+    if not usable(reading, file):
+        return
     for number, values in json_lines(file, reading.encoding, reading.problems, literals=literals):
         yield f"{file.name}:{number}", f"{stem}-{number}", values
 
@@ -64,6 +66,8 @@ def with_pictures(
 
 def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
     """The lines of a table without quotes, as (line, cells); blank lines are none."""
+    if not usable(reading, file):
+        return
     for number, line in enumerate(lines_of(file, reading.encoding, reading.problems), 1):
         if line.strip():
             yield number, [cell.strip() for cell in line.split(delimiter)]
@@ -80,6 +84,27 @@ def named_rows(reading: Reading, file: Path) -> Iterator[tuple[str, dict[str, st
             reading.problems.append(f"{file.name}:{number}: {wrong}")
         else:
             yield f"{file.name}:{number}", dict(zip(header, cells, strict=True))
+
+
+def leads_out(folder: Path, file: Path) -> bool:
+    """Whether a symbolic link takes a file out of the folder; the file itself may be what the manifest names."""
+    if file == folder:
+        return False
+    inside = os.path.realpath(folder if folder.is_dir() else folder.parent)
+    return not Path(os.path.realpath(file)).is_relative_to(inside)
+
+
+def usable(reading: Reading, file: Path) -> bool:
+    """Whether a file of a layout may be read; why not stands among the problems."""
+    if leads_out(reading.path, file):
+        reading.problems.append(
+            f"{file.name}: leads out of '{reading.folder}'. Move it inside, or name the real folder"
+        )
+    elif not file.is_file():
+        reading.problems.append(f"{file.name}: not a file")
+    else:
+        return True
+    return False
 
 
 def small_text(reading: Reading, name: str, where: str) -> str | None:
@@ -129,9 +154,9 @@ def small_object(reading: Reading, name: str, where: str) -> Values | None:
     return None
 
 
-def first_object(file: Path) -> Values:
-    """The first object of a JSON Lines file, gzipped or not; {} where there is none. For `fits`."""
-    if not file.is_file():  # a pipe would hold the reader
+def first_object(file: Path, folder: Path) -> Values:
+    """The first object of a JSON Lines file below a folder, gzipped or not; {} where there is none. For `fits`."""
+    if not file.is_file() or leads_out(folder, file):  # a pipe would hold the reader
         return {}
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:

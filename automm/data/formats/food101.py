@@ -9,6 +9,7 @@ This is the packing of Kaggle. A title very often holds the name of the class.
 import csv
 from collections.abc import Iterator
 
+from automm.data.formats.files import usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import lines_of
 from automm.data.sections import Fields
@@ -23,6 +24,8 @@ def read(reading: Reading) -> Iterator[Record]:
         file = reading.path / "texts" / f"{split}_titles.csv"
         if not file.is_file():
             reading.problems.append(f"texts/{file.name} is not there")
+            continue
+        if not usable(reading, file):
             continue
         table = csv.reader(lines_of(file, reading.encoding, reading.problems, newline=""), strict=True)
         line = 1

@@ -53,7 +53,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 def fits(path: Path) -> bool:
     """Whether there are reviews with a gmap_id."""
-    return any({"gmap_id", "rating", "user_id"} <= first_object(file).keys() for file in _files(path))
+    return any({"gmap_id", "rating", "user_id"} <= first_object(file, path).keys() for file in _files(path))
 
 
 GOOGLE_LOCAL = Layout(

@@ -33,7 +33,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 def fits(path: Path) -> bool:
     """Whether train.jsonl holds memes."""
-    first = first_object(path / "train.jsonl")
+    first = first_object(path / "train.jsonl", path)
     return "text" in first and ("img" in first or "image" in first)
 
 

@@ -10,7 +10,7 @@ the manifest's `fields` to say, unless they are called so.
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.formats.files import SPLIT_NAMES
+from automm.data.formats.files import SPLIT_NAMES, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import FORMS
 from automm.data.sections import Fields
@@ -44,6 +44,8 @@ IMAGEFOLDER = Layout(
 
 def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Record]:
     place = file.parent.relative_to(reading.path)
+    if not usable(reading, file):
+        return
     for number, values in FORMS[file.suffix](file, reading.encoding, reading.problems):
         where = f"{place / file.name}:{number}"
         held = values.get("file_names", values.get("file_name"))

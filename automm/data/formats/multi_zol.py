@@ -9,7 +9,7 @@ which are left out and counted.
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.formats.files import SPLIT_NAMES, matching
+from automm.data.formats.files import SPLIT_NAMES, matching, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import parse_literal
 from automm.data.sections import Fields
@@ -21,6 +21,8 @@ MISENCODED = "text cleaned: bytes of another encoding left out"
 def read(reading: Reading) -> Iterator[Record]:
     """Columns id, text, images, aspect, score, split."""
     for file in matching(reading.path, "zol_*_jieba.txt"):
+        if not usable(reading, file):
+            continue
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
         if len(lines) % 4:

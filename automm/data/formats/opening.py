@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from automm.data.formats import find_layout, is_code, recognise
+from automm.data.formats.files import leads_out
 from automm.data.formats.layout import Layout, Reading
 from automm.data.manifest import Manifest
 from automm.data.source import Record, Source
@@ -35,6 +36,8 @@ def open_native(manifest: Manifest) -> Source:
     if not layout.fits(path):
         others = recognise(path)
         hint = f" It looks like format {others[0]}." if others else ""
+        away = [] if not path.is_dir() else [one for one in sorted(path.iterdir()) if leads_out(path, one)]
+        hint += f" '{away[0].name}' leads out of it and is not read: move it inside." if away else ""
         raise NotFoundError(
             f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}"
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from automm.data.formats.files import LISTS, SPLIT_NAMES, rows
+from automm.data.formats.files import LISTS, SPLIT_NAMES, rows, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import lines_of
 from automm.data.sections import Fields, Section
@@ -84,6 +84,8 @@ def _rows(reading: Reading, file: Path) -> Iterator[Sample]:
 
 
 def _fours(reading: Reading, file: Path) -> Iterator[Sample]:
+    if not usable(reading, file):
+        return
     lines = [line.strip() for line in lines_of(file, reading.encoding, reading.problems)]
     while lines and not lines[-1]:
         lines.pop()

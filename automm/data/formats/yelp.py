@@ -54,7 +54,7 @@ def read(reading: Reading) -> Iterator[Record]:
 def fits(path: Path) -> bool:
     """Whether there are reviews of businesses."""
     files = matching(path, "*review.json") if path.is_dir() else []
-    return bool(files) and {"review_id", "business_id", "stars"} <= first_object(files[0]).keys()
+    return bool(files) and {"review_id", "business_id", "stars"} <= first_object(files[0], path).keys()
 
 
 YELP = Layout(
