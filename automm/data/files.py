@@ -33,6 +33,28 @@ def open_file(path: Path) -> BufferedReader:
         NotAFileError: it is something else.
         OSError: not there, not readable.
     """
+    return os.fdopen(_opened(path)[0], "rb")
+
+
+def read_file(path: Path, limit: int = READ_WHOLE) -> bytes | BufferedReader:
+    """The bytes of a plain file of up to `limit`, else the open file. Raises as `open_file`.
+
+    Of a small file, an object with a buffer costs as much as reading it.
+    """
+    handle, size = _opened(path)
+    if size > limit:
+        return os.fdopen(handle, "rb")
+    try:
+        content = os.read(handle, size + 1)  # at its end, if it has not grown meanwhile
+        while more := os.read(handle, READ_WHOLE) if len(content) != size else b"":
+            content += more
+    finally:
+        os.close(handle)
+    return content
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """A plain file's descriptor, and its size."""
     try:
         handle = os.open(path, READ_ONLY)
     except OSError as error:
@@ -41,20 +63,21 @@ def open_file(path: Path) -> BufferedReader:
         if error.errno == errno.ENXIO:
             raise NotAFileError(error.errno, "a socket or device, not a file", str(path)) from error
         raise
-    mode = os.fstat(handle).st_mode
-    if not stat.S_ISREG(mode):
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode):
         os.close(handle)
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        what = "a folder" if stat.S_ISDIR(state.st_mode) else "a pipe or device"
         raise NotAFileError(errno.EINVAL, f"{what}, not a file", str(path))
-    return os.fdopen(handle, "rb")
+    return handle, state.st_size
 
 
 def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, hexadecimal. Raises OSError."""
-    with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size <= READ_WHOLE:
-            return hashlib.sha256(file.read()).hexdigest()
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    content = read_file(path)
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None = None) -> Iterator[T]:

@@ -3,6 +3,7 @@
 What README's table of odd pictures says is decided here, and by `image_root` where a name leads to no file.
 """
 
+import io
 import os
 import struct
 import threading
@@ -11,11 +12,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from automm.data.files import NotAFileError, in_order, open_file
+from automm.data.files import READ_WHOLE, NotAFileError, in_order, read_file
 
 RECIPE = "rgb-squash-bicubic-2"  # names what decode_picture does; another way of doing it needs another name
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
@@ -88,14 +90,8 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     """
     with quiet_pillow():
         try:
-            with open_file(path) as file:
-                length = os.fstat(file.fileno()).st_size
-                if length == 0:
-                    raise PictureError("zero bytes")
-                if length > MAX_BYTES:
-                    raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
-                with Image.open(file, formats=known_formats()) as picture:
-                    yield picture
+            with _file(path) as file, Image.open(file, formats=known_formats()) as picture:
+                yield picture
         except PictureError:
             raise
         except Image.DecompressionBombError as error:
@@ -111,6 +107,20 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         except MALFORMED as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PictureError(f"truncated or malformed: {reason}") from error
+
+
+def _file(path: Path) -> BinaryIO:
+    """Small files in memory: decoders read them in tens of small steps. Raises PictureError, OSError."""
+    content = read_file(path, min(READ_WHOLE, MAX_BYTES))
+    if not isinstance(content, bytes):
+        length = os.fstat(content.fileno()).st_size
+        if length > MAX_BYTES:
+            content.close()
+            raise PictureError(f"{length / 2**20:.0f} MB, the limit is {MAX_BYTES // 2**20} MB")
+        return content
+    if not content:
+        raise PictureError("zero bytes")
+    return io.BytesIO(content)
 
 
 def decode_many(

@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def do(harm: Harm, root: Path, outside: Path) -> None:
         packed = file.suffix == ".gz" and where < 0.8  # else the harm is to the gzip file itself
         try:
             raw = gzip.decompress(raw) if packed else raw
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             packed = False
         raw = _bytes(what, raw, where, content)
         file.write_bytes(gzip.compress(raw) if packed else raw)

@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, put
+from automm.data import files
+from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, put, read_file
 
 
 def test_a_digest_is_of_the_bytes(tmp_path):
@@ -51,3 +52,23 @@ def test_put_goes_on_where_the_system_wrote_less(tmp_path, monkeypatch):
     put(descriptor, b"12345", 1)
     os.close(descriptor)
     assert (tmp_path / "a").read_bytes() == b"\x0012345"
+
+
+def test_a_small_file_is_read_at_once_and_a_large_one_opened(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert read_file(tmp_path / "a") == b"abc"
+    assert read_file(tmp_path / "a", 3) == b"abc"
+    file = read_file(tmp_path / "a", 2)
+    assert not isinstance(file, bytes)
+    with file:
+        assert file.read() == b"abc"
+    (tmp_path / "empty").touch()
+    assert read_file(tmp_path / "empty") == b""
+
+
+@pytest.mark.parametrize("told", [1, 5])
+def test_a_file_that_grows_or_shrinks_while_it_is_read_is_read_to_its_end(tmp_path, monkeypatch, told):
+    (tmp_path / "a").write_bytes(b"abc")
+    opened = files._opened
+    monkeypatch.setattr(files, "_opened", lambda path: (opened(path)[0], told))
+    assert read_file(tmp_path / "a") == b"abc"
