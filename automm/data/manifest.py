@@ -88,8 +88,10 @@ class Manifest(Section):
 
     @model_validator(mode="after")
     def _a_number_needs_no_map(self) -> "Manifest":
-        if self.predicts_number and self.labels != Labels():
-            raise ValueError("labels joins values into labels, and a regression predicts a number. Remove the key")
+        if self.predicts_number and self.labels != Labels(on_missing=self.labels.on_missing):
+            raise ValueError(
+                "labels joins values into labels, and a regression predicts a number. Remove all but labels.on_missing"
+            )
         return self
 
     @property

@@ -24,7 +24,8 @@ from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
 from automm.errors import nearest
 
-NO_LABEL = "ignored: no label"
+LACKS_NUMBER = "no number in column"
+NO_LABEL, NO_NUMBER = "ignored: no label", "ignored: no number to predict"
 UNLISTED = "dropped: unlisted label"
 UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
 EMPTY_TEXT = "dropped: empty text"
@@ -103,7 +104,7 @@ class ReviewReader:
             self.problems.append(f"{record.where}: {error}")
             return None
         if self.labelled and not values and self.may_lack_label:
-            self.treated[NO_LABEL] += 1
+            self.treated[NO_NUMBER if self.manifest.predicts_number else NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
         images = self._images(names, record.where)
@@ -169,14 +170,22 @@ class ReviewReader:
     def _values(self, record: Record) -> list[str]:
         rule = self.source.fields.label
         if rule is not None and self.labelled and self.manifest.predicts_number:
-            number = cell_number(record.values.get(rule.column), rule.column)
+            try:
+                number = cell_number(record.values.get(rule.column), rule.column)
+            except ValueError as error:
+                raise ValueError(str(error).replace(", or list the column as categorical", "")) from error
             return [] if number is None else [plain_value(number)]
         return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
 
     def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
         """The labels that the manifest knows, in order."""
         if not values and self.source.fields.label is not None:
-            self.problems.append(f"{where}: no label in column {self.source.fields.label.column!r}")
+            column = self.source.fields.label.column
+            if self.manifest.predicts_number:
+                mend = "Give it one, or set labels.on_missing: drop"
+                self.problems.append(f"{where}: {LACKS_NUMBER} {column!r}. {mend}")
+            else:
+                self.problems.append(f"{where}: no label in column {column!r}")
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]

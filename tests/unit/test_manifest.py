@@ -60,7 +60,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("task: regression", "a regression predicts a number. Remove the key"),
+        ("task: regression", "a regression predicts a number. Remove all but labels.on_missing"),
         ("format: mvvsa", "no format is called 'mvvsa'. Did you mean 'mvsa'? Known ones, and what each looks for:"),
         ("format: my_module:my_reader", "would run code. Where you trust it, add --allow-code"),
         ("options: {a: 1}", "format 'records' has no options"),

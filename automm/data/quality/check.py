@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from automm.data.folds import other_folds
 from automm.data.looks import Looks, look_at_all
@@ -14,12 +15,13 @@ from automm.data.quality.columns import ungrouped_columns
 from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
 from automm.data.quality.findings import Example, Finding, example, finding
 from automm.data.quality.labels import absent_labels, label_shift
+from automm.data.quality.numbers import far_numbers, number_shift, one_number
 from automm.data.quality.pictures import odd_pictures, one_picture, unreadable, wrong_extensions
 from automm.data.quality.report import Report, describe
 from automm.data.quality.texts import empty_texts, html_left, long_texts, other_languages, wrong_encoding
-from automm.data.reading import MISSING_PICTURE, NOT_FETCHED
+from automm.data.reading import LACKS_NUMBER, MISSING_PICTURE, NO_NUMBER, NOT_FETCHED
 from automm.data.reviews import Dataset, load_dataset
-from automm.data.sections import Images
+from automm.data.sections import Images, Labels
 from automm.data.splits import drop_duplicates, split_dataset
 from automm.errors import DataError
 
@@ -31,6 +33,9 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     contradictions,
     absent_labels,
     label_shift,
+    one_number,
+    far_numbers,
+    number_shift,
     tied_together,
     one_picture,
     odd_pictures,
@@ -54,8 +59,9 @@ def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
     """
     dataset, findings = _load(load_manifest(manifest_path, allow_code=allow_code))
     looks = look_at_all([path for review in dataset.reviews for path in review.images])
-    findings += unreadable(dataset, looks.bad)
-    if not findings or dataset.manifest.images.on_bad != "error":
+    lacking = [*unreadable(dataset, looks.bad)]
+    findings += lacking
+    if not lacking or dataset.manifest.images.on_bad != "error":
         dataset = treat_bad_pictures(dataset, looks.bad)
     dataset = drop_duplicates(dataset, looks.digests)
     split_of, problems = _split(dataset, looks)
@@ -66,7 +72,7 @@ def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
 
 
 def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
-    """The reviews; where pictures alone are missing, without these, which are then a finding.
+    """The reviews; where pictures or numbers to predict alone are missing, without these, which are then findings.
 
     Raises:
         DataError: something else is wrong, too.
@@ -74,16 +80,34 @@ def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
     try:
         return load_dataset(manifest), []
     except DataError as error:
-        if manifest.images.on_bad != "error":
-            raise
+        loose: dict[str, Any] = {}
+        if manifest.images.on_bad == "error":
+            loose["images"] = Images(on_bad="drop-image")
+        if manifest.predicts_number and manifest.labels.on_missing is None:
+            loose["labels"] = Labels(on_missing="drop")
         try:
-            lenient = load_dataset(manifest.model_copy(update={"images": Images(on_bad="drop-image")}))
+            lenient = load_dataset(manifest.model_copy(update=loose))
         except DataError:
             raise error from None
         treated = dict(lenient.treated)
-        count = treated.pop(MISSING_PICTURE, 0) + treated.pop(NOT_FETCHED, 0)
-        examples = [Example((), problem) for problem in error.problems]
-        return replace(lenient, manifest=manifest, treated=treated), [finding("missing_pictures", count, examples)]
+        counts = {
+            "missing_numbers": _taken(treated, [NO_NUMBER] if "labels" in loose else []),
+            "missing_pictures": _taken(treated, [MISSING_PICTURE, NOT_FETCHED] if "images" in loose else []),
+        }
+        numberless = [problem for problem in error.problems if LACKS_NUMBER in problem]
+        problems = {
+            "missing_numbers": numberless,
+            "missing_pictures": [problem for problem in error.problems if problem not in numberless],
+        }
+        return replace(lenient, manifest=manifest, treated=treated), [
+            finding(key, count, [Example((), problem) for problem in problems[key]])
+            for key, count in counts.items()
+            if count
+        ]
+
+
+def _taken(treated: dict[str, int], names: list[str]) -> int:
+    return sum(treated.pop(name, 0) for name in names)
 
 
 def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:

@@ -30,6 +30,11 @@ class Checked:
     def reviews(self) -> list[Review]:
         return self.dataset.reviews
 
+    @property
+    def targets(self) -> str:
+        """What reviews are predicted to have, in words."""
+        return "numbers" if self.dataset.manifest.predicts_number else "labels"
+
     def splits(self, reviews: Iterable[Review]) -> set[str]:
         """In which splits these stand."""
         return {self.split_of[review.id] for review in reviews if review.id in self.split_of}

@@ -43,7 +43,11 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
         ]
         detail = "the pictures that most of them share: " + ", ".join(f"'{path.name}'" for path in commonest)
         yield finding(
-            "tied_together", len(largest), [example(reviews, detail if commonest else "", commonest)], share=share
+            "tied_together",
+            len(largest),
+            [example(reviews, detail if commonest else "", commonest)],
+            share=share,
+            targets=checked.targets,
         )
 
 
@@ -76,7 +80,7 @@ def near_duplicates(checked: Checked) -> Iterator[Finding]:
 
 
 def contradictions(checked: Checked) -> Iterator[Finding]:
-    """The same text, or the same picture, with different labels."""
+    """The same text, or the same picture, with different labels or numbers."""
     kinds = _kinds(checked)
     for key, kind in (("text_contradictions", "texts"), ("picture_contradictions", "pictures")):
         several = [
@@ -87,7 +91,7 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
             for same in several[:5]
         ]
         if several:
-            yield finding(key, len(several), examples)
+            yield finding(key, len(several), examples, targets=checked.targets)
 
 
 def whole_reviews(checked: Checked) -> Iterator[Finding]:

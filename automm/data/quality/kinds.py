@@ -30,6 +30,12 @@ KINDS = {
         "Correct the paths or image_root, fetch what is named by a URL (automm fetch-images), or set "
         "images: {{on_bad: drop-image}}.",
     ),
+    "missing_numbers": Kind(
+        "error",
+        "reviews without a number to predict",
+        "No search can start.",
+        "Give each one, or set labels: {{on_missing: drop}}.",
+    ),
     "unreadable_pictures": Kind(
         "error",
         "pictures that cannot be read",
@@ -68,7 +74,7 @@ KINDS = {
     "tied_together": Kind(
         "warning",
         "reviews that are tied to one another, {share:.0%} of all, by groups, texts and pictures that they share",
-        "They stand in one split as a whole, so that the splits differ in their labels and sizes.",
+        "They stand in one split as a whole, so that the splits differ in their {targets} and sizes.",
         "Leave pictures of other things (rooms, shops, placeholders) out of fields.images, or split by a column or "
         "a hash of the group, which tears shared pictures apart.",
     ),
@@ -78,20 +84,40 @@ KINDS = {
         "What is measured there says nothing about these labels.",
         "Add reviews of them, or join them with others in labels.map.",
     ),
+    # The number that is to be predicted.
+    "one_number": Kind(
+        "warning",
+        "reviews that have one value to predict",
+        "There is little to learn, and R2 is not defined where all are the same.",
+        "Look whether fields.label names the right column; add reviews with other values.",
+    ),
+    "far_numbers": Kind(
+        "warning",
+        "values to predict that lie more than {far} times the quartiles' distance beyond them ({low} and {high})",
+        "Numbers are learned scaled by the training deviation, which few such values decide, and so they do RMSE.",
+        "Look for another unit, a lost decimal point or a placeholder (-1, 9999); correct or remove them in the "
+        "records, or predict a logarithm.",
+    ),
+    "number_shift": Kind(
+        "warning",
+        "splits whose values to predict are not as in training (Kolmogorov-Smirnov {effect:.2f}, p {chance:.1g})",
+        "Validation chooses, and test measures, for other values than those that are learned.",
+        "{mend}",
+    ),
     # Duplicates.
     "text_contradictions": Kind(
         "warning",
-        "texts that occur with different labels",
+        "texts that occur with different {targets}",
         "No model of the texts alone can be right about all of them.",
-        "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
-        "and contradict each other.",
+        "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and "
+        "pictures and contradict each other.",
     ),
     "picture_contradictions": Kind(
         "warning",
-        "pictures that occur with different labels",
+        "pictures that occur with different {targets}",
         "No model of the pictures alone can be right about all of them.",
-        "Correct the labels, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
-        "and contradict each other.",
+        "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and "
+        "pictures and contradict each other.",
     ),
     "duplicate_reviews": Kind(
         "note",

@@ -10,6 +10,7 @@ from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding
 from automm.data.quality.kinds import SEVERITIES
 from automm.data.quality.labels import label_table
+from automm.data.quality.numbers import number_table
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Report:
     Attributes:
         reviews, pictures: how many; pictures counted as often as reviews name them.
         distinct_pictures: by content.
-        labels: reviews per split and label; empty where no split could be made.
+        labels: reviews per split and label; empty where no split could be made, or a number is predicted.
+        numbers: per split, how many reviews, and quantiles of the number that is to be predicted; else empty.
         pictures_per_review: reviews by their number of pictures.
         words: quantiles of the text length.
         languages: texts by what their language looks like.
@@ -32,6 +34,7 @@ class Report:
     pictures: int
     distinct_pictures: int
     labels: dict[str, dict[str, int]]
+    numbers: dict[str, dict[str, float]]
     pictures_per_review: dict[int, int]
     words: dict[str, float]
     languages: dict[str, int]
@@ -69,6 +72,7 @@ def describe(checked: Checked, findings: list[Finding]) -> Report:
         pictures=sum(len(review.images) for review in checked.reviews),
         distinct_pictures=len(set(checked.looks.digests.values())),
         labels=label_table(checked),
+        numbers=number_table(checked),
         pictures_per_review=dict(sorted(Counter(len(review.images) for review in checked.reviews).items())),
         words=dict(zip(["min", "25%", "50%", "75%", "95%", "max"], map(float, quantiles), strict=True)),
         languages=dict(guesses.most_common()),

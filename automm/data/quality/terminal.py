@@ -28,6 +28,8 @@ def render(report: Report, console: "Console") -> None:
         console.print(_labels(report.labels))
         if (more := len(report.labels["train"]) - SHOWN_LABELS) > 0:
             console.print(Text(f"the {SHOWN_LABELS} commonest labels of training, and {more:,} more"))
+    if report.numbers:
+        console.print(_numbers(report.numbers))
     per_review = ", ".join(f"{count} in {reviews:,}" for count, reviews in report.pictures_per_review.items())
     console.print(Text(f"pictures per review: {per_review} reviews"))
     words = ", ".join(f"{name} {value:g}" for name, value in report.words.items())
@@ -54,6 +56,15 @@ def verdict(report: Report) -> str:
         kinds = "1 kind" if counts["warning"] == 1 else f"{counts['warning']} kinds"
         return f"no errors, {kinds} of warnings: read them before a search"
     return "ready to search"
+
+
+def _numbers(numbers: Mapping[str, Mapping[str, float]]) -> Table:
+    """Splits down, quantiles of what is to be predicted across."""
+    first = next(iter(numbers.values()))
+    table = Table("to predict", *first)
+    for split, row in numbers.items():
+        table.add_row(split, *(f"{value:,}" if name == "reviews" else f"{value:g}" for name, value in row.items()))
+    return table
 
 
 def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
