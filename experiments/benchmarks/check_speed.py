@@ -3,8 +3,9 @@
 Command:  python experiments/benchmarks/check_speed.py --reviews 5000
           python experiments/benchmarks/check_speed.py --reviews 5000 --small         smooth squares of 224
 Cost:     about five minutes on two cores, most of it writing the pictures; one with --small.
-Prints:   seconds and their ratio, round by round in turns, and medians. `check` is the library function, which reads
-          the records, hashes and looks at every picture, splits, and asks every check; `command` is `automm check`
+Prints:   processor seconds (user and system, of this process and its children) and their ratio, round by round in
+          turns, and medians; seconds of the clock beside them, which other work on the machine lengthens. `check`
+          is the library function, which reads the records, hashes and looks at every picture, splits, and asks every check; `command` is `automm check`
           from its start to its end. Pillow opens the same files, decodes them to RGB (through JPEG's draft mode where
           a search would) and squashes them to 224 pixels, in as many processes as there are cores, which run already.
           The bar: check over pillow, 1.5 at most.
@@ -13,6 +14,7 @@ Prints:   seconds and their ratio, round by round in turns, and medians. `check`
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -45,23 +47,33 @@ def measure(manifest: Path, rounds: int) -> None:
     paths = sorted((manifest.parent / "images").iterdir())
     portions = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
     command = [sys.executable, "-m", "automm", "check", str(manifest), "--format", "json"]
-    found: dict[str, list[float]] = {"pillow": [], "check": [], "command": []}
+    found: dict[str, list[tuple[float, float]]] = {"pillow": [], "check": [], "command": []}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(bare, portions))  # starts the processes, and warms the disk's cache
         for _ in range(rounds):
-            found["pillow"].append(seconds(lambda: list(pool.map(bare, portions))))
-            found["check"].append(seconds(lambda: check(manifest)))
-            found["command"].append(seconds(lambda: subprocess.run(command, check=True, capture_output=True)))
-            print(json.dumps({name: round(values[-1], 2) for name, values in found.items()}), flush=True)
-    medians = {name: round(statistics.median(values), 2) for name, values in found.items()}
-    ratios = {f"{name}_over_pillow": round(medians[name] / medians["pillow"], 2) for name in ("check", "command")}
-    print(json.dumps({"reviews": len(paths), "cores": os.cpu_count(), "medians": medians, **ratios}))
+            found["pillow"].append(spent(lambda: sum(seconds for seconds, _ in pool.map(bare, portions))))
+            found["check"].append(spent(lambda: check(manifest)))
+            found["command"].append(spent(lambda: subprocess.run(command, check=True, capture_output=True)))
+            print(
+                json.dumps({name: [round(one, 2) for one in values[-1]] for name, values in found.items()}), flush=True
+            )
+    for place, what in enumerate(("processor", "clock")):
+        medians = {name: round(statistics.median(one[place] for one in values), 2) for name, values in found.items()}
+        ratios = {f"{name}_over_pillow": round(medians[name] / medians["pillow"], 2) for name in ("check", "command")}
+        print(json.dumps({"reviews": len(paths), "cores": os.cpu_count(), what: medians, **ratios}))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of the processor and of the clock; a pool's processes, which go on, report theirs as `work`'s answer."""
+    began, before = time.monotonic(), own_and_ended()
+    elsewhere = work()
+    processor = own_and_ended() - before + (elsewhere if isinstance(elsewhere, float) else 0.0)
+    return processor, time.monotonic() - began
+
+
+def own_and_ended() -> float:
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":
