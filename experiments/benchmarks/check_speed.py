@@ -4,11 +4,11 @@ Command:  python experiments/benchmarks/check_speed.py --reviews 5000
           python experiments/benchmarks/check_speed.py --reviews 5000 --small         smooth squares of 224
 Cost:     about five minutes on two cores, most of it writing the pictures; one with --small.
 Prints:   processor seconds (user and system, of this process and its children) and their ratio, round by round in
-          turns, and medians; seconds of the clock beside them, which other work on the machine lengthens. `check`
-          is the library function, which reads the records, hashes and looks at every picture, splits, and asks every check; `command` is `automm check`
-          from its start to its end. Pillow opens the same files, decodes them to RGB (through JPEG's draft mode where
-          a search would) and squashes them to 224 pixels, in as many processes as there are cores, which run already.
-          The bar: check over pillow, 1.5 at most.
+          turns, and medians; seconds of the clock beside them, which other work on the machine lengthens. `check` is
+          the library function, which reads the records, hashes and looks at every picture, splits, and asks every
+          check; `command` is `automm check` from its start to its end. Pillow opens the same files, decodes them to RGB
+          (through JPEG's draft mode where a search would) and squashes them to 224 pixels, in as many processes as
+          there are cores, which run already. The bar: check over pillow, 1.5 at most.
 """
 
 import argparse

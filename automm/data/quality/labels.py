@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from scipy.special import gammaincc
 
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, finding
@@ -50,8 +49,8 @@ def label_shift(checked: Checked) -> Iterator[Finding]:
     counts = np.array([list(row.values()) for row in table.values()])
     if counts.size == 0:
         return
-    effect, chance = association(counts)
-    if effect >= SHIFT and chance <= CHANCE:
+    effect, squared, freedom = _association(counts)
+    if effect >= SHIFT and (chance := _chance(squared, freedom)) <= CHANCE:
         shifted = _shifted(table)
         mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
         yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, mend=mend)
@@ -67,15 +66,27 @@ def association(counts: np.ndarray) -> tuple[float, float]:
         Cramér's V (0 to 1; H. Cramér, Mathematical Methods of Statistics, 1946), and the p value of Pearson's
         chi-squared test; 0 and 1 where one row or column is left.
     """
+    effect, squared, freedom = _association(counts)
+    return effect, _chance(squared, freedom)
+
+
+def _association(counts: np.ndarray) -> tuple[float, float, int]:
+    """Cramér's V, chi squared, and its degrees of freedom."""
     counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0].astype(np.float64)
     rows, columns = counts.shape
     if min(rows, columns) < 2:
-        return 0.0, 1.0
+        return 0.0, 0.0, 0
     total = counts.sum()
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
     squared = float(((counts - expected) ** 2 / expected).sum())
     freedom = (rows - 1) * (columns - 1)
-    return float(np.sqrt(squared / total / (min(rows, columns) - 1))), float(gammaincc(freedom / 2, squared / 2))
+    return float(np.sqrt(squared / total / (min(rows, columns) - 1))), squared, freedom
+
+
+def _chance(squared: float, freedom: int) -> float:
+    from scipy.special import gammaincc  # half of what the command imports, and seldom needed
+
+    return float(gammaincc(freedom / 2, squared / 2)) if freedom else 1.0
 
 
 def _shifted(table: Mapping[str, Mapping[str, int]]) -> list[Example]:

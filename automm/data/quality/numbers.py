@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import kolmogorov
 
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, finding
@@ -62,12 +61,12 @@ def far_numbers(checked: Checked) -> Iterator[Finding]:
 def number_shift(checked: Checked) -> Iterator[Finding]:
     """Other values in validation or test than in training, beyond chance and by enough to matter."""
     parts = {split: _values(reviews) for split, reviews in _by_split(checked).items()}
-    apart = [
-        (split, *distance(parts["train"], values))
-        for split, values in parts.items()
-        if split != "train" and "train" in parts
+    others = [split for split in parts if split != "train" and "train" in parts]
+    apart = [(split, distance(parts["train"], parts[split])) for split in others]
+    far = [
+        (split, effect, chance_of(effect, parts["train"], parts[split])) for split, effect in apart if effect >= SHIFT
     ]
-    shifted = [one for one in apart if one[1] >= SHIFT and one[2] <= CHANCE]
+    shifted = [one for one in far if one[2] <= CHANCE]
     if shifted:
         median = float(np.median(parts["train"]))
         examples = [
@@ -78,21 +77,23 @@ def number_shift(checked: Checked) -> Iterator[Finding]:
         yield finding("number_shift", len(shifted), examples, effect=effect, chance=chance, mend=mend)
 
 
-def distance(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """How far two samples' distributions are apart.
+def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference of two samples' shares up to any value (Kolmogorov and Smirnov), 0 to 1.
 
     Args:
         ours, theirs: (n,) and (m,), not empty.
-
-    Returns:
-        The largest difference of their shares up to any value (Kolmogorov and Smirnov), 0 to 1, and its p value where
-        both are large.
     """
     edges = np.union1d(ours, theirs)
     shares = [np.searchsorted(np.sort(one), edges, side="right") / len(one) for one in (ours, theirs)]
-    largest = float(np.abs(shares[0] - shares[1]).max())
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def chance_of(largest: float, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The p value of `distance`, where both samples are large."""
+    from scipy.special import kolmogorov
+
     size = len(ours) * len(theirs) / (len(ours) + len(theirs))
-    return largest, float(kolmogorov(np.sqrt(size) * largest))
+    return float(kolmogorov(np.sqrt(size) * largest))
 
 
 def _by_split(checked: Checked) -> dict[str, list[Review]]:
