@@ -2,7 +2,7 @@
 
 Command:  python experiments/fuzz.py --cases 10000 --seed 1
           python experiments/fuzz.py layouts --cases 10000 --seed 1
-Cost:     about five minutes each on two cores.
+Cost:     about five minutes each on two cores that are free.
 Prints:   how the cases ended. A traceback, a case of more than 20 seconds, or a file that was opened outside of the
           manifest's folder ends it with the smallest such case (exit code 1).
 
