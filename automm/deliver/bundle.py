@@ -47,13 +47,14 @@ class Bundle:
     columns: Columns
 
 
-def whole_model(run: Run, name: str, layers: EncoderLayers | None = None) -> Any:
+def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved: Any = None) -> Any:
     """The whole Keras model of a candidate, raw arrays in.
 
     Args:
         layers: encoder layers to share; built anew from the installed weights if None.
+        saved: what the run keeps of it, where that is loaded already.
     """
-    saved = keras.saving.load_model(run.model_path(name), compile=False)
+    saved = saved or keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
     if "images" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
         return saved

@@ -55,9 +55,10 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     whole: dict[str, Any] = {}  # of the finalists
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
-        read = search.reader(keras.saving.load_model(run.model_path(candidate.name), compile=False))
+        saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
+        read = search.reader(saved)
         if candidate.name in names:
-            whole[candidate.name] = whole_model(run, candidate.name, search.layers)
+            whole[candidate.name] = whole_model(run, candidate.name, search.layers, saved)
             probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
         else:
             probabilities[candidate.name] = read(task.rows("test"))

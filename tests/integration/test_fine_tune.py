@@ -116,6 +116,7 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
             np.testing.assert_allclose(given, expected[line["id"]], atol=1e-5)
 
 
+@pytest.mark.usefixtures("trials_only")
 def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(search, monkeypatch):
     """Rates of nothing: the fine-tunable model on the lower halves' states is the suffix on features."""
     from automm.search import fine_tune
@@ -142,6 +143,7 @@ def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
     assert [candidate.name for candidate in run.candidates()] == before
 
 
+@pytest.mark.usefixtures("trials_only")
 def test_none_where_baselines_only_are_wanted(search):
     run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1", "baselines=[concatenation]", "training.epochs=1")
     assert [candidate.name for candidate in run.candidates()] == ["concatenation"]

@@ -147,7 +147,7 @@ def best_test(searched):
     return result["test"][result["best"]]
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("eager", "trials_only")
 class TestWhatGoesWrong:
     def test_a_failed_trial(self, search, store, monkeypatch):
         from automm.search.session import Search

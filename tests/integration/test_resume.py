@@ -56,7 +56,7 @@ def interrupted(search, monkeypatch, tmp_path, recorder):
     return run
 
 
-def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path):
+def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path, request):
     first = [("concatenation", COMPLETED), ("trial-001", COMPLETED), ("trial-002", KILLED)]
     assert statuses(interrupted) == first
     assert recorder.named("end")[0][1] == "KILLED"
@@ -69,6 +69,7 @@ def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path):
     assert recorder.named("end")[1][1] == "FINISHED"
     assert run.read("result.json")["best"]
 
+    request.getfixturevalue("trials_only")
     whole = search(*BARE, runs_dir=tmp_path / "whole")
     assert points(whole) == points(run), "a resumed search goes another way"
 
@@ -78,6 +79,7 @@ def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path):
     assert len(statuses(bigger)) == 6
 
 
+@pytest.mark.usefixtures("trials_only")
 def test_a_torn_last_line_is_taken_away(search, interrupted):
     path = interrupted.folder / "trials.jsonl"
     whole = path.read_bytes().splitlines(keepends=True)

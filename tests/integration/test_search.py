@@ -167,11 +167,13 @@ class TestBaselinesAndTrials:
         assert (trial["status"], trial["score"]) == ("COMPLETED", pytest.approx(score))
 
     @pytest.mark.parametrize("tuner", TUNERS)
+    @pytest.mark.usefixtures("trials_only")
     def test_each_tuner(self, search, tuner):
         run = search(*BARE, f"tuner={tuner}", "budget.trials=2")
         assert [trial.status for trial in trials_of(run)] == [COMPLETED, COMPLETED]
         assert len({point(trial) for trial in trials_of(run)}) == 2
 
+    @pytest.mark.usefixtures("trials_only")
     def test_same_experiment_same_seed_same_trials_and_scores(self, search, tmp_path):
         settings = (ONE, "baselines=[concatenation]", "budget.trials=2")
         first, second = (search(*settings, runs_dir=tmp_path / name) for name in ("a", "b"))
@@ -180,11 +182,13 @@ class TestBaselinesAndTrials:
         for one, other in zip(first.candidates(), second.candidates(), strict=True):
             assert one.validation == pytest.approx(other.validation, abs=1e-6)
 
+    @pytest.mark.usefixtures("trials_only")
     def test_another_seed_gives_other_trials(self, search):
         settings = (*BARE, "tuner=random", "budget.trials=1", "portfolio=false")
         first, second = search(*settings), search(*settings, "seed=0")
         assert [point(trial) for trial in trials_of(first)] != [point(trial) for trial in trials_of(second)]
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_space_of_one_candidate(self, search):
         """Every choice fixed: one trial runs with just these, then the space is empty and the search ends."""
         fixed = {
@@ -201,6 +205,7 @@ class TestBaselinesAndTrials:
         (trial,) = trials_of(run)
         assert trial.hyperparameters == {name: value for name, value in fixed.items() if is_active(name, fixed)}
 
+    @pytest.mark.usefixtures("trials_only")
     def test_the_portfolio_comes_first_unless_it_is_switched_off(self, search):
         (good,) = trials_of(search(*BARE, "budget.trials=1"))
         (other,) = trials_of(search(*BARE, "budget.trials=1", "portfolio=false"))
@@ -236,8 +241,9 @@ class TestBaselinesAndTrials:
 
 
 class TestEvaluation:
+    @pytest.mark.usefixtures("trials_only")
     def test_few_reviews_are_cross_validated_and_the_fold_models_are_the_candidate(self, search):
-        run = search(ONE, "evaluation=auto", "budget.trials=1", "baselines=[majority, logistic_text, concatenation]")
+        run = search(ONE, "evaluation=auto", "budget.trials=0", "baselines=[majority, logistic_text, concatenation]")
         assert {candidate.evaluation for candidate in run.candidates()} == {"5 folds"}
         rows = run.read("manifest.json")["reviews"]
         for candidate in run.candidates():
@@ -252,6 +258,7 @@ class TestEvaluation:
         assert luck["corrected"] <= luck["score"]
         assert luck["of"] == "holdout"
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_holdout_is_the_validation_split(self, search):
         run = search(ONE, "evaluation=holdout", "budget.trials=0", "baselines=[majority, concatenation]")
         rows = run.read("manifest.json")["reviews"]
@@ -280,15 +287,18 @@ class TestEvaluation:
 
 
 class TestBudget:
+    @pytest.mark.usefixtures("trials_only")
     def test_no_trials_is_baselines_only(self, search):
         run = search("baselines=[majority]", "budget.trials=0")
         assert [candidate.name for candidate in run.candidates()] == ["majority"]
 
+    @pytest.mark.usefixtures("trials_only")
     def test_failed_trials_do_not_count(self, search, monkeypatch):
         fail(monkeypatch, "trial-001")
         run = search(*BARE, "budget.trials=2")
         assert [trial.status for trial in trials_of(run)] == [FAILED, COMPLETED, COMPLETED]
 
+    @pytest.mark.usefixtures("trials_only")
     def test_time_ends_a_search(self, search, monkeypatch):
         """The clock is ours: an hour passes with each candidate."""
         from automm.search import session
@@ -309,6 +319,7 @@ class TestBudget:
         run = search(*BARE, "budget.trials=50", "budget.time=90m")
         assert len(trials_of(run)) == 2
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_trial_stops_in_the_middle_when_the_time_is_up(self, search):
         run = search("baselines=none", "training.epochs=10000", "training.patience=10000", "budget.time=4s")
         (trial,) = trials_of(run)
@@ -330,7 +341,7 @@ def fail(monkeypatch, *names, error=None):
     monkeypatch.setattr(Search, "record", failing)
 
 
-def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search):
+def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search, request):
     """Nine epochs at most and two full trainings' worth: one bracket of 3 x 1, 1 x 3 and 1 x 9 epochs."""
     run = search(
         "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=2"
@@ -349,6 +360,7 @@ def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search):
     finalists = run.read("result.json")["finalists"]
     assert not {best.name, "trial-004"} & set(finalists), "the same candidate twice"
 
+    request.getfixturevalue("trials_only")
     bigger = search(
         "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=3",
         resume=run,
@@ -359,6 +371,7 @@ def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search):
 
 
 class TestFailures:
+    @pytest.mark.usefixtures("trials_only")
     def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(self, search, recorder, monkeypatch):
         fail(monkeypatch, "trial-001")
         run = search(*BARE, "budget.trials=1")
@@ -375,6 +388,7 @@ class TestFailures:
         ]
         assert recorder.named("end")[0][1] == "FINISHED"
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_baseline_that_raises_does_not_end_the_search(self, search, monkeypatch):
         fail(monkeypatch, "concatenation")
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=1")
@@ -391,10 +405,12 @@ class TestFailures:
         assert "one cause" in summary["cause"]
         assert not list((tmp_path / "runs").rglob("result.json"))
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_late_average_without_its_members_fails_in_words(self, search):
         run = search("baselines=[majority, late_average]", "budget.trials=0")
         assert run.candidates()[1].error.startswith("late_average needs the baseline text_only")
 
+    @pytest.mark.usefixtures("trials_only")
     def test_a_loss_that_is_no_number_fails_the_trial(self, search, monkeypatch):
         from automm.search.session import Search
 
@@ -411,6 +427,7 @@ class TestFailures:
         assert "NaN" in first.error.split("\n")[0]
         assert second.status == COMPLETED
 
+    @pytest.mark.usefixtures("trials_only")
     def test_memory_has_a_cause_in_words(self, search, monkeypatch):
         fail(monkeypatch, "trial-001", error=MemoryError())
         assert trials_of(search(*BARE, "budget.trials=1"))[0].error.startswith("out of memory\n")
