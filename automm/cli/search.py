@@ -161,10 +161,10 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm import tables
     from automm.data.manifest import load_manifest
     from automm.search.cost import dearest, sequence_bytes
-    from automm.search.space import TABLE, conditions, left_out, narrow, size
+    from automm.search.space import TABLE, conditions, left_out, size, space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space = narrow(experiment.space, manifest.columns, manifest.task)
+    space = space_of(experiment, manifest)
     print(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():

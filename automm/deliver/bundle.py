@@ -56,7 +56,7 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved:
     """
     saved = saved or keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
-    if "images" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
+    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
         return saved
     experiment = experiment_of(run)
     inputs = experiment.inputs

@@ -25,6 +25,8 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
+from automm.models.pixels import FROZEN, PixelEncoder
+from automm.models.readouts import PIXELS
 from automm.models.towers import asked_for, image_part, text_part
 
 # The concatenation that the project began with: two models joined by a layer, and a small head of two dense layers. The
@@ -32,6 +34,7 @@ from automm.models.towers import asked_for, image_part, text_part
 CONCATENATION: dict[str, Any] = {
     "text/readout": "mean",
     "text/layer": "last",
+    "image/source": FROZEN,
     "image/readout": "average",
     "image/stage": "last",
     "image/pooling": "mean",
@@ -44,7 +47,9 @@ CONCATENATION: dict[str, Any] = {
 }
 BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
 COLUMNS: dict[str, Any] = {"metadata/width": 64, "history/encoder": "gru", "history/width": 32}
-READ = {key: CONCATENATION[key] for key in ("text/readout", "text/layer", "image/readout", "image/stage")}
+READ = {
+    key: CONCATENATION[key] for key in ("text/readout", "text/layer", "image/source", "image/readout", "image/stage")
+}
 MEAN = {"image/pooling": CONCATENATION["image/pooling"]}
 ONE_MODALITY: dict[str, Any] = {
     key: CONCATENATION[key]
@@ -57,18 +62,20 @@ def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[st
     return {**values, **{name: value for name, value in COLUMNS.items() if name.partition("/")[0] in columns}}
 
 
-def fused(shapes: Shapes, values: dict[str, Any]) -> Any:
+def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = None) -> Any:
     """Text, pictures, metadata and history, fused: the suffix that a point of the search space names.
 
     Args:
         shapes: of whatever the point reads, whose places have other widths in some encoders.
         values: what they do not name of the read-outs is as the baselines have it.
+        pixels: the encoder that is trained, where the point names one.
     """
     values = {**READ, **values}
     inputs = suffix_inputs(shapes, asked_for(values))
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
     text, text_places = text_part(inputs, inputs["text_mask"], values)
-    image, image_places = image_part(inputs, inputs["image_mask"], values, text)
+    pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
+    image, image_places = image_part(pictures, inputs["image_mask"], values, text)
     vectors, masks = column_towers(inputs, values)
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = classify(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.classes)

@@ -10,7 +10,8 @@ A *suffix* is a Keras model from encoded features to probabilities. Its inputs, 
 | image_mask | (n, max_images) float32 |
 
 and, where the manifest names them, metadata, history and their masks as in `data/arrays`. In place of `text` and
-`image` it may have other read-outs of the encoders, by their names (`models/readouts`).
+`image` it may have other read-outs of the encoders, by their names (`models/readouts`), and in place of `image` the
+raw `images` of `data/arrays`, where it has a CNN of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.history import HISTORIES
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality
+from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality
 
 STANDARDIZE = "_standardize"  # after the name of an input, in that of its layer
 
@@ -45,6 +46,7 @@ class Shapes:
     max_images: int
     classes: int
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    image_size: int = 224  # of the stored pictures, in pixels
     cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
 
 
@@ -132,6 +134,9 @@ def suffix_inputs(shapes: Shapes, names: Sequence[str] = ("text", "image")) -> d
     inputs = {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
     if TOKEN_MASK in names:
         inputs[TOKEN_MASK] = keras.Input((None,), name=TOKEN_MASK, dtype="int32")
+    if PIXELS in names:
+        picture = (shapes.max_images, shapes.image_size, shapes.image_size, 3)
+        inputs[PIXELS] = keras.Input(picture, name=PIXELS, dtype="uint8")
     return inputs
 
 
@@ -153,6 +158,11 @@ def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: An
         name: of the read-out, whose statistics are taken.
     """
     image = Standardize(image.shape[-1], name=name + STANDARDIZE)(image, image_mask)
+    return pooled(image, image_mask, values, text)
+
+
+def pooled(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
+    """One vector of a review's pictures: (n, max_images, features) to (n, size), a size of the pooling's own."""
     pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
     return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
 

@@ -95,6 +95,7 @@ IMAGE_READOUTS: dict[str, Callable[[Any], Any]] = {
 }
 DEFAULT = {"text": "mean", "image": "average"}
 SEQUENCE = {"text": "states", "image": "cells"}
+PIXELS = "images"  # the pictures themselves, in place of a read-out, where a CNN is trained
 TOKEN_MASK = "token_mask"  # beside token states: (n, length) int32, 1 where a token is no [PAD]
 
 READOUTS: dict[str, Readout] = {

@@ -7,9 +7,10 @@ import keras
 from keras import ops
 
 from automm.models.fusion import OPERATORS
-from automm.models.heads import AnyPicture, image_tower, text_tower
+from automm.models.heads import AnyPicture, image_tower, pooled, text_tower
 from automm.models.masks import StandIn
-from automm.models.readouts import SEQUENCE, TOKEN_MASK, Readout, is_sequence
+from automm.models.pixels import FROZEN
+from automm.models.readouts import PIXELS, SEQUENCE, TOKEN_MASK, Readout, is_sequence
 from automm.models.token_attention import TokenAttention
 
 ATTENTION = "attention"  # a read-out of the text that is trained, from whole token states
@@ -41,7 +42,7 @@ def image_part(
     """The pictures as the point `values` reads them.
 
     Args:
-        read: read-outs of the pictures by name.
+        read: read-outs of the pictures by name, of an encoder that is frozen or trained.
         image_mask: (n, max_images).
         text: the text's vector, for a pooling that asks by it.
 
@@ -49,19 +50,36 @@ def image_part(
         A vector (n, size) and (n,), 1.0 where there is any picture; for a fusion of sequences the cells of all pictures
         (n, max_images * cells, features) and their mask (n, max_images * cells).
     """
-    name = asked_for(values)[1]
+    name = _image_readout(values)
     if is_sequence(name):
         return CellsOfAll(name="cells_of_all")(read[name], image_mask)
+    if trains_pixels(values):
+        return pooled(read[name], image_mask, values, text), AnyPicture(name="image_present")(image_mask)
     return image_tower(read[name], image_mask, values, text, name), AnyPicture(name="image_present")(image_mask)
 
 
 def asked_for(values: Mapping[str, Any]) -> list[str]:
-    """Names of the read-outs that a point asks for, and of what comes with them."""
+    """Names of the read-outs that a point asks for, or of pixels, and of what comes with them."""
     whole = takes_sequences(values)
     text = SEQUENCE["text"] if whole or values["text/readout"] == ATTENTION else values["text/readout"]
-    image = SEQUENCE["image"] if whole else values["image/readout"]
-    names = [Readout("text", text, values["text/layer"]).name, Readout("image", image, values["image/stage"]).name]
+    image = PIXELS if trains_pixels(values) else _image_readout(values)
+    names = [Readout("text", text, values["text/layer"]).name, image]
     return [*names, TOKEN_MASK] if text == SEQUENCE["text"] else names
+
+
+def image_how(values: Mapping[str, Any]) -> str:
+    """How a point reads a picture's feature map: a name of IMAGE_READOUTS, or 'cells'."""
+    return SEQUENCE["image"] if takes_sequences(values) else values["image/readout"]
+
+
+def _image_readout(values: Mapping[str, Any]) -> str:
+    place = "last" if trains_pixels(values) else values["image/stage"]
+    return Readout("image", image_how(values), place).name
+
+
+def trains_pixels(values: Mapping[str, Any]) -> bool:
+    """Whether a CNN of the point's own reads the pictures, and not the frozen encoder."""
+    return bool(values["image/source"] != FROZEN)
 
 
 def takes_sequences(values: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
 
 
 def passing(suffix: Any) -> dict[str, Any]:
-    """Fresh inputs for what a suffix takes as it is: masks, metadata, history."""
+    """Fresh inputs for what a suffix takes as it is: masks, metadata, history, pixels."""
     encoded = {*READOUTS, TOKEN_MASK, *STATES}
     return {
         tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
@@ -109,13 +109,14 @@ def parameters_of(model: Any, layers: EncoderLayers) -> int:
     """
     inner = unwrap(model)
     wanted = {tensor.name for tensor in inner.inputs}
-    if "images" in wanted:
+    if "token_ids" in wanted:
         parts = []
     elif wanted & {*STATES}:
         text_lower, text_upper, image_lower, image_upper = layers.halves()
-        parts = [text_lower, image_lower, *(part.reading(wanted) for part in (text_upper, image_upper))]
+        parts = [part.reading(wanted) for part in (text_upper, image_upper)]
+        parts += [text_lower, image_lower] if parts[1].yields or "image_cells" in wanted else [text_lower]
     else:
-        parts = list(layers.whole())
+        parts = [layer for layer in layers.whole() if layer.reading(wanted).yields]
     return int(inner.count_params() + sum(part.count_params() for part in parts))
 
 
@@ -125,18 +126,17 @@ def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping
     Args:
         suffix: a model with the inputs of `models/heads`; shared, not copied.
         text_upper, image_upper: layers of this model's own, which yield what the suffix asks for.
-        states: shape without the batch and dtype of what the lower halves yield, by name.
+        states: shape without the batch and dtype of what the lower halves yield, by name; without `image_cells` for a
+            suffix that reads pixels.
 
     Returns:
-        A model with the inputs text_states, token_mask, image_cells, and whatever the suffix takes as it is.
+        A model with the inputs of `states`, and whatever the suffix takes as it is.
     """
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
     others = passing(suffix)
-    given = {
-        **text_upper.named(inputs["text_states"], inputs["token_mask"]),
-        **image_upper.named(inputs["image_cells"]),
-        **others,
-    }
+    given = text_upper.named(inputs["text_states"], inputs["token_mask"]) | others
+    if "image_cells" in inputs:
+        given |= image_upper.named(inputs["image_cells"])
     outputs = suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs})
     return keras.Model(inputs | others, outputs, name="fine_tuned")
 

@@ -14,6 +14,7 @@ from autokeras.engine import head as head_module
 
 from automm.models.heads import AnyPicture, classify, fuse, history_tower, metadata_tower
 from automm.models.towers import image_part, text_part
+from automm.search.pixels import pixel_encoder
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -47,7 +48,7 @@ class TextBlock(block_module.Block):
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
     """Several pictures, their mask, and what is read of the text to a vector or a sequence, and its mask: the encoder,
-    what is read of it, and a pooling over the pictures."""
+    or a CNN of the trial's own, what is read of it, and a pooling over the pictures."""
 
     def __init__(self, encoder: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -56,7 +57,8 @@ class ImageBlock(block_module.Block):
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs
-        return image_part(self.encoder.named(images), mask, hp.values, text)
+        encoder = pixel_encoder(hp.values) or self.encoder
+        return image_part(encoder.named(images), mask, hp.values, text)
 
 
 @keras.saving.register_keras_serializable(package="automm")

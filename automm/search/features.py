@@ -8,7 +8,7 @@ import numpy as np
 from automm.data.arrays import Arrays
 from automm.models.encoders import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
-from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality, vector_beside
+from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality, vector_beside
 from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, digest_of, stored
 from automm.search.store import FeatureStore
 
@@ -43,8 +43,13 @@ class Features:
 
     @property
     def sequences(self) -> bool:
-        """Whether a batch holds whole sequences, which are a hundred times as large as vectors."""
+        """Whether a batch holds whole sequences."""
         return any(is_sequence(name) for name in self.names)
+
+    @property
+    def large(self) -> bool:
+        """Whether a batch holds whole sequences or pixels, which are a hundred times as large as vectors."""
+        return self.sequences or PIXELS in self.names
 
     @property
     def lengths(self) -> np.ndarray:
@@ -55,7 +60,9 @@ class Features:
         """Those of the hand-built baselines, which read `text`, `image` and the columns."""
         columns = {name: array.shape[1:] for name, array in self.arrays.columns.items()}
         text, image = self.text["text"].shape[1], self.image["image"].shape[1]
-        return Shapes(text, image, self.arrays.picture_rows.shape[1], classes, columns)
+        return Shapes(
+            text, image, self.arrays.picture_rows.shape[1], classes, columns, image_size=self.arrays.pixels.shape[1]
+        )
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a suffix (`models/heads`) for some reviews."""
@@ -68,6 +75,8 @@ class Features:
                 given[name] = self.text[name][self.texts.rows[rows]]
         for name in of_modality("image", self.names):
             given[name] = self.arrays.of_pictures(self.image[name], rows).astype(np.float32, copy=False)
+        if PIXELS in self.names:
+            given[PIXELS] = self.arrays.images(rows)
         return {name: given[name] for name in self.names}
 
     def statistics(self, train: np.ndarray) -> Statistics:

@@ -3,12 +3,13 @@
 A finalist's fold models are copied, each gets upper halves of its own, and all are trained at low rates on the states
 of the frozen lower halves. They start from trained heads, which keeps the first steps from spoiling what the encoders
 know (Kumar et al. 2022, arXiv 2202.10054), and rates warm up. A fine-tuned candidate is judged on the very rows that
-tier 1 was judged on, and ranked with it: it is kept where it is better, and else is one more line.
+tier 1 was judged on, and ranked with it: it is kept where it is better, and else is one more line. A CNN that tier 1
+trained from pixels has no upper half: it goes on training, at the head's rate, beside the text's.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ import keras
 
 from automm.models.average import average, members_of
 from automm.models.encoder_layers import unfreeze
+from automm.models.pixels import FROZEN
+from automm.models.readouts import of_modality
 from automm.models.whole import compiled, fine_tunable
 from automm.search.plan import OF_SUFFIXES
 from automm.search.session import Search
@@ -49,19 +52,24 @@ def fine_tune(search: Search) -> None:
 def chosen(search: Search, count: int) -> list[Candidate]:
     """The best `count` trained candidates of tier 1, those left out that have been fine-tuned already.
 
-    A candidate that reads both encoders before their upper parts has nothing there to fine-tune, which is said.
+    A candidate that reads nothing of the encoders' upper parts has nothing there to fine-tune, which is said.
     """
     trained: list[Candidate] = []
     for candidate in search.trained():
         if candidate.name in LEFT_OUT:
             continue
-        if {candidate.point.get("text/layer", "last"), candidate.point.get("image/stage", "last")} == {"two_thirds"}:
+        if not _reads_upper_parts(candidate.point):
             if len(trained) < count:
-                log.info("%s is not fine-tuned: it reads both encoders before what tier 2 trains", candidate.name)
+                log.info("%s is not fine-tuned: it reads nothing of the encoders that tier 2 trains", candidate.name)
             continue
         trained.append(candidate)
     done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
     return [candidate for candidate in trained[:count] if candidate.name + SUFFIX not in done]
+
+
+def _reads_upper_parts(point: Mapping[str, Any]) -> bool:
+    frozen = point.get("image/source", FROZEN) == FROZEN
+    return point.get("text/layer", "last") == "last" or (frozen and point.get("image/stage", "last") == "last")
 
 
 def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> None:
@@ -81,8 +89,9 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
 
     def work() -> tuple[Any, Trained]:
         saved = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
-        states = search.states()
-        models = raised(search, members_of(saved), states.shapes)
+        suffixes = members_of(saved)
+        states = search.states(bool(of_modality("image", [tensor.name for tensor in suffixes[0].inputs])))
+        models = raised(search, suffixes, states.shapes)
         trained = train(
             models,
             task.folds,

@@ -24,7 +24,7 @@ from automm.models.heads import Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
 from automm.search.features import Features, encode
 from automm.search.passes import Progress
-from automm.search.space import narrow, readouts
+from automm.search.space import readouts, space_of
 from automm.search.store import FeatureStore
 from automm.search.train import Fold, judged_rows
 from automm.tracking.runs import Run
@@ -154,7 +154,7 @@ def prepare(
         sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
-    asked = readouts(narrow(experiment.space, loaded.dataset.manifest.columns, loaded.dataset.manifest.task))
+    asked = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, text, image, feature_store(), asked, progress=progress)
     folds = make_folds(experiment, loaded)
     return Task(

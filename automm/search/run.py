@@ -73,7 +73,7 @@ def run_search(
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space_module.narrow(experiment.space, manifest.columns, manifest.task)  # a typing error shall not cost an encoding
+    space_module.space_of(experiment, manifest)  # a typing error shall not cost an encoding
     if crew is not None:
         crew.check()
     if resume is not None:

@@ -35,7 +35,7 @@ from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, R
 from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
-VECTORS_AT_ONCE, SEQUENCES_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
+VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
 WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
@@ -67,9 +67,7 @@ class Search:
     def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
         self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
         self.deadline = deadline
-        self.space = space_module.narrow(
-            task.experiment.space, task.dataset.manifest.columns, task.dataset.manifest.task
-        )
+        self.space = space_module.space_of(task.experiment, task.dataset.manifest)
         self.candidates: list[Candidate] = run.candidates()
         # Built when first asked for: this is what loads the weights.
         self.layers = EncoderLayers.of(
@@ -78,7 +76,7 @@ class Search:
             task.experiment.inputs.image_size,
             [*space_module.readouts(self.space), "text", "image"],
         )
-        self._states: States | None = None
+        self._states: dict[bool, States] = {}  # with and without pictures
         self.workers = 1  # as many trials may be in hand at a time
         self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
         self.number = self._numbers_used()
@@ -165,18 +163,22 @@ class Search:
 
     # ---- training one candidate
 
-    def states(self) -> States:
-        """What the lower halves of the encoders yield, encoded when first asked for."""
-        if self._states is None:
+    def states(self, cells: bool = True) -> States:
+        """What the lower halves of the encoders yield, encoded when first asked for.
+
+        Args:
+            cells: those of pictures too, which a model with a CNN of its own does without.
+        """
+        if cells not in self._states:
             text_lower, _, image_lower, _ = self.layers.halves()
-            self._states = encode_states(
+            self._states[cells] = encode_states(
                 self.task.arrays,
                 (self.task.text_source.name, text_lower),
-                (self.task.image_source.name, image_lower),
+                (self.task.image_source.name, image_lower) if cells else None,
                 feature_store(),
                 progress=self.reporter.step,
             )
-        return self._states
+        return self._states[cells]
 
     def source(self, model: Any) -> Rows:
         """What a suffix or whole model reads, by the names of its inputs."""
@@ -194,8 +196,8 @@ class Search:
         call, at_once = model, VECTORS_AT_ONCE
         if not isinstance(source, Features):
             call, at_once = compiled(model), rows_at_once(self.task.experiment.inputs.max_images)
-        elif source.sequences:
-            at_once = SEQUENCES_AT_ONCE
+        elif source.large:
+            at_once = LARGE_AT_ONCE
 
         def read(rows: np.ndarray, lacking: str | None = None) -> np.ndarray:
             given = source if lacking is None else Lacking(source, lacking)
@@ -225,8 +227,10 @@ class Search:
         def work() -> tuple[Any, Trained]:
             models = self.members(build)
             source = self.source(models[0])
-            # Sequences are large: one model after the other, step by step, and texts of like length in a batch.
-            large = isinstance(source, Features) and source.sequences
+            # Sequences and pixels are large: one model after the other, step by step. Texts of like length share a
+            # batch where their sequences are read.
+            features = source if isinstance(source, Features) else self.task.features
+            large = features.large
             trained = train(
                 models,
                 self.task.folds,
@@ -235,8 +239,8 @@ class Search:
                 plan,
                 deadline=self.deadline,
                 together=not large,
-                costs=self.task.features.lengths if large else None,
-                reader_batch=SEQUENCES_AT_ONCE if large else VECTORS_AT_ONCE,
+                costs=features.lengths if features.sequences else None,
+                reader_batch=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
                 convert=converter(models[0]),
             )
             if trained.stopped == "epochs" and plan.epochs < full:

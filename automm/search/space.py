@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from automm.config import Experiment
+from automm.data.manifest import Manifest
 from automm.errors import ConfigError, nearest
 from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
 from automm.models.history import HISTORIES
+from automm.models.pixels import AUGMENTATIONS, FROZEN
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import IMAGE_READOUTS, PLACES, TEXT_READOUTS
+from automm.models.readouts import IMAGE_READOUTS, PIXELS, PLACES, TEXT_READOUTS
 from automm.models.towers import ATTENTION, asked_for
 from automm.search.losses import CLASS_WEIGHTS
+from automm.search.pixels import BACKBONES
 from automm.tracking.runs import point_of
 
 
@@ -32,11 +36,12 @@ class Hyperparameter:
     Attributes:
         choices: all of them, where an experiment file names none.
         on_request: more, which are there only where the file names them: they read whole sequences, which have to be
-            stored, or are not worth it on most data.
+            stored, or cost much, or are not worth it on most data.
         bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
         column: 'metadata' or 'history', where it is one only if the manifest names that.
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
-            stands above it in the table.
+            stands above it in the table. Where only values on request of the other ask for this one, it is a
+            hyperparameter only if the file names one of those, or this one.
         labels: it is one only where labels are predicted.
         optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
             else. What most data does not need would cost a search of few trials more than it gives.
@@ -61,13 +66,22 @@ def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], 
 FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], tuple(TEXT_READOUTS)[1:]
 FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], tuple(IMAGE_READOUTS)[1:]
 OF_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
+IS_FROZEN = ("image/source", lambda name: name == FROZEN)
+IS_TRAINED = ("image/source", lambda name: name != FROZEN)
+NO_AUGMENTATION, SOME_AUGMENTATION = tuple(AUGMENTATIONS)[:1], tuple(AUGMENTATIONS)[1:]
 
 TABLE: dict[str, Hyperparameter] = {
     "fusion/operator": Hyperparameter(tuple(FUSIONS), on_request=tuple(SEQUENCE_FUSIONS)),
     "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=OF_VECTORS),
     "text/layer": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
+    "image/source": Hyperparameter((FROZEN,), on_request=tuple(BACKBONES)),
+    "image/size": Hyperparameter((32, 64), bounds=(8, 1024), only=IS_TRAINED),
+    "image/depth": Hyperparameter((2, 3), bounds=(1, 5), only=IS_TRAINED),
+    "image/filters": Hyperparameter((16, 32), bounds=(1, 256), only=IS_TRAINED),
+    "image/kernel": Hyperparameter((3, 5), bounds=(2, 9), only=("image/source", lambda name: name == "convolution")),
+    "image/augmentation": Hyperparameter(NO_AUGMENTATION, on_request=SOME_AUGMENTATION, only=IS_TRAINED),
     "image/readout": Hyperparameter(FIRST_IMAGE, on_request=OTHER_IMAGE, only=OF_VECTORS),
-    "image/stage": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
+    "image/stage": Hyperparameter(PLACES[:1], on_request=PLACES[1:], only=IS_FROZEN),
     "image/pooling": Hyperparameter(tuple(POOLINGS), only=OF_VECTORS),
     "image/heads": Hyperparameter((1, 4), only=("image/pooling", takes(POOLINGS, "heads"))),
     "metadata/width": Hyperparameter((16, 64), bounds=(1, 4096), column="metadata"),
@@ -98,13 +112,13 @@ Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in th
 
 
 def full_space(columns: Collection[str] = (), task: str = "classification") -> Space:
-    """Every hyperparameter with all its choices, but for the optional ones.
+    """Every hyperparameter with all its choices, but for those on request, and for the optional ones.
 
     Args:
         columns: what the manifest has beside text and pictures: 'metadata', 'history'.
         task: the manifest's.
     """
-    return {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
+    return narrow({}, columns, task)
 
 
 def _possible(columns: Collection[str], task: str) -> dict[str, Hyperparameter]:
@@ -121,17 +135,32 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def narrow(overrides: Mapping[str, Any], columns: Collection[str] = (), task: str = "classification") -> Space:
+def space_of(experiment: Experiment, manifest: Manifest) -> Space:
+    """The space that an experiment file asks for; raises as `narrow` does."""
+    return narrow(experiment.space, manifest.columns, manifest.task, image_size=experiment.inputs.image_size)
+
+
+def narrow(
+    overrides: Mapping[str, Any],
+    columns: Collection[str] = (),
+    task: str = "classification",
+    *,
+    image_size: int | None = None,
+) -> Space:
     """The space that an experiment file asks for.
 
     Args:
         columns, task: as in `full_space`.
         overrides: {"fusion.operator": ["concatenation", "product"], "label.dropout": 0.25}; dots or slashes.
+        image_size: of the stored pictures, which no CNN reads larger than they are.
 
     Raises:
         ConfigError: every unknown name or illegal value, with the legal ones.
     """
-    space, problems = full_space(columns, task), []
+    space = {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
+    if image_size is not None:
+        space["image/size"] = tuple(size for size in space["image/size"] if size <= image_size) or (image_size,)
+    named, problems = set(), []
     for key, wanted in overrides.items():
         name = key.replace(".", "/")
         if name not in TABLE:
@@ -144,14 +173,23 @@ def narrow(overrides: Mapping[str, Any], columns: Collection[str] = (), task: st
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
         faults = _faults(TABLE[name], values)
+        if not faults and name == "image/size" and image_size is not None and max(values) > image_size:
+            faults = [f"{max(values)} is larger than pictures are stored. Take less, or a larger inputs.image_size"]
         problems += [f"space.{key}: {fault}" for fault in faults]
         if not faults:
+            named.add(name)
             # KerasTuner refuses choices of several types, such as 0 beside 0.5.
             kind = type(TABLE[name].choices[0])
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
     if problems:
         raise ConfigError(problems)
-    return {name: space[name] for name in TABLE if name in space}
+    return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
+
+
+def _unrequested(space: Space, name: str) -> bool:
+    """Whether a hyperparameter hangs on choices that are there on request, and nobody has requested them."""
+    only = TABLE[name].only
+    return only is not None and not any(map(only[1], (*TABLE[only[0]].choices, *space[only[0]])))
 
 
 def default(space: Space, name: str) -> Any:
@@ -244,12 +282,12 @@ def readouts(space: Space) -> list[str]:
     """Names of the encoders' read-outs that a point of the space may ask for (`models/readouts`)."""
     rows = ("fusion/operator", *READ)
     points = (dict(zip(rows, values, strict=True)) for values in itertools.product(*(space[row] for row in rows)))
-    return sorted({name for point in points for name in asked_for(point)})
+    return sorted({name for point in points for name in asked_for(point)} - {PIXELS})
 
 
 def left_out(space: Space) -> dict[str, list[str]]:
     """Choices on request that nobody has requested, by hyperparameter."""
-    unused = {name: [value for value in row.on_request if value not in space[name]] for name, row in TABLE.items()}
+    unused = {name: [value for value in TABLE[name].on_request if value not in space[name]] for name in space}
     return {name: values for name, values in unused.items() if values}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automm.data.arrays import Arrays
-from automm.models.readouts import READOUTS
+from automm.models.readouts import PIXELS, READOUTS
 from automm.models.whole import STATES
 from automm.search.features import Features
 from automm.search.feed import Rows
@@ -26,34 +26,38 @@ class States:
         arrays: the same reviews, raw.
         texts: the distinct ones.
         tokens: (word pieces of all distinct texts, width) float32, memory-mapped.
-        cells: (distinct pictures, height, width, features) float32, memory-mapped.
+        cells: (distinct pictures, height, width, features) float32, memory-mapped; None where nobody asks for them.
     """
 
     arrays: Arrays
     texts: Texts
     tokens: np.ndarray
-    cells: np.ndarray
+    cells: np.ndarray | None
 
     @property
     def shapes(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
         """Shape without the batch, and dtype, of each array of a batch that a lower half makes."""
-        return {
+        shapes: dict[str, tuple[tuple[int | None, ...], str]] = {
             "text_states": ((None, self.tokens.shape[1]), "float32"),
             "token_mask": ((None,), "int32"),
-            "image_cells": ((self.arrays.picture_rows.shape[1], *self.cells.shape[1:]), "float32"),
         }
+        if self.cells is not None:
+            shapes["image_cells"] = (self.arrays.picture_rows.shape[1], *self.cells.shape[1:]), "float32"
+        return shapes
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of a fine-tunable suffix (`models/whole`); texts padded to the longest of them."""
         states, mask = self.texts.padded(self.tokens, rows)
-        return {
+        batch = {
             "text_states": states,
             "token_mask": mask,
             "text_mask": self.arrays.text_mask[rows],
-            "image_cells": self.arrays.of_pictures(self.cells, rows),
             "image_mask": self.arrays.image_mask_of(rows),
             **self.arrays.columns_of(rows),
         }
+        if self.cells is not None:
+            batch["image_cells"] = self.arrays.of_pictures(self.cells, rows)
+        return batch
 
 
 class Both:
@@ -61,7 +65,7 @@ class Both:
 
     def __init__(self, features: Features, states: States, names: Sequence[str]):
         self._states, self._names = states, set(names)
-        self._features = features.only([name for name in names if name in READOUTS])
+        self._features = features.only([name for name in names if name in READOUTS or name == PIXELS])
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         arrays = self._states.batch(rows) | self._features.batch(rows)
@@ -71,7 +75,7 @@ class Both:
 def encode_states(
     arrays: Arrays,
     text: tuple[str, Any],
-    image: tuple[str, Any],
+    image: tuple[str, Any] | None,
     store: FeatureStore,
     *,
     progress: Progress | None = None,
@@ -79,9 +83,9 @@ def encode_states(
     """Run each lower half once over the distinct texts and pictures, or find that somebody did.
 
     Args:
-        text, image: an encoder's name, and its lower half.
+        text, image: an encoder's name, and its lower half; no pictures are encoded without one.
     """
-    (text_name, text_lower), (image_name, image_lower) = text, image
+    text_name, text_lower = text
     texts = Texts.of(arrays.token_ids)
     digest, distinct = digest_of(texts.token_ids), len(texts.token_ids)
     what = "texts, lower half"
@@ -90,6 +94,9 @@ def encode_states(
         Wanted(what, text_name, text_lower.fingerprint, digest, distinct, {"text_states": int(texts.starts[-1])}),
         lambda engine, keys: TextPass(text_lower, keys, engine, texts, progress, what),
     )
+    if image is None:
+        return States(arrays, texts, found["text_states"], None)
+    image_name, image_lower = image
     count, of_pictures = len(arrays.pixels), "pictures, lower half"
     cells, _ = stored(
         store,
@@ -100,10 +107,14 @@ def encode_states(
     return States(arrays, texts, found["text_states"], cells["image_cells"].reshape(-1, *shape))
 
 
-def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[], States]) -> Rows:
-    """What a model with inputs of these names reads. States are asked for only where a name is one of theirs."""
-    if "images" in names:
+def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
+    """What a model with inputs of these names reads.
+
+    Args:
+        states: asked for only where a name is one of theirs; whether with cells of pictures.
+    """
+    if "token_ids" in names:
         return arrays
     if set(STATES) & set(names):
-        return Both(features, states(), names)
+        return Both(features, states("image_cells" in names), names)
     return features.only(names)

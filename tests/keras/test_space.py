@@ -133,8 +133,9 @@ def test_a_row_stands_below_the_one_that_it_hangs_on():
 
 
 def test_some_choice_makes_every_hyperparameter_one():
-    for name in TABLE:
-        assert all(values for _, values in conditions(full_space(), name)), name
+    space = narrow({name: [*row.choices, *row.on_request] for name, row in TABLE.items() if not row.column})
+    for name in space:
+        assert all(values for _, values in conditions(space, name)), name
 
 
 class TestOptional:
@@ -257,6 +258,7 @@ def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only
         "fusion/operator": list(SEQUENCE_FUSIONS),
         "text/readout": ["cls", "max", "attention"],
         "text/layer": ["two_thirds"],
+        "image/source": ["convolution", "residual"],
         "image/readout": ["max", "gem"],
         "image/stage": ["two_thirds"],
     }
