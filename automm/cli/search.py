@@ -13,6 +13,7 @@ from automm.errors import EXIT_INTERRUPTED, ConfigError
 if TYPE_CHECKING:
     from automm.config import Experiment
     from automm.search.crew import Crew
+    from automm.search.pixel_cost import PixelCost
 
 
 @app.command()
@@ -161,6 +162,7 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm import tables
     from automm.data.manifest import load_manifest
     from automm.search.cost import dearest, sequence_bytes
+    from automm.search.pixel_cost import pixel_costs
     from automm.search.space import TABLE, conditions, left_out, size, space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
@@ -180,6 +182,11 @@ def _dry_run(experiment: "Experiment") -> None:
             f"the dearest candidate: {found.parameters:,} parameters beside the encoders', which take up to "
             f"{found.memory / 1e6:,.0f} MB in training ({point})"
         )
+    if costs := pixel_costs(space, experiment.inputs.image_size):
+        pictures = experiment.training.batch_size * experiment.inputs.max_images
+        columns = ("trained from pixels", "parameters", "MFLOP a picture", "s an epoch, 1,000 pictures, a fold", "MB")
+        tables.table(columns, [_pixel_row(cost, pictures) for cost in costs.values()])
+        print("of the dearest CNN of each; on two cores; MB while a batch is trained")
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
         print(f"not searched unless `space` names them: {', '.join(optional)}")
@@ -189,6 +196,12 @@ def _dry_run(experiment: "Experiment") -> None:
         print(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
     print(f"{size(space):,} different candidates; baselines: {names}")
+
+
+def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
+    point = ", ".join(f"{name.removeprefix('image/')} {value}" for name, value in cost.point.items())
+    figures = f"{cost.operations / 1e6:,.1f}", f"{1000 * cost.seconds:,.1f}", f"{cost.memory(pictures) / 1e6:,.0f}"
+    return [point.removeprefix("source "), f"{cost.parameters:,}", *figures]
 
 
 def _fetch_missing(experiment: "Experiment", offline: bool) -> None:

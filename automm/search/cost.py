@@ -11,6 +11,7 @@ from automm.models.baselines import fused
 from automm.models.heads import Shapes
 from automm.models.packages import PACKAGES
 from automm.models.readouts import is_sequence, of_modality
+from automm.search.pixels import pixel_encoder
 from automm.search.space import TABLE, Space, is_active, readouts
 
 CLASSES = 2  # of the count: how many there are, the data says, and a class more is a few hundred numbers
@@ -47,7 +48,9 @@ def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) 
         return None
     text, image = (PACKAGES[name].features for name in names)
     columns = largest_shapes(fields, experiment.inputs.history_steps)
-    point, parameters = most_parameters(space, Shapes(text, image, experiment.inputs.max_images, CLASSES, columns))
+    inputs = experiment.inputs
+    shapes = Shapes(text, image, inputs.max_images, CLASSES, columns, image_size=inputs.image_size)
+    point, parameters = most_parameters(space, shapes)
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
     return Dearest(point, parameters, folds * parameters * NUMBERS * BYTES)
@@ -82,7 +85,7 @@ def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:
         point = _completed(space, choice)
         key = tuple(point.items())
         if key not in counted:
-            counted[key] = fused(shapes, point).count_params()
+            counted[key] = fused(shapes, point, pixel_encoder(point)).count_params()
         return counted[key]
 
     best: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
 from automm.search.ensemble import PICKS
+from automm.search.pixel_cost import pixel_costs
 from automm.search.prepare import Task
 from automm.search.session import FINALISTS
 from automm.search.space import narrow
@@ -47,9 +48,10 @@ def estimate(task: Task, layers: EncoderLayers, other_folds: int = 0) -> Estimat
     """
     experiment, folds = task.experiment, len(task.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
-    trial = TRIAL_SECONDS + step_seconds(task) * steps * experiment.training.epochs
+    pixels = pixel_seconds(task)
+    trial = TRIAL_SECONDS + max(step_seconds(task), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
-    tuned = finalists * (TUNED_SECONDS + TUNED_STEP_SECONDS * steps * experiment.tier2.epochs)
+    tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
     head = folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
     encoders = sum(layer.count_params() for layer in layers.whole())
     upper = int(folds * UPPER_SHARE * encoders)  # at most: building the halves would take seconds
@@ -78,6 +80,14 @@ def step_seconds(task: Task) -> float:
     ]
     elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * task.shapes.cells)
     return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
+
+
+def pixel_seconds(task: Task) -> float:
+    """Of a step of the dearest CNN that trials train, a fold; 0 where all pictures are frozen features."""
+    inputs = task.experiment.inputs
+    space = narrow(task.experiment.space, task.shapes.columns, image_size=inputs.image_size)
+    seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
+    return task.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 
 
 def short_of_disk(wanted: Estimate, folder: str) -> str:

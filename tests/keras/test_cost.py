@@ -4,8 +4,10 @@ from small import SHAPES
 from automm.config import resolve
 from automm.models.baselines import fused
 from automm.models.encoders import IMAGE_ENCODERS
+from automm.models.heads import Shapes
 from automm.models.packages import PACKAGES
 from automm.search.cost import dearest, most_parameters
+from automm.search.pixel_cost import cost_of, pixel_costs
 from automm.search.space import DEFAULTS, contains, full_space, narrow, points
 
 SMALL = {
@@ -58,3 +60,41 @@ def test_the_size_of_a_package_is_its_encoders(name):
     from automm.models.efficientnet_lite import HEAD_FILTERS
 
     assert PACKAGES[name].features == HEAD_FILTERS
+
+
+CNN = {"image/size": 32, "image/depth": 1, "image/filters": 4, "image/kernel": 3}
+
+
+class TestPixels:
+    def test_operations_are_those_of_the_convolutions(self):
+        cost = cost_of({**CNN, "image/source": "convolution"}, 32)
+        assert cost.operations == 2 * (3 * 3 * 3 * 4) * 30 * 30
+        assert cost.parameters == 3 * 3 * 3 * 4 + 4
+
+    @pytest.mark.parametrize("source", ["convolution", "residual"])
+    @pytest.mark.parametrize(("name", "more"), [("image/size", 64), ("image/depth", 2), ("image/filters", 8)])
+    def test_more_of_anything_costs_more(self, source, name, more):
+        point = {**CNN, "image/source": source}
+        less, dearer = cost_of(point, 64), cost_of({**point, name: more}, 64)
+        assert dearer.operations > less.operations
+        assert dearer.seconds > less.seconds
+        assert dearer.memory(8) > less.memory(8)
+
+    def test_the_dearest_of_each_source_is_known_before_anything_is_trained(self):
+        asked = {"image.source": ["frozen", "convolution", "residual"], "image.size": [8, 16], "image.kernel": [3, 9]}
+        costs = pixel_costs(narrow(asked), 16)
+        assert costs.keys() == {"convolution", "residual"}
+        every = [
+            cost_of({**CNN, **sizes, "image/source": "convolution", "image/kernel": kernel}, 16)
+            for kernel in (3, 9)
+            for sizes in ({"image/size": size, "image/depth": 3, "image/filters": 32} for size in (8, 16))
+        ]
+        assert costs["convolution"].operations == max(cost.operations for cost in every)
+        assert pixel_costs(full_space(), 16) == {}
+
+    def test_a_cnn_counts_among_the_parameters_of_a_candidate(self):
+        narrowed = {**DEFAULTS, **CNN, "image/source": "residual", "image/filters": 256, "image/depth": 3}
+        del narrowed["image/stage"]
+        shapes = Shapes(4, 3, 2, 3, image_size=32)
+        point, parameters = most_parameters(narrow(narrowed), shapes)
+        assert parameters > cost_of(point, 32).parameters > 10**7

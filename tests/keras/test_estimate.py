@@ -57,6 +57,15 @@ def test_every_other_fold_takes_as_long_again(tmp_path):
     assert "folds" not in str(none)
 
 
+def test_pixels_take_longer_and_more_of_them_longer_still(tmp_path):
+    asked = [{}, *({"image.source": ["frozen", "residual"], "image.size": size} for size in (32, [32, 64]))]
+    frozen, small, large = (
+        estimate(task(tmp_path, space=space, budget={"trials": 5, "time": None}), LAYERS) for space in asked
+    )
+    assert large.trials > 2 * small.trials > 10 * frozen.trials
+    assert large.tier2 > small.tier2 > frozen.tier2
+
+
 def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
     wanted = estimate(task(tmp_path), LAYERS)
     assert short_of_disk(wanted, str(tmp_path)) == ""
