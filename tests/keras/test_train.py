@@ -64,6 +64,19 @@ def eager(request):
     tf.config.run_functions_eagerly(False)
 
 
+def test_moving_averages_are_kept_up_by_training_in_a_graph_and_are_among_the_weights():
+    values = keras.Input((3,), name="values")
+    normalised = keras.layers.BatchNormalization(name="normalised", momentum=0.5)(values)
+    model = keras.Model({"values": values}, keras.layers.Dense(2, activation="softmax")(normalised))
+    run = module.steps_function([model], PLAN, 10)
+    rows = np.random.default_rng(0).normal(5.0, 1.0, (6, 8, 3)).astype(np.float32)
+    part = {"targets": np.tile(np.eye(2, dtype=np.float32)[[0, 1] * 4], (6, 1, 1)), "weights": np.full((6, 8), 0.125)}
+    run([{"values": rows}], [{**part, "weights": part["weights"].astype(np.float32)}])
+    expected = sum(0.5 ** (6 - step) * rows[step].mean(axis=0) for step in range(6))
+    np.testing.assert_allclose(model.get_layer("normalised").moving_mean, expected, rtol=1e-4)
+    assert any(np.allclose(weights, expected, rtol=1e-4) for weights in model.get_weights())
+
+
 def suffix(seed=1, build=baselines.fused):
     keras.utils.set_random_seed(seed)
     return build(SHAPES, SMALL)
