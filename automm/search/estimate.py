@@ -18,6 +18,7 @@ from automm.search.session import FINALISTS
 from automm.search.space import narrow
 
 TRIAL_SECONDS = 4.0  # of building, tracing and saving
+TRACE_SECONDS = 4.0  # of a CNN, a fold: their graphs are traced one by one
 STEP_SECONDS = 0.003  # of a head, a fold
 TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
 OPERATIONS = 6  # of a weight and an element: a product and a sum, forwards, and twice as many backwards
@@ -49,7 +50,8 @@ def estimate(task: Task, layers: EncoderLayers, other_folds: int = 0) -> Estimat
     experiment, folds = task.experiment, len(task.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
     pixels = pixel_seconds(task)
-    trial = TRIAL_SECONDS + max(step_seconds(task), pixels) * steps * experiment.training.epochs
+    tracing = TRACE_SECONDS * folds if pixels else 0.0
+    trial = TRIAL_SECONDS + tracing + max(step_seconds(task), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
     head = folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()

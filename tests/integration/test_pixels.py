@@ -67,10 +67,11 @@ def inputs_of(run, name):
 def predicts_what_the_search_has(run, name, reviews, folder):
     labels = run.read("manifest.json")["labels"]
     export_candidate(run, name, folder, "keras")
-    predict_file(load_bundle(folder), reviews, folder / "predictions.jsonl")
+    predict_file(load_bundle(folder), reviews, folder / "predictions.jsonl", explain=True)
     with np.load(run.folder / "test_predictions.npz") as saved:
         expected = dict(zip(saved["ids"], saved[name], strict=True))
     lines = [*map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())]
+    assert any(line["pictures"] for line in lines)
     given = {line["id"]: [line["probabilities"][label] for label in labels] for line in lines}
     np.testing.assert_allclose([given[key] for key in expected], list(expected.values()), atol=1e-5)
 
