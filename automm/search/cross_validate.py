@@ -24,12 +24,13 @@ from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, Measured
 from automm.evaluate.metrics import measure
 from automm.models import baselines
-from automm.models.heads import Shapes
+from automm.models.readouts import PIXELS
 from automm.models.towers import asked_for
 from automm.search.fine_tune import KIND as FINE_TUNED
 from automm.search.fine_tune import SUFFIX
 from automm.search.hand_built import AVERAGED, run_baseline
 from automm.search.interrupt import check, interruptible
+from automm.search.pixels import pixel_encoder
 from automm.search.prepare import Loaded, Task, prepare, sources
 from automm.search.session import Reporter, Search
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
@@ -179,15 +180,17 @@ def _train(search: Search, inner: Search, name: str) -> None:
         run_baseline(inner, name)
         return
     values = dict(found.hyperparameters)
-    shapes = _shapes(inner.task, found.point)
-    inner.train(name, "finalist", values, lambda: baselines.fused(shapes, found.point), seed=found.seed)
+    inner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
 
 
-def _shapes(task: Task, point: dict[str, Any]) -> Shapes:
-    """Those of what a point reads of the encoders."""
-    text, image, *_ = asked_for({**baselines.READ, **point})
-    pictures = task.features.image[image]
-    sizes: dict[str, Any] = {"text_features": task.features.text[text].shape[-1], "image_features": pictures.shape[-1]}
-    if pictures.ndim == 3:
-        sizes["cells"] = pictures.shape[1]
-    return replace(task.shapes, **sizes)
+def suffix_of(task: Task, point: dict[str, Any]) -> Any:
+    """The suffix of a point, built for what it reads of the encoders there."""
+    point = {**baselines.READ, **point}
+    text, image, *_ = asked_for(point)
+    sizes: dict[str, Any] = {"text_features": task.features.text[text].shape[-1]}
+    if image != PIXELS:
+        pictures = task.features.image[image]
+        sizes["image_features"] = pictures.shape[-1]
+        if pictures.ndim == 3:
+            sizes["cells"] = pictures.shape[1]
+    return baselines.fused(replace(task.shapes, **sizes), point, pixel_encoder(point))

@@ -2,9 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from small import SHAPES, SMALL
 
-from automm.search.cross_validate import parts_of
+from automm.search.cross_validate import parts_of, suffix_of
 from automm.tracking.runs import COMPLETED, Candidate
 
 
@@ -35,3 +37,21 @@ def test_an_ensemble_is_the_mean_of_its_members():
     parts, frozen = parts_of(search(TRIAL, TUNED, ("ensemble-001", "ensemble", shares)), "ensemble-001")
     assert parts == pytest.approx({"trial-001": 0.5, "text_only": 0.25, "image_only": 0.25})
     assert frozen
+
+
+@pytest.mark.parametrize(
+    ("choices", "inputs"),
+    [
+        ({}, {"text", "image"}),
+        ({"image/readout": "gem"}, {"text", "image_gem_last"}),
+        ({"fusion/operator": "cross_attention"}, {"text_states_last", "token_mask", "image_cells_last"}),
+        ({"image/source": "residual", "image/size": 8, "image/depth": 1, "image/filters": 2}, {"text", "images"}),
+    ],
+)
+def test_its_suffix_is_built_anew_for_what_it_reads(choices, inputs):
+    sizes = {"text": (5, 4), "text_states_last": (9, 4)}, {"image": (5, 3), "image_gem_last": (5, 3)}
+    text, image = ({name: np.zeros(shape) for name, shape in modality.items()} for modality in sizes)
+    image["image_cells_last"] = np.zeros((5, 4, 3))
+    task = SimpleNamespace(shapes=SHAPES, features=SimpleNamespace(text=text, image=image))
+    suffix = suffix_of(task, {**SMALL, "image/augmentation": "none", **choices})
+    assert {tensor.name for tensor in suffix.inputs} == inputs | {"text_mask", "image_mask"}
