@@ -173,14 +173,17 @@ def narrow(
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
         faults = _faults(TABLE[name], values)
-        if not faults and name == "image/size" and image_size is not None and max(values) > image_size:
-            faults = [f"{max(values)} is larger than pictures are stored. Take less, or a larger inputs.image_size"]
         problems += [f"space.{key}: {fault}" for fault in faults]
         if not faults:
             named.add(name)
             # KerasTuner refuses choices of several types, such as 0 beside 0.5.
             kind = type(TABLE[name].choices[0])
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
+    largest = max(space.get("image/size", (0,)))
+    if image_size is not None and largest > image_size and any(map(IS_TRAINED[1], space["image/source"])):
+        problems.append(
+            f"space.image.size: {largest} is larger than pictures are stored. Take less, or a larger inputs.image_size"
+        )
     if problems:
         raise ConfigError(problems)
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
