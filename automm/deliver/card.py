@@ -3,6 +3,7 @@
 from typing import Any
 
 from automm.evaluate.metrics import TITLES
+from automm.models.pixels import FROZEN
 
 
 def model_card(about: dict[str, Any]) -> str:
@@ -21,7 +22,7 @@ def model_card(about: dict[str, Any]) -> str:
         "## What it is made of",
         "",
         f"- text encoder: `{about['encoders']['text']['name']}`, {about['inputs']['sequence_length']} word pieces",
-        f"- picture encoder: `{about['encoders']['image']['name']}`, {about['inputs']['image_size']} pixels",
+        f"- picture encoder: {_picture_encoder(about)}",
         f"- parameters: {about['parameters']:,}",
         *[f"- `{name}`: {value}" for name, value in about["hyperparameters"].items()],
         "",
@@ -54,6 +55,14 @@ def model_card(about: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _picture_encoder(about: dict[str, Any]) -> str:
+    point = about["hyperparameters"]
+    source = point.get("image/source", FROZEN)
+    if source == FROZEN:
+        return f"`{about['encoders']['image']['name']}`, {about['inputs']['image_size']} pixels"
+    return f"a CNN trained on these reviews from its first weights (`{source}`), {point['image/size']} pixels"
 
 
 def _judged_on(about: dict[str, Any]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -242,6 +243,7 @@ class Search:
                 costs=features.lengths if features.sequences else None,
                 reader_batch=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
                 convert=converter(models[0]),
+                progress=partial(self.reporter.step, f"training {name}") if large else None,
             )
             if trained.stopped == "epochs" and plan.epochs < full:
                 trained.stopped = "round"

@@ -90,6 +90,8 @@ def test_each_source_was_trained_and_its_suffix_names_what_it_reads(run):
 def test_a_raw_review_gives_the_probabilities_of_the_search(run, reviews, tmp_path):
     (name,) = [candidate.name for candidate in run.candidates() if candidate.point["image/source"] == "convolution"]
     predicts_what_the_search_has(run, name, reviews, tmp_path / "bundle")
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "picture encoder: a CNN trained on these reviews from its first weights (`convolution`), 8 pixels" in card
 
 
 def test_a_whole_model_agrees_with_its_suffix(run):
