@@ -1,4 +1,4 @@
-"""CNNs from scratch beside the frozen encoder in one search: trained, fine-tuned, joined, delivered like any other."""
+"""CNNs trained from pixels beside the frozen encoder in one search: fine-tuned, joined, delivered like any other."""
 
 import json
 
