@@ -116,10 +116,10 @@ class TestEverySource:
     def test_it_learns_what_is_in_the_pixels_the_same_each_time(self, name, source):
         scores = [learned(source, **{"image/source": name}) for _ in range(2)]
         assert scores[0] == scores[1]
-        assert scores[0].history[-1]["loss"] < 0.6 * scores[0].history[0]["loss"]
+        assert scores[0].history[-1]["loss"] < 0.8 * scores[0].history[0]["loss"]
 
 
-def learned(source, epochs=12, **values):
+def learned(source, epochs=8, **values):
     plan = Plan("val_loss", epochs=epochs, patience=epochs, batch_size=8, learning_rate=0.01, seed=3)
     model = model_of(**{"label/dropout": 0.0, **values})
     fold = Fold(np.arange(16), np.arange(16, REVIEWS))
