@@ -1,6 +1,6 @@
 """Question: which fusion of text and pictures is good here, and how should several pictures become one vector?
 
-Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json      (--max-images, --seeds)
+Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json   (--max-images, --seeds, --vary)
 Data:     any manifest; those whose results stand here, and how to write them, are in experiments/README.md.
 Cost:     see `seconds` in the result; features are encoded before.
 Finding:  see experiments/README.md.
@@ -15,6 +15,7 @@ concatenation are paired, with a bootstrap over the test rows of all seeds.
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True, help="a JSON file")
     parser.add_argument("--max-images", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--vary", nargs="+", choices=VARIED, default=VARIED, help="some of the choices only")
+    parser.add_argument("--work", type=Path, help="a folder for what was trained; the same again goes on there")
     arguments = parser.parse_args()
     if not arguments.manifest.is_file():
         raise SystemExit(f"skipped: {arguments.manifest} is not there; experiments/README.md says how to write it")
@@ -43,20 +46,20 @@ def main() -> None:
     print_table(result)
 
 
-def choices() -> dict[str, list[str]]:
+def choices(vary: Sequence[str]) -> dict[str, list[str]]:
     """What is varied, and its choices."""
     from automm.search.space import TABLE
 
-    every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in VARIED}
+    every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in vary}
     return {name: [choice for choice in some if choice not in SEQUENCES] for name, some in every.items()}
 
 
-def changes(max_images: int) -> dict[str, dict[str, Any]]:
+def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
     """What is changed of the concatenation, by a name."""
     from automm.search.space import DEFAULTS
 
     found: dict[str, dict[str, Any]] = {REFERENCE: {}}
-    for name, some in choices().items():
+    for name, some in choices(vary).items():
         for choice in some:
             if choice != DEFAULTS[name] and not (name == NEEDS_SEVERAL and max_images == 1):
                 found[f"{name.replace('/', '.')}={choice}"] = {name: choice}
@@ -67,12 +70,12 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
     from automm.config import load_experiment
     from automm.evaluate.metrics import measure
-    from automm.models import baselines
+    from automm.search.cross_validate import suffix_of
     from automm.search.hand_built import run_baselines
     from automm.search.prepare import load, prepare, sources
     from automm.search.session import Search
     from automm.search.space import DEFAULTS, is_active
-    from automm.tracking.runs import create_run
+    from automm.tracking.runs import Run, create_run
 
     manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))
     manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
@@ -83,21 +86,25 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
         f"inputs.max_images={arguments.max_images}",
         "evaluation={folds: 5}",
         "baselines=[logistic_both, text_only, image_only]",
-        *(f"space.{name.replace('/', '.')}=[{', '.join(chosen)}]" for name, chosen in choices().items()),
+        *(f"space.{name.replace('/', '.')}=[{', '.join(chosen)}]" for name, chosen in choices(arguments.vary).items()),
     ]
     experiment = load_experiment(path, settings)
     loaded = load(experiment)
     path.unlink()
     task = prepare(experiment, loaded, sources(experiment, loaded))
     with tempfile.TemporaryDirectory() as folder:
-        search = Search(task, create_run(Path(folder), "operators", "0" * 6), Silent(), Silent(), None)
+        runs = Path(folder) if arguments.work is None else arguments.work / str(seed)
+        known = [Run(path) for path in sorted(runs.glob("operators/*"))]
+        search = Search(task, known[0] if known else create_run(runs, "operators", "0" * 6), Silent(), Silent(), None)
         run_baselines(search)
-        for name, change in changes(arguments.max_images).items():
+        done = {candidate.name for candidate in search.candidates}
+        for name, change in changes(arguments.vary, arguments.max_images).items():
             point = {**DEFAULTS, **change}
             point = {name: value for name, value in point.items() if is_active(name, point)}
-            # Not as trials, whose weights go unless they are among the best.
-            search.train(name, "baseline", point, lambda p=point: baselines.fused(task.shapes, p), seed_name=REFERENCE)
-        rows, predictions = task.rows("test"), {"labels": task.targets("test")}
+            if name not in done:
+                # Not as trials, whose weights go unless they are among the best.
+                search.train(name, "baseline", point, lambda p=point: suffix_of(task, p), seed_name=REFERENCE)
+                print(f"seed {seed}  trained {name}", flush=True)
         rows, predictions = task.rows("test"), {"labels": task.targets("test")}
         table = {}
         for candidate in search.candidates:
