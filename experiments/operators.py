@@ -1,6 +1,6 @@
 """Question: which fusion of text and pictures is good here, and how should several pictures become one vector?
 
-Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json   (--max-images, --seeds, --vary)
+Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json  (--max-images, --seeds, --vary)
 Data:     any manifest; those whose results stand here, and how to write them, are in experiments/README.md.
 Cost:     see `seconds` in the result; features are encoded before.
 Finding:  see experiments/README.md.
