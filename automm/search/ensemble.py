@@ -17,7 +17,7 @@ from automm.evaluate.metrics import measure, smooth
 from automm.models.average import average
 from automm.search.session import Search
 from automm.search.train import Trained
-from automm.tracking.runs import Candidate
+from automm.tracking.runs import KILLED, Candidate
 
 PICKS = 20
 PARTS = 5  # of the judged rows, where candidates have no folds of their own
@@ -30,7 +30,8 @@ def run_ensemble(search: Search) -> None:
         return
     name = f"ensemble-{search.trials_done():03d}"
     members = _members(search)
-    if len(members) < 2 or any(candidate.name == name for candidate in search.candidates):
+    done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
+    if len(members) < 2 or name in done:
         return
     values: dict[str, Any] = {}
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,9 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
+from automm.search import ensemble
 from automm.search.ensemble import pick
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
 
 
 def batch():
@@ -64,3 +68,17 @@ class TestPick:
         shares = pick(labels, parts)
         assert shares.sum() == pytest.approx(1.0)
         assert (shares > 0.1).all()
+
+
+@pytest.mark.parametrize(("status", "again"), [(KILLED, True), (COMPLETED, False), (FAILED, False)])
+def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, status, again):
+    recorded = []
+    search = SimpleNamespace(
+        task=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
+        candidates=[Candidate("ensemble-003", "ensemble", status)],
+        trials_done=lambda: 3,
+        record=lambda name, *rest: recorded.append(name),
+    )
+    monkeypatch.setattr(ensemble, "_members", lambda search: ["one", "another"])
+    ensemble.run_ensemble(search)
+    assert recorded == ["ensemble-003"] * again
