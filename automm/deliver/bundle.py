@@ -33,7 +33,7 @@ from automm.models import average, baselines  # noqa: F401 - registers the layer
 from automm.models.encoders import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.runs import COMPLETED, Candidate, Run
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
-    experiment, data = experiment_of(run), run.read("manifest.json")
+    experiment, data, result = experiment_of(run), run.read("manifest.json"), run.read("result.json")
     return {
         "format": FORMAT,
         "automm": __version__,
@@ -135,10 +135,13 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "candidate": candidate.name,
         "kind": candidate.kind,
         "hyperparameters": candidate.hyperparameters,
+        "members": _members(run, candidate),
         "objective": experiment.objective,
         "evaluation": candidate.evaluation,
         "validation": candidate.validation,
-        "test": run.read("result.json").get("test", {}).get(candidate.name),
+        "test": result.get("test", {}).get(candidate.name),
+        "test_reads": run.test_reads(),
+        "folds": result.get("folds", {}).get("scores", {}).get(candidate.name),
         "labels": data["labels"],
         "inputs": experiment.inputs.model_dump(),
         "encoders": data["encoders"],
@@ -148,3 +151,11 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "data": {key: data[key] for key in ("name", "fingerprint", "reviews", "subsample")},
         "parameters": candidate.parameters,
     }
+
+
+def _members(run: Run, candidate: Candidate) -> dict[str, dict[str, Any]]:
+    """The hyperparameters of an ensemble's members, by name; {} of another candidate."""
+    if candidate.kind != "ensemble":
+        return {}
+    names = {key.partition("/")[2] for key in candidate.hyperparameters}
+    return {one.name: one.point for one in run.candidates() if one.name in names and one.status == COMPLETED}

@@ -1,5 +1,6 @@
 """The model card of a bundle (Mitchell et al. 2019, "Model cards for model reporting", arXiv 1810.03993)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from automm.evaluate.metrics import TITLES
@@ -40,9 +41,9 @@ def model_card(about: dict[str, Any]) -> str:
             lines.append(f"| {split} | {reviews} | {' | '.join(f'{scores[name]:.3f}' for name in metrics)} |")
     lines += [
         "",
-        f"It was chosen by `{about['objective']}`, so its validation figures are optimistic; the test split was read "
-        "once, after the choice.",
+        f"It was chosen by `{about['objective']}`, so its validation figures are optimistic{_test_reads(about)}.",
         "",
+        *_on_folds(about),
         "## Data",
         "",
         f"`{about['data']['name']}`, {_learned_from(about)} reviews for training, fingerprint "
@@ -58,11 +59,56 @@ def model_card(about: dict[str, Any]) -> str:
 
 
 def _picture_encoder(about: dict[str, Any]) -> str:
-    point = about["hyperparameters"]
+    """What reads the pictures; of an ensemble, each of its members' once, with their names."""
+    members = about.get("members")
+    if not members:
+        return _reader(about, about["hyperparameters"])
+    readers: dict[str, list[str]] = {}
+    for name, point in members.items():
+        readers.setdefault(_reader(about, point), []).append(name)
+    if len(readers) == 1:
+        return next(iter(readers))
+    return "; ".join(f"{reader}, in {', '.join(names)}" for reader, names in readers.items())
+
+
+def _reader(about: dict[str, Any], point: Mapping[str, Any]) -> str:
     source = point.get("image/source", FROZEN)
     if source == FROZEN:
         return f"`{about['encoders']['image']['name']}`, {about['inputs']['image_size']} pixels"
     return f"a CNN trained on these reviews from its first weights (`{source}`), {point['image/size']} pixels"
+
+
+def _test_reads(about: dict[str, Any]) -> str:
+    """A resumed search reads the test split again, and a bundle may be exported before it is read."""
+    reads = about.get("test_reads", 1)
+    if not reads or not about["test"]:
+        return "; it has not been measured on the test split"
+    if reads == 1:
+        return "; the test split was read once, after the choice"
+    return f"; the test split was read {reads} times, as the search was resumed, and only after each choice"
+
+
+def _on_folds(about: dict[str, Any]) -> list[str]:
+    """Mean and spread over the test parts of the manifest's folds, where they were measured."""
+    folds = about.get("folds")
+    if not folds or len(folds["folds"]) < 2:
+        return []
+    figures = ", ".join(
+        f"{TITLES[metric]} {mean:.3f} ± {folds['deviation'][metric]:.3f}" for metric, mean in folds["mean"].items()
+    )
+    frozen = (
+        " Encoders were frozen there, so that these are the figures of what this candidate was made from."
+        if folds["frozen"]
+        else ""
+    )
+    lost = ", ".join(folds["failed"])
+    failed = f" Without a figure: fold {lost}." if lost else ""
+    return [
+        f"Trained anew on each of {len(folds['folds'])} folds, and measured on their test parts (mean ± standard "
+        f"deviation): {figures}.{frozen}{failed} The search saw the first fold only, but its hyperparameters were "
+        "picked on reviews that the others test on.",
+        "",
+    ]
 
 
 def _judged_on(about: dict[str, Any]) -> tuple[str, str]:
