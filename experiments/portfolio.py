@@ -53,7 +53,8 @@ def main() -> None:
 
 def random_points(count: int) -> list[dict[str, Any]]:
     """Distinct points of the full space, each drawn uniformly."""
-    from automm.search.space import draw, full_space
+    from automm.search.narrow import full_space
+    from automm.search.space import draw
 
     rng, points = np.random.default_rng(1), []
     while len(points) < count:

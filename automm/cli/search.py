@@ -162,8 +162,9 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm import tables
     from automm.data.manifest import load_manifest
     from automm.search.cost import dearest, sequence_bytes
+    from automm.search.narrow import space_of
     from automm.search.pixel_cost import pixel_costs
-    from automm.search.space import TABLE, conditions, left_out, size, space_of
+    from automm.search.space import TABLE, conditions, left_out, size
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = space_of(experiment, manifest)

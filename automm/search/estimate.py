@@ -12,10 +12,10 @@ from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.models.halves import UPPER_SHARE
 from automm.models.whole import EncoderLayers
 from automm.search.ensemble import PICKS
+from automm.search.narrow import narrow
 from automm.search.pixel_cost import pixel_costs
 from automm.search.prepare import Task
 from automm.search.session import FINALISTS
-from automm.search.space import narrow
 
 TRIAL_SECONDS = 4.0  # of building, tracing and saving
 TRACE_SECONDS = 4.0  # of a CNN, a fold: their graphs are traced one by one

@@ -23,8 +23,9 @@ from automm.models.encoders import ImageSource, TextSource, image_source, text_s
 from automm.models.heads import Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
 from automm.search.features import Features, encode
+from automm.search.narrow import space_of
 from automm.search.passes import Progress
-from automm.search.space import readouts, space_of
+from automm.search.space import readouts
 from automm.search.store import FeatureStore
 from automm.search.train import Fold, judged_rows
 from automm.tracking.runs import Run

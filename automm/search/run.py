@@ -18,7 +18,6 @@ from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
-from automm.search import space as space_module
 from automm.search.chief import quiet
 from automm.search.crew import Crew
 from automm.search.ensemble import run_ensemble
@@ -27,6 +26,7 @@ from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
+from automm.search.narrow import space_of
 from automm.search.prepare import Loaded, Task, describe, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tune import tune
@@ -73,7 +73,7 @@ def run_search(
         KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
     """
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space_module.space_of(experiment, manifest)  # a typing error shall not cost an encoding
+    space_of(experiment, manifest)  # a typing error shall not cost an encoding
     if crew is not None:
         crew.check()
     if resume is not None:

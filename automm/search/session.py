@@ -26,6 +26,7 @@ from automm.search import stopping
 from automm.search.features import Features
 from automm.search.feed import Lacking, Rows
 from automm.search.interrupt import check
+from automm.search.narrow import space_of
 from automm.search.plan import Options, Plan
 from automm.search.prefix import cut
 from automm.search.prepare import Task, feature_store
@@ -68,7 +69,7 @@ class Search:
     def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
         self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
         self.deadline = deadline
-        self.space = space_module.space_of(task.experiment, task.dataset.manifest)
+        self.space = space_of(task.experiment, task.dataset.manifest)
         self.candidates: list[Candidate] = run.candidates()
         # Built when first asked for: this is what loads the weights.
         self.layers = EncoderLayers.of(

@@ -127,7 +127,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     import keras
 
     from automm.models.whole import EncoderLayers
-    from automm.search.space import full_space
+    from automm.search.narrow import full_space
     from automm.search.tuner import SearchGraph, SearchModel, graph_of_blocks
 
     class Graph(SearchGraph):

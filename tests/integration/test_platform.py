@@ -163,7 +163,7 @@ def test_a_condition_on_another_block_cannot_be_said_inside_a_block():
 
 
 def test_choices_of_several_types_are_refused():
-    """`space.narrow` makes 0 beside 0.5 a float."""
+    """`narrow` makes 0 beside 0.5 a float."""
     with pytest.raises(TypeError):
         keras_tuner.HyperParameters().Choice("label/dropout", [0, 0.5])
 

@@ -10,8 +10,9 @@ import pytest
 from automm.config import BASELINES, TUNERS
 from automm.errors import NoTrialError
 from automm.models.average import members_of
+from automm.search.narrow import full_space
 from automm.search.portfolio import portfolio
-from automm.search.space import DEFAULTS, full_space, is_active
+from automm.search.space import DEFAULTS, is_active
 from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"

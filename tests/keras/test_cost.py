@@ -7,8 +7,9 @@ from automm.models.encoders import IMAGE_ENCODERS
 from automm.models.heads import Shapes
 from automm.models.packages import PACKAGES
 from automm.search.cost import dearest, most_parameters
+from automm.search.narrow import full_space, narrow
 from automm.search.pixel_cost import cost_of, pixel_costs
-from automm.search.space import DEFAULTS, contains, full_space, narrow, points
+from automm.search.space import DEFAULTS, contains, points
 
 SMALL = {
     **DEFAULTS,

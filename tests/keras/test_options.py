@@ -16,10 +16,11 @@ from automm.search.criterion import Criterion
 from automm.search.feed import Batches, Feed, partners
 from automm.search.losses import cross_entropy, smoothed
 from automm.search.modulation import alone, coefficients, owners_of, with_noise
+from automm.search.narrow import narrow
 from automm.search.parts import Parts
 from automm.search.plan import OF_SUFFIXES, Options
 from automm.search.session import Search
-from automm.search.space import contains, narrow
+from automm.search.space import contains
 from automm.search.train import Fold, train
 from automm.tracking.runs import COMPLETED, Candidate
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from automm.config import TUNERS
+from automm.search.narrow import full_space, narrow
 from automm.search.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
 from automm.search.portfolio import PORTFOLIO, portfolio
-from automm.search.space import DEFAULTS, contains, declare, full_space, narrow, size
+from automm.search.space import DEFAULTS, contains, declare, size
 from automm.search.tuner import MANY, HarnessTuner
 from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, Candidate, point_of
 

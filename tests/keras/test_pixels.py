@@ -16,9 +16,10 @@ from automm.models.readouts import IMAGE_READOUTS
 from automm.models.residual import residual_cnn
 from automm.models.whole import compose, parameters_of
 from automm.search.pixels import BACKBONES, pixel_encoder
+from automm.search.narrow import full_space, narrow
 from automm.search.plan import Plan
 from automm.search.prefix import cut
-from automm.search.space import contains, draw, full_space, narrow, points, readouts, size
+from automm.search.space import contains, draw, points, readouts, size
 from automm.search.train import Fold, train
 
 STORED = 18

@@ -11,6 +11,7 @@ from automm.models.heads import Shapes
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import PLACES, READOUTS, is_sequence
 from automm.search import space as space_module
+from automm.search.narrow import full_space, narrow
 from automm.search.plan import Options
 from automm.search.space import (
     DEFAULTS,
@@ -21,10 +22,8 @@ from automm.search.space import (
     declare,
     default,
     draw,
-    full_space,
     is_active,
     left_out,
-    narrow,
     points,
     readouts,
     size,
@@ -54,7 +53,7 @@ NESTED_POINTS = [
 def nested(monkeypatch):
     monkeypatch.setattr(space_module, "TABLE", NESTED)
     monkeypatch.setattr(space_module, "DEFAULTS", {name: row.choices[0] for name, row in NESTED.items()})
-    return full_space()
+    return {name: row.choices for name, row in NESTED.items()}
 
 
 def problems_of(overrides):
