@@ -31,9 +31,10 @@ class PixelEncoder(keras.layers.Layer):
     """(n, max_images, height, width, 3) uint8 in, (n, max_images, features) float32 out; cells of the feature map,
     (n, max_images, cells, features), where those are asked for.
 
-    Pictures are made smaller first: means of whole squares of pixels, then bilinear, which does not skip pixels, and
-    which ONNX knows. What comes out is normalised over its features (Ba, Kiros and Hinton 2016, arXiv 1607.06450):
-    frozen features are standardised by the training split's statistics, and a CNN's change with every step.
+    Pictures are made smaller first: means of whole squares of pixels, then bilinear, which ONNX knows and which then
+    skips none; what is left over of a square at the right and lower edge is not read. What comes out is normalised over
+    its features (Ba, Kiros and Hinton 2016, arXiv 1607.06450): frozen features are standardised by the training split's
+    statistics, and a CNN's change with every step.
 
     Zero pictures that fill a review up are read too; whoever pools leaves them out by the mask. No picture must change
     what comes out for another, so that `backbone` has no batch normalisation.

@@ -11,12 +11,12 @@ from automm.errors import ConfigError
 from automm.models.baselines import fused
 from automm.models.encoders import image_source, text_source
 from automm.models.heads import Shapes
-from automm.models.pixels import AUGMENTATIONS, FROZEN, PixelEncoder
+from automm.models.pixels import AUGMENTATIONS, FROZEN, PixelEncoder, _smaller
 from automm.models.readouts import IMAGE_READOUTS
 from automm.models.residual import residual_cnn
 from automm.models.whole import compose, parameters_of
-from automm.search.pixels import BACKBONES, pixel_encoder
 from automm.search.narrow import full_space, narrow
+from automm.search.pixels import BACKBONES, pixel_encoder
 from automm.search.plan import Plan
 from automm.search.prefix import cut
 from automm.search.space import contains, draw, points, readouts, size
@@ -152,12 +152,25 @@ class TestAugmentation:
 
 
 class TestSizes:
-    @pytest.mark.parametrize("size", [8, 9, 12, STORED])
+    @pytest.mark.parametrize("size", [5, 8, 9, 12, STORED])
     def test_pictures_are_made_smaller_without_leaving_pixels_out(self, size):
-        encoder = PixelEncoder(keras.Sequential([keras.Input((size, size, 3)), keras.layers.Identity()]))
+        import tensorflow as tf
+
+        pictures = tf.Variable(np.random.default_rng(0).random((1, STORED, STORED, 3), np.float32))
+        with tf.GradientTape() as tape:
+            smaller = _smaller(pictures, size)
+            total = tf.reduce_sum(smaller)
+        assert smaller.shape == (1, size, size, 3)
+        read = tape.gradient(total, pictures).numpy()[0, ..., 0] > 0
+        square = STORED // size
+        ends = STORED // square * square  # what is left over of a square at the edge is not read
+        assert read[:ends, :ends].all()
+        assert STORED - ends < square
+
+    def test_the_shape_is_known_before_it_is_called(self):
+        encoder = PixelEncoder(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Identity()]))
         images = np.full((1, 1, STORED, STORED, 3), 200, np.uint8)
-        assert encoder.compute_output_shape(images.shape) == (1, 1, 3)
-        assert encoder(images).shape == (1, 1, 3)
+        assert encoder.compute_output_shape(images.shape) == encoder(images).shape == (1, 1, 3)
 
     def test_larger_than_they_are_stored_they_are_refused(self):
         with pytest.raises(ValueError, match="reads pictures of 20 pixels, and these have 18"):
