@@ -19,7 +19,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.data.folds import on_fold
 from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, Measured
 from automm.evaluate.metrics import measure
@@ -120,9 +119,7 @@ class _Quiet:
 
 def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     """The other fold's task: its own statistics, columns and, where an encoder has none, vocabulary."""
-    splits = loaded.others.get(fold, loaded.splits)
-    there = replace(loaded, dataset=on_fold(loaded.dataset, fold), splits=splits)
-    experiment = search.task.experiment
+    there, experiment = loaded.on(fold), search.task.experiment
     task = prepare(experiment, there, sources(experiment, there), search.reporter.step)
     run.candidates_folder.mkdir(parents=True, exist_ok=True)
     run.repair()

@@ -1,19 +1,17 @@
 """From a manifest to everything that candidates are trained and measured on."""
 
 import logging
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.columns import Columns
-from automm.data.folds import other_folds
-from automm.data.manifest import Manifest, load_manifest
+from automm.data.folds import on_fold, other_folds
+from automm.data.manifest import load_manifest
 from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
@@ -106,6 +104,10 @@ class Loaded:
     splits: dict[str, np.ndarray]
     digest: str
     others: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def on(self, fold: int) -> "Loaded":
+        """The same reviews, split as another fold has them."""
+        return replace(self, dataset=on_fold(self.dataset, fold), splits=self.others.get(fold, self.splits))
 
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
@@ -226,41 +228,22 @@ def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
     return holdout
 
 
-def describe(task: Task) -> dict[str, Any]:
-    """manifest.json: what the data was."""
-    manifest = task.dataset.manifest
-    return {
-        "name": manifest.name,
-        "manifest": str(task.experiment.manifest),
-        "fingerprint": task.digest,
-        "labels": list(task.labels),
-        "reviews": {name: len(rows) for name, rows in task.splits.items()},
-        "evaluation": task.evaluation,
-        "subsample": task.experiment.subsample,
-        "pictures": len(task.arrays.pixels),
-        "treated": task.treated,
-        "columns": task.columns.to_dict(),
-        "reading": _reading(manifest),
-        "image_root": _image_root(manifest),
-        "encoders": {
-            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": task.features.engines[kind]}
-            for kind, source in (("text", task.text_source), ("image", task.image_source))
-        },
-    }
+def check_other_folds(experiment: Experiment, loaded: Loaded) -> None:
+    """Find out before a search what would end it when its finalists are measured on the other folds.
 
-
-def _reading(manifest: Manifest) -> dict[str, Any]:
-    """What of a manifest a bundle must know to read other records: all but where its own were, and their splits.
-
-    Whatever the format was, others come as records with the same columns.
+    Raises:
+        DataError: some fold's train and validation cannot be cut as `evaluation` asks for.
     """
-    own = {"records", "format", "path", "options", "splits", "source", "labels"}
-    return manifest.model_dump(mode="json", exclude_none=True, exclude=own)
-
-
-def _image_root(manifest: Manifest) -> str:
-    """The folder of pictures, relative to the records file, or to the folder of a native layout."""
-    if manifest.records is None:
-        return manifest.image_root
-    records = manifest.folder / manifest.records
-    return os.path.relpath(manifest.folder / manifest.image_root, records.parent)
+    if not isinstance(experiment.evaluation, Folds):
+        return
+    problems = []
+    for fold in loaded.others:
+        try:
+            make_folds(experiment, loaded.on(fold))
+        except DataError as error:
+            problems += [
+                f"fold {fold} of {len(loaded.others) + 1}: {problem}; or measure the first fold alone: splits.fold: 1"
+                for problem in error.problems
+            ]
+    if problems:
+        raise DataError(problems)

@@ -20,6 +20,7 @@ from automm.errors import ConfigError, NoTrialError
 from automm.models.encoders import ImageSource, TextSource
 from automm.search.chief import quiet
 from automm.search.crew import Crew
+from automm.search.describe import describe
 from automm.search.ensemble import run_ensemble
 from automm.search.estimate import estimate, short_of_disk
 from automm.search.fine_tune import fine_tune
@@ -27,7 +28,7 @@ from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
 from automm.search.narrow import space_of
-from automm.search.prepare import Loaded, Task, describe, load, prepare, same_data, sources
+from automm.search.prepare import Loaded, Task, check_other_folds, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tune import tune
 from automm.search.workers import Workers
@@ -80,6 +81,7 @@ def run_search(
         _same_experiment(resume, experiment)
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
+    check_other_folds(experiment, loaded)
     encoders = sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():

@@ -1,0 +1,63 @@
+"""What can end a search when its finalists are measured is found before it begins."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automm.config import resolve
+from automm.data.folds import other_folds
+from automm.data.manifest import parse_manifest
+from automm.data.reviews import Dataset, Review
+from automm.data.splits import split_dataset
+from automm.errors import DataError
+from automm.search.prepare import Loaded, check_other_folds, make_folds
+
+THIRD = 12
+
+
+def loaded(groups, seed):
+    """Three folds of reviews with two labels; `groups` names what ties each review to others."""
+    content = {"name": "x", "records": "r.jsonl", "fields": {"text": "t", "label": "l"}}
+    manifest = parse_manifest({**content, "splits": {"folds": 3, "seed": seed}}, Path("manifest.yaml"))
+    reviews = [
+        Review(str(n), f"a text of its own, number {n}", (), "ab"[n % 2], group, None, f"r.jsonl:{n}")
+        for n, group in enumerate(groups)
+    ]
+    dataset = Dataset(manifest, reviews, ("a", "b"), {})
+    return Loaded(dataset, None, {}, split_dataset(dataset, {}), "", other_folds(dataset, {}))
+
+
+TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
+
+
+def experiment(tmp_path, evaluation):
+    return resolve({"manifest": "m.yaml", "evaluation": evaluation}, tmp_path, where="test")
+
+
+def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
+    wanted = experiment(tmp_path, {"folds": 5})
+    here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
+    with pytest.raises(DataError) as caught:
+        check_other_folds(wanted, here)
+    (problem,) = caught.value.problems
+    assert "of 3: " in problem
+    assert "fall into 2 parts" in problem
+    assert "splits.fold: 1" in problem
+    check_other_folds(experiment(tmp_path, "auto"), here)
+    check_other_folds(wanted, loaded([None] * 3 * THIRD, 1))
+
+
+def make_both(wanted, one):
+    try:
+        return make_folds(wanted, one)
+    except DataError:
+        return ()
+
+
+def test_on_another_fold_are_its_splits_and_its_number():
+    one = loaded([None] * 3 * THIRD, 1)
+    assert one.on(2).dataset.manifest.splits.fold == 2
+    tests = [one.on(fold).splits["test"] for fold in (1, 2, 3)]
+    np.testing.assert_array_equal(tests[0], one.splits["test"])
+    assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
