@@ -23,7 +23,8 @@ from automm.search.cross_validate import cross_validate
 from automm.search.prepare import Loaded, Task
 from automm.search.session import FINALISTS, Search, converter
 from automm.search.train import predict
-from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, fold_curves, missing_curves
+from automm.tracking.results import fold_curves, missing_curves, summary_of
+from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
 
 RECIPES = ("logistic_all", "ridge_all", "logistic_both", "ridge_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
@@ -90,7 +91,7 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     if lost:
         _draw_missing(search, result)
     _track(search, [*finalists, *others], whole, probabilities, result)
-    return _summary(result)
+    return summary_of(result)
 
 
 def _against_recipe(
@@ -199,13 +200,3 @@ def _answers(task: Task, answers: np.ndarray, folder: Path) -> dict[str, Path]:
         return {"plots/predicted.png": plots.true_and_predicted(true, answers[:, 0], folder / "predicted.png")}
     counts = confusion(true, answers.argmax(axis=1), len(task.labels))
     return {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, folder / "confusion.png")}
-
-
-def _summary(result: dict[str, Any]) -> dict[str, Any]:
-    best = result["best"]
-    told: dict[str, Any] = {"best": best}
-    if result["selection"]:
-        told |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
-    told |= {f"test/{name}": value for name, value in result["test"][best].items()}
-    told |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
-    return told

@@ -20,7 +20,8 @@ import yaml
 from automm.errors import TrackingError
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run, fold_curves, missing_curves
+from automm.tracking.results import fold_curves, missing_curves, summary_of
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run
 from automm.tracking.tracker import Curves
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
@@ -313,8 +314,7 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     result = run.read("result.json")
     for name, metrics in result.get("test", {}).items():
         tracker.test(name, metrics, {}, missing_curves(result, name) | fold_curves(result, name))
-    best = {"best": result["best"]} if result else {}
-    tracker.end("FINISHED" if result else "KILLED", best)
+    tracker.end("FINISHED" if result else "KILLED", summary_of(result))
     if tracker.behind:
         raise TrackingError(f"{tracker.uri} does not answer; nothing is lost, try again later")
     if tracker.refused:

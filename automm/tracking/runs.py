@@ -86,32 +86,6 @@ def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
 
 
-def missing_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
-    """What result.json says of a candidate where reviews lose a modality: {"missing_text/loss": {percent: loss}}."""
-    missing = result.get("missing", {})
-    return {
-        f"missing_{modality}/{metric}": dict(zip(missing["percent"], values, strict=True))
-        for modality, metrics in missing.get("scores", {}).get(name, {}).items()
-        for metric, values in metrics.items()
-    }
-
-
-def fold_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
-    """The same of a candidate that was measured on folds: {"folds/loss": {fold: loss}, "folds/loss_mean": {0: mean}}.
-
-    The spread is `folds/loss_deviation`.
-    """
-    scores = result.get("folds", {}).get("scores", {}).get(name)
-    if scores is None:
-        return {}
-    curves = {
-        f"folds/{metric}": dict(zip(scores["folds"], values, strict=True)) for metric, values in scores["test"].items()
-    }
-    for what in ("mean", "deviation"):
-        curves |= {f"folds/{metric}_{what}": {0: value} for metric, value in scores[what].items() if value is not None}
-    return curves
-
-
 def now() -> str:
     """The time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -229,6 +229,10 @@ class TestOutages:
             assert told.children["trial-001"].data.metrics["test/macro_f1"] == pytest.approx(
                 run.read("result.json")["test"]["trial-001"]["macro_f1"]
             )
+            best = run.read("result.json")["best"]
+            score = told.children[best].data.metrics["test/macro_f1"]
+            assert told.parent.data.metrics["test/macro_f1"] == pytest.approx(score)
+            assert "selection/corrected" in told.parent.data.metrics
             history = told.client.get_metric_history(told.children["trial-001"].info.run_id, "validation/loss")
             assert len(history) == 1
 

@@ -7,7 +7,7 @@ from automm.evaluate import plots
 from automm.evaluate.metrics import measure
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.tables import verdict
-from automm.tracking.runs import missing_curves
+from automm.tracking.results import missing_curves, summary_of
 
 HAS = np.arange(30) % 3 > 0  # 20 reviews of 30
 
@@ -60,6 +60,14 @@ RESULT = {
 def test_what_a_tracker_is_told():
     assert missing_curves(RESULT, "fused") == {"missing_image/macro_f1": {0: 0.9, 25: 0.8, 50: 0.7, 75: 0.6, 100: 0.5}}
     assert missing_curves(RESULT, "another") == missing_curves({}, "fused") == {}
+    told = {"best": "fused", "test/macro_f1": 0.9, "test/accuracy": 0.8, "test/loss": 1.0}
+    assert summary_of(RESULT) == told
+    luck = {"score": 0.9, "corrected": 0.8, "candidates": 3}
+    folds = {"folds": [1, 2], "test": {"loss": [1.0, 2.0]}, "mean": {"loss": 1.5}, "deviation": {"loss": 0.7}}
+    more = {**RESULT, "selection": luck, "folds": {"scores": {"fused": folds}}}
+    told |= {"selection/score": 0.9, "selection/corrected": 0.8, "folds/loss_mean": 1.5, "folds/loss_deviation": 0.7}
+    assert summary_of(more) == told
+    assert summary_of({}) == {}
 
 
 def test_the_verdict_says_it():
