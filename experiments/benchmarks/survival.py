@@ -4,7 +4,8 @@ Command:  python experiments/benchmarks/survival.py --worker-kills 20
           python experiments/benchmarks/survival.py --search-kills 30
 Cost:     about ten seconds a killed worker and a minute a killed search, on two cores; tiny encoders, nothing fetched.
 Prints:   --worker-kills: one search of two workers, of which one is killed (kill -9) in each of so many trials.
-          --search-kills: so many searches of two workers, the parent killed at a random moment (seeded) and resumed.
+          --search-kills: so many searches of two workers, the parent killed within seconds of a trial drawn at random
+          (seeded), and resumed.
           Anything lost, repeated, doubled in MLflow, left RUNNING or left behind is counted; exit code 1 if there is.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+TRIALS = 4  # of each search that is killed
 SETTINGS = {
     "baselines": ["majority", "concatenation"],
     "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
@@ -103,18 +105,18 @@ def kill_searches(folder: Path, kills: int, rng: random.Random) -> dict:
     moments: Counter[str] = Counter()
     for number in range(kills):
         name = f"search-{number:02d}"
-        write(folder, name, trials=4, epochs=20)
-        began = time.monotonic()
+        write(folder, name, trials=TRIALS, epochs=20)
         process = automm(folder, "search", f"{name}.yaml", "--workers", "2")
-        while not list(folder.glob(f"runs/{name}/*/config.yaml")) and process.poll() is None:
-            time.sleep(0.05)  # before there is a run, there is nothing to resume
-        start = time.monotonic() - began
-        time.sleep(rng.uniform(0, 2.5 * start))  # as far as into the last trials, however fast the machine is
+        # Seconds alone would find every search of a busy machine before its first trial.
+        trials, later = rng.randrange(TRIALS), rng.uniform(0, 6)
+        while process.poll() is None and trials_finished(folder, name) < trials:
+            time.sleep(0.05)
+        time.sleep(later)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         before = content(folder, name)
         whole = before[: before.rfind(b"\n") + 1]
-        moments[f"{whole.count(b'trial-')} trials finished"] += 1
+        moments[f"{trials_finished(folder, name)} trials finished"] += 1
         total["orphans"] += len(orphans(folder))
         resumed = automm(folder, "search", "--resume", run_of(folder, name).name, "--workers", "2")
         output = resumed.communicate(timeout=600)[0]
@@ -125,13 +127,20 @@ def kill_searches(folder: Path, kills: int, rng: random.Random) -> dict:
         points = [json.dumps(c["hyperparameters"], sort_keys=True) for c in done(folder, name) if c["hyperparameters"]]
         names = [c["name"] for c in done(folder, name)]
         total["repeated"] += len(points) - len(set(points)) + len(names) - len(set(names))
-        total["lost"] += max(0, 6 - len(names))
+        total["lost"] += max(0, 2 + TRIALS - len(names))
         for key, value in in_mlflow(folder, name).items():
             total[key] += len(value)
         total["orphans"] += len(orphans(folder))
         print(f"{number + 1}/{kills}", dict(total), file=sys.stderr)
     keys = ("lost", "repeated", "double_in_mlflow", "left_running", "orphans", "unfinished")
     return {"searches": kills, **{key: total[key] for key in keys}, "killed_with": dict(sorted(moments.items()))}
+
+
+def trials_finished(folder: Path, name: str) -> int:
+    """How many have their line; -1 while there is no run, and so nothing to resume."""
+    if not list(folder.glob(f"runs/{name}/*/config.yaml")):
+        return -1
+    return content(folder, name).count(b'"name": "trial-')
 
 
 def write(folder: Path, name: str, *, trials: int, epochs: int) -> None:
