@@ -1,5 +1,8 @@
 """Each native layout, in place and without conversion."""
 
+import errno
+from pathlib import Path
+
 import pytest
 from layouts import WRITERS, manifest_of, put
 
@@ -55,6 +58,34 @@ def test_a_folder_without_it_is_not_found(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundError, match="It looks for"):
         load_dataset(manifest.model_copy(update={"path": "empty"}))
+
+
+def moved_away(folder):
+    """The manifest of a layout whose files are somewhere else."""
+    manifest = manifest_of(folder, "yelp")
+    (folder / "data").rename(folder / "elsewhere")
+    (folder / "data").mkdir()
+    return manifest
+
+
+def test_a_link_that_leads_out_is_named(tmp_path):
+    manifest = moved_away(tmp_path)
+    put(tmp_path / "data", {"inside.txt": "x"})
+    (tmp_path / "data" / "in.txt").symlink_to(tmp_path / "data" / "inside.txt")
+    (tmp_path / "data" / "out.json").symlink_to(tmp_path / "manifest.yaml")
+    with pytest.raises(NotFoundError, match=r"'out.json' leads out of it and is not read: move it inside"):
+        load_dataset(manifest)
+
+
+def test_a_folder_that_may_not_be_listed_is_said_to_be_one(tmp_path, monkeypatch):
+    def refuse(path, *pattern):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    manifest = moved_away(tmp_path)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(Path, "glob", refuse)
+    with pytest.raises(NotFoundError, match=r"cannot be listed \(Permission denied\): see to its permissions"):
+        load_dataset(manifest)
 
 
 def test_another_layout_there_is_named(tmp_path):

@@ -36,10 +36,8 @@ def open_native(manifest: Manifest) -> Source:
     if not layout.fits(path):
         others = recognise(path)
         hint = f" It looks like format {others[0]}." if others else ""
-        away = [] if not path.is_dir() else [one for one in sorted(path.iterdir()) if leads_out(path, one)]
-        hint += f" '{away[0].name}' leads out of it and is not read: move it inside." if away else ""
         raise NotFoundError(
-            f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}"
+            f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}{_away(path)}"
         )
     options = layout.options.model_validate(manifest.options)
     reading = Reading(path, options, manifest.encoding or layout.encoding)
@@ -51,6 +49,18 @@ def open_native(manifest: Manifest) -> Source:
         label_optional=layout.label_optional,
         treated=reading.treated,
     )
+
+
+def _away(path: Path) -> str:
+    """What else may be wrong with a folder that a layout does not find its files in."""
+    if not path.is_dir():
+        return ""
+    try:
+        links = sorted(one for one in path.iterdir() if one.is_symlink())
+    except OSError as error:
+        return f" The folder cannot be listed ({error.strerror}): see to its permissions."
+    away = [one for one in links if leads_out(path, one)]
+    return f" '{away[0].name}' leads out of it and is not read: move it inside." if away else ""
 
 
 def _root(path: Path, manifest: Manifest) -> Path:
