@@ -1,14 +1,17 @@
 """The folds of a manifest that a search does not search on: its finalists are measured on them too."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from automm.data.reviews import Dataset
 from automm.data.splits import split_dataset
 from automm.errors import DataError
+
+T = TypeVar("T")
 
 
 def on_fold(dataset: Dataset, fold: int) -> Dataset:
@@ -29,13 +32,22 @@ def other_folds(dataset: Dataset, digests: Mapping[Path, str]) -> dict[int, dict
     rules = dataset.manifest.splits
     if rules.folds is None or rules.fold is not None:
         return {}
+    return each_fold(range(2, rules.folds + 1), lambda fold: split_dataset(on_fold(dataset, fold), digests))
+
+
+def each_fold(folds: Collection[int], work: Callable[[int], T]) -> dict[int, T]:
+    """What `work` makes of each fold after the first, by its number.
+
+    Raises:
+        DataError: the problems of all folds that have some.
+    """
     found, problems = {}, []
-    for fold in range(2, rules.folds + 1):
+    for fold in folds:
         try:
-            found[fold] = split_dataset(on_fold(dataset, fold), digests)
+            found[fold] = work(fold)
         except DataError as error:
             problems += [
-                f"fold {fold} of {rules.folds}: {problem}; or measure the first fold alone: splits.fold: 1"
+                f"fold {fold} of {len(folds) + 1}: {problem}; or measure the first fold alone: splits.fold: 1"
                 for problem in error.problems
             ]
     if problems:

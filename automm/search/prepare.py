@@ -10,7 +10,7 @@ import numpy as np
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.columns import Columns
-from automm.data.folds import on_fold, other_folds
+from automm.data.folds import each_fold, on_fold, other_folds
 from automm.data.manifest import load_manifest
 from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
@@ -234,16 +234,5 @@ def check_other_folds(experiment: Experiment, loaded: Loaded) -> None:
     Raises:
         DataError: some fold's train and validation cannot be cut as `evaluation` asks for.
     """
-    if not isinstance(experiment.evaluation, Folds):
-        return
-    problems = []
-    for fold in loaded.others:
-        try:
-            make_folds(experiment, loaded.on(fold))
-        except DataError as error:
-            problems += [
-                f"fold {fold} of {len(loaded.others) + 1}: {problem}; or measure the first fold alone: splits.fold: 1"
-                for problem in error.problems
-            ]
-    if problems:
-        raise DataError(problems)
+    if isinstance(experiment.evaluation, Folds):
+        each_fold(loaded.others, lambda fold: make_folds(experiment, loaded.on(fold)))
