@@ -21,8 +21,8 @@ def describe(task: Task) -> dict[str, Any]:
         "pictures": len(task.arrays.pixels),
         "treated": task.treated,
         "columns": task.columns.to_dict(),
-        "reading": _reading(manifest),
-        "image_root": _image_root(manifest),
+        "reading": reading(manifest),
+        "image_root": image_root(manifest),
         "encoders": {
             kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": task.features.engines[kind]}
             for kind, source in (("text", task.text_source), ("image", task.image_source))
@@ -30,7 +30,7 @@ def describe(task: Task) -> dict[str, Any]:
     }
 
 
-def _reading(manifest: Manifest) -> dict[str, Any]:
+def reading(manifest: Manifest) -> dict[str, Any]:
     """What of a manifest a bundle must know to read other records: all but where its own were, and their splits.
 
     Whatever the format was, others come as records with the same columns.
@@ -39,7 +39,7 @@ def _reading(manifest: Manifest) -> dict[str, Any]:
     return manifest.model_dump(mode="json", exclude_none=True, exclude=own)
 
 
-def _image_root(manifest: Manifest) -> str:
+def image_root(manifest: Manifest) -> str:
     """The folder of pictures, relative to the records file, or to the folder of a native layout."""
     if manifest.records is None:
         return manifest.image_root

@@ -11,13 +11,14 @@ from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.deliver.predict import _open
 from automm.errors import ConfigError
-from automm.search.prepare import _image_root, _reading, load
+from automm.search.describe import image_root, reading
+from automm.search.prepare import load
 
 
 @pytest.mark.parametrize("name", ["mvsa", "mm-imdb", "markdown-tree"])
 def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name):
     trained = manifest_of(tmp_path, name)
-    bundle = SimpleNamespace(about={"reading": _reading(trained), "image_root": _image_root(trained)})
+    bundle = SimpleNamespace(about={"reading": reading(trained), "image_root": image_root(trained)})
     imported = import_data(name, tmp_path / "data", tmp_path / "new", options=trained.options)
     records = (imported.manifest.parent / "reviews.jsonl").rename(tmp_path / "data" / "reviews.jsonl")
     manifest, _, root = _open(bundle, records, None)
@@ -28,9 +29,9 @@ def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name
 
 def test_a_bundle_knows_nothing_of_a_reader_of_somebodys_own(tmp_path):
     content = {"name": "x", "format": "my_module:read", "path": "p", "options": {"a": 1}, "fields": {"text": "t"}}
-    reading = _reading(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
-    assert not reading.keys() & {"format", "path", "options"}
-    assert "my_module" not in repr(reading)
+    read = reading(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
+    assert not read.keys() & {"format", "path", "options"}
+    assert "my_module" not in repr(read)
 
 
 def test_a_search_does_not_learn_several_labels_yet(tmp_path):
