@@ -1,6 +1,5 @@
 """One search as it runs: trains candidates, records each the moment it is finished, and keeps the budget."""
 
-import gc
 import hashlib
 import json
 import logging
@@ -26,6 +25,7 @@ from automm.search import stopping
 from automm.search.features import Features
 from automm.search.feed import Lacking, Rows
 from automm.search.interrupt import check
+from automm.search.memory import give_back, peak_memory
 from automm.search.narrow import space_of
 from automm.search.plan import Options, Plan
 from automm.search.prefix import cut
@@ -325,7 +325,7 @@ class Search:
         candidate.seconds = time.monotonic() - begun
         candidate.peak_memory = peak_memory()
         self.keep(candidate)
-        gc.collect()
+        give_back()
         return candidate
 
     def take_in_hand(self, candidate: Candidate) -> float:
@@ -435,12 +435,3 @@ def cause_of(error: BaseException) -> str:
         return "out of memory"
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
-
-
-def peak_memory() -> int:
-    """The largest resident memory of this process so far, in bytes."""
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

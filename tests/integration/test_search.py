@@ -266,7 +266,7 @@ class TestEvaluation:
         assert {candidate.evaluation for candidate in run.candidates()} == {"holdout"}
         assert len(run.predictions("concatenation")) == rows["validation"]
 
-    @pytest.mark.parametrize("evaluation", ["holdout", "{folds: 3}"])
+    @pytest.mark.parametrize("evaluation", ["holdout", pytest.param("{folds: 3}", marks=pytest.mark.slow)])
     def test_an_ensemble_is_a_candidate_and_can_be_exported(self, search, tmp_path, reviews, evaluation):
         from automm.deliver.bundle import load_bundle
         from automm.deliver.export import export_candidate
@@ -342,6 +342,7 @@ def fail(monkeypatch, *names, error=None):
     monkeypatch.setattr(Search, "record", failing)
 
 
+@pytest.mark.slow
 def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search, request):
     """Nine epochs at most and two full trainings' worth: one bracket of 3 x 1, 1 x 3 and 1 x 9 epochs."""
     run = search(

@@ -1,0 +1,27 @@
+"""Memory that is given back."""
+
+import sys
+
+import pytest
+
+from automm.search.memory import give_back, peak_memory
+
+
+def test_the_peak_is_in_bytes():
+    assert 2**20 < peak_memory() < 2**40
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what was freed")
+def test_what_was_freed_between_what_is_kept_is_given_back():
+    def anonymous() -> int:
+        with open("/proc/self/statm") as file:  # noqa: PTH123
+            _, resident, shared, *_ = map(int, file.read().split())
+        return (resident - shared) * 4096
+
+    blocks = [bytes(100_000) for _ in range(2000)]  # below the size from which glibc maps and unmaps each by itself
+    kept = blocks[::100]
+    full = anonymous()
+    del blocks
+    give_back()
+    assert full - anonymous() > 100e6
+    assert len(kept) == 20
