@@ -54,7 +54,8 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved:
         layers: encoder layers to share; built anew from the installed weights if None.
         saved: what the run keeps of it, where that is loaded already.
     """
-    saved = saved or keras.saving.load_model(run.model_path(name), compile=False)
+    if saved is None:
+        saved = keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
     if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
         return saved

@@ -10,7 +10,6 @@ Encoders stay frozen here. A candidate of tier 2 is measured as the one of tier 
 the mean of its members, and both say so.
 """
 
-import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +28,7 @@ from automm.search.fine_tune import KIND as FINE_TUNED
 from automm.search.fine_tune import SUFFIX
 from automm.search.hand_built import AVERAGED, run_baseline
 from automm.search.interrupt import check, interruptible
+from automm.search.memory import give_back
 from automm.search.pixels import pixel_encoder
 from automm.search.prepare import Loaded, Task, prepare, sources
 from automm.search.session import Reporter, Search
@@ -71,7 +71,7 @@ def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate
                 else:
                     measured[name].test[fold] = outcome
                 done += 1
-            gc.collect()
+            give_back()
     return measured
 
 

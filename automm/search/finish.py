@@ -44,7 +44,7 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     """
     task, run = search.task, search.run
     finalists = search.ranked()[:FINALISTS]
-    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranked())), None)
+    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranked())), "")
     on_folds = [*finalists, *(c for c in search.ranked()[FINALISTS:] if c.name == recipe)]
     measured = cross_validate(search, loaded, on_folds)
     search.reporter.stage("finalists")
@@ -81,7 +81,9 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
             "scores": {name: curves(labels, values, without[name], lost) for name, values in probabilities.items()},
         },
     }
-    result |= _against_recipe(search, best.name, labels, probabilities)
+    if recipe and recipe != best.name:
+        result["recipe"] = recipe
+        result["against_recipe"] = _apart(search, labels, probabilities[best.name], probabilities[recipe])
     if measured:
         result["folds"] = summary(measured, test, result.get("recipe"))
     ids = [task.arrays.ids[row] for row in task.rows("test")]
@@ -94,20 +96,13 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     return summary_of(result)
 
 
-def _against_recipe(
-    search: Search, best: str, labels: np.ndarray, probabilities: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    """The recipe's name, and how much better than it the best candidate is; {} where there is none to compare."""
-    recipe = next((name for name in RECIPES if name in probabilities), None)
-    if recipe is None or best == recipe:
-        return {}
-    pair = probabilities[best], probabilities[recipe]
+def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """How much better the first answers are than the second, by metric."""
     seed = search.task.experiment.seed
-    found = {
-        metric: vars(paired_interval(labels, *pair, metric, rng=np.random.default_rng(seed)))
-        for metric in main_metrics(measure(labels, pair[0]))
+    return {
+        metric: vars(paired_interval(labels, first, second, metric, rng=np.random.default_rng(seed)))
+        for metric in main_metrics(measure(labels, first))
     }
-    return {"recipe": recipe, "against_recipe": found}
 
 
 def selection_of(search: Search) -> Selection | None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from PIL import Image
 from automm.data.arrays import all_paths
 from automm.data.manifest import load_manifest
 from automm.data.pictures import prepare_pictures, treat_bad_pictures
-from automm.data.reviews import load_dataset
+from automm.data.reviews import Dataset, load_dataset
 from automm.data.splits import drop_duplicates, split_dataset
 from automm.errors import AutommError
 
@@ -147,14 +147,19 @@ def run(case: Case) -> str:
         place = Path(os.path.realpath(name))
         manifest = write(case, place)
         with watched(place / "data", place / "cache"), in_time():
-            try:
-                dataset = load_dataset(load_manifest(manifest))
-                pictures = prepare_pictures(all_paths(dataset.reviews), 8, place / "cache")
-                dataset = drop_duplicates(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
-                split_dataset(dataset, pictures.digests)
-            except AutommError as error:
-                return type(error).__name__
-            return "split"
+            return end_of(lambda: load_dataset(load_manifest(manifest)), place / "cache")
+
+
+def end_of(load: Callable[[], Dataset], cache: Path) -> str:
+    """From what `load` gives to splits: "split", or the name of automm's error that ended it."""
+    try:
+        dataset = load()
+        pictures = prepare_pictures(all_paths(dataset.reviews), 8, cache)
+        dataset = drop_duplicates(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
+        split_dataset(dataset, pictures.digests)
+    except AutommError as error:
+        return type(error).__name__
+    return "split"
 
 
 def write(case: Case, place: Path) -> Path:
