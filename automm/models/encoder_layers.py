@@ -4,11 +4,13 @@ A whole encoder reads arrays and yields read-outs. For tier 2 it comes in two ha
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
+from automm.models.padding import empty_once
 from automm.models.readouts import READOUTS, TOKEN_MASK, is_sequence, of_modality, places_of, read_cells, read_text
 
 
@@ -142,9 +144,13 @@ class TextReader(ReadingEncoder):
 
 
 class ImageReader(ReadingEncoder):
-    """Zero pictures that fill a review up are read too; whoever pools leaves them out by the mask."""
+    """Zero pictures that fill a review up are read too, once; whoever pools leaves them out by the mask."""
 
     modality = "image"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.supports_jit = False  # how many pictures are empty is not known beforehand; nor does XLA gain here
 
     def _read(self, maps: Mapping[str, Any], pictures: Any) -> Any:
         """Of feature maps by place, picture by picture; `pictures` has a row a review."""
@@ -177,7 +183,8 @@ class ImageEncoder(ImageReader, FrozenEncoder):
     sequences, which are (n, max_images, cells, features)."""
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        return self._read(_by_place(self.backbone(side_by_side(images), training=self._training(training))), images)
+        backbone = partial(self.backbone, training=self._training(training))
+        return self._read(_by_place(empty_once(backbone, *side_by_side(images))), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         maps = _by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
@@ -215,9 +222,9 @@ def _rounded(sequence: Any) -> Any:
     return ops.cast(ops.cast(sequence, "float16"), "float32")
 
 
-def side_by_side(images: Any) -> Any:
-    """(n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32."""
-    return ops.cast(ops.reshape(images, (-1, *images.shape[2:])), "float32")
+def side_by_side(images: Any) -> tuple[Any, int]:
+    """(n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32; and max_images."""
+    return ops.cast(ops.reshape(images, (-1, *images.shape[2:])), "float32"), images.shape[1]
 
 
 def in_reviews(values: Any, pictures: Any) -> Any:

@@ -23,6 +23,8 @@ from automm.models.readouts import of_modality, places_of
 
 RECIPE = "1"  # counts up when the same weights would give other features
 TINY_VOCABULARY = 2000
+TINY_BYTES = 400_000  # at most
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class TextSource:
     Attributes:
         fingerprint: names weights, tokenizer and recipe.
         vocabulary: tokens in the order of their ids, for the bundle.
+        weight_bytes: about how large its weights are, known without building it.
         backbone: builds the functional model whose token states are read.
     """
 
@@ -39,6 +42,7 @@ class TextSource:
     fingerprint: str
     tokenizer: Any
     vocabulary: tuple[str, ...]
+    weight_bytes: int
     backbone: Callable[[], Any]
 
     def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
@@ -67,12 +71,14 @@ class ImageSource:
 
     Attributes:
         fingerprint: names weights and recipe.
+        weight_bytes: as in `TextSource`.
         backbone: builds the functional model whose last feature map is read, and what scales pixels for it (a layer, or
             None where the backbone does so itself).
     """
 
     name: str
     fingerprint: str
+    weight_bytes: int
     backbone: Callable[[], tuple[Any, Any]]
 
     def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
@@ -137,7 +143,8 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
 
         return BertBackbone.from_preset(str(folder))
 
-    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), backbone)
+    size = (folder / "model.safetensors").stat().st_size
+    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), size, backbone)
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
@@ -152,7 +159,7 @@ def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource
             BertBackbone(vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32)
         )
 
-    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), backbone)
+    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), TINY_BYTES, backbone)
 
 
 def _lite(name: str) -> ImageSource:
@@ -165,7 +172,7 @@ def _lite(name: str) -> ImageSource:
         efficientnet_lite.load_pretrained(model, path)
         return model, None
 
-    return ImageSource(name, fingerprint, backbone)
+    return ImageSource(name, fingerprint, path.stat().st_size, backbone)
 
 
 def _tiny_cnn(name: str) -> ImageSource:
@@ -181,7 +188,7 @@ def _tiny_cnn(name: str) -> ImageSource:
         ]
         return _untrained(keras.Sequential(layers, name="tiny_cnn")), None
 
-    return ImageSource(name, fingerprint, backbone)
+    return ImageSource(name, fingerprint, TINY_BYTES, backbone)
 
 
 TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
@@ -216,7 +223,8 @@ def _preset_text(name: str) -> TextSource:
     def again() -> Any:  # its own each time, for it may be trained
         return _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
 
-    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary, lowercase=lowercase), vocabulary, again)
+    words = wordpiece_tokenizer(vocabulary, lowercase=lowercase)
+    return TextSource(name, fingerprint, words, vocabulary, _bytes_of(backbone), again)
 
 
 def _preset_image(name: str) -> ImageSource:
@@ -235,7 +243,7 @@ def _preset_image(name: str) -> ImageSource:
         rescale = keras.layers.Rescaling(scale, offset, name="rescale")
         return _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS), rescale
 
-    return ImageSource(name, fingerprint, again)
+    return ImageSource(name, fingerprint, _bytes_of(backbone), again)
 
 
 def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
@@ -279,6 +287,10 @@ def _untrained(backbone: Any) -> Any:
             fan_in = float(np.prod(variable.shape[:-1]))
             variable.assign(rng.normal(0.0, fan_in**-0.5, variable.shape))
     return backbone
+
+
+def _bytes_of(backbone: Any) -> int:
+    return FLOAT_BYTES * int(backbone.count_params())
 
 
 def _vocabulary_of(tokenizer: Any) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 trained and yields the read-outs of the whole encoder."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
 from automm.models.encoder_layers import FrozenEncoder, ImageReader, TextReader, in_reviews, side_by_side, token_states
+from automm.models.padding import empty_once
 from automm.models.readouts import TOKEN_MASK, places_of
 
 
@@ -38,8 +40,13 @@ class ImageLower(FrozenEncoder):
 
     yields = ("image_cells",)
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.supports_jit = False  # as in `ImageReader`
+
     def call(self, images: Any, training: bool | None = None) -> Any:
-        return in_reviews(self.backbone(side_by_side(images), training=self._training(training)), images)
+        backbone = partial(self.backbone, training=self._training(training))
+        return in_reviews(empty_once(backbone, *side_by_side(images)), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
@@ -84,7 +91,8 @@ class ImageUpper(ImageReader):
     def call(self, cells: Any, training: bool | None = None) -> Any:
         maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}
         if self.backbone is not None:
-            maps["last"] = self.backbone(maps["two_thirds"], training=self._training(training))
+            backbone = partial(self.backbone, training=self._training(training))
+            maps["last"] = empty_once(backbone, maps["two_thirds"], cells.shape[1])
         return self._read(maps, cells)
 
     def compute_output_spec(self, cells: Any, training: bool | None = None) -> Any:

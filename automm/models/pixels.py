@@ -1,12 +1,14 @@
 """Pictures through a CNN that is trained from its first weights, where frozen features are not enough."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
 from automm.models.encoder_layers import in_reviews, side_by_side
+from automm.models.padding import empty_once
 from automm.models.readouts import DEFAULT, IMAGE_READOUTS, SEQUENCE, Readout, cells_in_a_row
 
 FROZEN = "frozen"  # of `image/source`: pictures are what the experiment's encoder makes of them
@@ -36,8 +38,8 @@ class PixelEncoder(keras.layers.Layer):
     its features (Ba, Kiros and Hinton 2016, arXiv 1607.06450): frozen features are standardised by the training split's
     statistics, and a CNN's change with every step.
 
-    Zero pictures that fill a review up are read too; whoever pools leaves them out by the mask. No picture must change
-    what comes out for another, so that `backbone` has no batch normalisation.
+    Zero pictures that fill a review up are read too, once; whoever pools leaves them out by the mask. No picture must
+    change what comes out for another, so that `backbone` has no batch normalisation.
 
     Args:
         backbone: a built Keras model: (pictures, size, size, 3) float32 in [-1, 1] in, one feature map out.
@@ -50,6 +52,7 @@ class PixelEncoder(keras.layers.Layer):
 
     def __init__(self, backbone: Any, readout: str = DEFAULT["image"], augmentation: str = "none", **kwargs: Any):
         super().__init__(**kwargs)
+        self.supports_jit = False  # how many pictures are empty is not known beforehand
         self.backbone, self.readout, self.augmentation = backbone, readout, augmentation
         self.size = int(backbone.input_shape[1])
         self.augment = [ONE_WAY[name]() for name in AUGMENTATIONS[augmentation]]
@@ -65,13 +68,16 @@ class PixelEncoder(keras.layers.Layer):
         self.norm.build((None, self.backbone.output_shape[-1]))
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        pictures = _smaller(side_by_side(images), self.size)
+        return in_reviews(empty_once(partial(self._of_each, training=training), *side_by_side(images)), images)
+
+    def _of_each(self, pictures: Any, training: bool | None) -> Any:
+        pictures = _smaller(pictures, self.size)
         if training:
             for layer in self.augment:
                 pictures = layer(pictures, training=True)
         cells = self.backbone(pictures / HALF_OF_BYTES - 1.0, training=training)
         read = cells_in_a_row if self.readout == SEQUENCE["image"] else IMAGE_READOUTS[self.readout]
-        return in_reviews(self.norm(read(cells)), images)
+        return self.norm(read(cells))
 
     def compute_output_shape(self, images_shape: Any) -> Any:
         _, rows, columns, features = self.backbone.output_shape

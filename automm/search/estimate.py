@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.models.halves import UPPER_SHARE
-from automm.models.whole import EncoderLayers
 from automm.search.ensemble import PICKS
 from automm.search.narrow import narrow
 from automm.search.pixel_cost import pixel_costs
@@ -41,7 +40,7 @@ class Estimate:
         return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
 
 
-def estimate(task: Task, layers: EncoderLayers, other_folds: int = 0) -> Estimate:
+def estimate(task: Task, other_folds: int = 0) -> Estimate:
     """Before the first trial of a search; time is that of the whole budget.
 
     Args:
@@ -54,13 +53,11 @@ def estimate(task: Task, layers: EncoderLayers, other_folds: int = 0) -> Estimat
     trial = TRIAL_SECONDS + tracing + max(step_seconds(task), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
-    head = folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
-    encoders = sum(layer.count_params() for layer in layers.whole())
-    upper = int(folds * UPPER_SHARE * encoders)  # at most: building the halves would take seconds
+    head = BYTES * folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
+    encoders = task.text_source.weight_bytes + task.image_source.weight_bytes  # building them would take seconds
+    upper = int(folds * UPPER_SHARE * encoders)  # at most
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
-    disk = BYTES * (
-        heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
-    )
+    disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
     seconds = experiment.budget.trials * trial
     limit = experiment.budget.time
     if limit is not None:

@@ -153,7 +153,7 @@ def _search(search: Search, other_folds: int, crew: Crew | None) -> None:
     run_baselines(search)
     if not search.may_continue():
         return
-    wanted = estimate(search.task, search.layers, other_folds)
+    wanted = estimate(search.task, other_folds)
     search.reporter.stage(f"search ({wanted})")
     if problem := short_of_disk(wanted, str(search.run.folder)):
         log.warning("%s", problem)

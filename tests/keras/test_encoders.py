@@ -350,3 +350,13 @@ def test_the_features_of_efficientnet_lite0(real_cache, monkeypatch):
     assert features.shape == (1, 1, 1280)
     assert float(features[0, 0, 2]) == pytest.approx(1.5694, abs=2e-3)
     assert float(features.mean()) == pytest.approx(0.3138, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["minilm-l6", "efficientnet-lite0", "tiny-bert", "tiny-cnn"])
+def test_how_large_weights_are_is_known_without_them(name, real_cache, monkeypatch):
+    if not name.startswith("tiny"):
+        installed(name, real_cache, monkeypatch)
+    source = text_source(name, learned) if name in TEXT_ENCODERS else image_source(name)
+    size = 4 * source.build().count_params()
+    # BERT's pooler is in the file, too, and batch norm's counters; what learns its vocabulary knows an upper bound.
+    assert 0.99 * size <= source.weight_bytes <= (1.05 * size if not name.startswith("tiny") else 400_000)
