@@ -34,7 +34,7 @@ class TextSource:
     Attributes:
         fingerprint: names weights, tokenizer and recipe.
         vocabulary: tokens in the order of their ids, for the bundle.
-        weight_bytes: about how large its weights are, known without building it.
+        weight_bytes: about how large its weights are, at most; known without building it.
         backbone: builds the functional model whose token states are read.
     """
 

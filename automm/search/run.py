@@ -27,6 +27,7 @@ from automm.search.fine_tune import fine_tune
 from automm.search.finish import finish
 from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
+from automm.search.memory import settle
 from automm.search.narrow import space_of
 from automm.search.prepare import Loaded, Task, check_other_folds, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
@@ -79,6 +80,7 @@ def run_search(
         crew.check()
     if resume is not None:
         _same_experiment(resume, experiment)
+    settle()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     check_other_folds(experiment, loaded)

@@ -16,6 +16,7 @@ from automm.config import Experiment
 from automm.errors import AutommError
 from automm.search.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, TOKEN, WORKER, quiet
 from automm.search.interrupt import interruptible
+from automm.search.memory import settle
 from automm.search.prepare import Task, load, prepare, same_data, sources
 from automm.search.session import Reporter, Search, trial_name
 from automm.search.tune import tune
@@ -41,6 +42,7 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     """
     # KerasTuner takes every worker for a chief whose name has 'chief' in it, as that of a host may.
     name = name or f"remote-{secrets.token_hex(4)}"
+    settle()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     encoders = sources(experiment, loaded)

@@ -63,7 +63,7 @@ class TestTheWholeWay:
         assert "trial-001" in automm("leaderboard", "--metric", "loss").stdout
         assert "Did you mean 'accuracy'" in automm("leaderboard", "--metric", "acuracy", code=2).stderr
 
-    @pytest.mark.parametrize("name", ["best", "packed_concatenation"])
+    @pytest.mark.parametrize("name", ["best", pytest.param("packed_concatenation", marks=pytest.mark.slow)])
     def test_raw_reviews_give_the_probabilities_of_the_search(self, automm, place, searched, bundle, name):
         _, folder = searched
         chosen = json.loads((folder / "result.json").read_text())["best"] if name == "best" else name

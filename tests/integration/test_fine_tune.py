@@ -136,6 +136,7 @@ def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(s
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
     run = Run(shutil.copytree(tuned.folder, tmp_path / "runs" / "tiny" / tuned.name))
     before = [candidate.name for candidate in run.candidates()]

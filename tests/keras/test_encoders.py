@@ -358,5 +358,5 @@ def test_how_large_weights_are_is_known_without_them(name, real_cache, monkeypat
         installed(name, real_cache, monkeypatch)
     source = text_source(name, learned) if name in TEXT_ENCODERS else image_source(name)
     size = 4 * source.build().count_params()
-    # BERT's pooler is in the file, too, and batch norm's counters; what learns its vocabulary knows an upper bound.
-    assert 0.99 * size <= source.weight_bytes <= (1.05 * size if not name.startswith("tiny") else 400_000)
+    # The files hold a pooler and a classifier too; what learns its vocabulary knows an upper bound.
+    assert 0.99 * size <= source.weight_bytes <= (1.5 * size if not name.startswith("tiny") else 400_000)

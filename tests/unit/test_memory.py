@@ -1,10 +1,11 @@
 """Memory that is given back."""
 
+import gc
 import sys
 
 import pytest
 
-from automm.search.memory import give_back, peak_memory
+from automm.search.memory import give_back, peak_memory, settle
 
 
 def test_the_peak_is_in_bytes():
@@ -25,3 +26,12 @@ def test_what_was_freed_between_what_is_kept_is_given_back():
     give_back()
     assert full - anonymous() > 100e6
     assert len(kept) == 20
+
+
+def test_what_is_there_is_spared_once():
+    settle()
+    spared = gc.get_freeze_count()
+    assert spared > 10_000
+    later = [[] for _ in range(1000)]
+    settle()
+    assert gc.get_freeze_count() < spared + len(later)
