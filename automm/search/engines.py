@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from automm.search.memory import give_back
+
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 # By encoder, on a CPU; whatever is not named, and every GPU, runs on Keras. Measured by
@@ -77,6 +79,7 @@ def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
     # Its threads would burn their time waiting for each other where other processes have the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model = to_onnx(encoder, dtype, shape)
+    give_back()  # converting takes a gigabyte for a moment
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda batch: session.run(None, {"batch": batch})
 

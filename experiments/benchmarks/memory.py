@@ -3,8 +3,8 @@
 Command:  python experiments/benchmarks/memory.py                                           4,000 reviews, 224 pixels
           python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32 --words 4 --tier-1 --trials 1
 Cost:     about six minutes on two cores for the first, most of it encoding; see experiments/README.md for the second.
-Prints:   the peak of RssAnon (what cannot be given back to files) during each search, libraries included, each in a
-          process of its own; then the growth. Linux only.
+Prints:   the peak of RssAnon (what cannot be given back to files) during each search and each of its parts, libraries
+          included, each search in a process of its own; then the growth. Linux only.
 
 The second shows the growth. Its pictures and texts are small: pixels lie in a memory map whatever their size, and a
 feature has one size for all; and it leaves fine-tuning out, which would train for an hour.
@@ -34,22 +34,23 @@ def main() -> None:
     peaks = []
     for reviews in arguments.reviews:
         with context.Pool(1) as pool:
-            peaks.append(pool.apply(measure, (reviews, arguments)))
-        print(json.dumps({"reviews": reviews, "peak_anonymous_mib": peaks[-1]}), flush=True)
+            by_part = pool.apply(measure, (reviews, arguments))
+        peaks.append(max(by_part.values()))
+        print(json.dumps({"reviews": reviews, "peak_anonymous_mib": peaks[-1], "by_part": by_part}), flush=True)
     if len(peaks) > 1:
         print(json.dumps({"growth_mib": peaks[-1] - peaks[0]}))
 
 
-def measure(reviews: int, arguments: argparse.Namespace) -> int:
-    """The peak of one search in MiB."""
+def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
+    """The peak of each part of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_reviews(Path(folder), reviews, size=arguments.image_size, words=arguments.words)
         peak = Peak()
-        search(Path(folder), manifest, arguments)
+        search(Path(folder), manifest, arguments, peak)
         return peak.stop()
 
 
-def search(folder: Path, manifest: Path, arguments: argparse.Namespace) -> None:
+def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "Peak") -> None:
     """A search with MLflow, as the command does it."""
     from automm.config import resolve
     from automm.progress import ConsoleReporter
@@ -68,30 +69,47 @@ def search(folder: Path, manifest: Path, arguments: argparse.Namespace) -> None:
         folder,
         where="benchmark",
     )
+
+    class Parts(ConsoleReporter):
+        """What was reported last is the part of the search that memory is counted for."""
+
+        def stage(self, text: str) -> None:
+            peak.part = text.split(" (")[0]
+            super().stage(text)
+
+        def step(self, what: str, done: int, total: int) -> None:
+            peak.part = what
+            super().step(what, done, total)
+
+        def started(self, name: str) -> None:
+            peak.part = name
+            super().started(name)
+
     tracker = MlflowTracker(tracking_uri(folder, None), folder / "mlartifacts")
-    run_search(experiment, folder, tracker, ConsoleReporter(Console(stderr=True), arguments.trials, "macro_f1"))
+    run_search(experiment, folder, tracker, Parts(Console(stderr=True), arguments.trials, "macro_f1"))
 
 
 class Peak:
     """Samples /proc/self/status ten times a second."""
 
     def __init__(self) -> None:
-        self._highest = 0
+        self.part = "before"
+        self._highest: dict[str, int] = {}
         self._running = True
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
-        """The peak so far in MiB."""
+    def stop(self) -> dict[str, int]:
+        """The peaks so far in MiB."""
         self._running = False
         self._thread.join()
-        return self._highest // 1024
+        return {part: highest // 1024 for part, highest in self._highest.items()}
 
     def _sample(self) -> None:
         while self._running:
             for line in Path("/proc/self/status").read_text().splitlines():
                 if line.startswith("RssAnon"):
-                    self._highest = max(self._highest, int(line.split()[1]))
+                    self._highest[self.part] = max(self._highest.get(self.part, 0), int(line.split()[1]))
             time.sleep(0.1)
 
 
