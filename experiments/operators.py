@@ -78,7 +78,8 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     from automm.tracking.runs import Run, create_run
 
     manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))
-    manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
+    own = {key: value for key, value in manifest.get("splits", {}).items() if key == "keep_together"}
+    manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed, **own}
     path = arguments.manifest.with_name(f"{arguments.manifest.stem}-operators-{seed}.yaml")
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
     settings = [

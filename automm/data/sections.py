@@ -169,13 +169,17 @@ class Fractions(Section):
         return self
 
 
+Tie = Literal["groups", "texts", "pictures"]
+TIES: tuple[Tie, ...] = ("groups", "texts", "pictures")
+
+
 class Splits(Section):
     """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split, where
     `validation` is a share to draw of its training reviews if it names no validation split; `time`, a
     column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
     of which the first is the test split and the next one validation, and finalists are measured on all; or, where a
-    `fold` is named, that one alone. The first and the last keep equal texts and pictures on one side, and with
-    `near_duplicates: together` pictures that are nearly the same.
+    `fold` is named, that one alone. The first and the last keep on one side what `keep_together` names: reviews of one
+    group, with equal texts, with equal pictures, and with `near_duplicates: together` with nearly equal ones.
     """
 
     fractions: Fractions | None = None
@@ -187,6 +191,7 @@ class Splits(Section):
     by: Literal["hash"] | None = None
     folds: int | None = Field(default=None, ge=3, le=100)
     fold: int | None = Field(default=None, ge=1)
+    keep_together: tuple[Tie, ...] = TIES
     near_duplicates: Literal["ignore", "together"] = "ignore"
 
     @field_validator("values", mode="before")
@@ -209,6 +214,8 @@ class Splits(Section):
             raise ValueError(f"fold {self.fold} of {self.folds or 1}")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} decides for each review")
+        if self.near_duplicates == "together" and "pictures" not in self.keep_together:
+            raise ValueError("near_duplicates: together needs pictures in keep_together")
         return self
 
     @property

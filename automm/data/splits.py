@@ -1,8 +1,9 @@
 """Who learns, who chooses, who judges: train, validation and test.
 
 By a column, by time, by a hash of the id, or by fractions or folds: the last two keep labels in their proportions and
-what belongs together (a group, the same text, the same picture) on one side, because a picture seen in training and
-again in the test split measures memory. Decisions depend on ids and the seed, never on the order of the reviews.
+what belongs together (a group, the same text, the same picture, as far as `splits.keep_together` names them) on one
+side, because a picture seen in training and again in the test split measures memory. Decisions depend on ids and the
+seed, never on the order of the reviews.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import numpy as np
 
 from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
-from automm.data.sections import SPLITS
+from automm.data.sections import SPLITS, Splits
 from automm.data.split_rules import by_column, by_hash, by_time
 from automm.data.ties import components, normal_text, picture_name
 from automm.errors import DataError
@@ -50,7 +51,7 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
 
 def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
     rules = dataset.manifest.splits
-    return _place(dataset.reviews, digests, rules.shares, rules.seed)
+    return _place(dataset.reviews, digests, rules.shares, rules)
 
 
 def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
@@ -60,7 +61,7 @@ def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
     folds = [str(number) for number in range(count)]
     roles = dict.fromkeys(folds, "train")
     roles[folds[fold - 1]], roles[folds[fold % count]] = "test", "validation"
-    placed = _place(dataset.reviews, digests, dict.fromkeys(folds, 1 / count), rules.seed)
+    placed = _place(dataset.reviews, digests, dict.fromkeys(folds, 1 / count), rules)
     return [roles[name] for name in placed]
 
 
@@ -74,7 +75,7 @@ def _by_column(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
         raise DataError(f"{file}: column {rules.column!r} names a validation split. Remove splits.validation")
     train = [row for row, name in enumerate(names) if name == "train"]
     shares = {"train": 1 - rules.validation, "validation": rules.validation}
-    for row, name in zip(train, _place([dataset.reviews[r] for r in train], digests, shares, rules.seed), strict=True):
+    for row, name in zip(train, _place([dataset.reviews[r] for r in train], digests, shares, rules), strict=True):
         names[row] = name
     return names
 
@@ -106,7 +107,7 @@ def fold_rows(
     """
     reviews = [dataset.reviews[int(row)] for row in rows]
     names = [str(place) for place in range(folds)]
-    placed = _place(reviews, digests, dict.fromkeys(names, 1 / folds), dataset.manifest.splits.seed)
+    placed = _place(reviews, digests, dict.fromkeys(names, 1 / folds), dataset.manifest.splits)
     held_out = [np.array([name == fold for name in placed]) for fold in names]
     return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
 
@@ -122,7 +123,7 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
         replace(review, label=f"{stratum} {review.split}", value=None)
         for review, stratum in zip(dataset.reviews, strata(dataset.reviews), strict=True)
     ]
-    placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits.seed)
+    placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
     return dataset.keep(kept, [f"left out: subsample of {share:g}"] * (len(placed) - len(kept)))
 
@@ -178,11 +179,18 @@ def strata(reviews: Sequence[Review]) -> list[str]:
     return [str(place) for place in np.searchsorted(edges, values)]
 
 
-def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], seed: int) -> list[str]:
+def _place(
+    reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], rules: Splits
+) -> list[str]:
     """A part for each review: components, largest first, go where they disturb the wanted label counts least.
 
     The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
+
+    Args:
+        shares: of all reviews, by the name of a part.
+        rules: their seed, and what they keep together.
     """
+    seed = rules.seed
     labels = strata(reviews)
     counts = Counter(labels)
     total = len(reviews)
@@ -198,9 +206,8 @@ def _place(reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mappi
             disturbed += count * (2 * (have[label] - want[label]) + count) / want[label]
         return disturbed + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
 
-    ordered = sorted(
-        (-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in components(reviews, digests)
-    )
+    tied = components(reviews, digests, rules.keep_together)
+    ordered = sorted((-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in tied)
     for _, key, rows in ordered:
         part = Counter(labels[row] for row in rows) if len(rows) > 1 else {labels[rows[0]]: 1}
         growths = {split: growth(split, part, len(rows)) for split in shares}

@@ -2,21 +2,29 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from automm.data.reviews import Review
+from automm.data.sections import TIES
 from automm.data.unions import Unions
 
 TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 
 
-def components(reviews: Sequence[Review], digests: Mapping[Path, str]) -> list[list[int]]:
-    """Rows that belong together: by group, by text, by picture, and through one another."""
+def components(
+    reviews: Sequence[Review], digests: Mapping[Path, str], kinds: Collection[str] = TIES
+) -> list[list[int]]:
+    """Rows that belong together: by group, by text, by picture, and through one another.
+
+    Args:
+        digests: of pictures; one without is known by its path.
+        kinds: of ties that count, some of `TIES`.
+    """
     unions = Unions(len(reviews))
     first: dict[bytes, int] = {}
     for row, review in enumerate(reviews):
-        for tie in _ties(review, digests):
+        for tie in _ties(review, digests, kinds):
             unions.join(row, first.setdefault(_short(tie), row))
     return unions.sets()
 
@@ -37,13 +45,14 @@ def picture_name(path: Path, digests: Mapping[Path, str]) -> str:
     return digests[path] if path in digests else str(path)
 
 
-def _ties(review: Review, digests: Mapping[Path, str]) -> list[str]:
-    ties = [f"picture {picture_name(path, digests)}" for path in review.images]
-    if text := telling_text(review.text):
-        ties.append(f"text {text}")
-    if review.group is not None:
-        ties.append(f"group {review.group}")
-    return ties
+def _ties(review: Review, digests: Mapping[Path, str], kinds: Collection[str]) -> Iterator[str]:
+    if "pictures" in kinds:
+        for path in review.images:
+            yield f"picture {picture_name(path, digests)}"
+    if "texts" in kinds and (text := telling_text(review.text)):
+        yield f"text {text}"
+    if "groups" in kinds and review.group is not None:
+        yield f"group {review.group}"
 
 
 def _short(tie: str) -> bytes:

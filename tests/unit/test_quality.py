@@ -203,6 +203,9 @@ def test_reviews_that_are_all_tied_to_one_another(make):
     assert "54% of all" in found.what
     assert found.examples[0].detail.startswith("the pictures that most of them share: '1.png'")
     assert "tied_together" not in findings(make(in_rooms, splits={"by": "hash"}))
+    torn = findings(make(in_rooms, splits={"keep_together": ["groups", "texts"]}))
+    assert "tied_together" not in torn
+    assert torn["pictures_across_splits"].mend == "Name pictures in splits.keep_together."
 
 
 def test_urls_that_were_not_fetched(make):

@@ -47,6 +47,30 @@ def test_the_order_of_the_reviews_does_not_matter_but_the_seed_does():
     assert split_by_id(dataset(reviews)) != split_by_id(dataset(reviews, splits={"seed": 2}))
 
 
+@pytest.mark.parametrize("torn", ["groups", "texts", "pictures"])
+def test_only_what_keep_together_names_is_kept_on_one_side(torn):
+    def pair(n):
+        same = {
+            "groups": {"group": f"group {n // 2}"},
+            "texts": {"text": f"one long text of pair {n // 2}"},
+            "pictures": {"images": [f"{n // 2}.png"]},
+        }
+        return same
+
+    kinds = ("groups", "texts", "pictures")
+    for tie in kinds:
+        data = dataset(
+            (review(n, **pair(n)[tie]) for n in range(60)),
+            splits={"keep_together": [kind for kind in kinds if kind != torn]},
+        )
+        names = split_by_id(data)
+        apart = sum(names[str(n)] != names[str(n + 1)] for n in range(0, 60, 2))
+        assert (apart > 0) == (tie == torn)
+        folds = fold_rows(data, {}, np.arange(60), 3)
+        judged = {row: place for place, (_, rows) in enumerate(folds) for row in rows.tolist()}
+        assert any(judged[n] != judged[n + 1] for n in range(0, 60, 2)) == (tie == torn)
+
+
 def test_groups_texts_and_pictures_stay_together():
     reviews = [review(n, "xy"[n % 2]) for n in range(60)]
     reviews[0] = review(0, "x", text="The \uff33ame  text")
@@ -237,6 +261,8 @@ def test_each_review_is_tested_in_one_of_the_folds():
         ({"folds": 5, "fold": 6}, "fold 6 of 5"),
         ({"fold": 2}, "fold 2 of 1"),
         ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
+        ({"keep_together": ["texts"], "near_duplicates": "together"}, "needs pictures in keep_together"),
+        ({"keep_together": ["picture"]}, "pictures"),
         ({"by": "label"}, "hash"),
         ({"folds": 2}, "greater than or equal to 3"),
     ],

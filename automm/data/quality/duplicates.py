@@ -8,6 +8,7 @@ from automm.data.near import picture_names
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
+from automm.data.sections import Splits
 from automm.data.ties import components, normal_text, telling_text
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
@@ -20,7 +21,8 @@ def repeated(checked: Checked) -> Iterator[Finding]:
         sharing = checked.sharing(keys)
         torn = [same for same in sharing if len(checked.splits(same)) > 1]
         if torn:
-            yield finding(f"{kind}_across_splits", len(torn), _examples(checked, kind, torn), rule=rules.rule)
+            mend = _keep_together(rules, kind)
+            yield finding(f"{kind}_across_splits", len(torn), _examples(checked, kind, torn), mend=mend)
         kept = [same for same in sharing if len(checked.splits(same)) == 1]
         if kept and kind != "groups":
             expected = sum(1 - sum(share ** len(same) for share in rules.shares.values()) for same in kept)
@@ -33,7 +35,7 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
     if splits.rule not in ("fractions", "folds"):
         return
     names = picture_names(checked.dataset, checked.looks.digests, checked.looks)
-    largest = max(components(checked.reviews, names), key=len)
+    largest = max(components(checked.reviews, names, splits.keep_together), key=len)
     share = len(largest) / len(checked.reviews)
     if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
         reviews = [checked.reviews[row] for row in largest]
@@ -47,8 +49,15 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
             len(largest),
             [example(reviews, detail if commonest else "", commonest)],
             share=share,
+            ties=", ".join(splits.keep_together),
             targets=checked.targets,
         )
+
+
+def _keep_together(rules: Splits, kind: str) -> str:
+    if rules.rule in ("fractions", "folds"):
+        return f"Name {kind} in splits.keep_together."
+    return f"Set splits: {{fractions: ...}} in place of splits.{rules.rule}, which keeps them together."
 
 
 def near_duplicates(checked: Checked) -> Iterator[Finding]:

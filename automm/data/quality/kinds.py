@@ -19,7 +19,7 @@ class Kind:
 
 SEVERITIES = ("error", "warning", "note")
 _LEAK = "The measured quality is too good: what is tested was seen in training."
-_TOGETHER = "Set splits: {{fractions: ...}} in place of splits.{rule}, which keeps them together."
+_TOGETHER = "{mend}"
 
 KINDS = {
     # What keeps a search from starting.
@@ -73,10 +73,10 @@ KINDS = {
     ),
     "tied_together": Kind(
         "warning",
-        "reviews that are tied to one another, {share:.0%} of all, by groups, texts and pictures that they share",
+        "reviews that are tied to one another, {share:.0%} of all, by what they share ({ties})",
         "They stand in one split as a whole, so that the splits differ in their {targets} and sizes.",
-        "Leave pictures of other things (rooms, shops, placeholders) out of fields.images, or split by a column or "
-        "a hash of the group, which tears shared pictures apart.",
+        "Leave pictures of other things (rooms, shops, placeholders) out of fields.images; or say what may be torn "
+        "apart, as in splits: {{keep_together: [groups, texts]}}, and read the figures with that in mind.",
     ),
     "absent_labels": Kind(
         "warning",
