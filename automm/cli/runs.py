@@ -68,9 +68,12 @@ def predict(
     reviews: Annotated[Path, typer.Argument(help="A manifest, or a records file.")],
     to: Annotated[Path, typer.Option("--to", help="A JSON Lines file.")],
     image_root: Annotated[Path | None, typer.Option(help="Where the pictures are, if not where they were.")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say too what each picture counted for.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say too what each answer hangs on.")] = False,
 ) -> None:
     """Predict reviews; labels are not needed. A line each: id, label, probabilities, error.
+
+    With --explain also by how much the answer would change without each modality and each picture, and the weight that
+    the model's attention gives each picture. That takes several times as long.
 
     Examples: automm predict model/ demo/reviews.jsonl --to predictions.jsonl; ... --explain
     """
@@ -89,7 +92,7 @@ def predict(
     if explain and written.poolings:
         say(f"weights of pictures: the mean over {written.poolings} poolings with attention")
     elif explain:
-        say("no weights of pictures: the model has no pooling with attention, so `pictures` is null")
+        say("weights of pictures are null: the model has no pooling with attention; effects are there for any model")
     print(to)
 
 

@@ -1,9 +1,11 @@
 """Raw reviews in, one line each out, in input order: {id, label, probabilities, error}, or {id, value, error}.
 
 A review that cannot be predicted gets an error and no label; it never ends the others. Explained, a line says too what
-each picture counted for: {..., pictures: [{picture, weight}], error}, in the order of the record. `pictures` is null
-where the model's pooling gives no weights; `weight` is null where the picture was not read, because it is one too many
-or unreadable.
+its answer hangs on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}], error}, pictures in
+the order of the record. An effect is the probability of the predicted label, or the value, less what it is without that
+part (`deliver/effects`); null where the review has no such part. A weight is what the model's own attention gave the
+picture; null where its poolings have none. Both are null where a picture was not read, because it is one too many or
+unreadable.
 """
 
 import json
@@ -25,6 +27,7 @@ from automm.data.records import Source, open_source
 from automm.data.reviews import Review, missing_columns
 from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle, predicts_number
+from automm.deliver.effects import Arrays, effects_of
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.models.explain import Explained, poolings_of
 from automm.models.packing import pack, packed_layout
@@ -77,13 +80,10 @@ def predict_file(
     to.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
     lines = errors = 0
-    explanation = Explained(bundle.model) if explain and poolings_of(bundle.model) else None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root), explanation):
+            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root), explain=explain):
                 for prediction in batch:
-                    if explain:
-                        prediction = {**prediction, "pictures": prediction.get("pictures")}
                     lines += 1
                     errors += prediction["error"] is not None
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
@@ -93,7 +93,7 @@ def predict_file(
         Path(name).replace(to)
     finally:
         Path(name).unlink(missing_ok=True)
-    return Written(lines, errors, explanation.poolings if explanation else 0)
+    return Written(lines, errors, poolings_of(bundle.model) if explain else 0)
 
 
 def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
@@ -124,29 +124,44 @@ def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iter
 
 
 def predict_reviews(
-    bundle: Bundle, reviews: Iterable[Review | Refused], explanation: Explained | None = None
+    bundle: Bundle, reviews: Iterable[Review | Refused], *, explain: bool = False
 ) -> Iterator[list[Prediction]]:
     """Predict in batches, in order.
 
     Args:
-        explanation: of the bundle's model, where lines shall have the weights of their pictures.
+        explain: see the module; each batch is then read once more for each modality and each place of a picture.
     """
-    layout = packed_layout(bundle.model)
-    predict = compiled(explanation or bundle.model)
+    read = _reader(bundle, explain)
     at_once = rows_at_once(bundle.about["inputs"]["max_images"])
     iterator = iter(reviews)
     while batch := list(islice(iterator, at_once)):
         inputs = _inputs(bundle, batch)
-        lines = [_line(bundle, item, inputs.refused.get(place)) for place, item in enumerate(batch)]
+        lines = [_line(bundle, item, inputs.refused.get(place), explain) for place, item in enumerate(batch)]
         if inputs.good:
-            answer = predict(pack(inputs.arrays, layout) if layout else inputs.arrays)
-            probabilities = answer["probabilities"] if explanation else answer
-            for place, row in zip(inputs.good, probabilities, strict=True):
+            answers, weights = read(inputs.arrays)
+            for place, row in zip(inputs.good, answers, strict=True):
                 lines[place] |= _answer(bundle, row)
-            if explanation:
-                for place, weights in zip(inputs.good, answer["weights"], strict=True):
-                    lines[place]["pictures"] = _weights(batch[place], inputs.slots[place], weights)
+            if explain:
+                modalities, effects = effects_of(answers, lambda arrays: read(arrays)[0], inputs.arrays)
+                for number, place in enumerate(inputs.good):
+                    lines[place]["modalities"] = {name: _figure(found[number]) for name, found in modalities.items()}
+                    lines[place]["pictures"] = _pictures(
+                        batch[place], inputs.slots[place], None if weights is None else weights[number], effects[number]
+                    )
         yield lines
+
+
+def _reader(bundle: Bundle, weigh: bool) -> Callable[[Arrays], tuple[np.ndarray, np.ndarray | None]]:
+    """From raw arrays to answers (n, outputs) and, where the model weighs pictures, weights (n, max_images)."""
+    layout = packed_layout(bundle.model)
+    weigh = weigh and poolings_of(bundle.model) > 0
+    call = compiled(Explained(bundle.model) if weigh else bundle.model)
+
+    def read(arrays: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
+        answer = call(pack(arrays, layout) if layout else arrays)
+        return (answer["probabilities"], answer["weights"]) if weigh else (answer, None)
+
+    return read
 
 
 @dataclass(frozen=True)
@@ -199,9 +214,10 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
     return _Inputs(good, arrays, slots, refused)
 
 
-def _line(bundle: Bundle, item: Review | Refused, error: str | None) -> Prediction:
+def _line(bundle: Bundle, item: Review | Refused, error: str | None, explain: bool) -> Prediction:
     answers = ("value",) if predicts_number(bundle) else ("label", "probabilities")
-    return {"id": item.id, **dict.fromkeys(answers), "error": error}
+    explanations = ("modalities", "pictures") if explain else ()
+    return {"id": item.id, **dict.fromkeys(answers), **dict.fromkeys(explanations), "error": error}
 
 
 def _answer(bundle: Bundle, answer: np.ndarray) -> Prediction:
@@ -212,10 +228,23 @@ def _answer(bundle: Bundle, answer: np.ndarray) -> Prediction:
     return {"label": labels[int(answer.argmax())], "probabilities": probabilities}
 
 
-def _weights(review: Review | Refused, slots: Sequence[int | None], weights: np.ndarray) -> list[Prediction]:
+def _pictures(
+    review: Review | Refused, slots: Sequence[int | None], weights: np.ndarray | None, effects: np.ndarray
+) -> list[Prediction]:
     assert isinstance(review, Review)
-    shown = [None if slot is None else round(float(weights[slot]), 4) for slot in slots]
-    return [{"picture": path.name, "weight": weight} for path, weight in zip(review.images, shown, strict=True)]
+    return [
+        {
+            "picture": path.name,
+            "weight": None if slot is None or weights is None else _figure(weights[slot]),
+            "effect": None if slot is None else _figure(effects[slot]),
+        }
+        for path, slot in zip(review.images, slots, strict=True)
+    ]
+
+
+def _figure(value: float) -> float | None:
+    """Of four digits, which is as far as an explanation goes; None for NaN."""
+    return None if np.isnan(value) else float(f"{float(value):.4g}")
 
 
 def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:

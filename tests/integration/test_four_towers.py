@@ -66,3 +66,12 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
             lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
             for review, wanted in zip(expected["ids"], expected[name], strict=True):
                 np.testing.assert_allclose(answer(lines[review]), wanted, rtol=1e-4, atol=1e-5)
+            records = map(json.loads, (manifest.parent / "reviews.jsonl").read_text().splitlines())
+            for record in records:
+                effects, pictures = lines[record["id"]]["modalities"], lines[record["id"]]["pictures"]
+                there = {"text": True, "image": record["photos"], "history": record["past"]}
+                there["metadata"] = record["price"] is not None or record["brand"]
+                assert {part: effect is not None for part, effect in effects.items()} == {
+                    part: bool(has) for part, has in there.items()
+                }
+                assert [picture["picture"] for picture in pictures] == record["photos"]

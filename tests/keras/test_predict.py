@@ -1,4 +1,4 @@
-"""Predictions with what each picture counted for, from a bundle that was never trained."""
+"""Predictions with what each answer hangs on, from a bundle that was never trained."""
 
 import json
 
@@ -73,11 +73,57 @@ def test_it_changes_nothing_else(encoders, manifest, tmp_path):
     assert written == (9, 0, 0)
     for with_weights, without in zip(explained, plain, strict=True):
         assert with_weights.pop("pictures") is not None
+        assert with_weights.pop("modalities") is not None
         assert with_weights.pop("probabilities") == pytest.approx(without.pop("probabilities"), abs=1e-6)
         assert with_weights == without
 
 
-def test_a_pooling_without_weights_gives_null(encoders, manifest, tmp_path):
+def test_a_pooling_without_weights_has_effects_only(encoders, manifest, tmp_path):
     written, lines = predictions(encoders, "mean", manifest, tmp_path / "out.jsonl", explain=True)
     assert written == (9, 0, 0)
-    assert [line["pictures"] for line in lines] == [None] * 9
+    shown = [picture for line in lines for picture in line["pictures"]]
+    assert [picture["weight"] for picture in shown] == [None] * 10
+    assert [picture["effect"] is None for picture in shown] == [False] * 9 + [True], "the last one was not read"
+
+
+@pytest.mark.parametrize("pooling", ["gated_attention", "mean"])
+def test_an_effect_is_the_difference_to_a_record_without_that_part(encoders, manifest, tmp_path, pooling):
+    _, lines = predictions(encoders, pooling, manifest, tmp_path / "out.jsonl", explain=True)
+    path = manifest.parent / "reviews.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    changed, wanted = [], {}
+    for line, record in zip(lines, records, strict=True):
+        parts = {"text": {"text": ""}, "image": {"photos": []}}
+        kept = record["photos"][:PICTURES]
+        parts |= {f"picture {n}": {"photos": kept[:n] + kept[n + 1 :]} for n in range(len(kept))}
+        effects = {**line["modalities"]} | {f"picture {n}": line["pictures"][n]["effect"] for n in range(len(kept))}
+        assert effects.keys() == parts.keys()
+        assert (effects["image"] is None) == (not kept)
+        for part, change in parts.items():
+            nothing_left = part == "text" and not kept  # a record without either is refused
+            if effects[part] is not None and not nothing_left:
+                changed.append({**record, **change, "id": f"{line['id']} {part}"})
+                wanted[changed[-1]["id"]] = line, effects[part]
+    other = manifest.parent / f"{pooling}.yaml"
+    other.write_text(manifest.read_text().replace("reviews.jsonl", f"{pooling}.jsonl"))
+    (manifest.parent / f"{pooling}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in changed))
+    _, without = predictions(encoders, pooling, other, tmp_path / "without.jsonl")
+    assert len(without) == len(wanted) == 21
+    for line in without:
+        before, effect = wanted[line["id"]]
+        label = before["label"]
+        assert before["probabilities"][label] - line["probabilities"][label] == pytest.approx(effect, abs=6e-5)
+    assert max(abs(effect) for _, effect in wanted.values()) > 1e-3
+
+
+def test_a_review_that_cannot_be_predicted_has_nothing_to_explain(encoders, manifest, tmp_path):
+    lines = manifest.parent.joinpath("reviews.jsonl").read_text().splitlines()
+    broken = {**json.loads(lines[4]), "photos": ["nowhere.png"]}
+    (manifest.parent / "broken.jsonl").write_text(json.dumps(broken) + "\n" + lines[5] + "\n")
+    other = manifest.parent / "broken.yaml"
+    other.write_text(manifest.read_text().replace("reviews.jsonl", "broken.jsonl"))
+    written, (first, second) = predictions(encoders, "mean", other, tmp_path / "out.jsonl", explain=True)
+    assert written == (2, 1, 0)
+    assert first["modalities"] is None
+    assert first["pictures"] is None
+    assert second["modalities"]["image"] == second["pictures"][0]["effect"], "its only picture"
