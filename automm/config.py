@@ -75,11 +75,13 @@ class Budget(Section):
 
     `trials` counts completed trials, baselines apart; `time` is seconds from the first encoding to the last epoch.
     Hyperband's trials are many and most of them short: it may spend the epochs that as many full trials may spend,
-    `trials` times `training.epochs`.
+    `trials` times `training.epochs`. `parameters` is how many a trial's whole model may have, encoders and all fold
+    models counted: one with more is not trained, and recorded as FAILED.
     """
 
     trials: int = Field(20, ge=0, le=100_000)
     time: Duration | None = 3600.0
+    parameters: int | None = Field(None, ge=1)
 
 
 class Inputs(Section):

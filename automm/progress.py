@@ -32,6 +32,8 @@ class ConsoleReporter:
 
     def began(self, run: Run) -> None:
         self.run = run
+        # Of a run that goes on, the trials before count, too.
+        self._done = sum(one.kind == "trial" and one.status == COMPLETED for one in run.candidates())
         self._console.print(f"run {run.name}", style="bold")
 
     def stage(self, text: str) -> None:

@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from automm.evaluate.metrics import METRICS, TITLES, main_metrics
+from automm.tracking.runs import COMPLETED, is_partial
 
 if TYPE_CHECKING:
     from automm.data.fetch import Fetched
@@ -59,7 +60,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
         scores += [_spread(row["folds"], name) for name in main] if folded else []
-        name = row["name"] if row["status"] == "COMPLETED" else f"{row['name']} ({row['status']}: {row['error']})"
+        name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
         name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
@@ -67,6 +68,9 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    for row in rows:
+        if row["status"] == COMPLETED and is_partial(row["evaluation"]):
+            print(f"{row['name']} was judged on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
         print("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
 

@@ -35,6 +35,12 @@ def code_flag(allow_code: bool) -> str:
     return " --allow-code" if allow_code else ""
 
 
+def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
+    """What a command that is to be typed next needs to find the same runs, and the same store."""
+    flags = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
+    return flags + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr)
 

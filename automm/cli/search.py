@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automm.cli.app import RUNS, AllowCode, RunsDir, TrackingUri, app, code_flag, import_tensorflow, say, say_next
+from automm.cli.app import (
+    RUNS,
+    AllowCode,
+    RunsDir,
+    TrackingUri,
+    app,
+    code_flag,
+    import_tensorflow,
+    say,
+    say_next,
+    where_flags,
+)
 from automm.errors import EXIT_INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
@@ -139,10 +150,8 @@ def _search(
         reporter.close()
         say("interrupted: what was finished is kept")
         if reporter.run is not None:
-            where = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
-            where += f" --tracking-uri {tracking_uri}" if tracking_uri else ""
-            where += code_flag(experiment.allow_code)
-            say_next(f"automm search --resume {reporter.run.name}{where}")
+            flags = where_flags(runs_dir, tracking_uri) + code_flag(experiment.allow_code)
+            say_next(f"automm search --resume {reporter.run.name}{flags}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
@@ -151,10 +160,11 @@ def _search(
         print(line)
     if experiment.subsample is not None:
         print(f"on {experiment.subsample:g} of the reviews: a first look, not the result on all of them")
+    flags = where_flags(runs_dir, tracking_uri)
     if tracker.behind or tracker.refused:
         lacking = tracker.behind + tracker.refused
-        say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}")
-    say_next(f"automm export {run.name} --to model/   or   automm ui")
+        say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}{flags}")
+    say_next(f"automm export {run.name} --to model/{where_flags(runs_dir, None)}   or   automm ui{flags}")
 
 
 def _dry_run(experiment: "Experiment") -> None:

@@ -25,6 +25,7 @@ from automm.data.manifest import Manifest, load_manifest, parse_manifest
 from automm.data.reading import ReviewReader
 from automm.data.records import Source, open_source
 from automm.data.reviews import Review, missing_columns
+from automm.data.sections import Fields
 from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle, predicts_number
 from automm.deliver.effects import Arrays, effects_of
@@ -253,12 +254,36 @@ def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manif
     if reviews.suffix in MANIFESTS:
         manifest = load_manifest(reviews)
         source = open_source(manifest)
+        _same_columns(bundle, manifest.file.name, source.fields)
         return manifest, source, image_root or source.image_root
     reading = bundle.about["reading"] | {"records": reviews.name}
     manifest = parse_manifest(reading, reviews.absolute().parent / "manifest.yaml")
     source = open_source(manifest, reviews.absolute())
     root = image_root or reviews.absolute().parent / bundle.about["image_root"]
     return manifest, replace(source, image_root=root), root
+
+
+def _same_columns(bundle: Bundle, file: str, fields: Fields) -> None:
+    """Metadata is told apart by its place alone: other columns would be read as those of training.
+
+    Raises:
+        ConfigError: a manifest names other columns than the bundle was trained on, or in another order.
+    """
+    columns = bundle.columns
+    pairs = {
+        "metadata: numeric": (list(fields.numeric), list(columns.medians)),
+        "metadata: categorical": (list(fields.categorical), list(columns.values)),
+    }
+    problems = [
+        f"{file}: fields: {kind} is {given}, and the model was trained on {trained}. Name these, in this order"
+        for kind, (given, trained) in pairs.items()
+        if given != trained
+    ]
+    if bool(fields.history) != bool(columns.steps):
+        how = "a history: name one in fields.history" if columns.steps else "no history: take fields.history away"
+        problems.append(f"{file}: the model was trained on {how}")
+    if problems:
+        raise ConfigError(problems)
 
 
 def _identity(record: Any, source: Source) -> str:

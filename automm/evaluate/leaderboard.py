@@ -9,7 +9,7 @@ from typing import Any
 from automm.config import OBJECTIVES
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.evaluate.metrics import METRICS
-from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs
+from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial
 
 COLUMNS = (
     "rank",
@@ -71,7 +71,7 @@ def leaderboard(
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
         raise ConfigError(f"these runs have no {chosen}: {', '.join(others)}. Name an experiment, or another --metric")
-    done.sort(key=lambda row: (sign * row["validation"][chosen], row["parameters"]))
+    done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):
         row["rank"] = place
     return [*done, *(row for row in rows if row["status"] != COMPLETED)]

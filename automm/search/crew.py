@@ -9,6 +9,8 @@ from automm.errors import ConfigError
 from automm.tracking.runs import Run
 
 LOOPBACK = "127.0.0.1"
+NO_PROXY = "no_grpc_proxy"  # gRPC's own; where it is set, `no_proxy` is not looked at
+EVERYWHERE = ("0.0.0.0", "[::]")
 NO_ADDRESS = "--chief {}: cannot listen there. Write HOST:PORT, an address of this machine and a free port"
 
 
@@ -37,6 +39,8 @@ class Crew:
                 )
             return
         host, _, port = self.chief.rpartition(":")
+        if not host:
+            raise ConfigError(NO_ADDRESS.format(self.chief))
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -63,8 +67,16 @@ def how_it_ended(code: int) -> str:
     return f"{names.get(-code, f'signal {-code}')}: {hints.get(-code, 'ended by a signal')}"
 
 
+def past_proxies(host: str) -> None:
+    """Have this process' gRPC connect to a host directly: it would send even 127.0.0.1 through `http_proxy`."""
+    direct = os.environ.get(NO_PROXY) or os.environ.get("no_proxy") or ""
+    os.environ[NO_PROXY] = ",".join(filter(None, [direct, host.strip("[]")]))
+
+
 def worker_command(run: Run, chief: str, allow_code: bool) -> str:
-    """What is typed on another machine."""
+    """What is typed on another machine; where the chief listens on all addresses, by this machine's name."""
+    host, _, port = chief.rpartition(":")
+    chief = f"{socket.getfqdn()}:{port}" if host in EVERYWHERE else chief
     flag = " --allow-code" if allow_code else ""
     runs = run.folder.resolve().parents[1]
     return f"automm search --worker --chief {chief} --resume {run.name} --runs-dir {runs}{flag}"

@@ -6,11 +6,18 @@ import resource
 import sys
 from functools import cache
 
+import psutil
+
 
 def peak_memory() -> int:
     """The largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available_memory() -> int:
+    """Bytes that this machine could give this process without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 @cache

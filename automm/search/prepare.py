@@ -228,11 +228,12 @@ def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
     return holdout
 
 
-def check_other_folds(experiment: Experiment, loaded: Loaded) -> None:
-    """Find out before a search what would end it when its finalists are measured on the other folds.
+def check_folds(experiment: Experiment, loaded: Loaded) -> None:
+    """Find out before anything is encoded what would end a search then, or when finalists are measured on other folds.
 
     Raises:
         DataError: some fold's train and validation cannot be cut as `evaluation` asks for.
     """
     if isinstance(experiment.evaluation, Folds):
+        make_folds(experiment, loaded)
         each_fold(loaded.others, lambda fold: make_folds(experiment, loaded.on(fold)))

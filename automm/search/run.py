@@ -29,7 +29,7 @@ from automm.search.hand_built import run_baselines
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
 from automm.search.narrow import space_of
-from automm.search.prepare import Loaded, Task, check_other_folds, load, prepare, same_data, sources
+from automm.search.prepare import Loaded, Task, check_folds, load, prepare, same_data, sources
 from automm.search.session import GiveUp, Reporter, Search
 from automm.search.tune import tune
 from automm.search.workers import Workers
@@ -83,7 +83,7 @@ def run_search(
     settle()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
-    check_other_folds(experiment, loaded)
+    check_folds(experiment, loaded)
     encoders = sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
@@ -134,7 +134,12 @@ def _search_in(
 
 
 def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, Any]:
-    """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary."""
+    """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary.
+
+    Raises:
+        NoTrialError: nothing completed; or no trial did, and the search was given up. Baselines are measured even so.
+    """
+    given_up = ""
     try:
         with interruptible():
             _search(search, len(loaded.others), crew)
@@ -145,9 +150,16 @@ def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, 
         if search.best() is None:
             raise
         log.warning("%s. The search ends here with what has completed", error)
+        given_up = str(error)
     if search.best() is None:
         raise NoTrialError(_nothing_completed(search))
-    return finish(search, loaded)
+    summary = finish(search, loaded)
+    if given_up and not search.trials_done():
+        raise NoTrialError(
+            f"no trial completed: {given_up}. The baselines are measured: automm leaderboard; what was tried stands in "
+            f"{search.run.folder}/log.txt"
+        )
+    return summary
 
 
 def _search(search: Search, other_folds: int, crew: Crew | None) -> None:

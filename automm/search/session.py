@@ -25,7 +25,7 @@ from automm.search import stopping
 from automm.search.features import Features
 from automm.search.feed import Lacking, Rows
 from automm.search.interrupt import check
-from automm.search.memory import give_back, peak_memory
+from automm.search.memory import available_memory, give_back, peak_memory
 from automm.search.narrow import space_of
 from automm.search.plan import Options, Plan
 from automm.search.prefix import cut
@@ -38,6 +38,7 @@ from automm.tracking.tracker import Tracker
 
 FINALISTS = 3
 VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
+BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
 WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
@@ -227,7 +228,7 @@ class Search:
         plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())
 
         def work() -> tuple[Any, Trained]:
-            models = self.members(build)
+            models = self.members(build, limited=kind == "trial")
             source = self.source(models[0])
             # Sequences and pixels are large: one model after the other, step by step. Texts of like length share a
             # batch where their sequences are read.
@@ -252,14 +253,35 @@ class Search:
 
         return self.record(name, kind, values, work, seed=seed)
 
-    def members(self, build: Callable[[], Any]) -> list[Any]:
-        """A suffix for each fold, each with its own fold's statistics and its own first weights."""
+    def members(self, build: Callable[[], Any], *, limited: bool = False) -> list[Any]:
+        """A suffix for each fold, each with its own fold's statistics and its own first weights.
+
+        Raises:
+            TrialError: together they would not fit into what memory is free, or, where `limited`, have more parameters
+                than the budget allows.
+        """
         first = build()
+        self._check_size(first, limited)
         # Cloning gives new first weights, and is quicker than another walk through AutoKeras.
         models = [first, *(keras.models.clone_model(first) for _ in self.task.folds[1:])]
         for model, statistics in zip(models, self.task.statistics, strict=True):
             learn_statistics(model, statistics)
         return models
+
+    def _check_size(self, model: Any, limited: bool) -> None:
+        folds, most = len(self.task.folds), self.task.experiment.budget.parameters
+        own = int(model.count_params())
+        if limited and most is not None:
+            total = parameters_of(model, self.layers) + (folds - 1) * own
+            if total > most:
+                raise TrialError(f"too large: {total:,} parameters, and budget.parameters allows {most:,}")
+        trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+        needed, free = folds * trained * BYTES_TRAINED, available_memory()
+        if needed > free:
+            raise TrialError(
+                f"too large: {folds} models of {trained:,} parameters take {needed / 1e6:,.0f} MB in training, and "
+                f"{free / 1e6:,.0f} MB are free"
+            )
 
     def judge(self, models: Sequence[Any]) -> Trained:
         """What models that need no training are worth: each reads its fold's validation rows."""

@@ -13,8 +13,9 @@ import keras_tuner
 from keras_tuner.src import protos
 
 from automm.config import Experiment
-from automm.errors import AutommError
+from automm.errors import AutommError, DataError
 from automm.search.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, TOKEN, WORKER, quiet
+from automm.search.crew import past_proxies
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
 from automm.search.prepare import Task, load, prepare, same_data, sources
@@ -37,7 +38,7 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
         name: in the chief's books; a new one where none is given, because KerasTuner hands an old one its old trial.
 
     Raises:
-        DataError: this machine sees other data or other encoder weights than the search.
+        DataError: this machine sees other data, encoder weights or engines than the search.
         AutommError: the chief does not answer, or has given this worker up.
     """
     # KerasTuner takes every worker for a chief whose name has 'chief' in it, as that of a host may.
@@ -48,12 +49,14 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     encoders = sources(experiment, loaded)
     same_data(run, loaded, encoders)
     task = prepare(experiment, loaded, encoders, reporter.step)
+    _same_engines(run, task)
+    host, _, port = chief.rpartition(":")
+    past_proxies(host)
     line = Line(chief, name)
     answer = line.hello(ANSWER)
     left = answer.get(SECONDS_LEFT)
     deadline = time.monotonic() + float(left) if left else None
     search = WorkerSearch(task, run, reporter, deadline, line, int(answer[FIRST_NUMBER]))
-    host, _, port = chief.rpartition(":")
     os.environ |= {"KERASTUNER_ORACLE_IP": host, "KERASTUNER_ORACLE_PORT": port, "KERASTUNER_TUNER_ID": name}
     threading.Thread(target=line.keep_alive, daemon=True).start()
     try:
@@ -63,6 +66,16 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
         raise Dismissed(f"{chief}: {error.details()}") from error
     finally:
         line.goodbye()
+
+
+def _same_engines(run: Run, task: Task) -> None:
+    """Scores are compared, so that features must be the same numbers."""
+    for kind, recorded in run.read("manifest.json")["encoders"].items():
+        if recorded["engine"] != task.features.engines[kind]:
+            raise DataError(
+                f"this machine reads {kind} by {task.features.engines[kind]}, and the search by {recorded['engine']}. "
+                "Install the same versions, with or without automm[fast] on both"
+            )
 
 
 class Dismissed(keras_tuner.errors.FatalError, AutommError):

@@ -6,11 +6,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+from automm.errors import ConfigError
+
+SQLITE = "sqlite:///"
+SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")  # MLflow 3.17 refuses folders
+
 
 def tracking_uri(runs_dir: Path, chosen: str | None) -> str:
-    """--tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db; a path in it is made absolute."""
-    uri = chosen or os.environ.get("MLFLOW_TRACKING_URI") or ""
-    return uri or f"sqlite:///{(runs_dir / 'mlflow.db').resolve()}"
+    """--tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db; the path of an SQLite file is made absolute.
+
+    Raises:
+        ConfigError: no store that MLflow can write to.
+    """
+    where = "--tracking-uri" if chosen else "MLFLOW_TRACKING_URI"
+    uri = chosen or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs_dir / 'mlflow.db'}"
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if (":" not in uri and uri != "databricks") or scheme not in SCHEMES:
+        raise ConfigError(
+            f"{where} {uri}: no store that MLflow writes to. Name a file, {SQLITE}folder/mlflow.db, or a server, http://..."
+        )
+    if uri.startswith(SQLITE) and uri != SQLITE:  # MLflow resolves it against a working directory of its own
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
+    return uri
 
 
 def serve(uri: str, host: str, port: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from automm.errors import TrackingError
+from automm.errors import NotFoundError, TrackingError
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
 from automm.tracking.results import fold_curves, missing_curves, summary_of
@@ -123,16 +123,11 @@ class MlflowTracker:
         known = run.read("tracking.json")
         if known.get("uri") == self.uri and self._has(str(known.get("run_id", ""))):
             self._parent = str(known["run_id"])
-            self._client.update_run(self._parent, status="RUNNING")
-            self._read_children()
         else:
-            tags = {"automm.kind": "search", "automm.run": run.name, "automm.folder": str(run.folder)}
-            environment = run.read("environment.json")
-            if environment.get("commit"):
-                tags["mlflow.source.git.commit"] = str(environment["commit"])
-            created = self._client.create_run(self._experiment, run_name=run.name, tags=tags)
-            self._parent = created.info.run_id
+            self._parent = self._left_behind(run) or self._new_parent(run)
             run.write("tracking.json", {"uri": self.uri, "run_id": self._parent})
+        self._client.update_run(self._parent, status="RUNNING")
+        self._read_children()
         if not self._client.get_run(self._parent).data.params:  # written last: without them the head is not whole
             self._log_dataset(dataset)
             for name in ("config.yaml", "environment.json", "manifest.json"):
@@ -141,6 +136,19 @@ class MlflowTracker:
             self._write(self._parent, params=parameters)
         for candidate in run.candidates():
             self._candidate(candidate)
+
+    def _new_parent(self, run: Run) -> str:
+        tags = {"automm.kind": "search", "automm.run": run.name, "automm.folder": str(run.folder)}
+        environment = run.read("environment.json")
+        if environment.get("commit"):
+            tags["mlflow.source.git.commit"] = str(environment["commit"])
+        return str(self._client.create_run(self._experiment, run_name=run.name, tags=tags).info.run_id)
+
+    def _left_behind(self, run: Run) -> str:
+        """The parent of a search that was killed before it could note whose it is; '' where there is none."""
+        found = self._client.search_runs([self._experiment], f"tags.`automm.run` = '{run.name}'")
+        same = [one.info.run_id for one in found if one.data.tags.get("automm.folder") == str(run.folder)]
+        return str(same[0]) if same else ""
 
     def _has(self, run_id: str) -> bool:
         """Whether the store still has this parent: its database may have been deleted since."""
@@ -300,8 +308,17 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
     """Tell the store everything of a run that it has not got. Returns what it has now, in words.
 
     Raises:
-        TrackingError: it does not answer.
+        ConfigError: a search works on the run, and tells the store itself.
+        NotFoundError: the run ended before anything of it was recorded.
+        TrackingError: the store does not answer.
     """
+    with run.locked():
+        return _sync(tracker, run)
+
+
+def _sync(tracker: MlflowTracker, run: Run) -> str:
+    if not run.read("manifest.json"):
+        raise NotFoundError(f"{run.name} ended before its first candidate. Go on: automm search --resume {run.name}")
     config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
     manifest = run.read("manifest.json")
     dataset = {

@@ -34,6 +34,7 @@ COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a candidate's hyperparameters
 MISSING_FIGURE = "missing.png"
 EPOCHS = BOOKKEEPING + "epochs"  # what Hyperband gave a trial
+PARTIAL = "1 of "  # how an `evaluation` begins that is the first fold's alone
 
 
 @dataclass
@@ -94,7 +95,8 @@ def now() -> str:
 def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
     """Completed candidates, best first; ties: fewer parameters, then the earlier one.
 
-    A trial that a round cut short and that was promoted is left out: its longer training holds the same epochs.
+    Those that were judged on a part of the rows come after all others: their figures are not comparable. A trial that
+    a round cut short and that was promoted is left out: its longer training holds the same epochs.
     """
     sign = -1.0 if direction == "max" else 1.0
     done = [c for c in candidates if c.status == COMPLETED and c.score is not None]
@@ -108,7 +110,12 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
         if candidate.stopped != "round"
         or candidate.hyperparameters[EPOCHS] == longest[json.dumps(candidate.point, sort_keys=True)]
     ]
-    return sorted(done, key=lambda candidate: (sign * float(candidate.score or 0.0), candidate.parameters))
+    return sorted(done, key=lambda one: (is_partial(one.evaluation), sign * float(one.score or 0.0), one.parameters))
+
+
+def is_partial(evaluation: str) -> bool:
+    """Whether a candidate was judged on a part of the rows that the others were judged on."""
+    return evaluation.startswith(PARTIAL)
 
 
 def wall_seconds(candidates: Sequence[Candidate]) -> float:

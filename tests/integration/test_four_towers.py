@@ -12,6 +12,7 @@ from automm.data.columns import Columns
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
+from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
 from automm.tables import verdict
@@ -57,10 +58,19 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     else:  # the price and the ratings make the number
         assert candidates["trial-001"].objective == "val_mae"
         assert candidates["ridge_columns"].validation["mae"] < 0.7 * candidates["median"].validation["mae"]
+    swapped = yaml.safe_load(manifest.read_text())
+    swapped["fields"]["metadata"] = {"numeric": ["price"], "categorical": ["text"]}
+    del swapped["fields"]["history"]
+    (manifest.parent / "swapped.yaml").write_text(yaml.safe_dump(swapped))
     with np.load(run.folder / "test_predictions.npz") as expected:
         for name in (result["best"], "packed_concatenation"):
             export_candidate(run, name, tmp_path / name)
             bundle = load_bundle(tmp_path / name)
+            with pytest.raises(ConfigError) as refused:
+                predict_file(bundle, manifest.parent / "swapped.yaml", tmp_path / "out.jsonl")
+            assert len(refused.value.problems) == 2
+            assert "is ['text'], and the model was trained on ['brand']" in str(refused.value)
+            assert "name one in fields.history" in str(refused.value)
             written = predict_file(bundle, manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl", explain=True)
             assert written[:2] == (60, 0)
             lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}

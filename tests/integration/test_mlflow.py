@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from automm.errors import TrackingError
+from automm.errors import ConfigError, NotFoundError, TrackingError
 from automm.tracking.mlflow_store import MlflowTracker, flatten, sync_run
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, all_runs
+from automm.tracking.runs import COMPLETED, FAILED, KILLED, Run, all_runs
 
 PARENT = "mlflow.parentRunId"
 QUICK = ("training.epochs=1", "baselines=[majority, concatenation]", "budget.trials=1")
@@ -206,6 +206,27 @@ class TestWhatGoesWrong:
         for _ in range(2):
             search("baselines=[majority]", "budget.trials=0", tracker=store())
         assert len(Store(store().uri).parents) == 2
+
+    def test_a_search_that_was_killed_before_it_noted_its_parent_finds_it_again(self, search, store):
+        run = search(*QUICK, tracker=store())
+        parent = Store(store().uri).parent.info.run_id
+        (run.folder / "tracking.json").unlink()
+        sync_run(store(), run)
+        told = Store(store().uri)
+        assert told.parent.info.run_id == parent
+        assert told.count == 1 + 3
+        assert run.read("tracking.json")["run_id"] == parent
+
+    def test_a_run_that_is_searched_is_not_synced(self, searched, store):
+        with searched.run.locked(), pytest.raises(ConfigError, match="in use by another process"):
+            sync_run(store(), searched.run)
+
+    def test_a_run_of_nothing_is_not_synced(self, store, tmp_path):
+        folder = tmp_path / "runs" / "tiny" / "20260101-000000-abcdef"
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("{}")
+        with pytest.raises(NotFoundError, match="ended before its first candidate"):
+            sync_run(store(), Run(folder))
 
 
 @pytest.mark.usefixtures("eager")

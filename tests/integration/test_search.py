@@ -407,6 +407,24 @@ class TestFailures:
         assert "one cause" in summary["cause"]
         assert not list((tmp_path / "runs").rglob("result.json"))
 
+    def test_a_search_whose_trials_all_fail_ends_with_their_cause_and_keeps_its_baselines(self, search, recorder):
+        with pytest.raises(NoTrialError, match="no trial completed: 5 candidates in a row") as raised:
+            search(ONE, "baselines=[majority, concatenation]", "budget.trials=50", "budget.parameters=1000")
+        assert raised.value.exit_code == 4
+        told = recorder.named("candidate")
+        assert [status for _, _, status in told] == [COMPLETED] * 2 + [FAILED] * 5
+        status, summary = recorder.named("end")[0][1:]
+        assert status == "FAILED"
+        assert "too large" in summary["cause"]
+        assert "budget.parameters allows 1,000" in summary["cause"]
+        assert {name for _, name, *_ in recorder.named("test")} == {"majority", "concatenation"}
+
+    @pytest.mark.usefixtures("trials_only")
+    def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
+        monkeypatch.setattr("automm.search.session.available_memory", lambda: 1000)
+        run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
+        assert run.candidates()[1].error.startswith("too large: 1 models of ")
+
     @pytest.mark.usefixtures("trials_only")
     def test_a_late_average_without_its_members_fails_in_words(self, search):
         run = search("baselines=[majority, late_average]", "budget.trials=0")

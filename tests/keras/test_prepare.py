@@ -11,7 +11,7 @@ from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import split_dataset
 from automm.errors import DataError
-from automm.search.prepare import Loaded, check_other_folds, make_folds
+from automm.search.prepare import Loaded, check_folds, make_folds
 
 THIRD = 12
 
@@ -39,13 +39,19 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
     wanted = experiment(tmp_path, {"folds": 5})
     here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
-        check_other_folds(wanted, here)
+        check_folds(wanted, here)
     (problem,) = caught.value.problems
     assert "of 3: " in problem
     assert "fall into 2 parts" in problem
     assert "splits.fold: 1" in problem
-    check_other_folds(experiment(tmp_path, "auto"), here)
-    check_other_folds(wanted, loaded([None] * 3 * THIRD, 1))
+    check_folds(experiment(tmp_path, "auto"), here)
+    check_folds(wanted, loaded([None] * 3 * THIRD, 1))
+
+
+def test_a_search_that_cannot_be_cut_is_refused_before_anything_is_encoded(tmp_path):
+    here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
+    with pytest.raises(DataError, match="fall into 2 parts"):
+        check_folds(experiment(tmp_path, {"folds": 5}), here.on(1))
 
 
 def make_both(wanted, one):

@@ -7,11 +7,11 @@ import socket
 import pytest
 
 from automm.errors import ConfigError
-from automm.search.crew import Crew, how_it_ended, threads, worker_command
+from automm.search.crew import NO_PROXY, Crew, how_it_ended, past_proxies, threads, worker_command
 from automm.tracking.runs import Run
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "192.0.2.1:5000"])
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "192.0.2.1:5000", ":5000", "5000"])
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(ConfigError, match=f"--chief {address}: cannot listen there"):
         Crew(0, address).check()
@@ -49,3 +49,18 @@ def test_the_command_for_others_names_the_run(tmp_path):
     wanted = f"automm search --worker --chief a:1 --resume {run.name} --runs-dir {tmp_path / 'runs'}"
     assert worker_command(run, "a:1", False) == wanted
     assert worker_command(run, "a:1", True) == f"{wanted} --allow-code"
+
+
+def test_a_chief_that_listens_everywhere_is_named_by_its_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(socket, "getfqdn", lambda: "machine.example")
+    for everywhere in ("0.0.0.0:7000", "[::]:7000"):
+        assert "--chief machine.example:7000 " in worker_command(Run(tmp_path / "r" / "e" / "n"), everywhere, False)
+
+
+def test_no_proxy_stands_between_a_worker_and_its_chief(monkeypatch):
+    monkeypatch.delenv(NO_PROXY, raising=False)
+    monkeypatch.setenv("no_proxy", "intranet")
+    past_proxies("127.0.0.1")
+    assert os.environ[NO_PROXY] == "intranet,127.0.0.1"
+    past_proxies("[::1]")
+    assert os.environ[NO_PROXY] == "intranet,127.0.0.1,::1"

@@ -164,6 +164,17 @@ def test_rank_by_score_then_size_then_age():
     assert [c.name for c in rank(candidates, "min")] == ["zero", "early", "late", "big", "best"]
 
 
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_what_was_judged_on_one_fold_ranks_behind_what_was_judged_on_all(direction):
+    scores = {"lucky": (0.99, "1 of 5 folds"), "unlucky": (0.01, "1 of 5 folds"), "one": (0.6, "5 folds")}
+    candidates = [
+        Candidate(name, "baseline", COMPLETED, score=score, evaluation=evaluation)
+        for name, (score, evaluation) in scores.items()
+    ]
+    assert rank(candidates, direction)[0].name == "one"
+    assert len(rank(candidates, direction)) == 3
+
+
 def test_new_runs_never_share_a_folder(tmp_path):
     made = [create_run(tmp_path / "runs", "demo", "abcdef0123456789") for _ in range(3)]
     assert len({run.folder for run in made}) == 3

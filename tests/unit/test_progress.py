@@ -1,0 +1,20 @@
+"""What a person sees of a search."""
+
+import io
+
+from rich.console import Console
+
+from automm.progress import ConsoleReporter
+from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
+
+
+def test_a_run_that_goes_on_counts_the_trials_before(tmp_path):
+    run = Run(tmp_path)
+    for name, kind, status in (("base", "baseline", COMPLETED), ("a", "trial", COMPLETED), ("b", "trial", FAILED)):
+        run.append(Candidate(name, kind, status))
+    said = io.StringIO()
+    reporter = ConsoleReporter(Console(file=said, width=200), 20, "macro_f1")
+    reporter.began(run)
+    validation = {"macro_f1": 0.5, "accuracy": 0.6, "loss": 1.0}
+    reporter.finished(Candidate("c", "trial", COMPLETED, score=0.5, validation=validation), None, None)
+    assert "2/20" in said.getvalue()
