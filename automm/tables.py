@@ -96,11 +96,12 @@ def cache_table(found: "Listing") -> None:
     ]
     for e in found.pictures:
         count = "-" if e["rows"] is None else f"{e['rows']:,}"
-        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), "-"])
+        rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), e["last_used"]])
     table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
     print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
     if found.pictures:
-        print(f"decoded pictures: {decimal(found.picture_bytes)}, no limit, in {found.folder / 'pictures'}")
+        pictures = f"{decimal(found.picture_bytes)} of {decimal(found.limit)}"
+        print(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
 
 
 def fetched_table(done: "Fetched") -> None:

@@ -43,13 +43,13 @@ def weights(
 
 @app.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all features that no running search uses.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what no running search needs.")] = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
 ) -> None:
-    """Show what frozen encoders have yielded and is kept for later runs, or empty it.
+    """Show what is kept for later runs (features that encoders yielded, decoded pictures), or empty it.
 
-    The folder is AUTOMM_CACHE_DIR; AUTOMM_CACHE_LIMIT, such as 5GB, bounds the features: what was not used for longest
-    goes first.
+    The folder is AUTOMM_CACHE_DIR; AUTOMM_CACHE_LIMIT, such as 5GB, bounds each of the two: what was not used for
+    longest goes first.
 
     Examples: automm cache; automm cache --format json; automm cache --clear
     """
@@ -63,9 +63,11 @@ def cache(
     if clear:
         cleared = cache_listing.clear(cache_dir(), limit)
         if format == "json":
-            tables.print_json(vars(cleared))
+            tables.print_json(cleared)
         else:
-            print(f"{cleared.entries} entries removed, {decimal(cleared.bytes)}; {cleared.in_use} in use and kept")
+            features = f"{cleared['entries']} entries removed, {decimal(cleared['bytes'])}"
+            print(f"{features}; {cleared['in_use']} in use and kept")
+            print(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
         return
     found = cache_listing.listing(cache_dir(), limit)
     if format == "json":

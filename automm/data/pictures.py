@@ -11,7 +11,8 @@ import PIL
 
 from automm.data.digests import digest_files
 from automm.data.images import RECIPE
-from automm.data.picture_file import Progress, open_pictures, write_pictures
+from automm.data.picture_cache import keep_within, mark_used
+from automm.data.picture_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.reviews import Dataset, Review, nothing_left
 from automm.errors import DataError
 
@@ -40,7 +41,12 @@ class PictureStore:
 
 
 def prepare_pictures(
-    paths: Sequence[Path], size: int, cache_dir: Path, progress: Progress | None = None
+    paths: Sequence[Path],
+    size: int,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    *,
+    limit: int | None = None,
 ) -> PictureStore:
     """Decode each distinct picture once, or find it decoded.
 
@@ -49,6 +55,7 @@ def prepare_pictures(
         size: the side of the decoded square.
         cache_dir: its folder "pictures" keeps what was decoded.
         progress: called as ("pictures decoded", done, total).
+        limit: how many bytes of decoded pictures may stay there, beside these.
     """
     folder = cache_dir / "pictures"
     digests, bad = digest_files(paths, folder / "digests.sqlite")
@@ -60,14 +67,11 @@ def prepare_pictures(
     if not files:
         return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, key)
     store = folder / f"{key[:32]}.u8"
-    notes = open_pictures(store)
-    if notes is None or {*notes.digests, *notes.bad} != files.keys():
-        notes = write_pictures(store, files, f"{RECIPE}, Pillow {PIL.__version__}", size, progress)
+    notes, pixels = _opened(store, files, size, progress)
+    mark_used(store)
+    if limit is not None:
+        keep_within(folder, limit, store)
     place = {digest: row for row, digest in enumerate(notes.digests)}
-    if place:
-        pixels: np.ndarray = np.memmap(store, np.uint8, "r", shape=(len(place), size, size, 3))
-    else:
-        pixels = np.zeros((0, size, size, 3), np.uint8)
     return PictureStore(
         pixels=pixels,
         row={path: place[digest] for path, digest in digests.items() if digest in place},
@@ -75,6 +79,20 @@ def prepare_pictures(
         digests=digests,
         fingerprint=key,
     )
+
+
+def _opened(store: Path, files: dict[str, Path], size: int, progress: Progress | None) -> tuple[Notes, np.ndarray]:
+    """A set of decoded pictures, decoded if need be, memory-mapped."""
+    notes = open_pictures(store)
+    while True:
+        if notes is None or {*notes.digests, *notes.bad} != files.keys():
+            notes = write_pictures(store, files, f"{RECIPE}, Pillow {PIL.__version__}", size, progress)
+        if not notes.digests:
+            return notes, np.zeros((0, size, size, 3), np.uint8)
+        try:
+            return notes, np.memmap(store, np.uint8, "r", shape=(len(notes.digests), size, size, 3))
+        except FileNotFoundError:  # another process has made room meanwhile
+            notes = None
 
 
 def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:

@@ -1,13 +1,13 @@
 """What `automm cache` shows and empties. Light: neither Keras nor TensorFlow is loaded."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from automm.data.picture_cache import clear_pictures, picture_sets
 from automm.data.picture_file import count_of
-from automm.search.store import Cleared, FeatureStore
+from automm.search.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Listing:
     Attributes:
         features: the entries of the feature store, latest use first: those of `FeatureStore.entries`, with `last_used`
             in ISO 8601, UTC.
-        limit: of the features, in bytes.
-        pictures: decoded pictures: key, rows, bytes. They have no limit, and nobody knows who uses them.
+        limit: in bytes, of the features, and of the decoded pictures.
+        pictures: decoded pictures, latest use first: key, rows, bytes, last_used.
     """
 
     folder: Path
@@ -47,23 +47,37 @@ class Listing:
 def listing(cache: Path, limit: int) -> Listing:
     """What the cache folder holds beside weights. An absent folder holds nothing."""
     features = [
-        {**entry, "last_used": datetime.fromtimestamp(entry["last_used"], UTC).isoformat(timespec="seconds")}
+        {**entry, "last_used": _moment(entry["last_used"])}
         for entry in FeatureStore(cache / "features", limit).entries()
     ]
     return Listing(cache, features, limit, _pictures(cache / "pictures"))
 
 
-def clear(cache: Path, limit: int) -> Cleared:
-    """Empty the feature store of what no living process uses. Decoded pictures and weights stay."""
-    return FeatureStore(cache / "features", limit).clear()
+def clear(cache: Path, limit: int) -> dict[str, int]:
+    """Empty the cache of decoded pictures, and of features that no living process uses. Weights stay.
+
+    Returns:
+        `entries`, `bytes` and `in_use` of the feature store, `pictures` (sets of them) and `picture_bytes`.
+    """
+    cleared = FeatureStore(cache / "features", limit).clear()
+    sets, size = clear_pictures(cache / "pictures")
+    return {**vars(cleared), "pictures": sets, "picture_bytes": size}
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:
-    found = []
-    for path in sorted(folder.glob("*.u8")):
-        with suppress(FileNotFoundError):  # written anew as we look
-            found.append({"key": path.stem, "rows": count_of(path), "bytes": path.stat().st_size})
-    return found
+    return [
+        {
+            "key": one.path.stem,
+            "rows": count_of(one.path),
+            "bytes": one.bytes,
+            "last_used": _moment(one.used),
+        }
+        for one in picture_sets(folder)
+    ]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _bytes(entries: list[dict[str, Any]]) -> int:

@@ -120,7 +120,8 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
-    pictures = prepare_pictures(all_paths(dataset.reviews), experiment.inputs.image_size, cache_dir(), progress)
+    size = experiment.inputs.image_size
+    pictures = prepare_pictures(all_paths(dataset.reviews), size, cache_dir(), progress, limit=cache_limit())
     dataset = treat_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)

@@ -40,6 +40,7 @@ FINALISTS = 3
 VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
 BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
+ANY_CAUSE = 20  # failures in a row that end it whatever their causes: they cost no budget, and would go on for ever
 WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
 log = logging.getLogger("automm")
@@ -274,12 +275,13 @@ class Search:
         if limited and most is not None:
             total = parameters_of(model, self.layers) + (folds - 1) * own
             if total > most:
-                raise TrialError(f"too large: {total:,} parameters, and budget.parameters allows {most:,}")
+                raise TrialError(f"too large: more parameters than budget.parameters allows ({most:,})\n{total:,}")
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         needed, free = folds * trained * BYTES_TRAINED, available_memory()
         if needed > free:
             raise TrialError(
-                f"too large: {folds} models of {trained:,} parameters take {needed / 1e6:,.0f} MB in training, and "
+                "too large: more memory than is free\n"
+                f"{folds} models of {trained:,} parameters take {needed / 1e6:,.0f} MB in training, and "
                 f"{free / 1e6:,.0f} MB are free"
             )
 
@@ -425,14 +427,22 @@ class Search:
         # A process that died says nothing of the next: memory may have been short, or somebody ended it.
         counted = [c for c in self.candidates if c.status != KILLED and not c.error.startswith(WORKER_DIED)]
         last = counted[-SAME_CAUSE:]
-        causes = {candidate.error.split("\n", 1)[0] for candidate in last}
+        causes = {cause_in_words(candidate) for candidate in last}
         if len(last) == SAME_CAUSE and all(c.status == FAILED for c in last) and len(causes) == 1:
             raise GiveUp(f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}")
+        last = counted[-ANY_CAUSE:]
+        if len(last) == ANY_CAUSE and all(c.status == FAILED for c in last):
+            raise GiveUp(f"{ANY_CAUSE} candidates in a row failed, the last: {cause_in_words(last[-1])}")
 
     def seed_of(self, name: str) -> int:
         """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
         text = f"{self.task.experiment.seed}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
+
+
+def cause_in_words(candidate: Candidate) -> str:
+    """The first line of its error."""
+    return candidate.error.split("\n", 1)[0]
 
 
 def trial_name(number: int) -> str:

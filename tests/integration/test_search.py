@@ -416,14 +416,27 @@ class TestFailures:
         status, summary = recorder.named("end")[0][1:]
         assert status == "FAILED"
         assert "too large" in summary["cause"]
-        assert "budget.parameters allows 1,000" in summary["cause"]
+        assert "budget.parameters allows (1,000)" in summary["cause"]
         assert {name for _, name, *_ in recorder.named("test")} == {"majority", "concatenation"}
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
         monkeypatch.setattr("automm.search.session.available_memory", lambda: 1000)
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
-        assert run.candidates()[1].error.startswith("too large: 1 models of ")
+        assert run.candidates()[1].error.startswith("too large: more memory than is free")
+
+    def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
+        from automm.search import session
+
+        monkeypatch.setattr(session, "ANY_CAUSE", 7)
+        count = iter(range(1000))
+
+        def explode(*args, **kwargs):
+            raise ValueError(f"number {next(count)}")
+
+        monkeypatch.setattr(session, "train", explode)
+        with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last: ValueError: number 6"):
+            search(*BARE, "budget.trials=50")
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_late_average_without_its_members_fails_in_words(self, search):

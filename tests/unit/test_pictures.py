@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automm.data import checksums, picture_file
+from automm.data import checksums, picture_file, pictures
 from automm.data.manifest import parse_manifest
+from automm.data.picture_cache import picture_sets
+from automm.data.picture_file import notes_path
 from automm.data.pictures import prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, Review
 from automm.errors import CacheError, DataError
@@ -174,3 +176,34 @@ def test_a_review_left_with_nothing(paths, tmp_path):
         treat_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
     treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).treated
     assert treated["dropped: empty text"] == 1
+
+
+def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):
+    folder, size = tmp_path / "cache", 4
+    one = 3 * size**2
+    sets = [["a"], ["b"], ["a", "b"]]
+    read = [prepare_pictures([paths[name] for name in names], size, folder) for names in sets]
+    kept = np.array(read[1].pixels)
+    for age, store in enumerate(reversed(picture_sets(folder / "pictures"))):
+        os.utime(notes_path(store.path), (1000 + age, 1000 + age))
+    prepare_pictures([paths["a"]], size, folder, limit=3 * one)  # used now, so that ["b"] is the oldest
+    assert sorted(found.bytes for found in picture_sets(folder / "pictures")) == [one, 2 * one]
+    assert np.array_equal(read[1].pixels, kept), "whoever reads a set that has gone goes on"
+    prepare_pictures([paths["a"], paths["b"]], size, folder, limit=0)
+    assert [found.bytes for found in picture_sets(folder / "pictures")] == [2 * one], "what was asked for stays"
+    assert sum(path.suffix == ".json" for path in (folder / "pictures").iterdir()) == 1
+
+
+def test_a_set_that_another_process_removes_as_it_is_opened_is_decoded_again(paths, tmp_path, monkeypatch):
+    first = prepare_pictures([paths["a"]], 4, tmp_path)
+    (store,) = (tmp_path / "pictures").glob("*.u8")
+    look = pictures.open_pictures
+
+    def removed(path):
+        notes = look(path)
+        store.unlink(missing_ok=True)
+        return notes
+
+    monkeypatch.setattr(pictures, "open_pictures", removed)
+    again = prepare_pictures([paths["a"]], 4, tmp_path)
+    assert np.array_equal(again.pixels, first.pixels)
