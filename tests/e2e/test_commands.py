@@ -154,6 +154,7 @@ class TestExitCodes:
         assert not list(tmp_path.glob("runs/*/*")), "a run was begun"
         automm("check", manifest, code=3)
 
+    @pytest.mark.slow  # what ends with it is tested in a process of ours
     def test_no_trial_is_4(self, automm, place, searched, tmp_path):
         manifest = write_reviews(tmp_path / "data")
         settings = [word for setting in automm.tiny[:-1] for word in ("--set", setting)]

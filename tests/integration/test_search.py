@@ -266,7 +266,8 @@ class TestEvaluation:
         assert {candidate.evaluation for candidate in run.candidates()} == {"holdout"}
         assert len(run.predictions("concatenation")) == rows["validation"]
 
-    @pytest.mark.parametrize("evaluation", ["holdout", pytest.param("{folds: 3}", marks=pytest.mark.slow)])
+    @pytest.mark.slow  # test_fine_tune does the same with members of both tiers
+    @pytest.mark.parametrize("evaluation", ["holdout", "{folds: 3}"])
     def test_an_ensemble_is_a_candidate_and_can_be_exported(self, search, tmp_path, reviews, evaluation):
         from automm.deliver.bundle import load_bundle
         from automm.deliver.export import export_candidate
