@@ -105,12 +105,12 @@ def test_a_manifest_that_is_there_stays(tmp_path):
 
 def test_a_file_of_a_native_layout_is_recognised(tmp_path):
     manifest_of(tmp_path, "amazon-reviews-2018")
-    file = tmp_path / "data" / "Home.json"  # lines, where .json is an array
-    with pytest.raises(DataError, match="It looks like format amazon-reviews-2018: automm import amazon-reviews-2018"):
-        write_first_manifest(file)
-    lines = file.rename(file.with_suffix(".jsonl"))
-    _, reasons = write_first_manifest(lines)
+    file = tmp_path / "data" / "Home.json"
+    _, reasons = write_first_manifest(file)
     assert "automm import amazon-reviews-2018" in reasons["format"]
+    file.write_text(file.read_text() + "[")
+    with pytest.raises(DataError, match="It looks like format amazon-reviews-2018: automm import amazon-reviews-2018"):
+        write_first_manifest(file, tmp_path / "other.yaml")
 
 
 def test_files_of_which_nothing_can_be_guessed(tmp_path):
