@@ -239,7 +239,7 @@ def likely_delimiter(header: str) -> str | None:
     """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
     outside = "".join(header.split('"')[::2])
     counts = {mark: outside.count(mark) for mark in LIKELY_DELIMITERS}
-    best = max(counts, key=lambda mark: counts[mark])
+    best = max(counts, key=lambda mark: counts[mark])  # of several with as many, the first
     return best if counts[best] else None
 
 
