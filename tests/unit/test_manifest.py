@@ -184,3 +184,24 @@ def test_every_shipped_manifest_is_legal():
     files = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
     assert files
     assert all(load_manifest(file).name for file in files)
+
+
+def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_path):
+    given = parse_manifest(
+        {
+            "name": "x",
+            "records": "r.csv",
+            "delimiter": ";",
+            "quotes": False,
+            "encoding": "cp1252",
+            "fields": {"text": "t"},
+        },
+        tmp_path / "manifest.yaml",
+    )
+    dumped = given.model_dump(mode="json", exclude_none=True)  # as a bundle keeps it
+    again = parse_manifest(dumped | {"records": "other.jsonl"}, tmp_path / "manifest.yaml")
+    assert (again.delimiter, again.quotes, again.encoding) == (";", False, "cp1252")
+    with pytest.raises(
+        ConfigError, match=r"delimiter and quotes: for \.csv and \.tsv of format records, not for 'mvsa'"
+    ):
+        parse_manifest({"name": "x", "format": "mvsa", "path": "p", "delimiter": ";", "quotes": False}, given.file)
