@@ -86,14 +86,17 @@ def datasets(
 def init(
     file: Annotated[Path, typer.Argument(help="A records file: .jsonl, .json, .csv, .tsv or .parquet.")],
     to: Annotated[Path | None, typer.Option("--to", help="The manifest; manifest.yaml beside FILE if none.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the text, such as gb18030; the one that it looks like if none.")
+    ] = None,
 ) -> None:
     """Look at a records file and write a first manifest for it, with the reason of each guess.
 
-    Example: automm init reviews.csv
+    Examples: automm init reviews.csv; automm init reviews.csv --encoding gb18030
     """
     from automm.data.guessing import write_first_manifest
 
-    manifest, reasons = write_first_manifest(file, to)
+    manifest, reasons = write_first_manifest(file, to, encoding=encoding)
     for key, reason in reasons.items():
         say(f"{key}: {reason}")
     print(manifest)

@@ -3,17 +3,22 @@
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 
+from automm.data.forms import parse_literal
 from automm.data.sections import Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
 
 LARGEST = 3e38  # beyond it float32 has infinity only
 
+LONGEST_NUMBER = 1_000  # characters; what is longer was meant as something else
+
 # Strict, because float() also takes "1_000", "nan" and digits of other scripts.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # ['a.jpg' 'b.jpg'], an array of NumPy's: Python reads one text
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -116,7 +121,8 @@ def cell_number(cell: object, column: str) -> float | None:
         return None
     number = math.inf
     is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
-    if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
+    text = cell.strip() if isinstance(cell, str) else ""
+    if is_number or (len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text)):
         number = float(str(cell))  # by its digits, because float() of an int of hundreds of them fails
     if abs(number) > LARGEST:
         raise ValueError(
@@ -139,6 +145,21 @@ def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | N
         if several or not is_empty(cell):
             steps += [cell_number(step, column) for step in _steps(cell, column, fields.separator)]
     return tuple(steps)
+
+
+def listed_names(cell: str) -> list[str] | None:
+    """The texts of a list that a CSV file holds as text: JSON, or as Python writes it. None of anything else."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        listed = json.loads(cell)
+    except (ValueError, RecursionError):
+        if _SIDE_BY_SIDE.search(cell):
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash in a name
+            listed = parse_literal(cell)
+    return listed if isinstance(listed, list) and all(isinstance(name, str) for name in listed) else None
 
 
 def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
@@ -183,7 +204,9 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
     if is_empty(cell):
         return []
     if isinstance(cell, str):
-        parts = cell.split(separator) if separator is not None else [cell]
+        parts = listed_names(cell)
+        if parts is None:
+            parts = cell.split(separator) if separator is not None else [cell]
         return [part.strip() for part in parts if part.strip()]
     if isinstance(cell, list | tuple):
         return [name for item in cell for name in _listed(item, column, None)]

@@ -10,19 +10,22 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
 
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LIKELY_DELIMITERS = (",", ";", "\t", "|")
+LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
+
 
 def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n") -> Iterator[str]:
     """The lines of a file, gzipped or not, as they are read, never the whole.
 
-    They end where its bytes are not of this encoding.
-
-    The lines that are not stand among the problems then, all of them.
+    They end where its bytes are not of this encoding. The first line that is not, and how many others, is a problem.
 
     Args:
         newline: as `open` has it. Only "\n" ends a line of JSON, which may hold other separators as they are.
@@ -37,22 +40,26 @@ def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n"
         ):
             yield from lines
     except UnicodeError:
-        problems += _misencoded(file, encoding)
+        problems.append(_misencoded(file, encoding))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         problems.append(f"{file.name}: not a whole gzip file: {error}. Fetch it again")
 
 
-def _misencoded(file: Path, encoding: str) -> list[str]:
+def _misencoded(file: Path, encoding: str) -> str:
+    named = encoding.removesuffix("-sig")
     hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
     if file.suffix == ".gz":
-        return [f"{file.name}: not {encoding.removesuffix('-sig')}. {hint}"]
+        return f"{file.name}: not {named}. {hint}"
     raw, first = file.read_bytes(), 1
     try:
         raw.decode(encoding)
     except UnicodeError as error:
         first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
-    found = [n for n, line in enumerate(raw.split(b"\n"), 1) if n >= first and not _decodes(line, encoding)]
-    return [f"{file.name}:{n}: not {encoding.removesuffix('-sig')}. {hint}" for n in found or [first]]
+    more = sum(n > first and not _decodes(line, encoding) for n, line in enumerate(raw.split(b"\n"), 1))
+    if "16" in encoding or "32" in encoding:  # whose lines do not end where a byte is 10
+        more = 0
+    also = f", nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'}" if more else ""
+    return f"{file.name}:{first}: not {named}{also}. {hint}"
 
 
 def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool = False) -> Numbered:
@@ -77,6 +84,10 @@ def parse_literal(text: str) -> object:
 
 
 def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
+    """The objects of an array; JSON Lines of this name, as data sets are often published, are read as such."""
+    if _holds_lines(file, encoding):
+        yield from json_lines(file, encoding, problems)
+        return
     before = len(problems)
     text = "".join(lines_of(file, encoding, problems))
     if len(problems) > before or not text.strip():
@@ -85,13 +96,28 @@ def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
     if parsed is UNREADABLE:
         return
     if not isinstance(parsed, list):
-        problems.append(f"{file.name}: expected an array [...], got {type(parsed).__name__}. JSON Lines end in .jsonl")
+        problems.append(f"{file.name}: expected an array [...], got {_instead_of_array(parsed)}")
         return
     for number, item in enumerate(parsed, 1):
         if isinstance(item, dict):
             yield number, item
         else:
             problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(item).__name__}")
+
+
+def _holds_lines(file: Path, encoding: str) -> bool:
+    """Whether the first line is an object of its own, and another line follows."""
+    lines = (line for line in lines_of(file, encoding, []) if line.strip())
+    first, second = next(lines, ""), next(lines, "")
+    return first.startswith("{") and bool(second) and isinstance(parse_json(first, "", []), dict)
+
+
+def _instead_of_array(parsed: object) -> str:
+    keys = [key for key, value in parsed.items() if isinstance(value, list)] if isinstance(parsed, dict) else []
+    if not keys:
+        return f"{type(parsed).__name__}. Put the records in one array, or an object on each line"
+    named = " or ".join(repr(key) for key in keys[:5])
+    return f"an object that holds a list under {named}. Write that list alone to a file, and name it"
 
 
 def _unique(pairs: list[tuple[str, object]]) -> Values:
@@ -124,17 +150,36 @@ def parse_json(text: str, where: str, problems: list[str]) -> Any:
     return UNREADABLE
 
 
-def _comma(file: Path, encoding: str, problems: list[str]) -> Numbered:
-    return _table(file, encoding, problems, ",")
+@dataclass(frozen=True)
+class Dialect:
+    """How a table is written.
+
+    Attributes:
+        delimiter: between cells; None for what the file's suffix says.
+        quotes: whether a cell that begins with a quotation mark ends with one. None: it does, but where tabs part the
+            cells none of them holds a line break, which is how texts that merely begin with a mark would merge lines.
+    """
+
+    delimiter: str | None = None
+    quotes: bool | None = None
 
 
-def _tab(file: Path, encoding: str, problems: list[str]) -> Numbered:
-    return _table(file, encoding, problems, "\t")
+AS_USUAL = Dialect()
 
 
-def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Numbered:
+def read_table(file: Path, encoding: str, problems: list[str], dialect: Dialect = AS_USUAL) -> Numbered:
+    """The rows of a CSV or TSV file under its header."""
+    delimiter = dialect.delimiter or DELIMITERS[file.suffix.lower()]
+    breaks = dialect.quotes is True or delimiter != "\t"
     misencoded: list[str] = []
-    reader = csv.reader(lines_of(file, encoding, misencoded, newline=""), delimiter=delimiter, strict=True)
+    csv.field_size_limit(LARGEST_CELL)  # Python's own is 131,072, less than some reviews with their HTML
+    lines = lines_of(file, encoding, misencoded, newline="")
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if dialect.quotes is False else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
     header: list[str] | None = None
     line = 1
     while True:
@@ -145,7 +190,7 @@ def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Nu
         except csv.Error as error:
             if misencoded:  # the text has ended there, and with it a quotation perhaps
                 break
-            problems.append(f"{file.name}:{line}: not {file.suffix[1:].upper()}: {error}")
+            problems.append(f"{file.name}:{line}: not {file.suffix[1:].upper()}: {error}. {_mend(error)}")
             if header is None:
                 return
             cells = []
@@ -154,15 +199,48 @@ def _table(file: Path, encoding: str, problems: list[str], delimiter: str) -> Nu
             continue
         if header is None:
             header = cells
-            twice = sorted({name for name in header if header.count(name) > 1})
-            if twice:
-                problems.append(f"{file.name}:{start}: column names stand twice: {', '.join(twice)}. Rename one")
+            if wrong := _wrong_header(header, dialect):
+                problems.append(f"{file.name}:{start}: {wrong}")
                 return
+        elif not breaks and any("\n" in cell or "\r" in cell for cell in cells):
+            problems.append(
+                f"{file.name}:{start}: a cell in quotes goes on to line {line - 1}. Set quotes: false in the manifest "
+                "where quotation marks belong to the texts, quotes: true where cells hold line breaks"
+            )
         elif len(cells) != len(header):
             problems.append(f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header")
         else:
             yield start, dict(zip(header, cells, strict=True))
     problems += misencoded
+
+
+def _mend(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return "Look for a quotation mark that is never closed; set quotes: false where marks belong to the texts"
+    if "expected after" in str(error) or "unexpected end" in str(error):
+        return "Set quotes: false in the manifest where quotation marks belong to the texts, or double them in quotes"
+    return "Write the file anew"
+
+
+def _wrong_header(header: list[str], dialect: Dialect) -> str:
+    """What is wrong with the names of the columns; "" if nothing."""
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one"
+    if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
+        return (
+            f"one column, {header[0][:80]!r}, whose name holds {other!r}. Set delimiter: {json.dumps(other)} in the "
+            "manifest; where it is one name, set the delimiter that the file has"
+        )
+    return ""
+
+
+def likely_delimiter(header: str) -> str | None:
+    """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
+    outside = "".join(header.split('"')[::2])
+    counts = {mark: outside.count(mark) for mark in LIKELY_DELIMITERS}
+    best = max(counts, key=lambda mark: counts[mark])  # of several with as many, the first
+    return best if counts[best] else None
 
 
 def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
@@ -184,8 +262,8 @@ def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
 FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {
     ".jsonl": json_lines,
     ".json": _json_array,
-    ".csv": _comma,
-    ".tsv": _tab,
+    ".csv": read_table,
+    ".tsv": read_table,
     ".parquet": _parquet,
 }
 

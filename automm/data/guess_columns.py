@@ -17,6 +17,8 @@ TEXTS = (
     *("comment", "description", "sentence", "tweet", "tweet_text", "plot", "message"),
 )
 IDS = re.compile(r"(^|_)(id|guid|uuid|key)$", re.IGNORECASE)
+OWN_IDS = re.compile(r"((review|record|row|comment|sample)[_ ]?)?(id|guid|uuid|key|index)", re.IGNORECASE)
+NAMELESS = re.compile(r"\s*|Unnamed: [0-9]+")  # what pandas makes of an index when it writes, and when it reads again
 GROUPS = re.compile(r"(product|item|business|asin|gmap|shop|hotel|movie|user|author|group)", re.IGNORECASE)
 
 
@@ -47,6 +49,11 @@ class Column:
     def words(self) -> float:
         """Words of a text on average; of scripts without spaces, a word for two characters."""
         return sum(max(len(t.split()), len(t) / 12) for t in self.texts) / max(1, len(self.texts))
+
+
+def names_no_column(name: str) -> bool:
+    """Whether a header says nothing: an index that pandas has written."""
+    return NAMELESS.fullmatch(name) is not None
 
 
 def label_of(columns: list[Column]) -> tuple[Column, str] | None:
@@ -109,6 +116,8 @@ def texts_of(columns: list[Column]) -> tuple[list[str], str]:
 def group_of(columns: list[Column]) -> tuple[Column, str] | None:
     """Several reviews of one product, business or user: never spread over two splits."""
     for column in columns:
+        if OWN_IDS.fullmatch(column.name):  # of a review, however often it repeats
+            continue
         if (IDS.search(column.name) or GROUPS.fullmatch(column.name)) and column.full:
             per_value = column.records / column.distinct
             if column.distinct > 1 and per_value >= 1.05:

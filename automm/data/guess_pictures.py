@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from automm.data.cells import listed_names
 from automm.data.guess_columns import Column
+from automm.data.lost_pictures import is_absolute, why_lost
 from automm.data.urls import SUFFIXES, is_url
 
 SAMPLE = 50  # pictures whose files are looked for
 FEW = 3  # ways to say that there is no picture
 SEPARATORS = (",", ";", "|", " ")
-PICTURES = re.compile(r"(image|img|photo|pic|picture|poster|gambar|foto|bild|thumb)", re.IGNORECASE)
+PICTURES = re.compile(r"(image|img|photo|(?<!to)pic|poster|gambar|foto|bild|thumb)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,30 @@ def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
         )
         reason = f"holds {held}" + (f", separated by {separator!r}" if separator else "")
         reason += f"; {none[0]!r} means none" if none else ""
+        cause = why_lost(names[0], root) if urls == 0 and there == 0 else ""
+        reason += f". {cause}" if cause else ""
         rank = (2 if there > 0.5 else 1 if urls else 0, float(len(names)))
         found.append((rank, Pictures(column.name, root, more, reason)))
     if not found:
         return Pictures(looked_like=looked_like)
     best = max(found, key=lambda pair: pair[0])[1]
     return Pictures(best.name, best.root, best.more, best.reason, looked_like)
+
+
+def unused_pictures(columns: list[Column], pictures: Pictures) -> dict[str, str]:
+    """Why a column is not the one of pictures although its name or its cells look like it; by "column NAME"."""
+    reasons = {}
+    for column in columns:
+        if column.name == pictures.name:
+            continue
+        if column.name in pictures.looked_like:
+            why = f"it names pictures, too; to read both, write images: [{pictures.name}, {column.name}]"
+        elif PICTURES.search(column.name):
+            why = f"its name is one of pictures, but cells such as {str(column.cells[0])[:40]!r} name no picture file"
+        else:
+            continue
+        reasons[f"column {column.name!r}"] = f"not used: {why}"
+    return reasons
 
 
 def _picture_names(column: Column) -> tuple[str | None, list[str], list[str]]:
@@ -66,7 +86,9 @@ def _picture_names(column: Column) -> tuple[str | None, list[str], list[str]]:
         return suffix in SUFFIXES or (likely and is_url(name))
 
     separator, names, others = None, [], []
-    for cell in column.cells:
+    for written in column.cells:
+        listed = listed_names(written) if isinstance(written, str) else None
+        cell = written if listed is None else listed
         if isinstance(cell, list):
             texts = [one for one in cell if isinstance(one, str)]
             names += [one for one in texts if is_picture(one)]
@@ -99,7 +121,7 @@ def _root(folder: Path, names: list[str]) -> tuple[Path, float]:
         folders = [folder]
     best, share = folder, 0.0
     for root in folders:
-        there = sum(_is_file(root / name) for name in names) / max(1, len(names))
+        there = sum(not is_absolute(name) and _is_file(root / name) for name in names) / max(1, len(names))
         if there > share:
             best, share = root, there
     return best, share

@@ -14,10 +14,22 @@ import yaml
 
 from automm.data.cells import is_empty
 from automm.data.formats import recognise
-from automm.data.guess_columns import Column, group_of, identity_of, label_of, split_of, texts_of
-from automm.data.guess_pictures import pictures_of
+from automm.data.forms import AS_USUAL, DELIMITERS, Dialect
+from automm.data.guess_columns import (
+    OWN_IDS,
+    Column,
+    group_of,
+    identity_of,
+    label_of,
+    names_no_column,
+    split_of,
+    texts_of,
+)
+from automm.data.guess_pictures import pictures_of, unused_pictures
 from automm.data.manifest import parse_manifest
 from automm.data.records import read_files
+from automm.data.sections import known_encoding
+from automm.data.sniffing import delimiter_of, encoding_of
 from automm.errors import ConfigError, DataError, NotFoundError
 
 LOOKED_AT = 20_000  # records; enough to tell an id from a group
@@ -31,19 +43,22 @@ class Guess:
     reasons: dict[str, str]
 
 
-def write_first_manifest(file: Path, to: Path | None = None) -> tuple[Path, dict[str, str]]:
+def write_first_manifest(
+    file: Path, to: Path | None = None, *, encoding: str | None = None
+) -> tuple[Path, dict[str, str]]:
     """Look at a records file and write a manifest for it.
 
     Args:
         file: .jsonl, .json, .csv, .tsv or .parquet.
         to: the manifest; manifest.yaml beside the file if none.
+        encoding: of the file; the one that it looks like if none.
 
     Returns:
         Where it was written, and the reason of each guess by its key, such as "fields.text".
 
     Raises:
         NotFoundError: there is no such file.
-        ConfigError: the manifest is there already, or no column can be text or pictures.
+        ConfigError: the manifest is there already, no column can be text or pictures, or no such encoding is known.
         DataError: the file cannot be read.
     """
     if not file.is_file():
@@ -51,7 +66,7 @@ def write_first_manifest(file: Path, to: Path | None = None) -> tuple[Path, dict
     to = (to or file.parent / "manifest.yaml").absolute()
     known = [f"It looks like format {name}: automm import {name} {file} --to DIR" for name in recognise(file)]
     try:
-        guess = guess_manifest(file, to.parent)
+        guess = guess_manifest(file, to.parent, encoding)
     except (ConfigError, DataError) as error:
         raise type(error)([*error.problems, *known]) from error
     if known:
@@ -68,13 +83,14 @@ def write_first_manifest(file: Path, to: Path | None = None) -> tuple[Path, dict
     return to, guess.reasons
 
 
-def guess_manifest(file: Path, folder: Path) -> Guess:
+def guess_manifest(file: Path, folder: Path, encoding: str | None = None) -> Guess:
     """The content of a manifest for `file` that would stand in `folder`, and the reasons."""
-    columns = _columns(file)
-    content: dict[str, Any] = {"name": file.stem, "records": _relative(file, folder)}
+    columns, written, reasons = _read(file, encoding)
+    content: dict[str, Any] = {"name": file.stem, "records": _relative(file, folder), **written}
     fields: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    taken: set[str] = set()
+    taken: set[str] = {name for name in columns if names_no_column(name)}
+    if taken:
+        reasons["fields"] = "a column without a name, such as the index that pandas writes, is left out"
 
     def settle(key: str, value: Any, names: Iterable[str], reason: str) -> None:
         fields[key] = value
@@ -95,6 +111,7 @@ def guess_manifest(file: Path, folder: Path) -> Guess:
         settle("id", identity[0].name, [identity[0].name], identity[1])
     else:
         reasons["fields.id"] = "no column holds a different value in each record: ids are made from line numbers"
+        reasons["fields.id"] += _repeated(_rest(columns, taken))
     split = split_of(_rest(columns, taken))
     if split is not None:
         content["splits"] = split[1]
@@ -106,6 +123,7 @@ def guess_manifest(file: Path, folder: Path) -> Guess:
     group = group_of(_rest(columns, taken))
     if group is not None:
         settle("group", group[0].name, [group[0].name], group[1])
+    reasons |= unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
     if not texts and pictures.name is None:
         raise ConfigError(f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}")
     if label is None:
@@ -115,10 +133,49 @@ def guess_manifest(file: Path, folder: Path) -> Guess:
     return Guess(content, reasons)
 
 
-def _columns(file: Path) -> dict[str, Column]:
+def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str, Any], dict[str, str]]:
+    """The columns of a file, what a manifest must say of how it is written, and why."""
+    content: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    if file.suffix.lower() == ".parquet":
+        return _columns(file, "utf-8", AS_USUAL), content, reasons
+    given = encoding
+    encoding, reason = (_known(encoding), "as it was named") if encoding is not None else encoding_of(file)
+    if given is not None or reason:
+        content["encoding"], reasons["encoding"] = encoding, reason
+    delimiter, reason = delimiter_of(file, encoding)
+    if delimiter is not None:
+        content["delimiter"], reasons["delimiter"] = delimiter, reason
+    try:
+        columns = _columns(file, encoding, Dialect(delimiter))
+    except DataError as error:
+        named = [
+            one.replace("Set encoding: in the manifest", "Add --encoding to automm init") for one in error.problems
+        ]
+        if file.suffix.lower() not in DELIMITERS:
+            raise DataError(named) from error
+        try:
+            columns = _columns(file, encoding, Dialect(delimiter, quotes=False))
+        except DataError:
+            raise DataError(named) from error
+        if any(name.startswith('"') for name in columns):  # the header is in quotes, and so are the cells
+            raise DataError(named) from error
+        content["quotes"] = False
+        reasons["quotes"] = f"quotation marks belong to the texts, or else: {named[0]}"
+    return columns, content, reasons
+
+
+def _known(encoding: str) -> str:
+    try:
+        return known_encoding(encoding)
+    except ValueError as error:
+        raise ConfigError(f"--encoding: {error}") from error
+
+
+def _columns(file: Path, encoding: str, dialect: Dialect) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     count = 0
-    for record in islice(read_files([file.absolute()], "utf-8"), LOOKED_AT):
+    for record in islice(read_files([file.absolute()], encoding, dialect), LOOKED_AT):
         count += 1
         for name, cell in record.values.items():
             column = columns.setdefault(str(name), Column(str(name)))
@@ -127,6 +184,12 @@ def _columns(file: Path) -> dict[str, Column]:
     for column in columns.values():
         column.records = count
     return columns
+
+
+def _repeated(columns: list[Column]) -> str:
+    """What is to be said of a column that names the records themselves and repeats."""
+    found = [column for column in columns if OWN_IDS.fullmatch(column.name)]
+    return f" ({found[0].name!r} has {found[0].distinct:,} in {found[0].records:,} records)" if found else ""
 
 
 def _rest(columns: dict[str, Column], taken: set[str]) -> list[Column]:

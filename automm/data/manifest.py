@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_valid
 
 from automm.config import OBJECTIVES_OF
 from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
-from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text
+from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text, known_encoding
 from automm.data.yaml_lines import Key, read_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
 
@@ -28,6 +28,8 @@ class Manifest(Section):
     path: str | None = Field(default=None, min_length=1)
     options: dict[str, Any] = Field(default={})
     encoding: str | None = None
+    delimiter: str | None = None
+    quotes: bool | None = None
     image_root: str = "."
     task: str = "classification"
     fields: Fields | None = None
@@ -57,10 +59,13 @@ class Manifest(Section):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
-        try:
-            "a".encode(value or "utf-8")  # of an empty text Python would not look the encoding up
-        except (LookupError, ValueError) as error:
-            raise ValueError(f"{value!r} is no text encoding that Python knows, such as utf-8") from error
+        return None if value is None else known_encoding(value)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in '\0\r\n"'):
+            raise ValueError('expected one character in double quotes, such as ";" or "\\t"')
         return value
 
     @field_validator("records", "path", "image_root")
@@ -84,6 +89,13 @@ class Manifest(Section):
             raise ValueError(f"records is for format records; format {self.format!r} reads path")
         elif self.fields is None:  # a native layout has its own
             raise ValueError(f"fields missing: name what the columns of {self.format!r} mean")
+        return self
+
+    @model_validator(mode="after")
+    def _tables_alone(self) -> "Manifest":
+        given = [key for key in ("delimiter", "quotes") if getattr(self, key) is not None]
+        if given and self.format != RECORDS:
+            raise ValueError(f"{' and '.join(given)}: for .csv and .tsv of format records, not for {self.format!r}")
         return self
 
     @model_validator(mode="after")

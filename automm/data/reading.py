@@ -17,6 +17,7 @@ from automm.data.cells import (
     holds_several,
 )
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
+from automm.data.lost_pictures import is_absolute, why_lost
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields, plain_value
@@ -85,6 +86,7 @@ class ReviewReader:
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
+        self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
@@ -126,13 +128,21 @@ class ReviewReader:
         """
         absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + len(self.missing)
         if absent > 1 and self.found == 0 and (self.labelled or self.missing):
-            mend = self._fetch if self.unfetched else "Correct image_root, or the names of the pictures"
             return [
                 *self.problems,
-                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root.path}'. "
-                f"{mend}",
+                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root.path}'"
+                f"{self._cause()}",
             ]
         return self.problems + self.missing
+
+    def _cause(self) -> str:
+        """The first picture that was not found, why, and what to do."""
+        place, why = "", ""
+        if self.first_absent is not None:
+            where, name = self.first_absent
+            place, why = f", such as {name!r} ({where})", why_lost(name, self.root.path)
+        mend = self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
+        return f"{place}. {mend}"
 
     def _read(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
@@ -185,7 +195,8 @@ class ReviewReader:
                 mend = "Give it one, or set labels.on_missing: drop"
                 self.problems.append(f"{where}: {LACKS_NUMBER} {column!r}. {mend}")
             else:
-                self.problems.append(f"{where}: no label in column {column!r}")
+                mend = "Give it one, or set labels: {on_missing: drop}"
+                self.problems.append(f"{where}: no label in column {column!r}. {mend}")
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]
@@ -210,12 +221,13 @@ class ReviewReader:
                 self.found += 1
                 continue
             except OutsideError:
-                self.problems.append(
-                    f"{where}: picture {name!r} leads out of image_root '{self.root.path}'. Move it inside"
-                )
+                mend = "Name it relative to image_root" if is_absolute(name) else "Move it inside"
+                self.problems.append(f"{where}: picture {name!r} leads out of image_root '{self.root.path}'. {mend}")
                 continue
             except AbsentError as error:
                 fault = str(error)
+                if not remote and self.first_absent is None:
+                    self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
                 self.missing.append(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from automm.data.formats import RECORDS
 from automm.data.formats.opening import open_native
-from automm.data.forms import FORMS
+from automm.data.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.manifest import Manifest
 from automm.data.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError
@@ -47,7 +47,8 @@ def open_records(manifest: Manifest, records: Path | None = None) -> Source:
         root = records.absolute().parent / os.path.relpath(root, own)
     files = record_files(manifest, records)
     name = files[0].name if len(files) == 1 else (manifest.records or "records")
-    return Source(name, read_files(files, manifest.encoding or "utf-8"), manifest.fields, root)
+    rows = read_files(files, manifest.encoding or "utf-8", Dialect(manifest.delimiter, manifest.quotes))
+    return Source(name, rows, manifest.fields, root)
 
 
 def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
@@ -72,22 +73,26 @@ def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
     return files
 
 
-def read_files(files: list[Path], encoding: str) -> Iterator[Record]:
+def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) -> Iterator[Record]:
     """The records of some files, in order; DataError at the end if anything was unreadable.
 
     Args:
         files: each of a known suffix.
         encoding: of the text forms; a UTF-8 byte order mark is skipped.
+        dialect: of CSV and TSV.
     """
     problems: list[str] = []
     base = Path(os.path.commonpath([file.parent for file in files]))
     for file in files:
         name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
-        if file.suffix.lower() not in FORMS:
+        suffix = file.suffix.lower()
+        if suffix not in FORMS:
             problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
             continue
         before, count, stem = len(problems), 0, name.with_suffix("")
-        for number, values in FORMS[file.suffix.lower()](file, encoding, problems):
+        table = suffix in DELIMITERS
+        rows = read_table(file, encoding, problems, dialect) if table else FORMS[suffix](file, encoding, problems)
+        for number, values in rows:
             count += 1
             yield Record(f"{name}:{number}", values, f"{stem}-{number}")
         if count == 0 and len(problems) == before:

@@ -33,6 +33,19 @@ def plain_value(value: object) -> str:
     return whole[1] if whole else text
 
 
+def known_encoding(name: str) -> str:
+    """The same name.
+
+    Raises:
+        ValueError: Python knows no such text encoding.
+    """
+    try:
+        "a".encode(name or "utf-8")  # of an empty text Python would not look the encoding up
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{name!r} is no text encoding that Python knows, such as utf-8") from error
+    return name
+
+
 def _one_or_several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 

@@ -1,6 +1,7 @@
 """Metadata and history: what cells may hold, what is learned of them, and the arrays that they become."""
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -47,6 +48,13 @@ class TestCells:
     def test_what_is_no_number_is_not_guessed(self, cell):
         with pytest.raises(ValueError, match=r"column 'price' holds .* expected a plain number such as 12\.5"):
             cell_number(cell, "price")
+
+    @pytest.mark.parametrize("cell", ["1" * 100_000 + "x", "1" * 100_000, "1" * 50_000 + "." + "1" * 50_000 + "x"])
+    def test_a_long_text_of_digits_costs_no_time(self, cell):
+        began = time.process_time()
+        with pytest.raises(ValueError, match="expected a plain number"):
+            cell_number(cell, "price")
+        assert time.process_time() - began < 5  # milliseconds; a pattern that tries every split of the digits: minutes
 
     @pytest.mark.parametrize(
         ("cell", "steps"),

@@ -74,8 +74,8 @@ def test_ids_groups_and_splits(tmp_path):
 
 def test_an_id_that_repeats_is_none(tmp_path):
     content, reasons = first(tmp_path, rows(**BASIC | {"review_id": lambda n: f"r{n % 30}"}))
-    assert "id" not in content["fields"]
-    assert "line numbers" in reasons["fields.id"]
+    assert not {"id", "group"} & content["fields"].keys()
+    assert "line numbers ('review_id' has 30 in 40 records)" in reasons["fields.id"]
 
 
 def test_several_labels(tmp_path):
@@ -105,12 +105,12 @@ def test_a_manifest_that_is_there_stays(tmp_path):
 
 def test_a_file_of_a_native_layout_is_recognised(tmp_path):
     manifest_of(tmp_path, "amazon-reviews-2018")
-    file = tmp_path / "data" / "Home.json"  # lines, where .json is an array
-    with pytest.raises(DataError, match="It looks like format amazon-reviews-2018: automm import amazon-reviews-2018"):
-        write_first_manifest(file)
-    lines = file.rename(file.with_suffix(".jsonl"))
-    _, reasons = write_first_manifest(lines)
+    file = tmp_path / "data" / "Home.json"
+    _, reasons = write_first_manifest(file)
     assert "automm import amazon-reviews-2018" in reasons["format"]
+    file.write_text(file.read_text() + "[")
+    with pytest.raises(DataError, match="It looks like format amazon-reviews-2018: automm import amazon-reviews-2018"):
+        write_first_manifest(file, tmp_path / "other.yaml")
 
 
 def test_files_of_which_nothing_can_be_guessed(tmp_path):
@@ -121,6 +121,100 @@ def test_files_of_which_nothing_can_be_guessed(tmp_path):
     (tmp_path / "r.xlsx").write_text("x")
     with pytest.raises(DataError, match="unknown suffix"):
         write_first_manifest(tmp_path / "r.xlsx")
-    (tmp_path / "b.csv").write_bytes(b"text\none good line\n\xff\n")
-    with pytest.raises(DataError, match=r"b.csv:3: not utf-8"):
+    (tmp_path / "b.csv").write_bytes(b"text\none good line\n\x81\n")
+    with pytest.raises(DataError, match=r"b.csv:3: not utf-8. Add --encoding to automm init"):
         write_first_manifest(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("written", [repr, json.dumps])
+def test_lists_of_pictures_that_a_csv_file_holds_as_text(tmp_path, written):
+    (tmp_path / "photos").mkdir()
+    for n in range(41):
+        (tmp_path / "photos" / f"{n}.JPG").write_bytes(b"x")
+
+    def pictures(n):
+        return written([f"photos/{n}.JPG", f"photos/{n + 1}.JPG"] if n else [])
+
+    content, _ = first(tmp_path, rows(**BASIC, images=pictures), "r.csv")
+    assert content["fields"]["images"] == "images"
+    assert not {"separator", "none_values"} & content["fields"].keys()
+    reviews = load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews
+    assert [len(review.images) for review in reviews[:2]] == [0, 2]
+
+
+def test_a_column_that_is_called_pictures_and_is_not_used_has_a_reason(tmp_path):
+    cells = {"image": lambda n: f"{n}.png", "photo2": lambda n: f"{n}.jpg", "poster": lambda n: n % 37}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells))
+    assert content["fields"]["images"] == "image"
+    assert "write images: [image, photo2]" in reasons["column 'photo2'"]
+    assert "cells such as '0' name no picture file" in reasons["column 'poster'"]
+
+
+@pytest.mark.parametrize("name", ["/data/{}.png", "C:\\me\\{}.png"])
+def test_absolute_names_are_not_taken_for_found(tmp_path, name):
+    _, reasons = first(tmp_path, rows(**BASIC, image=lambda n: name.format(n)))
+    assert "0% are under" in reasons["fields.images"]
+    assert "write names relative to image_root" in reasons["fields.images"]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("r.csv", ";"), ("r.csv", "\t"), ("r.tsv", "|"), ("r.tsv", ",")])
+def test_the_delimiter_is_found_in_the_header(tmp_path, name, mark):
+    lines = [
+        f'id{mark}"text, or; words"{mark}label',
+        *(f'{n}{mark}"good, and; cheap {n}"{mark}{n % 2}' for n in range(40)),
+    ]
+    (tmp_path / name).write_text("\n".join(lines))
+    path, reasons = write_first_manifest(tmp_path / name)
+    assert f"the header holds {mark!r} 2 times" in reasons["delimiter"]
+    assert yaml.safe_load(path.read_text())["delimiter"] == mark
+    assert load_dataset(load_manifest(path)).reviews[0].text == "good, and; cheap 0"
+
+
+def test_quotation_marks_that_belong_to_the_texts(tmp_path):
+    lines = ["id\ttext\tlabel", *(f'{n}\t"Quite" good {n}\t{n % 2}' for n in range(40))]
+    (tmp_path / "r.tsv").write_text("\n".join(lines))
+    path, reasons = write_first_manifest(tmp_path / "r.tsv")
+    assert "quotation marks belong to the texts" in reasons["quotes"]
+    assert load_dataset(load_manifest(path)).reviews[0].text == '"Quite" good 0'
+
+
+def test_quotes_around_every_cell_are_no_part_of_the_texts(tmp_path):
+    (tmp_path / "r.tsv").write_text('"id"\t"text"\n"1"\t"good"\n"2"\t"very "good" indeed"\n')
+    with pytest.raises(DataError, match=r"r.tsv:3: not TSV"):
+        write_first_manifest(tmp_path / "r.tsv")
+
+
+@pytest.mark.parametrize(
+    ("written", "named"), [("cp1252", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", None), ("utf-8", None)]
+)
+def test_the_encoding_is_found_in_the_bytes(tmp_path, written, named):
+    lines = ["id,text,label", *(f"{n},très bon café {n},{n % 2}" for n in range(40))]
+    (tmp_path / "r.csv").write_bytes("\n".join(lines).encode(written))
+    path, reasons = write_first_manifest(tmp_path / "r.csv")
+    assert yaml.safe_load(path.read_text()).get("encoding") == named
+    assert ("encoding" in reasons) == (named is not None)
+    assert load_dataset(load_manifest(path)).reviews[0].text == "très bon café 0"
+
+
+def test_an_encoding_that_is_named_and_one_that_is_none(tmp_path):
+    lines = ["id,text,label", *(f"{n},很好 {n},{n % 2}" for n in range(40))]
+    (tmp_path / "r.csv").write_bytes("\n".join(lines).encode("gb18030"))
+    path, _ = write_first_manifest(tmp_path / "r.csv", encoding="gb18030")
+    assert load_dataset(load_manifest(path)).reviews[0].text == "很好 0"
+    with pytest.raises(ConfigError, match="--encoding: 'gb18031' is no text encoding"):
+        write_first_manifest(tmp_path / "r.csv", tmp_path / "other.yaml", encoding="gb18031")
+
+
+def test_few_broken_lines_are_no_other_encoding(tmp_path):
+    lines = ["id,text,label", *(f"{n},très bon {n},{n % 2}" for n in range(40))]
+    (tmp_path / "r.csv").write_bytes("\n".join(lines).encode() + b"\n40,tr\xe8s bon,1\n")
+    with pytest.raises(DataError, match=r"r.csv:42: not utf-8. Add --encoding"):
+        write_first_manifest(tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_that_pandas_writes_is_no_column(tmp_path, name):
+    cells = {name: lambda n: n, **BASIC, "review_id": lambda n: f"r{n % 30}"}
+    content, reasons = first(tmp_path, rows(**cells), "r.csv")
+    assert content["fields"] == {"text": "text", "label": "label"}
+    assert "index that pandas writes" in reasons["fields"]

@@ -71,6 +71,10 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
         ("splits: {column: s, values: {dev: valid}}", "splits.values.dev"),
         ("splits: {values: {dev: validation}}", "no column is named"),
         ("images: {on_bad: ignore}", "'error', 'drop-image' or 'drop-review'"),
+        ("delimiter: ;;", "delimiter: expected one character"),
+        ('delimiter: "\\""', "delimiter: expected one character"),
+        ("delimiter: '\\t'", 'in double quotes, such as ";" or "\\t"'),
+        ("quotes: maybe", "quotes: "),
         ("encoding: utf-9", "'utf-9' is no text encoding"),
         ("path: folder", "path is the folder of a native format"),
         ("name: again", "key 'name' stands twice (also in line 1)"),
@@ -180,3 +184,24 @@ def test_every_shipped_manifest_is_legal():
     files = sorted((Path(__file__).parents[2] / "data_manifests").glob("*.yaml"))
     assert files
     assert all(load_manifest(file).name for file in files)
+
+
+def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_path):
+    given = parse_manifest(
+        {
+            "name": "x",
+            "records": "r.csv",
+            "delimiter": ";",
+            "quotes": False,
+            "encoding": "cp1252",
+            "fields": {"text": "t"},
+        },
+        tmp_path / "manifest.yaml",
+    )
+    dumped = given.model_dump(mode="json", exclude_none=True)  # as a bundle keeps it
+    again = parse_manifest(dumped | {"records": "other.jsonl"}, tmp_path / "manifest.yaml")
+    assert (again.delimiter, again.quotes, again.encoding) == (";", False, "cp1252")
+    with pytest.raises(
+        ConfigError, match=r"delimiter and quotes: for \.csv and \.tsv of format records, not for 'mvsa'"
+    ):
+        parse_manifest({"name": "x", "format": "mvsa", "path": "p", "delimiter": ";", "quotes": False}, given.file)

@@ -392,3 +392,31 @@ def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path)
 )
 def test_a_guess_at_the_language(text, name):
     assert language(text) == name
+
+
+def relabelled(*labels):
+    def change(records):
+        for n, record in enumerate(records):
+            record["label"] = labels[n % len(labels)]
+
+    return change
+
+
+def test_labels_that_look_like_none_are_named(make):
+    found = findings(make(relabelled("pos", "neg", "N/A", "None")))["missing_like_labels"]
+    assert found.count == 2
+    assert [one.detail for one in found.examples] == ["'N/A' of 6 reviews", "'None' of 6 reviews"]
+    assert "on_missing: drop" in found.mend
+
+
+def test_labels_that_differ_in_case_alone_are_named_with_their_map(make):
+    found = findings(make(relabelled("pos", "Pos", "pos", "neg")))["labels_of_one_word"]
+    assert [one.detail for one in found.examples] == ["'pos' (12), 'Pos' (6)"]
+    assert "labels: {map: {pos: [pos, Pos], ...}}" in found.mend
+
+
+def test_labels_that_a_map_lists_are_meant(make):
+    keys = {"missing_like_labels", "labels_of_one_word"}
+    assert not keys & findings(make()).keys()
+    listed = {"map": {"pos": ["pos", "Pos"], "none": ["none"]}}
+    assert not keys & findings(make(relabelled("pos", "none", "Pos"), labels=listed)).keys()

@@ -45,10 +45,19 @@ def test_a_json_array(tmp_path):
     assert rows[1].where == "r.json:2"
 
 
-@pytest.mark.parametrize(("name", "mark"), [("r.csv", ","), ("r.tsv", "\t")])
-def test_tables_hold_texts(tmp_path, name, mark):
+@pytest.mark.parametrize(
+    ("name", "mark", "more"),
+    [
+        ("r.csv", ",", {}),
+        ("r.tsv", "\t", {"quotes": True}),
+        ("r.csv", ";", {"delimiter": ";"}),
+        ("r.tsv", "|", {"delimiter": "|"}),
+        ("r.csv", "\t", {"delimiter": "\t", "quotes": True}),
+    ],
+)
+def test_tables_hold_texts(tmp_path, name, mark, more):
     content = f'\ufeffid{mark}text\r\n{BIG}{mark}"two\r\nlines"\r\n007{mark}\r\n'
-    rows = read(tmp_path, name, content)
+    rows = read(tmp_path, name, content, **more)
     assert [row.values for row in rows] == [
         {"id": str(BIG), "text": "two\r\nlines"},
         {"id": "007", "text": ""},
@@ -76,10 +85,58 @@ def test_another_encoding(tmp_path):
     assert rows[0].values == {"text": "好"}
 
 
-def test_bytes_of_another_encoding_are_named_line_by_line(tmp_path):
-    found = faults(tmp_path, "r.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 2}\n{"a": "\xfe"}')
-    assert [line.split(": ")[0] for line in found] == ["r.jsonl:2", "r.jsonl:4"]
-    assert "Set encoding:" in found[0]
+TWO_LINES_IN_QUOTES = 'id\ttext\n1\t"begins\n2\tmiddle\n3\tends"\n4\tplain\n'
+
+
+def test_a_mark_that_begins_a_tab_separated_text_merges_no_lines(tmp_path):
+    [problem] = faults(tmp_path, "r.tsv", TWO_LINES_IN_QUOTES)
+    assert problem.startswith("r.tsv:2: a cell in quotes goes on to line 4. Set quotes: false")
+    rows = read(tmp_path, "r.tsv", TWO_LINES_IN_QUOTES, quotes=False)
+    assert [row.values["text"] for row in rows] == ['"begins', "middle", 'ends"', "plain"]
+
+
+def test_a_mark_within_a_tab_separated_text_has_a_mend(tmp_path):
+    content = 'id\ttext\n1\t"Great" phone\n2\tplain\n'
+    [problem] = faults(tmp_path, "r.tsv", content)
+    assert problem.startswith("r.tsv:2: not TSV: '\t' expected after '\"'. Set quotes: false")
+    assert [row.values["text"] for row in read(tmp_path, "r.tsv", content, quotes=False)] == ['"Great" phone', "plain"]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_table_of_one_column_asks_for_its_delimiter(tmp_path, mark):
+    content = f"id{mark}text\n1{mark}good, and cheap\n"
+    [problem] = faults(tmp_path, "r.csv", content)
+    assert problem.startswith("r.csv:1: one column, ")
+    assert f"Set delimiter: {json.dumps(mark)}" in problem
+    assert read(tmp_path, "r.csv", content, delimiter=mark)[0].values == {"id": "1", "text": "good, and cheap"}
+
+
+def test_one_column_whose_name_holds_a_mark_is_read_where_the_manifest_says_so(tmp_path):
+    assert read(tmp_path, "r.csv", "good;bad\nx\n", delimiter=",")[0].values == {"good;bad": "x"}
+
+
+def test_a_long_cell_is_read_and_an_endless_one_named(tmp_path, monkeypatch):
+    long = "x" * 200_000
+    assert read(tmp_path, "r.csv", f"text\n{long}\n")[0].values == {"text": long}
+    monkeypatch.setattr("automm.data.forms.LARGEST_CELL", 1_000)
+    [problem] = faults(tmp_path, "r.csv", f"text\n{long}\n")
+    assert "field larger than field limit (1000). Look for a quotation mark that is never closed" in problem
+
+
+def test_json_lines_may_be_called_json(tmp_path):
+    rows = read(tmp_path, "r.json", '\n{"a": 1}\n{"a": 2}\n')
+    assert [(row.where, row.values) for row in rows] == [("r.json:2", {"a": 1}), ("r.json:3", {"a": 2})]
+    assert faults(tmp_path, "r.json", '{"a": 1}\n{"a": \n')[0].startswith("r.json:2: not JSON")
+
+
+def test_a_list_within_an_object_is_named_by_its_key(tmp_path):
+    [problem] = faults(tmp_path, "r.json", '{"version": 1, "reviews": [{"text": "x"}]}')
+    assert "expected an array [...], got an object that holds a list under 'reviews'" in problem
+
+
+def test_bytes_of_another_encoding_are_one_problem_of_a_file(tmp_path):
+    [problem] = faults(tmp_path, "r.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 2}\n{"a": "\xfe"}')
+    assert problem.startswith("r.jsonl:2: not utf-8, nor is 1 more line. Set encoding:")
 
 
 @pytest.mark.parametrize("quoted", [b"a\n1\n\xff\n2\n\xfe", b'a\n1\n"\xff\n2\n\xfe"\n'])
@@ -88,7 +145,7 @@ def test_a_table_in_another_encoding_is_read_up_to_there(tmp_path, quoted):
     rows = []
     with pytest.raises(DataError) as caught:
         rows.extend(read_records(manifest(tmp_path, "r.csv")))
-    assert [line.split(". ")[0] for line in caught.value.problems] == [f"r.csv:{n}: not utf-8" for n in (3, 5)]
+    assert [line.split(". ")[0] for line in caught.value.problems] == ["r.csv:3: not utf-8, nor is 1 more line"]
     assert all(row.values == {"a": "1"} for row in rows)
 
 
@@ -111,7 +168,7 @@ def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
     [
         ("r.csv", "a,b\n1\n1,2,3\n", "r.csv:2: 1 cells, expected 2"),
         ("r.csv", 'a,b\n1,"2', "r.csv:2: not CSV"),
-        ("r.csv", "a,a\n1,2\n", "column names stand twice: a"),
+        ("r.csv", "a,a\n1,2\n", "column names stand twice: 'a'"),
         ("r.csv", "", "r.csv: no records in this file"),
         ("r.jsonl", "\n \n", "r.jsonl: no records in this file"),
         ("r.json", "[]", "r.json: no records in this file"),

@@ -76,6 +76,10 @@ def test_numeric_labels_are_sorted_as_numbers(tmp_path):
         ({"images": "p", "none_values": "none"}, {"p": "none"}, []),
         ({"images": "p", "separator": ",", "none_values": "no, none"}, {"p": "no, none "}, []),
         ({"images": "p", "none_values": "none"}, {"p": ["none", "b.png"]}, ["b.png"]),
+        ({"images": "p"}, {"p": '["a.png", "b.png"]'}, ["a.png", "b.png"]),
+        ({"images": "p", "separator": ","}, {"p": " ['b.png', 'a.png']"}, ["b.png", "a.png"]),
+        ({"images": "p", "none_values": "none"}, {"p": "['none', 'a.png']"}, ["a.png"]),
+        ({"images": "p"}, {"p": "[]"}, []),
     ],
 )
 def test_the_forms_of_picture_fields(tmp_path, fields, cells, expected):
@@ -136,6 +140,10 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
         ({"photos": 7}, "column 'photos' holds int"),
         ({"text": "", "photos": []}, "r.jsonl:1: neither text nor picture"),
         ({"photos": ["absent.png"]}, "r.jsonl:1: picture 'absent.png' not found"),
+        ({"photos": "[1].png"}, "r.jsonl:1: picture '[1].png' not found"),
+        ({"photos": "['a.png' 'b.png']"}, """picture "['a.png' 'b.png']" not found"""),
+        ({"photos": "['in\\dark.png']"}, r"picture 'in\\dark.png' not found"),
+        ({"photos": "[1, 2]"}, "picture '[1, 2]' not found"),
         ({"photos": ["."]}, "picture '.' a folder, not a file"),
         ({"photos": ["a\0.png"]}, "not a possible name"),
         ({"photos": ["x" * 5000]}, "r.jsonl:1: picture"),
@@ -282,3 +290,27 @@ def test_a_label_column_must_be_named_for_training(tmp_path):
     fields = {key: value for key, value in FIELDS.items() if key != "label"}
     with pytest.raises(ConfigError, match=r"fields\.label missing"):
         load(tmp_path, rows(), fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("in/A.JPG", "It is there as 'In/a.jpg': write names in the case that the files have"),
+        (r"In\a.jpg", "It is written with backslashes: write 'In/a.jpg'"),
+        (r"C:\me\a.jpg", "It is a Windows path: write names relative to image_root, with slashes"),
+        ("other.jpg", "Correct image_root, or the names of the pictures"),
+    ],
+)
+def test_a_root_without_any_of_its_pictures_names_the_first_and_the_cause(tmp_path, name, cause):
+    (tmp_path / "images" / "In").mkdir(parents=True)
+    (tmp_path / "images" / "In" / "a.jpg").write_bytes(b"x")
+    [problem] = faults(tmp_path, [row | {"photos": [name]} for row in rows()])
+    assert f"such as {name!r} (r.jsonl:1). {cause}" in problem
+
+
+def test_an_absolute_name_is_to_be_relative(tmp_path):
+    assert "Name it relative to image_root" in faults(tmp_path, rows(photos=["/etc/hostname"]))[0]
+
+
+def test_a_missing_label_has_its_mend(tmp_path):
+    assert "Give it one, or set labels: {on_missing: drop}" in faults(tmp_path, rows(label=None))[0]

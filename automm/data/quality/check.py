@@ -14,7 +14,7 @@ from automm.data.quality.checked import Checked
 from automm.data.quality.columns import ungrouped_columns
 from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
 from automm.data.quality.findings import Example, Finding, example, finding
-from automm.data.quality.labels import absent_labels, label_shift
+from automm.data.quality.labels import absent_labels, label_shift, labels_of_one_word, missing_like_labels
 from automm.data.quality.numbers import far_numbers, number_shift, one_number
 from automm.data.quality.pictures import odd_pictures, one_picture, unreadable, wrong_extensions
 from automm.data.quality.report import Report, describe
@@ -31,6 +31,8 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     near_duplicates,
     ungrouped_columns,
     contradictions,
+    missing_like_labels,
+    labels_of_one_word,
     absent_labels,
     label_shift,
     one_number,

@@ -84,6 +84,19 @@ KINDS = {
         "What is measured there says nothing about these labels.",
         "Add reviews of them, or join them with others in labels.map.",
     ),
+    "missing_like_labels": Kind(
+        "warning",
+        "labels that look like a missing value",
+        "Each is learned as a class of its own.",
+        "Empty these cells and set labels: {{on_missing: drop}}; or list the labels that count in labels: {{map: ..., "
+        "on_unlisted: drop}}. A map that lists them says that they are labels.",
+    ),
+    "labels_of_one_word": Kind(
+        "warning",
+        "labels that differ from another in upper and lower case, or in spaces, alone",
+        "Each is learned as a class of its own, and to take one for the other counts as an error.",
+        "Join them, and list the other labels, too: labels: {{map: {{{joined}, ...}}}}.",
+    ),
     # The number that is to be predicted.
     "one_number": Kind(
         "warning",

@@ -1,5 +1,6 @@
-"""Findings about labels: absent from a split, or in other shares there."""
+"""Findings about labels: absent from a split, or in other shares there; words that mean none, or one label twice."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -9,6 +10,8 @@ from automm.data.quality.findings import Example, Finding, finding
 from automm.data.sections import SPLITS
 
 SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
+# How tables write that there is nothing; where one of them is a label indeed, labels.map says so.
+MISSING_LIKE = {"nan", "na", "n/a", "#n/a", "nat", "none", "null", "nil", "undefined", "missing", "-", "--", "?"}
 TIED = (
     "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
 )
@@ -54,6 +57,35 @@ def label_shift(checked: Checked) -> Iterator[Finding]:
         shifted = _shifted(table)
         mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
         yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, mend=mend)
+
+
+def missing_like_labels(checked: Checked) -> Iterator[Finding]:
+    """Labels that look like a missing value, unless labels.map lists the labels."""
+    found = {label: count for label, count in _unlisted(checked).items() if label.casefold() in MISSING_LIKE}
+    if found:
+        examples = [Example((), f"{label!r} of {count:,} reviews") for label, count in found.items()]
+        yield finding("missing_like_labels", len(found), examples)
+
+
+def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
+    """Labels that differ in the case of their letters, or in spaces, alone; unless labels.map lists the labels."""
+    spelt: dict[str, list[str]] = defaultdict(list)
+    counts = _unlisted(checked)
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        spelt[" ".join(label.casefold().split())].append(label)
+    several = [labels for labels in spelt.values() if len(labels) > 1]
+    if several:
+        examples = [Example((), ", ".join(f"{one!r} ({counts[one]:,})" for one in labels)) for labels in several]
+        joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in several[:3])
+        yield finding("labels_of_one_word", sum(map(len, several)), examples, joined=joined)
+
+
+def _unlisted(checked: Checked) -> Counter[str]:
+    """How many reviews have each label, where the manifest does not say which labels there are."""
+    manifest = checked.dataset.manifest
+    if manifest.predicts_number or manifest.labels.map is not None:
+        return Counter()
+    return Counter(label for review in checked.reviews for label in review.all_labels)
 
 
 def association(counts: np.ndarray) -> tuple[float, float]:
