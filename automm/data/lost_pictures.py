@@ -38,8 +38,11 @@ def _in_another_case(name: str, root: Path) -> str | None:
             continue
         if part == "..":
             return None
+        folder = root.joinpath(*found)
+        if not folder.resolve().is_relative_to(root.resolve()):  # a link leads out, where nothing is looked at
+            return None
         try:
-            same = [one.name for one in root.joinpath(*found).iterdir() if one.name.casefold() == part.casefold()]
+            same = [one.name for one in folder.iterdir() if one.name.casefold() == part.casefold()]
         except (OSError, ValueError):
             return None
         if not same:

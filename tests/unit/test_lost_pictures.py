@@ -1,0 +1,33 @@
+"""Why none of the pictures is where its name says."""
+
+import pytest
+
+from automm.data.lost_pictures import why_lost
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root" / "Photos").mkdir(parents=True)
+    (tmp_path / "root" / "Photos" / "IMG_0.JPG").touch()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.JPG").touch()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("photos/img_0.jpg", "It is there as 'Photos/IMG_0.JPG'"),
+        ("photos\\IMG_0.JPG", "written with backslashes: write 'Photos/IMG_0.JPG'"),
+        ("C:\\photos\\IMG_0.JPG", "a Windows path"),
+        ("/photos/IMG_0.JPG", "an absolute path"),
+        ("nowhere.jpg", ""),
+        ("link/Secret.jpg", ""),
+        ("../outside/Secret.jpg", ""),
+    ],
+)
+def test_the_cause_is_said_and_nothing_outside_is_looked_at(root, name, cause):
+    found = why_lost(name, root)
+    assert cause in found
+    assert bool(found) == bool(cause)
