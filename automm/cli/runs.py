@@ -78,16 +78,14 @@ def predict(
     Examples: automm predict model/ demo/reviews.jsonl --to predictions.jsonl; ... --explain
     """
     from automm.deliver.checks import read_about
-    from automm.errors import NotFoundError
+    from automm.deliver.opened import open_reviews
 
-    read_about(bundle)
-    if not reviews.exists():
-        raise NotFoundError(f"{reviews}: no such file")
+    opened = open_reviews(read_about(bundle), reviews, image_root)
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file
 
-    written = predict_file(load_bundle(bundle), reviews, to, image_root=image_root, explain=explain)
+    written = predict_file(load_bundle(bundle), reviews, to, explain=explain, opened=opened)
     say(f"{written.lines} reviews, {written.errors} with an error")
     if explain and written.poolings:
         say(f"weights of pictures: the mean over {written.poolings} poolings with attention")

@@ -16,7 +16,8 @@ import pandas as pd
 from automm.data.reading import Review, read_columns
 from automm.data.sections import Fields
 from automm.deliver.bundle import load_bundle
-from automm.deliver.predict import Refused, predict_reviews
+from automm.deliver.opened import Refused
+from automm.deliver.predict import predict_reviews
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]

@@ -12,40 +12,26 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from automm.data.image_root import ImageRoot
 from automm.data.images import PictureError, decode_many
-from automm.data.manifest import Manifest, load_manifest, parse_manifest
-from automm.data.reading import ReviewReader
-from automm.data.records import Source, open_source
-from automm.data.reviews import Review, missing_columns
-from automm.data.sections import Fields
+from automm.data.reviews import Review
 from automm.data.text import encode_texts
 from automm.deliver.bundle import Bundle, predicts_number
 from automm.deliver.effects import Arrays, effects_of
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.deliver.opened import Refused, open_reviews
+from automm.errors import ConfigError
 from automm.models.explain import Explained, poolings_of
 from automm.models.packing import pack, packed_layout
 from automm.models.whole import compiled, rows_at_once
 
-MANIFESTS = (".yaml", ".yml")
-
 Prediction = dict[str, Any]
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A record that is no review, and why."""
-
-    id: str
-    error: str
 
 
 class Written(NamedTuple):
@@ -69,12 +55,14 @@ def predict_file(
     *,
     image_root: Path | None = None,
     explain: bool = False,
+    opened: Iterable[Review | Refused] | None = None,
     progress: Progress | None = None,
 ) -> Written:
     """Predict a manifest's reviews or a records file into a JSON Lines file, whole or not at all.
 
     Args:
         explain: see the module.
+        opened: what `open_reviews` has made of `reviews`, where that was asked before the bundle was loaded.
     """
     if to.is_dir() or to.absolute() == reviews.absolute():
         raise ConfigError(f"--to {to}: name a file of its own for the predictions")
@@ -82,8 +70,10 @@ def predict_file(
     handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
     lines = errors = 0
     try:
+        if opened is None:
+            opened = open_reviews(bundle.about, reviews, image_root)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for batch in predict_reviews(bundle, read_reviews(bundle, reviews, image_root), explain=explain):
+            for batch in predict_reviews(bundle, opened, explain=explain):
                 for prediction in batch:
                     lines += 1
                     errors += prediction["error"] is not None
@@ -95,33 +85,6 @@ def predict_file(
     finally:
         Path(name).unlink(missing_ok=True)
     return Written(lines, errors, poolings_of(bundle.model) if explain else 0)
-
-
-def read_reviews(bundle: Bundle, reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
-    """The records of a manifest or a records file, in order; labels are not read.
-
-    A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
-    that stood beside the records in training.
-
-    Raises:
-        DataError: a column is missing, or a record is unreadable; then no line can be told from the next.
-    """
-    manifest, source, root = _open(bundle, reviews, image_root)
-    reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
-    records = list(source.rows)
-    columns = dict.fromkeys(name for record in records for name in record.values)
-    absent = missing_columns(source, columns, manifest, labelled=False) if records else ["no reviews in it"]
-    if absent:
-        raise DataError(absent)
-    for record in records:
-        before = len(reader.problems), len(reader.missing), sum(reader.treated.values())
-        review = reader.review(record)
-        faults = reader.problems[before[0] :] + reader.missing[before[1] :]
-        if review is not None and not faults:
-            yield review
-        else:
-            dropped = "dropped as the manifest asks (text.on_empty or images.on_bad)"
-            yield Refused(_identity(record, source), "; ".join(faults) or f"{record.where}: {dropped}")
 
 
 def predict_reviews(
@@ -246,47 +209,3 @@ def _pictures(
 def _figure(value: float) -> float | None:
     """Of four digits, which is as far as an explanation goes; None for NaN."""
     return None if np.isnan(value) else float(f"{float(value):.4g}")
-
-
-def _open(bundle: Bundle, reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
-    if not reviews.exists():
-        raise NotFoundError(f"{reviews}: no such file")
-    if reviews.suffix in MANIFESTS:
-        manifest = load_manifest(reviews)
-        source = open_source(manifest)
-        _same_columns(bundle, manifest.file.name, source.fields)
-        return manifest, source, image_root or source.image_root
-    reading = bundle.about["reading"] | {"records": reviews.name}
-    manifest = parse_manifest(reading, reviews.absolute().parent / "manifest.yaml")
-    source = open_source(manifest, reviews.absolute())
-    root = image_root or reviews.absolute().parent / bundle.about["image_root"]
-    return manifest, replace(source, image_root=root), root
-
-
-def _same_columns(bundle: Bundle, file: str, fields: Fields) -> None:
-    """Metadata is told apart by its place alone: other columns would be read as those of training.
-
-    Raises:
-        ConfigError: a manifest names other columns than the bundle was trained on, or in another order.
-    """
-    columns = bundle.columns
-    pairs = {
-        "metadata: numeric": (list(fields.numeric), list(columns.medians)),
-        "metadata: categorical": (list(fields.categorical), list(columns.values)),
-    }
-    problems = [
-        f"{file}: fields: {kind} is {given}, and the model was trained on {trained}. Name these, in this order"
-        for kind, (given, trained) in pairs.items()
-        if given != trained
-    ]
-    if bool(fields.history) != bool(columns.steps):
-        how = "a history: name one in fields.history" if columns.steps else "no history: take fields.history away"
-        problems.append(f"{file}: the model was trained on {how}")
-    if problems:
-        raise ConfigError(problems)
-
-
-def _identity(record: Any, source: Source) -> str:
-    column = source.fields.id
-    value = record.values.get(column) if column else None
-    return record.fallback_id if value in (None, "") else str(value)

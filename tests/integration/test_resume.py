@@ -14,7 +14,7 @@ import yaml
 from samples import SMALL, write_reviews
 
 from automm.errors import ConfigError, DataError
-from automm.tracking.runs import COMPLETED, KILLED, all_runs
+from automm.tracking.runs import COMPLETED, KILLED, Run, all_runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -45,28 +45,44 @@ def points(run):
     return [json.dumps(candidate.hyperparameters, sort_keys=True) for candidate in done]
 
 
-@pytest.fixture
-def interrupted(search, monkeypatch, tmp_path, recorder):
-    """A run of three trials, Ctrl-C in the second."""
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def interrupted_once(tmp_path_factory, experiment_file, shared_cache):
+    """The folder of a run of three trials, Ctrl-C in the second; and what the tracker was told last."""
+    import tensorflow as tf
+    from conftest import RecordingTracker, SilentReporter
+
+    from automm.config import load_experiment
+    from automm.search.run import run_search
+
+    runs, recorder = tmp_path_factory.mktemp("interrupted"), RecordingTracker()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
+        tf.config.run_functions_eagerly(True)
         interrupt(patch, "trial-2")
         with pytest.raises(KeyboardInterrupt):
-            search(*BARE)
-    (run,) = all_runs(tmp_path / "runs")
-    return run
+            run_search(load_experiment(experiment_file, BARE), runs, recorder, SilentReporter())
+    (run,) = all_runs(runs)
+    return run.folder, recorder.named("end")[-1][1]
 
 
-def test_an_interrupted_run_is_resumed(search, interrupted, recorder, tmp_path, request):
+@pytest.fixture
+def interrupted(interrupted_once, tmp_path):
+    """A copy of it."""
+    folder, _ = interrupted_once
+    return Run(shutil.copytree(folder, tmp_path / "runs" / folder.parent.name / folder.name))
+
+
+def test_an_interrupted_run_is_resumed(search, interrupted, interrupted_once, recorder, tmp_path, request):
     first = [("concatenation", COMPLETED), ("trial-001", COMPLETED), ("trial-002", KILLED)]
     assert statuses(interrupted) == first
-    assert recorder.named("end")[0][1] == "KILLED"
+    assert interrupted_once[1] == "KILLED"
     assert interrupted.read("result.json") == {}
 
     run = search(*BARE, resume=interrupted)
     assert run.folder == interrupted.folder
     assert statuses(run) == [*first, ("trial-002", COMPLETED), ("trial-003", COMPLETED)]
     assert len(set(points(run))) == 4, "a trial was repeated"
-    assert recorder.named("end")[1][1] == "FINISHED"
+    assert recorder.named("end")[0][1] == "FINISHED"
     assert run.read("result.json")["best"]
 
     request.getfixturevalue("trials_only")

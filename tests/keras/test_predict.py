@@ -34,6 +34,7 @@ def bundle(encoders, pooling):
     about = {
         "labels": ["bad", "fair", "good"],
         "inputs": {"image_size": SIZE, "max_images": PICTURES, "sequence_length": LENGTH},
+        "columns": {"medians": {}, "values": {}, "steps": 0},
         "reading": {"task": "classification", "images": {"on_bad": "error"}},
     }
     return Bundle(None, about, model, tokenizer, Columns({}, {}, 0))

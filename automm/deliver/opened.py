@@ -1,0 +1,104 @@
+"""The reviews that are to be predicted, read before any model is: a typing error should take no seconds of imports."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from automm.data.columns import Columns
+from automm.data.image_root import ImageRoot
+from automm.data.manifest import Manifest, load_manifest, parse_manifest
+from automm.data.reading import ReviewReader
+from automm.data.records import Record, Source, open_source
+from automm.data.reviews import Review, missing_columns
+from automm.data.sections import Fields
+from automm.errors import ConfigError, DataError, NotFoundError
+
+MANIFESTS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that is no review, and why."""
+
+    id: str
+    error: str
+
+
+def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> Iterator[Review | Refused]:
+    """The records of a manifest or a records file, in order; labels are not read.
+
+    A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
+    that stood beside the records in training. All that can be said of the file is said at once, before any model is.
+
+    Args:
+        about: what bundle.json says.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: a manifest names other columns than those of training.
+        DataError: a column is missing, or a record is unreadable; then no line can be told from the next.
+    """
+    manifest, source, root = _open(about, reviews, image_root)
+    reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
+    records = list(source.rows)
+    columns = dict.fromkeys(name for record in records for name in record.values)
+    absent = missing_columns(source, columns, manifest, labelled=False) if records else ["no reviews in it"]
+    if absent:
+        raise DataError(absent)
+    return _reviews(reader, records, source)
+
+
+def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) -> Iterator[Review | Refused]:
+    for record in records:
+        before = len(reader.problems), len(reader.missing), sum(reader.treated.values())
+        review = reader.review(record)
+        faults = reader.problems[before[0] :] + reader.missing[before[1] :]
+        if review is not None and not faults:
+            yield review
+        else:
+            dropped = "dropped as the manifest asks (text.on_empty or images.on_bad)"
+            yield Refused(_identity(record, source), "; ".join(faults) or f"{record.where}: {dropped}")
+
+
+def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
+    if not reviews.exists():
+        raise NotFoundError(f"{reviews}: no such file")
+    if reviews.suffix in MANIFESTS:
+        manifest = load_manifest(reviews)
+        source = open_source(manifest)
+        _same_columns(Columns.from_dict(about["columns"]), manifest.file.name, source.fields)
+        return manifest, source, image_root or source.image_root
+    reading = about["reading"] | {"records": reviews.name}
+    manifest = parse_manifest(reading, reviews.absolute().parent / "manifest.yaml")
+    source = open_source(manifest, reviews.absolute())
+    root = image_root or reviews.absolute().parent / about["image_root"]
+    return manifest, replace(source, image_root=root), root
+
+
+def _same_columns(columns: Columns, file: str, fields: Fields) -> None:
+    """Metadata is told apart by its place alone: other columns would be read as those of training.
+
+    Raises:
+        ConfigError: a manifest names other columns than the bundle was trained on, or in another order.
+    """
+    pairs = {
+        "metadata: numeric": (list(fields.numeric), list(columns.medians)),
+        "metadata: categorical": (list(fields.categorical), list(columns.values)),
+    }
+    problems = [
+        f"{file}: fields: {kind} is {given}, and the model was trained on {trained}. Name these, in this order"
+        for kind, (given, trained) in pairs.items()
+        if given != trained
+    ]
+    if bool(fields.history) != bool(columns.steps):
+        how = "a history: name one in fields.history" if columns.steps else "no history: take fields.history away"
+        problems.append(f"{file}: the model was trained on {how}")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _identity(record: Any, source: Source) -> str:
+    column = source.fields.id
+    value = record.values.get(column) if column else None
+    return record.fallback_id if value in (None, "") else str(value)
