@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from automm.data.surrogates import join_pairs
+
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
 
@@ -69,9 +71,9 @@ def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool
 
 
 def parse_literal(text: str) -> object:
-    """A value as Python writes it, or UNREADABLE; nothing of it is run."""
+    """A value as Python writes it, or UNREADABLE; nothing of it is run. Halves of pairs of surrogates stay as they are."""
     try:
-        return ast.literal_eval(text.strip())
+        return join_pairs(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return UNREADABLE
 

@@ -244,4 +244,4 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogatepass")).digest()

@@ -391,7 +391,7 @@ def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
     assert len(load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews) == 6
 
 
-@pytest.mark.parametrize("opened", ["![", "![](", "<img ", "<img src=\"", "<img src='<img src=\"", "<img>src", "![](  "])
+@pytest.mark.parametrize("opened", ["![", "![](", "<img ", '<img src="', "<img src='<img src=\"", "<img>src", "![](  "])
 @pytest.mark.parametrize("closed", ["", ">", ")" * 20_000, "](a.jpg)"])
 def test_what_is_opened_thousands_of_times_is_read_in_linear_time(opened, closed):
     start = time.perf_counter()
@@ -401,3 +401,33 @@ def test_what_is_opened_thousands_of_times_is_read_in_linear_time(opened, closed
 
 def test_an_entity_of_thousands_of_digits_is_no_character():
     assert take_pictures(f"<img src='a&#{'9' * 5000};b&amp;.jpg'>")[1] == ["a\ufffdb&.jpg"]
+
+
+PLACES = "{{'user_id': '{}', 'text': 'nice {}', 'rating': {}, 'time': {}, 'gmap_id': '0x{}', 'pics': None}}\n"
+
+
+def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
+    manifest = manifest_of(tmp_path, "google-local-2021")
+    rows = [PLACES.format(n, r"\ud83d\ude00", n % 2, n, n) for n in range(4)]
+    put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
+    (tmp_path / "data" / "review-Ohio.json.gz").unlink()
+    assert load_dataset(manifest).reviews[0].text == "nice \U0001f600"
+    rows[2] = PLACES.format(2, "x", 1, 2, r"\ud83d")
+    put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
+    with pytest.raises(
+        DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half a surrogate pair .*Correct or remove"
+    ):
+        load_dataset(manifest)
+
+
+@pytest.mark.parametrize(("written", "read"), [(r"\ud83d\ude00", "smile \U0001f600"), (r"\ud83d", None)])
+def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read):
+    manifest = manifest_of(tmp_path, "markdown-tree", fields={"label": "title"}, images={"on_bad": "drop-image"})
+    documents = {f"soup/{n}.md": f'---\ntitle: "smile {written}"\n---\nx {n}\n' for n in range(2)}
+    documents |= {f"soup/y{n}.md": "---\ntitle: other\n---\ny\n" for n in range(2)}
+    put(tmp_path / "data", {"drink/tea.md": "tea", **documents})
+    if read is not None:
+        assert read in load_dataset(manifest).labels
+    else:
+        with pytest.raises(DataError, match=r"soup/0.md: 'title' holds half a surrogate pair"):
+            load_dataset(manifest)
