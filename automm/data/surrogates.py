@@ -1,6 +1,7 @@
 """Surrogates in texts: two that stand for one character are joined, and half of a pair is no text.
 
-Escapes of JSON, YAML and Python ("\\ud83d\\ude00") bring them in; nothing that holds one can be hashed, written or printed.
+Escapes of JSON, YAML and Python ("\\ud83d\\ude00") bring them in; what holds one cannot be hashed, written or
+printed.
 """
 
 from typing import Any
