@@ -144,6 +144,7 @@ def test_near_duplicates(make, tmp_path):
 
     across = findings(make(shrink, splits={"column": "part"}))["near_duplicates_across_splits"]
     assert across.count == 1
+    assert across.what == "sets of pictures that are nearly the same and stand in more than one split"
     assert across.examples[0].detail == "'0.png' ~ '1.png'"
     kept = findings(make(shrink, splits={"near_duplicates": "together"}))
     assert list(kept) == ["tiny_pictures", "near_duplicate_pictures"]
@@ -160,6 +161,16 @@ def test_users_that_no_group_keeps_together(make):
     assert 1 <= finding.count <= 12
     assert finding.examples[0].detail.startswith("userId 'u")
     assert findings(make(of_users, fields={"group": "userId"})) == {}
+
+
+def test_users_that_a_group_of_products_tears_apart(make):
+    def of_both(records):
+        for n, record in enumerate(records):
+            record |= {"userId": f"u{n % 12}", "product": f"p{n // 2}"}
+
+    finding = findings(make(of_both, fields={"group": "product"}))["ungrouped_column"]
+    assert "'userId'" in finding.what
+    assert finding.mend.startswith("fields.group, which names one column, is 'product': set 'userId' in its place")
 
 
 @pytest.mark.parametrize(
