@@ -71,7 +71,7 @@ def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool
 
 
 def parse_literal(text: str) -> object:
-    """A value as Python writes it, or UNREADABLE; nothing of it is run. Halves of pairs of surrogates stay as they are."""
+    """A value as Python writes it, pairs of surrogates joined, or UNREADABLE; nothing of it is run."""
     try:
         return join_pairs(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):

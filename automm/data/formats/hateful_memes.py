@@ -20,7 +20,7 @@ LABELS = ("label", "labels")
 def read(reading: Reading) -> Iterator[Record]:
     """The line's own columns, and picture and split.
 
-    Lists of the challenge repeat memes without their labels: those without come last, and only if no other list has them.
+    Lists of the challenge repeat memes without their labels: these come last, and only where no other list has them.
     """
     seen: dict[str, object] = {}
     unlabelled: list[tuple[str, object, Record]] = []
@@ -38,11 +38,11 @@ def read(reading: Reading) -> Iterator[Record]:
             else:
                 seen[key] = content
                 yield record
-    for key, content, record in unlabelled:
-        if seen.get(key) == content:
+    for key, known, record in unlabelled:
+        if seen.get(key) == known:
             reading.treated[REPEATED] += 1
         else:
-            seen[key] = content
+            seen[key] = known
             yield record
 
 

@@ -147,7 +147,8 @@ KINDS = {
         "warning",
         "reviews that share one picture, {share:.0%} of those with pictures",
         "A picture that never varies says nothing, and ties all its reviews to one side of the split.",
-        "If it is a placeholder, name its file in fields: {{none_values: [...]}}, or leave fields.images out.",
+        "If it is a placeholder, name it as the records do, as shown, in fields: {{none_values: [...]}}; or leave "
+        "fields.images out.",
     ),
     # Pictures.
     "left_out_pictures": Kind(
@@ -166,7 +167,7 @@ KINDS = {
         "warning",
         "blank pictures",
         "They say nothing, and pooling takes them for pictures.",
-        "Remove them from the records, or name their files in fields: {{none_values: [...]}}.",
+        "Remove them from the records, or name them as these do, as shown, in fields: {{none_values: [...]}}.",
     ),
     "tiny_pictures": Kind(
         "warning",
