@@ -133,6 +133,9 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
 
     The smallest id stays where the labels agree (all of them, where there are several); where they conflict, nothing
     does. Without pictures, short texts ("Great!") are alike by chance, and stay.
+
+    Raises:
+        DataError: no review is left.
     """
     if not dataset.manifest.drop_duplicates:
         return dataset
@@ -151,6 +154,11 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
         else:
             kept.add(min(review.id for review in reviews))
             treated += [DUPLICATE] * (len(reviews) - 1)
+    if not kept:
+        file, number = dataset.manifest.file.name, len(dataset.reviews)
+        raise DataError(
+            f"{file}: no reviews left: {CONFLICTING} {number}. Correct the labels, or leave drop_duplicates out"
+        )
     return dataset.keep([review for review in dataset.reviews if review.id in kept], treated)
 
 

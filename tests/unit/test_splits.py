@@ -189,6 +189,8 @@ def test_duplicates_conflict_where_any_of_their_labels_differ():
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["2"]
     assert fewer.treated["dropped: duplicates with conflicting labels"] == 2
+    with pytest.raises(DataError, match=r"no reviews left: .* 2\. Correct the labels, or leave drop_duplicates out"):
+        drop_duplicates(dataset(reviews[:2], drop_duplicates=True), {})
 
 
 def test_the_fingerprint_names_the_content():
