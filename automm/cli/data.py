@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import AllowCode, app, code_flag, say, say_next
-from automm.errors import EXIT_DATA, EXIT_INTERRUPTED
+from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, ConfigError
 
 
 @app.command()
@@ -46,6 +46,8 @@ def check(
     from automm.data.quality.page import write_page
     from automm.data.quality.terminal import render
 
+    if to is not None and to.is_dir():
+        raise ConfigError(f"--to {to} is a folder, expected a file. Name one in it: --to {to / 'report.html'}")
     report = check_manifest(manifest, allow_code=allow_code)
     if format == "json":
         tables.print_json(report.to_dict())

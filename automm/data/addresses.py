@@ -29,7 +29,7 @@ def is_public(address: Address) -> bool:
     """Whether it belongs to the open internet: not loopback, private, link-local, shared, multicast, reserved."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address.teredo is not None:
+        if address.teredo is not None or address.is_site_local:  # fec0::/10 is global to Python 3.11
             return False
         if address in NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automm.data.surrogates import join_pairs
+
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
 
@@ -76,9 +78,9 @@ def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool
 
 
 def parse_literal(text: str) -> object:
-    """A value as Python writes it, or UNREADABLE; nothing of it is run."""
+    """A value as Python writes it, pairs of surrogates joined, or UNREADABLE; nothing of it is run."""
     try:
-        return ast.literal_eval(text.strip())
+        return join_pairs(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return UNREADABLE
 

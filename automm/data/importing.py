@@ -127,9 +127,11 @@ def _write(manifest: Manifest, source: Source, draft: Path, to: Path, copy_image
 def _line(record: Record, with_id: bool) -> str:
     values = record.values | {ID: record.fallback_id} if with_id else record.values
     try:
-        return json.dumps(values, ensure_ascii=False)
+        line = json.dumps(values, ensure_ascii=False)
+        line.encode()
     except (TypeError, ValueError) as error:
         raise DataError(f"{record.where}: cannot be written as JSON: {error}") from error
+    return line
 
 
 def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:

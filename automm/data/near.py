@@ -26,12 +26,57 @@ def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
         return []
     hashes = np.array([seen[digest].hash for digest in digests], np.uint64)
     thumbnails = np.stack([seen[digest].thumbnail.ravel() for digest in digests]).astype(np.int16)
+    distinct, group = np.unique(hashes, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(group))[:-1])  # places of each distinct hash
+    sizes = np.array([len(places) for places in members])
     unions = Unions(len(digests))
-    for ones, others in close_pairs(hashes, DISTANCE):
-        differences = np.abs(thumbnails[ones] - thumbnails[others]).mean(axis=1)
-        for place in np.flatnonzero(differences <= DIFFERENCE):
-            unions.join(int(ones[place]), int(others[place]))
+    alike = np.arange(len(digests))  # of equal hashes: the first of those that hang together
+    for number in np.flatnonzero(sizes > 1):
+        _join_equal(members[number], thumbnails, unions, alike)
+    for ones, others in close_pairs(distinct, DISTANCE):
+        single = (sizes[ones] == 1) & (sizes[others] == 1)
+        firsts = [np.array([members[one][0] for one in some[single]], np.int64) for some in (ones, others)]
+        for place in np.flatnonzero(_differences(thumbnails[firsts[0]], thumbnails[firsts[1]]) <= DIFFERENCE):
+            unions.join(int(firsts[0][place]), int(firsts[1][place]))
+        for one, other in zip(ones[~single], others[~single], strict=True):
+            _join_close(members[one], members[other], thumbnails, unions, alike)
     return [[digests[place] for place in places] for places in unions.sets() if len(places) > 1]
+
+
+def _differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """On average over a thumbnail, (n,)."""
+    return np.asarray(np.abs(ones - others).mean(axis=-1))
+
+
+def _join_equal(places: np.ndarray, thumbnails: np.ndarray, unions: Unions, alike: np.ndarray) -> None:
+    """Join pictures of one hash that are alike, directly or through others, each met once and not in pairs."""
+    left = places
+    while len(left):
+        first, left, met = int(left[0]), left[1:], [int(left[0])]
+        while met and len(left):
+            close = _differences(thumbnails[left], thumbnails[met.pop()]) <= DIFFERENCE
+            for place in left[close]:
+                unions.join(first, int(place))
+            alike[left[close]] = first
+            met += left[close].tolist()
+            left = left[~close]
+
+
+def _join_close(
+    ones: np.ndarray, others: np.ndarray, thumbnails: np.ndarray, unions: Unions, alike: np.ndarray
+) -> None:
+    """Join what is alike among the pictures of two hashes; what has been joined is not compared again."""
+    fewer, more = sorted((ones, others), key=len)
+    firsts, of_more = np.unique(alike[more], return_inverse=True)
+    roots = np.array([unions.root(first) for first in firsts.tolist()])
+    for place in fewer.tolist():
+        left = more[roots[of_more] != unions.root(place)]
+        close = _differences(thumbnails[left], thumbnails[place]) <= DIFFERENCE
+        if close.any():
+            for first in np.unique(alike[left[close]]).tolist():
+                unions.join(place, first)
+            roots = np.array([unions.root(first) for first in firsts.tolist()])
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

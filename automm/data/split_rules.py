@@ -33,7 +33,7 @@ def by_hash(reviews: Sequence[Review], shares: Mapping[str, float], seed: int) -
 def _draw(seed: int, review: Review) -> float:
     """Uniform in [0, 1)."""
     key = f"{seed}\0id {review.id}" if review.group is None else f"{seed}\0group {review.group}"
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:6], "big") / 2**48
 
 
 def _part(place: float, shares: Mapping[str, float]) -> str:

@@ -19,7 +19,7 @@ from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS, Splits
 from automm.data.split_rules import by_column, by_hash, by_time
-from automm.data.ties import components, normal_text, picture_name
+from automm.data.ties import components, picture_name, whole_key
 from automm.errors import DataError
 
 STRATA = 10  # of numbers
@@ -131,22 +131,34 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
 def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
     """Where the manifest says drop_duplicates, keep one of the reviews with the same text and pictures.
 
-    The smallest id stays where the labels agree; where they conflict, nothing does.
+    The smallest id stays where the labels agree (all of them, where there are several); where they conflict, nothing
+    does. Without pictures, short texts ("Great!") are alike by chance, and stay.
+
+    Raises:
+        DataError: no review is left.
     """
     if not dataset.manifest.drop_duplicates:
         return dataset
     same: dict[object, list[Review]] = defaultdict(list)
-    for review in dataset.reviews:
-        pictures = tuple(sorted(picture_name(path, digests) for path in review.images))
-        same[normal_text(review.text), pictures].append(review)
     kept: set[str] = set()
+    for review in dataset.reviews:
+        key = whole_key(review, digests)
+        if key is None:
+            kept.add(review.id)
+        else:
+            same[key].append(review)
     treated: list[str] = []
     for reviews in same.values():
-        if len({review.label for review in reviews}) > 1:
+        if len({frozenset(review.all_labels) for review in reviews}) > 1:
             treated += [CONFLICTING] * len(reviews)
         else:
             kept.add(min(review.id for review in reviews))
             treated += [DUPLICATE] * (len(reviews) - 1)
+    if not kept:
+        file, number = dataset.manifest.file.name, len(dataset.reviews)
+        raise DataError(
+            f"{file}: no reviews left: {CONFLICTING} {number}. Correct the labels, or leave drop_duplicates out"
+        )
     return dataset.keep([review for review in dataset.reviews if review.id in kept], treated)
 
 
@@ -244,4 +256,4 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogatepass")).digest()

@@ -40,6 +40,16 @@ def telling_text(text: str) -> str:
     return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
 
 
+def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
+    """What reviews that repeat one another share: text and pictures; without pictures, a text that is telling.
+
+    None of a review that may be like others by chance: "Great!", and no picture.
+    """
+    pictures = sorted(picture_name(path, digests) for path in review.images)
+    text = normal_text(review.text) if pictures else telling_text(review.text)
+    return (text, *pictures) if text or pictures else None
+
+
 def picture_name(path: Path, digests: Mapping[Path, str]) -> str:
     """The digest of a picture, else its path."""
     return digests[path] if path in digests else str(path)

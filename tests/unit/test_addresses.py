@@ -21,7 +21,7 @@ from automm.data.addresses import AddressError, Network, connect, is_public, spl
         ),
         *("224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1"),
         *("ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::"),
-        *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1"),
+        *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1", "fec0::1"),
     ],
 )
 def test_no_address_but_those_of_the_open_internet(address):

@@ -1,12 +1,16 @@
 """Each native layout, in place and without conversion."""
 
 import errno
+import re
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from layouts import WRITERS, manifest_of, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
+from automm.data.formats.markdown_links import take_pictures
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
@@ -150,6 +154,21 @@ def test_yelp_by_business(tmp_path):
     assert dataset.treated == {"ignored: a business without a review": 1}
 
 
+def test_yelp_reads_one_list_of_photos(tmp_path):
+    manifest = manifest_of(tmp_path, "yelp")
+    photos = (tmp_path / "data" / "photos.json").read_text()
+    put(tmp_path / "data", {"yelp_academic_dataset_photo.json": photos})
+    assert names(load_dataset(manifest).reviews[0], tmp_path) == ["photos/p0.jpg", "photos/p2.jpg"]
+
+
+def test_yelp_keeps_no_texts_of_businesses_that_are_left_out(tmp_path):
+    options = {"unit": "business", "only_with_images": True}
+    dataset = load_dataset(manifest_of(tmp_path, "yelp", options=options), labelled=False)
+    assert [review.id for review in dataset.reviews] == ["b0", "b1"]
+    assert all(review.text for review in dataset.reviews)
+    assert dataset.treated["ignored: no photo of the business (only_with_images)"] == 2
+
+
 def test_google_local(tmp_path):
     dataset = load(tmp_path, "google-local-2021")
     assert dataset.reviews[1].id == "10000000000000000001-0x0:0x0-1568748357167"
@@ -182,6 +201,15 @@ def test_hateful_memes(tmp_path):
     assert [review.id for review in dataset.reviews] == [str(n) for n in range(12)]
     assert [review.split for review in dataset.reviews[3:5]] == ["train", "validation"]
     assert dataset.treated == {"ignored: the same record again": 2, "ignored: no label": 1}
+
+
+def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
+    manifest = manifest_of(tmp_path, "hateful-memes")
+    labelled = (tmp_path / "data" / "test_seen.jsonl").read_text()
+    put(tmp_path / "data", {"test.jsonl": re.sub(r'"label": \d, ', "", labelled)})
+    dataset = load_dataset(manifest)
+    assert [review.id for review in dataset.reviews if review.split == "test"] == ["10", "11"]
+    assert dataset.treated == {"ignored: the same record again": 4, "ignored: no label": 1}
 
 
 def test_mm_imdb_has_several_labels(tmp_path):
@@ -231,6 +259,19 @@ def test_imagefolder(tmp_path):
     dataset = load(tmp_path, "imagefolder")
     assert [len(review.images) for review in dataset.reviews] == [1, 1, 1, 2] * 3
     assert names(dataset.reviews[3], tmp_path) == ["test/0.png", "test/more/1.png"]
+
+
+def test_imagefolder_with_metadata_above_the_splits(tmp_path):
+    manifest = manifest_of(tmp_path, "imagefolder")
+    rows = [f"{split}/{n}.png,{split} {n},{'ab'[n % 2]}\n" for split in ("train", "val", "test") for n in range(3)]
+    put(tmp_path / "data", {"metadata.csv": "file_name,text,label\n" + "".join(rows)})
+    for split in ("train", "val"):
+        (tmp_path / "data" / split / "metadata.jsonl").unlink()
+    dataset = load_dataset(manifest)
+    counts = Counter(review.split for review in dataset.reviews)
+    assert counts == {"train": 3, "validation": 3, "test": 4}
+    assert names(dataset.reviews[0], tmp_path) == ["train/0.png"]
+    assert dataset.treated == {"ignored: described by the metadata of its own folder": 3}
 
 
 def test_imagefolder_without_metadata(tmp_path):
@@ -387,3 +428,43 @@ def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
     amazon.symlink_to(tmp_path / "elsewhere.json")
     content = {"name": "x", "format": "amazon-reviews-2018", "path": "data/Home.json"}
     assert len(load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews) == 6
+
+
+@pytest.mark.parametrize("opened", ["![", "![](", "<img ", '<img src="', "<img src='<img src=\"", "<img>src", "![](  "])
+@pytest.mark.parametrize("closed", ["", ">", ")" * 20_000, "](a.jpg)"])
+def test_what_is_opened_thousands_of_times_is_read_in_linear_time(opened, closed):
+    start = time.perf_counter()
+    take_pictures(opened * 20_000 + closed)
+    assert time.perf_counter() - start < 5  # quadratic ones took 4 to 100 seconds
+
+
+def test_an_entity_of_thousands_of_digits_is_no_character():
+    assert take_pictures(f"<img src='a&#{'9' * 5000};b&amp;.jpg'>")[1] == ["a\ufffdb&.jpg"]
+
+
+PLACES = "{{'user_id': '{}', 'text': 'nice {}', 'rating': {}, 'time': {}, 'gmap_id': '0x{}', 'pics': None}}\n"
+
+
+def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
+    manifest = manifest_of(tmp_path, "google-local-2021")
+    rows = [PLACES.format(n, r"\ud83d\ude00", n % 2, n, n) for n in range(4)]
+    put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
+    (tmp_path / "data" / "review-Ohio.json.gz").unlink()
+    assert load_dataset(manifest).reviews[0].text == "nice \U0001f600"
+    rows[2] = PLACES.format(2, "x", 1, 2, r"\ud83d")
+    put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
+    with pytest.raises(DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half a surrogate pair .*Correct"):
+        load_dataset(manifest)
+
+
+@pytest.mark.parametrize(("written", "read"), [(r"\ud83d\ude00", "smile \U0001f600"), (r"\ud83d", None)])
+def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read):
+    manifest = manifest_of(tmp_path, "markdown-tree", fields={"label": "title"}, images={"on_bad": "drop-image"})
+    documents = {f"soup/{n}.md": f'---\ntitle: "smile {written}"\n---\nx {n}\n' for n in range(2)}
+    documents |= {f"soup/y{n}.md": "---\ntitle: other\n---\ny\n" for n in range(2)}
+    put(tmp_path / "data", {"drink/tea.md": "tea", **documents})
+    if read is not None:
+        assert read in load_dataset(manifest).labels
+    else:
+        with pytest.raises(DataError, match=r"soup/0.md: 'title' holds half a surrogate pair"):
+            load_dataset(manifest)

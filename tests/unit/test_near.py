@@ -1,5 +1,6 @@
 import itertools
 import random
+import time
 
 import numpy as np
 import pytest
@@ -7,11 +8,12 @@ from PIL import Image, ImageDraw
 from samples import write_reviews
 
 from automm.data.images import PictureError
-from automm.data.looks import look_at, look_at_all
+from automm.data.looks import Look, look_at, look_at_all
 from automm.data.manifest import load_manifest
 from automm.data.near import close_pairs, near_duplicates, picture_names
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
+from automm.data.unions import Unions
 
 
 def picture(seed: int) -> Image.Image:
@@ -113,3 +115,33 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
     text = manifest.read_text()
     assert torn(text) > 0
     assert torn(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
+
+
+def look_of(bits: int, thumbnail: np.ndarray) -> Look:
+    return Look("PNG", 9, 9, animated=False, contrast=200, hash=bits, thumbnail=thumbnail.astype(np.uint8))
+
+
+def test_near_duplicates_are_those_of_comparing_each_with_each():
+    rng = np.random.default_rng(3)
+    colours = rng.integers(0, 200, (4, 8, 8, 3))
+    looks = {
+        f"{n:03}": look_of(int(rng.choice([0, 1, 3, 2**40, 2**63 - 1])), colours[n % 4] + rng.integers(0, 14))
+        for n in range(80)
+    }
+    unions = Unions(80)
+    for one, other in itertools.combinations(range(80), 2):
+        first, second = looks[f"{one:03}"], looks[f"{other:03}"]
+        differences = np.abs(first.thumbnail.astype(int) - second.thumbnail.astype(int))
+        if (first.hash ^ second.hash).bit_count() <= 6 and differences.mean() <= 5:
+            unions.join(one, other)
+    expected = [[f"{place:03}" for place in places] for places in unions.sets() if len(places) > 1]
+    assert near_duplicates(looks) == expected
+
+
+def test_thousands_of_one_hash_are_not_compared_in_pairs():
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 200, (8, 8, 3))
+    looks = {f"{n:04}": look_of(7 + n % 2, colours + rng.integers(0, 4, (8, 8, 3))) for n in range(5000)}
+    start = time.perf_counter()
+    assert [len(near) for near in near_duplicates(looks)] == [5000]
+    assert time.perf_counter() - start < 10

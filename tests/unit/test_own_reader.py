@@ -84,3 +84,8 @@ def test_its_manifest_needs_fields_and_a_path(tmp_path):
 def test_a_path_that_is_not_there(tmp_path):
     with pytest.raises(NotFoundError, match="elsewhere: no such file or folder"):
         load(tmp_path, manifest=MANIFEST.replace("export", "elsewhere"))
+
+
+def test_half_a_surrogate_pair_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"read:1: 'id' holds half a surrogate pair"):
+        load(tmp_path, READER.replace("{path.name}", r"\ud83d"))

@@ -15,6 +15,7 @@ from automm.data.quality.labels import association
 from automm.data.quality.page import page
 from automm.data.quality.terminal import render
 from automm.data.quality.texts import markup, misread
+from automm.data.urls import local_name
 from automm.errors import DataError
 
 SHADES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3)).astype(np.uint8)
@@ -144,6 +145,7 @@ def test_near_duplicates(make, tmp_path):
 
     across = findings(make(shrink, splits={"column": "part"}))["near_duplicates_across_splits"]
     assert across.count == 1
+    assert across.what == "sets of pictures that are nearly the same and stand in more than one split"
     assert across.examples[0].detail == "'0.png' ~ '1.png'"
     kept = findings(make(shrink, splits={"near_duplicates": "together"}))
     assert list(kept) == ["tiny_pictures", "near_duplicate_pictures"]
@@ -160,6 +162,16 @@ def test_users_that_no_group_keeps_together(make):
     assert 1 <= finding.count <= 12
     assert finding.examples[0].detail.startswith("userId 'u")
     assert findings(make(of_users, fields={"group": "userId"})) == {}
+
+
+def test_users_that_a_group_of_products_tears_apart(make):
+    def of_both(records):
+        for n, record in enumerate(records):
+            record |= {"userId": f"u{n % 12}", "product": f"p{n // 2}"}
+
+    finding = findings(make(of_both, fields={"group": "product"}))["ungrouped_column"]
+    assert "'userId'" in finding.what
+    assert finding.mend.startswith("fields.group, which names one column, is 'product': set 'userId' in its place")
 
 
 @pytest.mark.parametrize(
@@ -258,6 +270,23 @@ def test_a_picture_that_never_varies(make):
     found = findings(make(same))["one_picture"]
     assert found.count == 6
     assert "25% of those with pictures" in found.what
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_placeholder_is_shown_as_none_values_needs_it(make, tmp_path, remote):
+    name = "https://a.example/none.png" if remote else "./data/none.png"
+    file = tmp_path / (local_name(name) if remote else name)
+    file.parent.mkdir()
+    Image.new("RGB", (40, 40)).save(file)
+
+    def same(records):
+        for record in records[:6]:
+            record["photos"] = [name]
+
+    found = findings(make(same))
+    assert found["one_picture"].examples[0].detail == f"'{name}'"
+    assert found["blank_pictures"].examples[0].detail == f"'{name}' is 40 x 40"
+    assert set(findings(make(same, fields={"none_values": [name]}))).isdisjoint({"one_picture", "blank_pictures"})
 
 
 def test_texts_empty_and_long(make):

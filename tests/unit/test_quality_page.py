@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
+from automm.cli import app
 from automm.data.quality import page as page_module
 from automm.data.quality.check import check
 from automm.data.quality.page import page
+from automm.errors import ConfigError
 
 VOID = {"meta", "br", "img", "hr", "input", "link", "col"}
 LARGEST_PICTURE = 15_000  # bytes of a JPEG of 96 x 96 pixels, of noise too
@@ -111,3 +114,9 @@ def test_pictures_are_small_and_few(report, monkeypatch):
             assert (picture.format, picture.size) == ("JPEG", (page_module.SIDE, page_module.SIDE))
     monkeypatch.setattr(page_module, "MOST_PICTURES", 1)
     assert len(set(Page(page(report)).values("src"))) == 1
+
+
+def test_a_folder_in_place_of_a_page_is_refused_before_anything_is_read(tmp_path):
+    done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml"), "--to", str(tmp_path)])
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception).endswith(f"Name one in it: --to {tmp_path / 'report.html'}")

@@ -161,11 +161,11 @@ def test_one_group_of_everything_cannot_be_split():
 
 def test_dropping_duplicates():
     reviews = [
-        review(2, "x", "Same"),
-        review(1, "x", "same "),
-        review(3, "x", "clash"),
-        review(4, "y", "clash"),
-        review(5, "x", "same", images=["a.png"]),
+        review(2, "x", "The same long text"),
+        review(1, "x", "the same  long text "),
+        review(3, "x", "they clash with others"),
+        review(4, "y", "they clash with others"),
+        review(5, "x", "the same long text", images=["a.png"]),
     ]
     assert drop_duplicates(dataset(reviews), {}).reviews == reviews
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
@@ -174,6 +174,23 @@ def test_dropping_duplicates():
         "dropped: duplicate of another review": 1,
         "dropped: duplicates with conflicting labels": 2,
     }
+
+
+def test_short_texts_without_pictures_are_alike_by_chance():
+    pictured = [review(n, "x", "bagus", images=["a.png"]) for n in (7, 8)]
+    reviews = [*(review(n, "xy"[n % 2], "bagus") for n in range(4)), review(4, text=""), review(5, text=""), *pictured]
+    fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
+    assert [one.id for one in fewer.reviews] == ["0", "1", "2", "3", "4", "5", "7"]
+
+
+def test_duplicates_conflict_where_any_of_their_labels_differ():
+    tags = [("a", "b"), ("a", "c"), ("a", "b"), ("b", "a")]
+    reviews = [replace(review(n, "a", f"one long text of pair {n // 2}"), labels=tags[n]) for n in range(4)]
+    fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
+    assert [one.id for one in fewer.reviews] == ["2"]
+    assert fewer.treated["dropped: duplicates with conflicting labels"] == 2
+    with pytest.raises(DataError, match=r"no reviews left: .* 2\. Correct the labels, or leave drop_duplicates out"):
+        drop_duplicates(dataset(reviews[:2], drop_duplicates=True), {})
 
 
 def test_the_fingerprint_names_the_content():

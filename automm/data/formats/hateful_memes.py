@@ -14,21 +14,36 @@ from automm.data.formats.layout import Layout, Reading
 from automm.data.sections import Fields
 from automm.data.source import Record
 
+LABELS = ("label", "labels")
+
 
 def read(reading: Reading) -> Iterator[Record]:
-    """The line's own columns, and picture and split."""
+    """The line's own columns, and picture and split.
+
+    Lists of the challenge repeat memes without their labels: these come last, and only where no other list has them.
+    """
     seen: dict[str, object] = {}
+    unlabelled: list[tuple[str, object, Record]] = []
     for file in _files(reading.path):
         split = SPLIT_NAMES[file.stem.partition("_")[0]]
         for where, fallback, values in objects(reading, file):
             key = str(values.get("id"))
             content = (values.get("img"), values.get("image"), values.get("text"))
-            if seen.get(key) == content:
-                reading.treated[REPEATED] += 1
-                continue
-            seen[key] = content
             picture = values.get("img", values.get("image"))
-            yield Record(where, {"label": None, **values, "picture": picture, "split": split}, fallback)
+            record = Record(where, {"label": None, **values, "picture": picture, "split": split}, fallback)
+            if all(values.get(label) in (None, "", []) for label in LABELS):
+                unlabelled.append((key, content, record))
+            elif seen.get(key) == content:
+                reading.treated[REPEATED] += 1
+            else:
+                seen[key] = content
+                yield record
+    for key, known, record in unlabelled:
+        if seen.get(key) == known:
+            reading.treated[REPEATED] += 1
+        else:
+            seen[key] = known
+            yield record
 
 
 def fits(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """The ImageFolder layout of Hugging Face's datasets.
 
     [<split>/]metadata.jsonl or metadata.csv      a column file_name, or a list file_names, relative to the file
+    metadata.jsonl or metadata.csv                above <split>/, of the splits that have none of their own
     [<split>/]<label>/<picture>                   without metadata the folder's name is the label
 
 Splits are folders called train, validation (also val, dev), test. Which column of the metadata is text or label is for
@@ -16,6 +17,7 @@ from automm.data.forms import FORMS
 from automm.data.sections import Fields
 from automm.data.source import Record
 
+DESCRIBED = "ignored: described by the metadata of its own folder"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
@@ -23,10 +25,25 @@ PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", "
 def read(reading: Reading) -> Iterator[Record]:
     """The metadata's own columns, and pictures and split; without metadata text (empty) and label."""
     splits = [folder for folder in sorted(reading.path.iterdir()) if folder.name in SPLIT_NAMES and folder.is_dir()]
-    for folder in splits or [reading.path]:
-        split = SPLIT_NAMES[folder.name] if splits else None
-        files = [file for name in METADATA if (file := folder / name).is_file()]
-        yield from _described(reading, files[0], split) if files else _labelled(reading, folder, split)
+    above = _metadata(reading.path)
+    if above is not None:
+        for record in _described(reading, above, None):
+            names = record.values["pictures"]
+            parts = {str(name).partition("/")[0] for name in names} if isinstance(names, list) else set()
+            folder = next((one for one in splits if {one.name} == parts), None)
+            if folder is None:
+                yield record
+            elif _metadata(folder) is not None:
+                reading.treated[DESCRIBED] += 1
+            else:
+                values = {**record.values, "split": SPLIT_NAMES[folder.name]}
+                yield Record(record.where, values, record.fallback_id)
+    for folder in splits or ([] if above else [reading.path]):
+        split, file = SPLIT_NAMES[folder.name] if splits else None, _metadata(folder)
+        if file is not None:
+            yield from _described(reading, file, split)
+        elif above is None:
+            yield from _labelled(reading, folder, split)
 
 
 IMAGEFOLDER = Layout(
@@ -40,6 +57,10 @@ IMAGEFOLDER = Layout(
     label_optional=True,
     split="split",
 )
+
+
+def _metadata(folder: Path) -> Path | None:
+    return next((file for name in METADATA if (file := folder / name).is_file()), None)
 
 
 def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from automm.data.formats.layout import Layout, Reading
 from automm.data.formats.markdown_links import take_pictures
 from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
+from automm.data.surrogates import join_pairs
 
 NOT_FOUND = "ignored: the pattern is not in the text"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -102,7 +103,7 @@ def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # they can make much out of little
             raise ValueError("aliases (*name) are not supported")
-        values = yaml.safe_load(text)
+        values = join_pairs(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
         return {}

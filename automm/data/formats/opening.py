@@ -13,6 +13,7 @@ from automm.data.formats.files import leads_out
 from automm.data.formats.layout import Layout, Reading
 from automm.data.manifest import Manifest
 from automm.data.source import Record, Source
+from automm.data.surrogates import HALF, holds_half
 from automm.errors import ConfigError, DataError, NotFoundError
 
 Reader = Callable[[Path, Mapping[str, Any]], Iterable[Mapping[str, object]]]
@@ -68,9 +69,19 @@ def _root(path: Path, manifest: Manifest) -> Path:
 
 
 def _native_rows(layout: Layout, reading: Reading) -> Iterator[Record]:
-    yield from layout.read(reading)
+    for record in layout.read(reading):
+        if holds_half(record.values) or holds_half(record.fallback_id):
+            reading.problems.append(_half(record))
+        else:
+            yield record
     if reading.problems:
         raise DataError(reading.problems)
+
+
+def _half(record: Record) -> str:
+    column = next((repr(name) for name, value in record.values.items() if holds_half([name, value])), "name")
+    where = record.where.encode("utf-8", "backslashreplace").decode()
+    return f"{where}: {column} {HALF}. Correct or remove it"
 
 
 def _function(manifest: Manifest) -> Reader:
@@ -102,9 +113,14 @@ def _module(name: str, beside: Path) -> ModuleType:
 def _own_rows(name: str, function: Reader, path: Path, options: Mapping[str, Any]) -> Iterator[Record]:
     """What the function yields, numbered from 1."""
     short, number = name.rpartition(":")[2], 1
+    problems: list[str] = []
     try:
         for values in function(path, options):
-            yield Record(f"{short}:{number}", dict(values), f"{short}-{number}")
+            record = Record(f"{short}:{number}", dict(values), f"{short}-{number}")
+            if holds_half(record.values):
+                problems.append(_half(record))
+            else:
+                yield record
             number += 1
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -112,3 +128,5 @@ def _own_rows(name: str, function: Reader, path: Path, options: Mapping[str, Any
             f"{short}:{number}: {name} failed in {Path(frame.filename).name}:{frame.lineno}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if problems:
+        raise DataError(problems)

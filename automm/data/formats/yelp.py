@@ -9,7 +9,7 @@ photos, its stars.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from automm.data.source import Record
 
 NO_PHOTO = "ignored: no photo of the business (only_with_images)"
 NO_REVIEW = "ignored: a business without a review"
+PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
 
 
@@ -42,8 +43,9 @@ def read(reading: Reading) -> Iterator[Record]:
     for file in matching(reading.path, "*business.json"):
         for _, _, values in objects(reading, file):
             businesses[str(values.get("business_id"))] = {name: values.get(key) for name, key in BUSINESS.items()}
-    one = _reviews if reading.options.unit == "review" else _businesses
-    for record in one(reading, businesses):
+    by_review = reading.options.unit == "review"
+    records = _reviews(reading, businesses) if by_review else _businesses(reading, businesses, photos)
+    for record in records:
         found = photos.get(str(record.values["business_id"]), [])
         if reading.options.only_with_images and not found:
             reading.treated[NO_PHOTO] += 1
@@ -69,7 +71,8 @@ YELP = Layout(
 def _photos(reading: Reading) -> dict[str, list[str]]:
     """The pictures of each business, in the order of the file."""
     found: dict[str, list[str]] = defaultdict(list)
-    for file in matching(reading.path, "photos.json", "*photo.json", "*photos.json"):
+    lists = [matching(reading.path, pattern) for pattern in PHOTOS]
+    for file in next(filter(None, lists), []):
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
@@ -88,15 +91,16 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
             yield Record(where, {**values, **known, "id": values.get("review_id"), "business_id": business}, fallback)
 
 
-def _businesses(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record]:
-    """The businesses, each with the first of its reviews."""
+def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
+    """The businesses, each with the first of its reviews; without their texts those that are left out afterwards."""
     if not businesses:
         reading.problems.append(f"{reading.path.name}: no *business.json there, which option unit: business needs")
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):
-        kept, text = texts[str(record.values["business_id"])], record.values.get("text")
-        if isinstance(text, str) and len(kept) < reading.options.max_reviews:
+        name, text = str(record.values["business_id"]), record.values.get("text")
+        kept, needed = texts[name], name in photos or not reading.options.only_with_images
+        if needed and isinstance(text, str) and len(kept) < reading.options.max_reviews:
             kept.append(text)
     for name, values in businesses.items():
         if name in texts:

@@ -1,4 +1,4 @@
-"""Findings about columns that the manifest does not use: users and products that no group keeps together."""
+"""Findings about columns that the manifest does not use: users and products that the splits tear apart."""
 
 import re
 from collections import defaultdict
@@ -24,16 +24,22 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
-    """Columns of ids whose reviews stand in several splits, where no group is named."""
-    if any(review.group is not None for review in checked.reviews):
-        return
+    """Columns of ids whose reviews stand in several splits; a group of products does not keep users together."""
+    fields = checked.dataset.manifest.fields
+    group = None if fields is None else fields.group
     for column, values in _values(checked).items():
-        if len(values) < FEWEST_VALUES or not names_somebody(column):
+        if len(values) < FEWEST_VALUES:
             continue
         torn = {value: reviews for value, reviews in values.items() if len(checked.splits(reviews)) > 1}
         if torn:
             examples = [example(reviews, f"{column} {value!r}") for value, reviews in list(torn.items())[:5]]
-            yield finding("ungrouped_column", len(torn), examples, column=column)
+            mend = f"Set fields: {{group: {column}}}, unless it means something else."
+            if group is not None:
+                mend = (
+                    f"fields.group, which names one column, is {group!r}: set {column!r} in its place where "
+                    "new ones of it matter more; else read the figures with that in mind."
+                )
+            yield finding("ungrouped_column", len(torn), examples, column=column, mend=mend)
 
 
 def names_somebody(column: str) -> bool:
@@ -43,18 +49,24 @@ def names_somebody(column: str) -> bool:
 
 
 def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
-    """The reviews of each value of each unused column. The records are read once more: reviews do not keep them."""
+    """The reviews of each value of each unused column of somebody's ids.
+
+    The records are read once more: reviews do not keep them.
+    """
     manifest = checked.dataset.manifest
     source = open_source(manifest)
     used = {name for names in columns_of(source.fields, True).values() for name in names}
     used |= {str(manifest.splits.column), str(manifest.splits.time)}
     review_at = {review.where: review for review in checked.reviews}
     found: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
+    telling: dict[str, bool] = {}
     for record in source.rows:
         review = review_at.get(record.where)
         if review is None:
             continue
         for column, cell in record.values.items():
-            if column not in used and isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
+            if column not in telling:
+                telling[column] = column not in used and names_somebody(column)
+            if telling[column] and isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
                 found[column][str(cell)].append(review)
     return found

@@ -9,7 +9,7 @@ from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
 from automm.data.sections import Splits
-from automm.data.ties import components, normal_text, telling_text
+from automm.data.ties import components, telling_text, whole_key
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 
@@ -104,12 +104,13 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
 
 
 def whole_reviews(checked: Checked) -> Iterator[Finding]:
-    """Reviews that are the same in text and pictures."""
+    """Reviews that are the same in text and pictures, as `drop_duplicates` sees it."""
 
-    def key(review: Review) -> list[str]:
-        return ["\0".join([normal_text(review.text), *sorted(checked.digests(review))])]
+    def keys(review: Review) -> list[str]:
+        key = whole_key(review, checked.looks.digests)
+        return [] if key is None else ["\0".join(key)]
 
-    same = checked.sharing(key)
+    same = checked.sharing(keys)
     if same:
         examples = [example(one, excerpt(one[0].text), one[0].images) for one in same[:5]]
         yield finding("duplicate_reviews", sum(len(one) - 1 for one in same), examples)

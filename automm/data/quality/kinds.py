@@ -55,7 +55,7 @@ KINDS = {
     "groups_across_splits": Kind("warning", "groups that stand in more than one split", _LEAK, _TOGETHER),
     "near_duplicates_across_splits": Kind(
         "warning",
-        "pictures whose near duplicates stand in another split",
+        "sets of pictures that are nearly the same and stand in more than one split",
         "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
         "Set splits: {{near_duplicates: together}}, which needs fractions or folds.",
     ),
@@ -63,7 +63,7 @@ KINDS = {
         "warning",
         "values of column {column!r} whose reviews stand in more than one split",
         "If it names users or products, a model can recognise them, and does worse on new ones than measured.",
-        "Set fields: {{group: {column}}}, unless it means something else.",
+        "{mend}",
     ),
     "label_shift": Kind(
         "warning",
@@ -152,15 +152,16 @@ KINDS = {
     ),
     "near_duplicate_pictures": Kind(
         "note",
-        "pictures with near duplicates",
-        "All of them stand on one side of the split here.",
+        "sets of pictures that are nearly the same",
+        "Each set stands on one side of the split here.",
         "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
     ),
     "one_picture": Kind(
         "warning",
         "reviews that share one picture, {share:.0%} of those with pictures",
         "A picture that never varies says nothing, and ties all its reviews to one side of the split.",
-        "If it is a placeholder, name its file in fields: {{none_values: [...]}}, or leave fields.images out.",
+        "If it is a placeholder, name it as the records do, as shown, in fields: {{none_values: [...]}}; or leave "
+        "fields.images out.",
     ),
     # Pictures.
     "left_out_pictures": Kind(
@@ -179,7 +180,7 @@ KINDS = {
         "warning",
         "blank pictures",
         "They say nothing, and pooling takes them for pictures.",
-        "Remove them from the records, or name their files in fields: {{none_values: [...]}}.",
+        "Remove them from the records, or name them as these do, as shown, in fields: {{none_values: [...]}}.",
     ),
     "tiny_pictures": Kind(
         "warning",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from automm.data.looks import Look
 from automm.data.quality.checked import Checked
-from automm.data.quality.findings import Finding, example, finding
+from automm.data.quality.findings import SHOWN, Finding, example, finding
+from automm.data.quality.names import recorded_names
 from automm.data.reviews import Dataset
 
 BLANK = 8  # the largest difference of two pixels, of 255
@@ -45,14 +46,18 @@ TRAITS: dict[str, tuple[Callable[[Look], bool], dict[str, object], Callable[[Loo
 
 def odd_pictures(checked: Checked) -> Iterator[Finding]:
     """Blank, tiny, huge, stretched, animated pictures; each distinct one counts once."""
-    for key, (belongs, details, shown) in TRAITS.items():
-        found = [
-            example([review], f"'{path.name}' is {shown(look)}", [path])
-            for review, path, look in checked.looked_at()
-            if belongs(look)
+    odd = {
+        key: [(review, path, look) for review, path, look in checked.looked_at() if belongs(look)]
+        for key, (belongs, _, _) in TRAITS.items()
+    }
+    names = recorded_names(checked, [(review, path) for some in odd.values() for review, path, _ in some[:SHOWN]])
+    for key, (_, details, shown) in TRAITS.items():
+        examples = [
+            example([review], f"'{names.get(path, path.name)}' is {shown(look)}", [path])
+            for review, path, look in odd[key][:SHOWN]
         ]
-        if found:
-            yield finding(key, len(found), found, **details)
+        if examples:
+            yield finding(key, len(odd[key]), examples, **details)
 
 
 def wrong_extensions(checked: Checked) -> Iterator[Finding]:
@@ -74,7 +79,8 @@ def one_picture(checked: Checked) -> Iterator[Finding]:
         if share >= ONE_PICTURE_SHARE and count >= ONE_PICTURE_REVIEWS:
             reviews = [review for review in pictured if digest in checked.digests(review)]
             path = next(path for path in reviews[0].images if checked.looks.digests.get(path) == digest)
-            yield finding("one_picture", count, [example(reviews, f"'{path.name}'", [path])], share=share)
+            name = recorded_names(checked, [(reviews[0], path)]).get(path, path.name)
+            yield finding("one_picture", count, [example(reviews, f"'{name}'", [path])], share=share)
 
 
 def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:
