@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Review:
         numbers: of the numeric columns of metadata, None where there is none.
         categories: of the categorical columns, "" where there is none.
         history: the steps of the series, the latest last, None for one that is missing.
+        absent: names or URLs of pictures that are not there.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Review:
     numbers: tuple[float | None, ...] = ()
     categories: tuple[str, ...] = ()
     history: tuple[float | None, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -109,17 +111,17 @@ class ReviewReader:
             self.treated[NO_NUMBER if self.manifest.predicts_number else NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
-        images = self._images(names, record.where)
-        if images is None or (self.labelled and not labels) or len(self.problems) > before:
+        pictures = self._images(names, record.where)
+        if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
+        images, absent = pictures
         if not text.strip() and self._drops_empty(bool(images), record.where):
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
         value = float(label) if label is not None and self.manifest.predicts_number else None
-        return Review(
-            identity, text, images, label, group or None, split, record.where, several, time, value, **columns
-        )
+        found = Review(identity, text, images, label, group or None, split, record.where, several, time, value)
+        return replace(found, absent=absent, **columns)
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
@@ -211,9 +213,9 @@ class ReviewReader:
             self.treated[UNLISTED_OF_SEVERAL if kept else UNLISTED] += len(unlisted) if kept else 1
         return kept
 
-    def _images(self, names: list[str], where: str) -> tuple[Path, ...] | None:
-        """The pictures that are there; None if the review is dropped for one that is not."""
-        found = []
+    def _images(self, names: list[str], where: str) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
+        """The pictures that are there, and the names of others; None if the review is dropped for one of those."""
+        found, absent = [], []
         for name in names:
             remote = is_url(name)
             try:
@@ -226,6 +228,7 @@ class ReviewReader:
                 continue
             except AbsentError as error:
                 fault = str(error)
+                absent.append(name)
                 if not remote and self.first_absent is None:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
@@ -240,7 +243,7 @@ class ReviewReader:
                 self.unfetched += remote
                 self.treated[MISSING_PICTURE_REVIEW] += 1
                 return None
-        return tuple(found)
+        return tuple(found), tuple(absent)
 
     @property
     def _fetch(self) -> str:

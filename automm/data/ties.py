@@ -43,9 +43,10 @@ def telling_text(text: str) -> str:
 def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
     """What reviews that repeat one another share: text and pictures; without pictures, a text that is telling.
 
-    None of a review that may be like others by chance: "Great!", and no picture.
+    Pictures that are not there, or not yet, count by their names or URLs. None of a review that may be like others by
+    chance: "Great!", and no picture.
     """
-    pictures = sorted(picture_name(path, digests) for path in review.images)
+    pictures = sorted([*(picture_name(path, digests) for path in review.images), *review.absent])
     text = normal_text(review.text) if pictures else telling_text(review.text)
     return (text, *pictures) if text or pictures else None
 

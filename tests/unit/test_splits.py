@@ -183,6 +183,16 @@ def test_short_texts_without_pictures_are_alike_by_chance():
     assert [one.id for one in fewer.reviews] == ["0", "1", "2", "3", "4", "5", "7"]
 
 
+def test_pictures_that_were_not_fetched_tell_reviews_apart_as_they_will_when_they_are():
+    text = "one long text that several reviews share"
+    urls = [("https://shop.example/a.jpg",), ("https://shop.example/b.jpg",), ("https://shop.example/a.jpg",), ()]
+    reviews = [replace(review(n, "x", text), absent=urls[n]) for n in range(4)]
+    before = [one.id for one in drop_duplicates(dataset(reviews, drop_duplicates=True), {}).reviews]
+    fetched = [replace(one, images=tuple(Path(url[-5:]) for url in one.absent), absent=()) for one in reviews]
+    after = [one.id for one in drop_duplicates(dataset(fetched, drop_duplicates=True), {}).reviews]
+    assert before == after == ["0", "1", "3"]
+
+
 def test_duplicates_conflict_where_any_of_their_labels_differ():
     tags = [("a", "b"), ("a", "c"), ("a", "b"), ("b", "a")]
     reviews = [replace(review(n, "a", f"one long text of pair {n // 2}"), labels=tags[n]) for n in range(4)]
