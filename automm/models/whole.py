@@ -1,6 +1,8 @@
 """A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -59,10 +61,28 @@ class EncoderLayers:
         Args:
             names: read-outs that a suffix may ask for; others are left out.
         """
-        return cls(
-            cache(lambda: (text.build(names), image.build(names, image_size))),
-            cache(lambda: (*text.halves(), *image.halves(image_size))),
-        )
+
+        def whole() -> tuple[Any, Any]:
+            with undisturbed():
+                return text.build(names), image.build(names, image_size)
+
+        def halves() -> tuple[Any, Any, Any, Any]:
+            with undisturbed():
+                return *text.halves(), *image.halves(image_size)
+
+        return cls(cache(whole), cache(halves))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave the random states as they were: Keras draws a seed for each layer, and whoever asks for encoders first may
+    be in the middle of a trial, whose first weights shall not hang on that."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def compose(

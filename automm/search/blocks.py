@@ -4,6 +4,7 @@ A block builds what the values of a trial name; which values there are is said i
 block has a name of its own, because AutoKeras' default names count up in a process.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import autokeras as ak
@@ -33,31 +34,41 @@ class ArrayInput(ak.Input):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(block_module.Block):
-    """Token ids and their mask to a vector or a sequence, and its mask: the encoder, and what is read of it."""
+    """Token ids and their mask to a vector or a sequence, and its mask: the encoder, and what is read of it.
 
-    def __init__(self, encoder: Any = None, **kwargs: Any):
+    Args:
+        encoder: gives it when the first model is built.
+    """
+
+    def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
         self._num_output_node = 2
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         token_ids, mask = inputs
-        return text_part(self.encoder.named(token_ids), mask, hp.values)
+        assert self.encoder is not None
+        return text_part(self.encoder().named(token_ids), mask, hp.values)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
     """Several pictures, their mask, and what is read of the text to a vector or a sequence, and its mask: the encoder,
-    or a CNN of the trial's own, what is read of it, and a pooling over the pictures."""
+    or a CNN of the trial's own, what is read of it, and a pooling over the pictures.
 
-    def __init__(self, encoder: Any = None, **kwargs: Any):
+    Args:
+        encoder: gives it when the first model is built.
+    """
+
+    def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
         self._num_output_node = 2
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs
-        encoder = pixel_encoder(hp.values) or self.encoder
+        assert self.encoder is not None
+        encoder = pixel_encoder(hp.values) or self.encoder()
         return image_part(encoder.named(images), mask, hp.values, text)
 
 

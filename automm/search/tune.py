@@ -18,7 +18,6 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
     """
     experiment, task = search.task.experiment, search.task
-    text_encoder, image_encoder = search.layers.whole()
     model = build_search(
         search,
         space=search.space,
@@ -28,8 +27,7 @@ def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None
         folder=search.run.folder / folder,
         portfolio=portfolio(search.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
-        text_encoder=text_encoder,
-        image_encoder=image_encoder,
+        encoders=search.layers.whole,  # not called here: it loads the weights, which takes seconds
         columns=task.dataset.manifest.columns,
     )
     model.tuner.serve = serve

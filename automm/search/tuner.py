@@ -21,6 +21,8 @@ from automm.search.oracles import build_oracle
 from automm.search.space import Space, declare
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
 
+Encoders = Callable[[], tuple[Any, Any]]
+
 WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
 MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
 
@@ -159,16 +161,17 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(text_encoder: Any, image_encoder: Any, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
+def graph_of_blocks(encoders: Encoders, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
     """AutoKeras' nodes from raw arrays to the label: inputs, in the order of `Arrays.batch`, and outputs.
 
     Args:
+        encoders: () -> (text encoder, image encoder); asked when the first trial is built.
         columns: 'metadata', 'history', where reviews have them.
     """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text, text_places = TextBlock(text_encoder, name="text")([token_ids, text_mask])
-    image, image_places = ImageBlock(image_encoder, name="image")([images, image_mask, text])
+    text, text_places = TextBlock(lambda: encoders()[0], name="text")([token_ids, text_mask])
+    image, image_places = ImageBlock(lambda: encoders()[1], name="image")([images, image_mask, text])
     inputs, masks = [token_ids, text_mask, images, image_mask], [text_mask, image_mask]
     parts = [text, text_places, image, image_places]
     for name in columns:
@@ -191,18 +194,17 @@ def build_search(
     folder: Path,
     portfolio: Sequence[dict[str, Any]],
     epochs: int,
-    text_encoder: Any,
-    image_encoder: Any,
+    encoders: Encoders,
     columns: Sequence[str] = (),
 ) -> SearchModel:
     """An AutoKeras model over all inputs, whose tuner asks `session`.
 
     Args:
-        columns: as in `graph_of_blocks`.
+        encoders, columns: as in `graph_of_blocks`.
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
     """
-    inputs, outputs = graph_of_blocks(text_encoder, image_encoder, columns)
+    inputs, outputs = graph_of_blocks(encoders, columns)
     goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
     model = SearchModel(
         space,

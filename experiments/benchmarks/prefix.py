@@ -146,7 +146,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     text_encoder, image_encoder = layers.whole()
     space = full_space()
-    nodes, outputs = graph_of_blocks(text_encoder, image_encoder)
+    nodes, outputs = graph_of_blocks(lambda: (text_encoder, image_encoder))
     model = Model(
         space,
         inputs=nodes,

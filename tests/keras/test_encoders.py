@@ -16,6 +16,7 @@ from automm.models.encoders import (
     text_source,
     vocabulary_of_texts,
 )
+from automm.models.whole import EncoderLayers
 
 TEXTS = ["good phone", "bad phone, bad battery", "", "good"]
 VOCABULARY = [*SPECIAL, "good", "bad", "phone", "battery", "[MASK]", "##s"]
@@ -188,6 +189,21 @@ def test_building_leaves_the_random_state_alone(bert):
     keras.utils.set_random_seed(5)
     bert.build()
     assert np.random.random() == expected
+
+
+def test_a_trial_that_asks_for_the_encoders_has_the_weights_that_it_has_without():
+    text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
+    drawn = []
+    for asks in (False, True):
+        layers = EncoderLayers.of(text, image, 16)
+        keras.utils.set_random_seed(5)
+        if asks:
+            layers.whole()
+            layers.halves()
+        drawn.append(keras.layers.Dense(3))
+        drawn[-1].build((None, 4))
+    first, second = (np.asarray(layer.kernel) for layer in drawn)
+    np.testing.assert_array_equal(first, second)
 
 
 class TestPresets:
