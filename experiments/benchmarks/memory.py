@@ -13,13 +13,14 @@ feature has one size for all; and it leaves fine-tuning out, which would train f
 import argparse
 import json
 import multiprocessing
+import os
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 from rich.console import Console
-from synthetic import write_reviews
+from synthetic import link_weights, write_reviews
 
 
 def main() -> None:
@@ -44,6 +45,8 @@ def main() -> None:
 def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
     """The peak of each part of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUTOMM_CACHE_DIR"] = f"{folder}/cache"  # so that every search encodes, whatever ran before
+        link_weights(Path(folder) / "cache")
         manifest = write_reviews(Path(folder), reviews, size=arguments.image_size, words=arguments.words)
         peak = Peak()
         search(Path(folder), manifest, arguments, peak)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from synthetic import write_reviews
+from synthetic import link_weights, write_reviews
 
 REPEATS = 2
 
@@ -93,15 +93,6 @@ def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
     with contextlib.suppress(Begun):
         run_search(experiment, folder, MlflowTracker(tracking_uri(folder, None), folder / "mlartifacts"), watch)
     return watch.parts
-
-
-def link_weights(cache: Path) -> None:
-    """The installed weights, which are not what is measured."""
-    from platformdirs import user_cache_dir
-
-    cache.mkdir(exist_ok=True)
-    if not (cache / "weights").exists():
-        (cache / "weights").symlink_to(Path(user_cache_dir("automm")) / "weights")
 
 
 if __name__ == "__main__":

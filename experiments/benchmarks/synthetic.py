@@ -29,3 +29,12 @@ def write_reviews(folder: Path, reviews: int, *, size: int = 224, words: int = 2
         encoding="utf-8",
     )
     return manifest
+
+
+def link_weights(cache: Path) -> None:
+    """The installed weights, which are not what is measured."""
+    from platformdirs import user_cache_dir
+
+    cache.mkdir(exist_ok=True)
+    if not (cache / "weights").exists():
+        (cache / "weights").symlink_to(Path(user_cache_dir("automm")) / "weights")
