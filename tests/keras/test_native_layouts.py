@@ -1,7 +1,5 @@
 """Native layouts where models meet them: what a search refuses, and what a bundle reads."""
 
-from types import SimpleNamespace
-
 import pytest
 from layouts import manifest_of
 
@@ -9,7 +7,7 @@ from automm.config import load_experiment
 from automm.data.importing import import_data
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
-from automm.deliver.predict import _open
+from automm.deliver.opened import open_reviews
 from automm.errors import ConfigError
 from automm.search.describe import image_root, reading
 from automm.search.prepare import load
@@ -18,11 +16,10 @@ from automm.search.prepare import load
 @pytest.mark.parametrize("name", ["mvsa", "mm-imdb", "markdown-tree"])
 def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name):
     trained = manifest_of(tmp_path, name)
-    bundle = SimpleNamespace(about={"reading": reading(trained), "image_root": image_root(trained)})
+    about = {"reading": reading(trained), "image_root": image_root(trained)}
     imported = import_data(name, tmp_path / "data", tmp_path / "new", options=trained.options)
     records = (imported.manifest.parent / "reviews.jsonl").rename(tmp_path / "data" / "reviews.jsonl")
-    manifest, _, root = _open(bundle, records, None)
-    found = load_dataset(manifest, labelled=False, image_root=root, records=records).reviews
+    found = list(open_reviews(about, records, None))
     expected = load_dataset(trained, labelled=False).reviews
     assert [(one.text, one.images) for one in found] == [(one.text, one.images) for one in expected]
 
