@@ -12,7 +12,10 @@ import pytest
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no browser is installed (chromium or google-chrome)")
+pytestmark = [
+    pytest.mark.slow,  # a browser and a server of MLflow take two cores for minutes
+    pytest.mark.skipif(BROWSER is None, reason="no browser is installed (chromium or google-chrome)"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -217,9 +217,11 @@ class TestWhatGoesWrong:
         assert told.count == 1 + 3
         assert run.read("tracking.json")["run_id"] == parent
 
-    def test_a_run_that_is_searched_is_not_synced(self, searched, store):
-        with searched.run.locked(), pytest.raises(ConfigError, match="in use by another process"):
-            sync_run(store(), searched.run)
+    def test_a_run_that_is_searched_is_not_synced(self, store, tmp_path):
+        folder = tmp_path / "runs" / "tiny" / "20260101-000000-abcdef"
+        folder.mkdir(parents=True)
+        with Run(folder).locked(), pytest.raises(ConfigError, match="in use by another process"):
+            sync_run(store(), Run(folder))
 
     def test_a_run_of_nothing_is_not_synced(self, store, tmp_path):
         folder = tmp_path / "runs" / "tiny" / "20260101-000000-abcdef"
