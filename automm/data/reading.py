@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,20 @@ class ReviewReader:
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
         value = float(label) if label is not None and self.manifest.predicts_number else None
-        found = Review(identity, text, images, label, group or None, split, record.where, several, time, value)
-        return replace(found, absent=absent, **columns)
+        return Review(
+            id=identity,
+            text=text,
+            images=images,
+            label=label,
+            group=group or None,
+            split=split,
+            where=record.where,
+            labels=several,
+            time=time,
+            value=value,
+            absent=absent,
+            **columns,
+        )
 
     def all_problems(self) -> list[str]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
