@@ -14,6 +14,11 @@ LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers
 
 LARGEST = 3e38  # beyond it float32 has infinity only
 
+# Named, because a union written in place is made anew for each cell, of millions.
+SEQUENCE = (list, tuple)
+NO_VALUE = (*SEQUENCE, dict, bytes)
+NO_ID = (*NO_VALUE, bool)
+
 LONGEST_NUMBER = 1_000  # characters; what is longer was meant as something else
 
 # Strict, because float() also takes "1_000", "nan" and digits of other scripts.
@@ -39,7 +44,7 @@ def cell_text(cell: object, column: str) -> str:
         return ""
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, SEQUENCE):
         return "\n".join(part for item in cell if (part := cell_text(item, column)))
     if isinstance(cell, dict | bytes):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected a text")
@@ -52,7 +57,7 @@ def cell_value(cell: object, column: str | None) -> str:
     Raises:
         ValueError: the cell holds several values, an object or bytes.
     """
-    if isinstance(cell, list | tuple | dict | bytes):
+    if isinstance(cell, NO_VALUE):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
     return "" if is_empty(cell) else plain_value(cell)
 
@@ -63,7 +68,7 @@ def cell_labels(cell: object, rule: LabelColumn) -> list[str]:
     Raises:
         ValueError: the cell holds an object, bytes, or lists in a list.
     """
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, SEQUENCE):
         cells = list(cell)
     elif isinstance(cell, str) and rule.separator is not None:
         cells = cell.split(rule.separator)
@@ -77,7 +82,7 @@ def holds_several(values: Mapping[str, object], rule: LabelColumn | None) -> boo
     """Whether a record may have any number of labels: a list, or a text that is split, of which none is picked."""
     if rule is None or rule.pick is not None:
         return False
-    return rule.separator is not None or isinstance(values.get(rule.column), list | tuple)
+    return rule.separator is not None or isinstance(values.get(rule.column), SEQUENCE)
 
 
 def cell_id(cell: object, column: str) -> str:
@@ -88,7 +93,7 @@ def cell_id(cell: object, column: str) -> str:
     """
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
         raise ValueError(f"id {cell!r} in column {column!r} is a float that has lost digits. Write ids as texts")
-    if isinstance(cell, bool | list | tuple | dict | bytes):
+    if isinstance(cell, NO_ID):
         raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id")
     return cell_text(cell, column).strip()
 
@@ -187,7 +192,7 @@ def _filled(template: str, values: Mapping[str, object]) -> list[str]:
 
 
 def _steps(cell: object, column: str, separator: str | None) -> list[object]:
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, SEQUENCE):
         return list(cell)
     if not isinstance(cell, str) or is_empty(cell):
         return [cell]
@@ -208,7 +213,7 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         if parts is None:
             parts = cell.split(separator) if separator is not None else [cell]
         return [part.strip() for part in parts if part.strip()]
-    if isinstance(cell, list | tuple):
+    if isinstance(cell, SEQUENCE):
         return [name for item in cell for name in _listed(item, column, None)]
     raise ValueError(
         f"column {column!r} holds {type(cell).__name__}, expected names of pictures. "

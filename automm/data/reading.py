@@ -278,6 +278,8 @@ def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]
     Raises:
         ValueError: a cell that holds something else.
     """
+    if not (fields.numeric or fields.categorical or fields.history):
+        return {}
     return {
         "numbers": tuple(cell_number(values.get(column), column) for column in fields.numeric),
         "categories": tuple(cell_value(values.get(column), column) for column in fields.categorical),

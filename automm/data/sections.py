@@ -27,9 +27,9 @@ def plain_value(value: object) -> str:
     if isinstance(value, float) and math.isinf(value):
         raise ValueError("infinity is no value")
     text = str(value).strip()
-    if text.casefold() in ("true", "false"):
-        return text.casefold()
-    whole = _WHOLE.fullmatch(text)
+    if len(text) in (4, 5) and (folded := text.casefold()) in ("true", "false"):
+        return folded
+    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None  # asked of every label and group
     return whole[1] if whole else text
 
 

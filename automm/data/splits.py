@@ -210,22 +210,23 @@ def _place(
     placed = {split: dict.fromkeys(counts, 0) for split in shares}
     filled = dict.fromkeys(shares, 0)
     names = [""] * total
+    whole = {split: share * total for split, share in shares.items()}
 
     def growth(split: str, part: Mapping[str, int], size: int) -> float:
-        have, want, all_wanted = placed[split], wanted[split], shares[split] * total
+        have, want, all_wanted = placed[split], wanted[split], whole[split]
         disturbed = 0.0
         for label, count in part.items():
             disturbed += count * (2 * (have[label] - want[label]) + count) / want[label]
         return disturbed + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
 
     tied = components(reviews, digests, rules.keep_together)
-    ordered = sorted((-len(rows), min(_hash(seed, reviews[row].id) for row in rows), rows) for rows in tied)
+    keys = [_hash(seed, review.id) for review in reviews]
+    ordered = sorted((-len(rows), min([keys[row] for row in rows]), rows) for rows in tied)
     for _, key, rows in ordered:
         part = Counter(labels[row] for row in rows) if len(rows) > 1 else {labels[rows[0]]: 1}
-        growths = {split: growth(split, part, len(rows)) for split in shares}
-        least = min(growths.values())
-        # Sums of floats may differ in their last bits where they stand for the same disturbance.
-        level = [split for split in shares if growths[split] <= least + 1e-9]
+        growths = [growth(split, part, len(rows)) for split in shares]
+        limit = min(growths) + 1e-9  # sums of floats may differ in their last bits where they should not
+        level = [split for split, grown in zip(shares, growths, strict=True) if grown <= limit]
         best = level[0] if len(level) == 1 else min(level, key=lambda split: _hash(seed, key.hex() + split))
         for label, count in part.items():
             placed[best][label] += count
