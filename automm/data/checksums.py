@@ -16,6 +16,11 @@ def sums_of(descriptor: int, portion: int) -> tuple[int, ...]:
     return tuple(portion_sum(descriptor, number, portion) for number in range(-(-size // portion)))
 
 
+def is_checked_whole(size: int) -> bool:
+    """Whether every byte of a file of this size is compared at each opening."""
+    return size <= CHECKED_WHOLE
+
+
 def damaged_at(descriptor: int, sums: Sequence[int], portion: int, *, written: int, rng: random.Random) -> int | None:
     """The byte where a portion begins that is not what was written; None if none is seen.
 
@@ -28,7 +33,7 @@ def damaged_at(descriptor: int, sums: Sequence[int], portion: int, *, written: i
         written: the modification time (ns) that the file had when they were taken.
     """
     state, numbers = os.fstat(descriptor), range(len(sums))
-    trusted = state.st_size > CHECKED_WHOLE and state.st_mtime_ns == written
+    trusted = not is_checked_whole(state.st_size) and state.st_mtime_ns == written
     sample = min(len(numbers), max(1, SAMPLED // portion))
     for number in rng.sample(numbers, sample) if trusted else numbers:
         if portion_sum(descriptor, number, portion) != sums[number]:

@@ -164,7 +164,7 @@ def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndar
         turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
         small = _small(picture, size)
     turned = small.transpose(turn) if turn is not None else small
-    return np.asarray(turned, np.uint8)
+    return np.frombuffer(turned.tobytes(), np.uint8).reshape(size, size, 3)  # asarray would copy them once more
 
 
 def _orientation(picture: Image.Image) -> int:

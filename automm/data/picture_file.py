@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automm.data.checksums import damaged_at
+from automm.data.checksums import damaged_at, is_checked_whole
 from automm.data.files import allocate, in_order, portions, put
 from automm.data.images import PictureError, decode_picture, quiet_pillow
 from automm.errors import CacheError
@@ -99,18 +99,20 @@ def write_pictures(
                 ]
 
             outcomes: list[int | str] = []
+            unchecked = not is_checked_whole(len(digests) * length)  # else what a crash loses is seen at the next opening
             synced = 0
             with quiet_pillow():
                 for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
                     outcomes += some
-                    if len(outcomes) * length >= synced + SYNCED:
+                    if unchecked and len(outcomes) * length >= synced + SYNCED:
                         os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
                         synced = len(outcomes) * length
                     if progress is not None:
                         progress("pictures decoded", len(outcomes), len(digests))
             good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
             _close_gaps(descriptor, good, length)
-            os.fsync(descriptor)
+            if unchecked:
+                os.fsync(descriptor)
             notes = Notes(
                 recipe=recipe,
                 size=size,
@@ -155,7 +157,7 @@ def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None
     raw: bytes | memoryview | None = _copied(known, 3 * size**2) if known is not None else None
     if raw is None:
         try:
-            raw = np.ascontiguousarray(decode_picture(file, size)).data.cast("B")
+            raw = decode_picture(file, size).data.cast("B")
         except PictureError as error:
             return str(error)
     put(descriptor, raw, place)
