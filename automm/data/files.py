@@ -73,11 +73,16 @@ def _opened(path: Path) -> tuple[int, int]:
 
 def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, hexadecimal. Raises OSError."""
+    return digest_and_bytes(path)[0]
+
+
+def digest_and_bytes(path: Path) -> tuple[str, bytes | None]:
+    """sha256 of a file, hexadecimal, and its bytes where they were read whole. Raises OSError."""
     content = read_file(path)
     if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(content).hexdigest(), content
     with content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest(), None
 
 
 def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None = None) -> Iterator[T]:

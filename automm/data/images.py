@@ -82,15 +82,15 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """A picture file, opened and not yet decoded.
+def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
+    """A picture file, or what it holds, opened and not yet decoded.
 
     Raises:
         PictureError: as `decode_picture`, of what goes wrong inside the block, too.
     """
     with quiet_pillow():
         try:
-            with _file(path) as file, Image.open(file, formats=known_formats()) as picture:
+            with _file(source) as file, Image.open(file, formats=known_formats()) as picture:
                 yield picture
         except PictureError:
             raise
@@ -109,9 +109,9 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
             raise PictureError(f"truncated or malformed: {reason}") from error
 
 
-def _file(path: Path) -> BinaryIO:
+def _file(source: Path | bytes) -> BinaryIO:
     """Small files in memory: decoders read them in tens of small steps. Raises PictureError, OSError."""
-    content = read_file(path, min(READ_WHOLE, MAX_BYTES))
+    content = source if isinstance(source, bytes) else read_file(source, min(READ_WHOLE, MAX_BYTES))
     if not isinstance(content, bytes):
         length = os.fstat(content.fileno()).st_size
         if length > MAX_BYTES:

@@ -57,6 +57,10 @@ SCRIPTS = {
     "THAI": "Thai",
 }
 
+_LANGUAGES = {
+    word: tuple(name for name, common in WORDS.items() if word in common) for word in frozenset().union(*WORDS.values())
+}
+
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NOT_PROSE = re.compile(r"https?://\S+|[@#]\w+|&\w+;")
 _SHARE = 0.2  # of letters outside the Latin script
@@ -71,7 +75,7 @@ def language(text: str) -> str:
     """
     words = [word.lower().replace("\u2019", "'") for word in _WORD.findall(_NOT_PROSE.sub(" ", text))]
     letters = "".join(words)
-    foreign = [letter for letter in letters if not letter.isascii()]
+    foreign = [] if letters.isascii() else [letter for letter in letters if not letter.isascii()]
     if len(foreign) > _SHARE * len(letters):
         scripts = Counter(unicodedata.name(letter, "unknown").split()[0] for letter in foreign)
         others = Counter({name: count for name, count in scripts.items() if name != "LATIN"})
@@ -80,7 +84,10 @@ def language(text: str) -> str:
             kana = others["HIRAGANA"] + others["KATAKANA"]
             [(commonest, _)] = others.most_common(1)
             return "Japanese" if kana > 0.1 * others.total() else SCRIPTS.get(commonest, "another script")
-    hits = {name: sum(word in common for word in words) for name, common in WORDS.items()}
+    hits = dict.fromkeys(WORDS, 0)
+    for word in words:
+        for name in _LANGUAGES.get(word, ()):
+            hits[name] += 1
     best = max(hits, key=lambda name: hits[name])  # the first of equals: English
     if hits[best] >= FEWEST_HITS or (best == "English" and hits[best]):
         return best

@@ -1,17 +1,15 @@
 """What is seen of a picture without keeping its pixels: its form, its size, and what it can be recognised by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from automm.data.digests import digest_files
-from automm.data.files import in_order, portions
-from automm.data.images import MALFORMED, PictureError, open_picture, pixels_of
+from automm.data.files import digest_and_bytes, in_order, portions
+from automm.data.images import MALFORMED, PictureError, open_picture, pixels_of, quiet_pillow
 
 SIDE, THUMBNAIL = 32, 8
 AT_ONCE = 16  # pictures that a thread takes
@@ -58,26 +56,61 @@ class Looks:
 
 
 def look_at_all(paths: Sequence[Path]) -> Looks:
-    """Decode each distinct picture once, small; repetitions allowed."""
-    digests, bad = digest_files(paths)
+    """Read each file once and decode each distinct picture once, small; repetitions allowed."""
+    distinct = list(dict.fromkeys(paths))
+    begun: set[str] = set()  # which digests; two threads that begin one at once see the same
+    digests: dict[Path, str] = {}
+    bad: dict[Path, str] = {}
+    seen: dict[str, Look | PictureError] = {}
+    with quiet_pillow():
+        for of_paths, of_digests in in_order(lambda some: _look_at_new(some, begun), portions(distinct, AT_ONCE)):
+            seen |= of_digests
+            for path, outcome in of_paths.items():
+                if isinstance(outcome, OSError):
+                    bad[path] = f"cannot be read: {outcome.strerror or outcome}"
+                else:
+                    digests[path] = outcome
     first: dict[str, Path] = {}
     for path, digest in digests.items():
+        fault = seen[digest]
+        if isinstance(fault, PictureError):
+            bad[path] = str(fault)
         first.setdefault(digest, path)
-    looked = in_order(look_at, portions(list(first.values()), AT_ONCE))
-    outcomes = dict(zip(first, chain.from_iterable(looked), strict=True))
-    faults = {digest: str(outcome) for digest, outcome in outcomes.items() if isinstance(outcome, PictureError)}
-    bad |= {path: faults[digest] for path, digest in digests.items() if digest in faults}
-    seen = {digest: outcome for digest, outcome in outcomes.items() if isinstance(outcome, Look)}
-    return Looks(digests, bad, seen, {digest: first[digest] for digest in seen})
+    good = {digest: look for digest in first if isinstance(look := seen[digest], Look)}
+    return Looks(digests, bad, good, {digest: first[digest] for digest in good})
 
 
-def look_at(paths: Sequence[Path]) -> list[Look | PictureError]:
-    """Each picture, or the reason why it cannot be read: the same that a search would meet."""
+def _look_at_new(
+    paths: Sequence[Path], begun: set[str]
+) -> tuple[dict[Path, str | OSError], dict[str, Look | PictureError]]:
+    """The digest of each file, or why it cannot be read, and a look at those that nobody has begun to look at."""
+    digests: dict[Path, str | OSError] = {}
+    new: list[str] = []
+
+    def contents() -> Iterator[Path | bytes]:  # one at a time, because sixteen large ones would fill memory
+        for path in paths:
+            try:
+                digest, content = digest_and_bytes(path)
+            except OSError as error:
+                digests[path] = error
+                continue
+            digests[path] = digest
+            if digest not in begun:
+                begun.add(digest)
+                new.append(digest)
+                yield path if content is None else content
+
+    looks = look_at(contents())
+    return digests, dict(zip(new, looks, strict=True))
+
+
+def look_at(sources: Iterable[Path | bytes]) -> list[Look | PictureError]:
+    """Each picture, a file or what it holds, or the reason why it cannot be read: the same that a search would meet."""
     facts: list[tuple[str, int, int, bool] | PictureError] = []
     pixels: list[np.ndarray] = []
-    for path in paths:
+    for source in sources:
         try:
-            with open_picture(path) as picture:
+            with open_picture(source) as picture:
                 fact = str(picture.format), picture.width, picture.height, _animated(picture)
                 pixels.append(pixels_of(picture, SIDE, oversampling=1))
                 facts.append(fact)
@@ -85,12 +118,13 @@ def look_at(paths: Sequence[Path]) -> list[Look | PictureError]:
             facts.append(error)
     if not pixels:
         return [fact for fact in facts if isinstance(fact, PictureError)]
-    # All at once: for one small picture numpy takes as long as the decoder.
+    # All at once, and along what lies side by side: numpy would take as long for each as the decoder.
     seen = np.stack(pixels)
-    channels = seen.transpose(0, 3, 1, 2).reshape(len(seen), 3, -1)
+    channels = np.ascontiguousarray(seen.reshape(len(seen), -1, 3).transpose(0, 2, 1))
     contrasts = (channels.max(axis=2) - channels.min(axis=2)).max(axis=1)
     step = SIDE // THUMBNAIL
-    cells = seen.reshape(-1, THUMBNAIL, step, THUMBNAIL, step, 3).mean(axis=(2, 4))
+    rows = seen.reshape(len(seen), THUMBNAIL, step, SIDE * 3).sum(axis=2, dtype=np.uint16)
+    cells = rows.reshape(len(seen), THUMBNAIL, THUMBNAIL, step, 3).sum(axis=3, dtype=np.uint16) / step**2
     details = zip(contrasts.tolist(), perceptual_hashes(seen), cells.round().astype(np.uint8), strict=True)
     return [fact if isinstance(fact, PictureError) else Look(*fact, *next(details)) for fact in facts]
 

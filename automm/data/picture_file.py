@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from automm.data.checksums import damaged_at, is_checked_whole
 from automm.data.files import allocate, in_order, portions, put
 from automm.data.images import PictureError, decode_picture, quiet_pillow
@@ -99,7 +97,9 @@ def write_pictures(
                 ]
 
             outcomes: list[int | str] = []
-            unchecked = not is_checked_whole(len(digests) * length)  # else what a crash loses is seen at the next opening
+            unchecked = not is_checked_whole(
+                len(digests) * length
+            )  # else what a crash loses is seen at the next opening
             synced = 0
             with quiet_pillow():
                 for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):

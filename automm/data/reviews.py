@@ -25,12 +25,14 @@ class Dataset:
         reviews: n reviews, in the order of the records.
         labels: a label's index is its place here; none where a number is predicted.
         treated: what was left out and how often, by name.
+        columns: of the records, also those that nothing names.
     """
 
     manifest: Manifest
     reviews: list[Review]
     labels: tuple[str, ...]
     treated: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     @property
     def several_labels(self) -> bool:
@@ -89,7 +91,8 @@ def load_dataset(
         raise DataError(problems)
     if not reviews:
         raise DataError(f"{source.name}: no reviews left: {_counts(reader.treated)}")
-    return Dataset(manifest, reviews, labels, dict(Counter(source.treated) + reader.treated))
+    treated = dict(Counter(source.treated) + reader.treated)
+    return Dataset(manifest, reviews, labels, treated, tuple(columns))
 
 
 def nothing_left(text: str, images: Iterable[Path]) -> bool:

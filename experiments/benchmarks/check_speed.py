@@ -2,6 +2,7 @@
 
 Command:  python experiments/benchmarks/check_speed.py --reviews 5000
           python experiments/benchmarks/check_speed.py --reviews 5000 --small         smooth squares of 224
+          python experiments/benchmarks/check_speed.py --manifest FILE                reviews of your own
 Cost:     about five minutes on two cores, most of it writing the pictures; one with --small.
 Prints:   processor seconds (user and system, of this process and its children) and their ratio, round by round in
           turns, and medians; seconds of the clock beside them, which other work on the machine lengthens. `check` is
@@ -27,7 +28,9 @@ from pathlib import Path
 from pictures import AT_ONCE, bare, photos
 from synthetic import write_reviews
 
+from automm.data.manifest import load_manifest
 from automm.data.quality.check import check
+from automm.data.reviews import load_dataset
 
 
 def main() -> None:
@@ -35,7 +38,11 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, default=5000)
     parser.add_argument("--small", action="store_true", help="smooth squares of 224 in place of photos of 640 x 480")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--manifest", type=Path)
     arguments = parser.parse_args()
+    if arguments.manifest:
+        measure(arguments.manifest, arguments.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_reviews(Path(folder), arguments.reviews)
         if not arguments.small:
@@ -44,7 +51,7 @@ def main() -> None:
 
 
 def measure(manifest: Path, rounds: int) -> None:
-    paths = sorted((manifest.parent / "images").iterdir())
+    paths = sorted({path for review in load_dataset(load_manifest(manifest)).reviews for path in review.images})
     portions = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
     command = [sys.executable, "-m", "automm", "check", str(manifest), "--format", "json"]
     found: dict[str, list[tuple[float, float]]] = {"pillow": [], "check": [], "command": []}

@@ -97,7 +97,7 @@ def test_what_the_lists_must_not_say(tmp_path):
     shown = "\n".join(caught.value.problems)
     assert "train.txt:6: unknown label 'glad'" in shown
     assert "train.txt:7: expected an id and its label" in shown
-    assert "train.txt:8: 'data/7.txt' is not there" in shown
+    assert "train.txt:8: 'data/7.txt': not found" in shown
 
 
 def test_texts_of_another_encoding_are_named(tmp_path):

@@ -354,7 +354,7 @@ def test_options_are_checked(tmp_path, name, options, expected):
         ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: ends within a sample"),
         ("hateful-memes", {"dev_seen.jsonl": '{"id": '}, "dev_seen.jsonl:1: not JSON"),
         ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is no id"),
-        ("mm-imdb", {"split.json": '{"train": ["0000009"]}'}, "'dataset/0000009.json' is not there"),
+        ("mm-imdb", {"split.json": '{"train": ["0000009"]}'}, "'dataset/0000009.json': not found"),
         ("mm-imdb", {"split.json": '{"train": 1, "x": []}'}, "'x' is no list of train, dev or test"),
         ("mm-imdb", {"dataset/0000001.json": "[1]"}, "dataset/0000001.json: expected an object"),
         ("crisismmd", {"annotations/a_final_data.tsv": "a\tb\n1\n"}, "a_final_data.tsv:2: 1 cells, expected 2"),

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from automm.data.files import read_file
 from automm.data.formats.layout import Reading
 from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
+from automm.data.image_root import AbsentError, OutsideError
 
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
@@ -109,27 +111,27 @@ def usable(reading: Reading, file: Path) -> bool:
 
 def small_text(reading: Reading, name: str, where: str) -> str | None:
     """The text of a file below the folder; None with the reason among the problems."""
-    path = Path(os.path.realpath(reading.folder / name))
     try:
-        if not path.is_relative_to(os.path.realpath(reading.folder)):
-            reading.problems.append(f"{where}: {name!r} leads out of '{reading.folder}'. Move it inside")
-        elif not path.is_file():
-            reading.problems.append(f"{where}: {name!r} is not there")
-        elif path.stat().st_size > LARGEST_TEXT:
-            size = f"{path.stat().st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"
+        raw = read_file(reading.root.find(name), LARGEST_TEXT)
+        if not isinstance(raw, bytes):
+            with raw:
+                size = f"{os.fstat(raw.fileno()).st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"
             reading.problems.append(f"{where}: {name!r} is too large for a text: {size}")
-        else:
-            raw = path.read_bytes()
-            if reading.encoding.lower() in ("utf-8", "utf8"):
-                return raw.decode("utf-8-sig")
-            text = raw.decode(reading.encoding)
-            if not _is_utf8(raw):
-                reading.treated[f"text read as {reading.encoding}: not valid UTF-8"] += 1
-            return text
+            return None
+        if reading.encoding.lower() in ("utf-8", "utf8"):
+            return raw.decode("utf-8-sig")
+        text = raw.decode(reading.encoding)
+        if not _is_utf8(raw):
+            reading.treated[f"text read as {reading.encoding}: not valid UTF-8"] += 1
+        return text
     except UnicodeError:
         reading.problems.append(f"{where}: {name!r} is not {reading.encoding}. Set encoding: in the manifest")
-    except (OSError, ValueError) as error:
-        reading.problems.append(f"{where}: {name!r} cannot be read: {error}")
+    except OutsideError:
+        reading.problems.append(f"{where}: {name!r} leads out of '{reading.folder}'. Move it inside")
+    except AbsentError as error:
+        reading.problems.append(f"{where}: {name!r}: {error}. Add it, or remove what names it")
+    except OSError as error:
+        reading.problems.append(f"{where}: {name!r} cannot be read: {error.strerror or error}")
     return None
 
 

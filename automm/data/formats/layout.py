@@ -8,9 +8,11 @@ stand over them, key by key.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from automm.data.image_root import ImageRoot
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
@@ -37,10 +39,15 @@ class Reading:
     problems: list[str] = field(default_factory=list)
     treated: Counter[str] = field(default_factory=Counter)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """What the names of pictures are relative to."""
         return self.path if self.path.is_dir() else self.path.parent
+
+    @cached_property
+    def root(self) -> ImageRoot:
+        """Finds files by names, none of which leads out of the folder."""
+        return ImageRoot(self.folder)
 
 
 @dataclass(frozen=True)

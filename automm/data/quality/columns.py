@@ -51,22 +51,23 @@ def names_somebody(column: str) -> bool:
 def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
     """The reviews of each value of each unused column of somebody's ids.
 
-    The records are read once more: reviews do not keep them.
+    The records are read once more where there is such a column: reviews do not keep them.
     """
-    manifest = checked.dataset.manifest
-    source = open_source(manifest)
-    used = {name for names in columns_of(source.fields, True).values() for name in names}
+    dataset = checked.dataset
+    manifest, fields = dataset.manifest, dataset.manifest.fields
+    used = {name for names in columns_of(fields, True).values() for name in names} if fields is not None else set()
     used |= {str(manifest.splits.column), str(manifest.splits.time)}
+    telling = [column for column in dataset.columns if column not in used and names_somebody(column)]
+    found: dict[str, dict[str, list[Review]]] = {column: defaultdict(list) for column in telling}
+    if not telling:
+        return found
     review_at = {review.where: review for review in checked.reviews}
-    found: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
-    telling: dict[str, bool] = {}
-    for record in source.rows:
+    for record in open_source(manifest).rows:
         review = review_at.get(record.where)
         if review is None:
             continue
-        for column, cell in record.values.items():
-            if column not in telling:
-                telling[column] = column not in used and names_somebody(column)
-            if telling[column] and isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
+        for column in telling:
+            cell = record.values.get(column)
+            if isinstance(cell, str | int) and not isinstance(cell, bool) and str(cell).strip():
                 found[column][str(cell)].append(review)
     return found
