@@ -28,7 +28,8 @@ def import_(
     where they are, and the manifest says where, unless --copy-images.
 
     Examples: automm import mvsa MVSA_Single/ --to mvsa/; automm import MVSA_Single/ --to mvsa/;
-    automm import yelp yelp/ --to yelp-shops/ --option unit=business
+    automm import yelp yelp/ --to yelp-shops/ --option unit=business;
+    automm import train-00000-of-00001.parquet --to reviews/, where pictures lie inside
     """
     from automm.data.formats import LAYOUTS
     from automm.data.importing import AUTO, import_data
@@ -48,7 +49,9 @@ def import_(
     )
     for what, count in sorted(done.treated.items()):
         say(f"{what}: {count:,}")
-    copied = f", {done.pictures:,} pictures copied" if copy_images else ""
+    for key, reason in done.reasons.items():
+        say(f"{key}: {reason}")
+    copied = f", {done.pictures:,} pictures written" if done.pictures else ""
     say(f"{done.records:,} records{copied}")
     print(done.manifest)
     say_next(f"automm check {to / 'manifest.yaml'}")

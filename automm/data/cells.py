@@ -215,6 +215,11 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         return [part.strip() for part in parts if part.strip()]
     if isinstance(cell, SEQUENCE):
         return [name for item in cell for name in _listed(item, column, None)]
+    if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
+        raise ValueError(
+            f"column {column!r} holds pictures themselves, expected names of files. "
+            "To write them to files: automm import embedded FILE --to DIR"
+        )
     raise ValueError(
         f"column {column!r} holds {type(cell).__name__}, expected names of pictures. "
         f"For numbers in file names, write a template: 'folder/{{{column}}}.jpg'"

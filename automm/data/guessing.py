@@ -4,7 +4,7 @@ A guess is a beginning: it is written with its reason beside it, for somebody wh
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from automm.data.cells import is_empty
+from automm.data.embedded import holds_pictures
 from automm.data.formats import recognise
 from automm.data.forms import AS_USUAL, DELIMITERS, Dialect
 from automm.data.guess_columns import (
@@ -25,7 +26,7 @@ from automm.data.guess_columns import (
     split_of,
     texts_of,
 )
-from automm.data.guess_pictures import pictures_of, unused_pictures
+from automm.data.guess_pictures import Pictures, pictures_of, unused_pictures
 from automm.data.manifest import parse_manifest
 from automm.data.records import read_files
 from automm.data.sections import known_encoding
@@ -63,6 +64,10 @@ def write_first_manifest(
     """
     if not file.is_file():
         raise NotFoundError(f"{file}: no such file of records")
+    if holds_pictures(file):
+        raise ConfigError(
+            f"{file}: pictures lie inside. To write them to files, with a manifest: automm import {file} --to DIR"
+        )
     to = (to or file.parent / "manifest.yaml").absolute()
     known = [f"It looks like format {name}: automm import {name} {file} --to DIR" for name in recognise(file)]
     try:
@@ -71,11 +76,11 @@ def write_first_manifest(
         raise type(error)([*error.problems, *known]) from error
     if known:
         guess.reasons["format"] = known[0]
-    manifest_text = _text(guess, file)
+    text = manifest_text(guess, file)
     parse_manifest(guess.content, to)
     try:
         with to.open("x", encoding="utf-8") as out:
-            out.write(manifest_text)
+            out.write(text)
     except FileExistsError as error:
         raise ConfigError(f"{to} is there already and stays as it is. Name another: --to FILE.yaml") from error
     except OSError as error:
@@ -83,8 +88,15 @@ def write_first_manifest(
     return to, guess.reasons
 
 
-def guess_manifest(file: Path, folder: Path, encoding: str | None = None) -> Guess:
-    """The content of a manifest for `file` that would stand in `folder`, and the reasons."""
+def guess_manifest(
+    file: Path, folder: Path, encoding: str | None = None, *, given: Mapping[str, Any] | None = None
+) -> Guess:
+    """The content of a manifest for `file` that would stand in `folder`, and the reasons.
+
+    Args:
+        given: what is known already of `fields`, by key; it is not guessed.
+    """
+    given = given or {}
     columns, written, reasons = _read(file, encoding)
     content: dict[str, Any] = {"name": file.stem, "records": _relative(file, folder), **written}
     fields: dict[str, Any] = {}
@@ -92,12 +104,16 @@ def guess_manifest(file: Path, folder: Path, encoding: str | None = None) -> Gue
     if taken:
         reasons["fields"] = "a column without a name, such as the index that pandas writes, is left out"
 
+    taken |= {name for value in given.values() for name in _named(value)}
+
     def settle(key: str, value: Any, names: Iterable[str], reason: str) -> None:
+        if key in given:
+            return
         fields[key] = value
         reasons[f"fields.{key}"] = reason
         taken.update(names)
 
-    pictures = pictures_of(columns, file.parent)
+    pictures = pictures_of(columns, file.parent) if "images" not in given else Pictures()
     taken |= pictures.looked_like
     if pictures.name is not None:
         content["image_root"] = _relative(pictures.root, folder)
@@ -109,7 +125,7 @@ def guess_manifest(file: Path, folder: Path, encoding: str | None = None) -> Gue
     identity = identity_of(_rest(columns, taken))
     if identity is not None:
         settle("id", identity[0].name, [identity[0].name], identity[1])
-    else:
+    elif "id" not in given:
         reasons["fields.id"] = "no column holds a different value in each record: ids are made from line numbers"
         reasons["fields.id"] += _repeated(_rest(columns, taken))
     split = split_of(_rest(columns, taken))
@@ -124,12 +140,12 @@ def guess_manifest(file: Path, folder: Path, encoding: str | None = None) -> Gue
     if group is not None:
         settle("group", group[0].name, [group[0].name], group[1])
     reasons |= unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
-    if not texts and pictures.name is None:
+    if not texts and pictures.name is None and not given.keys() & {"text", "images"}:
         raise ConfigError(f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}")
-    if label is None:
+    if label is None and "label" not in given:
         reasons["fields.label"] = "no column looks like a label: name it, or use the manifest for predictions only"
     order = ("id", "text", "images", "separator", "none_values", "label", "group")
-    content["fields"] = {key: fields[key] for key in order if key in fields}
+    content["fields"] = {key: fields[key] for key in order if key in fields} | dict(given)
     return Guess(content, reasons)
 
 
@@ -186,6 +202,14 @@ def _columns(file: Path, encoding: str, dialect: Dialect) -> dict[str, Column]:
     return columns
 
 
+def _named(value: Any) -> list[str]:
+    """The columns that a key of `fields` names, in whichever of its forms."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    return [name for part in parts for name in _named(part)]
+
+
 def _repeated(columns: list[Column]) -> str:
     """What is to be said of a column that names the records themselves and repeats."""
     found = [column for column in columns if OWN_IDS.fullmatch(column.name)]
@@ -200,7 +224,8 @@ def _relative(path: Path, folder: Path) -> str:
     return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
 
 
-def _text(guess: Guess, file: Path) -> str:
+def manifest_text(guess: Guess, file: Path) -> str:
+    """The manifest, with the reasons as comments."""
     lines = [f"# A first manifest for {file.name}, guessed by 'automm init'. Correct what is wrong, then: automm check"]
     lines += [f"# {key}: {reason}" for key, reason in guess.reasons.items()]
     return (

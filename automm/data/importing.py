@@ -5,15 +5,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from automm.data.cells import cell_images
-from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.embedded import Unpacking, holds_pictures
+from automm.data.formats import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.guessing import guess_manifest, manifest_text
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.records import open_source
@@ -30,12 +33,13 @@ PLACE = Path("command line")  # where the messages about options say that they s
 
 @dataclass(frozen=True)
 class Imported:
-    """What was written: the manifest, how many records, pictures copied, and what the reader left out."""
+    """What was written: the manifest, how many records and pictures, what was left out, what was guessed and why."""
 
     manifest: Path
     records: int
     pictures: int
     treated: dict[str, int]
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def import_data(
@@ -51,12 +55,14 @@ def import_data(
     """Write TO/reviews.jsonl and TO/manifest.yaml; read again, they give the same reviews as the layout in place.
 
     Args:
-        name: a format, "auto" for the one that the source looks like, or my_module:my_reader.
+        name: a format, "auto" for the one that the source looks like, my_module:my_reader, or "embedded" for Parquet
+            files that hold the pictures themselves.
         source: a folder, or a file.
         to: a new or an empty folder.
         options: of the format.
-        fields: over those of the format; needed by a reader of somebody's own.
-        copy_images: copy the pictures to TO/images; else the manifest points to where they are.
+        fields: over those of the format, or of the guess; needed by a reader of somebody's own.
+        copy_images: copy the pictures to TO/images; else the manifest points to where they are. Embedded ones are
+            always written there.
         allow_code: whether `name` may be a reader of somebody's own.
 
     Raises:
@@ -64,35 +70,63 @@ def import_data(
         NotFoundError: the source is not there, or is not what the format looks for.
         DataError: every problem of the records, a line each. Nothing is written then.
     """
-    content: dict[str, Any] = {"name": _plain(source), "format": _chosen(name, source)}
-    content |= {"path": str(source.absolute())}
+    chosen, to = _chosen(name, source), to.absolute()
+    if chosen == EMBEDDED:
+        if options:
+            raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}")
+        with _draft(to) as draft:
+            written = _unpack(source, draft, fields or {})
+        return replace(written, manifest=to / "manifest.yaml")
+    content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
     content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
     manifest = parse_manifest(content, PLACE, allow_code=allow_code)
-    to = to.absolute()
+    with _draft(to) as draft:
+        written = _write(manifest, open_source(manifest), draft, to, copy_images)
+    return replace(written, manifest=to / "manifest.yaml")
+
+
+@contextmanager
+def _draft(to: Path) -> Iterator[Path]:
+    """A folder that gets the name `to` when all has gone well, and is gone when not."""
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise ConfigError(f"{to} exists and is not an empty folder. Name a new one: --to DIR")
-    opened = open_source(manifest)
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as scratch:
         draft = Path(scratch) / "data"
         draft.mkdir()
-        written = _write(manifest, opened, draft, to, copy_images)
+        yield draft
         if to.exists():
             to.rmdir()
         draft.rename(to)
-    return replace(written, manifest=to / "manifest.yaml")
+
+
+def _unpack(source: Path, draft: Path, fields: Mapping[str, Any]) -> Imported:
+    """Records whose pictures lie inside; their manifest is guessed, but for what `fields` says."""
+    unpacking = Unpacking(source, draft / PICTURES)
+    records = draft / RECORDS_FILE
+    with records.open("w", encoding="utf-8", newline="\n") as lines:
+        unpacking.write(lines)
+    columns = unpacking.columns
+    given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
+    guess = guess_manifest(records, draft, given=given)
+    known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
+    guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
+    parse_manifest(guess.content, PLACE)
+    manifest = draft / "manifest.yaml"
+    manifest.write_text(manifest_text(guess, source), encoding="utf-8")
+    return Imported(manifest, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
 
 
 def _chosen(name: str, source: Path) -> str:
     """The format by its name, or the one that the source looks like."""
     if name == RECORDS:
         raise ConfigError("records need no import: 'automm init FILE' writes a first manifest for them")
-    if name not in (AUTO, *LAYOUTS) and not is_code(name):
+    if name not in (AUTO, EMBEDDED, *LAYOUTS) and not is_code(name):
         raise ConfigError(unknown_format(name))
     if not source.exists():
         raise NotFoundError(f"{source}: no such file or folder")
     if name == AUTO:
-        found = recognise(source)
+        found = recognise(source) or ([EMBEDDED] if holds_pictures(source) else [])
         if not found:
             raise NotFoundError(f"{source}: no known format. Known ones, and what each looks for:\n{listing()}")
         return found[0]

@@ -148,7 +148,7 @@ def prepare(folder: Path, cache: Path) -> int:
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
     pictures = prepare_pictures(all_paths(dataset.reviews), 32, cache)
     split_dataset(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
-    return peak.stop()
+    return max(peak.stop().values())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from automm.data.formats.layout import Layout
 
 RECORDS = "records"
+EMBEDDED = "embedded"  # of import alone: its pictures are no files yet
 LAYOUTS = {
     "amazon-reviews-2023": "amazon:AMAZON_2023",
     "amazon-reviews-2018": "amazon:AMAZON_2018",
@@ -46,7 +47,9 @@ def find_layout(name: str) -> "Layout":
 
 def unknown_format(name: str) -> str:
     """What to say of a format that nobody knows: the known ones, and what each looks for."""
-    hint = nearest(name, [RECORDS, *LAYOUTS])
+    if name == EMBEDDED:
+        return f"format {name} is for import alone, which writes the pictures to files: automm import FILE --to DIR"
+    hint = nearest(name, [RECORDS, *LAYOUTS, EMBEDDED])
     return f"no format is called {name!r}.{hint} Known ones, and what each looks for:\n{listing()}"
 
 
@@ -54,6 +57,7 @@ def listing() -> str:
     """A line for each format: its name and what it looks for."""
     rows = {RECORDS: "files of records (.jsonl .json .csv .tsv .parquet), named by `records:`"}
     rows |= {name: find_layout(name).looks_for for name in LAYOUTS}
+    rows[EMBEDDED] = ".parquet files that hold the pictures themselves, as Hugging Face's hub has them: import alone"
     rows["my_module:my_reader"] = "a function of your own, with --allow-code"
     return "\n".join(f"  {name:<20} {text}" for name, text in rows.items())
 

@@ -1,0 +1,256 @@
+"""Parquet files that hold the pictures themselves, as Hugging Face's hub keeps data sets: pictures become files.
+
+    [<split>-00000-of-00002].parquet      columns of bytes, or of {bytes, path}, or of lists of these, beside others
+
+A split is the file's name, up to its number, or its folder's. Labels that are numbers get the names that the schema's
+metadata has for them (ClassLabel).
+"""
+
+import datetime
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from automm.data.formats.files import SPLIT_NAMES, leads_out
+from automm.data.images import PictureError, open_picture
+from automm.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOT_INSIDE = "left out: a picture that is named, and not inside"
+NO_PICTURES = "left out: bytes that are no pictures, in column"
+AT_ONCE = 64  # rows; each may hold megabytes
+UNKNOWN = ".bin"  # of bytes that are no picture; a check finds them
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}  # of the others the name says it
+
+_NUMBERED = re.compile(r"(.+?)-\d+-of-\d+(-[0-9a-f]+)?")
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether a file, or one in a folder, has columns of bytes that are pictures; looks at little, and never fails."""
+    try:
+        return any(_picture_columns(file) for file in parquet_files(path)[:3])
+    except DataError:
+        return False
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The path itself, or the files below a folder, sorted; none that a link leads out of it to."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".parquet" else []
+    try:
+        found = sorted(path.rglob("*.parquet"))
+    except OSError:
+        return []
+    return [file for file in found if file.is_file() and not leads_out(path, file)]
+
+
+class Unpacking:
+    """Writes records as JSON Lines and their pictures, each distinct one once, to a folder.
+
+    Attributes:
+        columns: those that hold pictures.
+        records, pictures: how many were written.
+        treated: what was left out, and how often.
+    """
+
+    def __init__(self, source: Path, pictures: Path):
+        self.source, self.folder = source, pictures
+        self.columns: list[str] = []
+        self.records = self.pictures = 0
+        self.treated: Counter[str] = Counter()
+        self._written: dict[bytes, str] = {}
+
+    def write(self, lines: IO[str]) -> None:
+        """Read every file, and write every record.
+
+        Raises:
+            DataError: a file is not readable as Parquet, or none has pictures.
+        """
+        self.folder.mkdir(parents=True)
+        files = parquet_files(self.source)
+        for file in files:
+            columns = _picture_columns(file)
+            self.columns += [column for column in columns if column not in self.columns]
+            for number, values in enumerate(_rows(file), 1):
+                line = self._record(file, number, values, columns)
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self.records += 1
+        if not self.columns:
+            raise DataError(f"{self.source}: no .parquet file with a column of pictures there")
+
+    def _record(self, file: Path, number: int, values: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+        place = file.name if file == self.source else file.relative_to(self.source).as_posix()
+        stem = re.sub(r"[^\w.-]+", "_", place.removesuffix(file.suffix))
+        record: dict[str, Any] = {}
+        for column, cell in values.items():
+            if column in columns:
+                which = "" if len(columns) == 1 else f"-{columns.index(column) + 1}"
+                record[column] = self._names(cell, f"{stem}-{number:07d}{which}")
+            elif not _has_bytes(cell):
+                record[column] = _plain(cell)
+            else:
+                self.treated[f"{NO_PICTURES} {column!r}"] += 1
+        split = _split(file)
+        if split is not None and "split" not in record:
+            record["split"] = SPLIT_NAMES[split]
+        return record
+
+    def _names(self, cell: Any, name: str) -> list[str] | str | None:
+        """The names of what a cell holds, written to files."""
+        if isinstance(cell, list):
+            names = [self._names(one, f"{name}-{place}") for place, one in enumerate(cell, 1)]
+            return [one for one in names if isinstance(one, str)]
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        if not isinstance(content, bytes) or not content:
+            self.treated[NOT_INSIDE] += cell is not None
+            return None
+        digest = hashlib.sha256(content)
+        if digest.digest() not in self._written:
+            self._written[digest.digest()] = self._put(name, _suffix(content), content, digest.hexdigest())
+            self.pictures += 1
+        return self._written[digest.digest()]
+
+    def _put(self, name: str, suffix: str, content: bytes, digest: str) -> str:
+        try:
+            with (self.folder / f"{name}{suffix}").open("xb") as file:
+                file.write(content)
+        except FileExistsError:  # of another file whose name is spelt nearly the same
+            name = f"{name}-{digest[:32]}"
+            (self.folder / f"{name}{suffix}").write_bytes(content)
+        return f"{name}{suffix}"
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(file) as table:
+            names = _class_names(table.schema_arrow)
+            for batch in table.iter_batches(batch_size=AT_ONCE):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield {column: _label(cell, names.get(column)) for column, cell in values.items()}
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(file, number, error) from error
+
+
+def _picture_columns(file: Path) -> list[str]:
+    """Columns of bytes that are called pictures, or whose first cell is one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first: dict[str, bytes] = {}
+    try:
+        with pq.ParquetFile(file) as table:
+            schema = table.schema_arrow
+            columns = [field.name for field in schema if _may_hold_bytes(field.type)]
+            named = [column for column, feature in _features(schema).items() if feature.get("_type") == "Image"]
+            asked = [column for column in columns if column not in named]
+            for batch in table.iter_batches(batch_size=AT_ONCE, columns=asked) if asked else ():
+                for values in batch.to_pylist():
+                    for column, cell in values.items():
+                        if column not in first and (content := _first_bytes(cell)):
+                            first[column] = content
+                if len(first) == len(asked):
+                    break
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(file, 0, error) from error
+    return [column for column in columns if column in named or _suffix(first.get(column, b"")) != UNKNOWN]
+
+
+def _unreadable(file: Path, number: int, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{file.name}: not readable as Parquet after row {number}: {reason}. Fetch it again")
+
+
+def _suffix(content: bytes) -> str:
+    try:
+        with open_picture(content) as picture:
+            form = str(picture.format)
+            return SUFFIXES.get(form, f".{form.lower()}")
+    except PictureError:
+        return UNKNOWN
+
+
+def _may_hold_bytes(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return True
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _may_hold_bytes(kind.value_type)
+    fields = [kind.field(number) for number in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+    return any(field.name == "bytes" and _may_hold_bytes(field.type) for field in fields)
+
+
+def _first_bytes(cell: Any) -> bytes | None:
+    if isinstance(cell, list):
+        return next((content for one in cell if (content := _first_bytes(one))), None)
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    return content if isinstance(content, bytes) else None
+
+
+def _has_bytes(cell: Any) -> bool:
+    if isinstance(cell, list):
+        return any(map(_has_bytes, cell))
+    return isinstance(cell, bytes) or (isinstance(cell, dict) and any(map(_has_bytes, cell.values())))
+
+
+def _features(schema: "pa.Schema") -> dict[str, dict[str, Any]]:
+    """What Hugging Face's library notes of each column; of a list, what it notes of its elements."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        of_elements = {column: feature.get("feature", feature) for column, feature in features.items()}
+        return {column: feature for column, feature in of_elements.items() if isinstance(feature, dict)}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _class_names(schema: "pa.Schema") -> dict[str, list[str]]:
+    """The names of numbered labels, by column."""
+    return {
+        column: [str(name) for name in feature["names"]]
+        for column, feature in _features(schema).items()
+        if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
+    }
+
+
+def _label(cell: Any, names: list[str] | None) -> Any:
+    """-1 stands for no label."""
+    if names is None or isinstance(cell, bool):
+        return cell
+    if isinstance(cell, list):
+        return [_label(one, names) for one in cell]
+    if not isinstance(cell, int):
+        return cell
+    return names[cell] if 0 <= cell < len(names) else None
+
+
+def _split(file: Path) -> str | None:
+    numbered = _NUMBERED.fullmatch(file.stem)
+    names = (numbered[1] if numbered else file.stem, file.parent.name)
+    return next((name for name in names if name in SPLIT_NAMES), None)
+
+
+def _plain(cell: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    if isinstance(cell, datetime.timedelta):
+        return cell.total_seconds()
+    if isinstance(cell, Decimal):
+        return int(cell) if cell == cell.to_integral_value() else float(cell)
+    if isinstance(cell, Mapping):
+        return {str(key): _plain(one) for key, one in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_plain(one) for one in cell]
+    return cell
