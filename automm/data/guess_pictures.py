@@ -121,14 +121,14 @@ def _root(folder: Path, names: list[str]) -> tuple[Path, float]:
         folders = [folder]
     best, share = folder, 0.0
     for root in folders:
-        there = sum(not is_absolute(name) and _is_file(root / name) for name in names) / max(1, len(names))
+        there = sum(not is_absolute(name) and _is_there(root, name) for name in names) / max(1, len(names))
         if there > share:
             best, share = root, there
     return best, share
 
 
-def _is_file(path: Path) -> bool:
+def _is_there(root: Path, name: str) -> bool:
     try:
-        return path.is_file()
+        return (root / name).is_file() or (root / name.replace("\\", "/")).is_file()
     except (OSError, ValueError):
         return False

@@ -30,10 +30,20 @@ class ImageRoot:
     def find(self, name: str) -> Path:
         """The file of that name, absolute and without symbolic links.
 
+        Where there is none, backslashes stand for slashes, as Windows writes names.
+
         Raises:
             OutsideError: it leads out of the folder, whether or not there is anything.
             AbsentError: there is nothing, or something else than a file.
         """
+        try:
+            return self._find(name)
+        except AbsentError:
+            if "\\" not in name:
+                raise
+            return self._find(name.replace("\\", "/"))
+
+    def _find(self, name: str) -> Path:
         folder, slash, last = name.rpartition("/")
         try:
             inside = self._folder(folder + slash)

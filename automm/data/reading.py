@@ -32,6 +32,7 @@ UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
 EMPTY_TEXT = "dropped: empty text"
 MISSING_PICTURE = "picture dropped: missing"
 MISSING_PICTURE_REVIEW = "dropped: missing picture"
+BACKSLASHES = "picture path read with slashes for backslashes"
 NOT_FETCHED = "picture dropped: URL not fetched"
 
 
@@ -233,6 +234,8 @@ class ReviewReader:
             try:
                 found.append(self.root.find(local_name(name) if remote else name))
                 self.found += 1
+                if "\\" in name and found[-1].name != name.rpartition("/")[2]:
+                    self.treated[BACKSLASHES] += 1
                 continue
             except OutsideError:
                 mend = "Name it relative to image_root" if is_absolute(name) else "Move it inside"

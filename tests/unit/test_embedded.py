@@ -142,7 +142,7 @@ def test_who_else_meets_such_a_file_says_what_to_do(tmp_path):
         write_first_manifest(file)
     fields = {"text": "caption", "images": "image", "label": "label"}
     content = {"name": "a", "records": "a.parquet", "fields": fields}
-    with pytest.raises(DataError, match="holds pictures themselves.*automm import embedded FILE --to DIR"):
+    with pytest.raises(DataError, match=r"holds pictures themselves.*automm import embedded FILE --to DIR"):
         load_dataset(parse_manifest(content, tmp_path / "manifest.yaml"))
     with pytest.raises(ConfigError, match="embedded is for import alone"):
         parse_manifest({**content, "format": "embedded"}, tmp_path / "manifest.yaml")
@@ -160,5 +160,5 @@ def test_other_files_hold_no_pictures(tmp_path):
     assert not any(map(holds_pictures, tmp_path.iterdir()))
     with pytest.raises(NotFoundError, match="no known format"):
         import_data("auto", tmp_path / "plain.parquet", tmp_path / "out")
-    with pytest.raises(DataError, match="no .parquet file with a column of pictures there"):
+    with pytest.raises(DataError, match=r"no \.parquet file with a column of pictures there"):
         import_data("embedded", tmp_path / "plain.parquet", tmp_path / "out")

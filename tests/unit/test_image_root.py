@@ -25,6 +25,8 @@ def root(tmp_path):
         ("inner/b.png", "inner/b.png"),
         ("inner/../a.png", "a.png"),
         ("inner//b.png", "inner/b.png"),
+        (r"inner\b.png", "inner/b.png"),
+        (r".\inner/b.png", "inner/b.png"),
         ("../images/a.png", "a.png"),  # leads out and in again: what counts is where it ends
     ],
 )
@@ -33,7 +35,19 @@ def test_a_name_is_found_below_the_root(root, name, place):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.png", "..", "inner/../../secret.png", "/etc/hostname", "../absent.png", "/", "../images/.."]
+    "name",
+    [
+        r"..\secret.png",
+        r"inner\..\..\secret.png",
+        r"\etc\hostname",
+        "../secret.png",
+        "..",
+        "inner/../../secret.png",
+        "/etc/hostname",
+        "../absent.png",
+        "/",
+        "../images/..",
+    ],
 )
 def test_no_name_leads_out(root, name):
     with pytest.raises(OutsideError):
@@ -98,3 +112,8 @@ def test_a_root_that_is_a_link_or_absent(root, tmp_path):
     assert ImageRoot(tmp_path / "link").find("a.png") == root.path / "a.png"
     with pytest.raises(AbsentError, match="not found"):
         ImageRoot(tmp_path / "absent").find("a.png")
+
+
+def test_a_backslash_that_is_part_of_a_name_is_kept(root):
+    (root.path / r"inner\b.png").write_bytes(b"another")
+    assert root.find(r"inner\b.png").read_bytes() == b"another"

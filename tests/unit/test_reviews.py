@@ -296,7 +296,7 @@ def test_a_label_column_must_be_named_for_training(tmp_path):
     ("name", "cause"),
     [
         ("in/A.JPG", "It is there as 'In/a.jpg': write names in the case that the files have"),
-        (r"In\a.jpg", "It is written with backslashes: write 'In/a.jpg'"),
+        (r"in\a.jpg", "It is written with backslashes: write 'In/a.jpg'"),
         (r"C:\me\a.jpg", "It is a Windows path: write names relative to image_root, with slashes"),
         ("other.jpg", "Correct image_root, or the names of the pictures"),
     ],
@@ -314,3 +314,13 @@ def test_an_absolute_name_is_to_be_relative(tmp_path):
 
 def test_a_missing_label_has_its_mend(tmp_path):
     assert "Give it one, or set labels: {on_missing: drop}" in faults(tmp_path, rows(label=None))[0]
+
+
+def test_backslashes_of_windows_are_read_and_counted(tmp_path):
+    (tmp_path / "images" / "In").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "images" / "In" / name).write_bytes(b"x")
+    some = [row | {"photos": [r"In\a.jpg", "In/b.jpg"]} for row in rows()]
+    dataset = load(tmp_path, some)
+    assert {path.name for review in dataset.reviews for path in review.images} == {"a.jpg", "b.jpg"}
+    assert dataset.treated["picture path read with slashes for backslashes"] == len(some)
