@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import platformdirs
@@ -21,6 +22,12 @@ def cache_dir() -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(platformdirs.user_cache_dir("automm", appauthor=False))
+
+
+def from_here(path: Path) -> str:
+    """A path for a command line: relative where it lies in the working directory, in quotes where it has spaces."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def cache_limit() -> int:

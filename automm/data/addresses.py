@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urlsplit
@@ -73,11 +74,12 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def connect(url: str, network: Network, seconds: float) -> http.client.HTTPConnection:
+def connect(url: str, network: Network, seconds: float, end: float) -> http.client.HTTPConnection:
     """A connection to the host of a URL, not yet encrypted.
 
     Args:
         seconds: for each single operation.
+        end: for all of them, by time.monotonic.
 
     Raises:
         AddressError: the URL leads nowhere, or to an address that is not allowed.
@@ -98,7 +100,7 @@ def connect(url: str, network: Network, seconds: float) -> http.client.HTTPConne
         if parts.scheme == "https"
         else http.client.HTTPConnection(host, port, timeout=seconds)
     )
-    connection.sock = _first_answering(found, port, seconds)
+    connection.sock = _first_answering(found, port, seconds, end)
     return connection
 
 
@@ -118,11 +120,17 @@ def target_of(url: str) -> str:
     return quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
 
 
-def _first_answering(addresses: list[Address], port: int, seconds: float) -> socket.socket:
+def _first_answering(addresses: list[Address], port: int, seconds: float, end: float) -> socket.socket:
     problem: OSError = OSError("the name has no address")
     for address in addresses:
+        left = min(seconds, end - time.monotonic())
+        if left <= 0:
+            raise TimeoutError
         try:
-            return socket.create_connection((str(address), port), timeout=seconds)
+            connection = socket.create_connection((str(address), port), timeout=left)
         except OSError as error:
             problem = error
+            continue
+        connection.settimeout(seconds)
+        return connection
     raise problem

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from automm.data.forms import parse_literal
 from automm.data.sections import Fields, LabelColumn, plain_value
@@ -68,10 +69,11 @@ def cell_labels(cell: object, rule: LabelColumn) -> list[str]:
     Raises:
         ValueError: the cell holds an object, bytes, or lists in a list.
     """
-    if isinstance(cell, SEQUENCE):
-        cells = list(cell)
+    listed = _label_list(cell)
+    if listed is not None:
+        cells = listed
     elif isinstance(cell, str) and rule.separator is not None:
-        cells = cell.split(rule.separator)
+        cells = list(cell.split(rule.separator))
     else:
         cells = [cell]
     labels = [label for one in cells if (label := cell_value(one, rule.column))]
@@ -82,7 +84,7 @@ def holds_several(values: Mapping[str, object], rule: LabelColumn | None) -> boo
     """Whether a record may have any number of labels: a list, or a text that is split, of which none is picked."""
     if rule is None or rule.pick is not None:
         return False
-    return rule.separator is not None or isinstance(values.get(rule.column), SEQUENCE)
+    return rule.separator is not None or _label_list(values.get(rule.column)) is not None
 
 
 def cell_id(cell: object, column: str) -> str:
@@ -125,9 +127,9 @@ def cell_number(cell: object, column: str) -> float | None:
     if is_empty(cell):
         return None
     number = math.inf
-    is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+    numeric = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
     text = cell.strip() if isinstance(cell, str) else ""
-    if is_number or (len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text)):
+    if numeric or is_number(text):
         number = float(str(cell))  # by its digits, because float() of an int of hundreds of them fails
     if abs(number) > LARGEST:
         raise ValueError(
@@ -135,6 +137,11 @@ def cell_number(cell: object, column: str) -> float | None:
             "Correct it, or list the column as categorical"
         )
     return number
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a plain number, such as 12.5."""
+    return len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
 def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
@@ -154,6 +161,20 @@ def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | N
 
 def listed_names(cell: str) -> list[str] | None:
     """The texts of a list that a CSV file holds as text: JSON, or as Python writes it. None of anything else."""
+    listed = _listed_text(cell)
+    return listed if listed is not None and all(isinstance(name, str) for name in listed) else None
+
+
+def _label_list(cell: object) -> list[object] | None:
+    """The labels of a list, also of one that a CSV file holds as text; None of one value."""
+    if isinstance(cell, SEQUENCE):
+        return list(cell)
+    listed = _listed_text(cell) if isinstance(cell, str) else None
+    return None if listed is None or any(isinstance(one, NO_VALUE) for one in listed) else listed
+
+
+def _listed_text(cell: str) -> list[Any] | None:
+    """A list that is written as text: JSON, or as Python writes it."""
     if not cell.lstrip().startswith("["):
         return None
     try:
@@ -164,7 +185,7 @@ def listed_names(cell: str) -> list[str] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a backslash in a name
             listed = parse_literal(cell)
-    return listed if isinstance(listed, list) and all(isinstance(name, str) for name in listed) else None
+    return listed if isinstance(listed, list) else None
 
 
 def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:

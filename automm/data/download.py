@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class Downloader:
 
     def _attempt(self, url: str, file: Path) -> int:
         with _part_of(file) as (part, descriptor):
-            size = self._follow(url, descriptor)
+            size = self._follow(url, descriptor, time.monotonic() + self.seconds)
             try:
                 decode_picture(part, 8)  # all of it, at an eighth of its size where it is a JPEG
             except PictureError as error:
@@ -94,11 +95,11 @@ class Downloader:
             part.replace(file)
         return size
 
-    def _follow(self, url: str, descriptor: int) -> int:
-        """Write what a URL, or the URL that it redirects to, yields."""
+    def _follow(self, url: str, descriptor: int, end: float) -> int:
+        """Write what a URL, or the URL that it redirects to, yields until the moment `end` (time.monotonic)."""
         for _ in range(1 + MAX_REDIRECTS):
             try:
-                with self._answer(url) as answer:
+                with self._answer(url, end) as answer:
                     if answer.status in REDIRECTS and (place := answer.getheader("Location")):
                         url = urljoin(url, place)
                         continue
@@ -108,19 +109,21 @@ class Downloader:
             except ValueError as error:  # no URL, or none that is connected to
                 raise RefusedError(str(error)) from error
             except TimeoutError as error:
-                raise TryAgainError(f"no answer for {self.silence:g} s") from error
+                late = time.monotonic() >= end
+                reason = f"not done after {self.seconds:g} s" if late else f"no answer for {self.silence:g} s"
+                raise TryAgainError(reason) from error
             except (OSError, http.client.HTTPException) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise TryAgainError(f"the connection failed: {reason}") from error
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
 
     @contextmanager
-    def _answer(self, url: str) -> Iterator[http.client.HTTPResponse]:
+    def _answer(self, url: str, end: float) -> Iterator[http.client.HTTPResponse]:
         """The head of an answer. When the time is over, or all has to stop, its connection breaks under the reader."""
-        connection = connect(url, self.network, self.silence)
+        connection = connect(url, self.network, self.silence, end)
         handle = socket.socket(fileno=os.dup(connection.sock.fileno()))  # of our own: TLS takes the first one over
         over = threading.Event()
-        watch = threading.Timer(self.seconds, _break, (handle, over))
+        watch = threading.Timer(max(0.0, end - time.monotonic()), _break, (handle, over))
         watch.daemon = True
         watch.start()
         try:
@@ -196,4 +199,4 @@ def _break(handle: socket.socket, over: threading.Event) -> None:
 
 def _seconds(value: str | None) -> float:
     """Of a Retry-After; 0.0 where it is a date or nothing."""
-    return float(value) if value and value.strip().isdigit() else 0.0
+    return float(value) if value and value.isascii() and value.strip().isdigit() else 0.0

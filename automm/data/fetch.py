@@ -118,6 +118,8 @@ def _folder(root: ImageRoot, manifest: str) -> Path:
     folder = Path(os.path.realpath(root.path / FOLDER))
     if not folder.is_relative_to(root.path):
         raise DataError(f"{manifest}: '{root.path / FOLDER}' leads out of image_root. Remove the link")
+    if os.path.lexists(root.path / FOLDER) and not folder.is_dir():
+        raise DataError(f"{manifest}: '{root.path / FOLDER}' is no folder. Remove it")
     return folder
 
 
@@ -142,6 +144,8 @@ def _all(
             return downloader.fetch(url, file)
         except RefusedError as error:
             return str(error)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            return f"cannot be written: {error.strerror}: '{error.filename}'. Remove that"
 
     with ThreadPoolExecutor(at_once) as pool:
         under_way: dict[Future[int | str], str] = {}

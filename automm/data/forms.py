@@ -9,8 +9,9 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ Numbered = Iterator[tuple[int, Values]]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
+LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
+ROWS = 64  # of Parquet at once, for the same reason
 LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
 
 
@@ -40,7 +43,12 @@ def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n"
             if file.suffix == ".gz"
             else file.open(encoding=encoding, newline=newline) as lines
         ):
-            yield from lines
+            for number, line in enumerate(iter(partial(lines.readline, LARGEST_LINE), ""), 1):
+                if len(line) == LARGEST_LINE:
+                    size = f"{LARGEST_LINE // 2**20} million characters"
+                    problems.append(f"{file.name}:{number}: a line of more than {size}. Part it, or remove it")
+                    return
+                yield line
     except UnicodeError:
         problems.append(_misencoded(file, encoding))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -52,14 +60,12 @@ def _misencoded(file: Path, encoding: str) -> str:
     hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
     if file.suffix == ".gz":
         return f"{file.name}: not {named}. {hint}"
-    raw, first = file.read_bytes(), 1
-    try:
-        raw.decode(encoding)
-    except UnicodeError as error:
-        first = raw[: getattr(error, "start", 0)].count(b"\n") + 1
-    more = sum(n > first and not _decodes(line, encoding) for n, line in enumerate(raw.split(b"\n"), 1))
     if "16" in encoding or "32" in encoding:  # whose lines do not end where a byte is 10
-        more = 0
+        first, more = 1, 0
+    else:
+        with file.open("rb") as lines:
+            wrong = [number for number, line in enumerate(lines, 1) if not _decodes(line, encoding)]
+        first, more = (wrong or [1])[0], max(0, len(wrong) - 1)
     also = f", nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'}" if more else ""
     return f"{file.name}:{first}: not {named}{also}. {hint}"
 
@@ -70,11 +76,25 @@ def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool
         if line.strip():
             parsed = parse_literal(line) if literals and line.startswith(("{'", "{u'")) else UNREADABLE
             if parsed is UNREADABLE:
+                before = len(problems)
                 parsed = parse_json(line.removesuffix("\n"), f"{file.name}:{number}", problems)
+                if len(problems) > before:
+                    problems[-1] += _mend_of_line(line.strip())
             if isinstance(parsed, dict):
                 yield number, parsed
             elif parsed is not UNREADABLE:
                 problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}")
+
+
+def _mend_of_line(line: str) -> str:
+    """What may be wrong with a line that is no JSON; "" where nothing is known."""
+    if line.endswith(",") and line.startswith("{"):
+        return ". Lines end without commas: put all in [...] and call the file .json, or remove them"
+    if line.startswith(("{'", "{u'")):
+        return ". It is written as Python writes it: write it by json.dumps"
+    if line in ("[", "{", "]", "}", "},") or (line.startswith('"') and line.endswith((",", "{", "["))):
+        return ". Each line is one whole object: where objects span lines, put them in [...] and call the file .json"
+    return ""
 
 
 def parse_literal(text: str) -> object:
@@ -226,15 +246,20 @@ def _mend(error: csv.Error) -> str:
 
 def _wrong_header(header: list[str], dialect: Dialect) -> str:
     """What is wrong with the names of the columns; "" if nothing."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one"
+    if twice := repeated_names(header):
+        return twice
     if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
         return (
             f"one column, {header[0][:80]!r}, whose name holds {other!r}. Set delimiter: {json.dumps(other)} in the "
             "manifest; where it is one name, set the delimiter that the file has"
         )
     return ""
+
+
+def repeated_names(header: Sequence[str]) -> str:
+    """What is to be said of columns of one name, of which a dict would keep the last; "" where there are none."""
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
+    return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one" if twice else ""
 
 
 def likely_delimiter(header: str) -> str | None:
@@ -252,8 +277,11 @@ def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
     number = 0
     try:
         with pq.ParquetFile(file) as table:
+            if twice := repeated_names(table.schema_arrow.names):
+                problems.append(f"{file.name}: {twice}")
+                return
             # to_pylist, not pandas: an integer column with a missing value stays an integer column.
-            for batch in table.iter_batches(batch_size=4096):
+            for batch in table.iter_batches(batch_size=ROWS):
                 for values in batch.to_pylist():
                     number += 1
                     yield number, values

@@ -39,7 +39,7 @@ class ImageRoot:
         try:
             return self._find(name)
         except AbsentError:
-            if "\\" not in name:
+            if "\\" not in name or name.startswith("\\"):
                 raise
             return self._find(name.replace("\\", "/"))
 

@@ -155,11 +155,14 @@ def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndar
     """
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
+    whole = picture.width * picture.height
     if picture.format in ("JPEG", "MPO"):
         picture.draft(
             "RGB", (oversampling * size, oversampling * size)
         )  # decodes at a half, a quarter or an eighth of the size
-    with _ONE_LARGE if picture.width * picture.height > LARGE_PIXELS else nullcontext():
+    # The decoder holds all of a progressive picture, however small it is decoded.
+    held = whole if picture.info.get("progressive") else picture.width * picture.height
+    with _ONE_LARGE if held > LARGE_PIXELS else nullcontext():
         picture.load()
         turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
         small = _small(picture, size)

@@ -68,6 +68,13 @@ class Manifest(Section):
             raise ValueError('expected one character in double quotes, such as ";" or "\\t"')
         return value
 
+    @field_validator("records", mode="before")
+    @classmethod
+    def _one_pattern(cls, value: object) -> object:
+        if isinstance(value, list):
+            raise ValueError("name one file, or a pattern for several of the same columns, such as 'reviews-*.csv'")
+        return value
+
     @field_validator("records", "path", "image_root")
     @classmethod
     def _usable_path(cls, value: str | None) -> str | None:

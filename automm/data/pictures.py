@@ -119,11 +119,11 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
             left = tuple(path for path in review.images if path not in unreadable)
             if not nothing_left(review.text, left):
                 kept.append(replace(review, images=left))
-            elif dataset.manifest.text.on_empty == "drop":
+            elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
                 treated.append(NOTHING_LEFT)
             else:
                 problems.append(
-                    f"{review.where}: neither text nor readable picture. Remove it, or set text.on_empty: drop"
+                    f"{review.where}: neither text nor readable picture. Remove it, or set text.on_empty: drop-bare"
                 )
         else:
             kept.append(review)

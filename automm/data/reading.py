@@ -17,19 +17,20 @@ from automm.data.cells import (
     holds_several,
 )
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
-from automm.data.lost_pictures import is_absolute, why_lost
+from automm.data.lost_pictures import mend_of_name, mend_of_outside, shown, why_lost
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
 from automm.errors import nearest
+from automm.paths import from_here
 
 LACKS_NUMBER = "no number in column"
 NO_LABEL, NO_NUMBER = "ignored: no label", "ignored: no number to predict"
 UNLISTED = "dropped: unlisted label"
 UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
-EMPTY_TEXT = "dropped: empty text"
+EMPTY_TEXT, NEITHER = "dropped: empty text", "dropped: neither text nor picture"
 MISSING_PICTURE = "picture dropped: missing"
 MISSING_PICTURE_REVIEW = "dropped: missing picture"
 BACKSLASHES = "picture path read with slashes for backslashes"
@@ -155,7 +156,7 @@ class ReviewReader:
         place, why = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
-            place, why = f", such as {name!r} ({where})", why_lost(name, self.root.path)
+            place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
         mend = self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
         return f"{place}. {mend}"
 
@@ -238,8 +239,9 @@ class ReviewReader:
                     self.treated[BACKSLASHES] += 1
                 continue
             except OutsideError:
-                mend = "Name it relative to image_root" if is_absolute(name) else "Move it inside"
-                self.problems.append(f"{where}: picture {name!r} leads out of image_root '{self.root.path}'. {mend}")
+                mend = mend_of_outside(name, self.root.path)
+                out = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
+                self.problems.append(f"{where}: {out}. {mend}")
                 continue
             except AbsentError as error:
                 fault = str(error)
@@ -248,10 +250,9 @@ class ReviewReader:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                self.missing.append(
-                    f"{where}: picture {name!r} {fault} under image_root '{self.root.path.name}'. "
-                    f"{self._fetch if remote else 'Fix the path'}, or set images.on_bad: drop-image"
-                )
+                mend = self._fetch if remote else mend_of_name(name) or "Fix the path"
+                missing = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
+                self.missing.append(f"{where}: {missing}. {mend}, or set images.on_bad: drop-image")
             elif self.manifest.images.on_bad == "drop-image":
                 self.treated[NOT_FETCHED if remote else MISSING_PICTURE] += 1
             else:
@@ -262,17 +263,19 @@ class ReviewReader:
 
     @property
     def _fetch(self) -> str:
-        return f"Download it: automm fetch-images {self.manifest.file.name}"
+        return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
 
     def _drops_empty(self, pictured: bool, where: str) -> bool:
         rule = self.manifest.text.on_empty
         if rule == "drop":
             self.treated[EMPTY_TEXT] += 1
+        elif rule == "drop-bare" and not pictured:
+            self.treated[NEITHER] += 1
         elif rule == "error":
             self.problems.append(f"{where}: empty text. Set text.on_empty: keep or drop")
         elif not pictured:
-            self.problems.append(f"{where}: neither text nor picture. Remove it, or set text.on_empty: drop")
-        return rule == "drop"
+            self.problems.append(f"{where}: neither text nor picture. Remove it, or set text.on_empty: drop-bare")
+        return rule == "drop" or (rule == "drop-bare" and not pictured)
 
 
 def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Whatever cannot be read is collected, and raised together at the end.
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,13 +84,15 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) ->
     """
     problems: list[str] = []
     base = Path(os.path.commonpath([file.parent for file in files]))
+    stems = Counter(file.with_suffix("") for file in files)
     for file in files:
         name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
         suffix = file.suffix.lower()
         if suffix not in FORMS:
             problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
             continue
-        before, count, stem = len(problems), 0, name.with_suffix("")
+        before, count = len(problems), 0
+        stem = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name
         table = suffix in DELIMITERS
         rows = read_table(file, encoding, problems, dialect) if table else FORMS[suffix](file, encoding, problems)
         for number, values in rows:

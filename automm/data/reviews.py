@@ -1,17 +1,21 @@
 """Records become reviews: texts joined, pictures found, labels in one form, all problems at once."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from automm.data.cells import columns_of
+from automm.data.cells import columns_of, is_number
 from automm.data.collector import no_cycles
 from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
 from automm.data.records import Source, open_source
 from automm.errors import ConfigError, DataError, nearest
+
+MANY = 20  # labels of one review, beyond which the column is most likely another
+LABEL_SEPARATORS = (",", ";", "|", "/")
 
 __all__ = ["Dataset", "Review", "load_dataset", "nothing_left"]
 
@@ -125,11 +129,15 @@ def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ..
         labels = tuple(manifest.labels.map)
     else:
         labels = tuple(sorted(counts, key=_place))
-    problems = []
     several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
-    for label in labels:
-        if counts[label] < 2 and not several:
-            example = next((review.where for review in reviews if review.label == label), manifest.file.name)
+    rare = [label for label in labels if counts[label] < 2]
+    if not several and (hint := _other_meaning(labels, rare, manifest)):
+        return labels, [hint]
+    problems = []
+    first = {review.label: review.where for review in reversed(reviews)}
+    for label in rare:
+        if not several:
+            example = first.get(label, manifest.file.name)
             problems.append(
                 f"{example}: label {label!r} has {'one example' if counts[label] else 'no example'}, "
                 "expected two or more. Add examples, or join it with another in labels.map"
@@ -139,12 +147,36 @@ def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ..
     return labels, problems
 
 
+def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> str:
+    """Why most labels occur once: they are numbers to predict, or several labels in one text; "" if they are not."""
+    if manifest.labels.map is not None or len(rare) <= max(2, len(labels) / 2):
+        return ""
+    rule = manifest.fields.label if manifest.fields is not None else None
+    column, file = (rule.column if rule is not None else "..."), manifest.file.name
+    if sum(is_number(label) for label in labels) > 0.9 * len(labels):
+        return (
+            f"{file}: column {column!r} holds {len(labels)} different numbers, most of them once. To predict a number "
+            "set task: regression; to predict classes join them in labels.map"
+        )
+    for mark in LABEL_SEPARATORS:
+        parts = Counter(part.strip() for label in labels for part in label.split(mark))
+        if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
+            return (
+                f"{file}: column {column!r} holds {len(labels)} different labels, most of them once, such as "
+                f"{rare[0]!r}. If they are several in one text: fields: {{label: {{column: {column}, separator: "
+                f"{json.dumps(mark)}, pick: first}}}}"
+            )
+    if len(rare) > MANY:
+        return (
+            f"{file}: column {column!r} holds {len(labels):,} different labels, {len(rare):,} of them once, such as "
+            f"{rare[0]!r}. Does fields.label name the right column? If so, join labels in labels.map"
+        )
+    return ""
+
+
 def _place(label: str) -> tuple[int, float, str]:
     """Numbers in their order, before words."""
-    try:
-        return (0, float(label), label)
-    except ValueError:
-        return (1, 0.0, label)
+    return (0, float(label), label) if is_number(label) else (1, 0.0, label)
 
 
 def _counts(treated: Counter[str]) -> str:

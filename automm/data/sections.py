@@ -47,7 +47,17 @@ def known_encoding(name: str) -> str:
 
 
 def _one_or_several(value: object) -> object:
+    if isinstance(value, Mapping):
+        raise ValueError(f"expected a name, or a list of names, got {', '.join(map(str, value))}. Write [name, name]")
     return (value,) if isinstance(value, str) else value
+
+
+def _columns_of_pictures(value: object) -> object:
+    if isinstance(value, Mapping) and value.keys() <= {"column", "columns", "separator", "none_values"}:
+        beside = [f"{key}: {value[key]}" for key in ("separator", "none_values") if key in value]
+        named = value.get("column", value.get("columns", "..."))
+        raise ValueError(f"write fields: {{{', '.join([f'images: {named}', *beside])}}}, side by side")
+    return _one_or_several(value)
 
 
 def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,7 +115,7 @@ class Fields(Section):
 
     id: str | None = None
     text: Names = ()
-    images: Names = ()
+    images: Annotated[Names, BeforeValidator(_columns_of_pictures)] = ()
     separator: str | None = Field(default=None, min_length=1)
     none_values: Names = ()
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
@@ -251,9 +261,9 @@ class Images(Section):
 
 
 class Text(Section):
-    """What happens to a review without text."""
+    """What happens to a review without text; `drop-bare` drops it where it has no picture either, keep refuses it."""
 
-    on_empty: Literal["keep", "drop", "error"] = "keep"
+    on_empty: Literal["keep", "drop", "drop-bare", "error"] = "keep"
 
 
 class Published(Section):

@@ -1,7 +1,10 @@
 """Splits that look at each review for itself: by a column, by its time, by a hash of its id."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import floor
 
 from automm.data.reading import Review
 
@@ -23,6 +26,21 @@ def by_time(reviews: Sequence[Review], shares: Mapping[str, float]) -> list[str]
     for place, time in enumerate(times):
         older.setdefault(time, place)
     return [_part(older[_moment(review)] / len(reviews), shares) for review in reviews]
+
+
+def possible_fractions(reviews: Sequence[Review], shares: Mapping[str, float]) -> dict[str, float] | None:
+    """Shares near the wanted ones by which `by_time` leaves none of the three splits empty; None where none does."""
+    counts = Counter(map(_moment, reviews))
+    ends = list(accumulate(counts[moment] / len(reviews) for moment in sorted(counts)))[:-1]
+    if len(ends) < 2:
+        return None
+    first, second, _ = accumulate(shares.values())
+    train = min(ends[:-1], key=lambda end: abs(end - first))
+    known = min((end for end in ends if end > train), key=lambda end: abs(end - second))
+    # Downwards, because a moment belongs to the split in which it begins.
+    train, known = floor(train * 1000) / 1000, floor(known * 1000) / 1000
+    found = dict(zip(shares, (train, round(known - train, 3), round(1 - known, 3)), strict=True))
+    return found if len(set(by_time(reviews, found))) == len(shares) else None
 
 
 def by_hash(reviews: Sequence[Review], shares: Mapping[str, float], seed: int) -> list[str]:

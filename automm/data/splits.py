@@ -18,7 +18,7 @@ import numpy as np
 from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS, Splits
-from automm.data.split_rules import by_column, by_hash, by_time
+from automm.data.split_rules import by_column, by_hash, by_time, possible_fractions
 from automm.data.ties import components, picture_name, whole_key
 from automm.errors import DataError
 
@@ -242,18 +242,31 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
     advice = {
         "column": f"Correct column {rules.column!r}, or translate its values in splits.values"
         + (", or draw it: splits.validation: 0.15" if empty == ["validation"] else ""),
-        "time": f"Look at the times in column {rules.time!r}, or set splits.fractions",
+        "time": f"Look at the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
         "by": "Add reviews, or set splits.fractions, which looks at the labels",
     }.get(rules.rule, "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)")
     problems = [f"{file}: split {split!r} has no reviews. {advice}" for split in empty]
     if "train" not in empty:
         learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}
+        several = dataset.several_labels
         problems += [
             f"{file}: label {label!r} is absent from split 'train'. {advice}, or join it with another in labels.map"
             for label in dataset.labels
-            if label not in learned and not dataset.several_labels
+            if label not in learned and not several
         ]
     return problems
+
+
+def _other_fractions(dataset: Dataset) -> str:
+    """Fractions that leave no split of a few moments without reviews, as advice."""
+    rules = dataset.manifest.splits
+    if rules.rule != "time":
+        return ""
+    found = possible_fractions(dataset.reviews, rules.shares)
+    if found is None:
+        return ": fewer than three moments cannot be split by time"
+    shares = ", ".join(f"{split}: {share:g}" for split, share in found.items())
+    return f", or set splits: {{time: {rules.time}, fractions: {{{shares}}}}}"
 
 
 def _hash(seed: int, name: str) -> bytes:

@@ -43,14 +43,15 @@ def telling_text(text: str) -> str:
 
 
 def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
-    """What reviews that repeat one another share: text and pictures; without pictures, a text that is telling.
+    """What reviews that repeat one another share: text, pictures, columns; without pictures, a text that is telling.
 
     Pictures that are not there, or not yet, count by their names or URLs. None of a review that may be like others by
     chance: "Great!", and no picture.
     """
     pictures = sorted([*(picture_name(path, digests) for path in review.images), *review.absent])
     text = normal_text(review.text) if pictures else telling_text(review.text)
-    return (text, *pictures) if text or pictures else None
+    columns = [repr(part) for part in (review.numbers, review.categories, review.history) if part]
+    return (text, *pictures, *columns) if text or pictures else None
 
 
 def picture_name(path: Path, digests: Mapping[Path, str]) -> str:

@@ -1,4 +1,6 @@
+import socket
 from ipaddress import ip_address
+from math import inf
 
 import pytest
 
@@ -63,19 +65,35 @@ def test_what_is_asked_for_is_quoted_once():
 def test_private_addresses_are_not_connected_to_however_they_are_written(host, monkeypatch):
     monkeypatch.setattr(addresses.socket, "create_connection", lambda *of, **how: pytest.fail("connected"))
     with pytest.raises((AddressError, OSError), match=r"no public address|cannot be resolved"):
-        connect(f"http://{host}/a.jpg", Network(), 1.0)
+        connect(f"http://{host}/a.jpg", Network(), 1.0, inf)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
     monkeypatch.setattr(addresses.socket, "create_connection", lambda *of, **how: pytest.fail("connected"))
     with pytest.raises(AddressError, match=r"a\.example is 10\.0\.0\.1"):
-        connect("http://a.example/", Network(resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"]), 1.0)
+        connect("http://a.example/", Network(resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"]), 1.0, inf)
 
 
 def test_the_address_that_was_looked_at_is_connected_to(monkeypatch):
     """A name server that answers differently the second time is not asked a second time."""
     answers = iter([["8.8.8.8"], ["127.0.0.1"]])
-    connected = []
-    monkeypatch.setattr(addresses.socket, "create_connection", lambda place, timeout: connected.append(place))
-    connect("http://rebinding.example/", Network(resolve=lambda host, port: next(answers)), 1.0)
+    connected, made = [], socket.socket()
+    monkeypatch.setattr(addresses.socket, "create_connection", lambda place, timeout: connected.append(place) or made)
+    connect("http://rebinding.example/", Network(resolve=lambda host, port: next(answers)), 1.0, inf)
     assert connected == [("8.8.8.8", 80)]
+    assert made.gettimeout() == 1.0
+    made.close()
+
+
+def test_many_silent_addresses_take_no_longer_than_one_may(monkeypatch):
+    asked, ticks = [], iter(range(9))
+
+    def silent(place, timeout):
+        asked.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(addresses.socket, "create_connection", silent)
+    monkeypatch.setattr(addresses.time, "monotonic", lambda: next(ticks))
+    with pytest.raises(TimeoutError):
+        connect("http://a.example/", Network(resolve=lambda host, port: [f"8.8.8.{n}" for n in range(9)]), 2.0, 3.0)
+    assert asked == [2.0, 2.0, 1.0]

@@ -254,6 +254,21 @@ def test_what_is_stopped_ends_soon_and_goes_on_later(server, manifest):
     assert fetch_pictures(manifest("good?1"), downloader=PATIENT).there == 1
 
 
+def test_a_link_to_nowhere_in_the_place_of_the_folder_is_named(server, manifest, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "fetched").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"fetched' is no folder\. Remove it"):
+        fetch_pictures(manifest("good.png"), downloader=PATIENT)
+
+
+def test_a_folder_in_the_place_of_a_picture_keeps_no_other_from_its_turn(server, manifest, tmp_path):
+    path = manifest("good.png", "good?1")
+    (tmp_path / "images" / local_name(server.url("good.png"))).mkdir(parents=True)
+    done = fetch_pictures(path, downloader=PATIENT)
+    assert done.fetched == 1
+    assert "cannot be written: Is a directory" in done.missing[0].reason
+
+
 def test_a_folder_that_leads_out_of_the_root_is_not_written_to(server, manifest, tmp_path):
     path = manifest("good.png")
     (tmp_path / "images").mkdir()

@@ -263,3 +263,22 @@ def test_many_pictures_come_in_order_and_a_bounded_way_ahead(tmp_path, monkeypat
     assert [place for place, _ in rest] == list(range(1, 40))
     assert isinstance(rest[6][1], PictureError)
     assert all(pixels[0, 0, 0] == place for place, pixels in rest if place != 7)
+
+
+def test_a_progressive_picture_counts_with_all_its_pixels(tmp_path, monkeypatch):
+    """Its decoder holds the whole of it, which draft mode does not make smaller."""
+    monkeypatch.setattr(images, "LARGE_PIXELS", 100 * 100)
+    taken = []
+
+    class Lock:
+        def __enter__(self):
+            taken.append(True)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(images, "_ONE_LARGE", Lock())
+    for name, how in (("plain.jpg", {}), ("progressive.jpg", {"progressive": True})):
+        saved(tmp_path / name, left_red(size=400), **how)
+        decode_picture(tmp_path / name, 8)
+        assert len(taken) == (name == "progressive.jpg")

@@ -205,3 +205,17 @@ def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_pat
         ConfigError, match=r"delimiter and quotes: for \.csv and \.tsv of format records, not for 'mvsa'"
     ):
         parse_manifest({"name": "x", "format": "mvsa", "path": "p", "delimiter": ";", "quotes": False}, given.file)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('fields: {text: t, images: {column: photos, separator: ";"}}', "write fields: {images: photos, separator: ;}"),
+        ("fields: {text: {title: t}}", "expected a name, or a list of names"),
+        ("records: [a.csv, b.csv]", "name one file, or a pattern"),
+    ],
+)
+def test_what_is_nearly_right_has_its_mend(tmp_path, line, expected):
+    key = line.partition(":")[0]
+    rest = [one for one in ("name: x", "records: a.csv", "fields: {text: t}") if not one.startswith(key)]
+    assert expected in problems(tmp_path, "\n".join([*rest, line]))[0]

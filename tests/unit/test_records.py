@@ -1,8 +1,10 @@
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
+from automm.data import forms
 from automm.data.manifest import parse_manifest
 from automm.data.records import read_records
 from automm.errors import DataError, NotFoundError
@@ -191,3 +193,51 @@ def test_both_short_and_long_rows_are_named(tmp_path):
 def test_a_missing_file_is_not_found(tmp_path, name):
     with pytest.raises(NotFoundError):
         list(read_records(manifest(tmp_path, name)))
+
+
+@pytest.mark.parametrize(
+    ("content", "mend"),
+    [
+        ('{"text": "a"},\n{"text": "b"},\n', "Lines end without commas"),
+        ("{'text': 'a'}\n", "write it by json.dumps"),
+        ('{\n  "text": "a",\n  "label": 1\n}\n', "call the file .json"),
+    ],
+)
+def test_what_json_lines_are_not_is_said(tmp_path, content, mend):
+    assert all(mend in problem for problem in faults(tmp_path, "r.jsonl", content)[:2])
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(forms, "LARGEST_LINE", 2**20)
+    with gzip.open(tmp_path / "r.jsonl.gz", "wt") as file:
+        file.write('{"text": "a"}\n{"text": "' + "b" * 2**21 + '"}\n')
+    problems = []
+    rows = list(forms.json_lines(tmp_path / "r.jsonl.gz", "utf-8", problems))
+    assert [values for _, values in rows] == [{"text": "a"}]
+    assert problems == [
+        "r.jsonl.gz:2: a line of more than 1 million characters. Part it, or remove it",
+    ]
+
+
+def test_where_the_bytes_are_wrong_is_counted_line_by_line(tmp_path):
+    lines = [b'{"text": "a"}', b'{"text": "\xff"}', b'{"text": "b"}', b'{"text": "\xfe"}']
+    [problem] = faults(tmp_path, "r.jsonl", b"\n".join(lines))
+    assert problem.startswith("r.jsonl:2: not utf-8, nor is 1 more line")
+
+
+def test_a_column_of_parquet_that_stands_twice_is_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array([1])], names=["text", "text", "label"])
+    pq.write_table(table, tmp_path / "r.parquet")
+    assert faults(tmp_path, "r.parquet", (tmp_path / "r.parquet").read_bytes()) == [
+        "r.parquet: column names stand twice: 'text'. Rename one"
+    ]
+
+
+def test_files_of_one_stem_have_ids_of_their_own(tmp_path):
+    (tmp_path / "a.json").write_text('[{"text": "x"}]')
+    (tmp_path / "a.jsonl").write_text('{"text": "y"}')
+    rows = read_records(manifest(tmp_path, "a.json*"))
+    assert [row.fallback_id for row in rows] == ["a.json-1", "a.jsonl-1"]

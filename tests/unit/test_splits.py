@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from automm.data.folds import other_folds
 from automm.data.manifest import parse_manifest
@@ -243,6 +244,18 @@ class TestByTime:
         with pytest.raises(DataError, match=r"split 'test' has no reviews\. Look at the times in column 'when'"):
             split_dataset(dataset(reviews, splits={"time": "when"}), {})
 
+    def test_fractions_that_few_moments_allow_are_named_and_work(self):
+        reviews = [replace(review(n, "xy"[n // 4 % 2]), time=float(n % 3)) for n in range(90)]
+        with pytest.raises(DataError, match=r"set splits: \{time: when, fractions: \{train") as caught:
+            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+        advised = yaml.safe_load(caught.value.problems[0].partition("set splits: ")[2].removesuffix("."))
+        assert set(split_by_id(dataset(reviews, splits=advised)).values()) == {"train", "validation", "test"}
+
+    def test_two_moments_cannot_be_split(self):
+        reviews = [replace(review(n, "xy"[n % 2]), time=float(n % 2)) for n in range(20)]
+        with pytest.raises(DataError, match="fewer than three moments"):
+            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+
 
 class TestByHash:
     def test_the_labels_keep_about_their_proportions(self):
@@ -354,3 +367,12 @@ class TestOtherFolds:
         with pytest.raises(DataError, match=r"fold 2 of 3: .*splits\.fold: 1") as caught:
             other_folds(data, {})
         assert "'rare' is absent from split 'train'" in str(caught.value)
+
+
+def test_reviews_that_differ_in_their_columns_are_no_duplicates():
+    one = [
+        replace(review(n, "xy"[n % 2], text="one and the same long text"), history=(float(n), 2.0)) for n in range(8)
+    ]
+    data = dataset(one, drop_duplicates=True)
+    assert drop_duplicates(data, {}).reviews == one
+    assert len(drop_duplicates(dataset([*one, replace(one[0], id="again")], drop_duplicates=True), {}).reviews) == 8
