@@ -7,11 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import WRITERS, manifest_of, put
+from layouts import WRITERS, lines, manifest_of, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
 from automm.data.manifest import parse_manifest
+from automm.data.records import open_source
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
 from automm.data.urls import local_name
@@ -115,6 +116,26 @@ def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
     assert dataset.reviews[0].text == "Steel bottle\nFine bottle"
     assert dataset.reviews[1].text == "Leaks a little"
     assert dataset.treated["ignored: no picture (only_with_images)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "texts", "pictures"),
+    [
+        ("amazon-reviews-2023", "Z.jsonl", ("title", "text"), {"images": [{"large_image_url": "https://m.example/a"}]}),
+        ("amazon-reviews-2018", "Z.json", ("summary", "reviewText"), {"image": ["https://m.example/a"]}),
+        ("google-local-2021", "review-Z.json", ("text",), {"pics": [{"url": ["https://m.example/a"]}]}),
+    ],
+)
+def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pictures):
+    manifest = manifest_of(tmp_path, name)
+    row = dict.fromkeys(["user_id", "reviewerID", "asin", "parent_asin", "gmap_id"], "1") | {"rating": 5, "overall": 5}
+    row |= dict.fromkeys(texts)
+    rows = [row, row | {texts[0]: " "}, row | {texts[-1]: "fine"}, row | pictures]
+    put(tmp_path / "data", {file: lines(rows)})
+    source = open_source(manifest.model_copy(update={"path": f"data/{file}", "options": {}}))
+    kept = list(source.rows)
+    assert [record.where for record in kept] == [f"{file}:3", f"{file}:4"]
+    assert source.treated == {"ignored: neither text nor picture": 2}
 
 
 def test_amazon_without_the_file_of_products(tmp_path):
