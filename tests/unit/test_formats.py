@@ -308,6 +308,51 @@ def test_imagefolder_without_metadata(tmp_path):
     assert [review.label for review in reviews if review.split == "train"] == ["a", "a", "b", "b", "b"]
 
 
+def labelled_tree(*splits, suffix=".jpg"):
+    return {f"{split}/{label}/{n}{suffix}": b"x" for split in splits for label in "ab" for n in range(2)}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".Jpeg", ".PNG"])
+@pytest.mark.parametrize("splits", [("train", "val", "test"), ("Train", "Valid", "TEST")])
+def test_imagefolder_in_whichever_case(tmp_path, suffix, splits):
+    put(tmp_path / "data", labelled_tree(*splits, suffix=suffix))
+    assert recognise(tmp_path / "data") == ["imagefolder"]
+    content = {"name": "x", "format": "imagefolder", "path": "data", "splits": {"column": "split"}}
+    reviews = load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews
+    assert Counter(review.split for review in reviews) == {"train": 4, "validation": 4, "test": 4}
+    assert {review.label for review in reviews} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"images/1.jpg": b"x", "images/2.jpg": b"x", "styles.csv": "id,text\n1,a\n"},
+        {"soup/img/1.jpg": b"x", "cake/img/1.jpg": b"x"},
+        {"train/1.jpg": b"x", "test/1.jpg": b"x"},
+        {"notes/metadata.csv": "file_name\n", "notes/1.jpg": b"x"},
+        {"soup/1.jpg": b"x", "soup/pea.md": "a", "cake/1.jpg": b"x", "cake/pie.md": "b"},
+    ],
+    ids=["one label", "deeper", "no label", "metadata elsewhere", "documents beside"],
+)
+def test_what_is_no_imagefolder(tmp_path, files):
+    put(tmp_path / "data", files)
+    assert "imagefolder" not in recognise(tmp_path / "data")
+
+
+def test_a_document_about_the_pictures_makes_no_tree_of_documents(tmp_path):
+    put(tmp_path / "data", {"a/1.jpg": b"x", "a/README.md": "all of a", "b/1.jpg": b"x", "README.md": "of the set"})
+    assert recognise(tmp_path / "data") == ["imagefolder", "markdown-tree"]
+    (tmp_path / "data" / "a" / "README.md").unlink()
+    assert recognise(tmp_path / "data") == ["imagefolder"]
+
+
+def test_records_beside_pictures_are_named(tmp_path):
+    manifest = manifest_of(tmp_path, "imagefolder").model_copy(update={"path": "shop"})
+    put(tmp_path / "shop", {"images/1.jpg": b"x", "styles.csv": "id,text\n1,a\n", "few.tsv": "a\n"})
+    with pytest.raises(NotFoundError, match=r"'automm init .*shop/styles\.csv' writes a manifest for it"):
+        load_dataset(manifest)
+
+
 def test_markdown(tmp_path):
     dataset = load(tmp_path, "markdown-tree")
     gin, tea, leek, _, plain = dataset.reviews

@@ -33,6 +33,11 @@ SPLIT_NAMES = {
 }
 
 
+def split_named(name: str) -> str | None:
+    """The split that a file or folder is named after, in whichever case; None if it is after none."""
+    return SPLIT_NAMES.get(name.lower())
+
+
 def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator[tuple[str, str, Values]]:
     """The objects of a JSON Lines file, gzipped or not, as ("file:line", "file-line", values).
 

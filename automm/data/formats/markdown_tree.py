@@ -22,6 +22,8 @@ from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
 from automm.data.surrogates import join_pairs
 
+# What lies at the top of many folders and is no document of a data set.
+ABOUT = ("readme", "license", "licence", "changelog", "contributing")
 NOT_FOUND = "ignored: the pattern is not in the text"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
@@ -62,9 +64,11 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 def fits(path: Path) -> bool:
-    """Whether there is a document."""
+    """Whether there is a document, other than those about a folder that lie at its top."""
     try:
-        return path.is_dir() and next(path.glob("**/*.md"), None) is not None
+        return path.is_dir() and any(
+            file.parent != path or file.stem.lower() not in ABOUT for file in path.glob("**/*.md")
+        )
     except OSError:
         return False
 
