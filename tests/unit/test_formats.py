@@ -364,6 +364,26 @@ def test_markdown(tmp_path):
     assert dataset.treated == {"ignored: no label": 1, "ignored: the pattern is not in the text": 2}
 
 
+@pytest.mark.parametrize(
+    ("files", "options", "labels"),
+    [
+        (["dishes/soup/pea.md", "dishes/drink/tea/tea.md", "README.md"], {}, [None, "drink", "soup"]),
+        (["dishes/soup/pea.md", "dishes/README.md", "dishes/drink/tea.md"], {}, [None, "drink", "soup"]),
+        (["dishes/soup/pea.md", "dishes/drink/tea.md"], {"level": 1}, ["dishes", "dishes"]),
+        (["dishes/soup/pea.md", "tips/boil.md"], {}, ["dishes", "tips"]),
+        (["dishes/soup/pea.md", "tips/boil.md"], {"exclude": ["tips/*"]}, ["dishes"]),
+        (["content/pea.md", "content/tea.md"], {}, ["content", "content"]),
+        (["soup/pea.md", "drink/tea/tea.md"], {"level": 2}, ["tea", None]),
+        (["pea.md", "tea.md"], {}, [None, None]),
+    ],
+)
+def test_the_label_of_markdown_is_the_first_folder_that_varies(tmp_path, files, options, labels):
+    put(tmp_path / "data", dict.fromkeys(files, "text"))
+    content = {"name": "x", "format": "markdown-tree", "path": "data", "options": options}
+    rows = open_source(parse_manifest(content, tmp_path / "manifest.yaml")).rows
+    assert [record.values["folder"] for record in rows] == labels
+
+
 def test_markdown_by_front_matter_and_by_pattern(tmp_path):
     tags = load(tmp_path, "markdown-tree", fields={"label": "tags"})
     assert [review.all_labels for review in tags.reviews] == [("cold",), ("hot", "quick")]
