@@ -197,7 +197,12 @@ def _found(fields: Fields, columns: set[str], records: Path, given: Mapping[str,
     if not absent:
         return fields, {}
     known = fields.model_dump(exclude_defaults=True, mode="json")
-    guess = guess_manifest(records, records.parent, given={key: known[key] for key in known.keys() - set(absent)})
+    # The guess finds the pictures anew: a column that the layout has made them of is no text either.
+    settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
+    try:
+        guess = guess_manifest(records, records.parent, given=settled)
+    except ConfigError:  # no column looks like anything: check names those that are absent
+        return fields, {}
     found = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
     reasons = {key: guess.reasons[key] for key in (f"fields.{one}" for one in absent) if key in guess.reasons}
     return Fields.model_validate(known | found), reasons

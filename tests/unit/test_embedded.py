@@ -51,6 +51,7 @@ def test_a_data_set_of_the_hub(tmp_path):
     put(tmp_path / "hub/data/train-00001-of-00002-0a1b2c.parquet", rows_of(12, 12), features)
     put(tmp_path / "hub/data/validation-00000-of-00001.parquet", rows_of(6, 24), features)
     put(tmp_path / "hub/data/test-00000-of-00001.parquet", [*rows_of(6, 30), rows_of(1, 30)[0]], features)
+    (tmp_path / "hub/README.md").write_text("# About the data set")
     done = import_data("auto", tmp_path / "hub", tmp_path / "out")
     assert (done.records, done.pictures, done.treated) == (37, 36, {})
     dataset = load_dataset(load_manifest(done.manifest))

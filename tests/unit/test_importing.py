@@ -136,9 +136,10 @@ def test_what_somebody_said_is_not_guessed(tmp_path):
     assert set(done.reasons) == {"fields.label"}
 
 
-def test_where_nothing_looks_like_text_the_fields_stay(tmp_path):
-    rows = "".join(json.dumps({"file_name": f"{n}.png", "n": n}) + "\n" for n in range(4))
-    put(tmp_path / "data", {"metadata.jsonl": rows, **tree(*(f"{n}.png" for n in range(4)))})
+@pytest.mark.parametrize("name", ["{}.png", "{}-of-a-name-that-is-as-long-as-a-text-may-be.png", "{}.raw"])
+def test_where_nothing_looks_like_text_the_fields_stay(tmp_path, name):
+    rows = "".join(json.dumps({"file_name": name.format(n), "n": n}) + "\n" for n in range(4))
+    put(tmp_path / "data", {"metadata.jsonl": rows, **tree(*(name.format(n) for n in range(4)))})
     done = import_data("auto", tmp_path / "data", tmp_path / "out")
     with pytest.raises(DataError, match=r"no column 'text', which fields\.text names"):
         load_dataset(load_manifest(done.manifest))
