@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from automm.data.formats.files import SPLIT_NAMES, leads_out
+from automm.data.formats.files import leads_out, split_named
 from automm.data.images import PictureError, open_picture
 from automm.errors import DataError
 
@@ -45,7 +45,7 @@ def parquet_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".parquet" else []
     try:
-        found = sorted(path.rglob("*.parquet"))
+        found = sorted(path.rglob("*.[pP][aA][rR][qQ][uU][eE][tT]"))
     except OSError:
         return []
     return [file for file in found if file.is_file() and not leads_out(path, file)]
@@ -58,6 +58,7 @@ class Unpacking:
         columns: those that hold pictures.
         records, pictures: how many were written.
         treated: what was left out, and how often.
+        splits: what stands in the column `split`.
     """
 
     def __init__(self, source: Path, pictures: Path):
@@ -65,6 +66,7 @@ class Unpacking:
         self.columns: list[str] = []
         self.records = self.pictures = 0
         self.treated: Counter[str] = Counter()
+        self.splits: set[str] = set()
         self._written: dict[bytes, str] = {}
 
     def write(self, lines: IO[str]) -> None:
@@ -99,7 +101,8 @@ class Unpacking:
                 self.treated[f"{NO_PICTURES} {column!r}"] += 1
         split = _split(file)
         if split is not None and "split" not in record:
-            record["split"] = SPLIT_NAMES[split]
+            record["split"] = split
+        self.splits.add(str(record.get("split")))
         return record
 
     def _names(self, cell: Any, name: str) -> list[str] | str | None:
@@ -109,7 +112,8 @@ class Unpacking:
             return [one for one in names if isinstance(one, str)]
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes) or not content:
-            self.treated[NOT_INSIDE] += cell is not None
+            if cell is not None:
+                self.treated[NOT_INSIDE] += 1
             return None
         digest = hashlib.sha256(content)
         if digest.digest() not in self._written:
@@ -238,7 +242,7 @@ def _label(cell: Any, names: list[str] | None) -> Any:
 def _split(file: Path) -> str | None:
     numbered = _NUMBERED.fullmatch(file.stem)
     names = (numbered[1] if numbered else file.stem, file.parent.name)
-    return next((name for name in names if name in SPLIT_NAMES), None)
+    return next((split for name in names if (split := split_named(name))), None)
 
 
 def _plain(cell: Any) -> Any:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,22 +13,28 @@ from typing import Any
 
 import yaml
 
-from automm.data.cells import cell_images
+from automm.data.cells import cell_images, columns_of
 from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.formats import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.formats.opening import records_there
 from automm.data.guessing import guess_manifest, manifest_text
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.records import open_source
-from automm.data.sections import Fields
+from automm.data.sections import SPLITS, Fields
 from automm.data.source import Record, Source
 from automm.data.urls import is_url, local_name
 from automm.errors import ConfigError, DataError, NotFoundError
 
-RECORDS_FILE, PICTURES = "reviews.jsonl", "images"
+RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # of records whose layout gives them none
 AUTO = "auto"
 PLACE = Path("command line")  # where the messages about options say that they stand
+VALIDATION = 0.15  # of training reviews, where a layout has no validation split
+
+
+class NoReviewsError(DataError):
+    """A format that reads a source and finds no record in it; another one may."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ def import_data(
     """Write TO/reviews.jsonl and TO/manifest.yaml; read again, they give the same reviews as the layout in place.
 
     Args:
-        name: a format, "auto" for the one that the source looks like, my_module:my_reader, or "embedded" for Parquet
-            files that hold the pictures themselves.
+        name: a format, "auto" for the first one that the source looks like and that finds records in it,
+            my_module:my_reader, or "embedded" for Parquet files that hold the pictures themselves.
         source: a folder, or a file.
         to: a new or an empty folder.
         options: of the format.
@@ -70,19 +76,20 @@ def import_data(
         NotFoundError: the source is not there, or is not what the format looks for.
         DataError: every problem of the records, a line each. Nothing is written then.
     """
-    chosen, to = _chosen(name, source), to.absolute()
-    if chosen == EMBEDDED:
-        if options:
-            raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}")
-        with _draft(to) as draft:
-            written = _unpack(source, draft, fields or {})
-        return replace(written, manifest=to / "manifest.yaml")
-    content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
-    content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
-    manifest = parse_manifest(content, PLACE, allow_code=allow_code)
-    with _draft(to) as draft:
-        written = _write(manifest, open_source(manifest), draft, to, copy_images)
-    return replace(written, manifest=to / "manifest.yaml")
+    formats, to = _formats(name, source), to.absolute()
+    empty: list[str] = []
+    for chosen in formats:
+        try:
+            if chosen == EMBEDDED:
+                return _unpack(source, to, options or {}, fields or {})
+            content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
+            content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
+            manifest = parse_manifest(content, PLACE, allow_code=allow_code)
+            return _write(manifest, open_source(manifest), to, copy_images, fields or {})
+        except NoReviewsError as error:
+            empty += error.problems
+    others = ", ".join(one for one in (*LAYOUTS, EMBEDDED) if one not in formats)
+    raise DataError([*empty, f"Name another format: automm import FORMAT {source} --to DIR. Known: {others}"])
 
 
 @contextmanager
@@ -100,62 +107,105 @@ def _draft(to: Path) -> Iterator[Path]:
         draft.rename(to)
 
 
-def _unpack(source: Path, draft: Path, fields: Mapping[str, Any]) -> Imported:
+def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
     """Records whose pictures lie inside; their manifest is guessed, but for what `fields` says."""
-    unpacking = Unpacking(source, draft / PICTURES)
-    records = draft / RECORDS_FILE
-    with records.open("w", encoding="utf-8", newline="\n") as lines:
-        unpacking.write(lines)
-    columns = unpacking.columns
-    given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
-    guess = guess_manifest(records, draft, given=given)
-    known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
-    guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
-    parse_manifest(guess.content, PLACE)
-    manifest = draft / "manifest.yaml"
-    manifest.write_text(manifest_text(guess, source), encoding="utf-8")
-    return Imported(manifest, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
+    if options:
+        raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}")
+    with _draft(to) as draft:
+        unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
+        with records.open("w", encoding="utf-8", newline="\n") as lines:
+            unpacking.write(lines)
+        if not unpacking.records:
+            raise NoReviewsError(f"{source}: no reviews in it, read as format {EMBEDDED}")
+        columns = unpacking.columns
+        given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
+        guess = guess_manifest(records, draft, given=given)
+        known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
+        guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
+        parse_manifest(guess.content, PLACE)
+        text = manifest_text(guess, source)
+        text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
+        (draft / MANIFEST).write_text(text, encoding="utf-8")
+    return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
 
 
-def _chosen(name: str, source: Path) -> str:
-    """The format by its name, or the one that the source looks like."""
+def _formats(name: str, source: Path) -> list[str]:
+    """The format by its name, or those that the source looks like."""
     if name == RECORDS:
         raise ConfigError("records need no import: 'automm init FILE' writes a first manifest for them")
     if name not in (AUTO, EMBEDDED, *LAYOUTS) and not is_code(name):
         raise ConfigError(unknown_format(name))
     if not source.exists():
         raise NotFoundError(f"{source}: no such file or folder")
-    if name == AUTO:
-        found = recognise(source) or ([EMBEDDED] if holds_pictures(source) else [])
-        if not found:
-            raise NotFoundError(f"{source}: no known format. Known ones, and what each looks for:\n{listing()}")
-        return found[0]
-    return name
+    if name != AUTO:
+        return [name]
+    found = [*recognise(source), *([EMBEDDED] if holds_pictures(source) else [])]
+    if not found:
+        message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
+        raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
+    return found
 
 
 def _plain(source: Path) -> str:
     return re.sub(r"[^\w.-]+", "-", source.absolute().name).strip("-.") or "imported"
 
 
-def _write(manifest: Manifest, source: Source, draft: Path, to: Path, copy_images: bool) -> Imported:
+def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, given: Mapping[str, Any]) -> Imported:
+    """Records and manifest of a layout in place.
+
+    Args:
+        given: what somebody said of the fields, which no guess replaces.
+    """
     root = ImageRoot(source.image_root)
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
+    split = None if is_code(manifest.format) else find_layout(manifest.format).split
     count, copied = 0, set[str]()
-    with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
-        for record in source.rows:
-            count += 1
-            line = _line(record, fields is not source.fields)
-            lines.write(line + "\n")
-            if copy_images:
-                for name in cell_images(record.values, fields):
-                    _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
-    if not count:
-        raise DataError(f"{source.name}: no reviews in it")
-    image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
-    (draft / "manifest.yaml").write_text(_manifest(manifest, fields, source, image_root), encoding="utf-8")
-    if copy_images:
-        (draft / PICTURES).mkdir(exist_ok=True)
-    return Imported(draft / "manifest.yaml", count, len(copied), dict(source.treated))
+    columns, splits = set[str](), set[str]()
+    with _draft(to) as draft:
+        with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
+            for record in source.rows:
+                count += 1
+                columns |= record.values.keys()
+                splits.add(str(record.values.get(str(split))))
+                line = _line(record, fields is not source.fields)
+                lines.write(line + "\n")
+                if copy_images:
+                    for name in cell_images(record.values, fields):
+                        _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
+        if not count:
+            raise NoReviewsError(_no_reviews(manifest, source))
+        fields, reasons = _found(fields, columns, draft / RECORDS_FILE, given)
+        image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
+        text = _manifest(manifest, fields, source, image_root, reasons)
+        text += "" if split is None else _splits_comment(split, splits)
+        (draft / MANIFEST).write_text(text, encoding="utf-8")
+        if copy_images:
+            (draft / PICTURES).mkdir(exist_ok=True)
+    return Imported(to / MANIFEST, count, len(copied), dict(source.treated), reasons)
+
+
+def _no_reviews(manifest: Manifest, source: Source) -> str:
+    looks_for = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
+    left_out = "".join(f". {what}: {count:,}" for what, count in source.treated.items())
+    return f"{manifest.path}: no reviews in it, read as format {manifest.format}{looks_for}{left_out}"
+
+
+def _found(fields: Fields, columns: set[str], records: Path, given: Mapping[str, Any]) -> tuple[Fields, dict[str, str]]:
+    """The fields, guessed where a layout's text or label names a column that no record has; and why so."""
+    named = columns_of(fields, labelled=True)
+    absent = [key for key in ("text", "label") if key not in given and not columns >= set(named[f"fields.{key}"])]
+    if not absent:
+        return fields, {}
+    known = fields.model_dump(exclude_defaults=True, mode="json")
+    # The guess finds the pictures anew: a column that the layout has made them of is no text either.
+    settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
+    try:
+        guess = guess_manifest(records, records.parent, given=settled)
+    except ConfigError:  # no column looks like anything: check names those that are absent
+        return fields, {}
+    found = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
+    reasons = {key: guess.reasons[key] for key in (f"fields.{one}" for one in absent) if key in guess.reasons}
+    return Fields.model_validate(known | found), reasons
 
 
 def _line(record: Record, with_id: bool) -> str:
@@ -185,7 +235,7 @@ def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) ->
     copied.add(name)
 
 
-def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: str) -> str:
+def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: str, reasons: Mapping[str, str]) -> str:
     columns = fields.model_dump(exclude_defaults=True, mode="json")
     if columns.get("label", {}).keys() == {"column"}:
         columns["label"] = columns["label"]["column"]
@@ -200,8 +250,13 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     if source.label_optional:
         content["labels"] = {"on_missing": "drop"}
     text = f"# Imported from {manifest.path}, format {manifest.format}.\n"
-    text += yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
-    split = None if is_code(manifest.format) else find_layout(manifest.format).split
-    if split is not None:
-        text += f"# The layout has splits of its own. To use them:\n# splits: {{column: {split}}}\n"
-    return text
+    text += "".join(f"# {key}: {' '.join(reason.split())}\n" for key, reason in reasons.items())
+    return text + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _splits_comment(column: str, found: Collection[str]) -> str:
+    """How to use the splits that records have in a column; "" where a search could not."""
+    if not {"train", "test"} <= set(found) <= set(SPLITS):
+        return ""
+    more = "" if "validation" in found else f", validation: {VALIDATION}"
+    return f"# The records have splits of their own. To use them:\n# splits: {{column: {column}{more}}}\n"

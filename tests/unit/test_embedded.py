@@ -51,6 +51,7 @@ def test_a_data_set_of_the_hub(tmp_path):
     put(tmp_path / "hub/data/train-00001-of-00002-0a1b2c.parquet", rows_of(12, 12), features)
     put(tmp_path / "hub/data/validation-00000-of-00001.parquet", rows_of(6, 24), features)
     put(tmp_path / "hub/data/test-00000-of-00001.parquet", [*rows_of(6, 30), rows_of(1, 30)[0]], features)
+    (tmp_path / "hub/README.md").write_text("# About the data set")
     done = import_data("auto", tmp_path / "hub", tmp_path / "out")
     assert (done.records, done.pictures, done.treated) == (37, 36, {})
     dataset = load_dataset(load_manifest(done.manifest))
@@ -87,6 +88,27 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
     assert reviews[2].images[1].read_bytes() == picture(52, "WEBP")
     assert records_of(tmp_path / "out")[3]["on"] == "2020-01-04"
     assert [review.label for review in reviews] == ["0", "1", "0", "1", "0"]
+
+
+def test_no_picture_is_no_picture_that_is_named(tmp_path):
+    put(tmp_path / "a.parquet", [*rows_of(4), rows_of(1, 4)[0] | {"image": None}])
+    assert import_data("auto", tmp_path / "a.parquet", tmp_path / "out").treated == {}
+
+
+def test_splits_without_a_validation_split_can_be_used(tmp_path):
+    put(tmp_path / "hub/Train-00000-of-00001.PARQUET", rows_of(12))
+    put(tmp_path / "hub/test-00000-of-00001.parquet", rows_of(6, 30))
+    written = import_data("auto", tmp_path / "hub", tmp_path / "out").manifest.read_text()
+    assert "validation: 0.15" in written
+    put(tmp_path / "one/train-00000-of-00001.parquet", rows_of(12))
+    assert "validation" not in import_data("auto", tmp_path / "one", tmp_path / "other").manifest.read_text()
+
+
+def test_no_record_is_an_error(tmp_path):
+    schema = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("text", pa.string())])
+    put(tmp_path / "a.parquet", [], {"image": {"_type": "Image"}}, schema=schema)
+    with pytest.raises(DataError, match="no reviews in it, read as format embedded"):
+        import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
 
 
 def test_minus_one_is_no_label_and_lists_have_names(tmp_path):

@@ -7,11 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import WRITERS, manifest_of, put
+from layouts import WRITERS, lines, manifest_of, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
 from automm.data.manifest import parse_manifest
+from automm.data.records import open_source
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
 from automm.data.urls import local_name
@@ -115,6 +116,26 @@ def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
     assert dataset.reviews[0].text == "Steel bottle\nFine bottle"
     assert dataset.reviews[1].text == "Leaks a little"
     assert dataset.treated["ignored: no picture (only_with_images)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "texts", "pictures"),
+    [
+        ("amazon-reviews-2023", "Z.jsonl", ("title", "text"), {"images": [{"large_image_url": "https://m.example/a"}]}),
+        ("amazon-reviews-2018", "Z.json", ("summary", "reviewText"), {"image": ["https://m.example/a"]}),
+        ("google-local-2021", "review-Z.json", ("text",), {"pics": [{"url": ["https://m.example/a"]}]}),
+    ],
+)
+def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pictures):
+    manifest = manifest_of(tmp_path, name)
+    row = dict.fromkeys(["user_id", "reviewerID", "asin", "parent_asin", "gmap_id"], "1") | {"rating": 5, "overall": 5}
+    row |= dict.fromkeys(texts)
+    rows = [row, row | {texts[0]: " "}, row | {texts[-1]: "fine"}, row | pictures]
+    put(tmp_path / "data", {file: lines(rows)})
+    source = open_source(manifest.model_copy(update={"path": f"data/{file}", "options": {}}))
+    kept = list(source.rows)
+    assert [record.where for record in kept] == [f"{file}:3", f"{file}:4"]
+    assert source.treated == {"ignored: neither text nor picture": 2}
 
 
 def test_amazon_without_the_file_of_products(tmp_path):
@@ -287,6 +308,51 @@ def test_imagefolder_without_metadata(tmp_path):
     assert [review.label for review in reviews if review.split == "train"] == ["a", "a", "b", "b", "b"]
 
 
+def labelled_tree(*splits, suffix=".jpg"):
+    return {f"{split}/{label}/{n}{suffix}": b"x" for split in splits for label in "ab" for n in range(2)}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".Jpeg", ".PNG"])
+@pytest.mark.parametrize("splits", [("train", "val", "test"), ("Train", "Valid", "TEST")])
+def test_imagefolder_in_whichever_case(tmp_path, suffix, splits):
+    put(tmp_path / "data", labelled_tree(*splits, suffix=suffix))
+    assert recognise(tmp_path / "data") == ["imagefolder"]
+    content = {"name": "x", "format": "imagefolder", "path": "data", "splits": {"column": "split"}}
+    reviews = load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews
+    assert Counter(review.split for review in reviews) == {"train": 4, "validation": 4, "test": 4}
+    assert {review.label for review in reviews} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"images/1.jpg": b"x", "images/2.jpg": b"x", "styles.csv": "id,text\n1,a\n"},
+        {"soup/img/1.jpg": b"x", "cake/img/1.jpg": b"x"},
+        {"train/1.jpg": b"x", "test/1.jpg": b"x"},
+        {"notes/metadata.csv": "file_name\n", "notes/1.jpg": b"x"},
+        {"soup/1.jpg": b"x", "soup/pea.md": "a", "cake/1.jpg": b"x", "cake/pie.md": "b"},
+    ],
+    ids=["one label", "deeper", "no label", "metadata elsewhere", "documents beside"],
+)
+def test_what_is_no_imagefolder(tmp_path, files):
+    put(tmp_path / "data", files)
+    assert "imagefolder" not in recognise(tmp_path / "data")
+
+
+def test_a_document_about_the_pictures_makes_no_tree_of_documents(tmp_path):
+    put(tmp_path / "data", {"a/1.jpg": b"x", "a/README.md": "all of a", "b/1.jpg": b"x", "README.md": "of the set"})
+    assert recognise(tmp_path / "data") == ["imagefolder", "markdown-tree"]
+    (tmp_path / "data" / "a" / "README.md").unlink()
+    assert recognise(tmp_path / "data") == ["imagefolder"]
+
+
+def test_records_beside_pictures_are_named(tmp_path):
+    manifest = manifest_of(tmp_path, "imagefolder").model_copy(update={"path": "shop"})
+    put(tmp_path / "shop", {"images/1.jpg": b"x", "styles.csv": "id,text\n1,a\n", "few.tsv": "a\n"})
+    with pytest.raises(NotFoundError, match=r"'automm init .*shop/styles\.csv' writes a manifest for it"):
+        load_dataset(manifest)
+
+
 def test_markdown(tmp_path):
     dataset = load(tmp_path, "markdown-tree")
     gin, tea, leek, _, plain = dataset.reviews
@@ -296,6 +362,26 @@ def test_markdown(tmp_path):
     assert names(gin, tmp_path) == ["static/pix/g.webp", local_name("https://a.example/h.jpg")]
     assert "Level" not in plain.text
     assert dataset.treated == {"ignored: no label": 1, "ignored: the pattern is not in the text": 2}
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "labels"),
+    [
+        (["dishes/soup/pea.md", "dishes/drink/tea/tea.md", "README.md"], {}, [None, "drink", "soup"]),
+        (["dishes/soup/pea.md", "dishes/README.md", "dishes/drink/tea.md"], {}, [None, "drink", "soup"]),
+        (["dishes/soup/pea.md", "dishes/drink/tea.md"], {"level": 1}, ["dishes", "dishes"]),
+        (["dishes/soup/pea.md", "tips/boil.md"], {}, ["dishes", "tips"]),
+        (["dishes/soup/pea.md", "tips/boil.md"], {"exclude": ["tips/*"]}, ["dishes"]),
+        (["content/pea.md", "content/tea.md"], {}, ["content", "content"]),
+        (["soup/pea.md", "drink/tea/tea.md"], {"level": 2}, ["tea", None]),
+        (["pea.md", "tea.md"], {}, [None, None]),
+    ],
+)
+def test_the_label_of_markdown_is_the_first_folder_that_varies(tmp_path, files, options, labels):
+    put(tmp_path / "data", dict.fromkeys(files, "text"))
+    content = {"name": "x", "format": "markdown-tree", "path": "data", "options": options}
+    rows = open_source(parse_manifest(content, tmp_path / "manifest.yaml")).rows
+    assert [record.values["folder"] for record in rows] == labels
 
 
 def test_markdown_by_front_matter_and_by_pattern(tmp_path):

@@ -1,13 +1,16 @@
 """A native layout, imported, is the data set that it was in place."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from layouts import WRITERS, manifest_of, put
 
+from automm.data import formats
 from automm.data.importing import import_data
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
+from automm.data.splits import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 READER = "def read(path, options):\n  yield {'n': 1, 'text': 'a', 'stars': options['s']}\n"
@@ -45,6 +48,129 @@ def test_auto_takes_the_format_that_is_there(tmp_path):
     assert load_manifest(done.manifest).fields.group == "img"
     assert done.records == 13
     assert done.treated == {"ignored: the same record again": 2}
+
+
+def tree(*names):
+    return {name: "# a document" if name.endswith(".md") else b"x" for name in names}
+
+
+def test_auto_takes_a_tree_of_documents_for_one(tmp_path):
+    put(tmp_path / "data", tree("soup/pea.md", "soup/img/pea.jpg", "cake/pie.md", "cake/img/pie.jpg", "index.md"))
+    done = import_data("auto", tmp_path / "data", tmp_path / "out")
+    assert "format markdown-tree" in done.manifest.read_text()
+    assert done.records == 3
+
+
+def let_imagefolder_fit_everything(monkeypatch):
+    layout = replace(formats.find_layout("imagefolder"), fits=lambda path: True)
+    monkeypatch.setattr("automm.data.formats.imagefolder.IMAGEFOLDER", layout)
+
+
+def test_auto_tries_the_next_where_the_first_finds_nothing(tmp_path, monkeypatch):
+    let_imagefolder_fit_everything(monkeypatch)
+    put(tmp_path / "data", tree("soup/pea.md", "cake/pie.md"))
+    done = import_data("auto", tmp_path / "data", tmp_path / "out")
+    assert "format markdown-tree" in done.manifest.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}
+
+
+@pytest.mark.parametrize("name", ["auto", "imagefolder"])
+def test_an_empty_data_set_says_as_what_it_was_read(tmp_path, monkeypatch, name):
+    let_imagefolder_fit_everything(monkeypatch)
+    put(tmp_path / "data", tree("1.jpg"))
+    with pytest.raises(DataError) as caught:
+        import_data(name, tmp_path / "data", tmp_path / "out")
+    empty, other = caught.value.problems
+    assert empty.startswith(f"{tmp_path / 'data'}: no reviews in it, read as format imagefolder. It looks for metadata")
+    assert other.startswith(f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known: amazon")
+    assert "imagefolder" not in other
+    assert "markdown-tree" in other
+
+
+def test_an_empty_data_set_says_what_was_left_out(tmp_path):
+    row = {"user_id": "1", "gmap_id": "g", "rating": 5, "text": None, "pics": None, "time": 1}
+    put(tmp_path / "data", {"review-Ohio.json": json.dumps(row)})
+    with pytest.raises(DataError, match=r"google-local-2021\. .*\. ignored: neither text nor picture: 1"):
+        import_data("auto", tmp_path / "data", tmp_path / "out")
+
+
+def test_records_without_a_layout_are_for_init(tmp_path):
+    put(tmp_path / "data", tree("images/1.jpg", "README.md") | {"styles.csv": "id,text\n1,a\n"})
+    with pytest.raises(
+        NotFoundError, match=r"no known format(?s:.*)'automm init .*data/styles\.csv' writes a manifest"
+    ):
+        import_data("auto", tmp_path / "data", tmp_path / "out")
+
+
+CAPTIONED = [
+    {"file_name": f"{n}.png", "caption": f"a caption of a few words {n}", "sentiment": "ab"[n % 2]} for n in range(8)
+]
+
+
+def captioned(folder, **more):
+    rows = [row | more for row in CAPTIONED]
+    put(folder / "data", {"metadata.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    put(folder / "data", tree(*(f"{n}.png" for n in range(8))))
+
+
+def test_columns_that_no_record_has_are_guessed(tmp_path):
+    captioned(tmp_path)
+    done = import_data("imagefolder", tmp_path / "data", tmp_path / "out")
+    assert set(done.reasons) == {"fields.text", "fields.label"}
+    assert f"# fields.text: {done.reasons['fields.text']}\n" in done.manifest.read_text()
+    dataset = load_dataset(load_manifest(done.manifest))
+    assert (dataset.reviews[1].text, dataset.labels) == ("a caption of a few words 1", ("a", "b"))
+    assert dataset.reviews[1].images[0].name == "1.png"
+
+
+def test_columns_that_some_record_has_are_not_guessed(tmp_path):
+    captioned(tmp_path, label="x")
+    fields = load_manifest(import_data("auto", tmp_path / "data", tmp_path / "out").manifest).fields
+    assert (fields.text, fields.label.column) == (("caption",), "label")
+
+
+def test_what_somebody_said_is_not_guessed(tmp_path):
+    captioned(tmp_path)
+    done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"text": "captoin"})
+    assert load_manifest(done.manifest).fields.text == ("captoin",)
+    assert set(done.reasons) == {"fields.label"}
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{}-of-a-name-that-is-as-long-as-a-text-may-be.png", "{}.raw"])
+def test_where_nothing_looks_like_text_the_fields_stay(tmp_path, name):
+    rows = "".join(json.dumps({"file_name": name.format(n), "n": n}) + "\n" for n in range(4))
+    put(tmp_path / "data", {"metadata.jsonl": rows, **tree(*(name.format(n) for n in range(4)))})
+    done = import_data("auto", tmp_path / "data", tmp_path / "out")
+    with pytest.raises(DataError, match=r"no column 'text', which fields\.text names"):
+        load_dataset(load_manifest(done.manifest))
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (("train", "val", "test"), "# splits: {column: split}\n"),
+        (("Train", "Test"), "# splits: {column: split, validation: 0.15}\n"),
+        (("train", "val"), None),
+        (("train",), None),
+        ((".",), None),
+    ],
+)
+def test_splits_are_offered_where_they_can_be_used(tmp_path, splits, expected):
+    names = (f"{split}/{label}/{n}.jpg" for split in splits for label in "ab" for n in range(20))
+    put(tmp_path / "data", tree(*names))
+    done = import_data("imagefolder", tmp_path / "data", tmp_path / "out")
+    written = done.manifest.read_text()
+    assert ("# splits" in written) == (expected is not None)
+    if expected is not None:
+        assert written.endswith(expected)
+        done.manifest.write_text(written.replace("# splits:", "splits:"))
+        assert all(len(rows) for rows in split_dataset(load_dataset(load_manifest(done.manifest)), {}).values())
+
+
+def test_nothing_is_counted_that_did_not_occur(tmp_path):
+    manifest_of(tmp_path, "mm-imdb")
+    (tmp_path / "data" / "dataset" / "0000007.json").unlink()
+    assert import_data("mm-imdb", tmp_path / "data", tmp_path / "out").treated == {}
 
 
 def test_splits_of_the_layout_can_be_used_afterwards(tmp_path):

@@ -2,7 +2,7 @@
 
     <Category>.jsonl(.gz), meta_<Category>.jsonl(.gz)      2023; of 2018 they end in .json(.gz)
 
-A review has no id: it is made of user, product and time. Its pictures are URLs.
+A review has no id: it is made of user, product and time. Its pictures are URLs. What is a rating alone is left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ def read_2023(reading: Reading) -> Iterator[Record]:
     def urls(values: Values) -> list[str]:
         return _urls(values.get("images"), keys)
 
-    return _read(reading, ("user_id", "asin", "timestamp"), "parent_asin", urls)
+    return _read(reading, ("user_id", "asin", "timestamp"), "parent_asin", urls, AMAZON_2023.fields.text)
 
 
 def read_2018(reading: Reading) -> Iterator[Record]:
@@ -53,7 +53,7 @@ def read_2018(reading: Reading) -> Iterator[Record]:
     def urls(values: Values) -> list[str]:
         return _urls(values.get("image"), ())
 
-    return _read(reading, ("reviewerID", "asin", "unixReviewTime"), "asin", urls)
+    return _read(reading, ("reviewerID", "asin", "unixReviewTime"), "asin", urls, AMAZON_2018.fields.text)
 
 
 def _fits(*columns: str) -> Callable[[Path], bool]:
@@ -91,12 +91,16 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(
-    reading: Reading, key: tuple[str, ...], product: str, urls: Callable[[Values], list[str]]
+    reading: Reading,
+    key: tuple[str, ...],
+    product: str,
+    urls: Callable[[Values], list[str]],
+    texts: Sequence[str],
 ) -> Iterator[Record]:
     ids = Ids(reading.treated)
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
-        for where, fallback, values, pictures in with_pictures(reading, file, urls):
+        for where, fallback, values, pictures in with_pictures(reading, file, urls, texts):
             parts = [str(values[name]) for name in key if values.get(name) not in (None, "")]
             identity = ids.take("-".join(parts), values) if len(parts) == len(key) else fallback
             if identity is not None:

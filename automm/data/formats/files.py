@@ -5,9 +5,10 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from automm.data.cells import is_empty
 from automm.data.files import read_file
 from automm.data.formats.layout import Reading
 from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
@@ -17,6 +18,7 @@ FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
 REPEATED = "ignored: the same record again"
 NO_PICTURE = "ignored: no picture (only_with_images)"
+NOTHING = "ignored: neither text nor picture"
 
 LISTS = ("train", "dev", "test")  # as papers call them
 # The names of lists in the wild, and what automm calls them.
@@ -29,6 +31,11 @@ SPLIT_NAMES = {
     "dev": "validation",
     "test": "test",
 }
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file or folder is named after, in whichever case; None if it is after none."""
+    return SPLIT_NAMES.get(name.lower())
 
 
 def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator[tuple[str, str, Values]]:
@@ -45,13 +52,19 @@ def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator
 
 
 def with_pictures(
-    reading: Reading, file: Path, urls: Callable[[Values], list[str]], *, literals: bool = False
+    reading: Reading,
+    file: Path,
+    urls: Callable[[Values], list[str]],
+    texts: Sequence[str],
+    *,
+    literals: bool = False,
 ) -> Iterator[tuple[str, str, Values, list[str]]]:
     """What `objects` yields, and the URLs of each one's pictures.
 
-    Those without a picture are left out where the option only_with_images says so.
+    Those that are a rating alone are left out; without a picture where the option only_with_images says so.
 
     Args:
+        texts: the columns of an object's text.
         urls: of an object; raises ValueError, which becomes a problem, where they are malformed.
     """
     for where, fallback, values in objects(reading, file, literals=literals):
@@ -62,6 +75,8 @@ def with_pictures(
             continue
         if reading.options.only_with_images and not pictures:
             reading.treated[NO_PICTURE] += 1
+        elif not pictures and all(is_empty(values.get(text)) for text in texts):
+            reading.treated[NOTHING] += 1
         else:
             yield where, fallback, values, pictures
 

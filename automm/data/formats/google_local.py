@@ -2,7 +2,7 @@
 
     review-<State>.json(.gz), meta-<State>.json(.gz)      a line each; older dumps hold Python's dicts
 
-Pictures are URLs, which end in a size. A rating may be absent.
+Pictures are URLs, which end in a size. A rating may be absent. What is a rating alone is left out.
 """
 
 import re
@@ -43,7 +43,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
     for file in _files(reading.path):
         businesses = _businesses(reading, file) if reading.options.business else {}
-        for where, fallback, values, pictures in with_pictures(reading, file, urls, literals=True):
+        for where, fallback, values, pictures in with_pictures(reading, file, urls, ("text",), literals=True):
             key = "-".join(str(values.get(name)) for name in ("user_id", "gmap_id", "time"))
             identity = ids.take(key, values)
             if identity is not None:

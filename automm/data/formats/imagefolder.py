@@ -2,17 +2,17 @@
 
     [<split>/]metadata.jsonl or metadata.csv      a column file_name, or a list file_names, relative to the file
     metadata.jsonl or metadata.csv                above <split>/, of the splits that have none of their own
-    [<split>/]<label>/<picture>                   without metadata the folder's name is the label
+    [<split>/]<label>/<picture>                   without metadata the folder's name is the label; two labels or more
 
-Splits are folders called train, validation (also val, dev), test. Which column of the metadata is text or label is for
-the manifest's `fields` to say, unless they are called so.
+Splits are folders called train, validation (also val, valid, dev), test, in whichever case. Which column of the
+metadata is text or label is for the manifest's `fields` to say, unless they are called so.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.formats.files import SPLIT_NAMES, usable
-from automm.data.formats.layout import Layout, Reading, holds
+from automm.data.formats.files import split_named, usable
+from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import FORMS
 from automm.data.sections import Fields
 from automm.data.source import Record
@@ -24,7 +24,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", "
 
 def read(reading: Reading) -> Iterator[Record]:
     """The metadata's own columns, and pictures and split; without metadata text (empty) and label."""
-    splits = [folder for folder in sorted(reading.path.iterdir()) if folder.name in SPLIT_NAMES and folder.is_dir()]
+    splits = _splits(reading.path)
     above = _metadata(reading.path)
     if above is not None:
         for record in _described(reading, above, None):
@@ -36,27 +36,54 @@ def read(reading: Reading) -> Iterator[Record]:
             elif _metadata(folder) is not None:
                 reading.treated[DESCRIBED] += 1
             else:
-                values = {**record.values, "split": SPLIT_NAMES[folder.name]}
+                values = {**record.values, "split": splits[folder]}
                 yield Record(record.where, values, record.fallback_id)
     for folder in splits or ([] if above else [reading.path]):
-        split, file = SPLIT_NAMES[folder.name] if splits else None, _metadata(folder)
+        split, file = splits.get(folder), _metadata(folder)
         if file is not None:
             yield from _described(reading, file, split)
         elif above is None:
             yield from _labelled(reading, folder, split)
 
 
+def fits(path: Path) -> bool:
+    """Whether there is metadata, or at least two folders of pictures without documents beside these."""
+    try:
+        if not path.is_dir():
+            return False
+        folders = list(_splits(path)) or [path]
+        if any(_metadata(folder) for folder in (path, *folders)):
+            return True
+        labels = {label.name for folder in folders for label in folder.iterdir() if _holds_pictures(label)}
+        return len(labels) > 1 and not any(_holds_documents(folder) for folder in folders)
+    except OSError:  # no permission to look into it
+        return False
+
+
 IMAGEFOLDER = Layout(
-    looks_for="metadata.jsonl or metadata.csv with file_name(s) beside pictures, or a folder of pictures a label",
-    fits=holds(
-        tuple(f"{depth}{name}" for depth in ("", "*/") for name in METADATA)
-        + tuple(f"{depth}*/*{suffix}" for depth in ("", "*/") for suffix in PICTURES)
-    ),
+    looks_for="metadata.jsonl or metadata.csv with file_name(s) beside pictures, or a folder of pictures for each of "
+    "two labels or more",
+    fits=fits,
     fields=Fields(text=("text",), images=("pictures",), label="label"),
     read=read,
     label_optional=True,
     split="split",
 )
+
+
+def _splits(path: Path) -> dict[Path, str]:
+    """The folders that are named after a split, and after which."""
+    named = {folder: split_named(folder.name) for folder in sorted(path.iterdir())}
+    return {folder: split for folder, split in named.items() if split is not None and folder.is_dir()}
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return folder.is_dir() and any(file.suffix.lower() in PICTURES for file in folder.iterdir())
+
+
+def _holds_documents(folder: Path) -> bool:
+    """Whether a label's folder has documents, as a tree of Markdown has; one about the pictures is none."""
+    return any(file.stem.lower() != "readme" for file in folder.glob("*/*.md"))
 
 
 def _metadata(folder: Path) -> Path | None:

@@ -2,13 +2,17 @@
 
     <folder>/.../<document>.md, ![alt](picture.jpg)
 
-The label is the first folder below the path, a key of the front matter (`fields: {label: tags}`), or what
+The label is a folder's name, a key of the front matter (`fields: {label: tags}`), or what
 `options: {pattern: ...}` finds in the text (`fields: {label: found}`), which is then taken out of it.
+
+Of the folders above a document that one is the label at whose level the documents' folders differ first: below
+dishes/soup/pea.md and dishes/drink/tea.md it is the second. `options: {level: 1}` names another level. Where all lie in
+one folder, that is the label; a document that does not lie so deep has none.
 """
 
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +26,8 @@ from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
 from automm.data.surrogates import join_pairs
 
+# What lies at the top of many folders and is no document of a data set.
+ABOUT = ("readme", "license", "licence", "changelog", "contributing")
 NOT_FOUND = "ignored: the pattern is not in the text"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
@@ -40,31 +46,36 @@ class Options(Section):
     """Which documents, and what in them is what.
 
     `documents` and `exclude` are patterns of paths below the folder; `site_root` is what links that begin with a slash
-    are relative to, and where relative ones are looked for if there is nothing beside the document.
+    are relative to, and where relative ones are looked for if there is nothing beside the document; `level` is that of
+    the folder that is the label, counted from 1.
     """
 
     documents: Names = ("**/*.md",)
     exclude: Names = ()
     site_root: str = ""
+    level: int | None = Field(default=None, ge=1)
     pattern: Annotated[str, Field(max_length=500), AfterValidator(_usable)] | None = None
 
 
 def read(reading: Reading) -> Iterator[Record]:
     """Columns id (its path), text, images, folder, found, and the keys of the front matter."""
-    documents = {file for pattern in reading.options.documents for file in reading.path.glob(pattern)}
-    for file in sorted(documents):
-        name = file.relative_to(reading.path).as_posix()
-        if any(fnmatch.fnmatch(name, pattern) for pattern in reading.options.exclude) or file.is_dir():
-            continue
+    options = reading.options
+    found = {file for pattern in options.documents for file in reading.path.glob(pattern)}
+    named = [file.relative_to(reading.path).as_posix() for file in sorted(found) if not file.is_dir()]
+    names = [name for name in named if not any(fnmatch.fnmatch(name, pattern) for pattern in options.exclude)]
+    level = options.level or _level(names)
+    for name in names:
         text = small_text(reading, name, name)
         if text is not None:
-            yield Record(name, _document(reading, name, text), name)
+            yield Record(name, _document(reading, name, text, level), name)
 
 
 def fits(path: Path) -> bool:
-    """Whether there is a document."""
+    """Whether there is a document, other than those about a folder that lie at its top."""
     try:
-        return path.is_dir() and next(path.glob("**/*.md"), None) is not None
+        return path.is_dir() and any(
+            file.parent != path or file.stem.lower() not in ABOUT for file in path.glob("**/*.md")
+        )
     except OSError:
         return False
 
@@ -79,7 +90,16 @@ MARKDOWN_TREE = Layout(
 )
 
 
-def _document(reading: Reading, name: str, text: str) -> dict[str, object]:
+def _level(names: Sequence[str]) -> int:
+    """The first level, from 1, at which the documents lie in different folders; 1 where they do at none."""
+    folders = [name.split("/")[:-1] for name in names]
+    for level in range(max(map(len, folders), default=0)):
+        if len({parts[level] for parts in folders if len(parts) > level}) > 1:
+            return level + 1
+    return 1
+
+
+def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, object]:
     options, found = reading.options, None
     text = text.replace("\r\n", "\n")
     front = _FRONT.match(text)
@@ -92,7 +112,8 @@ def _document(reading: Reading, name: str, text: str) -> dict[str, object]:
         else:
             found, text = match[1], text[: match.start()] + text[match.end() :]
     text, links = take_pictures(text)
-    folder = name.partition("/")[0] if "/" in name else None
+    folders = name.split("/")[:-1]
+    folder = folders[level - 1] if len(folders) >= level else None
     images = [_place(reading, name, link) for link in links]
     return {**values, "id": name, "text": text.strip(), "images": images, "folder": folder, "found": found}
 

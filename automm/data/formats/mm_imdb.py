@@ -23,8 +23,8 @@ def read(reading: Reading) -> Iterator[Record]:
     texts, posters = next(pair for pair in PLACES if (reading.path / pair[0]).is_dir())
     listed = _listed(reading)
     there = {file.stem for file in (reading.path / texts).glob("*.json")}
-    if listed:
-        reading.treated[NO_LIST] += len(there - {name for name, _ in listed})
+    if listed and (outside := there - {name for name, _ in listed}):
+        reading.treated[NO_LIST] += len(outside)
     for name, split in listed or [(name, None) for name in sorted(there)]:
         file = f"{texts}/{name}.json"
         values = small_object(reading, file, SPLIT_FILE if listed else file)

@@ -16,6 +16,8 @@ from automm.data.source import Record, Source
 from automm.data.surrogates import HALF, holds_half
 from automm.errors import ConfigError, DataError, NotFoundError
 
+RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json is more often something else
+
 Reader = Callable[[Path, Mapping[str, Any]], Iterable[Mapping[str, object]]]
 
 
@@ -39,6 +41,7 @@ def open_native(manifest: Manifest) -> Source:
         hint = f" It looks like format {others[0]}." if others else ""
         raise NotFoundError(
             f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}{_away(path)}"
+            f" {records_there(path)}".rstrip()
         )
     options = layout.options.model_validate(manifest.options)
     reading = Reading(path, options, manifest.encoding or layout.encoding)
@@ -50,6 +53,17 @@ def open_native(manifest: Manifest) -> Source:
         label_optional=layout.label_optional,
         treated=reading.treated,
     )
+
+
+def records_there(path: Path) -> str:
+    """What to say where a file, or one directly in a folder, is of records; "" where none is."""
+    try:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [file for file in inside if file.suffix.lower() in RECORD_FILES and file.stem.lower() != "metadata"]
+        files = sorted((file for file in found if file.is_file()), key=lambda file: -file.stat().st_size)
+    except OSError:
+        return ""
+    return f"{files[0].name} may be records: 'automm init {files[0]}' writes a manifest for it." if files else ""
 
 
 def _away(path: Path) -> str:
