@@ -10,13 +10,14 @@ import datetime
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from automm.data.formats.files import leads_out, split_named
+from automm.data.forms import repeated_names
 from automm.data.images import PictureError, open_picture
 from automm.errors import DataError
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 NOT_INSIDE = "left out: a picture that is named, and not inside"
 NO_PICTURES = "left out: bytes that are no pictures, in column"
-AT_ONCE = 64  # rows; each may hold megabytes
+AT_ONCE = 16  # rows; each may hold megabytes
+LOOKED_AT = 16  # cells of a column, of which one is to be a picture
+HEAD = 2**16  # bytes that tell a picture
 UNKNOWN = ".bin"  # of bytes that are no picture; a check finds them
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}  # of the others the name says it
 
@@ -77,15 +80,19 @@ class Unpacking:
         """
         self.folder.mkdir(parents=True)
         files = parquet_files(self.source)
-        for file in files:
-            columns = _picture_columns(file)
-            self.columns += [column for column in columns if column not in self.columns]
-            for number, values in enumerate(_rows(file), 1):
-                line = self._record(file, number, values, columns)
-                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
-                self.records += 1
+        # Of all files, because one of them may begin with pictures that are broken.
+        self.columns = list(dict.fromkeys(column for file in files for column in _picture_columns(file)))
         if not self.columns:
             raise DataError(f"{self.source}: no .parquet file with a column of pictures there")
+        for file in files:
+            for number, values in enumerate(_rows(file), 1):
+                record = self._record(file, number, values, self.columns)
+                try:
+                    line = json.dumps(record, ensure_ascii=False)
+                except (TypeError, ValueError) as error:
+                    raise DataError(f"{file.name}: row {number} cannot be written as JSON: {error}") from error
+                lines.write(line + "\n")
+                self.records += 1
 
     def _record(self, file: Path, number: int, values: dict[str, Any], columns: list[str]) -> dict[str, Any]:
         place = file.name if file == self.source else file.relative_to(self.source).as_posix()
@@ -138,21 +145,25 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     number = 0
     try:
         with pq.ParquetFile(file) as table:
+            if twice := repeated_names(table.schema_arrow.names):
+                raise DataError(f"{file.name}: {twice}")
             names = _class_names(table.schema_arrow)
             for batch in table.iter_batches(batch_size=AT_ONCE):
                 for values in batch.to_pylist():
                     number += 1
-                    yield {column: _label(cell, names.get(column)) for column, cell in values.items()}
+                    for column in names.keys() & values.keys():
+                        values[column] = _label(values[column], names[column], f"{file.name}: row {number}: {column!r}")
+                    yield values
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(file, number, error) from error
 
 
 def _picture_columns(file: Path) -> list[str]:
-    """Columns of bytes that are called pictures, or whose first cell is one."""
+    """Columns of bytes that are called pictures, or of whose first cells one is."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first: dict[str, bytes] = {}
+    first: dict[str, list[bytes]] = defaultdict(list)
     try:
         with pq.ParquetFile(file) as table:
             schema = table.schema_arrow
@@ -162,13 +173,13 @@ def _picture_columns(file: Path) -> list[str]:
             for batch in table.iter_batches(batch_size=AT_ONCE, columns=asked) if asked else ():
                 for values in batch.to_pylist():
                     for column, cell in values.items():
-                        if column not in first and (content := _first_bytes(cell)):
-                            first[column] = content
-                if len(first) == len(asked):
+                        if len(first[column]) < LOOKED_AT and (content := _first_bytes(cell)):
+                            first[column].append(content[:HEAD])
+                if all(len(first[column]) == LOOKED_AT for column in asked):
                     break
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(file, 0, error) from error
-    return [column for column in columns if column in named or _suffix(first.get(column, b"")) != UNKNOWN]
+    return [column for column in columns if column in named or any(_suffix(one) != UNKNOWN for one in first[column])]
 
 
 def _unreadable(file: Path, number: int, error: Exception) -> DataError:
@@ -204,7 +215,7 @@ def _first_bytes(cell: Any) -> bytes | None:
 
 
 def _has_bytes(cell: Any) -> bool:
-    if isinstance(cell, list):
+    if isinstance(cell, list | tuple):
         return any(map(_has_bytes, cell))
     return isinstance(cell, bytes) or (isinstance(cell, dict) and any(map(_has_bytes, cell.values())))
 
@@ -228,15 +239,15 @@ def _class_names(schema: "pa.Schema") -> dict[str, list[str]]:
     }
 
 
-def _label(cell: Any, names: list[str] | None) -> Any:
+def _label(cell: Any, names: list[str], where: str) -> Any:
     """-1 stands for no label."""
-    if names is None or isinstance(cell, bool):
-        return cell
     if isinstance(cell, list):
-        return [_label(one, names) for one in cell]
-    if not isinstance(cell, int):
+        return [_label(one, names, where) for one in cell]
+    if isinstance(cell, bool) or not isinstance(cell, int):
         return cell
-    return names[cell] if 0 <= cell < len(names) else None
+    if not -1 <= cell < len(names):
+        raise DataError(f"{where} is {cell}, and its schema names {len(names)} labels. Correct one of them")
+    return names[cell] if cell >= 0 else None
 
 
 def _split(file: Path) -> str | None:
@@ -252,7 +263,9 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, datetime.timedelta):
         return cell.total_seconds()
     if isinstance(cell, Decimal):
-        return int(cell) if cell == cell.to_integral_value() else float(cell)
+        if cell.is_finite() and cell == cell.to_integral_value():
+            return int(cell)
+        return float(cell) if Decimal(str(float(cell))) == cell else str(cell)
     if isinstance(cell, Mapping):
         return {str(key): _plain(one) for key, one in cell.items()}
     if isinstance(cell, list | tuple):

@@ -170,7 +170,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
                 line = _line(record, fields is not source.fields)
                 lines.write(line + "\n")
                 if copy_images:
-                    for name in cell_images(record.values, fields):
+                    for name in _names(record, fields):
                         _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
@@ -216,6 +216,13 @@ def _line(record: Record, with_id: bool) -> str:
     except (TypeError, ValueError) as error:
         raise DataError(f"{record.where}: cannot be written as JSON: {error}") from error
     return line
+
+
+def _names(record: Record, fields: Fields) -> list[str]:
+    try:
+        return cell_images(record.values, fields)
+    except ValueError as error:
+        raise DataError(f"{record.where}: {error}") from error
 
 
 def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:

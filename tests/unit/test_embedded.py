@@ -184,3 +184,47 @@ def test_other_files_hold_no_pictures(tmp_path):
         import_data("auto", tmp_path / "plain.parquet", tmp_path / "out")
     with pytest.raises(DataError, match=r"no \.parquet file with a column of pictures there"):
         import_data("embedded", tmp_path / "plain.parquet", tmp_path / "out")
+
+
+def test_a_shard_that_begins_with_a_broken_picture_keeps_the_others(tmp_path):
+    rows = rows_of(4, 4)
+    rows[0]["image"]["bytes"] = b"broken"
+    put(tmp_path / "in/a.parquet", rows_of(4))
+    put(tmp_path / "in/b.parquet", rows)
+    done = import_data("auto", tmp_path / "in", tmp_path / "out")
+    assert (done.records, done.pictures, done.treated) == (8, 8, {})
+
+
+def test_a_label_without_a_name_is_an_error(tmp_path):
+    features = {"label": {"_type": "ClassLabel", "names": NAMES}}
+    put(tmp_path / "a.parquet", [*rows_of(1), rows_of(1)[0] | {"label": 7}], features)
+    with pytest.raises(DataError, match=r"a\.parquet: row 2: 'label' is 7, and its schema names 3 labels"):
+        import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
+
+
+def test_maps_of_bytes_are_left_out_and_decimals_keep_their_digits(tmp_path):
+    table = pa.table(
+        {
+            "image": [picture(1), picture(2)],
+            "held": pa.array([[("k", b"x")], []], pa.map_(pa.string(), pa.binary())),
+            "exact": [Decimal("12345678901234567.89"), Decimal("0.25")],
+            "text": ["a text", "another text"],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    done = import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
+    assert done.treated == {"left out: bytes that are no pictures, in column 'held'": 1}
+    assert [record["exact"] for record in records_of(tmp_path / "out")] == ["12345678901234567.89", 0.25]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    table = pa.Table.from_arrays([pa.array([picture(1)]), pa.array(["a"]), pa.array(["b"])], ["image", "text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: column names stand twice: 'text'"):
+        import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
+
+
+def test_a_snapshot_with_its_card_is_the_data_and_not_the_card(tmp_path):
+    put(tmp_path / "hub/data/train-00000-of-00001.parquet", rows_of(6))
+    (tmp_path / "hub/README.md").write_text("# A data set\n\n![picture](card.png)\n")
+    assert import_data("auto", tmp_path / "hub", tmp_path / "out").records == 6

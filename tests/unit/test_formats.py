@@ -1,13 +1,14 @@
 """Each native layout, in place and without conversion."""
 
 import errno
+import json
 import re
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import WRITERS, lines, manifest_of, put
+from layouts import WRITERS, lines, manifest_of, pictures, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
@@ -233,6 +234,14 @@ def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
     assert dataset.treated == {"ignored: the same record again": 4, "ignored: no label": 1}
 
 
+def test_a_meme_that_has_two_labels_is_counted_as_such(tmp_path):
+    manifest = manifest_of(tmp_path, "hateful-memes")
+    again = json.loads((tmp_path / "data" / "train.jsonl").read_text().splitlines()[0])
+    put(tmp_path / "data", {"test_seen.jsonl": json.dumps(again | {"label": 1 - again["label"]})})
+    treated = load_dataset(manifest).treated
+    assert treated["dropped: the same meme again, with another label"] == 1
+
+
 def test_mm_imdb_has_several_labels(tmp_path):
     dataset = load(tmp_path, "mm-imdb")
     assert dataset.reviews[0].all_labels == ("Comedy", "Drama")
@@ -271,6 +280,14 @@ def test_multi_zol(tmp_path):
     assert dataset.treated == {"text cleaned: bytes of another encoding left out": 3}
 
 
+def test_multi_zol_with_a_mark_at_its_beginning_and_lines_at_its_end(tmp_path):
+    manifest = manifest_of(tmp_path, "multi-zol")
+    file = tmp_path / "data" / "zol_Train_jieba.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes() + b"\r\n\n")
+    first, second = [review for review in load_dataset(manifest).reviews if review.split == "train"][:2]
+    assert first.group == second.group == "手机 很 好 Train 0"
+
+
 def test_food101(tmp_path):
     review = load(tmp_path, "upmc-food101").reviews[0]
     assert (review.id, review.label, review.text) == ("train-pie_0", "pie", 'Grandma\'s pie, step 0 by "step"')
@@ -293,6 +310,14 @@ def test_imagefolder_with_metadata_above_the_splits(tmp_path):
     assert counts == {"train": 3, "validation": 3, "test": 4}
     assert names(dataset.reviews[0], tmp_path) == ["train/0.png"]
     assert dataset.treated == {"ignored: described by the metadata of its own folder": 3}
+
+
+def test_imagefolder_keeps_a_split_of_its_metadata(tmp_path):
+    rows = [{"file_name": f"{n}.png", "text": "t", "label": "ab"[n % 2], "split": "test"} for n in range(4)]
+    put(tmp_path / "data", {"metadata.jsonl": lines(rows), **pictures(*(f"{n}.png" for n in range(4)))})
+    content = {"name": "x", "format": "imagefolder", "path": "data", "splits": {"column": "split"}}
+    dataset = load_dataset(parse_manifest(content, tmp_path / "manifest.yaml"))
+    assert {review.split for review in dataset.reviews} == {"test"}
 
 
 def test_imagefolder_without_metadata(tmp_path):
@@ -554,3 +579,9 @@ def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read)
     else:
         with pytest.raises(DataError, match=r"soup/0.md: 'title' holds half a surrogate pair"):
             load_dataset(manifest)
+
+
+@pytest.mark.parametrize("pattern", ["/x/*.md", "**foo/*.md", "../*.md", "''"])
+def test_patterns_of_documents_are_below_the_folder(tmp_path, pattern):
+    with pytest.raises(ConfigError, match=r"options\.documents"):
+        manifest_of(tmp_path, "markdown-tree", options={"documents": pattern.strip("'")})

@@ -240,3 +240,11 @@ def test_what_json_cannot_hold_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="read:1: cannot be written as JSON"):
         import_data("shop:read", tmp_path, tmp_path / "out", fields={"text": "text"}, allow_code=True)
+
+
+def test_a_cell_that_names_no_pictures_is_named_when_they_are_copied(tmp_path, monkeypatch):
+    (tmp_path / "shop.py").write_text("def read(path, options):\n  yield {'n': 1, 'text': 'a', 'photo': 7}\n")
+    monkeypatch.chdir(tmp_path)
+    fields = {"text": "text", "images": "photo"}
+    with pytest.raises(DataError, match=r"read:1: column 'photo' holds int, expected names of pictures"):
+        import_data("shop:read", tmp_path, tmp_path / "out", fields=fields, copy_images=True, allow_code=True)

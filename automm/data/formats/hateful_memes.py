@@ -15,6 +15,7 @@ from automm.data.sections import Fields
 from automm.data.source import Record
 
 LABELS = ("label", "labels")
+RELABELLED = "dropped: the same meme again, with another label"
 
 
 def read(reading: Reading) -> Iterator[Record]:
@@ -23,6 +24,7 @@ def read(reading: Reading) -> Iterator[Record]:
     Lists of the challenge repeat memes without their labels: these come last, and only where no other list has them.
     """
     seen: dict[str, object] = {}
+    labels: dict[str, object] = {}
     unlabelled: list[tuple[str, object, Record]] = []
     for file in _files(reading.path):
         split = SPLIT_NAMES[file.stem.partition("_")[0]]
@@ -34,9 +36,10 @@ def read(reading: Reading) -> Iterator[Record]:
             if all(values.get(label) in (None, "", []) for label in LABELS):
                 unlabelled.append((key, content, record))
             elif seen.get(key) == content:
-                reading.treated[REPEATED] += 1
+                same = labels[key] == [values.get(label) for label in LABELS]
+                reading.treated[REPEATED if same else RELABELLED] += 1
             else:
-                seen[key] = content
+                seen[key], labels[key] = content, [values.get(label) for label in LABELS]
                 yield record
     for key, known, record in unlabelled:
         if seen.get(key) == known:

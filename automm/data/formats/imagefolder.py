@@ -102,7 +102,9 @@ def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Reco
             reading.problems.append(f"{where}: expected file_name, or a list file_names, got {str(held)[:60]!r}")
             continue
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
-        yield Record(where, {**values, "pictures": pictures, "split": split}, f"{place / file.stem}-{number}")
+        # A column `split` of the metadata stays where no folder says another.
+        decided = {} if split is None else {"split": split}
+        yield Record(where, {"split": None, **values, "pictures": pictures, **decided}, f"{place / file.stem}-{number}")
 
 
 def _labelled(reading: Reading, folder: Path, split: str | None) -> Iterator[Record]:

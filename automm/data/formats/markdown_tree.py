@@ -42,6 +42,19 @@ def _usable(pattern: str) -> str:
     return pattern
 
 
+def _below(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        try:
+            next(Path().glob(pattern), None)
+        except (ValueError, NotImplementedError, IndexError) as error:
+            raise ValueError(
+                f"{pattern!r}: {error}. Write a pattern of paths below the folder: 'dishes/**/*.md'"
+            ) from error
+        if ".." in Path(pattern).parts:
+            raise ValueError(f"{pattern!r} leads out of the folder. Write a pattern of paths below it")
+    return patterns
+
+
 class Options(Section):
     """Which documents, and what in them is what.
 
@@ -50,7 +63,7 @@ class Options(Section):
     the folder that is the label, counted from 1.
     """
 
-    documents: Names = ("**/*.md",)
+    documents: Annotated[Names, AfterValidator(_below)] = ("**/*.md",)
     exclude: Names = ()
     site_root: str = ""
     level: int | None = Field(default=None, ge=1)

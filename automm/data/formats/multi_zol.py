@@ -6,6 +6,7 @@ A review recurs once for each of its aspects, so that its text is its group. The
 which are left out and counted.
 """
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ MULTI_ZOL = Layout(
 
 def _lines(reading: Reading, file: Path) -> list[str]:
     lines = []
-    for raw in file.read_bytes().removesuffix(b"\n").split(b"\n"):
+    for raw in file.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip().split(b"\n"):
         line = raw.decode(reading.encoding, "ignore")
         if line.encode(reading.encoding, "ignore") != raw:
             reading.treated[MISENCODED] += 1
