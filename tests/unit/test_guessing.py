@@ -1,7 +1,9 @@
 """`automm init`: a first manifest from a look at the records."""
+# ruff: noqa: RUF001 (texts in other scripts, with their own punctuation)
 
 import csv
 import json
+import re
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from automm.data.demo import write_demo
 from automm.data.guessing import write_first_manifest
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
+from automm.data.sniffing import encoding_of
 from automm.errors import ConfigError, DataError, NotFoundError
 
 
@@ -25,6 +28,13 @@ def first(folder, rows, name="r.jsonl"):
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     path, reasons = write_first_manifest(file)
     return yaml.safe_load(path.read_text()), reasons
+
+
+def encoded(folder, texts, encoding, plain=0):
+    """What is found of a file of some texts, behind so many lines of ASCII."""
+    lines = ["id,text,label", *(f"{n},plain words,{n % 2}" for n in range(plain)), *(f'{n},"{t}",0' for n, t in texts)]
+    (folder / "r.csv").write_bytes("\n".join(lines).encode(encoding))
+    return encoding_of(folder / "r.csv")
 
 
 def rows(count=40, **cells):
@@ -218,3 +228,55 @@ def test_the_index_that_pandas_writes_is_no_column(tmp_path, name):
     content, reasons = first(tmp_path, rows(**cells), "r.csv")
     assert content["fields"] == {"text": "text", "label": "label"}
     assert "index that pandas writes" in reasons["fields"]
+
+
+@pytest.mark.parametrize(
+    ("written", "texts"),
+    [
+        ("gb18030", ["这个产品很好，我很喜欢", "质量不错，物流也快！", "味道差"]),
+        ("big5", ["這個商品很好，我很喜歡", "房間乾淨，服務人員態度好", "味道差"]),
+        ("shift_jis", ["この商品はとても良いです", "画面がきれいで使いやすい"]),
+        ("euc_jp", ["この商品はとても良いです", "画面がきれいで使いやすい"]),
+        ("euc_kr", ["정말 좋은 제품입니다. 배송도 빨라요", "다시는 안 사요"]),
+        ("cp949", ["정말 좋은 제품입니다, 똠방각하", "다시는 안 사요"]),
+        ("cp1251", ["Хорошая вещь, очень доволен", "«Супер» — рекомендую всем"]),
+        ("koi8_r", ["Хорошая вещь, очень доволен", "Не понравилось, плохо"]),
+        ("mac_roman", ["Das Gerät ist größer als gedacht", "Très bon café", "L’été à Paris"]),
+    ],
+)
+def test_texts_of_other_scripts_and_systems(tmp_path, written, texts):
+    found, reason = encoded(tmp_path, enumerate(texts), written, plain=100)
+    assert found == written
+    assert re.search(r"\w*[^\x00-\x7f]\w*", texts[0])[0] in reason
+    assert " Or " not in reason
+
+
+WESTERN = {
+    "German": ["„Ärger“ mit der Öse", "Das Gerät ist größer, für 20 €", "Übel", "ÜBERGRÖSSE", "Umlaute äöü"],
+    "French": ["À éviter, l’été", "« Très bon » œuvre créée, déjà 20 €", "à", "Ça “marche”", "NOËL À LA MAISON"],
+    "Spanish": ["¿Qué?", "¡Ábrelo!", "El niño comió “piñas” mañana, 5 €", "nº 5 y 1ª", "corazón, canción"],
+    "Portuguese": ["Água à mão", "Não é bom, 5 €", "“São” João, três irmãs", "É ótimo", "AÇÃO"],
+    "English": ["It’s “good” — don’t", "cost–benefit", "great—really", "£5 or €4, 20°C", "wait… what", "naïve"],
+    "Swedish": ["Så här är det på ön", "Åäö", "Å"],
+}
+
+
+@pytest.mark.parametrize("plain", [0, 3_000])
+@pytest.mark.parametrize("language", WESTERN)
+def test_western_texts_are_taken_for_nothing_else(tmp_path, language, plain):
+    texts = WESTERN[language]
+    for some in [texts, *([text] for text in texts)]:
+        found, reason = encoded(tmp_path, enumerate(some), "cp1252", plain)
+        assert (found, " Or " in reason) == ("cp1252", False), some
+
+
+def test_an_encoding_that_is_as_plausible_is_named(tmp_path):
+    found, reason = encoded(tmp_path, [(0, "러시아 연방")], "euc_kr")
+    assert found == "euc_kr"
+    assert "'러시아'. Or gb18030: --encoding gb18030" in reason
+
+
+def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
+    (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
+        write_first_manifest(tmp_path / "r.csv")
