@@ -30,6 +30,13 @@ def first(folder, rows, name="r.jsonl"):
     return yaml.safe_load(path.read_text()), reasons
 
 
+def touch(folder, *names):
+    """Files that are there, and no more."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
 def encoded(folder, texts, encoding, plain=0):
     """What is found of a file of some texts, behind so many lines of ASCII."""
     lines = ["id,text,label", *(f"{n},plain words,{n % 2}" for n in range(plain)), *(f'{n},"{t}",0' for n, t in texts)]
@@ -230,6 +237,88 @@ def test_the_index_that_pandas_writes_is_no_column(tmp_path, name):
     assert "index that pandas writes" in reasons["fields"]
 
 
+@pytest.mark.parametrize("between", [",", ", ", ";", "; ", "|", " ", "\n"])
+def test_names_of_files_that_are_separated(tmp_path, between):
+    touch(tmp_path, *(f"photos/{n}_{k}.jpg" for n in range(40) for k in range(3)))
+    cells = {"images": lambda n: between.join(f"{n}_{k}.jpg" for k in range(n % 4))}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["separator"] == (between.strip() or between)
+    assert content["image_root"] == "photos"
+    assert "100% are under photos/, separated by" in reasons["fields.images"]
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
+
+
+@pytest.mark.parametrize("name", ["{}.jpg,front.jpg", "{}.jpg;v=1.jpg"])
+def test_a_separator_in_the_names_of_files_is_none(tmp_path, name):
+    touch(tmp_path, *(name.format(n) for n in range(40)))
+    content, _ = first(tmp_path, rows(**BASIC, image=name.format))
+    assert "separator" not in content["fields"]
+
+
+@pytest.mark.parametrize("url", ["https://a.example/w_1,h_2/{}.jpg", "https://a.example/{}.jpg,https/b.jpg"])
+def test_a_comma_in_a_url_is_no_separator(tmp_path, url):
+    content, reasons = first(tmp_path, rows(**BASIC, image=url.format))
+    assert content["fields"]["images"] == "image"
+    assert "separator" not in content["fields"]
+    assert reasons["fields.images"] == "holds URLs"
+
+
+def test_lists_as_numpy_writes_them_are_not_taken_for_found(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(41)))
+    cells = {"images": lambda n: f"['{n}.jpg']" if n % 2 else f"['{n}.jpg' '{n + 1}.jpg']"}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["images"] == "images"
+    assert "%" not in reasons["fields.images"]
+    assert "20 cells cannot be read" in reasons["fields.images"]
+    assert 'Write JSON lists, such as ["0.jpg", "1.jpg"]' in reasons["fields.images"]
+
+
+def test_columns_that_differ_in_a_number_are_read_together(tmp_path):
+    touch(tmp_path, *(f"{n}_{k}.jpg" for n in range(40) for k in range(3)))
+    cells = {f"image_{k}": lambda n, k=k: f"{n}_{k}.jpg" if n % 4 > k else "N/A" for k in range(3)}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["images"] == ["image_0", "image_1", "image_2"]
+    assert content["fields"]["none_values"] == ["N/A"]
+    assert "image_0, image_1, image_2 hold names of pictures, of which 100%" in reasons["fields.images"]
+    assert not any(key.startswith("column") for key in reasons)
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
+
+
+def test_columns_whose_files_are_there_are_read_together_but_for_small_ones(tmp_path):
+    touch(tmp_path, *(f"{side}{n}.jpg" for n in range(40) for side in "fbt"))
+    cells = {"front": lambda n: f"f{n}.jpg", "back": lambda n: f"b{n}.jpg", "thumbnail": lambda n: f"t{n}.jpg"}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells))
+    assert content["fields"]["images"] == ["front", "back"]
+    assert "write images: [front, back, thumbnail]" in reasons["column 'thumbnail'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "file"),
+    [
+        ("id", lambda n: 15970 + n, "images/{}.jpg"),
+        ("image_id", lambda n: f"p{n // 4}", "{}.png"),
+        ("ImagePath", lambda n: f"Photo {n}", "pics/{}.JPG"),
+    ],
+)
+def test_pictures_that_are_named_by_a_value_and_a_suffix(tmp_path, name, cell, file):
+    touch(tmp_path, *(file.format(cell(n)) for n in range(40)))
+    data = rows(**{name: cell, "text": BASIC["text"], "label": BASIC["label"]})
+    content, reasons = first(tmp_path, data, "r.csv")
+    assert content["fields"]["images"] == f"{{{name}}}.{file.split('.')[-1]}"
+    assert f"{name!r} names files, of which 100% are under" in reasons["fields.images"]
+    assert content["fields"].get("id") == ("id" if name == "id" else None)
+    loaded = load_dataset(load_manifest(tmp_path / "manifest.yaml"))
+    assert all(len(review.images) == 1 for review in loaded.reviews)
+
+
+def test_names_that_are_not_read_are_not_overruled_by_numbers(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(40)))
+    cells = {"review_id": lambda n: n, "photos": lambda n: f"{{{40 - n}.jpg}}" if n else "{}"}
+    content, reasons = first(tmp_path, rows(**BASIC | cells), "r.csv")
+    assert "images" not in content["fields"]
+    assert "cells such as '{39.jpg}' name no picture file. Write names alone" in reasons["column 'photos'"]
+
+
 @pytest.mark.parametrize(
     ("written", "texts"),
     [
@@ -280,3 +369,11 @@ def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
     (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
     with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
         write_first_manifest(tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize("written", [lambda one: one, lambda one: json.dumps([one]), lambda one: [one], str])
+def test_objects_in_the_cells_of_pictures_have_a_mend(tmp_path, written):
+    cells = {"image": lambda n: written({"bytes": None, "path": f"img/{n}.jpg"})}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells))
+    assert "images" not in content["fields"]
+    assert "Write the names or URLs themselves in the cells, such as 'img/0.jpg'" in reasons["column 'image'"]
