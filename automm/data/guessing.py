@@ -23,6 +23,7 @@ from automm.data.guess_columns import (
     identity_of,
     label_of,
     names_no_column,
+    numbers_of,
     split_of,
     texts_of,
 )
@@ -146,6 +147,8 @@ def guess_manifest(
         raise ConfigError([f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}", *why])
     if label is None and "label" not in given:
         reasons["fields.label"] = "no column looks like a label: name it, or use the manifest for predictions only"
+        hint = numbers_of(_rest(columns, taken))
+        reasons["fields.label"] += f". Or: {hint}" if hint else ""
     order = ("id", "text", "images", "separator", "none_values", "label", "group")
     content["fields"] = {key: fields[key] for key in order if key in fields} | dict(given)
     return Guess(content, reasons)

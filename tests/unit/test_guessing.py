@@ -320,6 +320,23 @@ def test_names_that_are_not_read_are_not_overruled_by_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "values"),
+    [(["train", "test"], {}), (["Train", "TEST"], {"values": {"TEST": "test", "Train": "train"}})],
+)
+def test_a_column_of_splits_without_validation(tmp_path, names, values):
+    content, reasons = first(tmp_path, rows(**BASIC | {"split": lambda n: names[n % 3 == 0]}))
+    assert content["splits"] == {"column": "split", **values, "validation": 0.15}
+    assert "no validation split, so 15% of the training reviews" in reasons["splits.column"]
+
+
+def test_names_of_splits_are_no_labels(tmp_path):
+    cells = {"text": BASIC["text"], "fold": lambda n: ["Train", "Valid", "Test"][n % 3]}
+    content, _ = first(tmp_path, rows(**cells))
+    assert content["splits"]["values"] == {"Test": "test", "Train": "train", "Valid": "validation"}
+    assert "label" not in content["fields"]
+
+
+@pytest.mark.parametrize(
     ("written", "texts"),
     [
         ("gb18030", ["这个产品很好，我很喜欢", "质量不错，物流也快！", "味道差"]),
@@ -369,6 +386,15 @@ def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
     (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
     with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
         write_first_manifest(tmp_path / "r.csv")
+
+
+def test_a_number_to_predict_is_proposed_and_not_chosen(tmp_path):
+    cells = {"price": lambda n: f"{n * 1.5:.2f}", "score": lambda n: n * 7, "price_text": lambda n: f"${n}"}
+    content, reasons = first(tmp_path, rows(**{"text": BASIC["text"]}, **cells), "r.csv")
+    assert content["fields"].keys() == {"id", "text"}
+    assert content["fields"]["id"] != "price"
+    assert "column 'price' holds numbers" in reasons["fields.label"]
+    assert "set label: price and task: regression" in reasons["fields.label"]
 
 
 @pytest.mark.parametrize("written", [lambda one: one, lambda one: json.dumps([one]), lambda one: [one], str])
