@@ -5,9 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from automm.data.cells import cell_number
 from automm.data.formats.files import SPLIT_NAMES
 
 MOST_LABELS = 100
+VALIDATION = 0.15  # the share of training reviews, where a column names no validation split
+MANY = 20  # values; a number with more of them is rather measured than chosen
 LABELS = (
     *("label", "labels", "sentiment", "class", "category", "target", "rating", "stars", "score", "overall"),
     *("tag", "tags", "genre", "genres", "type", "polarity"),
@@ -18,7 +21,13 @@ TEXTS = (
 )
 IDS = re.compile(r"(^|_)(id|guid|uuid|key)$", re.IGNORECASE)
 OWN_IDS = re.compile(r"((review|record|row|comment|sample)[_ ]?)?(id|guid|uuid|key|index)", re.IGNORECASE)
+PICTURES = re.compile(r"(image|img|photo|(?<!to)pic|poster|gambar|foto|bild|thumb)", re.IGNORECASE)
 NAMELESS = re.compile(r"\s*|Unnamed: [0-9]+")  # what pandas makes of an index when it writes, and when it reads again
+NUMBERS = re.compile(
+    r"(^|[_ ])(price|score|rating|stars?|target|value|y|votes?|likes?|helpful(ness)?|overall|label)s?($|[_ ])",
+    re.IGNORECASE,
+)
+_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 GROUPS = re.compile(r"(product|item|business|asin|gmap|shop|hotel|movie|user|author|group)", re.IGNORECASE)
 
 
@@ -67,7 +76,7 @@ def label_of(columns: list[Column]) -> tuple[Column, str] | None:
     if listed:
         return listed[0], "has a usual name and holds lists: several labels a review (pick: first takes one)"
     few = [c for c in columns if c.full and 2 <= c.distinct <= 20 and c.distinct <= c.records / 10 and c.words < 3]
-    few = [c for c in few if set(c.texts) - SPLIT_NAMES.keys()]
+    few = [c for c in few if {text.strip().lower() for text in c.texts} - SPLIT_NAMES.keys()]
     if few:
         column = min(few, key=lambda one: one.distinct)
         return column, f"has {column.distinct} different values: {_examples(column)}"
@@ -85,18 +94,44 @@ def identity_of(columns: list[Column]) -> tuple[Column, str] | None:
 
 
 def _floats(column: Column) -> bool:
-    return any(isinstance(cell, float) for cell in column.cells)
+    return any(isinstance(cell, float) for cell in column.cells) or all(map(_DECIMAL.fullmatch, column.texts))
+
+
+def numbers_of(columns: list[Column]) -> str:
+    """What is to be said of columns whose numbers somebody may want to predict; "" where there is none."""
+    named = [c for c in columns if NUMBERS.search(c.name) and c.distinct > MANY and _numeric(c)]
+    if not named:
+        return ""
+    first, *others = [repr(column.name) for column in named]
+    also = f", and so {'do' if len(others) > 1 else 'does'} {' and '.join(others)}" if others else ""
+    mend = f"for a number to predict set label: {named[0].name} and task: regression"
+    return f"column {first} holds numbers{also}: {mend}"
+
+
+def _numeric(column: Column) -> bool:
+    try:
+        return all(cell_number(cell, column.name) is not None for cell in column.cells)
+    except ValueError:
+        return False
 
 
 def split_of(columns: list[Column]) -> tuple[str, dict[str, Any], str] | None:
+    """A column that names the split of each record, the rule, and the reason; train and test are the least."""
     for column in columns:
         values = {text.strip().lower() for text in column.texts}
-        if column.full and len(values) > 1 and values <= SPLIT_NAMES.keys():
-            names = {text for text in column.texts if SPLIT_NAMES[text.strip().lower()] != text}
-            rule: dict[str, Any] = {"column": column.name}
-            rule |= {"values": {name: SPLIT_NAMES[name.strip().lower()] for name in sorted(names)}} if names else {}
-            if {SPLIT_NAMES[value] for value in values} == set(SPLIT_NAMES.values()):
-                return column.name, rule, f"holds {', '.join(sorted(values))}"
+        if not column.full or not values <= SPLIT_NAMES.keys():
+            continue
+        splits = {SPLIT_NAMES[value] for value in values}
+        if not {"train", "test"} <= splits:
+            continue
+        names = {text for text in column.texts if SPLIT_NAMES[text.strip().lower()] != text}
+        rule: dict[str, Any] = {"column": column.name}
+        rule |= {"values": {name: SPLIT_NAMES[name.strip().lower()] for name in sorted(names)}} if names else {}
+        reason = f"holds {', '.join(sorted(values))}"
+        if "validation" not in splits:
+            rule["validation"] = VALIDATION
+            reason += f"; no validation split, so {VALIDATION:.0%} of the training reviews are drawn for one"
+        return column.name, rule, reason
     return None
 
 

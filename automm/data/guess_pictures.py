@@ -1,5 +1,6 @@
-"""Which column of a records file names pictures, how they are separated, and under which folder they lie."""
+"""Which columns of a records file name pictures, how they are separated, and under which folder they lie."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -8,127 +9,242 @@ from pathlib import Path
 from typing import Any
 
 from automm.data.cells import listed_names
-from automm.data.guess_columns import Column
-from automm.data.lost_pictures import is_absolute, why_lost
+from automm.data.forms import UNREADABLE, parse_literal
+from automm.data.guess_columns import PICTURES, Column
+from automm.data.guess_files import SAMPLE, Template, root_of, template_of
+from automm.data.lost_pictures import why_lost
 from automm.data.urls import SUFFIXES, is_url
 
-SAMPLE = 50  # pictures whose files are looked for
 FEW = 3  # ways to say that there is no picture
-SEPARATORS = (",", ";", "|", " ")
-PICTURES = re.compile(r"(image|img|photo|(?<!to)pic|poster|gambar|foto|bild|thumb)", re.IGNORECASE)
+SEPARATORS = ("\n", ",", ";", "|", " ")
+_SIDE_BY_SIDE = re.compile(r"""\[\s*(['"]).+?\1(\s+(['"]).+?\3)+\s*\]""")  # ['a.jpg' 'b.jpg'], an array of NumPy's
+_IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
+_WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The column of pictures, if there is one; `looked_like` are all that were taken for one."""
+    """What `fields.images` may say, None if nothing.
 
-    name: str | None = None
+    Attributes:
+        images: a column, several, or a template.
+        root: the folder under which they lie.
+        more: other keys of `fields`.
+        used: the columns that `images` names.
+        looked_like: all columns that were taken for one of pictures.
+        template: whether `images` is a template, whose column may be something else as well.
+    """
+
+    images: str | list[str] | None = None
     root: Path = Path()
     more: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
-    looked_like: set[str] = field(default_factory=set)
+    used: tuple[str, ...] = ()
+    looked_like: frozenset[str] = frozenset()
+    template: bool = False
+
+
+@dataclass
+class _Look:
+    """What a column that names pictures holds: names, other values, and cells whose names cannot be read."""
+
+    name: str
+    separator: str | None = None
+    names: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    root: Path = Path()
+    there: float = 0.0
+
+    @property
+    def local(self) -> list[str]:
+        return [name for name in self.names if not is_url(name)]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Rather a column whose files are there, then one of URLs, then the fullest."""
+        urls = len(self.local) < len(self.names)
+        return (2 if self.there > 0.5 else 1 if urls else 0), len(self.names)
+
+    @property
+    def stem(self) -> str:
+        """The column's name apart from its number."""
+        return _NUMBER.sub("", self.name).lower()
 
 
 def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
-    """The column of pictures: rather one whose files are under `folder`, then one of URLs, then the fullest."""
-    found: list[tuple[tuple[int, float], Pictures]] = []
-    looked_like: set[str] = set()
+    """The columns of pictures: those whose files are under `folder`, else a template whose files are, else URLs."""
+    looks = []
     for column in columns.values():
-        separator, names, others = _picture_names(column)
+        look = _look(column, folder)
         # Most records may say that they have no picture, but then they say it in the same words.
-        if not names or (len(names) < len(others) and len(set(others)) > FEW):
-            continue
-        looked_like.add(column.name)
-        more: dict[str, Any] = {} if separator is None else {"separator": separator}
-        none = [value for value, count in Counter(others).most_common(FEW) if count > 1]
-        more |= {"none_values": none} if none else {}
-        urls = sum(is_url(name) for name in names)
-        root, there = _root(folder, [name for name in names if not is_url(name)][:SAMPLE])
-        held = (
-            "URLs"
-            if urls > len(names) / 2
-            else f"names of pictures, of which {there:.0%} are under {root.name or '.'}/"
-        )
-        reason = f"holds {held}" + (f", separated by {separator!r}" if separator else "")
-        reason += f"; {none[0]!r} means none" if none else ""
-        cause = why_lost(names[0], root) if urls == 0 and there == 0 else ""
-        reason += f". {cause}" if cause else ""
-        rank = (2 if there > 0.5 else 1 if urls else 0, float(len(names)))
-        found.append((rank, Pictures(column.name, root, more, reason)))
-    if not found:
-        return Pictures(looked_like=looked_like)
-    best = max(found, key=lambda pair: pair[0])[1]
-    return Pictures(best.name, best.root, best.more, best.reason, looked_like)
+        if look.names and (len(look.names) >= len(look.others) or len(set(look.others)) <= FEW):
+            look.root, look.there = root_of(folder, look.local[:SAMPLE])
+            looks.append(look)
+    looked_like = frozenset(look.name for look in looks)
+    best = max(looks, key=lambda look: look.rank, default=None)
+    # Names that are not there, or not readable, may belong to the files that a template would give to others.
+    if not any(look.local for look in looks) and not any(_hides_names(column) for column in columns.values()):
+        template = template_of([column for column in columns.values() if column.name not in looked_like], folder)
+        if template is not None:
+            return _by_template(template, looked_like)
+    if best is None:
+        return Pictures()
+    family = [look for look in looks if look is best or _belong_together(look, best)]
+    used = tuple(look.name for look in family)
+    local = [name for look in family for name in look.local[: SAMPLE // len(family) + 1]]
+    root, there = root_of(folder, local)
+    return Pictures(
+        used[0] if len(used) == 1 else list(used), root, _more(family), _reason(family, root, there), used, looked_like
+    )
+
+
+def _by_template(template: Template, looked_like: frozenset[str]) -> Pictures:
+    reason = f"with {template.suffix} after it, {template.column!r} names files"
+    reason += f", of which {template.there:.0%} are under {template.root.name or '.'}/"
+    if template.there < 1:
+        reason += ". To go on without the others: images: {on_bad: drop-image}"
+    return Pictures(template.entry, template.root, {}, reason, (template.column,), looked_like, template=True)
+
+
+def _belong_together(look: _Look, best: _Look) -> bool:
+    """Whether both can be read at once: they share a name apart from its number, or the files of both are there."""
+    if look.separator not in (None, best.separator) and best.separator is not None:
+        return False
+    if look.there and best.there and look.root != best.root:
+        return False
+    if look.stem == best.stem:
+        return True
+    small = "thumb" in (look.name + best.name).lower()  # the same pictures again
+    return look.there > 0.5 and best.there > 0.5 and not small and not set(look.names) <= set(best.names)
+
+
+def _more(family: list[_Look]) -> dict[str, Any]:
+    separators = [look.separator for look in family if look.separator is not None]
+    none = [value for look in family for value, count in Counter(look.others).most_common(FEW) if count > 1]
+    more: dict[str, Any] = {"separator": separators[0]} if separators else {}
+    return more | ({"none_values": list(dict.fromkeys(none))} if none else {})
+
+
+def _reason(family: list[_Look], root: Path, there: float) -> str:
+    more, unread = _more(family), [cell for look in family for cell in look.unread]
+    names = [name for look in family for name in look.names]
+    urls = sum(is_url(name) for name in names)
+    reason = "holds " if len(family) == 1 else f"{', '.join(look.name for look in family)} hold "
+    if urls > len(names) / 2:
+        reason += "URLs"
+    elif unread:
+        reason += "names of pictures"
+    else:
+        reason += f"names of pictures, of which {there:.0%} are under {root.name or '.'}/"
+    reason += f", separated by {more['separator']!r}" if "separator" in more else ""
+    reason += f"; {more['none_values'][0]!r} means none" if "none_values" in more else ""
+    if unread:
+        listed = json.dumps([name for _, name in _IN_QUOTES.findall(unread[0])], ensure_ascii=False)
+        reason += f". {len(unread):,} cells cannot be read: NumPy has written them without commas, such as "
+        reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
+    cause = why_lost(names[0], root) if urls == 0 and there == 0 else ""
+    return reason + (f". {cause}" if cause else "")
 
 
 def unused_pictures(columns: list[Column], pictures: Pictures) -> dict[str, str]:
-    """Why a column is not the one of pictures although its name or its cells look like it; by "column NAME"."""
+    """Why a column is not one of pictures although its name or its cells look like it; by "column NAME"."""
     reasons = {}
+    columns = [column for column in columns if column.name not in pictures.used]
+    named = [pictures.images] if isinstance(pictures.images, str) else pictures.images or []
+    also = [column.name for column in columns if column.name in pictures.looked_like]
     for column in columns:
-        if column.name == pictures.name:
-            continue
-        if column.name in pictures.looked_like:
-            why = f"it names pictures, too; to read both, write images: [{pictures.name}, {column.name}]"
+        cell = _example(column)
+        inside = _name_in_object(cell)
+        if column.name in also:
+            whole = ", ".join(json.dumps(one, ensure_ascii=False) if "{" in one else one for one in [*named, *also])
+            why = f"it names pictures, too; to read {'both' if len(also) == 1 else 'all'}, write images: [{whole}]"
+        elif inside is not None and (PICTURES.search(column.name) or Path(inside).suffix.lower() in SUFFIXES):
+            why = f"its cells hold objects such as {str(cell)[:60]!r}. "
+            why += f"Write the names or URLs themselves in the cells, such as {inside[:60]!r}"
         elif PICTURES.search(column.name):
-            why = f"its name is one of pictures, but cells such as {str(column.cells[0])[:40]!r} name no picture file"
+            why = f"its name is one of pictures, but cells such as {str(cell)[:40]!r} name no picture file"
+            why += ". Write names alone, or JSON lists of them" if _WITH_SUFFIX.search(str(cell)) else ""
         else:
             continue
         reasons[f"column {column.name!r}"] = f"not used: {why}"
     return reasons
 
 
-def _picture_names(column: Column) -> tuple[str | None, list[str], list[str]]:
-    """The separator if there is one, the names of pictures, and the values that are none."""
+def _hides_names(column: Column) -> bool:
+    """Whether a column that is called like pictures has cells with names in them, however they are written."""
+    return PICTURES.search(column.name) is not None and _WITH_SUFFIX.search(str(_example(column))) is not None
+
+
+def _example(column: Column) -> Any:
+    """A cell with the name of a picture in it; the first cell if there is none."""
+    return next((cell for cell in column.cells if _WITH_SUFFIX.search(str(cell))), (*column.cells, "")[0])
+
+
+def _name_in_object(cell: Any) -> str | None:
+    """A text in an object, or in the first object of a list, or in their text; None where there is none."""
+    if isinstance(cell, str) and re.match(r"\s*(\[\s*)?\{\s*['\"]", cell):
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            cell = parse_literal(cell)
+            cell = None if cell is UNREADABLE else cell
+    first = cell[0] if isinstance(cell, list | tuple) and cell else cell
+    if not isinstance(first, dict):
+        return None
+    texts = [value for value in first.values() if isinstance(value, str) and value]
+    return next((text for text in texts if Path(text).suffix.lower() in SUFFIXES or is_url(text)), (*texts, None)[0])
+
+
+def _look(column: Column, folder: Path) -> _Look:
     likely = PICTURES.search(column.name) is not None
 
     def is_picture(name: str) -> bool:
         suffix = Path(re.split(r"[?#]", name)[0]).suffix.lower()
         return suffix in SUFFIXES or (likely and is_url(name))
 
-    separator, names, others = None, [], []
+    look, divided = _Look(column.name), dict[str, list[tuple[str, list[str]]]]()
     for written in column.cells:
         listed = listed_names(written) if isinstance(written, str) else None
         cell = written if listed is None else listed
         if isinstance(cell, list):
             texts = [one for one in cell if isinstance(one, str)]
-            names += [one for one in texts if is_picture(one)]
-            others += [one for one in texts if not is_picture(one)]
+            look.names += [one for one in texts if is_picture(one)]
+            look.others += [one for one in texts if not is_picture(one)]
         elif isinstance(cell, str):
-            split = _separated(cell, is_picture)
-            if split is None:
-                others.append(cell.strip())
+            cell = cell.strip()
+            found = _separated(cell, is_picture)
+            if found is not None:
+                divided.setdefault(found[0], []).append((cell, found[1]))
+            elif _is_one(cell, is_picture):
+                look.names.append(cell)
+            elif _SIDE_BY_SIDE.fullmatch(cell):
+                parts = [name for _, name in _IN_QUOTES.findall(cell) if is_picture(name)]
+                look.names += parts
+                (look.unread if parts else look.others).append(cell)
             else:
-                separator = split[0] or separator
-                names += split[1]
-    return separator, names, others
+                look.others.append(cell)
+    whole = [cell for cells in divided.values() for cell, _ in cells]
+    if root_of(folder, whole[:SAMPLE])[1] > 0.5:  # a comma or a space in the names of files
+        look.names += whole
+    elif divided:
+        look.separator = max(divided, key=lambda separator: len(divided[separator]))
+        look.names += [name for cells in divided.values() for _, parts in cells for name in parts]
+    return look
 
 
-def _separated(cell: str, is_picture: Callable[[str], bool]) -> tuple[str | None, list[str]] | None:
-    for separator in (None, *SEPARATORS):
-        parts = [part.strip() for part in (cell.split(separator) if separator else [cell]) if part.strip()]
-        several = separator is None or len(parts) > 1
-        whole = separator is not None or not any(mark in cell and "://" in cell.split(mark)[-1] for mark in SEPARATORS)
-        if parts and several and whole and all(is_picture(part) for part in parts):
-            return separator, parts
+def _separated(cell: str, is_picture: Callable[[str], bool]) -> tuple[str, list[str]] | None:
+    """The separator and the names, where each part is one; a URL with commas ends where another URL begins."""
+    for separator in SEPARATORS:
+        if separator in cell:
+            parts = [part.strip() for part in cell.split(separator) if part.strip()]
+            pictures = parts and all(is_picture(part) for part in parts)
+            if pictures and (not is_url(cell) or all(is_url(part) for part in parts)):
+                return separator, parts
     return None
 
 
-def _root(folder: Path, names: list[str]) -> tuple[Path, float]:
-    """The folder that holds most of some pictures, and their share: the file's own, or one in it."""
-    try:
-        folders = [folder, *sorted(inner for inner in folder.iterdir() if inner.is_dir())]
-    except OSError:
-        folders = [folder]
-    best, share = folder, 0.0
-    for root in folders:
-        there = sum(not is_absolute(name) and _is_there(root, name) for name in names) / max(1, len(names))
-        if there > share:
-            best, share = root, there
-    return best, share
-
-
-def _is_there(root: Path, name: str) -> bool:
-    try:
-        return (root / name).is_file() or (root / name.replace("\\", "/")).is_file()
-    except (OSError, ValueError):
-        return False
+def _is_one(cell: str, is_picture: Callable[[str], bool]) -> bool:
+    ends_with_url = any(mark in cell and is_url(cell.split(mark)[-1].strip()) for mark in SEPARATORS)
+    return is_picture(cell) and not ends_with_url

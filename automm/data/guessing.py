@@ -23,6 +23,7 @@ from automm.data.guess_columns import (
     identity_of,
     label_of,
     names_no_column,
+    numbers_of,
     split_of,
     texts_of,
 )
@@ -115,14 +116,14 @@ def guess_manifest(
 
     pictures = pictures_of(columns, file.parent) if "images" not in given else Pictures()
     taken |= pictures.looked_like
-    if pictures.name is not None:
+    if pictures.images is not None:
         content["image_root"] = _relative(pictures.root, folder)
-        settle("images", pictures.name, [pictures.name], pictures.reason)
+        settle("images", pictures.images, pictures.used, pictures.reason)
         fields |= pictures.more
     label = label_of(_rest(columns, taken))
     if label is not None:
         settle("label", label[0].name, [label[0].name], label[1])
-    identity = identity_of(_rest(columns, taken))
+    identity = identity_of(_rest(columns, taken - set(pictures.used if pictures.template else ())))
     if identity is not None:
         settle("id", identity[0].name, [identity[0].name], identity[1])
     elif "id" not in given:
@@ -139,11 +140,15 @@ def guess_manifest(
     group = group_of(_rest(columns, taken))
     if group is not None:
         settle("group", group[0].name, [group[0].name], group[1])
-    reasons |= unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
-    if not texts and pictures.name is None and not given.keys() & {"text", "images"}:
-        raise ConfigError(f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}")
+    unused = unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
+    reasons |= unused
+    if not texts and pictures.images is None and not given.keys() & {"text", "images"}:
+        why = [f"{file.name}: {name}: {reason}" for name, reason in unused.items()]
+        raise ConfigError([f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}", *why])
     if label is None and "label" not in given:
         reasons["fields.label"] = "no column looks like a label: name it, or use the manifest for predictions only"
+        hint = numbers_of(_rest(columns, taken))
+        reasons["fields.label"] += f". Or: {hint}" if hint else ""
     order = ("id", "text", "images", "separator", "none_values", "label", "group")
     content["fields"] = {key: fields[key] for key in order if key in fields} | dict(given)
     return Guess(content, reasons)

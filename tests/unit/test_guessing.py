@@ -1,7 +1,9 @@
 """`automm init`: a first manifest from a look at the records."""
+# ruff: noqa: RUF001 (texts in other scripts, with their own punctuation)
 
 import csv
 import json
+import re
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from automm.data.demo import write_demo
 from automm.data.guessing import write_first_manifest
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
+from automm.data.sniffing import encoding_of
 from automm.errors import ConfigError, DataError, NotFoundError
 
 
@@ -25,6 +28,20 @@ def first(folder, rows, name="r.jsonl"):
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     path, reasons = write_first_manifest(file)
     return yaml.safe_load(path.read_text()), reasons
+
+
+def touch(folder, *names):
+    """Files that are there, and no more."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def encoded(folder, texts, encoding, plain=0):
+    """What is found of a file of some texts, behind so many lines of ASCII."""
+    lines = ["id,text,label", *(f"{n},plain words,{n % 2}" for n in range(plain)), *(f'{n},"{t}",0' for n, t in texts)]
+    (folder / "r.csv").write_bytes("\n".join(lines).encode(encoding))
+    return encoding_of(folder / "r.csv")
 
 
 def rows(count=40, **cells):
@@ -218,3 +235,171 @@ def test_the_index_that_pandas_writes_is_no_column(tmp_path, name):
     content, reasons = first(tmp_path, rows(**cells), "r.csv")
     assert content["fields"] == {"text": "text", "label": "label"}
     assert "index that pandas writes" in reasons["fields"]
+
+
+@pytest.mark.parametrize("between", [",", ", ", ";", "; ", "|", " ", "\n"])
+def test_names_of_files_that_are_separated(tmp_path, between):
+    touch(tmp_path, *(f"photos/{n}_{k}.jpg" for n in range(40) for k in range(3)))
+    cells = {"images": lambda n: between.join(f"{n}_{k}.jpg" for k in range(n % 4))}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["separator"] == (between.strip() or between)
+    assert content["image_root"] == "photos"
+    assert "100% are under photos/, separated by" in reasons["fields.images"]
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
+
+
+@pytest.mark.parametrize("name", ["{}.jpg,front.jpg", "{}.jpg;v=1.jpg"])
+def test_a_separator_in_the_names_of_files_is_none(tmp_path, name):
+    touch(tmp_path, *(name.format(n) for n in range(40)))
+    content, _ = first(tmp_path, rows(**BASIC, image=name.format))
+    assert "separator" not in content["fields"]
+
+
+@pytest.mark.parametrize("url", ["https://a.example/w_1,h_2/{}.jpg", "https://a.example/{}.jpg,https/b.jpg"])
+def test_a_comma_in_a_url_is_no_separator(tmp_path, url):
+    content, reasons = first(tmp_path, rows(**BASIC, image=url.format))
+    assert content["fields"]["images"] == "image"
+    assert "separator" not in content["fields"]
+    assert reasons["fields.images"] == "holds URLs"
+
+
+def test_lists_as_numpy_writes_them_are_not_taken_for_found(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(41)))
+    cells = {"images": lambda n: f"['{n}.jpg']" if n % 2 else f"['{n}.jpg' '{n + 1}.jpg']"}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["images"] == "images"
+    assert "%" not in reasons["fields.images"]
+    assert "20 cells cannot be read" in reasons["fields.images"]
+    assert 'Write JSON lists, such as ["0.jpg", "1.jpg"]' in reasons["fields.images"]
+
+
+def test_columns_that_differ_in_a_number_are_read_together(tmp_path):
+    touch(tmp_path, *(f"{n}_{k}.jpg" for n in range(40) for k in range(3)))
+    cells = {f"image_{k}": lambda n, k=k: f"{n}_{k}.jpg" if n % 4 > k else "N/A" for k in range(3)}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
+    assert content["fields"]["images"] == ["image_0", "image_1", "image_2"]
+    assert content["fields"]["none_values"] == ["N/A"]
+    assert "image_0, image_1, image_2 hold names of pictures, of which 100%" in reasons["fields.images"]
+    assert not any(key.startswith("column") for key in reasons)
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
+
+
+def test_columns_whose_files_are_there_are_read_together_but_for_small_ones(tmp_path):
+    touch(tmp_path, *(f"{side}{n}.jpg" for n in range(40) for side in "fbt"))
+    cells = {"front": lambda n: f"f{n}.jpg", "back": lambda n: f"b{n}.jpg", "thumbnail": lambda n: f"t{n}.jpg"}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells))
+    assert content["fields"]["images"] == ["front", "back"]
+    assert "write images: [front, back, thumbnail]" in reasons["column 'thumbnail'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "file"),
+    [
+        ("id", lambda n: 15970 + n, "images/{}.jpg"),
+        ("image_id", lambda n: f"p{n // 4}", "{}.png"),
+        ("ImagePath", lambda n: f"Photo {n}", "pics/{}.JPG"),
+    ],
+)
+def test_pictures_that_are_named_by_a_value_and_a_suffix(tmp_path, name, cell, file):
+    touch(tmp_path, *(file.format(cell(n)) for n in range(40)))
+    data = rows(**{name: cell, "text": BASIC["text"], "label": BASIC["label"]})
+    content, reasons = first(tmp_path, data, "r.csv")
+    assert content["fields"]["images"] == f"{{{name}}}.{file.split('.')[-1]}"
+    assert f"{name!r} names files, of which 100% are under" in reasons["fields.images"]
+    assert content["fields"].get("id") == ("id" if name == "id" else None)
+    loaded = load_dataset(load_manifest(tmp_path / "manifest.yaml"))
+    assert all(len(review.images) == 1 for review in loaded.reviews)
+
+
+def test_names_that_are_not_read_are_not_overruled_by_numbers(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(40)))
+    cells = {"review_id": lambda n: n, "photos": lambda n: f"{{{40 - n}.jpg}}" if n else "{}"}
+    content, reasons = first(tmp_path, rows(**BASIC | cells), "r.csv")
+    assert "images" not in content["fields"]
+    assert "cells such as '{39.jpg}' name no picture file. Write names alone" in reasons["column 'photos'"]
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [(["train", "test"], {}), (["Train", "TEST"], {"values": {"TEST": "test", "Train": "train"}})],
+)
+def test_a_column_of_splits_without_validation(tmp_path, names, values):
+    content, reasons = first(tmp_path, rows(**BASIC | {"split": lambda n: names[n % 3 == 0]}))
+    assert content["splits"] == {"column": "split", **values, "validation": 0.15}
+    assert "no validation split, so 15% of the training reviews" in reasons["splits.column"]
+
+
+def test_names_of_splits_are_no_labels(tmp_path):
+    cells = {"text": BASIC["text"], "fold": lambda n: ["Train", "Valid", "Test"][n % 3]}
+    content, _ = first(tmp_path, rows(**cells))
+    assert content["splits"]["values"] == {"Test": "test", "Train": "train", "Valid": "validation"}
+    assert "label" not in content["fields"]
+
+
+@pytest.mark.parametrize(
+    ("written", "texts"),
+    [
+        ("gb18030", ["这个产品很好，我很喜欢", "质量不错，物流也快！", "味道差"]),
+        ("big5", ["這個商品很好，我很喜歡", "房間乾淨，服務人員態度好", "味道差"]),
+        ("shift_jis", ["この商品はとても良いです", "画面がきれいで使いやすい"]),
+        ("euc_jp", ["この商品はとても良いです", "画面がきれいで使いやすい"]),
+        ("euc_kr", ["정말 좋은 제품입니다. 배송도 빨라요", "다시는 안 사요"]),
+        ("cp949", ["정말 좋은 제품입니다, 똠방각하", "다시는 안 사요"]),
+        ("cp1251", ["Хорошая вещь, очень доволен", "«Супер» — рекомендую всем"]),
+        ("koi8_r", ["Хорошая вещь, очень доволен", "Не понравилось, плохо"]),
+        ("mac_roman", ["Das Gerät ist größer als gedacht", "Très bon café", "L’été à Paris"]),
+    ],
+)
+def test_texts_of_other_scripts_and_systems(tmp_path, written, texts):
+    found, reason = encoded(tmp_path, enumerate(texts), written, plain=100)
+    assert found == written
+    assert re.search(r"\w*[^\x00-\x7f]\w*", texts[0])[0] in reason
+    assert " Or " not in reason
+
+
+WESTERN = {
+    "German": ["„Ärger“ mit der Öse", "Das Gerät ist größer, für 20 €", "Übel", "ÜBERGRÖSSE", "Umlaute äöü"],
+    "French": ["À éviter, l’été", "« Très bon » œuvre créée, déjà 20 €", "à", "Ça “marche”", "NOËL À LA MAISON"],
+    "Spanish": ["¿Qué?", "¡Ábrelo!", "El niño comió “piñas” mañana, 5 €", "nº 5 y 1ª", "corazón, canción"],
+    "Portuguese": ["Água à mão", "Não é bom, 5 €", "“São” João, três irmãs", "É ótimo", "AÇÃO"],
+    "English": ["It’s “good” — don’t", "cost–benefit", "great—really", "£5 or €4, 20°C", "wait… what", "naïve"],
+    "Swedish": ["Så här är det på ön", "Åäö", "Å"],
+}
+
+
+@pytest.mark.parametrize("plain", [0, 3_000])
+@pytest.mark.parametrize("language", WESTERN)
+def test_western_texts_are_taken_for_nothing_else(tmp_path, language, plain):
+    texts = WESTERN[language]
+    for some in [texts, *([text] for text in texts)]:
+        found, reason = encoded(tmp_path, enumerate(some), "cp1252", plain)
+        assert (found, " Or " in reason) == ("cp1252", False), some
+
+
+def test_an_encoding_that_is_as_plausible_is_named(tmp_path):
+    found, reason = encoded(tmp_path, [(0, "러시아 연방")], "euc_kr")
+    assert found == "euc_kr"
+    assert "'러시아'. Or gb18030: --encoding gb18030" in reason
+
+
+def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
+    (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
+        write_first_manifest(tmp_path / "r.csv")
+
+
+def test_a_number_to_predict_is_proposed_and_not_chosen(tmp_path):
+    cells = {"price": lambda n: f"{n * 1.5:.2f}", "score": lambda n: n * 7, "price_text": lambda n: f"${n}"}
+    content, reasons = first(tmp_path, rows(**{"text": BASIC["text"]}, **cells), "r.csv")
+    assert content["fields"].keys() == {"id", "text"}
+    assert content["fields"]["id"] != "price"
+    assert "column 'price' holds numbers" in reasons["fields.label"]
+    assert "set label: price and task: regression" in reasons["fields.label"]
+
+
+@pytest.mark.parametrize("written", [lambda one: one, lambda one: json.dumps([one]), lambda one: [one], str])
+def test_objects_in_the_cells_of_pictures_have_a_mend(tmp_path, written):
+    cells = {"image": lambda n: written({"bytes": None, "path": f"img/{n}.jpg"})}
+    content, reasons = first(tmp_path, rows(**BASIC, **cells))
+    assert "images" not in content["fields"]
+    assert "Write the names or URLs themselves in the cells, such as 'img/0.jpg'" in reasons["column 'image'"]
