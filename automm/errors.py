@@ -84,3 +84,8 @@ def nearest(word: str, legal: Sequence[str]) -> str:
 
     close = get_close_matches(word, legal, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def one_line(text: str) -> str:
+    """A text of somebody's data for a comment or a terminal: nothing in it ends the line or steers the cursor."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -13,7 +13,7 @@ import typer
 from automm import __version__
 
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
-from automm.cli.app import app
+from automm.cli.app import app, say
 from automm.errors import EXIT_INTERNAL, AutommError
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
@@ -26,10 +26,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AutommError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         sys.exit(EXIT_INTERNAL)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from automm.errors import one_line
+
 app = typer.Typer(
     name="automm",
     no_args_is_help=True,
@@ -42,11 +44,12 @@ def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr)
+    """To stderr, line by line; what comes from somebody's data steers no terminal."""
+    print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr)
 
 
 def say_next(command: str) -> None:
-    print(f"next: {command}", file=sys.stderr)
+    say(f"next: {command}")
 
 
 def import_tensorflow() -> None:

@@ -32,7 +32,7 @@ from automm.data.manifest import parse_manifest
 from automm.data.records import read_files
 from automm.data.sections import known_encoding
 from automm.data.sniffing import delimiter_of, encoding_of
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError, one_line
 
 LOOKED_AT = 20_000  # records; enough to tell an id from a group
 
@@ -234,7 +234,7 @@ def manifest_text(guess: Guess, file: Path) -> str:
     lines = [f"# A first manifest for {file.name}, guessed by 'automm init'. Correct what is wrong, then: automm check"]
     lines += [f"# {key}: {reason}" for key, reason in guess.reasons.items()]
     return (
-        "\n".join(line.replace("\r", " ") for line in lines)
+        "\n".join(map(one_line, lines))
         + "\n"
         + yaml.safe_dump(guess.content, sort_keys=False, allow_unicode=True, width=110)
     )

@@ -24,7 +24,7 @@ from automm.data.records import open_source
 from automm.data.sections import SPLITS, Fields
 from automm.data.source import Record, Source
 from automm.data.urls import is_url, local_name
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError, one_line
 
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # of records whose layout gives them none
@@ -256,8 +256,9 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     }
     if source.label_optional:
         content["labels"] = {"on_missing": "drop"}
-    text = f"# Imported from {manifest.path}, format {manifest.format}.\n"
-    text += "".join(f"# {key}: {' '.join(reason.split())}\n" for key, reason in reasons.items())
+    lines = [f"# Imported from {manifest.path}, format {manifest.format}."]
+    lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
+    text = "".join(f"{one_line(line)}\n" for line in lines)
     return text + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
 
 

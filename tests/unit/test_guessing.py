@@ -403,3 +403,25 @@ def test_objects_in_the_cells_of_pictures_have_a_mend(tmp_path, written):
     content, reasons = first(tmp_path, rows(**BASIC, **cells))
     assert "images" not in content["fields"]
     assert "Write the names or URLs themselves in the cells, such as 'img/0.jpg'" in reasons["column 'image'"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "not\nso good",
+        "bad\nimage_root: /\ndrop_duplicates: true\n#",
+        "bad\x85encoding: latin-1",
+        "bad\u2028x: 1",
+        "bad\x1b[2J\x00",
+        "bad\r\nimages: {on_bad: drop-review}",
+    ],
+)
+def test_no_cell_writes_into_the_manifest(tmp_path, label):
+    rows = [{"id": f"r{n}", "text": f"a text of some words {n}", "label": ["good", label][n % 2]} for n in range(40)]
+    content, _ = first(tmp_path, rows)
+    assert content == {
+        "name": "r",
+        "records": "r.jsonl",
+        "fields": {"id": "id", "text": "text", "label": "label"},
+    }
+    assert load_manifest(tmp_path / "manifest.yaml").image_root == "."
