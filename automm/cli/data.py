@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import AllowCode, app, code_flag, say, say_next
-from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, ConfigError
+from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
 
 
 @app.command()
@@ -37,18 +37,26 @@ def check(
     """Validate a manifest and its reviews, and report on their quality.
 
     An error keeps a search from starting, a warning says that its result would mislead, a note is to be known.
-    Exit code 3 where there is an error; with --strict also where there is a warning.
+    Exit code 3 where there is an error; with --strict also where there is a warning. Where the reviews cannot be read,
+    --format json prints {"ok": false, "problems": [...]}, and a page that an earlier check has written is removed.
 
     Example: automm check demo/manifest.yaml --to report.html
     """
     from automm import tables
     from automm.data.quality.check import check as check_manifest
-    from automm.data.quality.page import write_page
+    from automm.data.quality.page import remove_page, write_page
     from automm.data.quality.terminal import render
 
     if to is not None and to.is_dir():
         raise ConfigError(f"--to {to} is a folder, expected a file. Name one in it: --to {to / 'report.html'}")
-    report = check_manifest(manifest, allow_code=allow_code)
+    try:
+        report = check_manifest(manifest, allow_code=allow_code)
+    except (AutommError, OSError) as error:
+        if format == "json":
+            tables.print_json({"ok": False, "clean": False, "problems": getattr(error, "problems", [str(error)])})
+        if to is not None and remove_page(to):
+            say(f"removed: {to}, the report of an earlier check")
+        raise
     if format == "json":
         tables.print_json(report.to_dict())
     else:

@@ -1,82 +1,90 @@
 """Near duplicates: the same picture in another size, quality or format, found without comparing each with each."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from automm.data.looks import Look, Looks, look_at_all
+from automm.data.looks import THUMBNAIL, Look, Looks, look_at_all
 from automm.data.reviews import Dataset
-from automm.data.unions import Unions
 
 DISTANCE = 6  # of 64 bits
-DIFFERENCE = 5.0  # of 255, on average over the thumbnails
+# Root mean square differences of thumbnails, of 255. What separates two small things on a white ground is small, too,
+# and so is asked in proportion to the contrast; what JPEG and scaling change is not, where there is hardly any.
+LARGEST, SHARE_OF_CONTRAST, NOISE = 8.0, 1 / 6, 1.0
+VALUES = 3 * THUMBNAIL**2  # of a thumbnail
 CONTRAST = 24  # below it a picture is nearly flat, and its hash is noise
 
 
 def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
-    """Pictures that are nearly the same, directly or through others: their digests, two or more each, sorted.
+    """Sets of pictures that are nearly the same: their digests, two or more each, sorted.
 
-    Two pictures are when at most 6 bits of their hashes and, on average, 5 of 255 of their thumbnails differ. Nearly
-    flat pictures are left out, because nothing tells them apart.
+    Each picture of a set looks like its first: their thumbnails differ by at most 8 of 255 and a sixth of the contrast
+    of the one that has more (root mean squares). And at most 6 bits of its hash differ from the first's, or from those
+    of another of the set, because copies of copies go further. Nearly flat pictures are left out, because nothing tells
+    them apart.
     """
     digests = sorted(digest for digest, look in seen.items() if look.contrast >= CONTRAST)
     if not digests:
         return []
     hashes = np.array([seen[digest].hash for digest in digests], np.uint64)
-    thumbnails = np.stack([seen[digest].thumbnail.ravel() for digest in digests]).astype(np.int16)
-    distinct, group = np.unique(hashes, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(group))[:-1])  # places of each distinct hash
-    sizes = np.array([len(places) for places in members])
-    unions = Unions(len(digests))
-    alike = np.arange(len(digests))  # of equal hashes: the first of those that hang together
-    for number in np.flatnonzero(sizes > 1):
-        _join_equal(members[number], thumbnails, unions, alike)
-    for ones, others in close_pairs(distinct, DISTANCE):
-        single = (sizes[ones] == 1) & (sizes[others] == 1)
-        firsts = [np.array([members[one][0] for one in some[single]], np.int64) for some in (ones, others)]
-        for place in np.flatnonzero(_differences(thumbnails[firsts[0]], thumbnails[firsts[1]]) <= DIFFERENCE):
-            unions.join(int(firsts[0][place]), int(firsts[1][place]))
-        for one, other in zip(ones[~single], others[~single], strict=True):
-            _join_close(members[one], members[other], thumbnails, unions, alike)
-    return [[digests[place] for place in places] for places in unions.sets() if len(places) > 1]
+    thumbnails = np.stack([seen[digest].thumbnail.reshape(-1, 3) for digest in digests])
+    limits = _limits(thumbnails)
+    distinct, hash_of = np.unique(hashes, return_inverse=True)
+    order = np.argsort(hash_of, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(hash_of))[:-1])  # places of each distinct hash
+    close = _close_hashes(distinct, members, thumbnails)
+    free = np.ones(len(digests), bool)  # in no set, and not looked around yet
+    found = []
+    for first in range(len(digests)):
+        own = int(hash_of[first])
+        if not free[first] or (len(members[own]) == 1 and own not in close):
+            continue
+        same: list[int] = []
+        met, reached = {own}, [own]
+        while reached:
+            places = np.concatenate([members[one] for one in reached])
+            places = places[free[places]]
+            alike = _differences(thumbnails[places], thumbnails[first]) <= np.maximum(limits[places], limits[first])
+            places = places[alike]
+            free[places] = False
+            same += places.tolist()
+            around = {other for one in {*hash_of[places].tolist()} for other in close.get(one, ())} - met
+            met |= around
+            reached = sorted(around)
+        if len(same) > 1:
+            found.append([digests[place] for place in sorted(same)])
+    return found
+
+
+def _limits(thumbnails: np.ndarray) -> np.ndarray:
+    """How much a copy may differ from each, (n,) float64, of thumbnails (n, 64, 3)."""
+    squares = np.einsum("ncd,ncd->n", thumbnails, thumbnails, dtype=np.int64, casting="unsafe")
+    variances = squares / VALUES - (thumbnails.mean(axis=1) ** 2).mean(axis=1)
+    return np.asarray(np.clip(SHARE_OF_CONTRAST * np.sqrt(np.maximum(variances, 0)), NOISE, LARGEST))
 
 
 def _differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """On average over a thumbnail, (n,)."""
-    return np.asarray(np.abs(ones - others).mean(axis=-1))
+    """Root mean squares over thumbnails, (n,) float32."""
+    differences = ones.astype(np.float32) - others
+    return np.asarray(np.sqrt(np.einsum("ncd,ncd->n", differences, differences) / VALUES))
 
 
-def _join_equal(places: np.ndarray, thumbnails: np.ndarray, unions: Unions, alike: np.ndarray) -> None:
-    """Join pictures of one hash that are alike, directly or through others, each met once and not in pairs."""
-    left = places
-    while len(left):
-        first, left, met = int(left[0]), left[1:], [int(left[0])]
-        while met and len(left):
-            close = _differences(thumbnails[left], thumbnails[met.pop()]) <= DIFFERENCE
-            for place in left[close]:
-                unions.join(first, int(place))
-            alike[left[close]] = first
-            met += left[close].tolist()
-            left = left[~close]
-
-
-def _join_close(
-    ones: np.ndarray, others: np.ndarray, thumbnails: np.ndarray, unions: Unions, alike: np.ndarray
-) -> None:
-    """Join what is alike among the pictures of two hashes; what has been joined is not compared again."""
-    fewer, more = sorted((ones, others), key=len)
-    firsts, of_more = np.unique(alike[more], return_inverse=True)
-    roots = np.array([unions.root(first) for first in firsts.tolist()])
-    for place in fewer.tolist():
-        left = more[roots[of_more] != unions.root(place)]
-        close = _differences(thumbnails[left], thumbnails[place]) <= DIFFERENCE
-        if close.any():
-            for first in np.unique(alike[left[close]]).tolist():
-                unions.join(place, first)
-            roots = np.array([unions.root(first) for first in firsts.tolist()])
+def _close_hashes(distinct: np.ndarray, members: list[np.ndarray], thumbnails: np.ndarray) -> dict[int, list[int]]:
+    """Of each hash the others that are close; without those of one picture each that cannot both look like a third."""
+    single = np.array([len(places) == 1 for places in members])
+    firsts = np.array([places[0] for places in members])
+    close: dict[int, list[int]] = defaultdict(list)
+    for ones, others in close_pairs(distinct, DISTANCE):
+        kept = ~(single[ones] & single[others])
+        pairs = firsts[ones[~kept]], firsts[others[~kept]]
+        kept[~kept] = _differences(thumbnails[pairs[0]], thumbnails[pairs[1]]) <= 2 * LARGEST
+        for one, other in zip(ones[kept].tolist(), others[kept].tolist(), strict=True):
+            close[one].append(other)
+            close[other].append(one)
+    return close
 
 
 def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

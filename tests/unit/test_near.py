@@ -13,7 +13,6 @@ from automm.data.manifest import load_manifest
 from automm.data.near import close_pairs, near_duplicates, picture_names
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
-from automm.data.unions import Unions
 
 
 def picture(seed: int) -> Image.Image:
@@ -121,21 +120,66 @@ def look_of(bits: int, thumbnail: np.ndarray) -> Look:
     return Look("PNG", 9, 9, animated=False, contrast=200, hash=bits, thumbnail=thumbnail.astype(np.uint8))
 
 
+def differ(one: Look, other: Look) -> tuple[float, float]:
+    """How far apart two thumbnails are, and how far a copy may be."""
+    ones, others = one.thumbnail.astype(float), other.thumbnail.astype(float)
+    contrast = max(float(np.sqrt(colours.var(axis=(0, 1)).mean())) for colours in (ones, others))
+    return float(np.sqrt(((ones - others) ** 2).mean())), min(8, max(1, contrast / 6))
+
+
 def test_near_duplicates_are_those_of_comparing_each_with_each():
     rng = np.random.default_rng(3)
     colours = rng.integers(0, 200, (4, 8, 8, 3))
     looks = {
-        f"{n:03}": look_of(int(rng.choice([0, 1, 3, 2**40, 2**63 - 1])), colours[n % 4] + rng.integers(0, 14))
-        for n in range(80)
+        f"{n:03}": look_of(
+            int(rng.choice([0, 1, 3, 2**9 - 1, 2**40, 2**63 - 1])), colours[n % 4] + rng.integers(0, 40) // 2
+        )
+        for n in range(120)
     }
-    unions = Unions(80)
-    for one, other in itertools.combinations(range(80), 2):
-        first, second = looks[f"{one:03}"], looks[f"{other:03}"]
-        differences = np.abs(first.thumbnail.astype(int) - second.thumbnail.astype(int))
-        if (first.hash ^ second.hash).bit_count() <= 6 and differences.mean() <= 5:
-            unions.join(one, other)
-    expected = [[f"{place:03}" for place in places] for places in unions.sets() if len(places) > 1]
+    left, expected = dict(looks), []
+    for first, its in looks.items():
+        if first not in left:
+            continue
+        same, reached = {first}, [its]
+        while reached:
+            look = reached.pop()
+            for name, other in left.items():
+                near = (look.hash ^ other.hash).bit_count() <= 6
+                if near and name not in same and np.less_equal(*differ(its, other)):
+                    same.add(name)
+                    reached.append(other)
+        left = {name: look for name, look in left.items() if name not in same}
+        expected += [sorted(same)] if len(same) > 1 else []
+    assert len(expected) > 4
     assert near_duplicates(looks) == expected
+
+
+def test_small_things_on_a_white_ground_are_told_apart(tmp_path):
+    shapes = {"ring": "red", "disc": "navy", "square": "green", "bar": "black"}
+    for name, colour in shapes.items():
+        image = Image.new("RGB", (160, 160), "white")
+        draw = ImageDraw.Draw(image)
+        box = (66, 76, 94, 84) if name == "bar" else (70, 70, 90, 90)
+        {"disc": draw.ellipse, "ring": draw.ellipse}.get(name, draw.rectangle)(
+            box, outline=colour, fill=None if name == "ring" else colour
+        )
+        image.save(tmp_path / f"{name}.png")
+        image.resize((120, 120)).save(tmp_path / f"{name}.jpg", quality=70)
+    looks = look_at_all(sorted(tmp_path.iterdir()))
+    found = [sorted(looks.path[digest].stem for digest in near) for near in near_duplicates(looks.seen)]
+    assert sorted(found) == [[name, name] for name in sorted(shapes)]
+
+
+def test_a_chain_does_not_join_its_ends():
+    colours = np.random.default_rng(1).integers(0, 200, (8, 8, 3))
+    looks = {f"{n}": look_of(7, colours + 5 * n) for n in range(6)}
+    assert near_duplicates(looks) == [["0", "1"], ["2", "3"], ["4", "5"]]
+
+
+def test_copies_of_copies_are_reached_where_they_look_like_the_first():
+    colours = np.random.default_rng(1).integers(0, 200, (8, 8, 3))
+    looks = {f"{n}": look_of((1 << 6 * n) - 1, colours + n) for n in range(4)}
+    assert near_duplicates(looks) == [["0", "1", "2", "3"]]
 
 
 def test_thousands_of_one_hash_are_not_compared_in_pairs():

@@ -13,6 +13,7 @@ from automm.data.quality.check import check
 from automm.data.quality.columns import names_somebody
 from automm.data.quality.labels import association
 from automm.data.quality.page import page
+from automm.data.quality.pictures import names_pictures
 from automm.data.quality.terminal import render
 from automm.data.quality.texts import markup, misread
 from automm.data.urls import local_name
@@ -353,13 +354,171 @@ def test_reviews_without_ids_of_their_own(make):
     assert list(findings(make(fields={"id": None}))) == ["no_ids"]
 
 
-def test_several_labels_are_said(make):
+@pytest.mark.parametrize("separator", [None, ",", "|"])
+def test_several_labels_are_an_error_whose_mend_helps(make, separator):
     def several(records):
-        for record in records:
-            record["label"] = [record["label"], "c"]
+        for n, record in enumerate(records):
+            labels = ["ab"[n % 2], "c"] if n < 5 else ["ab"[n % 2]]
+            record["label"] = labels if separator is None else separator.join(labels)
 
-    found = findings(make(several))
-    assert found["several_labels"].mend.startswith("Set fields: {label: {column: label, pick: first}}")
+    label = {"column": "label"} | ({"separator": separator} if separator else {})
+    report = check(make(several, fields={"label": label}))
+    (finding,) = report.findings
+    assert (finding.key, finding.severity, finding.count) == ("several_labels", "error", 5)
+    assert [one.detail for one in finding.examples] == ["a, c", "b, c", "a, c", "b, c", "a, c"]
+    mend = re.match(r"Set fields: (\{.*\}), or", finding.mend)[1]
+    assert findings(make(several, fields=yaml.safe_load(mend))) == {}
+
+
+def test_lists_of_one_label_each_are_refused_by_a_search_too(make):
+    def lists(records):
+        for record in records:
+            record["label"] = [record["label"]]
+
+    (finding,) = check(make(lists)).findings
+    assert (finding.severity, finding.count) == ("error", 24)
+    assert finding.what == "reviews with a list of labels, of one each"
+
+
+def test_columns_of_pictures_that_nothing_names(make):
+    def without(records):
+        for record in records:
+            record |= {"photo": record.pop("photos")[0], "image_count": 1, "description": "x"}
+
+    found = findings(make(without, fields={"images": []}))["no_pictures"]
+    assert (found.severity, found.count) == ("warning", 24)
+    assert "column 'photo' looks" in found.what
+    assert found.mend == "Set fields: {images: photo}, unless it holds something else."
+    assert findings(make(without, fields={"images": "photo"})) == {}
+    assert findings(make(lambda records: [record.pop("photos") for record in records], fields={"images": []})) == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "pictures"),
+    [
+        ("image", True),
+        ("Img_Path", True),
+        ("imageUrl", True),
+        ("file_name", True),
+        ("pictures", True),
+        ("image_count", False),
+        ("hasPhoto", False),
+        ("imagination", False),
+        ("file_size", False),
+    ],
+)
+def test_names_of_columns_that_hold_pictures(column, pictures):
+    assert names_pictures(column) is pictures
+
+
+def test_a_group_that_ties_everything_is_named(make):
+    def in_one_group(records):
+        for n, record in enumerate(records):
+            record["shop"] = "one" if n < 14 else f"s{n}"
+
+    splits = {"keep_together": ["groups", "texts"]}
+    found = findings(make(in_one_group, fields={"group": "shop"}, splits=splits))["tied_together"]
+    assert found.count == 14
+    assert found.examples[0].detail == "the largest group of column 'shop': 'one', of 14 reviews"
+    assert "fields.group" in found.mend
+    assert "splits: {keep_together: [texts]}" in found.mend
+    assert "fields.images" not in found.mend
+    alone = {"keep_together": ["groups"]}
+    assert (
+        "{keep_together: []}"
+        in findings(make(in_one_group, fields={"group": "shop"}, splits=alone))["tied_together"].mend
+    )
+    assert findings(make(in_one_group, fields={"group": "shop"}, splits={"keep_together": []})).keys() == {
+        "groups_across_splits"
+    }
+
+
+def test_a_text_that_ties_everything_is_named(make):
+    def of_one_template(records):
+        for record in records[:14]:
+            record["text"] = "This is the text of a template, and no more"
+
+    found = findings(make(of_one_template))["tied_together"]
+    assert found.examples[0].detail.startswith("the text that most of them share, 14: 'This is the text")
+    assert "splits: {keep_together: [groups, pictures]}" in found.mend
+
+
+def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
+    def in_rooms(records):
+        for n, record in enumerate(records[:12]):
+            record["photos"] = [f"{n}.png", f"{n + 1}.png"]
+
+    found = findings(make(in_rooms, splits={"near_duplicates": "together"}))["tied_together"]
+    assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.mend
+
+
+def test_what_is_set_is_not_advised(make):
+    def repeat(records):
+        records[1]["photos"] = records[0]["photos"]
+
+    assert "set drop_duplicates: true" in findings(make(repeat))["picture_contradictions"].mend
+    mend = findings(make(repeat, drop_duplicates=True))["picture_contradictions"].mend
+    assert mend.startswith("Correct the labels: ")
+    assert "set drop_duplicates" not in mend
+
+
+def test_pictures_that_are_left_out_are_not_counted(make, tmp_path):
+    def spoil(records):
+        (tmp_path / "3.png").write_bytes(b"nothing")
+
+    report = check(make(spoil, images={"on_bad": "drop-image"}))
+    assert (report.pictures, report.distinct_pictures) == (23, 23)
+    broken = check(make(spoil))
+    assert (broken.pictures, broken.distinct_pictures) == (24, 24)
+
+
+def test_a_picture_twice_in_a_review(make, tmp_path):
+    def twice(records):
+        (tmp_path / "copy.png").write_bytes((tmp_path / "4.png").read_bytes())
+        records[4]["photos"] = ["4.png", "copy.png"]
+        records[6]["photos"] = ["6.png", "6.png"]
+
+    found = findings(make(twice))["repeated_pictures"]
+    assert (found.severity, found.count) == ("note", 2)
+    assert [one.detail for one in found.examples] == ["'4.png', 'copy.png'", "'6.png', '6.png'"]
+
+
+def test_texts_that_look_like_none_are_named(make):
+    def spoil(records):
+        for record, text in zip(records, ("nan", " N/A ", "None", "-", "none of it is good"), strict=False):
+            record["text"] = text
+
+    found = findings(make(spoil))["missing_like_texts"]
+    assert found.count == 4
+    assert found.examples[1].detail == "'N/A'"
+
+
+RATINGS = ("good", "very good", "bad")
+
+
+def test_texts_that_say_their_label(make):
+    def rated(records):
+        for n, record in enumerate(records):
+            record |= {
+                "label": RATINGS[n % 3],
+                "text": f"{record['text'].replace('good', 'new')}. Rating: {RATINGS[n % 3]}",
+            }
+
+    found = findings(make(rated))["labels_in_texts"]
+    assert (found.severity, found.count) == ("warning", 24)
+    assert found.examples[0].detail.startswith("'good' in 'This is a very new product number 0. Rating: good'")
+
+
+@pytest.mark.parametrize(
+    "text", ["good product {n}", "good, not bad {n}", "not {label} {n}", "goodness {n}, {label}ly"]
+)
+def test_texts_that_say_a_label_now_and_then_are_ordinary(make, text):
+    def rated(records):
+        for n, record in enumerate(records):
+            label = ("good", "bad")[n % 2]
+            record |= {"label": label, "text": text.format(n=n, label=label if n % 5 else "so")}
+
+    assert "labels_in_texts" not in findings(make(rated))
 
 
 def test_splits_that_cannot_be_made_are_a_finding(make):

@@ -15,11 +15,26 @@ from automm.cli import app
 from automm.data.quality import page as page_module
 from automm.data.quality.check import check
 from automm.data.quality.page import page
-from automm.errors import ConfigError
+from automm.data.quality.report import Report
+from automm.errors import AutommError, ConfigError
 
 VOID = {"meta", "br", "img", "hr", "input", "link", "col"}
 LARGEST_PICTURE = 15_000  # bytes of a JPEG of 96 x 96 pixels, of noise too
 ATTACK = "\"'><script>alert(1)</script><img src=http://x.example/a.png onerror=alert(1)>&amp;"
+
+EMPTY = Report(
+    name="x" * 300,
+    reviews=0,
+    pictures=0,
+    distinct_pictures=0,
+    labels={},
+    numbers={},
+    pictures_per_review={},
+    words={},
+    languages={},
+    treated={},
+    findings=(),
+)
 
 
 class Page(HTMLParser):
@@ -120,3 +135,32 @@ def test_a_folder_in_place_of_a_page_is_refused_before_anything_is_read(tmp_path
     done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml"), "--to", str(tmp_path)])
     assert isinstance(done.exception, ConfigError)
     assert str(done.exception).endswith(f"Name one in it: --to {tmp_path / 'report.html'}")
+
+
+@pytest.mark.parametrize("records", ["none", "broken"])
+def test_problems_of_reading_are_json_and_no_old_page_stands(tmp_path, records):
+    manifest, to = tmp_path / "m.yaml", tmp_path / "page.html"
+    if records == "broken":
+        (tmp_path / "r.jsonl").write_text('{"text": "good", "label": "a"}\n{"text"')
+        manifest.write_text("{name: x, records: r.jsonl, fields: {text: text, label: label}}")
+    command = ["check", str(manifest), "--format", "json", "--to", str(to)]
+    to.write_text(page(EMPTY))
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, AutommError)
+    told = json.loads(done.stdout)
+    assert (told["ok"], told["clean"]) == (False, False)
+    assert "\n".join(told["problems"]) == str(done.exception)
+    assert not to.exists()
+    assert f"removed: {to}" in done.stderr
+    assert CliRunner().invoke(app, command).stderr == ""
+    assert not to.exists()
+
+
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html><title>my own</title>", b"\xff\xfe\x00", b"", b"text"])
+def test_a_file_that_is_no_page_of_ours_is_kept(tmp_path, content):
+    to = tmp_path / "page.html"
+    to.write_bytes(content)
+    done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml"), "--to", str(to)])
+    assert isinstance(done.exception, AutommError)
+    assert done.stdout == ""
+    assert to.read_bytes() == content

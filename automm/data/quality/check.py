@@ -1,5 +1,6 @@
 """What `automm check` does: read, look at every picture once, split, and ask every check."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,34 @@ from automm.data.quality.checked import Checked
 from automm.data.quality.columns import ungrouped_columns
 from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
 from automm.data.quality.findings import Example, Finding, example, finding
-from automm.data.quality.labels import absent_labels, label_shift, labels_of_one_word, missing_like_labels
+from automm.data.quality.labels import (
+    absent_labels,
+    label_shift,
+    labels_in_texts,
+    labels_of_one_word,
+    missing_like_labels,
+)
 from automm.data.quality.numbers import far_numbers, number_shift, one_number
-from automm.data.quality.pictures import odd_pictures, one_picture, unreadable, wrong_extensions
+from automm.data.quality.pictures import (
+    no_pictures,
+    odd_pictures,
+    one_picture,
+    repeated_pictures,
+    unreadable,
+    wrong_extensions,
+)
 from automm.data.quality.report import Report, describe
-from automm.data.quality.texts import empty_texts, html_left, long_texts, other_languages, wrong_encoding
+from automm.data.quality.texts import (
+    empty_texts,
+    html_left,
+    long_texts,
+    missing_like_texts,
+    other_languages,
+    wrong_encoding,
+)
 from automm.data.reading import LACKS_NUMBER, MISSING_PICTURE, NO_NUMBER, NOT_FETCHED
 from automm.data.reviews import Dataset, load_dataset
-from automm.data.sections import Images, Labels
+from automm.data.sections import Fields, Images, Labels
 from automm.data.splits import drop_duplicates, split_dataset
 from automm.errors import DataError
 
@@ -33,18 +54,22 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     contradictions,
     missing_like_labels,
     labels_of_one_word,
+    labels_in_texts,
     absent_labels,
     label_shift,
     one_number,
     far_numbers,
     number_shift,
     tied_together,
+    no_pictures,
     one_picture,
     odd_pictures,
+    repeated_pictures,
     wrong_extensions,
     wrong_encoding,
     html_left,
     other_languages,
+    missing_like_texts,
     empty_texts,
     long_texts,
     whole_reviews,
@@ -123,14 +148,25 @@ def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
 
+def _one_label(fields: Fields | None) -> str:
+    """What fields.label says in the manifest, and that one of several is picked."""
+    label = fields.label if fields is not None else None
+    named = {"column": label.column if label is not None else "..."}
+    if label is not None and label.separator is not None:
+        named["separator"] = json.dumps(label.separator, ensure_ascii=False)
+    return ", ".join(f"{key}: {value}" for key, value in (named | {"pick": "first"}).items())
+
+
 def _of_records(dataset: Dataset) -> Iterator[Finding]:
     """What a search refuses, and what it can only take as it is."""
     fields = dataset.manifest.fields
-    several = [review for review in dataset.reviews if review.labels]
-    if several:
-        column = fields.label.column if fields is not None and fields.label is not None else "..."
-        examples = [example([review], ", ".join(review.labels)) for review in several[:5]]
-        yield finding("several_labels", len(several), examples, column=column)
+    if dataset.several_labels:
+        several = [review for review in dataset.reviews if len(review.labels) > 1]
+        lists = [review for review in dataset.reviews if review.labels]
+        what = "reviews with several labels" if several else "reviews with a list of labels, of one each"
+        examples = [example([review], ", ".join(review.labels)) for review in (several or lists)[:5]]
+        column = _one_label(fields)
+        yield finding("several_labels", len(several or lists), examples, what=what, column=column)
     if not_fetched := dataset.treated.get(NOT_FETCHED):
         yield finding("not_fetched", not_fetched, [])
     if dataset.manifest.format == "records" and fields is not None and fields.id is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from automm.data.language import language
 from automm.data.looks import Look, Looks
 from automm.data.near import near_duplicates
+from automm.data.quality.encodings import Misread, misread_texts
 from automm.data.reviews import Dataset, Review
 
 
@@ -58,6 +59,11 @@ class Checked:
     def languages(self) -> list[str]:
         """A guess for each review's text."""
         return [language(review.text) for review in self.reviews]
+
+    @cached_property
+    def misread(self) -> Misread:
+        """Texts that are words in another encoding than the manifest's."""
+        return misread_texts([review.text for review in self.reviews], self.dataset.manifest.encoding)
 
     @cached_property
     def near(self) -> list[list[str]]:

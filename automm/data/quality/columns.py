@@ -44,8 +44,21 @@ def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
 
 def names_somebody(column: str) -> bool:
     """Whether a column's name is that of an id of users, products and the like."""
-    words = [word.lower() for word in _WORDS.findall(column)]
+    words = words_of(column)
     return bool(words) and (words[-1] == "id" or not NAMES.isdisjoint(words))
+
+
+def words_of(column: str) -> list[str]:
+    """The words of a column's name, in small letters: "parentAsin" and "parent_asin" have two."""
+    return [word.lower() for word in _WORDS.findall(column)]
+
+
+def unused_columns(checked: Checked) -> list[str]:
+    """Columns of the records that the manifest does not name."""
+    manifest, fields = checked.dataset.manifest, checked.dataset.manifest.fields
+    used = {name for names in columns_of(fields, True).values() for name in names} if fields is not None else set()
+    used |= {str(manifest.splits.column), str(manifest.splits.time)}
+    return [column for column in checked.dataset.columns if column not in used]
 
 
 def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
@@ -53,16 +66,12 @@ def _values(checked: Checked) -> Mapping[str, dict[str, list[Review]]]:
 
     The records are read once more where there is such a column: reviews do not keep them.
     """
-    dataset = checked.dataset
-    manifest, fields = dataset.manifest, dataset.manifest.fields
-    used = {name for names in columns_of(fields, True).values() for name in names} if fields is not None else set()
-    used |= {str(manifest.splits.column), str(manifest.splits.time)}
-    telling = [column for column in dataset.columns if column not in used and names_somebody(column)]
+    telling = [column for column in unused_columns(checked) if names_somebody(column)]
     found: dict[str, dict[str, list[Review]]] = {column: defaultdict(list) for column in telling}
     if not telling:
         return found
     review_at = {review.where: review for review in checked.reviews}
-    for record in open_source(manifest).rows:
+    for record in open_source(checked.dataset.manifest).rows:
         review = review_at.get(record.where)
         if review is None:
             continue

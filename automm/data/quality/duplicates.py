@@ -12,6 +12,19 @@ from automm.data.sections import Splits
 from automm.data.ties import components, telling_text, whole_key
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
+# What to do about each tie that joins too many.
+UNTIED = {
+    "groups": "Name a column in fields.group whose values are users, products and the like, or none.",
+    "texts": "Leave texts that many share (templates, descriptions of products) out of fields.text.",
+    "pictures": "Leave pictures of other things (rooms, shops, placeholders) out of fields.images.",
+}
+CONTRADICTING = (
+    "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
+    "and contradict each other."
+)
+DIFFERENT = (
+    "Correct the {targets}: these reviews are not the same in text and pictures, and drop_duplicates keeps them."
+)
 
 
 def repeated(checked: Checked) -> Iterator[Finding]:
@@ -39,19 +52,37 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
     share = len(largest) / len(checked.reviews)
     if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
         reviews = [checked.reviews[row] for row in largest]
-        pictures = Counter(digest for review in reviews for digest in checked.digests(review))
-        commonest = [
-            checked.looks.path[digest] for digest, _ in pictures.most_common(3) if digest in checked.looks.path
-        ]
-        detail = "the pictures that most of them share: " + ", ".join(f"'{path.name}'" for path in commonest)
+        alone = {kind: max(map(len, components(reviews, names, [kind]))) for kind in splits.keep_together}
+        kind = max(alone, key=lambda kind: alone[kind])  # the tie that joins most without the others
+        rules = f"keep_together: [{', '.join(one for one in splits.keep_together if one != kind)}]"
+        if kind == "pictures" and splits.near_duplicates == "together":
+            rules = f"near_duplicates: ignore, {rules}"
         yield finding(
             "tied_together",
             len(largest),
-            [example(reviews, detail if commonest else "", commonest)],
+            [_tie(checked, kind, reviews)],
             share=share,
-            ties=", ".join(splits.keep_together),
+            ties=kind if len(alone) == 1 else f"above all {kind}",
             targets=checked.targets,
+            mend=UNTIED[kind],
+            rules=rules,
         )
+
+
+def _tie(checked: Checked, kind: str, tied: list[Review]) -> Example:
+    """What most of the reviews that are tied together share."""
+    counts = Counter(key for review in tied for key in _kinds(checked)[kind](review))
+    if kind == "pictures":
+        paths = [checked.looks.path[digest] for digest, _ in counts.most_common(3) if digest in checked.looks.path]
+        named = ", ".join(f"'{path.name}'" for path in paths)
+        return example(tied, f"the pictures that most of them share: {named}" if paths else "", paths)
+    [(key, count)] = counts.most_common(1)
+    shared = [review for review in tied if key in _kinds(checked)[kind](review)]
+    if kind == "texts":
+        return example(shared, f"the text that most of them share, {count:,}: {excerpt(shared[0].text)}")
+    fields = checked.dataset.manifest.fields
+    column = f" of column {fields.group!r}" if fields is not None and fields.group is not None else ""
+    return example(shared, f"the largest group{column}: {key!r}, of {count:,} reviews")
 
 
 def _keep_together(rules: Splits, kind: str) -> str:
@@ -100,7 +131,10 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
             for same in several[:5]
         ]
         if several:
-            yield finding(key, len(several), examples, targets=checked.targets)
+            # What drop_duplicates would drop is gone where it is set.
+            mend = DIFFERENT if checked.dataset.manifest.drop_duplicates else CONTRADICTING
+            mend = mend.format(targets=checked.targets)
+            yield finding(key, len(several), examples, targets=checked.targets, mend=mend)
 
 
 def whole_reviews(checked: Checked) -> Iterator[Finding]:

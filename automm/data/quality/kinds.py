@@ -44,10 +44,10 @@ KINDS = {
     ),
     "no_splits": Kind("error", "splits that cannot be made", "No search can start.", "Each line says what to do."),
     "several_labels": Kind(
-        "warning",
-        "reviews with several labels",
+        "error",
+        "{what}",
         "A search refuses them: it learns one label a review.",
-        "Set fields: {{label: {{column: {column}, pick: first}}}}, or join them in the records.",
+        "Set fields: {{label: {{{column}}}}}, or join them in the records.",
     ),
     # Splits.
     "texts_across_splits": Kind("warning", "texts that stand in more than one split", _LEAK, _TOGETHER),
@@ -75,8 +75,7 @@ KINDS = {
         "warning",
         "reviews that are tied to one another, {share:.0%} of all, by what they share ({ties})",
         "They stand in one split as a whole, so that the splits differ in their {targets} and sizes.",
-        "Leave pictures of other things (rooms, shops, placeholders) out of fields.images; or say what may be torn "
-        "apart, as in splits: {{keep_together: [groups, texts]}}, and read the figures with that in mind.",
+        "{mend} Or say what may be torn apart: splits: {{{rules}}}, and read the figures with that in mind.",
     ),
     "absent_labels": Kind(
         "warning",
@@ -96,6 +95,13 @@ KINDS = {
         "labels that differ from another in upper and lower case, or in spaces, alone",
         "Each is learned as a class of its own, and to take one for the other counts as an error.",
         "Join them, and list the other labels, too: labels: {{map: {{{joined}, ...}}}}.",
+    ),
+    "labels_in_texts": Kind(
+        "warning",
+        "texts that say their own label, and no other one",
+        "The words of the label are all that a model needs; texts that do not say it are judged worse than measured.",
+        "Take what was written with the label (such as a rating line) out of fields.text, where the texts to predict "
+        "do not have it.",
     ),
     # The number that is to be predicted.
     "one_number": Kind(
@@ -122,15 +128,13 @@ KINDS = {
         "warning",
         "texts that occur with different {targets}",
         "No model of the texts alone can be right about all of them.",
-        "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and "
-        "pictures and contradict each other.",
+        "{mend}",
     ),
     "picture_contradictions": Kind(
         "warning",
         "pictures that occur with different {targets}",
         "No model of the pictures alone can be right about all of them.",
-        "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and "
-        "pictures and contradict each other.",
+        "{mend}",
     ),
     "duplicate_reviews": Kind(
         "note",
@@ -164,6 +168,12 @@ KINDS = {
         "fields.images out.",
     ),
     # Pictures.
+    "no_pictures": Kind(
+        "warning",
+        "reviews, none of which has a picture, although column {columns} looks like names of pictures",
+        "They are judged by their texts alone.",
+        "Set fields: {{images: {images}}}, unless it holds something else.",
+    ),
     "left_out_pictures": Kind(
         "note",
         "pictures that cannot be read",
@@ -181,6 +191,12 @@ KINDS = {
         "blank pictures",
         "They say nothing, and pooling takes them for pictures.",
         "Remove them from the records, or name them as these do, as shown, in fields: {{none_values: [...]}}.",
+    ),
+    "repeated_pictures": Kind(
+        "note",
+        "reviews that have the same picture more than once",
+        "It counts as often as it stands there, and may take the place of another where pictures are limited.",
+        "Name it once in the records.",
     ),
     "tiny_pictures": Kind(
         "warning",
@@ -217,14 +233,19 @@ KINDS = {
         "warning",
         "texts in the wrong encoding",
         "Their words are no words to the text encoder.",
-        "Set encoding: in the manifest to what the records are in (utf-8, gb18030, cp1252, ...), or repair the texts "
-        "where they were read wrongly before.",
+        "Set encoding: in the manifest to {encodings}; or repair the texts where they were read wrongly before.",
     ),
     "html_left": Kind(
         "warning",
         "texts with HTML left in",
         "Tags and entities take the place of words in what the text encoder sees.",
         "Take them out of the records (html.unescape, and a parser for the tags).",
+    ),
+    "missing_like_texts": Kind(
+        "warning",
+        "texts that look like a missing value",
+        "The text encoder reads them as words.",
+        "Empty these cells in the records; text: {{on_empty: drop}} then leaves these reviews out.",
     ),
     "empty_texts": Kind(
         "note",

@@ -1,17 +1,21 @@
 """Findings about labels: absent from a split, or in other shares there; words that mean none, or one label twice."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from automm.data.quality.checked import Checked
-from automm.data.quality.findings import Example, Finding, finding
+from automm.data.quality.findings import Example, Finding, example, excerpt, finding
+from automm.data.reviews import Review
 from automm.data.sections import SPLITS
 
 SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
 # How tables write that there is nothing; where one of them is a label indeed, labels.map says so.
 MISSING_LIKE = {"nan", "na", "n/a", "#n/a", "nat", "none", "null", "nil", "undefined", "missing", "-", "--", "?"}
+SAYING, FEWEST_SAYING = 0.9, 20  # share of each label's texts that say it; reviews, of fewer it may be chance
+SAMPLE = 1000  # reviews that are looked at first
 TIED = (
     "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
 )
@@ -20,6 +24,8 @@ SHIFT_MENDS = {
     "by": "Set splits: {fractions: ...} in place of splits.by, which keeps the shares.",
     "time": "It may be the truth of a later time, and worth knowing; splits: {fractions: ...} keeps the shares.",
 }
+
+_WORD = re.compile(r"\w+")
 
 
 def label_table(checked: Checked) -> dict[str, dict[str, int]]:
@@ -78,6 +84,38 @@ def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
         examples = [Example((), ", ".join(f"{one!r} ({counts[one]:,})" for one in labels)) for labels in several]
         joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in several[:3])
         yield finding("labels_of_one_word", sum(map(len, several)), examples, joined=joined)
+
+
+def labels_in_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts that say their label, and no other one, in nearly every review of every label: "Rating: positive"."""
+    reviews = [review for review in checked.reviews if len(review.all_labels) == 1]
+    spelt = {label: _spaced(label) for label in checked.dataset.labels}
+    if (
+        checked.dataset.manifest.predicts_number
+        or len(reviews) < FEWEST_SAYING
+        or not all(map(str.strip, spelt.values()))
+    ):
+        return
+    for some in (reviews[:: max(1, len(reviews) // SAMPLE)], reviews):  # a million texts are read only where these do
+        of_label: dict[str, list[Review | None]] = defaultdict(list)
+        for review in some:
+            [label] = review.all_labels
+            text = _spaced(review.text)
+            said = [one for one in spelt.values() if one in text and one not in spelt[label]]
+            of_label[label].append(review if spelt[label] in text and not said else None)
+        if len(of_label) < 2 or any(sum(map(bool, every)) < SAYING * len(every) for every in of_label.values()):
+            return
+    saying = [review for every in of_label.values() for review in every if review]
+    examples = [
+        example([review], f"{review.all_labels[0]!r} in {excerpt(review.text)}")
+        for review in sorted(saying, key=lambda review: review.where)[:5]
+    ]
+    yield finding("labels_in_texts", len(saying), examples)
+
+
+def _spaced(text: str) -> str:
+    """Its words in small letters, each between spaces."""
+    return f" {' '.join(_WORD.findall(text.casefold()))} "
 
 
 def _unlisted(checked: Checked) -> Counter[str]:

@@ -14,6 +14,8 @@ from automm.data.quality.report import Report
 from automm.data.quality.terminal import verdict
 
 SIDE, QUALITY = 96, 75  # pixels, as a model sees them: squashed to a square; of JPEG
+PAGE_BEGINS = 4096  # characters
+PAGE_SIGNS = (": quality of the data</title>", "default-src 'none'; img-src data:")  # of page.html's head
 MOST_PICTURES = 200  # about 3 kB each
 
 
@@ -25,6 +27,23 @@ def write_page(report: Report, file: Path) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(report), encoding="utf-8")
+
+
+def remove_page(file: Path) -> bool:
+    """Remove a page that `write_page` has written, and nothing else; whether there was one.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    try:
+        with file.open(encoding="utf-8") as page:
+            beginning = page.read(PAGE_BEGINS)
+    except (OSError, UnicodeDecodeError):  # none, or nothing that a page could be
+        return False
+    ours = beginning.startswith("<!DOCTYPE html>") and all(sign in beginning for sign in PAGE_SIGNS)
+    if ours:
+        file.unlink()
+    return ours
 
 
 def page(report: Report) -> str:

@@ -1,20 +1,36 @@
 """Findings about single pictures."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from automm.data.looks import Look
 from automm.data.quality.checked import Checked
+from automm.data.quality.columns import unused_columns, words_of
 from automm.data.quality.findings import SHOWN, Finding, example, finding
 from automm.data.quality.names import recorded_names
 from automm.data.reviews import Dataset
+from automm.data.ties import picture_name
 
 BLANK = 8  # the largest difference of two pixels, of 255
 TINY = 32  # pixels
 HUGE = 20_000_000  # pixels
 STRETCHED = 3.0
 ONE_PICTURE_SHARE, ONE_PICTURE_REVIEWS = 0.2, 5
+# A column named so may hold names of pictures, unless it counts or measures them.
+PICTURES = frozenset(
+    re.findall(
+        r"\S+",
+        "image images img imgs photo photos picture pictures pic pics poster posters thumbnail thumbnails jpg jpeg",
+    )
+)
+FILES = frozenset({"filename", "filenames", "filepath"})
+NO_PICTURES = frozenset(
+    re.findall(
+        r"\S+", "count counts num number n has is width height size caption captions text alt title id ids label labels"
+    )
+)
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".mpo"),
@@ -81,6 +97,37 @@ def one_picture(checked: Checked) -> Iterator[Finding]:
             path = next(path for path in reviews[0].images if checked.looks.digests.get(path) == digest)
             name = recorded_names(checked, [(reviews[0], path)]).get(path, path.name)
             yield finding("one_picture", count, [example(reviews, f"'{name}'", [path])], share=share)
+
+
+def repeated_pictures(checked: Checked) -> Iterator[Finding]:
+    """Reviews that have the same picture more than once."""
+    found = []
+    for review in checked.reviews:
+        if len(review.images) > 1:
+            counts = Counter(picture_name(path, checked.looks.digests) for path in review.images)
+            twice = [path for path in review.images if counts[picture_name(path, checked.looks.digests)] > 1]
+            if twice:
+                found.append(example([review], ", ".join(f"'{path.name}'" for path in twice), twice[:1]))
+    if found:
+        yield finding("repeated_pictures", len(found), found)
+
+
+def no_pictures(checked: Checked) -> Iterator[Finding]:
+    """No review with a picture, where an unused column has a name as those of pictures have."""
+    fields = checked.dataset.manifest.fields
+    if fields is None or any(review.images or review.absent for review in checked.reviews):
+        return
+    columns = [column for column in unused_columns(checked) if names_pictures(column)]
+    if columns:
+        images = columns[0] if len(columns) == 1 else f"[{', '.join(columns)}]"
+        yield finding("no_pictures", len(checked.reviews), [], columns=", ".join(map(repr, columns)), images=images)
+
+
+def names_pictures(column: str) -> bool:
+    """Whether a column's name is that of names of pictures, and of no count or size of them."""
+    words = words_of(column)
+    named = not PICTURES.isdisjoint(words) or "".join(words) in FILES
+    return named and NO_PICTURES.isdisjoint(words)
 
 
 def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:

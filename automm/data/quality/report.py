@@ -11,6 +11,7 @@ from automm.data.quality.findings import Finding
 from automm.data.quality.kinds import SEVERITIES
 from automm.data.quality.labels import label_table
 from automm.data.quality.numbers import number_table
+from automm.data.ties import picture_name
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,13 @@ def describe(checked: Checked, findings: list[Finding]) -> Report:
     guesses = Counter(
         guess for review, guess in zip(checked.reviews, checked.languages, strict=True) if review.text.strip()
     )
+    digests = checked.looks.digests
     quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.95, 1])
     return Report(
         name=checked.dataset.manifest.name,
         reviews=len(checked.reviews),
         pictures=sum(len(review.images) for review in checked.reviews),
-        distinct_pictures=len(set(checked.looks.digests.values())),
+        distinct_pictures=len({picture_name(path, digests) for review in checked.reviews for path in review.images}),
         labels=label_table(checked),
         numbers=number_table(checked),
         pictures_per_review=dict(sorted(Counter(len(review.images) for review in checked.reviews).items())),

@@ -10,6 +10,7 @@ import numpy as np
 from automm.data.language import UNDECIDED
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding, example, excerpt, finding
+from automm.data.quality.labels import MISSING_LIKE
 
 FOREIGN = 0.2  # the share of other languages from which it is said
 FENCE = 3.0  # interquartile ranges beyond the third quartile (Tukey, Exploratory Data Analysis, 1977: far out)
@@ -28,10 +29,18 @@ _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 
 
 def wrong_encoding(checked: Checked) -> Iterator[Finding]:
-    found = [(review, fault) for review in checked.reviews if (fault := misread(review.text))]
+    wrong = checked.misread
+    found = [
+        (review, fault)
+        for place, review in enumerate(checked.reviews)
+        if (fault := wrong.words.get(place) or misread(review.text))
+    ]
     if found:
         examples = [example([review], f"{fault!r} in {excerpt(review.text)}") for review, fault in found[:5]]
-        yield finding("wrong_encoding", len(found), examples)
+        encodings = "what the records are in (utf-8, gb18030, cp1252, ...)"
+        if wrong.encodings:
+            encodings = f"{' or '.join(wrong.encodings)}, in which these bytes are words"
+        yield finding("wrong_encoding", len(found), examples, encodings=encodings)
 
 
 def misread(text: str) -> str:
@@ -70,6 +79,14 @@ def empty_texts(checked: Checked) -> Iterator[Finding]:
         yield finding("empty_texts", len(empty), [example([review], "", review.images) for review in empty[:5]])
 
 
+def missing_like_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts that are how tables write that there is nothing."""
+    found = [review for review in checked.reviews if review.text.strip().casefold() in MISSING_LIKE]
+    if found:
+        examples = [example([review], excerpt(review.text)) for review in found[:5]]
+        yield finding("missing_like_texts", len(found), examples)
+
+
 def long_texts(checked: Checked) -> Iterator[Finding]:
     """Texts whose length, as a logarithm, lies far out."""
     counts = np.array([len(review.text.split()) for review in checked.reviews])
@@ -87,11 +104,17 @@ def long_texts(checked: Checked) -> Iterator[Finding]:
 
 
 def other_languages(checked: Checked) -> Iterator[Finding]:
-    counts = Counter(guess for guess in checked.languages if guess != UNDECIDED)
+    """Another language than English; of texts in the wrong encoding nobody knows."""
+    misread = checked.misread.words
+    guessed = [
+        (review, guess)
+        for place, (review, guess) in enumerate(zip(checked.reviews, checked.languages, strict=True))
+        if guess != UNDECIDED and place not in misread
+    ]
+    counts = Counter(guess for _, guess in guessed)
     foreign = counts.total() - counts["English"]
     if foreign > FOREIGN * counts.total():
-        guesses = zip(checked.reviews, checked.languages, strict=True)
-        reviews = [review for review, guess in guesses if guess not in ("English", UNDECIDED)]
+        reviews = [review for review, guess in guessed if guess != "English"]
         examples = [example([review], excerpt(review.text)) for review in reviews[:5]]
         names = ", ".join([name for name, _ in counts.most_common() if name != "English"][:3])
         yield finding("other_languages", foreign, examples, share=foreign / counts.total(), languages=names)

@@ -1,0 +1,94 @@
+# ruff: noqa: RUF001  (letters that look like others are what this is about)
+"""Records that were read in an encoding of Latin letters, and are in another."""
+
+import json
+
+import pytest
+import yaml
+
+from automm.data.quality.check import check
+from automm.data.quality.encodings import latin_bytes, misread_texts, mojibake
+
+RUSSIAN = "Хорошая вещь номер, очень доволен покупкой"
+MISREAD = [
+    ("这个产品很好，我很喜欢。物流很快，包装也不错", "gb18030", "cp1252"),
+    ("這個產品很好，我很喜歡。物流很快，包裝也不錯", "big5", "cp1252"),
+    ("この商品はとても良いです。届くのが早くて助かりました", "shift_jis", "latin-1"),
+    ("정말 좋은 제품입니다. 배송도 빠르고 포장도 좋았어요", "euc-kr", "cp1252"),
+    (RUSSIAN, "cp1251", "cp1252"),
+    (RUSSIAN, "cp1251", "cp1254"),
+    (RUSSIAN.upper(), "cp1251", "latin-1"),
+    (RUSSIAN, "koi8-r", "cp1252"),
+    ("Das ist ein größer Stuhl, schön für Mädchen", "mac-roman", "cp1252"),
+    ("Le café est très bon, déjà commandé", "mac-roman", "latin-1"),
+]
+GENUINE = {
+    "German": ["Größe paßt, Übergröße überflüssig, schön für Mädchen", "ÄÖÜ äöüß", "Ärger", "§5, 5 €, 10°C ±5"],
+    "French": ["Été à côté, très déçu, œuvre reçue, goût âpre, ÉTÉ", "é è ê à", "L’été… «bien»", "Ça, où?"],
+    "Spanish": ["¡Qué rápido! El niño está muy contento, ¿ÑOÑO?", "ñÑñÑ", "Así así", "2ª vez, 3º piso"],
+    "Portuguese": ["São Paulo, não é bom, coração, AÇÃO", "É ótimo", "ãõâê", "à vó, é só"],
+    "Swedish": ["Å ä ö på åsen är röd", "åäö ÅÄÖ", "Fåfängt", "Ö"],
+    "Turkish": ["Çok güzel bir ürün, değil mi, IĞÜŞÖÇ", "çöğüşı", "ığdır'ın şöförü", "Ürün güzel"],
+    "Czech": ["Příliš žluťoučký kůň úpěl ďábelské ódy", "Škoda Žižek šéf", "ěščřžýáíé", "Ž"],
+}
+CODECS = {"Turkish": ["cp1254", "iso8859-9"], "Czech": ["cp1250", "iso8859-2"]}
+
+
+@pytest.mark.parametrize(("text", "written", "read"), MISREAD)
+def test_the_encoding_is_named(text, written, read):
+    texts = [f"{text} {n}".encode(written).decode(read) for n in range(6)]
+    found = misread_texts(texts, read)
+    assert list(found.words) == list(range(6))
+    assert found.encodings[0] == written
+    ambiguous = written == "euc-kr" or text.isupper()  # common characters in Chinese encodings; words in KOI8-R
+    assert len(found.encodings) == 1 or ambiguous
+
+
+@pytest.mark.parametrize("name", GENUINE)
+def test_what_people_write_in_latin_letters_is_not_misread(name):
+    for codec in CODECS.get(name, ["cp1252", "latin-1"]):
+        texts = [text for text in GENUINE[name] if text == text.encode(codec, "replace").decode(codec)]
+        assert len(texts) >= 2
+        assert misread_texts(texts * 5, codec).words == {}
+        assert misread_texts([*texts, *["plain English"] * 20], codec).words == {}
+
+
+def test_apostrophes_of_a_mac():
+    assert misread_texts(["I donÕt like it, itÕs bad"] * 3, "cp1252").encodings == ("mac-roman",)
+
+
+def test_encodings_that_are_not_of_latin_letters_are_not_judged():
+    assert [name for name in ("cp1252", "latin-1", "cp1254", "cp1251", "utf-8", "gb18030") if latin_bytes(name)] == [
+        "cp1252",
+        "latin-1",
+        "cp1254",
+    ]
+    assert misread_texts([RUSSIAN] * 9, "cp1251").words == {}
+    assert misread_texts(["Õîðîøàÿ âåùü"] * 9, None).words == {}
+    assert not latin_bytes("idna")
+    assert mojibake("plain") == ""
+
+
+def test_a_few_texts_that_look_misread_are_no_finding():
+    texts = ["ÄÖÜ äöüß", *["Das ist schön"] * 9]
+    assert mojibake(texts[0])
+    assert misread_texts(texts, "cp1252").words == {}
+
+
+def test_a_wrong_encoding_is_reported_in_place_of_another_language(tmp_path):
+    rows = [f'{n},"{RUSSIAN} {n}",{"ab"[n % 2]}' for n in range(30)]
+    (tmp_path / "r.csv").write_bytes("\n".join(["id,text,label", *rows]).encode("cp1251"))
+    content = {
+        "name": "x",
+        "records": "r.csv",
+        "encoding": "cp1252",
+        "fields": {"id": "id", "text": "text", "label": "label"},
+    }
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
+    (finding,) = check(tmp_path / "m.yaml").findings
+    assert (finding.key, finding.count) == ("wrong_encoding", 30)
+    assert "Set encoding: in the manifest to cp1251, in which these bytes are words" in finding.mend
+    assert finding.examples[0].detail.startswith("'Õîðîøàÿ' in ")
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(content | {"encoding": "cp1251"}))
+    assert [one.key for one in check(tmp_path / "m.yaml").findings] == ["other_languages"]
+    assert json.dumps(finding.to_dict())
