@@ -117,9 +117,9 @@ def do(harm: Harm, root: Path, outside: Path) -> None:
         raw = _bytes(what, raw, where, content)
         file.write_bytes(gzip.compress(raw) if packed else raw)
     elif what == "rename":
-        file.rename(
-            file.with_name(["X" + file.name, file.name.upper(), file.stem, file.name + ".gz"][int(where * 3.9)])
-        )
+        name = ["X" + file.name, file.name.upper(), file.stem, file.name + ".gz"][int(where * 3.9)]
+        if not file.with_name(name).is_dir():  # photos.json and photos/
+            file.rename(file.with_name(name))
     elif what == "exchange":
         ours, theirs = file.read_bytes(), other.read_bytes()
         file.write_bytes(theirs)

@@ -163,6 +163,19 @@ def test_users_that_no_group_keeps_together(make):
     assert 1 <= finding.count <= 12
     assert finding.examples[0].detail.startswith("userId 'u")
     assert findings(make(of_users, fields={"group": "userId"})) == {}
+    torn = findings(make(of_users, fields={"label": "shop"}, splits={"keep_together": ["texts", "pictures"]}))
+    assert torn["ungrouped_column"].mend.endswith("And: Name groups in splits.keep_together.")
+
+
+def test_an_id_steers_no_terminal(make):
+    def hostile(records):
+        for n, record in enumerate(records):
+            record |= {"id": f"r{n}\x1b[2J\nerror: forged", "text": f"one and the same long text {n // 2}"}
+
+    report = check(make(hostile))
+    assert any("forged" in one.line for found in report.findings for one in found.examples)
+    assert "\x1b" not in printed(report)
+    assert "\nerror: forged" not in printed(report)
 
 
 def test_users_that_a_group_of_products_tears_apart(make):
@@ -600,7 +613,7 @@ def test_labels_that_look_like_none_are_named(make):
 def test_labels_that_differ_in_case_alone_are_named_with_their_map(make):
     found = findings(make(relabelled("pos", "Pos", "pos", "neg")))["labels_of_one_word"]
     assert [one.detail for one in found.examples] == ["'pos' (12), 'Pos' (6)"]
-    assert "labels: {map: {pos: [pos, Pos], ...}}" in found.mend
+    assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.mend  # in quotes: a label may hold a colon
 
 
 def test_labels_that_a_map_lists_are_meant(make):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from automm.data.cells import columns_of
 from automm.data.quality.checked import Checked
+from automm.data.quality.duplicates import keep_together
 from automm.data.quality.findings import Finding, example, finding
 from automm.data.records import open_source
 from automm.data.reviews import Review
@@ -39,6 +40,9 @@ def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
                     f"fields.group, which names one column, is {group!r}: set {column!r} in its place where "
                     "new ones of it matter more; else read the figures with that in mind."
                 )
+            rules = checked.dataset.manifest.splits
+            if rules.rule not in ("fractions", "folds", "by") or "groups" not in rules.keep_together:
+                mend = f"{mend} And: {keep_together(rules, 'groups')}"
             yield finding("ungrouped_column", len(torn), examples, column=column, mend=mend)
 
 

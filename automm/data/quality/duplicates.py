@@ -34,7 +34,7 @@ def repeated(checked: Checked) -> Iterator[Finding]:
         sharing = checked.sharing(keys)
         torn = [same for same in sharing if len(checked.splits(same)) > 1]
         if torn:
-            mend = _keep_together(rules, kind)
+            mend = keep_together(rules, kind)
             yield finding(f"{kind}_across_splits", len(torn), _examples(checked, kind, torn), mend=mend)
         kept = [same for same in sharing if len(checked.splits(same)) == 1]
         if kept and kind != "groups":
@@ -85,7 +85,8 @@ def _tie(checked: Checked, kind: str, tied: list[Review]) -> Example:
     return example(shared, f"the largest group{column}: {key!r}, of {count:,} reviews")
 
 
-def _keep_together(rules: Splits, kind: str) -> str:
+def keep_together(rules: Splits, kind: str) -> str:
+    """What to write so that `kind` is not torn apart."""
     if rules.rule in ("fractions", "folds"):
         return f"Name {kind} in splits.keep_together."
     return f"Set splits: {{fractions: ...}} in place of splits.{rules.rule}, which keeps them together."

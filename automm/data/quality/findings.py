@@ -7,6 +7,7 @@ from typing import Any
 
 from automm.data.quality.kinds import KINDS
 from automm.data.reviews import Review
+from automm.errors import one_line
 
 SHOWN = 5  # examples of a finding
 SHOWN_REVIEWS, SHOWN_PICTURES = 3, 3  # of an example
@@ -31,7 +32,7 @@ class Example:
     def line(self) -> str:
         """In one line: "reviews.jsonl:3 (id 17) = reviews.jsonl:9 (id 23): what is to be seen"."""
         places = " = ".join(f"{where} (id {identity})" for where, identity in self.reviews)
-        return ": ".join(filter(None, [places, self.detail]))
+        return one_line(": ".join(filter(None, [places, self.detail])))
 
 
 @dataclass(frozen=True)

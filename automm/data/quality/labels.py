@@ -1,5 +1,6 @@
 """Findings about labels: absent from a split, or in other shares there; words that mean none, or one label twice."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -82,7 +83,8 @@ def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
     several = [labels for labels in spelt.values() if len(labels) > 1]
     if several:
         examples = [Example((), ", ".join(f"{one!r} ({counts[one]:,})" for one in labels)) for labels in several]
-        joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in several[:3])
+        quoted = [[json.dumps(one, ensure_ascii=False) for one in labels] for labels in several[:3]]
+        joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in quoted)
         yield finding("labels_of_one_word", sum(map(len, several)), examples, joined=joined)
 
 

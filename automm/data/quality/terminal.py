@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automm.data.quality.report import Report
+from automm.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,5 +76,5 @@ def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
     commonest = sorted(train, key=lambda label: -train[label])[:SHOWN_LABELS]
     for label in train if len(train) <= SHOWN_LABELS else commonest:
         cells = [f"{counts[label]:,} ({counts[label] / totals[split]:.0%})" for split, counts in labels.items()]
-        table.add_row(Text(label), *cells)
+        table.add_row(Text(one_line(label)), *cells)
     return table
