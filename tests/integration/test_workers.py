@@ -14,6 +14,7 @@ import pytest
 import yaml
 from samples import SMALL, write_reviews
 
+from automm.errors import NoTrialError
 from automm.search.crew import Crew
 from automm.search.session import WORKER_DIED, GiveUp, Search
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
@@ -188,11 +189,13 @@ def test_a_worker_of_another_machine_joins(place):
     assert statuses(folder) == [("majority", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
 
 
-def test_workers_that_never_begin_end_the_search(search, monkeypatch, caplog):
+def test_workers_that_never_begin_end_the_search(search, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    run = search("baselines=[majority]", crew=Crew(1))
+    ended = "no trial completed: 3 workers ended before they took a trial, the last one: it ended with exit code 1"
+    with pytest.raises(NoTrialError, match=ended):
+        search("baselines=[majority]", crew=Crew(1))
+    [run] = all_runs(tmp_path / "runs")
     assert [candidate.name for candidate in run.candidates()] == ["majority"]
-    assert "3 workers ended before they took a trial, the last one: it ended with exit code 1" in caplog.text
     assert run.read("result.json")["best"] == "majority"
 
 
