@@ -4,6 +4,8 @@ Two families: errors that end a command (every class but one), and `TrialError`,
 search go on.
 """
 
+import json
+import re
 from collections.abc import Sequence
 
 EXIT_DONE = 0
@@ -89,3 +91,8 @@ def nearest(word: str, legal: Sequence[str]) -> str:
 def one_line(text: str) -> str:
     """A text of somebody's data for a comment or a terminal: nothing in it ends the line or steers the cursor."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def yaml_word(name: str) -> str:
+    """A name as a manifest can hold it inside braces: in quotes where it has spaces, commas or colons."""
+    return name if re.fullmatch(r"[^\W\d][\w-]*", name) else json.dumps(name, ensure_ascii=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from automm.data.guess_columns import IDS, PICTURES, Column, names_no_column
+from automm.data.guess_columns import IDS, PICTURES, Column, names_no_column, spelt
 from automm.data.lost_pictures import is_absolute
 from automm.data.sections import plain_value
 
@@ -67,12 +67,12 @@ def _may_name_files(column: Column) -> bool:
     """Whether it has many short values; one that is called like ids may repeat, as those of products do."""
     if names_no_column(column.name) or "{" in column.name or "}" in column.name or column.distinct < 2:
         return False
-    called = IDS.search(column.name) or PICTURES.search(column.name)
+    called = IDS.search(spelt(column.name)) or PICTURES.search(column.name)
     return bool(_stems(column)) and (called is not None or column.distinct >= 0.9 * column.records)
 
 
 def _likeliness(column: Column) -> tuple[bool, bool, int]:
-    return PICTURES.search(column.name) is not None, IDS.search(column.name) is not None, column.distinct
+    return PICTURES.search(column.name) is not None, IDS.search(spelt(column.name)) is not None, column.distinct
 
 
 def _stems(column: Column) -> list[str]:

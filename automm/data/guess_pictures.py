@@ -17,7 +17,8 @@ from automm.data.urls import SUFFIXES, is_url
 
 FEW = 3  # ways to say that there is no picture
 SEPARATORS = ("\n", ",", ";", "|", " ")
-_SIDE_BY_SIDE = re.compile(r"""\[\s*(['"]).+?\1(\s+(['"]).+?\3)+\s*\]""")  # ['a.jpg' 'b.jpg'], an array of NumPy's
+_QUOTED = r"""(?:'[^']+'|"[^"]+")"""  # without a way to read it twice, which would take time without end
+_SIDE_BY_SIDE = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")  # ['a.jpg' 'b.jpg'], an array of NumPy's
 _IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
 _WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")

@@ -17,6 +17,7 @@ from automm.data.embedded import holds_pictures
 from automm.data.formats import recognise
 from automm.data.forms import AS_USUAL, DELIMITERS, Dialect
 from automm.data.guess_columns import (
+    MANY,
     OWN_IDS,
     Column,
     group_of,
@@ -24,6 +25,7 @@ from automm.data.guess_columns import (
     label_of,
     names_no_column,
     numbers_of,
+    spelt,
     split_of,
     texts_of,
 )
@@ -123,6 +125,8 @@ def guess_manifest(
     label = label_of(_rest(columns, taken))
     if label is not None:
         settle("label", label[0].name, [label[0].name], label[1])
+        if label[0].distinct > MANY and label[0].numeric and "label" not in given:
+            reasons["fields.label"] += ". To predict the number itself: task: regression"
     identity = identity_of(_rest(columns, taken - set(pictures.used if pictures.template else ())))
     if identity is not None:
         settle("id", identity[0].name, [identity[0].name], identity[1])
@@ -217,7 +221,7 @@ def _named(value: Any) -> list[str]:
 
 def _repeated(columns: list[Column]) -> str:
     """What is to be said of a column that names the records themselves and repeats."""
-    found = [column for column in columns if OWN_IDS.fullmatch(column.name)]
+    found = [column for column in columns if OWN_IDS.fullmatch(spelt(column.name))]
     return f" ({found[0].name!r} has {found[0].distinct:,} in {found[0].records:,} records)" if found else ""
 
 

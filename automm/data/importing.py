@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from automm.data.cells import cell_images, columns_of
+from automm.data.cells import cell_images, columns_of, is_empty
 from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.formats import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
 from automm.data.formats.opening import records_there
-from automm.data.guessing import guess_manifest, manifest_text
+from automm.data.guessing import Guess, guess_manifest, manifest_text
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.records import open_source
@@ -122,11 +122,33 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         guess = guess_manifest(records, draft, given=given)
         known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
         guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
+        _without_labels(guess, records)
         parse_manifest(guess.content, PLACE)
         text = manifest_text(guess, source)
         text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
         (draft / MANIFEST).write_text(text, encoding="utf-8")
     return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
+
+
+def _without_labels(guess: Guess, records: Path) -> None:
+    """Records may lack their label, those of a test split above all, which then is none to be searched with."""
+    label = guess.content["fields"].get("label")
+    if not isinstance(label, str):
+        return
+    splits, without = set[object](), 0
+    with records.open(encoding="utf-8") as lines:
+        for line in lines:
+            values = json.loads(line)
+            if is_empty(values.get(label)):
+                without += 1
+            else:
+                splits.add(values.get("split"))
+    if without:
+        guess.content["labels"] = {"on_missing": "drop"}
+        guess.reasons["labels"] = f"{without:,} records without a label are left out"
+        if "splits" in guess.content and not {"train", "test"} <= splits:
+            del guess.content["splits"]
+            guess.reasons["splits.column"] = "not used: with a label there are no records of all its splits"
 
 
 def _formats(name: str, source: Path) -> list[str]:

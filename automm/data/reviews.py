@@ -12,7 +12,7 @@ from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
 from automm.data.records import Source, open_source
-from automm.errors import ConfigError, DataError, nearest
+from automm.errors import ConfigError, DataError, nearest, yaml_word
 
 MANY = 20  # labels of one review, beyond which the column is most likely another
 LABEL_SEPARATORS = (",", ";", "|", "/")
@@ -161,10 +161,10 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
     for mark in LABEL_SEPARATORS:
         parts = Counter(part.strip() for label in labels for part in label.split(mark))
         if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
+            rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
             return (
                 f"{file}: column {column!r} holds {len(labels)} different labels, most of them once, such as "
-                f"{rare[0]!r}. If they are several in one text: fields: {{label: {{column: {column}, separator: "
-                f"{json.dumps(mark)}, pick: first}}}}"
+                f"{rare[0]!r}. If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
             )
     if len(rare) > MANY:
         return (

@@ -14,6 +14,7 @@ from automm.data.embedded import holds_pictures
 from automm.data.guessing import write_first_manifest
 from automm.data.importing import import_data
 from automm.data.manifest import load_manifest, parse_manifest
+from automm.data.quality.check import check
 from automm.data.reviews import load_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
@@ -228,3 +229,14 @@ def test_a_snapshot_with_its_card_is_the_data_and_not_the_card(tmp_path):
     put(tmp_path / "hub/data/train-00000-of-00001.parquet", rows_of(6))
     (tmp_path / "hub/README.md").write_text("# A data set\n\n![picture](card.png)\n")
     assert import_data("auto", tmp_path / "hub", tmp_path / "out").records == 6
+
+
+def test_a_test_split_without_labels_is_left_out_and_said(tmp_path):
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": NAMES}}
+    put(tmp_path / "hub/data/train-00000-of-00001.parquet", rows_of(30), features)
+    put(tmp_path / "hub/data/test-00000-of-00001.parquet", [row | {"label": -1} for row in rows_of(6, 30)], features)
+    done = import_data("auto", tmp_path / "hub", tmp_path / "out")
+    assert done.reasons["labels"] == "6 records without a label are left out"
+    report = check(done.manifest)
+    assert report.reviews == 30
+    assert report.ok

@@ -4,6 +4,7 @@
 import csv
 import json
 import re
+import time
 
 import pytest
 import yaml
@@ -425,3 +426,57 @@ def test_no_cell_writes_into_the_manifest(tmp_path, label):
         "fields": {"id": "id", "text": "text", "label": "label"},
     }
     assert load_manifest(tmp_path / "manifest.yaml").image_root == "."
+
+
+def test_a_cell_that_breaks_off_takes_no_time(tmp_path):
+    cell = "[" + " ".join(f"'t{n}'" for n in range(5000))
+    rows = [{"id": n, "text": f"a text of some words {n}", "images": cell, "label": "xy"[n % 2]} for n in range(20)]
+    began = time.process_time()
+    first(tmp_path, rows, "r.csv")
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            {"Clothing ID": "C{p}", "Title": "nice {n}", "Review Text": "{long} {n}", "Rating": "{r}"},
+            {"text": ["Title", "Review Text"], "label": "Rating", "group": "Clothing ID"},
+        ),
+        (
+            {
+                "review_id": "R{n}",
+                "product_title": "a thing",
+                "star_rating": "{r}",
+                "vine": "{y}",
+                "verified_purchase": "{y}",
+                "review_headline": "fine {n}",
+                "review_body": "{long} {n}",
+            },
+            {"id": "review_id", "text": ["review_headline", "review_body"], "label": "star_rating"},
+        ),
+        (
+            {"Nr": "{n}", "Sterne": "{r}", "Verifizierter Kauf": "{y}", "Titel": "gut {n}", "Text": "{long} {n}"},
+            {"id": "Nr", "text": ["Text", "Titel"], "label": "Sterne"},
+        ),
+        ({"category": "c{y}", "rating": "{r}", "text": "{long} {n}"}, {"text": "text", "label": "rating"}),
+        (
+            {"user_id": "U{n}", "reviewId": "R{n}", "rating": "{r}", "text": "{long} {n}"},
+            {"id": "reviewId", "text": "text", "label": "rating"},
+        ),
+    ],
+)
+def test_headers_as_they_are_published(tmp_path, columns, expected):
+    long = "it fits well and the colour is just as shown in the picture"
+    rows = [
+        {name: cell.format(n=n, p=n // 3, r=1 + n % 5, y="YN"[n % 2], long=long) for name, cell in columns.items()}
+        for n in range(60)
+    ]
+    content, _ = first(tmp_path, rows, "r.csv")
+    assert content["fields"] == expected
+
+
+def test_a_rating_in_tenths_may_be_a_number_to_predict(tmp_path):
+    rows = [{"text": f"a text of some words {n}", "rating": 1 + n % 91 / 10} for n in range(300)]
+    _, reasons = first(tmp_path, rows, "r.csv")
+    assert "task: regression" in reasons["fields.label"]

@@ -190,7 +190,10 @@ def test_users_that_a_group_of_products_tears_apart(make):
 
 @pytest.mark.parametrize(
     ("column", "somebody"),
-    [("user_id", True), ("parentAsin", True), ("reviewerID", True), ("video", False), ("paid", False), ("8", False)],
+    [
+        *(("user_id", True), ("parentAsin", True), ("reviewerID", True), ("user_name", True), ("user", True)),
+        *(("video", False), ("paid", False), ("8", False), ("user_age", False), ("product_price", False)),
+    ],
 )
 def test_names_of_columns_that_tell_users_and_products(column, somebody):
     assert names_somebody(column) is somebody

@@ -3,6 +3,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
@@ -369,6 +370,12 @@ class TestLabels:
         assert 'fields: {label: {column: label, separator: ",", pick: first}}' in problem
         fields = FIELDS | {"label": {"column": "label", "separator": ",", "pick": "first"}}
         assert load(tmp_path, some, fields=fields).labels == tuple("klmnop")
+
+    def test_a_mend_names_a_column_as_the_manifest_can_hold_it(self, tmp_path):
+        some = [{"id": f"{a}{b}", "text": "t", "photos": [], "genre: all": f"{a}, {b}"} for a in "klmn" for b in "klmn"]
+        [problem] = faults(tmp_path, some, fields=FIELDS | {"label": "genre: all"})
+        advised = yaml.safe_load(problem.partition("fields: ")[2])
+        assert load(tmp_path, some, fields=FIELDS | advised).labels == tuple("klmn")
 
     def test_a_column_of_ids_is_one_problem_and_takes_no_quadratic_time(self, tmp_path):
         some = [{"id": n, "text": "t", "photos": [], "label": f"U{n}"} for n in range(20_000)]

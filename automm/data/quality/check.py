@@ -44,7 +44,7 @@ from automm.data.reading import LACKS_NUMBER, MISSING_PICTURE, NO_NUMBER, NOT_FE
 from automm.data.reviews import Dataset, load_dataset
 from automm.data.sections import Fields, Images, Labels
 from automm.data.splits import drop_duplicates, split_dataset
-from automm.errors import DataError
+from automm.errors import DataError, yaml_word
 
 # In the order in which their findings are told, each severity for itself.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
@@ -151,7 +151,7 @@ def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding
 def _one_label(fields: Fields | None) -> str:
     """What fields.label says in the manifest, and that one of several is picked."""
     label = fields.label if fields is not None else None
-    named = {"column": label.column if label is not None else "..."}
+    named = {"column": yaml_word(label.column) if label is not None else "..."}
     if label is not None and label.separator is not None:
         named["separator"] = json.dumps(label.separator, ensure_ascii=False)
     return ", ".join(f"{key}: {value}" for key, value in (named | {"pick": "first"}).items())

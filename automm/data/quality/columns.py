@@ -10,6 +10,7 @@ from automm.data.quality.duplicates import keep_together
 from automm.data.quality.findings import Finding, example, finding
 from automm.data.records import open_source
 from automm.data.reviews import Review
+from automm.errors import yaml_word
 
 # A column named so may tell who wrote a review, or of what it is.
 NAMES = frozenset(
@@ -19,6 +20,7 @@ NAMES = frozenset(
         restaurant place venue movie book app game tweet post thread session sku gmap""",
     )
 )
+NAMED_BY = frozenset({"name", "key", "code"})  # user_name, but not user_age
 FEWEST_VALUES = 10  # fewer cannot be split by
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -34,7 +36,7 @@ def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
         torn = {value: reviews for value, reviews in values.items() if len(checked.splits(reviews)) > 1}
         if torn:
             examples = [example(reviews, f"{column} {value!r}") for value, reviews in list(torn.items())[:5]]
-            mend = f"Set fields: {{group: {column}}}, unless it means something else."
+            mend = f"Set fields: {{group: {yaml_word(column)}}}, unless it means something else."
             if group is not None:
                 mend = (
                     f"fields.group, which names one column, is {group!r}: set {column!r} in its place where "
@@ -49,7 +51,9 @@ def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
 def names_somebody(column: str) -> bool:
     """Whether a column's name is that of an id of users, products and the like."""
     words = words_of(column)
-    return bool(words) and (words[-1] == "id" or not NAMES.isdisjoint(words))
+    if not words:
+        return False
+    return words[-1] == "id" or words[-1] in NAMES or (words[-1] in NAMED_BY and not NAMES.isdisjoint(words))
 
 
 def words_of(column: str) -> list[str]:

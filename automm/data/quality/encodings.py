@@ -17,7 +17,7 @@ _LONG_RUN = re.compile(r"\S*[^\x00-\x7f]{3}\S*")  # rare in words of Latin lette
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # Mac OS Roman read as cp1252 or Latin-1: letters become signs in a word, or capitals behind small letters.
 _SIGN = re.compile(r"[a-z][šžœ\u0080-\u009f]*[\u0080-\u009f§‡ˆŠŽŸÀ-ÖØ-Þ]")
-_WORD_WITH_SIGN = re.compile(rf"\w*{_SIGN.pattern}[a-zšžœ]*")  # slow, because every word may begin it
+_REST = re.compile(r"[a-zšžœ]*")  # of a word, behind a sign
 _SHAPES = ("islower", "istitle", "isupper")
 # Quotes, dashes and signs of several scripts; ruff would take them for slips.
 _PUNCTUATION = "\u201c\u201d\u2018\u2019\u2026\u2014\u2013\u00b7\uff5e\uffe5\u00ab\u00bb\u2116"
@@ -56,13 +56,22 @@ def mojibake(text: str) -> str:
     """The first word that languages in Latin letters hardly have, such as "Õîðîøèé"; "" if there is none."""
     if text.isascii():
         return ""
-    found = _SIGN.search(text) and _WORD_WITH_SIGN.search(text)
+    found = _word_around(text, sign) if (sign := _SIGN.search(text)) else ""
     if len(text) - len(text.encode("ascii", "ignore")) > SOME * len(text):
         letters = _LETTER.findall(text)
         beyond = [letter for letter in letters if not letter.isascii()]
         if len(beyond) >= FEWEST_CHARACTERS and len(beyond) > MOSTLY * len(letters) and all(map(_is_latin, beyond)):
-            found = _LONG_RUN.search(text)
-    return found[0] if found else ""
+            run = _LONG_RUN.search(text)
+            found = run[0] if run else ""
+    return found
+
+
+def _word_around(text: str, sign: re.Match[str]) -> str:
+    begin, end = sign.span()
+    while begin and (text[begin - 1].isalnum() or text[begin - 1] == "_"):
+        begin -= 1
+    rest = _REST.match(text, end)
+    return text[begin : rest.end() if rest else end]
 
 
 def _is_latin(letter: str) -> bool:

@@ -12,6 +12,7 @@ from automm.data.quality.findings import SHOWN, Finding, example, finding
 from automm.data.quality.names import recorded_names
 from automm.data.reviews import Dataset
 from automm.data.ties import picture_name
+from automm.errors import yaml_word
 
 BLANK = 8  # the largest difference of two pixels, of 255
 TINY = 32  # pixels
@@ -119,7 +120,8 @@ def no_pictures(checked: Checked) -> Iterator[Finding]:
         return
     columns = [column for column in unused_columns(checked) if names_pictures(column)]
     if columns:
-        images = columns[0] if len(columns) == 1 else f"[{', '.join(columns)}]"
+        words = [yaml_word(column) for column in columns]
+        images = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
         yield finding("no_pictures", len(checked.reviews), [], columns=", ".join(map(repr, columns)), images=images)
 
 
