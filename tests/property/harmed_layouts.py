@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from layouts import WRITERS, manifest_of
 from PIL import Image
 
-from automm.data.formats import recognise
+from automm.data.formats import find_layout, recognise
 from automm.data.reviews import load_dataset
 
 HARMS = (
@@ -32,6 +32,9 @@ CONTENTS = [
     *(b"[" * 3000, b"\\ud800", b"---\n&a [*a]\n---\n", b"![x](../../outside/secret.png)", "\u2028\u0085".encode()),
 ]
 OUTSIDE = ("secret.png", "secret.json", "secret.txt")
+
+for _name in WRITERS:  # their modules are files, too, and none of a case
+    find_layout(_name)
 
 Harm = tuple[str, float, float, bytes]  # what, to which file, at which place of it, with which bytes
 contents = st.sampled_from(CONTENTS) | st.binary(min_size=1, max_size=4)
