@@ -585,3 +585,9 @@ def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read)
 def test_patterns_of_documents_are_below_the_folder(tmp_path, pattern):
     with pytest.raises(ConfigError, match=r"options\.documents"):
         manifest_of(tmp_path, "markdown-tree", options={"documents": pattern.strip("'")})
+
+
+def test_a_pattern_is_judged_without_a_look_into_any_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.scandir", lambda *of: pytest.fail("looked into a folder"))
+    monkeypatch.setattr("os.listdir", lambda *of: pytest.fail("looked into a folder"))
+    find_layout("markdown-tree").options(documents="dishes/**/*.md")
