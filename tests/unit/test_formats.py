@@ -590,4 +590,4 @@ def test_patterns_of_documents_are_below_the_folder(tmp_path, pattern):
 def test_a_pattern_is_judged_without_a_look_into_any_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("os.scandir", lambda *of: pytest.fail("looked into a folder"))
     monkeypatch.setattr("os.listdir", lambda *of: pytest.fail("looked into a folder"))
-    find_layout("markdown-tree").options(documents="dishes/**/*.md")
+    find_layout("markdown-tree").options(documents="**/*.md")
