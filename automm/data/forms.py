@@ -24,6 +24,9 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
 LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
 ROWS = 64  # of Parquet at once, for the same reason
+DEEPEST = 100  # lists and objects within one another; Python gives up at some hundreds
+TOO_DEEP = f"lists or objects nested more than {DEEPEST} deep. Flatten or remove them"
+NESTS = (list, tuple, dict)
 LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
 
 
@@ -168,8 +171,25 @@ def parse_json(text: str, where: str, problems: list[str]) -> Any:
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
         problems.append(f"{where}: not JSON that can be read: {error}")
     else:
-        return parsed
+        if text.count("[") + text.count("{") <= DEEPEST or not nests_too_deep(parsed):
+            return parsed
+        problems.append(f"{where}: {TOO_DEEP}")
     return UNREADABLE
+
+
+def nests_too_deep(value: object) -> bool:
+    """Whether lists and objects hold one another deeper than what walks through them by recursion can follow."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, NESTS) else ())
+            if isinstance(inner, NESTS)
+        ]
+        if not level:
+            return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from automm.data.cells import (
     holds_several,
 )
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
-from automm.data.lost_pictures import mend_of_name, mend_of_outside, shown, why_lost
+from automm.data.lost_pictures import SHOWN, mend_of_name, mend_of_outside, shown, why_lost
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
-from automm.errors import nearest
+from automm.errors import SHOWN_PROBLEMS, nearest
 from automm.paths import from_here
 
 LACKS_NUMBER = "no number in column"
@@ -35,6 +36,8 @@ MISSING_PICTURE = "picture dropped: missing"
 MISSING_PICTURE_REVIEW = "dropped: missing picture"
 BACKSLASHES = "picture path read with slashes for backslashes"
 NOT_FETCHED = "picture dropped: URL not fetched"
+
+LISTED = 30  # labels of labels.map that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ class ReviewReader:
                 raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
         if identity in self.seen:
             self.problems.append(
-                f"{record.where}: id {identity!r} stands already at {self.seen[identity]}. Make ids unique"
+                f"{record.where}: id {shown(identity)} stands already at {self.seen[identity]}. Make ids unique"
             )
         self.seen.setdefault(identity, record.where)
         return identity
@@ -186,7 +189,7 @@ class ReviewReader:
         value = cell_value(record.values.get(column), column)
         split = self.manifest.splits.values.get(value, value)
         if split not in SPLITS:
-            raise ValueError(f"split {value!r} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+            raise ValueError(f"split {shown(value)} is none of {', '.join(SPLITS)}. Translate it in splits.values")
         return split
 
     def _time(self, record: Record) -> float | None:
@@ -218,14 +221,24 @@ class ReviewReader:
         unlisted = [value for value in values if value not in self.label_of]
         kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
         if self.manifest.labels.on_unlisted == "error":
-            self.problems += [
-                f"{where}: unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists "
-                f"{', '.join(self.label_of)}. Add it, or set labels.on_unlisted: drop"
-                for value in unlisted
-            ]
+            for value in unlisted:
+                self.problems.append(f"{where}: unknown label {shown(value)}.{self._advice(value)}")
         elif unlisted:
             self.treated[UNLISTED_OF_SEVERAL if kept else UNLISTED] += len(unlisted) if kept else 1
         return kept
+
+    def _advice(self, value: str) -> str:
+        """What to do about a label that labels.map does not list.
+
+        The nearest one is looked for while problems are shown one by one: for each of a million it would take hours.
+        """
+        hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
+        return f"{hint} {self._listed}. Add it, or set labels.on_unlisted: drop"
+
+    @cached_property
+    def _listed(self) -> str:
+        more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
+        return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
 
     def _images(self, names: list[str], where: str) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
         """The pictures that are there, and the names of others; None if the review is dropped for one of those."""
@@ -261,7 +274,7 @@ class ReviewReader:
                 return None
         return tuple(found), tuple(absent)
 
-    @property
+    @cached_property
     def _fetch(self) -> str:
         return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
 

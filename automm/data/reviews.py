@@ -12,7 +12,7 @@ from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
 from automm.data.records import Source, open_source
-from automm.errors import ConfigError, DataError, nearest, yaml_word
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, nearest, yaml_word
 
 MANY = 20  # labels of one review, beyond which the column is most likely another
 LABEL_SEPARATORS = (",", ";", "|", "/")
@@ -77,7 +77,7 @@ def load_dataset(
         with no_cycles():
             for record in source.rows:  # one at a time; what came before an error is kept
                 empty = False
-                if record.values.keys() - columns.keys():
+                if not columns.keys() >= record.values.keys():  # `-` would go through all columns
                     columns |= dict.fromkeys(record.values)
                 if review := reader.review(record):
                     reviews.append(review)
@@ -111,13 +111,14 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
     if labelled:
         rules = {"splits.column": manifest.splits.column, "splits.time": manifest.splits.time}
         needed |= {key: [column] for key, column in rules.items() if column is not None}
-    return [
-        f"{source.name}: no column {name!r}, which {key} names.{nearest(name, present)} "
-        f"Columns: {', '.join(present[:30])}"
-        for key, names in needed.items()
-        for name in names
-        if name not in present
-    ]
+    known = set(present)
+    absent = [(key, name) for key, names in needed.items() for name in names if name not in known]
+    listed = f"Columns: {', '.join(present[:30])}"
+    problems: list[str] = []
+    for key, name in absent:
+        hint = nearest(name, present) if len(problems) < SHOWN_PROBLEMS else ""  # slow, and no other one is shown
+        problems.append(f"{source.name}: no column {name!r}, which {key} names.{hint} {listed}")
+    return problems
 
 
 def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[str]]:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 SPLITS = ("train", "validation", "test")
+LONGEST_INTEGER = 3322  # bits, a thousand digits; beyond 4,300 digits Python refuses to write one
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
@@ -26,6 +27,8 @@ def plain_value(value: object) -> str:
         return str(int(value))
     if isinstance(value, float) and math.isinf(value):
         raise ValueError("infinity is no value")
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        raise ValueError("an integer of more than a thousand digits is no value")
     text = str(value).strip()
     if len(text) in (4, 5) and (folded := text.casefold()) in ("true", "false"):
         return folded

@@ -52,9 +52,11 @@ def _listed(reading: Reading) -> list[tuple[str, str | None]]:
         if split is None or not isinstance(names, list):
             reading.problems.append(f"{SPLIT_FILE}: {key!r} is no list of train, dev or test")
             continue
-        strange = [name for name in names if not (isinstance(name, str) and name.isascii() and name.isalnum())]
-        reading.problems.extend(f"{SPLIT_FILE}: {str(name)[:40]!r} in {key!r} is no id" for name in strange)
-        found += [(name, split) for name in names if name not in strange]
+        for name in names:
+            if isinstance(name, str) and name.isascii() and name.isalnum():
+                found.append((name, split))
+            else:
+                reading.problems.append(f"{SPLIT_FILE}: {str(name)[:40]!r} in {key!r} is no id")
     return found
 
 
