@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +116,9 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
             treated.append(BAD_PICTURE_REVIEW)
         elif bad:
             treated += [BAD_PICTURE] * len(bad)
-            left = tuple(path for path in review.images if path not in unreadable)
-            if not nothing_left(review.text, left):
-                kept.append(replace(review, images=left))
+            left = review.without(unreadable)
+            if not nothing_left(left.text, left.images):
+                kept.append(left)
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
                 treated.append(NOTHING_LEFT)
             else:

@@ -1,8 +1,8 @@
 """One record becomes one review, or a named problem, or a counted treatment."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from automm.data.urls import is_url, local_name
 from automm.errors import SHOWN_PROBLEMS, nearest
 from automm.paths import from_here
 
-LACKS_NUMBER = "no number in column"
 NO_LABEL, NO_NUMBER = "ignored: no label", "ignored: no number to predict"
 UNLISTED = "dropped: unlisted label"
 UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
@@ -37,7 +36,10 @@ MISSING_PICTURE_REVIEW = "dropped: missing picture"
 BACKSLASHES = "picture path read with slashes for backslashes"
 NOT_FETCHED = "picture dropped: URL not fetched"
 
+SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
 LISTED = 30  # labels of labels.map that a message names
+
+Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Review:
         categories: of the categorical columns, "" where there is none.
         history: the steps of the series, the latest last, None for one that is missing.
         absent: names or URLs of pictures that are not there.
+        names: what the record calls its pictures (names or URLs), in order: one for each of `images`, and `absent`; ()
+            of a review that was made without a record.
     """
 
     id: str
@@ -75,6 +79,26 @@ class Review:
     categories: tuple[str, ...] = ()
     history: tuple[float | None, ...] = ()
     absent: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def name_of(self, image: Path) -> str:
+        """The name or URL by which the record has one of `images`, the first where it has several."""
+        return self._names_there[self.images.index(image)]
+
+    def without(self, images: Collection[Path]) -> "Review":
+        """The same review without these pictures."""
+        gone = [image in images for image in self.images]
+        dropped = {name for name, is_gone in zip(self._names_there, gone, strict=False) if is_gone}
+        return replace(
+            self,
+            images=tuple(image for image, is_gone in zip(self.images, gone, strict=True) if not is_gone),
+            names=tuple(name for name in self.names if name not in dropped),
+        )
+
+    @property
+    def _names_there(self) -> list[str]:
+        """One for each of `images`."""
+        return [name for name in self.names if name not in self.absent]
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -82,19 +106,44 @@ class Review:
         return self.labels or (() if self.label is None else (self.label,))
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """What records lack that a search needs, while `automm check` reports it and goes on.
+
+    Attributes:
+        numbers: a problem for each record without the number to predict, which is no review.
+        pictures: a problem for each picture that is not there, whose review is without it.
+    """
+
+    numbers: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """All of them."""
+        return self.numbers + self.pictures
+
+
 class ReviewReader:
-    """Turns records into reviews and remembers what was wrong."""
+    """Turns records into reviews and remembers what was wrong.
+
+    Attributes:
+        problems: in the order of the records; with the numbers, without the pictures that are lacking.
+        lacking: numbers and pictures that are not there.
+        treated: what was left out, and how often.
+    """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.problems: list[str] = []
-        self.missing: list[str] = []
+        self.lacking = Lacking()
         self.treated: Counter[str] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
         self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
+        self.pictures: dict[str, tuple[str, Path]] = {}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
@@ -102,7 +151,7 @@ class ReviewReader:
         fields, before = self.source.fields, len(self.problems)
         try:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
-            names = cell_images(record.values, fields)
+            given = cell_images(record.values, fields)
             identity = self._identity(record, fields)
             values = self._values(record)
             group = self._read(record, fields.group)
@@ -116,10 +165,10 @@ class ReviewReader:
             self.treated[NO_NUMBER if self.manifest.predicts_number else NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
-        pictures = self._images(names, record.where)
+        pictures = self._images(given, record.where)
         if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
-        images, absent = pictures
+        images, absent, names = pictures
         if not text.strip() and self._drops_empty(bool(images), record.where):
             return None
         label = labels[0] if labels else None
@@ -137,22 +186,21 @@ class ReviewReader:
             time=time,
             value=value,
             absent=absent,
+            names=names,
             **columns,
         )
 
-    def all_problems(self) -> list[str]:
-        """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
+    def none_found(self) -> str:
+        """The problem of a root without any of its pictures, in place of thousands; "" if it is not so.
 
         URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
         """
-        absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + len(self.missing)
-        if absent > 1 and self.found == 0 and (self.labelled or self.missing):
-            return [
-                *self.problems,
-                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root.path}'"
-                f"{self._cause()}",
-            ]
-        return self.problems + self.missing
+        missing = len(self.lacking.pictures)
+        absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + missing
+        if absent < 2 or self.found or not (self.labelled or missing):
+            return ""
+        where = f"under image_root '{self.root.path}'"
+        return f"{self.source.name}: none of the {absent} pictures was found {where}{self._cause()}"
 
     def _cause(self) -> str:
         """The first picture that was not found, why, and what to do."""
@@ -212,7 +260,9 @@ class ReviewReader:
             column = self.source.fields.label.column
             if self.manifest.predicts_number:
                 mend = "Give it one, or set labels.on_missing: drop"
-                self.problems.append(f"{where}: {LACKS_NUMBER} {column!r}. {mend}")
+                self.problems.append(f"{where}: no number in column {column!r}. {mend}")
+                if self.manifest.labels.on_missing is None:
+                    self.lacking.numbers.append(self.problems[-1])
             else:
                 mend = "Give it one, or set labels: {on_missing: drop}"
                 self.problems.append(f"{where}: no label in column {column!r}. {mend}")
@@ -240,13 +290,15 @@ class ReviewReader:
         more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
         return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
 
-    def _images(self, names: list[str], where: str) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
-        """The pictures that are there, and the names of others; None if the review is dropped for one of those."""
-        found, absent = [], []
-        for name in names:
+    def _images(self, given: list[str], where: str) -> Pictures | None:
+        """The pictures that are there, the names of others, and those of all; None if one drops the review."""
+        found, absent, names = [], [], []
+        for name in given:
             remote = is_url(name)
             try:
-                found.append(self.root.find(local_name(name) if remote else name))
+                known, path = self._find(name)
+                names.append(known)
+                found.append(path)
                 self.found += 1
                 if "\\" in name and found[-1].name != name.rpartition("/")[2]:
                     self.treated[BACKSLASHES] += 1
@@ -258,6 +310,7 @@ class ReviewReader:
                 continue
             except AbsentError as error:
                 fault = str(error)
+                names.append(name)
                 absent.append(name)
                 if not remote and self.first_absent is None:
                     self.first_absent = (where, name)
@@ -265,14 +318,24 @@ class ReviewReader:
                 self.unfetched += remote
                 mend = self._fetch if remote else mend_of_name(name) or "Fix the path"
                 missing = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
-                self.missing.append(f"{where}: {missing}. {mend}, or set images.on_bad: drop-image")
+                self.lacking.pictures.append(f"{where}: {missing}. {mend}, or set images.on_bad: drop-image")
             elif self.manifest.images.on_bad == "drop-image":
                 self.treated[NOT_FETCHED if remote else MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
                 self.treated[MISSING_PICTURE_REVIEW] += 1
                 return None
-        return tuple(found), tuple(absent)
+        lost = tuple(absent)
+        return tuple(found), lost, tuple(names) if found else lost
+
+    def _find(self, name: str) -> tuple[str, Path]:
+        """The name and its picture: the same objects each time, which many reviews of one picture then share."""
+        known = self.pictures.get(name)
+        if known is None:
+            known = name, self.root.find(local_name(name) if is_url(name) else name)
+            if len(self.pictures) < SHARED_PICTURES:
+                self.pictures[name] = known
+        return known
 
     @cached_property
     def _fetch(self) -> str:

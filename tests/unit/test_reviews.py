@@ -451,3 +451,26 @@ def test_columns_of_one_record_each_are_gathered_in_one_pass(tmp_path):
     began = time.process_time()
     assert len(load(tmp_path, records).columns) == 20_004
     assert time.process_time() - began < 2
+
+
+def test_a_review_keeps_the_names_of_its_pictures(tmp_path):
+    url = "https://shop.example/a.jpg"
+    (tmp_path / "images" / "fetched").mkdir(parents=True)
+    (tmp_path / "images" / local_name(url)).write_bytes(b"fetched before")
+    photos = ["./a.png", url, "gone.png", "b.png", "a.png"]
+    first, second, *_ = load(tmp_path, rows(photos=photos), images={"on_bad": "drop-image"}).reviews
+    assert first.names == tuple(photos)
+    assert first.absent == ("gone.png",)
+    assert [first.name_of(image) for image in first.images] == ["./a.png", url, "b.png", "./a.png"]
+    assert second.names[0] is first.names[-1]
+    assert second.images[0] is first.images[-1]  # what a million reviews of a few pictures have room for
+    thinner = first.without({first.images[0]})
+    assert thinner.names == (url, "gone.png", "b.png")
+    assert [thinner.name_of(image) for image in thinner.images] == [url, "b.png"]
+
+
+def test_a_review_whose_pictures_are_all_absent_keeps_their_names_once(tmp_path):
+    records = [*rows(), rows()[0] | {"id": 9, "photos": ["gone.png", "gone too.png"]}]
+    last = load(tmp_path, records, images={"on_bad": "drop-image"}).reviews[-1]
+    assert last.names == ("gone.png", "gone too.png")
+    assert last.names is last.absent
