@@ -9,13 +9,16 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from automm.data.parquet import parquet_rows
+from automm.data.record_shape import DEEPEST, TOO_DEEP, nests_too_deep, repeated_names
 from automm.data.surrogates import join_pairs
+from automm.errors import DataError
 
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
@@ -23,10 +26,6 @@ Numbered = Iterator[tuple[int, Values]]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
 LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
-ROWS = 64  # of Parquet at once, for the same reason
-DEEPEST = 100  # lists and objects within one another; Python gives up at some hundreds
-TOO_DEEP = f"lists or objects nested more than {DEEPEST} deep. Flatten or remove them"
-NESTS = (list, tuple, dict)
 LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
 
 
@@ -177,21 +176,6 @@ def parse_json(text: str, where: str, problems: list[str]) -> Any:
     return UNREADABLE
 
 
-def nests_too_deep(value: object) -> bool:
-    """Whether lists and objects hold one another deeper than what walks through them by recursion can follow."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, NESTS) else ())
-            if isinstance(inner, NESTS)
-        ]
-        if not level:
-            return False
-    return True
-
-
 @dataclass(frozen=True)
 class Dialect:
     """How a table is written.
@@ -276,12 +260,6 @@ def _wrong_header(header: list[str], dialect: Dialect) -> str:
     return ""
 
 
-def repeated_names(header: Sequence[str]) -> str:
-    """What is to be said of columns of one name, of which a dict would keep the last; "" where there are none."""
-    twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one" if twice else ""
-
-
 def likely_delimiter(header: str) -> str | None:
     """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
     outside = "".join(header.split('"')[::2])
@@ -291,22 +269,10 @@ def likely_delimiter(header: str) -> str | None:
 
 
 def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
     try:
-        with pq.ParquetFile(file) as table:
-            if twice := repeated_names(table.schema_arrow.names):
-                problems.append(f"{file.name}: {twice}")
-                return
-            # to_pylist, not pandas: an integer column with a missing value stays an integer column.
-            for batch in table.iter_batches(batch_size=ROWS):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield number, values
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        problems.append(f"{file.name}: not readable as Parquet after row {number}: {' '.join(str(error).split())}")
+        yield from parquet_rows(file)
+    except DataError as error:
+        problems += error.problems
 
 
 FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {

@@ -1,0 +1,30 @@
+"""The shape that a record may have, whatever file it comes from."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+DEEPEST = 100  # lists and objects within one another; Python's own recursion ends at some hundreds
+TOO_DEEP = f"lists or objects nested more than {DEEPEST} deep. Flatten or remove them"
+
+_NESTS = (list, tuple, dict)
+
+
+def nests_too_deep(value: object) -> bool:
+    """Whether lists and objects hold one another deeper than code that follows them by recursion can go."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, _NESTS) else ())
+            if isinstance(inner, _NESTS)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def repeated_names(header: Sequence[str]) -> str:
+    """What is wrong with columns of one name, of which a dict would keep the last; "" where there are none."""
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
+    return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one" if twice else ""
