@@ -39,7 +39,7 @@ class OwnModules(MetaPathFinder):
     @contextmanager
     def importable(self) -> Iterator[None]:
         """Put the folder's modules in place; afterwards those of the rest of the program are as they were."""
-        others = self._take(self._names.intersection(sys.modules))
+        others = _take({name for name in self._names if name in sys.modules})
         sys.modules.update(self._modules)
         sys.meta_path.insert(0, self)
         try:
@@ -62,13 +62,13 @@ class OwnModules(MetaPathFinder):
                 return spec
         return None
 
-    @staticmethod
-    def _take(roots: set[str]) -> dict[str, ModuleType]:
-        """Remove modules and what is below them from those that are loaded."""
-        if not roots:  # which is asked for every record
-            return {}
-        names = [name for name in sys.modules if name.partition(".")[0] in roots]
-        return {name: sys.modules.pop(name) for name in names}
+
+def _take(roots: set[str]) -> dict[str, ModuleType]:
+    """Remove modules, and what is below them, from those that are loaded."""
+    if not roots:  # as for nearly every record
+        return {}
+    names = [name for name in sys.modules if name.partition(".")[0] in roots]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def _importable(folder: Path) -> set[str]:
