@@ -167,12 +167,14 @@ def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | N
     Raises:
         ValueError: a step that is no number.
     """
-    several = len(fields.history) > 1
+    if fields.history is None:
+        return ()
+    several = len(fields.history.columns) > 1
     steps: list[float | None] = []
-    for column in fields.history:
+    for column in fields.history.columns:
         cell = values.get(column)
         if several or not is_empty(cell):
-            steps += [cell_number(step, column) for step in _steps(cell, column, fields.separator)]
+            steps += [cell_number(step, column) for step in _steps(cell, column, fields.history.separator)]
     return tuple(steps)
 
 
@@ -214,7 +216,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
             column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
         "fields.metadata": [*fields.numeric, *fields.categorical],
-        "fields.history": list(fields.history),
+        "fields.history": list(fields.history_columns),
     }
     if labelled:
         label = None if fields.label is None else fields.label.column
