@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from automm.errors import ConfigError, NotFoundError, nearest
+from automm.errors import ConfigError, NotFoundError, Problem, nearest
 
 # By the manifest's task, the first of each is the default; and whether more is better.
 OBJECTIVES_OF = {
@@ -254,7 +254,7 @@ def resolve(content: Mapping[str, Any], folder: Path, where: str) -> Experiment:
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
-        raise ConfigError([f"{where}: {_explain(problem)}" for problem in error.errors()]) from error
+        raise ConfigError([Problem("experiment", where, _explain(problem)) for problem in error.errors()]) from error
     return experiment.model_copy(update={"manifest": (folder / experiment.manifest).resolve()})
 
 

@@ -7,6 +7,7 @@ search go on.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 EXIT_DONE = 0
 EXIT_INTERNAL = 1
@@ -19,6 +20,31 @@ EXIT_INTERRUPTED = 130
 SHOWN_PROBLEMS = 20
 
 
+UNNAMED = "unnamed"  # the code of a problem that no other code asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, for people and for code.
+
+    Attributes:
+        code: of its kind, such as "missing_label". Code asks for it, never for words of the message.
+        where: "reviews.jsonl:17", or "" where it has no place.
+        text: what is wrong, with evidence; without a full stop.
+        fix: what to do; without a full stop; "" where the text says it.
+    """
+
+    code: str
+    where: str
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        """In one line: "where: text. fix"."""
+        placed = f"{self.where}: {self.text}" if self.where else self.text
+        return f"{placed}. {self.fix}" if self.fix else placed
+
+
 class AutommError(Exception):
     """Base class. The message is meant for the person at the terminal: what, where, and what to do."""
 
@@ -29,15 +55,20 @@ class ProblemsError(AutommError):
     """Several problems of one kind, reported together.
 
     Args:
-        problems: one line each, "file:line: what is wrong. What to do".
+        problems: one or more; a text is a single problem without a code.
     """
 
-    def __init__(self, problems: Sequence[str] | str):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        shown = self.problems[:SHOWN_PROBLEMS]
+    def __init__(self, problems: Sequence[Problem] | str):
+        self.problems = [Problem(UNNAMED, "", problems)] if isinstance(problems, str) else list(problems)
+        shown = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > len(shown):
             shown.append(f"... and {len(self.problems) - len(shown)} more problems")
         super().__init__("\n".join(shown))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each problem as people read it."""
+        return [str(problem) for problem in self.problems]
 
 
 class ConfigError(ProblemsError):

@@ -53,7 +53,7 @@ def check(
         report = check_manifest(manifest, allow_code=allow_code)
     except (AutommError, OSError) as error:
         if format == "json":
-            tables.print_json({"ok": False, "clean": False, "problems": getattr(error, "problems", [str(error)])})
+            tables.print_json({"ok": False, "clean": False, "problems": getattr(error, "lines", [str(error)])})
         if to is not None and remove_page(to):
             say(f"removed: {to}, the report of an earlier check")
         raise

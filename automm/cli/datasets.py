@@ -31,6 +31,7 @@ def import_(
     automm import yelp yelp/ --to yelp-shops/ --option unit=business;
     automm import train-00000-of-00001.parquet --to reviews/, where pictures lie inside
     """
+    from automm.data.changes import change_lines
     from automm.data.formats import LAYOUTS
     from automm.data.importing import AUTO, import_data
 
@@ -47,8 +48,8 @@ def import_(
         copy_images=copy_images,
         allow_code=allow_code,
     )
-    for what, count in sorted(done.treated.items()):
-        say(f"{what}: {count:,}")
+    for line in change_lines(done.treated):
+        say(line)
     for key, reason in done.reasons.items():
         say(f"{key}: {reason}")
     copied = f", {done.pictures:,} pictures written" if done.pictures else ""

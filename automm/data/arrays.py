@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.changes import Change
 from automm.data.columns import Columns
 from automm.data.pictures import PictureStore
 from automm.data.reviews import Review
@@ -114,11 +115,11 @@ def build_arrays(
     *,
     sequence_length: int,
     max_images: int,
-) -> tuple[Arrays, dict[str, int]]:
+) -> tuple[Arrays, dict[Change, int]]:
     """Pair texts and pictures.
 
     Returns:
-        The arrays, and what was cut off: {"picture dropped: more than 4 in a review": 12}.
+        The arrays, and what was cut off: {Change.MORE_PICTURES: 12}.
     """
     index: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
     rows = np.full((len(reviews), max_images), -1, np.int32)
@@ -142,8 +143,8 @@ def build_arrays(
         columns=columns.encode(reviews),
     )
     treated = {
-        f"picture dropped: more than {max_images} in a review": beyond,
-        f"step of a history dropped: more than {columns.steps} in a review": columns.beyond(reviews),
+        Change.MORE_PICTURES: beyond,
+        Change.MORE_STEPS: columns.beyond(reviews),
     }
     return arrays, {what: count for what, count in treated.items() if count}
 

@@ -133,7 +133,7 @@ def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
     return [name for name in names if name not in fields.none_values]
 
 
-def cell_number(cell: object, column: str) -> float | None:
+def cell_number(cell: object, column: str, fix: str = "Correct it, or list the column as categorical") -> float | None:
     """A number, None where there is none.
 
     Raises:
@@ -150,8 +150,7 @@ def cell_number(cell: object, column: str) -> float | None:
             number = float(value)
     if abs(number) > LARGEST:
         raise ValueError(
-            f"column {column!r} holds {brief(cell)}, expected a plain number such as 12.5, or nothing. "
-            "Correct it, or list the column as categorical"
+            f"column {column!r} holds {brief(cell)}, expected a plain number such as 12.5, or nothing. {fix}"
         )
     return number
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from automm.data.changes import Change
 from automm.data.formats.files import leads_out, split_named
 from automm.data.images import PictureError, open_picture
 from automm.data.parquet import parquet_rows, parquet_schema
@@ -24,8 +25,6 @@ from automm.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOT_INSIDE = "left out: a picture that is named, and not inside"
-NO_PICTURES = "left out: bytes that are no pictures, in column"
 LOOKED_AT = 16  # cells of a column, of which one is to be a picture
 HEAD = 2**16  # bytes that tell a picture
 UNKNOWN = ".bin"  # of bytes that are no picture; a check finds them
@@ -67,7 +66,7 @@ class Unpacking:
         self.source, self.folder = source, pictures
         self.columns: list[str] = []
         self.records = self.pictures = 0
-        self.treated: Counter[str] = Counter()
+        self.treated: Counter[Change] = Counter()
         self.splits: set[str] = set()
         self._written: dict[bytes, str] = {}
 
@@ -104,7 +103,7 @@ class Unpacking:
             elif not _has_bytes(cell):
                 record[column] = _plain(cell)
             else:
-                self.treated[f"{NO_PICTURES} {column!r}"] += 1
+                self.treated[Change.NOT_A_PICTURE] += 1
         split = _split(file)
         if split is not None and "split" not in record:
             record["split"] = split
@@ -119,7 +118,7 @@ class Unpacking:
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes) or not content:
             if cell is not None:
-                self.treated[NOT_INSIDE] += 1
+                self.treated[Change.PICTURE_OUTSIDE] += 1
             return None
         digest = hashlib.sha256(content)
         if digest.digest() not in self._written:

@@ -14,7 +14,7 @@ from automm.config import OBJECTIVES_OF
 from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
 from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text, known_encoding
 from automm.data.yaml_lines import Key, read_yaml
-from automm.errors import ConfigError, NotFoundError, nearest
+from automm.errors import ConfigError, NotFoundError, Problem, nearest
 
 Problems = list[tuple[tuple[Key, ...], str]]
 
@@ -163,7 +163,7 @@ def parse_manifest(
         problems += [(problem["loc"], _explain(problem)) for problem in error.errors()]
     if manifest is None or problems:
         located = sorted((_line(loc, lines or {}), message) for loc, message in problems)
-        raise ConfigError([f"{file.name}:{line}: {message}" for line, message in located])
+        raise ConfigError([Problem("manifest", f"{file.name}:{line}", message) for line, message in located])
     manifest._file = file.absolute()
     return manifest
 

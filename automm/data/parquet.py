@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automm.data.record_shape import DEEPEST, TOO_DEEP, repeated_names
-from automm.errors import DataError
+from automm.data.record_shape import DEEPEST, MALFORMED, repeated_names, too_deep
+from automm.errors import DataError, Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,11 +78,11 @@ def _rows_at_once(table: "pq.ParquetFile", group: int) -> int:
 
 def _check_columns(file: Path, schema: "pa.Schema", columns: Sequence[str] | None) -> None:
     read = [field for field in schema if columns is None or field.name in columns]
-    if twice := repeated_names([field.name for field in read]):
-        raise DataError(f"{file.name}: {twice}")
+    if twice := repeated_names([field.name for field in read], file.name):
+        raise DataError([twice])
     for field in read:
         if _depth(field.type) > DEEPEST:
-            raise DataError(f"{file.name}: column {field.name!r} holds {TOO_DEEP}")
+            raise DataError([too_deep(f"{file.name}: column {field.name!r}")])
 
 
 def _depth(kind: "pa.DataType") -> int:
@@ -97,4 +97,5 @@ def _depth(kind: "pa.DataType") -> int:
 
 def _damaged(file: Path, number: int, error: Exception) -> DataError:
     reason = " ".join(str(error).split()).removesuffix(".")
-    return DataError(f"{file.name}: not readable as Parquet after row {number}: {reason}. Fetch or write it again")
+    text = f"not readable as Parquet after row {number}: {reason}"
+    return DataError([Problem(MALFORMED, file.name, text, "Fetch or write it again")])

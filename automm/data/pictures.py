@@ -9,16 +9,13 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from automm.data.changes import Change
 from automm.data.digests import digest_files
 from automm.data.images import RECIPE
 from automm.data.picture_cache import keep_within, mark_used
 from automm.data.picture_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.reviews import Dataset, Review, nothing_left
-from automm.errors import DataError
-
-BAD_PICTURE = "picture dropped: unreadable"
-BAD_PICTURE_REVIEW = "dropped: unreadable picture"
-NOTHING_LEFT = "dropped: empty text"
+from automm.errors import DataError, Problem
 
 
 @dataclass(frozen=True)
@@ -103,32 +100,37 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
     """
     rule = dataset.manifest.images.on_bad
     kept: list[Review] = []
-    problems: list[str] = []
-    treated: list[str] = []
+    problems: list[Problem] = []
+    treated: list[Change] = []
     for review in dataset.reviews:
         bad = [path for path in review.images if path in unreadable]
         if bad and rule == "error":
             problems += [
-                f"{review.where}: picture '{path}': {unreadable[path]}. Replace it, or set images.on_bad: drop-image"
+                Problem(
+                    "unreadable_picture",
+                    review.where,
+                    f"picture '{path}': {unreadable[path]}",
+                    "Replace it, or set images.on_bad: drop-image",
+                )
                 for path in bad
             ]
         elif bad and rule == "drop-review":
-            treated.append(BAD_PICTURE_REVIEW)
+            treated.append(Change.UNREADABLE_PICTURE_REVIEW)
         elif bad:
-            treated += [BAD_PICTURE] * len(bad)
+            treated += [Change.UNREADABLE_PICTURE] * len(bad)
             left = review.without(unreadable)
             if not nothing_left(left.text, left.images):
                 kept.append(left)
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
-                treated.append(NOTHING_LEFT)
+                treated.append(Change.EMPTY_TEXT)
             else:
-                problems.append(
-                    f"{review.where}: neither text nor readable picture. Remove it, or set text.on_empty: drop-bare"
-                )
+                fix = "Remove it, or set text.on_empty: drop-bare"
+                problems.append(Problem("no_content", review.where, "neither text nor readable picture", fix))
         else:
             kept.append(review)
     if not problems and not kept:
-        problems.append(f"{dataset.manifest.file.name}: no review is left without its unreadable pictures")
+        file = dataset.manifest.file.name
+        problems.append(Problem("nothing_left", file, "no review is left without its unreadable pictures"))
     if problems:
         raise DataError(problems)
     return dataset.keep(kept, treated)

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from automm.errors import Problem
+
 DEEPEST = 100  # lists and objects within one another; Python's own recursion ends at some hundreds
-TOO_DEEP = f"lists or objects nested more than {DEEPEST} deep. Flatten or remove them"
+MALFORMED = "malformed"  # code of problems
 
 _NESTS = (list, tuple, dict)
 
@@ -24,7 +26,13 @@ def nests_too_deep(value: object) -> bool:
     return True
 
 
-def repeated_names(header: Sequence[str]) -> str:
-    """What is wrong with columns of one name, of which a dict would keep the last; "" where there are none."""
+def too_deep(where: str) -> Problem:
+    """What is wrong with a value that `nests_too_deep`."""
+    return Problem(MALFORMED, where, f"lists or objects nested more than {DEEPEST} deep", "Flatten or remove them")
+
+
+def repeated_names(header: Sequence[str], where: str) -> Problem | None:
+    """Columns of one name, of which a dict would keep the last."""
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one" if twice else ""
+    text = f"column names stand twice: {', '.join(map(repr, twice))}"
+    return Problem(MALFORMED, where, text, "Rename one") if twice else None

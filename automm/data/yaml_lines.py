@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from automm.errors import ConfigError
+from automm.errors import ConfigError, Problem
 
 Key = str | int
 
@@ -67,7 +67,8 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[Key, ...], int]]:
         for place, line in _walk(node, ()):
             if place in lines:
                 key = ".".join(map(str, place))
-                repeated.append(f"{path.name}:{line}: key {key!r} stands twice (also in line {lines[place]})")
+                text = f"key {key!r} stands twice (also in line {lines[place]})"
+                repeated.append(Problem("repeated_key", f"{path.name}:{line}", text))
             lines.setdefault(place, line)
         if repeated:
             raise ConfigError(repeated)

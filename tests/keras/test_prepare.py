@@ -40,7 +40,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
     here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
         check_folds(wanted, here)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.lines
     assert "of 3: " in problem
     assert "fall into 2 parts" in problem
     assert "splits.fold: 1" in problem

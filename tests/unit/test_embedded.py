@@ -81,8 +81,8 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
     put(tmp_path / "reviews.parquet", rows)
     done = import_data("embedded", tmp_path / "reviews.parquet", tmp_path / "out", fields={"label": "stars"})
     assert done.treated == {
-        "left out: a picture that is named, and not inside": 4,
-        "left out: bytes that are no pictures, in column 'sound'": 4,
+        "picture_outside": 4,
+        "not_a_picture": 4,
     }
     reviews = load_dataset(load_manifest(done.manifest)).reviews
     assert [[path.suffix for path in review.images] for review in reviews] == [[".jpg", ".webp"]] * 4 + [[]]
@@ -214,7 +214,7 @@ def test_maps_of_bytes_are_left_out_and_decimals_keep_their_digits(tmp_path):
     )
     pq.write_table(table, tmp_path / "a.parquet")
     done = import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
-    assert done.treated == {"left out: bytes that are no pictures, in column 'held'": 1}
+    assert done.treated == {"not_a_picture": 1}
     assert [record["exact"] for record in records_of(tmp_path / "out")] == ["12345678901234567.89", 0.25]
 
 

@@ -293,7 +293,7 @@ def test_records_that_cannot_be_read_are_named_before_anything_is_fetched(server
         file.write('{"photos": {"a": 1}}\nnot json\n')
     with pytest.raises(DataError) as caught:
         fetch_pictures(path, downloader=PATIENT)
-    assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:3", "r.jsonl:4"]
+    assert [line.split(": ")[0] for line in caught.value.lines] == ["r.jsonl:3", "r.jsonl:4"]
     assert not server.asked
 
 

@@ -62,7 +62,7 @@ def test_nesting_has_an_end(write, depth, fits):
     if fits:
         assert len(list(parquet_rows(file))) == 1
     else:
-        with pytest.raises(DataError, match=r"r\.parquet: column 'cell' holds lists or objects nested more than 100"):
+        with pytest.raises(DataError, match=r"r\.parquet: column 'cell': lists or objects nested more than 100"):
             list(parquet_rows(file))
     assert list(parquet_rows(file, ["id"])) == [(1, {"id": 1})]
 

@@ -154,20 +154,20 @@ def dataset(paths, on_bad: str, on_empty: str = "keep", text: str = "t") -> Data
         Review("2", "t", (paths["a"], paths["bad"]), "x", None, None, "r.jsonl:2"),
         Review("3", "t", (paths["b"],), "y", None, None, "r.jsonl:3"),
     ]
-    return Dataset(manifest, reviews, ("x", "y"), {"ignored: no label": 2})
+    return Dataset(manifest, reviews, ("x", "y"), {"no_label": 2})
 
 
 def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError) as caught:
         treat_bad_pictures(dataset(paths, "error"), store.bad)
-    assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2"]
+    assert [line.split(": ")[0] for line in caught.value.lines] == ["r.jsonl:1", "r.jsonl:2"]
     thinner = treat_bad_pictures(dataset(paths, "drop-image"), store.bad)
     assert [len(review.images) for review in thinner.reviews] == [0, 1, 1]
-    assert thinner.treated == {"ignored: no label": 2, "picture dropped: unreadable": 2}
+    assert thinner.treated == {"no_label": 2, "unreadable_picture": 2}
     fewer = treat_bad_pictures(dataset(paths, "drop-review"), store.bad)
     assert [review.id for review in fewer.reviews] == ["3"]
-    assert fewer.treated["dropped: unreadable picture"] == 2
+    assert fewer.treated["unreadable_picture_review"] == 2
 
 
 def test_a_review_left_with_nothing(paths, tmp_path):
@@ -175,7 +175,7 @@ def test_a_review_left_with_nothing(paths, tmp_path):
     with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
         treat_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
     treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).treated
-    assert treated["dropped: empty text"] == 1
+    assert treated["empty_text"] == 1
 
 
 def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):

@@ -20,6 +20,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, Field
 
+from automm.data.changes import Change
 from automm.data.formats.files import small_text
 from automm.data.formats.layout import Layout, Reading
 from automm.data.formats.markdown_links import take_pictures
@@ -29,7 +30,6 @@ from automm.data.surrogates import join_pairs
 
 # What lies at the top of many folders and is no document of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
-NOT_FOUND = "ignored: the pattern is not in the text"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -123,7 +123,7 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
     if options.pattern is not None:
         match = re.search(options.pattern, text)
         if match is None:
-            reading.treated[NOT_FOUND] += 1
+            reading.treated[Change.PATTERN_ABSENT] += 1
         else:
             found, text = match[1], text[: match.start()] + text[match.end() :]
     text, links = take_pictures(text)
@@ -141,7 +141,7 @@ def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
             raise ValueError("aliases (*name) are not supported")
         values = join_pairs(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
+        reading.problem(name, f"the front matter is not YAML: {' '.join(str(error).split())[:200]}")
         return {}
     if not isinstance(values, dict):
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 from automm.data.formats.own_modules import OwnModules
 from automm.data.manifest import Manifest
 from automm.data.source import Record, wrong_record
-from automm.errors import ConfigError, DataError
+from automm.errors import ConfigError, DataError, Problem
 
 _END: Mapping[str, object] = {}
 
@@ -42,7 +42,7 @@ def own_rows(manifest: Manifest, path: Path) -> Iterator[Record]:
 
 def _rows(manifest: Manifest, function: Reader, own: OwnModules, path: Path) -> Iterator[Record]:
     short, number = manifest.format.rpartition(":")[2], 1
-    problems: list[str] = []
+    problems: list[Problem] = []
     try:
         for values in _yielded(function, own, path, manifest.options):
             record = Record(f"{short}:{number}", values, f"{short}-{number}")

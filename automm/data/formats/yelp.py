@@ -15,15 +15,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from automm.data.changes import Change
 from automm.data.formats.files import first_object, joined_key, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields, Section
 from automm.data.source import Record
 
-NO_PHOTO = "ignored: no photo of the business (only_with_images)"
-NO_REVIEW = "ignored: a business without a review"
-NO_ID = "ignored: a business without an id"
 KEY = "business_id"
 PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
@@ -46,7 +44,7 @@ def read(reading: Reading) -> Iterator[Record]:
         for _, _, values in objects(reading, file):
             business = joined_key(values, [KEY])
             if business is None:
-                reading.treated[NO_ID] += 1
+                reading.treated[Change.NO_ID] += 1
             else:
                 businesses[business] = {name: values.get(key) for name, key in BUSINESS.items()}
     by_review = reading.options.unit == "review"
@@ -54,7 +52,7 @@ def read(reading: Reading) -> Iterator[Record]:
     for record in records:
         found = photos.get(joined_key(record.values, [KEY]) or "", [])
         if reading.options.only_with_images and not found:
-            reading.treated[NO_PHOTO] += 1
+            reading.treated[Change.NO_PHOTO] += 1
         else:
             yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
 
@@ -82,7 +80,7 @@ def _photos(reading: Reading) -> dict[str, list[str]]:
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
-                reading.problems.append(f"{where}: expected photo_id and business_id as texts")
+                reading.problem(where, "expected photo_id and business_id as texts")
             elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
                 found[business].append(f"photos/{name}.jpg")
     return found
@@ -100,7 +98,7 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
 def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
     """The businesses, each with the first of its reviews; without their texts those that are left out afterwards."""
     if not businesses:
-        reading.problems.append(f"{reading.path.name}: no *business.json there, which option unit: business needs")
+        reading.problem(reading.path.name, "no *business.json there, which option unit: business needs")
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):
@@ -115,4 +113,4 @@ def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping
             own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}
             yield Record(f"business {name}", own | values, f"business-{name}")
         else:
-            reading.treated[NO_REVIEW] += 1
+            reading.treated[Change.NO_REVIEW] += 1

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.folds import other_folds
 from automm.data.looks import Looks, look_at_all
 from automm.data.manifest import load_manifest
@@ -39,7 +40,6 @@ from automm.data.quality.texts import (
     wrong_encoding,
 )
 from automm.data.quality.unused import UnusedIds
-from automm.data.reading import NOT_FETCHED
 from automm.data.reviews import Dataset, Lacking, read_dataset
 from automm.data.sections import Fields
 from automm.data.splits import drop_duplicates, split_dataset
@@ -104,7 +104,7 @@ def _lacking(lacking: Lacking) -> Iterator[Finding]:
     """Pictures, and numbers to predict, that are not there."""
     for key, problems in (("missing_numbers", lacking.numbers), ("missing_pictures", lacking.pictures)):
         if problems:
-            yield finding(key, len(problems), [Example((), problem) for problem in problems[:SHOWN]])
+            yield finding(key, len(problems), [Example((), str(problem)) for problem in problems[:SHOWN]])
 
 
 def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:
@@ -113,7 +113,7 @@ def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding
         splits = split_dataset(dataset, names)
         other_folds(dataset, names)
     except DataError as error:
-        examples = [Example((), problem) for problem in error.problems]
+        examples = [Example((), line) for line in error.lines]
         return {}, [finding("no_splits", len(examples), examples)]
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
@@ -137,7 +137,7 @@ def _of_records(dataset: Dataset) -> Iterator[Finding]:
         examples = [example([review], ", ".join(review.labels)) for review in (several or lists)[:5]]
         column = _one_label(fields)
         yield finding("several_labels", len(several or lists), examples, what=what, column=column)
-    if not_fetched := dataset.treated.get(NOT_FETCHED):
+    if not_fetched := dataset.treated.get(Change.NOT_FETCHED):
         yield finding("not_fetched", not_fetched, [])
     if dataset.manifest.format == "records" and fields is not None and fields.id is None:
         yield finding("no_ids", len(dataset.reviews), [])
