@@ -1,8 +1,8 @@
 """One record becomes one review, or a named problem, or a counted treatment."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.lost_pictures import SHOWN, mend_of_name, mend_of_outside, shown, why_lost
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
+from automm.data.review import Review
 from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
@@ -37,70 +38,6 @@ SHARED_PICTURES = 2**16  # names of which reviews share one object; where there 
 LISTED = 30  # labels of labels.map that a message names
 
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """One review.
-
-    Attributes:
-        id: unique in its data set.
-        text: "" where there is none.
-        images: absolute paths, each inside the image root.
-        label: None where labels are not read; where there are several, the first.
-        labels: all of them where the column holds several; () where it holds one.
-        group: reviews of one group stay in one split.
-        split: train, validation or test, where a column says so.
-        where: "reviews.jsonl:17", for messages.
-        time: seconds since 1970, where splits are by time.
-        value: what a regression predicts; `label` is the same as a text.
-        numbers: of the numeric columns of metadata, None where there is none.
-        categories: of the categorical columns, "" where there is none.
-        history: the steps of the series, the latest last, None for one that is missing.
-        absent: names or URLs of pictures that are not there.
-        names: what the record calls its pictures (names or URLs), in order: one for each of `images`, and `absent`; ()
-            of a review that was made without a record.
-    """
-
-    id: str
-    text: str
-    images: tuple[Path, ...]
-    label: str | None
-    group: str | None
-    split: str | None
-    where: str
-    labels: tuple[str, ...] = ()
-    time: float | None = None
-    value: float | None = None
-    numbers: tuple[float | None, ...] = ()
-    categories: tuple[str, ...] = ()
-    history: tuple[float | None, ...] = ()
-    absent: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-
-    def name_of(self, image: Path) -> str:
-        """The name or URL by which the record has one of `images`, the first where it has several."""
-        return self._names_there[self.images.index(image)]
-
-    def without(self, images: Collection[Path]) -> "Review":
-        """The same review without these pictures."""
-        gone = [image in images for image in self.images]
-        dropped = {name for name, is_gone in zip(self._names_there, gone, strict=False) if is_gone}
-        return replace(
-            self,
-            images=tuple(image for image, is_gone in zip(self.images, gone, strict=True) if not is_gone),
-            names=tuple(name for name in self.names if name not in dropped),
-        )
-
-    @property
-    def _names_there(self) -> list[str]:
-        """One for each of `images`."""
-        return [name for name in self.names if name not in self.absent]
-
-    @property
-    def all_labels(self) -> tuple[str, ...]:
-        """One label, several, or none."""
-        return self.labels or (() if self.label is None else (self.label,))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from automm.data.cells import columns_of, is_number
 from automm.data.changes import Change, change_lines
 from automm.data.collector import no_cycles
 from automm.data.image_root import ImageRoot
+from automm.data.lost_pictures import shown
 from automm.data.manifest import Manifest
-from automm.data.reading import Lacking, Review, ReviewReader
+from automm.data.reading import Lacking, ReviewReader
 from automm.data.records import Record, Source, open_source
+from automm.data.review import Review
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest, yaml_word
 
 MANY = 20  # labels of one review, beyond which the column is most likely another
@@ -173,7 +175,7 @@ def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ..
     for label in rare:
         if not several:
             example = first.get(label, manifest.file.name)
-            text = f"label {label!r} has {'one example' if counts[label] else 'no example'}, expected two or more"
+            text = f"label {shown(label)} has {'one example' if counts[label] else 'no example'}, expected two or more"
             problems.append(Problem("rare_label", example, text, "Add examples, or join it with another in labels.map"))
     if len(labels) < 2:
         text = f"{len(labels)} label in the data, expected two or more"
@@ -195,11 +197,13 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
         parts = Counter(part.strip() for label in labels for part in label.split(mark))
         if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
-            text = f"column {column!r} holds {len(labels)} different labels, most of them once, such as {rare[0]!r}"
+            text = (
+                f"column {column!r} holds {len(labels)} different labels, most of them once, such as {shown(rare[0])}"
+            )
             fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
-        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {rare[0]!r}"
+        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {shown(rare[0])}"
         fix = "Does fields.label name the right column? If so, join labels in labels.map"
         return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
     return None

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.reading import Review, ReviewReader
+from automm.data.reading import ReviewReader
 from automm.data.record_shape import DEEPEST
 from automm.data.records import Record, Source
+from automm.data.review import Review
 from automm.data.reviews import load_dataset
 from automm.data.sections import Fields
 from automm.errors import DataError

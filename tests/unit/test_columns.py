@@ -11,7 +11,7 @@ import pytest
 from automm.data.cells import cell_images, cell_number, cell_series
 from automm.data.columns import MOST_VALUES, Columns
 from automm.data.manifest import parse_manifest
-from automm.data.reading import Review
+from automm.data.review import Review
 from automm.data.reviews import load_dataset
 from automm.data.sections import Fields, History
 from automm.data.splits import fingerprint

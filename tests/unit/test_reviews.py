@@ -474,3 +474,9 @@ def test_a_review_whose_pictures_are_all_absent_keeps_their_names_once(tmp_path)
     last = load(tmp_path, records, images={"on_bad": "drop-image"}).reviews[-1]
     assert last.names == ("gone.png", "gone too.png")
     assert last.names is last.absent
+
+
+def test_messages_do_not_repeat_texts_that_stand_for_labels(tmp_path):
+    records = [row | {"id": n, "label": f"number {n} " + "x" * 100_000} for n, row in enumerate(rows() * 10)]
+    for more in ({}, {"splits": {"column": "label"}}, {"fields": FIELDS | {"id": "label"}, "splits": {"column": "id"}}):
+        assert all(len(problem) < 1000 for problem in map(str, faults(tmp_path, records, **more)))
