@@ -11,6 +11,7 @@ import PIL
 
 from automm.data.digests import digest_files
 from automm.data.images import RECIPE
+from automm.data.items import item_digests
 from automm.data.picture_cache import keep_within, mark_used
 from automm.data.picture_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.reviews import Dataset, Review, nothing_left
@@ -30,14 +31,14 @@ class PictureStore:
         row: a row of `pixels` for each path that could be read.
         bad: why not, for each that could not.
         digests: sha256 of the file, for each path whose bytes could be read.
-        fingerprint: names the content of `pixels`.
+        items: (k,) S16, what names each of `pixels`: its file and how it was decoded.
     """
 
     pixels: np.ndarray
     row: dict[Path, int]
     bad: dict[Path, str]
     digests: dict[Path, str]
-    fingerprint: str
+    items: np.ndarray
 
 
 def prepare_pictures(
@@ -67,9 +68,9 @@ def prepare_pictures(
     for path, digest in digests.items():
         first.setdefault(digest, path)
     files = dict(sorted(first.items()))  # by content, so that the order of the reviews does not matter
-    key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
     if not files:
-        return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, key)
+        return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, item_digests([]))
+    key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
     store = folder / f"{key[:32]}.u8"
     notes, gone, pixels = _opened(store, files, size, progress)
     mark_used(store)
@@ -82,7 +83,7 @@ def prepare_pictures(
         row={path: place[digest] for path, digest in digests.items() if digest in place},
         bad=bad | {path: reasons[digest] for path, digest in digests.items() if digest in reasons},
         digests=digests,
-        fingerprint=key,
+        items=item_digests(f"{notes.recipe}\0{size}\0{digest}".encode() for digest in notes.digests),
     )
 
 

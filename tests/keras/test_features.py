@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from automm.data.arrays import Arrays
+from automm.data.items import item_digests
 from automm.data.text import encode_texts
 from automm.errors import ConfigError
 from automm.models import efficientnet_lite
@@ -33,7 +34,7 @@ def arrays():
         pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
         picture_rows=ROWS,
         labels=np.arange(len(TEXTS), dtype=np.int32) % 2,
-        pixels_digest="pixels",
+        picture_items=item_digests([b"0", b"1", b"2", b"3"]),
     )
 
 
@@ -157,7 +158,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     [
         ({"text": {"fingerprint": "other weights"}}, ["tiny-bert"]),
         ({"image": {"fingerprint": "other weights"}}, ["tiny-cnn"]),
-        ({"arrays": {"pixels_digest": "other pictures"}}, ["tiny-cnn"]),
+        ({"arrays": {"picture_items": item_digests([b"4", b"5", b"6", b"7"])}}, ["tiny-cnn"]),
         ({"arrays": {"token_ids": None}}, ["tiny-bert"]),
     ],
 )
@@ -197,7 +198,7 @@ def test_no_pictures_at_all(arrays, tmp_path):
         arrays,
         pixels=np.zeros((0, 16, 16, 3), np.uint8),
         picture_rows=np.full_like(ROWS, -1),
-        pixels_digest="nothing",
+        picture_items=item_digests([]),
     )
     features = encode(none, TEXT, IMAGE, tmp_path)
     batch = features.batch(ALL)

@@ -52,7 +52,7 @@ def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monke
     monkeypatch.setattr(picture_file, "decode_picture", decoded_nothing)
     second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
     assert np.array_equal(first.pixels, second.pixels)
-    assert (first.row, first.bad, first.fingerprint) == (second.row, second.bad, second.fingerprint)
+    assert (first.row, first.bad, first.items.tolist()) == (second.row, second.bad, second.items.tolist())
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "no notes", "notes"])
@@ -129,17 +129,17 @@ def test_a_folder_that_cannot_be_written_is_named(paths, tmp_path):
         prepare_pictures([paths["a"]], 4, tmp_path / "cache")
 
 
-def test_the_size_and_the_content_name_the_store(paths, tmp_path):
-    names = {
-        prepare_pictures([paths["a"]], 4, tmp_path / "c").fingerprint,
-        prepare_pictures([paths["a"]], 8, tmp_path / "c").fingerprint,
-        prepare_pictures([paths["b"]], 4, tmp_path / "c").fingerprint,
-    }
-    assert len(names) == 3
+def test_the_size_and_the_content_name_a_picture(paths, tmp_path):
+    whole = prepare_pictures([*paths.values()], 4, tmp_path / "c")
+    assert len(whole.items) == len(whole.pixels) == len({*whole.items.tolist()}) == 2
+    alone = prepare_pictures([paths["copy"]], 4, tmp_path / "c").items
+    assert alone.tolist() == [whole.items[whole.row[paths["a"]]]]
+    assert prepare_pictures([paths["a"]], 8, tmp_path / "c").items.tolist() != alone.tolist()
 
 
 def test_no_pictures_and_only_bad_ones(paths, tmp_path):
-    assert prepare_pictures([], 4, tmp_path).pixels.shape == (0, 4, 4, 3)
+    none = prepare_pictures([], 4, tmp_path)
+    assert (none.pixels.shape, none.items.shape) == ((0, 4, 4, 3), (0,))
     store = prepare_pictures([paths["bad"], tmp_path / "absent.png"], 4, tmp_path)
     assert store.pixels.shape == (0, 4, 4, 3)
     assert set(store.bad) == {paths["bad"], tmp_path / "absent.png"}

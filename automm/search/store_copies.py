@@ -1,0 +1,181 @@
+"""What other entries hold already is copied from them, and not encoded again.
+
+Entries of one family come from the same encoder, read-out and engine, and hold whatever items; a family's name is the
+end of their file names. An entry stays under its shared lock as long as rows are copied from it.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from automm.data.checksums import portion_sum
+from automm.data.files import is_at
+from automm.search.store_files import put_rows
+from automm.search.store_format import PORTION, About, Items, Notes, header, notes_path, problem_of_form, read_notes
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Another entry of a family, held by the lock on its descriptor."""
+
+    path: Path
+    descriptor: int
+    notes: Notes
+    items: Items
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Items that another entry holds.
+
+    Attributes:
+        mine: (n,) int64, their places in the new entry, ascending.
+        theirs: (n,) int64, their places in the other one.
+    """
+
+    relative: Relative
+    mine: np.ndarray
+    theirs: np.ndarray
+
+    def write(self, part: int, about: About, items: Items) -> None:
+        """Put the rows of these items into the new entry, of which nothing but memory maps fills memory."""
+        ragged, theirs = about.ragged, self.relative.notes.about
+        targets, sources = items.rows(self.mine, ragged=ragged), self.relative.items.rows(self.theirs, ragged=ragged)
+        with open(self.relative.descriptor, "rb", closefd=False) as file:
+            shape = theirs.rows, theirs.features
+            values = np.memmap(file, theirs.dtype, "r", len(header(theirs)), shape)
+        step = max(1, PORTION // about.row_bytes)
+        for begin in range(0, len(targets), step):
+            some = np.ascontiguousarray(values[sources[begin : begin + step]])
+            put_rows(part, targets[begin : begin + step], some, len(header(about)))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the items of some new entries, which are all of the same items.
+
+    Attributes:
+        copies: by family.
+        features: columns by family, where there are copies.
+        unseen: (n,) int64, the places of the other items, ascending.
+        contained: entries that hold none but items of the new ones.
+    """
+
+    copies: Mapping[str, list[Copy]]
+    features: Mapping[str, int]
+    unseen: np.ndarray
+    contained: tuple[Path, ...]
+
+
+def nothing_known(items: Items) -> Known:
+    return Known({}, {}, np.arange(len(items)), ())
+
+
+def look_up(paths: Mapping[str, Path], wanted: Mapping[str, About], items: Items, held: ExitStack) -> Known:
+    """What other entries hold of the items of new ones.
+
+    An encoder yields all its read-outs at once, so that an item counts as known where every family has it.
+
+    Args:
+        paths: of the new entries, by family.
+        held: keeps the others locked until it is closed.
+    """
+    copies: dict[str, list[Copy]] = {}
+    contained: list[Path] = []
+    known = np.ones(len(items), bool)
+    for family, path in paths.items():
+        found = np.zeros(len(items), bool)
+        copies[family] = []
+        for other in _others(path, family):
+            with ExitStack() as once:
+                relative = _opened(other, wanted[family], once)
+                if relative is None:
+                    continue
+                copy = _common(items, relative)
+                if len(copy.mine) == len(relative.items):
+                    contained.append(other)
+                copy = _only(copy, ~found)
+                if len(copy.mine) and _is_sound(copy):
+                    found[copy.mine] = True
+                    copies[family].append(copy)
+                    held.enter_context(once.pop_all())
+        known &= found
+    if not known.any():
+        return replace(nothing_known(items), contained=tuple(contained))
+    features = {family: some[0].relative.notes.about.features for family, some in copies.items()}
+    used = {family: [_only(copy, known) for copy in some] for family, some in copies.items()}
+    return Known(used, features, np.flatnonzero(~known), tuple(contained))
+
+
+def _others(path: Path, family: str) -> Iterator[Path]:
+    """The entries of a family but one, last used first."""
+    uses = [(_last_use(other), other) for other in path.parent.glob(f"*-{family}.npy") if other != path]
+    yield from (other for _, other in sorted(uses, reverse=True))
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return notes_path(path).stat().st_mtime
+    except FileNotFoundError:  # removed as we look
+        return 0.0
+
+
+def _opened(path: Path, about: About, held: ExitStack) -> Relative | None:
+    """None of what is absent or, in its form or where it names its items, damaged."""
+    try:
+        file = held.enter_context(path.open("rb"))
+    except FileNotFoundError:
+        return None
+    fcntl.flock(file, fcntl.LOCK_SH)
+    notes = read_notes(path)
+    if notes is None or not is_at(file.fileno(), path):
+        return None
+    begin, end = notes.about.value_bytes, notes.about.bytes
+    problem = problem_of_form(file.fileno(), notes, about) or _damage(
+        file.fileno(), notes, range(begin // PORTION, len(notes.sums))
+    )
+    if problem:
+        log.warning("%s cannot be copied from: %s", path, problem)
+        return None
+    return Relative(
+        path, file.fileno(), notes, Items.from_bytes(os.pread(file.fileno(), end - begin, begin), notes.about)
+    )
+
+
+def _common(items: Items, relative: Relative) -> Copy:
+    found = np.intersect1d(items.digests, relative.items.digests, assume_unique=True, return_indices=True)
+    order = np.argsort(found[1])
+    return Copy(relative, found[1][order], found[2][order])
+
+
+def _only(copy: Copy, chosen: np.ndarray) -> Copy:
+    """The copy of those items alone that a mask over the new entry's chooses."""
+    kept = chosen[copy.mine]
+    return replace(copy, mine=copy.mine[kept], theirs=copy.theirs[kept])
+
+
+def _is_sound(copy: Copy) -> bool:
+    """Whether every checksum over what is to be copied is right."""
+    relative, about = copy.relative, copy.relative.notes.about
+    begins = len(header(about)) + relative.items.rows(copy.theirs, ragged=about.ragged) * about.row_bytes
+    changes = np.zeros(len(relative.notes.sums) + 1, np.int64)
+    np.add.at(changes, begins // PORTION, 1)
+    np.add.at(changes, (begins + about.row_bytes - 1) // PORTION + 1, -1)
+    problem = _damage(relative.descriptor, relative.notes, np.flatnonzero(np.cumsum(changes)).tolist())
+    if problem:
+        log.warning("%s cannot be copied from: %s", relative.path, problem)
+    return not problem
+
+
+def _damage(descriptor: int, notes: Notes, numbers: Iterable[int]) -> str:
+    """The first of these portions that is not what was written, in words; '' where all are."""
+    wrong = next((number for number in numbers if portion_sum(descriptor, number, PORTION) != notes.sums[number]), None)
+    return "" if wrong is None else f"its checksum is wrong at byte {wrong * PORTION}"
