@@ -289,6 +289,48 @@ def test_progress_reaches_its_end(arrays, tmp_path):
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
 
 
+def some(arrays, reviews):
+    """The arrays of some reviews, with their pictures alone."""
+    chosen = arrays.picture_rows[reviews]
+    pictures = np.unique(chosen[chosen >= 0])
+    return replace(
+        arrays,
+        ids=tuple(arrays.ids[row] for row in reviews),
+        token_ids=arrays.token_ids[reviews],
+        text_mask=arrays.text_mask[reviews],
+        pixels=arrays.pixels[pictures],
+        picture_items=arrays.picture_items[pictures],
+        picture_rows=np.where(chosen >= 0, np.searchsorted(pictures, chosen), -1).astype(np.int32),
+        labels=arrays.labels[reviews],
+    )
+
+
+def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays):
+    """Fewer reviews, or texts for which there is more room, are copies; in whole sequences, too."""
+    names = list(READOUTS)
+    whole = encode(arrays, TEXT, IMAGE, encoded[1], names=names).only((*READOUTS, "token_mask"))
+    wide = replace(arrays, token_ids=np.pad(arrays.token_ids, ((0, 0), (0, 16))))
+    for given, rows in ((some(arrays, [5, 2, 6]), [5, 2, 6]), (wide, ALL)):
+        again = encode(given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], names=names)
+        for name, array in again.only(whole.names).batch(np.arange(len(rows))).items():
+            np.testing.assert_array_equal(array, whole.batch(np.array(rows))[name])
+
+
+def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
+    names = list(READOUTS)
+    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, names=names)
+    told = []
+    second = encode(arrays, TEXT, IMAGE, tmp_path, names=names, progress=lambda *what: told.append(what))
+    assert told == [("texts", 4, 4), ("pictures", 2, 2)]
+    fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", names=names)
+    for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
+        found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
+        np.testing.assert_allclose(found, expected, atol=1e-2 if is_sequence(name) else 1e-5)
+    batches = [of.only(READOUTS).batch(rows) for of, rows in ((first, ALL[:3]), (second, np.array([1, 2, 6])))]
+    for name, array in batches[0].items():
+        np.testing.assert_array_equal(array, batches[1][name])
+
+
 def cosines(first, second):
     first, second = first.astype(np.float64), second.astype(np.float64)
     return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
