@@ -17,9 +17,28 @@ import numpy as np
 from automm.data.checksums import portion_sum
 from automm.data.files import is_at
 from automm.search.store_files import put_rows
-from automm.search.store_format import PORTION, About, Items, Notes, header, notes_path, problem_of_form, read_notes
+from automm.search.store_format import (
+    PORTION,
+    About,
+    Items,
+    Notes,
+    header,
+    map_values,
+    mark_used,
+    notes_path,
+    problem_of_form,
+    read_notes,
+)
 
 log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an entry is, or will be, and what it is."""
+
+    path: Path
+    about: About
 
 
 @dataclass(frozen=True)
@@ -50,8 +69,7 @@ class Copy:
         ragged, theirs = about.ragged, self.relative.notes.about
         targets, sources = items.rows(self.mine, ragged=ragged), self.relative.items.rows(self.theirs, ragged=ragged)
         with open(self.relative.descriptor, "rb", closefd=False) as file:
-            shape = theirs.rows, theirs.features
-            values = np.memmap(file, theirs.dtype, "r", len(header(theirs)), shape)
+            values = map_values(file, theirs)
         step = max(1, PORTION // about.row_bytes)
         for begin in range(0, len(targets), step):
             some = np.ascontiguousarray(values[sources[begin : begin + step]])
@@ -79,24 +97,24 @@ def nothing_known(items: Items) -> Known:
     return Known({}, {}, np.arange(len(items)), ())
 
 
-def look_up(paths: Mapping[str, Path], wanted: Mapping[str, About], items: Items, held: ExitStack) -> Known:
+def look_up(entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Known:
     """What other entries hold of the items of new ones.
 
     An encoder yields all its read-outs at once, so that an item counts as known where every family has it.
 
     Args:
-        paths: of the new entries, by family.
+        entries: the new ones, by family.
         held: keeps the others locked until it is closed.
     """
     copies: dict[str, list[Copy]] = {}
     contained: list[Path] = []
     known = np.ones(len(items), bool)
-    for family, path in paths.items():
+    for family, entry in entries.items():
         found = np.zeros(len(items), bool)
         copies[family] = []
-        for other in _others(path, family):
+        for other in _others(entry.path, family):
             with ExitStack() as once:
-                relative = _opened(other, wanted[family], once)
+                relative = _opened(other, entry.about, once)
                 if relative is None:
                     continue
                 copy = _common(items, relative)
@@ -106,6 +124,7 @@ def look_up(paths: Mapping[str, Path], wanted: Mapping[str, About], items: Items
                 if len(copy.mine) and _is_sound(copy):
                     found[copy.mine] = True
                     copies[family].append(copy)
+                    mark_used(other)
                     held.enter_context(once.pop_all())
         known &= found
     if not known.any():

@@ -7,10 +7,11 @@ rows each takes. There they are under the same checksums, lock and renaming as t
 import json
 import os
 import random
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -138,6 +139,17 @@ def read_notes(path: Path) -> Notes | None:
         return Notes(about, int(content["bytes"]), int(content["written"]), sums)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def mark_used(path: Path) -> None:
+    """Note that the .npy at `path` was used now."""
+    with suppress(OSError):  # of another user, or on a read-only disk: its age is not ours to change
+        os.utime(notes_path(path))
+
+
+def map_values(file: BinaryIO, about: About) -> np.ndarray:
+    """The values of a locked .npy. The map duplicates the descriptor, and with it keeps the lock while it lives."""
+    return np.memmap(file, about.dtype, "r", len(header(about)), (about.rows, about.features))
 
 
 def header(about: About) -> bytes:

@@ -19,7 +19,7 @@ from automm.data.items import item_digests
 from automm.errors import CacheError, ConfigError
 from automm.paths import cache_limit
 from automm.search import store as module
-from automm.search import store_format
+from automm.search import store_folder, store_format
 from automm.search.store import FeatureStore
 from automm.search.store_format import About, Items
 
@@ -233,7 +233,7 @@ def test_who_maps_a_damaged_file_keeps_what_it_has(store):
 
 def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
     """A flipped byte counts in any portion as soon as the time of the file has changed."""
-    for place in (module, store_format):
+    for place in (store_folder, store_format):
         monkeypatch.setattr(place, "PORTION", 64)
     monkeypatch.setattr(checksums, "CHECKED_WHOLE", 100)
     monkeypatch.setattr(checksums, "SAMPLED", 64)
@@ -447,7 +447,7 @@ def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
             yield
 
     usage = shutil.disk_usage(store.folder.parent)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(CacheError) as caught:
         get(store, KEY, about(), Untouched)
     for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
@@ -460,7 +460,7 @@ def test_a_full_disk_drops_old_entries_first(store, monkeypatch):
     gc.collect()
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: usage._replace(free=0 if at(store, "old.npy").exists() else SIZE)
+        shutil, "disk_usage", lambda _: usage._replace(free=0 if at(store, "old.npy").exists() else SIZE)
     )
     get(store, KEY, about(), Numbers)
     assert families(store) == [KEY]

@@ -15,8 +15,7 @@ import pytest
 
 from automm.data.items import item_digests
 from automm.errors import CacheError
-from automm.search import store as module
-from automm.search import store_copies, store_files, store_format
+from automm.search import store_copies, store_files, store_folder, store_format
 from automm.search.store import FeatureStore
 from automm.search.store_format import About, Items
 
@@ -141,7 +140,7 @@ def test_an_entry_is_not_removed_beyond_its_family(store):
 @pytest.fixture
 def portions(monkeypatch):
     """Checksums over 64 bytes, so that a few values have several."""
-    for place in (module, store_copies, store_format):
+    for place in (store_copies, store_folder, store_format):
         monkeypatch.setattr(place, "PORTION", 64)
 
 
