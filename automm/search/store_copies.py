@@ -30,6 +30,8 @@ from automm.search.store_format import (
     read_notes,
 )
 
+MOST = 32  # entries of a family to copy from, each of which is an open file meanwhile
+
 log = logging.getLogger("automm")
 
 
@@ -104,34 +106,46 @@ def look_up(entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Know
 
     Args:
         entries: the new ones, by family.
-        held: keeps the others locked until it is closed.
+        held: keeps those that are copied from locked until it is closed.
     """
     copies: dict[str, list[Copy]] = {}
     contained: list[Path] = []
     known = np.ones(len(items), bool)
     for family, entry in entries.items():
+        copies[family], within = _copies(family, entry, items, held)
+        contained += within
         found = np.zeros(len(items), bool)
-        copies[family] = []
-        for other in _others(entry.path, family):
-            with ExitStack() as once:
-                relative = _opened(other, entry.about, once)
-                if relative is None:
-                    continue
-                copy = _common(items, relative)
-                if len(copy.mine) == len(relative.items):
-                    contained.append(other)
-                copy = _only(copy, ~found)
-                if len(copy.mine) and _is_sound(copy):
-                    found[copy.mine] = True
-                    copies[family].append(copy)
-                    mark_used(other)
-                    held.enter_context(once.pop_all())
+        for copy in copies[family]:
+            found[copy.mine] = True
         known &= found
     if not known.any():
+        held.close()
         return replace(nothing_known(items), contained=tuple(contained))
     features = {family: some[0].relative.notes.about.features for family, some in copies.items()}
     used = {family: [_only(copy, known) for copy in some] for family, some in copies.items()}
     return Known(used, features, np.flatnonzero(~known), tuple(contained))
+
+
+def _copies(family: str, entry: Entry, items: Items, held: ExitStack) -> tuple[list[Copy], list[Path]]:
+    """Which entries of a family hold items of a new one, each item in one of them, and which hold no others."""
+    copies: list[Copy] = []
+    contained: list[Path] = []
+    lacking = np.ones(len(items), bool)
+    for path in _others(entry.path, family):
+        with ExitStack() as once:
+            relative = _opened(path, entry.about, once)
+            if relative is None:
+                continue
+            copy = _common(items, relative)
+            if len(copy.mine) == len(relative.items):
+                contained.append(path)
+            copy = _only(copy, lacking)
+            if len(copies) < MOST and len(copy.mine) and _is_sound(copy):
+                lacking[copy.mine] = False
+                copies.append(copy)
+                mark_used(path)
+                held.enter_context(once.pop_all())
+    return copies, contained
 
 
 def _others(path: Path, family: str) -> Iterator[Path]:

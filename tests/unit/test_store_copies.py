@@ -109,6 +109,14 @@ def test_items_come_from_several_entries(store):
     assert held(store) == [3, 3, 3, 5, 5, 5], "only what is contained goes"
 
 
+def test_only_so_many_entries_are_open_at_once(store, monkeypatch):
+    monkeypatch.setattr(store_copies, "MOST", 2)
+    for number in range(4):
+        encoded(store, [number], "plain")
+    assert len(encoded(store, [*range(4)], "plain")) == 2
+    assert held(store) == [4], "what is contained goes, copied or not"
+
+
 def test_an_item_that_one_family_lacks_is_encoded(store):
     """One pass yields all that is missing, of items that are not known in every family."""
     encoded(store, [0, 1, 2], "plain")
