@@ -67,15 +67,14 @@ class Copy:
     theirs: np.ndarray
 
     def write(self, part: int, about: About, items: Items) -> None:
-        """Put the rows of these items into the new entry, of which nothing but memory maps fills memory."""
-        ragged, theirs = about.ragged, self.relative.notes.about
-        targets, sources = items.rows(self.mine, ragged=ragged), self.relative.items.rows(self.theirs, ragged=ragged)
+        """Put the rows of these items into the new entry, a portion at a time."""
         with open(self.relative.descriptor, "rb", closefd=False) as file:
-            values = map_values(file, theirs)
-        step = max(1, PORTION // about.row_bytes)
-        for begin in range(0, len(targets), step):
-            some = np.ascontiguousarray(values[sources[begin : begin + step]])
-            put_rows(part, targets[begin : begin + step], some, len(header(about)))
+            values = map_values(file, self.relative.notes.about)
+        step = max(1, PORTION * about.items // (about.rows * about.row_bytes))
+        for begin in range(0, len(self.mine), step):
+            targets = items.rows(self.mine[begin : begin + step], ragged=about.ragged)
+            sources = self.relative.items.rows(self.theirs[begin : begin + step], ragged=about.ragged)
+            put_rows(part, targets, np.ascontiguousarray(values[sources]), len(header(about)))
 
 
 @dataclass(frozen=True)
@@ -198,10 +197,11 @@ def _only(copy: Copy, chosen: np.ndarray) -> Copy:
 def _is_sound(copy: Copy) -> bool:
     """Whether every checksum over what is to be copied is right."""
     relative, about = copy.relative, copy.relative.notes.about
-    begins = len(header(about)) + relative.items.rows(copy.theirs, ragged=about.ragged) * about.row_bytes
+    firsts, ends = relative.items.bounds(copy.theirs, ragged=about.ragged)
+    begin = len(header(about))
     changes = np.zeros(len(relative.notes.sums) + 1, np.int64)
-    np.add.at(changes, begins // PORTION, 1)
-    np.add.at(changes, (begins + about.row_bytes - 1) // PORTION + 1, -1)
+    np.add.at(changes, (begin + firsts * about.row_bytes) // PORTION, 1)
+    np.add.at(changes, (begin + ends * about.row_bytes - 1) // PORTION + 1, -1)
     problem = _damage(relative.descriptor, relative.notes, np.flatnonzero(np.cumsum(changes)).tolist())
     if problem:
         log.warning("%s cannot be copied from: %s", relative.path, problem)

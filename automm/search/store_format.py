@@ -85,13 +85,16 @@ class Items:
         """(n + 1,) int64, where each begins in a ragged entry."""
         return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
 
+    def bounds(self, places: np.ndarray, *, ragged: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The first row of some items, and the one behind the last of each, int64."""
+        places = places.astype(np.int64)
+        return (self.starts[places], self.starts[places + 1]) if ragged else (places, places + 1)
+
     def rows(self, places: np.ndarray, *, ragged: bool) -> np.ndarray:
         """The rows of some items, one item after the other, int64."""
-        if not ragged:
-            return places.astype(np.int64)
-        lengths = self.lengths[places]
-        ends = np.cumsum(lengths, dtype=np.int64)
-        return np.arange(lengths.sum()) + np.repeat(self.starts[places] - ends + lengths, lengths)
+        firsts, ends = self.bounds(places, ragged=ragged)
+        lengths = ends - firsts
+        return np.arange(lengths.sum()) + np.repeat(ends - np.cumsum(lengths), lengths)
 
     def to_bytes(self, *, ragged: bool) -> bytes:
         """As the .npy holds them."""
