@@ -104,17 +104,14 @@ def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
             if not is_of_path(error):
                 raise
             raise UnreachableError(_absence(error)) from error
-        try:
-            with malformed_named():
-                picture = opened.enter_context(Image.open(file, formats=known_formats()))
-        except Image.DecompressionBombError as error:
-            raise PictureError(f"too many pixels, the limit is {MAX_PIXELS // 10**6} million") from error
+        with malformed_named():
+            picture = opened.enter_context(Image.open(file, formats=known_formats()))
         yield picture
 
 
 @contextmanager
 def malformed_named() -> Iterator[None]:
-    """Around calls of Pillow that read a file: what it raises on malformed ones becomes a PictureError.
+    """Around calls of Pillow that read a file: what it raises on malformed or too large ones becomes a PictureError.
 
     Raises:
         PictureError: see above.
@@ -124,6 +121,8 @@ def malformed_named() -> Iterator[None]:
         yield
     except PictureError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"too many pixels, the limit is {MAX_PIXELS // 10**6} million") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture of a known format ({', '.join(known_formats())})") from error
     except MALFORMED as error:
