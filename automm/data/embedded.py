@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from automm.data.changes import Change
+from automm.data.files import unread
 from automm.data.formats.files import leads_out, split_named
 from automm.data.forms import repeated_names
 from automm.data.images import PictureError, open_picture
@@ -182,6 +183,8 @@ def _picture_columns(file: Path) -> list[str]:
 
 
 def _unreadable(file: Path, number: int, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
+        return unread(file, error)
     reason = " ".join(str(error).split())
     return DataError(f"{file.name}: not readable as Parquet after row {number}: {reason}. Fetch it again")
 
