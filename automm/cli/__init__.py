@@ -4,6 +4,7 @@ stdout carries the result, stderr the progress and a `next:` line. Heavy imports
 `--help`, `check` and a typing error load neither TensorFlow nor MLflow.
 """
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -13,14 +14,16 @@ import typer
 from automm import __version__
 
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
-from automm.cli.app import app, say
+from automm.cli.app import app
 from automm.errors import EXIT_INTERNAL, AutommError
+from automm.screen import SayLog, say, show
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
 
 def main() -> None:
     """The installed command."""
+    logging.getLogger("automm").handlers = [SayLog()]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
@@ -38,5 +41,5 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
-        print(__version__)
+        show(__version__)
         raise typer.Exit

@@ -1,0 +1,41 @@
+"""What the commands print. Text of somebody's data is escaped here, so that it cannot steer the terminal.
+
+A test walks the syntax trees: nothing prints but this module and the console of `automm.tables`.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+from automm.errors import escape_lines
+
+_NOT_PRINTABLE = re.compile(r"[^\n\x20-\x7e]")
+
+
+def show(result: object = "", end: str = "\n") -> None:
+    """Print a result on stdout."""
+    print(escape_lines(str(result)), end=end)
+
+
+def say(text: str) -> None:
+    """Print progress, advice or an error on stderr."""
+    print(escape_lines(text), file=sys.stderr)
+
+
+def print_json(content: Any) -> None:
+    """Print on stdout. What is not printable is in JSON's own escapes, so that parsing yields the exact content."""
+
+    def escape(match: re.Match[str]) -> str:
+        letter = match[0]
+        return letter if letter.isprintable() else json.dumps(letter)[1:-1]
+
+    print(_NOT_PRINTABLE.sub(escape, json.dumps(content, indent=2, ensure_ascii=False)))
+
+
+class SayLog(logging.Handler):
+    """The library's log on stderr, escaped; Python's own handler of last resort would print it as it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname.lower()} {record.getMessage()}")
