@@ -35,7 +35,14 @@ def print_json(content: Any) -> None:
 
 
 class SayLog(logging.Handler):
-    """The library's log on stderr, escaped; Python's own handler of last resort would print it as it is."""
+    """Log records on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname.lower()} {record.getMessage()}")
+        say(f"{record.levelname.lower()} {record.getMessage().rstrip()}")
+
+
+def escape_logs() -> None:
+    """Escape what no handler of a library takes, too: log records, and Python's warnings, which quote data."""
+    logging.lastResort = SayLog(logging.WARNING)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").handlers = [logging.lastResort]  # without one, they would be dropped

@@ -4,7 +4,6 @@ stdout carries the result, stderr the progress and a `next:` line. Heavy imports
 `--help`, `check` and a typing error load neither TensorFlow nor MLflow.
 """
 
-import logging
 import os
 import sys
 from typing import Annotated
@@ -16,14 +15,14 @@ from automm import __version__
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
 from automm.cli.app import app
 from automm.errors import EXIT_INTERNAL, AutommError
-from automm.screen import SayLog, say, show
+from automm.screen import escape_logs, say, show
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
 
 def main() -> None:
     """The installed command."""
-    logging.getLogger("automm").handlers = [SayLog()]
+    escape_logs()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:

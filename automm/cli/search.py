@@ -140,7 +140,7 @@ def _search(
     console = tables.console(sys.stderr)
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
-    log.handlers = [ConsoleLog(console)]  # in place of the plain one, whose lines would break the live one
+    log.addHandler(ConsoleLog(console))
     counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
     reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")

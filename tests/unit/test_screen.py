@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -223,16 +224,25 @@ def test_cache_and_datasets(tmp_path, monkeypatch):
         assert not steers(out + err)
 
 
-def test_the_log_of_any_command_is_escaped():
-    code, _, _ = run("--version")  # as every command, it sets the log up
-    assert code == 0
-    handlers = logging.getLogger("automm").handlers
-    with pytest.MonkeyPatch.context() as patch:
-        err = io.StringIO()
-        patch.setattr(sys, "stderr", err)
-        logging.getLogger("automm").warning("cannot read %s", STEERING)
-    assert handlers
-    assert err.getvalue() == f"warning cannot read {one_line(STEERING)}\n"
+LOGS = """
+import logging, os, warnings
+from automm.cli import main
+try:
+    main()
+finally:
+    logging.getLogger("automm").warning("cannot read %s", os.environ["TEXT"])
+    logging.getLogger("some.library").error(os.environ["TEXT"])
+    warnings.warn(os.environ["TEXT"])
+"""
+
+
+def test_logs_and_warnings_of_any_command_are_escaped():
+    command = [sys.executable, "-c", LOGS, "--version"]
+    environment = {**os.environ, "TEXT": WRITTEN}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    assert done.stderr.splitlines()[:2] == [f"warning cannot read {one_line(WRITTEN)}", f"error {one_line(WRITTEN)}"]
+    assert f"UserWarning: {one_line(WRITTEN)}" in done.stderr
+    assert not steers(done.stderr)
 
 
 SOURCES = sorted(Path(automm.__file__).parent.rglob("*.py"))
