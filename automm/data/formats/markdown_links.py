@@ -7,7 +7,8 @@ target may hold spaces, as in many documents.
 
 import html
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
@@ -55,18 +56,20 @@ class _Lines:
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
         self.starts[-1] -= 1  # nothing ends the last line
 
-    def places(self, first: int, content: str) -> list[int]:
-        """Where each character of a block's content is in the text, and where the last one ends.
+    def places(self, first: int, content: str) -> Callable[[int], int]:
+        """From a place in a block's content to the one in the text.
 
         Args:
             first: the block's first line.
             content: its lines without what begins them: indentation, marks of lists and quotes.
         """
-        places: list[int] = []
+        begins, shifts, place = [], [], 0
         for number, line in enumerate(content.split("\n"), first):
             column = self.lines[number].rfind(line.strip()) - (len(line) - len(line.lstrip()))
-            places += range(self.starts[number] + column, self.starts[number] + column + len(line) + 1)
-        return places
+            begins.append(place)
+            shifts.append(self.starts[number] + column - place)
+            place += len(line) + 1
+        return lambda place: place + shifts[bisect_right(begins, place) - 1]
 
 
 @dataclass
@@ -136,8 +139,8 @@ def _pictures(text: str) -> Iterator[_Picture]:
         elif token.type == "inline":
             block = _Block(token.content, _closing(token.content))
             _reader().inline.parse(token.content, _reader(), {**found, _BLOCK: block}, [])
-            places = lines.places(first, token.content)
-            yield from (_Picture(places[one.start], places[one.end], one.link) for one in block.found)
+            place_of = lines.places(first, token.content)
+            yield from (_Picture(place_of(one.start), place_of(one.end), one.link) for one in block.found)
             labels |= block.labels
     for label in labels:
         first, last = found["references"][label]["map"]
