@@ -40,7 +40,7 @@ class Arrays:
         picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
         labels: (n,) int32, the place of the label in the label set; -1 where there is none. Of a regression: (n,)
             float32, the number itself.
-        pixels_digest: names the content of `pixels`.
+        picture_items: (k,) S16, what names each of `pixels`: see `data/items`.
         columns: metadata, history and their masks, as far as the manifest names them.
     """
 
@@ -50,7 +50,7 @@ class Arrays:
     pixels: np.ndarray
     picture_rows: np.ndarray
     labels: np.ndarray
-    pixels_digest: str
+    picture_items: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -139,7 +139,7 @@ def build_arrays(
             if labels
             else np.array([r.value for r in reviews], np.float32)
         ),
-        pixels_digest=pictures.fingerprint,
+        picture_items=pictures.items,
         columns=columns.encode(reviews),
     )
     treated = {

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automm.data.files import unread
 from automm.data.record_shape import DEEPEST, MALFORMED, repeated_names, too_deep
 from automm.errors import DataError, Problem
 
@@ -43,7 +44,7 @@ def parquet_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[t
                         number += 1
                         yield number, values
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _damaged(file, number, error) from error
+        raise _unreadable(file, number, error) from error
 
 
 def parquet_schema(file: Path) -> "pa.Schema":
@@ -58,7 +59,7 @@ def parquet_schema(file: Path) -> "pa.Schema":
     try:
         return pq.read_schema(file)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(file, 0, error) from error
+        raise _unreadable(file, 0, error) from error
 
 
 def _rows_at_once(table: "pq.ParquetFile", group: int) -> int:
@@ -95,7 +96,9 @@ def _depth(kind: "pa.DataType") -> int:
     return DEEPEST + 1
 
 
-def _damaged(file: Path, number: int, error: Exception) -> DataError:
+def _unreadable(file: Path, number: int, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
+        return unread(file, error)
     reason = " ".join(str(error).split()).removesuffix(".")
     text = f"not readable as Parquet after row {number}: {reason}"
     return DataError([Problem(MALFORMED, file.name, text, "Fetch or write it again")])

@@ -1,6 +1,7 @@
 """Parquet files that hold the pictures themselves."""
 
 import datetime
+import errno
 import io
 import json
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from automm.data.embedded import holds_pictures
+from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.guessing import write_first_manifest
 from automm.data.importing import import_data
 from automm.data.manifest import load_manifest, parse_manifest
@@ -156,6 +157,17 @@ def test_half_a_file_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match=r"b\.parquet: not readable as Parquet after row 0: .* Fetch or write it again"):
         import_data("embedded", tmp_path / "in", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_file_that_the_machine_cannot_open_need_not_be_fetched_again(tmp_path, monkeypatch):
+    put(tmp_path / "in/a.parquet", rows_of(3))
+
+    def refused(file, **more):
+        raise OSError(errno.EMFILE, "Too many open files", str(file))
+
+    monkeypatch.setattr(pq, "ParquetFile", refused)
+    with pytest.raises(DataError, match=r"a\.parquet could not be read: Too many open files\. Raise the limit"):
+        Unpacking(tmp_path / "in", tmp_path / "pictures").write(io.StringIO())
 
 
 def test_who_else_meets_such_a_file_says_what_to_do(tmp_path):

@@ -13,7 +13,6 @@ from layouts import WRITERS, lines, manifest_of, pictures, put
 from automm.data.changes import Change
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.files import Ids
-from automm.data.formats.markdown_links import take_pictures
 from automm.data.manifest import parse_manifest
 from automm.data.records import open_source
 from automm.data.reviews import load_dataset
@@ -541,18 +540,6 @@ def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
     amazon.symlink_to(tmp_path / "elsewhere.json")
     content = {"name": "x", "format": "amazon-reviews-2018", "path": "data/Home.json"}
     assert len(load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).reviews) == 6
-
-
-@pytest.mark.parametrize("opened", ["![", "![](", "<img ", '<img src="', "<img src='<img src=\"", "<img>src", "![](  "])
-@pytest.mark.parametrize("closed", ["", ">", ")" * 20_000, "](a.jpg)"])
-def test_what_is_opened_thousands_of_times_is_read_in_linear_time(opened, closed):
-    start = time.perf_counter()
-    take_pictures(opened * 20_000 + closed)
-    assert time.perf_counter() - start < 5  # quadratic ones took 4 to 100 seconds
-
-
-def test_an_entity_of_thousands_of_digits_is_no_character():
-    assert take_pictures(f"<img src='a&#{'9' * 5000};b&amp;.jpg'>")[1] == ["a\ufffdb&.jpg"]
 
 
 PLACES = "{{'user_id': '{}', 'text': 'nice {}', 'rating': {}, 'time': {}, 'gmap_id': '0x{}', 'pics': None}}\n"

@@ -23,7 +23,6 @@ from pydantic import AfterValidator, Field
 from automm.data.changes import Change
 from automm.data.formats.files import small_text
 from automm.data.formats.layout import Layout, Reading
-from automm.data.formats.markdown_links import take_pictures
 from automm.data.sections import Fields, Names, Section
 from automm.data.source import Record
 from automm.data.surrogates import join_pairs
@@ -115,6 +114,8 @@ def _level(names: Sequence[str]) -> int:
 
 
 def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, object]:
+    from automm.data.formats.markdown_links import take_pictures
+
     options, found = reading.options, None
     text = text.replace("\r\n", "\n")
     front = _FRONT.match(text)
