@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -31,12 +32,16 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def is_empty(cell: object) -> bool:
-    """None, NaN, or nothing but spaces."""
+    """None, NaN, what pandas calls NaT, or nothing but spaces."""
     if isinstance(cell, str):
         return not cell or cell.isspace()
     if isinstance(cell, float):
         return math.isnan(cell)
-    return cell is None or (isinstance(cell, Decimal) and cell.is_nan())
+    return (
+        cell is None
+        or (isinstance(cell, Decimal) and cell.is_nan())
+        or (isinstance(cell, datetime) and cell != cell)  # NaT is a datetime, equal to nothing
+    )
 
 
 def brief(cell: object) -> str:

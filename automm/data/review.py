@@ -61,7 +61,8 @@ class Review:
     @property
     def _names_there(self) -> list[str]:
         """One for each of `images`."""
-        return [name for name in self.names if name not in self.absent]
+        absent = set(self.absent)
+        return [name for name in self.names if name not in absent]
 
     @property
     def all_labels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from automm.config import load_experiment
+from automm.data.formats.own_modules import OwnModules
 from automm.data.manifest import load_manifest
 from automm.data.records import open_source
 from automm.data.reviews import load_dataset
@@ -111,11 +112,11 @@ def reads(expression):
 @pytest.fixture
 def untouched():
     """What the program imports by, which a reader leaves as it was."""
-    before = dict(sys.modules), list(sys.path), list(sys.meta_path)
+    modules, path = dict(sys.modules), list(sys.path)
     yield
-    assert list(sys.meta_path) == before[2]
-    assert sys.path == before[1]
-    assert {name: sys.modules.get(name) for name in before[0]} == before[0]
+    assert not any(isinstance(finder, OwnModules) for finder in sys.meta_path)
+    assert sys.path == path
+    assert {name: sys.modules.get(name) for name in modules} == modules
     assert not {"my_shop", "helper", "shop", "shop.read"} & sys.modules.keys()
 
 
@@ -221,3 +222,12 @@ def test_records_of_odd_values_are_named(tmp_path, values, expected):
     good = '    yield {"id": 2, "text": "t", "stars": 1}\n'
     with pytest.raises(DataError, match=expected):
         load(tmp_path, f"{deep}def read(path, options):\n    yield {values}\n{good}")
+
+
+def test_what_pandas_calls_missing_is_missing(tmp_path):
+    table = "pandas.DataFrame({'id': range(4), 'text': 't', 'stars': [1, 0] * 2, 'day': pandas.NaT, 'x': None})"
+    reader = f"import pandas\ndef read(path, options):\n    return {table}.to_dict('records')\n"
+    fields = "{id: id, text: [text, day, x], label: stars, metadata: {numeric: [x], categorical: [day]}}"
+    manifest = MANIFEST.replace("{id: id, text: text, label: stars}", fields)
+    first = load(tmp_path, reader, manifest).reviews[0]
+    assert (first.text, first.numbers, first.categories) == ("t", (None,), ("",))
