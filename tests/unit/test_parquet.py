@@ -28,16 +28,17 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "cell",
     [
-        ["z" * 2**20] * 100,  # written once, and read a hundred times
-        [os.urandom(2**20) for _ in range(100)],
-        [{"bytes": b"z" * 2**20, "path": None}] * 100,
-        [[b"z" * 2**19] * 2] * 100,
+        lambda: "z" * 2**20,  # written once, and read for every row
+        lambda: os.urandom(2**20),
+        lambda: {"bytes": b"z" * 2**20, "path": None},
+        lambda: [b"z" * 2**19] * 2,
     ],
     ids=["shared", "distinct", "structures", "lists"],
 )
-def test_rows_in_memory_are_bounded_in_bytes(write, monkeypatch, cells):
+def test_rows_in_memory_are_bounded_in_bytes(write, monkeypatch, cell):
+    cells = [cell() for _ in range(100)]
     shared = ["cell"] if isinstance(cells[0], str) else False
     file = write({"cell": cells}, row_group_size=50, use_dictionary=shared, write_batch_size=4)  # pages of 4 MB
     before, peak = pa.total_allocated_bytes(), 0

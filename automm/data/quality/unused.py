@@ -25,7 +25,7 @@ NAMES = frozenset(
 )
 NAMED_BY = frozenset({"name", "key", "code"})  # user_name, but not user_age
 MOST_COLUMNS = 20  # of ids; what a hostile file has beyond is not gathered
-MOST_TEXTS, LONGEST_TEXT = 100_000, 200  # values of a column that can be shown; characters of one
+MOST_TEXTS, LONGEST_TEXT = 10_000, 200  # values of a column that can be shown; characters of one
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
@@ -82,7 +82,7 @@ class _Column:
 class UnusedIds:
     """Gathers, while records are read, the ids that the manifest does not name; `watch` of `read_dataset`.
 
-    It takes 8 bytes for each review and column, and the texts of at most 100,000 values of a column.
+    It takes 8 bytes for each review and column, and the texts of at most 10,000 values of a column.
     """
 
     def __init__(self, manifest: Manifest):
