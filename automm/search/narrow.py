@@ -55,7 +55,8 @@ def narrow(
             lacking = f"names no fields.{TABLE[name].column}" if TABLE[name].column else "predicts a number"
             problems.append(f"space.{key}: the manifest {lacking}. Remove the key")
             continue
-        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
+        values = tuple(_value(TABLE[name], one) for one in listed)
         faults = _faults(TABLE[name], values)
         problems += [f"space.{key}: {fault}" for fault in faults]
         if not faults:
@@ -87,6 +88,17 @@ def _unrequested(space: Space, name: str) -> bool:
     return only is not None and not any(map(only[1], (*TABLE[only[0]].choices, *space[only[0]])))
 
 
+def _value(row: Hyperparameter, value: object) -> object:
+    """A choice as its row has it: YAML that is read strictly leaves 1e-3 a text, here it is the number."""
+    kind = type(row.choices[0])
+    if kind is str or not isinstance(value, str):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        return value
+
+
 def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
         return ["no choice is left"]
@@ -96,7 +108,7 @@ def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
         return [
             f"{value!r} is not a choice.{nearest(str(value), [*map(str, known)])} Legal: {legal}"
             for value in values
-            if value not in known
+            if isinstance(value, bool) or value not in known  # True equals 1
         ]
     low, high = row.bounds
     whole = isinstance(row.choices[0], int)

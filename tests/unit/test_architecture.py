@@ -26,6 +26,8 @@ ORDER = (
     "models",
     "data",
     "config",
+    "schema",
+    "strict_yaml",
     "paths",
     "errors",
     "__init__",

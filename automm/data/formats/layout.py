@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from automm.data.image_root import ImageRoot
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 
 class NoOptions(Section):

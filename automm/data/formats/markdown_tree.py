@@ -17,15 +17,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, Field
 
 from automm.data.formats.files import small_text
 from automm.data.formats.layout import Layout, Reading
 from automm.data.formats.markdown_links import take_pictures
-from automm.data.sections import Fields, Names, Section
+from automm.data.sections import Fields, Names
 from automm.data.source import Record
-from automm.data.surrogates import join_pairs
+from automm.schema import Section
+from automm.strict_yaml import NotYamlError, parse_yaml
 
 # What lies at the top of many folders and is no document of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
@@ -134,14 +134,12 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
 
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
-    """Keys and values; of a key that stands twice the later, as generators of web sites have it."""
+    """Keys and values; a key that stands twice is a problem of the document."""
     text = text.replace("\t", " ")  # YAML 1.2 allows tabs between words, PyYAML does not
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # they can make much out of little
-            raise ValueError("aliases (*name) are not supported")
-        values = join_pairs(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
+        values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
+    except NotYamlError as error:
+        reading.problems.extend(f"{name}:{line}: front matter: {fault}" for line, fault in error.faults)
         return {}
     if not isinstance(values, dict):
         return {}

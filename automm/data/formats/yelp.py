@@ -18,8 +18,9 @@ from pydantic import Field
 from automm.data.formats.files import first_object, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 NO_PHOTO = "ignored: no photo of the business (only_with_images)"
 NO_REVIEW = "ignored: a business without a review"
