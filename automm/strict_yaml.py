@@ -48,6 +48,19 @@ class NotYamlError(ValueError):
         super().__init__("; ".join(fault for _, fault in faults))
 
 
+class RepeatedKeyError(NotYamlError):
+    """A text in which keys stand twice, and which is YAML else.
+
+    Args:
+        faults: as of `NotYamlError`, one for each of the keys.
+        content: what the text says, of such a key the last.
+    """
+
+    def __init__(self, faults: list[tuple[int, str]], content: Any):
+        self.content = content
+        super().__init__(faults)
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader, with YAML 1.2's idea of booleans and numbers: labels called `no` or 010 stay words."""
 
@@ -101,7 +114,8 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     """What a text says, and the line of every key and item.
 
     Raises:
-        NotYamlError: not YAML, or a key that stands twice.
+        RepeatedKeyError: a key stands twice.
+        NotYamlError: it is not YAML, or has what is not supported of it.
     """
     loader = None
     try:
@@ -114,16 +128,12 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
                 key = ".".join(map(str, place))
                 repeated.append((line, f"key {key!r} stands twice (also in line {lines[place]})"))
             lines.setdefault(place, line)
-        if repeated:
-            raise NotYamlError(repeated)
-        return None if node is None else loader.construct_document(node), lines
+        content = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYamlError([(mark.line + 1 if mark else 1, f"not YAML: {error.problem}")]) from error
     except yaml.YAMLError as error:
         raise NotYamlError([(1, f"not YAML: {' '.join(str(error).split())}")]) from error
-    except NotYamlError:
-        raise
     except (ValueError, OverflowError) as error:  # a number of more digits than Python reads
         raise NotYamlError([(1, f"a malformed number: {error}")]) from error
     except RecursionError as error:
@@ -131,6 +141,9 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     finally:
         if loader is not None:
             loader.dispose()
+    if repeated:
+        raise RepeatedKeyError(repeated, content)
+    return content, lines
 
 
 def read_yaml(path: Path, name: str | None = None) -> tuple[dict[str, Any], Lines]:
