@@ -89,12 +89,11 @@ def _unrequested(space: Space, name: str) -> bool:
 
 
 def _value(row: Hyperparameter, value: object) -> object:
-    """A choice as its row has it: YAML that is read strictly leaves 1e-3 a text, here it is the number."""
-    kind = type(row.choices[0])
-    if kind is str or not isinstance(value, str):
+    """A choice, in a row of floats also from a text: YAML that is read strictly leaves 1e-3 a text."""
+    if not isinstance(value, str) or not isinstance(row.choices[0], float):
         return value
     try:
-        return kind(value)
+        return float(value)
     except ValueError:
         return value
 

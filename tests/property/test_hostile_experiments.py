@@ -11,7 +11,7 @@ def test_hostile_experiment_files_are_loaded_or_end_in_a_named_error(case):
 
 def test_a_harmless_case_is_loaded():
     """Were every case an error, little of the way would have been gone."""
-    content = {"manifest": "columns.yaml", "space": {"history.width": "32", "training.learning_rate": "1e-3"}}
+    content = {"manifest": "columns.yaml", "space": {"history.width": 32, "training.learning_rate": "1e-3"}}
     for flow in (True, False):
         assert hostile_experiments.run(Case(content, [], flow, [], ["seed=3"])) == "loaded"
 
