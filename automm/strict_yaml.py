@@ -48,12 +48,12 @@ class NotYamlError(ValueError):
         super().__init__("; ".join(fault for _, fault in faults))
 
 
-class RepeatedKeyError(NotYamlError):
-    """A text in which keys stand twice, and which is YAML else.
+class DuplicateKeyError(NotYamlError):
+    """YAML with duplicate keys.
 
     Args:
-        faults: as of `NotYamlError`, one for each of the keys.
-        content: what the text says, of such a key the last.
+        faults: as in `NotYamlError`, one for each key that has been there before.
+        content: what the text says, with the last value of each such key.
     """
 
     def __init__(self, faults: list[tuple[int, str]], content: Any):
@@ -114,7 +114,7 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     """What a text says, and the line of every key and item.
 
     Raises:
-        RepeatedKeyError: a key stands twice.
+        DuplicateKeyError: a mapping has a key twice.
         NotYamlError: it is not YAML, or has what is not supported of it.
     """
     loader = None
@@ -122,11 +122,11 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
         loader = _Loader(text)
         node = loader.get_single_node()
         lines: Lines = {}
-        repeated = []
+        duplicates = []
         for place, line in _walk(node, ()):
             if place in lines:
                 key = ".".join(map(str, place))
-                repeated.append((line, f"key {key!r} stands twice (also in line {lines[place]})"))
+                duplicates.append((line, f"duplicate key {key!r} (first in line {lines[place]})"))
             lines.setdefault(place, line)
         content = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -141,8 +141,8 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     finally:
         if loader is not None:
             loader.dispose()
-    if repeated:
-        raise RepeatedKeyError(repeated, content)
+    if duplicates:
+        raise DuplicateKeyError(duplicates, content)
     return content, lines
 
 
@@ -155,7 +155,7 @@ def read_yaml(path: Path, name: str | None = None) -> tuple[dict[str, Any], Line
 
     Raises:
         NotFoundError: there is no such file, or it cannot be read.
-        ConfigError: not YAML, not keys and values, or a key that stands twice.
+        ConfigError: not YAML, not keys and values, or duplicate keys.
     """
     name = path.name if name is None else name
     try:

@@ -223,8 +223,8 @@ def test_a_number_as_key_is_a_problem_and_no_crash(write):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("manifest: m.yaml\nseed: 1\nseed: 2\n", ":3: key 'seed' stands twice (also in line 2)"),
-        ("manifest: m.yaml\nbudget:\n  trials: 1\n  trials: 2\n", ":4: key 'budget.trials' stands twice"),
+        ("manifest: m.yaml\nseed: 1\nseed: 2\n", ":3: duplicate key 'seed' (first in line 2)"),
+        ("manifest: m.yaml\nbudget:\n  trials: 1\n  trials: 2\n", ":4: duplicate key 'budget.trials'"),
         ("manifest: m.yaml\nspace: &a {}\nbudget: *a\n", ":3: not YAML: aliases"),
         ("manifest: m.yaml\nname: !!str x\n", ":2: not YAML: the tag"),
         ("manifest: m.yaml\nbudget: {trials: 010, time: 1:30}\n", ":2: budget.time: '1:30' is not a duration"),
@@ -235,9 +235,7 @@ def test_an_experiment_file_is_read_as_strictly_as_a_manifest(write, text, expec
     assert problem.startswith(f"{path}{expected}")
 
 
-@pytest.mark.parametrize(
-    ("override", "expected"), [("seed=x", "seed: "), ("space={a: 1, a: 2}", "key 'a' stands twice")]
-)
+@pytest.mark.parametrize(("override", "expected"), [("seed=x", "seed: "), ("space={a: 1, a: 2}", "duplicate key 'a'")])
 def test_a_problem_of_the_command_line_names_the_option(write, override, expected):
     path = write("manifest: m.yaml\nname: good\nbudget:\n  trials: 3\n")
     (problem,) = problems_of(load_experiment, path, [override])

@@ -431,14 +431,14 @@ def test_front_matter_stays_as_it_is_written(tmp_path, written, label):
     assert load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).labels == tuple(sorted((label, "other")))
 
 
-def test_a_key_of_front_matter_that_is_there_twice_is_counted(tmp_path):
+def test_duplicate_keys_of_front_matter_are_counted(tmp_path):
     manifest = manifest_of(tmp_path, "markdown-tree", fields={"label": "date"})
     documents = {f"soup/{n}.md": f"---\ndate: early\ndate: late\n---\nsoup {n}\n" for n in range(2)}
     documents |= {f"soup/other{n}.md": f"---\ndate: other\n---\nother {n}\n" for n in range(2)}
     put(tmp_path / "data", documents)
     dataset = load_dataset(manifest)
     assert dataset.labels == ("late", "other")
-    assert dataset.treated["a key of the front matter is there twice: the later is taken"] == 2
+    assert dataset.treated["duplicate key in the front matter: the last value is used"] == 2
 
 
 def test_markdown_that_begins_with_a_line(tmp_path):

@@ -82,7 +82,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
         ("quotes: maybe", "quotes: "),
         ("encoding: utf-9", "'utf-9' is no text encoding"),
         ("path: folder", "path is the folder of a native format"),
-        ("name: again", "key 'name' stands twice (also in line 1)"),
+        ("name: again", "duplicate key 'name' (first in line 1)"),
         ("source: &a {}\nimages: *a", "aliases"),
         ("text: !!python/name:os.system x", "the tag"),
         ("x: [1", "not YAML"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import automm
-from automm.errors import ConfigError, NotFoundError
+from automm.errors import ConfigError, NotFoundError, yaml_word
 from automm.strict_yaml import NotYamlError, parse_yaml, read_setting, read_yaml, write_yaml
 
 # Texts that some reader of YAML takes for something else.
@@ -45,6 +45,11 @@ def test_readers_of_old_yaml_see_a_word_too(word):
     assert yaml.safe_load(write_yaml({"a": word})) == {"a": word}
 
 
+@given(texts)
+def test_the_name_of_a_column_in_advice_is_read_as_that_name(name):
+    assert parse_yaml(f"fields: {{group: {yaml_word(name)}, label: x}}")[0] == {"fields": {"group": name, "label": "x"}}
+
+
 def test_one_list_in_two_places_is_written_twice():
     both = ["a", "b"]
     assert parse_yaml(write_yaml({"one": both, "two": both}))[0] == {"one": both, "two": both}
@@ -66,9 +71,9 @@ def test_values(written, read):
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("a: 1\nb: 2\na: 3", (3, "key 'a' stands twice (also in line 1)")),
-        ("a:\n  b: {c: 1, c: 2}", (2, "key 'a.b.c' stands twice")),
-        ("- x\n- {1: a, 1: b}", (2, "key '1.1' stands twice")),
+        ("a: 1\nb: 2\na: 3", (3, "duplicate key 'a' (first in line 1)")),
+        ("a:\n  b: {c: 1, c: 2}", (2, "duplicate key 'a.b.c'")),
+        ("- x\n- {1: a, 1: b}", (2, "duplicate key '1.1'")),
         ("a: &x 1\nb: *x", (2, "aliases (*name) are not supported")),
         ("a: !!str 1", (1, "the tag tag:yaml.org,2002:str is not supported")),
         ('a: "\\ud83d"', (1, "half a surrogate pair is not a text")),
@@ -87,7 +92,7 @@ def test_what_is_refused_has_its_line(written, expected):
     assert expected[1] in fault
 
 
-def test_every_key_that_stands_twice_is_named(tmp_path):
+def test_every_duplicate_key_is_named(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_text("a: 1\na: 2\nb: 3\nb: 4\n")
     with pytest.raises(ConfigError) as caught:

@@ -25,12 +25,12 @@ from automm.data.formats.markdown_links import take_pictures
 from automm.data.sections import Fields, Names
 from automm.data.source import Record
 from automm.schema import Section
-from automm.strict_yaml import NotYamlError, RepeatedKeyError, parse_yaml
+from automm.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
 
 # What lies at the top of many folders and is no document of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
 NOT_FOUND = "ignored: the pattern is not in the text"
-REPEATED = "a key of the front matter is there twice: the later is taken"
+DUPLICATE_KEY = "duplicate key in the front matter: the last value is used"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -135,12 +135,12 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
 
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
-    """Keys and values; of a key that stands twice the later, and the document is counted."""
+    """Keys and values; the last value of a duplicate key, and the document is counted."""
     text = text.replace("\t", " ")  # YAML 1.2 allows tabs between words, PyYAML does not
     try:
         values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
-    except RepeatedKeyError as error:
-        reading.treated[REPEATED] += 1
+    except DuplicateKeyError as error:
+        reading.treated[DUPLICATE_KEY] += 1
         values = error.content
     except NotYamlError as error:
         reading.problems.extend(f"{name}:{line}: front matter: {fault}" for line, fault in error.faults)
