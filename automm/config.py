@@ -9,13 +9,15 @@ import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.schema import Faults, Section, located, problems_of
 from automm.strict_yaml import Place, read_setting, read_yaml, write_yaml
+
+T = TypeVar("T")
 
 # By the manifest's task, the first of each is the default; and whether more is better.
 OBJECTIVES_OF = {
@@ -55,7 +57,10 @@ _PARTS = re.compile(r"\s*".join(rf"(?:(?P<{unit}>{_NUMBER})\s*{unit})?" for unit
 def parse_duration(value: object) -> float:
     """Seconds from a number, or from a text such as '90', '90s', '30m', '1h', '1h30m'.
 
-    Beside other parts each number needs its unit: of 1h30 nobody can say whether 30 are minutes or seconds.
+    In a text of several parts each number needs its unit: 1h30 is refused, since 30 may be minutes or seconds.
+
+    Raises:
+        ValueError: no duration, or not a positive and finite one.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds: float = value
@@ -64,7 +69,7 @@ def parse_duration(value: object) -> float:
         match = _SECONDS.fullmatch(text) or _PARTS.fullmatch(text)
         if match is None or not any(match.groups()):
             raise ValueError(f"{value!r} is not a duration. Write 90s, 30m, 1h or 1h30m")
-        seconds = sum(float(match[unit] or 0) * size for unit, size in _UNITS.items() if unit in match.re.groupindex)
+        seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
     if not 0 < seconds <= sys.float_info.max:  # an int may be larger than any float
         raise ValueError(f"{value!r} is not a positive duration")
     return float(seconds)
@@ -245,8 +250,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
     given: dict[Place, str] = {}
     for override in overrides:
         place = _overlay(content, override)
-        lines = {known: line for known, line in lines.items() if known[: len(place)] != place}
-        given[place] = f"--set {override}"
+        lines = _without(lines, place)
+        given = {**_without(given, place), place: f"--set {override}"}
     folder = path.resolve().parent
     problems = _set_objective(content, folder)
     try:
@@ -281,6 +286,11 @@ def _task_of(folder: Path, manifest: object) -> str | None:
         return None
     task = content.get("task", "classification")
     return task if isinstance(task, str) and task in OBJECTIVES_OF else None
+
+
+def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
+    """All but what is at, or inside, a place that has another value now."""
+    return {place: found for place, found in places.items() if place[: len(replaced)] != replaced}
 
 
 def _plain(name: str) -> str:

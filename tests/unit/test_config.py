@@ -247,7 +247,8 @@ def test_the_problems_of_the_file_and_of_the_command_line(write):
     assert [
         problem.partition(": ")[0] for problem in problems_of(load_experiment, path, ["budget.trials=y", "seed=z"])
     ] == ["--set budget.trials=y", "--set seed=z", f"{path}:3", f"{path}:5"]
-    replaced = problems_of(load_experiment, path, ["budget={trials: 1, trails: 2}", "inputs={}"])
+    given = ["budget.trails=1", "budget={trials: 1, trails: 2}", "inputs={}"]
+    replaced = problems_of(load_experiment, path, given)
     assert [problem.partition("}: ")[0] for problem in replaced] == ["--set budget={trials: 1, trails: 2"]
 
 
