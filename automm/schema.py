@@ -65,7 +65,8 @@ def _explain(problem: Any, model: type[BaseModel], place: Place) -> str:
     else:
         message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    told = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if told else f" (given: {given!r})"
     return f"{location}: {message}{shown}" if location else f"{message}{shown}"
 
 
