@@ -259,7 +259,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
     except ValidationError as error:
         problems += problems_of(error, Experiment)
     if problems:
-        raise ConfigError(located(problems, str(path), lines, given))
+        raise ConfigError(located(problems, "experiment", str(path), lines, given))
     experiment = experiment.model_copy(update={"manifest": Path(os.path.realpath(folder / experiment.manifest))})
     experiment._allow_code = allow_code
     return experiment

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from automm.errors import nearest
+from automm.errors import Problem, nearest
 from automm.strict_yaml import Place
 
 Faults = list[tuple[Place, str]]  # where in the file, and what is wrong there
@@ -29,12 +29,13 @@ def problems_of(error: ValidationError, model: type[BaseModel], place: Place = (
 
 
 def located(
-    problems: Faults, name: str, lines: Mapping[Place, int], given: Mapping[Place, str] | None = None
-) -> list[str]:
-    """A line for each problem, "name:line: what is wrong", in the order of the file.
+    faults: Faults, code: str, name: str, lines: Mapping[Place, int], given: Mapping[Place, str] | None = None
+) -> list[Problem]:
+    """The faults as problems, each with its line of the file, and in the order of the file.
 
     Args:
-        problems: of the whole file.
+        faults: of the whole file.
+        code: of the problems.
         name: what the file is called.
         lines: the line of each key.
         given: the option of the command line, for each key that was set by one; it is named in place of the line.
@@ -49,8 +50,8 @@ def located(
                 return lines[place], f"{name}:{lines[place]}"
         return 1, f"{name}:1"
 
-    ordered = sorted((found(location), message) for location, message in problems)
-    return [f"{where}: {message}" for (_, where), message in ordered]
+    ordered = sorted((found(location), text) for location, text in faults)
+    return [Problem(code, where, text) for (_, where), text in ordered]
 
 
 def _explain(problem: Any, model: type[BaseModel], place: Place) -> str:

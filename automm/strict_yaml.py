@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from automm.errors import ConfigError, NotFoundError
+from automm.errors import ConfigError, NotFoundError, Problem
 
 Key = str | int
 Place = tuple[Key, ...]
@@ -43,6 +43,8 @@ class NotYamlError(ValueError):
         faults: (line, what is wrong there), the lines counted from 1.
     """
 
+    code = "not_yaml"
+
     def __init__(self, faults: list[tuple[int, str]]):
         self.faults = faults
         super().__init__("; ".join(fault for _, fault in faults))
@@ -55,6 +57,8 @@ class DuplicateKeyError(NotYamlError):
         faults: as in `NotYamlError`, one for each key that has been there before.
         content: what the text says, with the last value of each such key.
     """
+
+    code = "duplicate_key"
 
     def __init__(self, faults: list[tuple[int, str]], content: Any):
         self.content = content
@@ -169,7 +173,7 @@ def read_yaml(path: Path, name: str | None = None) -> tuple[dict[str, Any], Line
     try:
         content, lines = parse_yaml(text)
     except NotYamlError as error:
-        raise ConfigError([f"{name}:{line}: {fault}" for line, fault in error.faults]) from error
+        raise ConfigError([Problem(error.code, f"{name}:{line}", fault) for line, fault in error.faults]) from error
     if not isinstance(content, dict):
         raise ConfigError(f"{name}:1: expected keys and values, such as 'name: my-reviews'")
     return content, lines
@@ -192,7 +196,7 @@ def read_setting(flag: str, setting: str, example: str) -> tuple[str, Any]:
     try:
         return key.strip(), parse_yaml(text)[0]
     except NotYamlError as error:
-        raise ConfigError([f"{flag} {setting}: {fault}" for _, fault in error.faults]) from error
+        raise ConfigError([Problem(error.code, f"{flag} {setting}", fault) for _, fault in error.faults]) from error
 
 
 def _walk(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:

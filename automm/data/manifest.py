@@ -161,7 +161,7 @@ def parse_manifest(
     except ValidationError as error:
         problems += problems_of(error, Manifest)
     if manifest is None or problems:
-        raise ConfigError(located(problems, file.name, lines or {}))
+        raise ConfigError(located(problems, "manifest", file.name, lines or {}))
     manifest._file = file.absolute()
     return manifest
 

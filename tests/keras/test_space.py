@@ -60,7 +60,7 @@ def nested(monkeypatch):
 def problems_of(overrides):
     with pytest.raises(ConfigError) as caught:
         narrow(overrides)
-    return caught.value.problems
+    return caught.value.lines
 
 
 def test_nothing_narrowed_is_everything():
@@ -261,7 +261,7 @@ class TestWhatAManifestHas:
     def test_what_the_manifest_has_not_is_named(self, key, words):
         with pytest.raises(ConfigError) as caught:
             narrow({key: 0.2}, (), "regression")
-        assert caught.value.problems == [words]
+        assert caught.value.lines == [words]
 
 
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}

@@ -19,6 +19,7 @@ ORDER = (
     "cli",
     "tables",
     "progress",
+    "screen",
     "search",
     "deliver",
     "evaluate",

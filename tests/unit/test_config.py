@@ -24,7 +24,7 @@ def write(tmp_path):
 def problems_of(call, *arguments):
     with pytest.raises(ConfigError) as caught:
         call(*arguments)
-    return caught.value.problems
+    return caught.value.lines
 
 
 @pytest.mark.parametrize(

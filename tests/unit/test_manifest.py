@@ -33,7 +33,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert caught.value.exit_code == 2
-    return caught.value.problems
+    return caught.value.lines
 
 
 def test_a_manifest_knows_its_place_and_its_defaults(tmp_path):

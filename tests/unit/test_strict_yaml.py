@@ -97,7 +97,7 @@ def test_every_duplicate_key_is_named(tmp_path):
     file.write_text("a: 1\na: 2\nb: 3\nb: 4\n")
     with pytest.raises(ConfigError) as caught:
         read_yaml(file)
-    assert [problem.split(" ")[0] for problem in caught.value.problems] == ["x.yaml:2:", "x.yaml:4:"]
+    assert [problem.split(" ")[0] for problem in caught.value.lines] == ["x.yaml:2:", "x.yaml:4:"]
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "x" * 300, "a\0b", "."])

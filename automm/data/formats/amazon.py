@@ -128,7 +128,7 @@ def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
     """What is joined of the products, by their key."""
     meta = file.with_name(f"meta_{file.name}")
     if not meta.is_file():
-        reading.problems.append(f"{file.name}: {meta.name} is not there, which option product needs")
+        reading.problem(file.name, f"{meta.name} is not there, which option product needs")
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):

@@ -19,9 +19,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from automm.data.changes import Change
 from automm.data.formats.files import small_text
 from automm.data.formats.layout import Layout, Reading
-from automm.data.formats.markdown_links import take_pictures
 from automm.data.sections import Fields, Names
 from automm.data.source import Record
 from automm.schema import Section
@@ -29,8 +29,6 @@ from automm.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
 
 # What lies at the top of many folders and is no document of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
-NOT_FOUND = "ignored: the pattern is not in the text"
-DUPLICATE_KEY = "duplicate key in the front matter: the last value is used"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -116,6 +114,8 @@ def _level(names: Sequence[str]) -> int:
 
 
 def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, object]:
+    from automm.data.formats.markdown_links import take_pictures
+
     options, found = reading.options, None
     text = text.replace("\r\n", "\n")
     front = _FRONT.match(text)
@@ -124,7 +124,7 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
     if options.pattern is not None:
         match = re.search(options.pattern, text)
         if match is None:
-            reading.treated[NOT_FOUND] += 1
+            reading.treated[Change.PATTERN_ABSENT] += 1
         else:
             found, text = match[1], text[: match.start()] + text[match.end() :]
     text, links = take_pictures(text)
@@ -140,10 +140,11 @@ def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
     try:
         values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
     except DuplicateKeyError as error:
-        reading.treated[DUPLICATE_KEY] += 1
+        reading.treated[Change.DUPLICATE_KEY] += 1
         values = error.content
     except NotYamlError as error:
-        reading.problems.extend(f"{name}:{line}: front matter: {fault}" for line, fault in error.faults)
+        for line, fault in error.faults:
+            reading.problem(f"{name}:{line}", f"front matter: {fault}")
         return {}
     if not isinstance(values, dict):
         return {}

@@ -10,13 +10,12 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.formats.files import SPLIT_NAMES, matching, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import parse_literal
 from automm.data.sections import Fields
 from automm.data.source import Record
-
-MISENCODED = "text cleaned: bytes of another encoding left out"
 
 
 def read(reading: Reading) -> Iterator[Record]:
@@ -27,13 +26,13 @@ def read(reading: Reading) -> Iterator[Record]:
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
         if len(lines) % 4:
-            reading.problems.append(f"{file.name}:{len(lines)}: ends within a sample, of which each has 4 lines")
+            reading.problem(f"{file.name}:{len(lines)}", "ends within a sample, of which each has 4 lines")
         for place in range(0, len(lines) - 3, 4):
             text, pictures, aspect, score = lines[place : place + 4]
             where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"
             names = _names(pictures)
             if names is None:
-                reading.problems.append(f"{file.name}:{place + 2}: expected a list of pictures, got {pictures[:60]!r}")
+                reading.problem(f"{file.name}:{place + 2}", f"expected a list of pictures, got {pictures[:60]!r}")
                 continue
             values: dict[str, object] = {
                 "id": identity,
@@ -60,7 +59,7 @@ def _lines(reading: Reading, file: Path) -> list[str]:
     for raw in file.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip().split(b"\n"):
         line = raw.decode(reading.encoding, "ignore")
         if line.encode(reading.encoding, "ignore") != raw:
-            reading.treated[MISENCODED] += 1
+            reading.treated[Change.MISENCODED] += 1
         lines.append(line.strip())
     return lines
 
