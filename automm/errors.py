@@ -142,5 +142,7 @@ def _visible(letter: str) -> str:
 
 
 def yaml_word(name: str) -> str:
-    """A name as a manifest can hold it inside braces: in quotes where it has spaces, commas or colons."""
-    return name if re.fullmatch(r"[^\W\d][\w-]*", name) else json.dumps(name, ensure_ascii=False)
+    """A name as a manifest can hold it inside braces: in quotes where YAML would take it for something else."""
+    if re.fullmatch(r"[^\W\d][\w-]*", name) and name.lower() not in ("true", "false", "null"):
+        return name
+    return json.dumps(name, ensure_ascii=not name.isprintable())  # a line separator would be read as a space

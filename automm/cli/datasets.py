@@ -109,16 +109,7 @@ def init(
 
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs, the value as YAML."""
-    import yaml
+    """KEY=VALUE pairs, the value as YAML; of a key that is given twice the later."""
+    from automm.strict_yaml import read_setting
 
-    pairs: dict[str, Any] = {}
-    for pair in given or []:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{flag} {pair}: expected KEY=VALUE, for example {flag} year=2015")
-        try:
-            pairs[key.strip()] = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"{flag} {pair}: the value is not YAML: {' '.join(str(error).split())}") from error
-    return pairs
+    return dict(read_setting(flag, pair, "year=2015") for pair in given or [])

@@ -44,6 +44,7 @@ class Change(StrEnum):
     NO_REVIEW = "no_review", "ignored: a business without a review"
     NO_ID = "no_id", "ignored: a business without an id"
     PATTERN_ABSENT = "pattern_absent", "ignored: the pattern is not in the text"
+    DUPLICATE_KEY = "duplicate_key", "duplicate key in the front matter: the last value is used"
     OTHER_ENCODING = "other_encoding", "text decoded in the encoding of its layout: not valid UTF-8"
     MISENCODED = "misencoded", "text cleaned: bytes of another encoding left out"
     OWN_METADATA = "own_metadata", "ignored: described by the metadata of its own folder"

@@ -10,8 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from automm.data.cells import is_empty
 from automm.data.embedded import holds_pictures
 from automm.data.formats import recognise
@@ -35,6 +33,7 @@ from automm.data.records import read_files
 from automm.data.sections import known_encoding
 from automm.data.sniffing import delimiter_of, encoding_of
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+from automm.strict_yaml import write_yaml
 
 LOOKED_AT = 20_000  # records; enough to tell an id from a group
 
@@ -242,8 +241,4 @@ def manifest_text(guess: Guess, file: Path) -> str:
     """The manifest, with the reasons as comments."""
     lines = [f"# A first manifest for {file.name}, guessed by 'automm init'. Correct what is wrong, then: automm check"]
     lines += [f"# {key}: {reason}" for key, reason in guess.reasons.items()]
-    return (
-        "\n".join(map(one_line, lines))
-        + "\n"
-        + yaml.safe_dump(guess.content, sort_keys=False, allow_unicode=True, width=110)
-    )
+    return "".join(f"{one_line(line)}\n" for line in lines) + write_yaml(guess.content)

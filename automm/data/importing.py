@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from automm.data.cells import cell_images, columns_of, is_empty
 from automm.data.changes import Change, change_lines
 from automm.data.embedded import Unpacking, holds_pictures
@@ -26,6 +24,7 @@ from automm.data.sections import SPLITS, Fields
 from automm.data.source import Record, Source
 from automm.data.urls import is_url, local_name
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+from automm.strict_yaml import write_yaml
 
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # of records whose layout gives them none
@@ -285,7 +284,7 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     lines = [f"# Imported from {manifest.path}, format {manifest.format}."]
     lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
     text = "".join(f"{one_line(line)}\n" for line in lines)
-    return text + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    return text + write_yaml(content)
 
 
 def _splits_comment(column: str, found: Collection[str]) -> str:

@@ -59,7 +59,8 @@ def narrow(
             lacking = f"names no fields.{TABLE[name].column}" if TABLE[name].column else "predicts a number"
             problems.append(Problem(SPACE, f"space.{key}", f"the manifest {lacking}", "Remove the key"))
             continue
-        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
+        values = tuple(_value(TABLE[name], one) for one in listed)
         faults = _faults(TABLE[name], values)
         problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
         if not faults:
@@ -90,6 +91,16 @@ def _unrequested(space: Space, name: str) -> bool:
     return only is not None and not any(map(only[1], (*TABLE[only[0]].choices, *space[only[0]])))
 
 
+def _value(row: Hyperparameter, value: object) -> object:
+    """A choice, in a row of floats also from a text: YAML that is read strictly leaves 1e-3 a text."""
+    if not isinstance(value, str) or not isinstance(row.choices[0], float):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
 def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
         return ["no choice is left"]
@@ -99,7 +110,7 @@ def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
         return [
             f"{value!r} is not a choice.{nearest(str(value), [*map(str, known)])} Legal: {legal}"
             for value in values
-            if value not in known
+            if isinstance(value, bool) or value not in known  # True equals 1
         ]
     low, high = row.bounds
     whole = isinstance(row.choices[0], int)

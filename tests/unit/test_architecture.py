@@ -27,6 +27,8 @@ ORDER = (
     "models",
     "data",
     "config",
+    "schema",
+    "strict_yaml",
     "paths",
     "errors",
     "__init__",

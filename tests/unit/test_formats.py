@@ -417,6 +417,31 @@ def test_markdown_by_front_matter_and_by_pattern(tmp_path):
     assert [review.label for review in found.reviews] == ["*", "*", "**", "**"]
 
 
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        *[("no", "no"), ("on", "on"), ("010", "010"), ("12:30", "12:30"), ("2024-01-01", "2024-01-01"), ("=", "=")],
+        *[("2024-01-01 10:00:00 +0100", "2024-01-01 10:00:00 +0100"), ("\tsoup", "soup"), ("a\t# why", "a")],
+    ],
+)
+def test_front_matter_stays_as_it_is_written(tmp_path, written, label):
+    documents = {f"soup/{n}.md": f"---\ndate: {written}\n---\nsoup {n}\n" for n in range(2)}
+    documents |= {f"soup/other{n}.md": f"---\ndate: other\n---\nother {n}\n" for n in range(2)}
+    put(tmp_path / "data", documents)
+    content = {"name": "x", "format": "markdown-tree", "path": "data", "fields": {"label": "date"}}
+    assert load_dataset(parse_manifest(content, tmp_path / "manifest.yaml")).labels == tuple(sorted((label, "other")))
+
+
+def test_duplicate_keys_of_front_matter_are_counted(tmp_path):
+    manifest = manifest_of(tmp_path, "markdown-tree", fields={"label": "date"})
+    documents = {f"soup/{n}.md": f"---\ndate: early\ndate: late\n---\nsoup {n}\n" for n in range(2)}
+    documents |= {f"soup/other{n}.md": f"---\ndate: other\n---\nother {n}\n" for n in range(2)}
+    put(tmp_path / "data", documents)
+    dataset = load_dataset(manifest)
+    assert dataset.labels == ("late", "other")
+    assert dataset.treated[Change.DUPLICATE_KEY] == 2
+
+
 def test_markdown_that_begins_with_a_line(tmp_path):
     manifest = manifest_of(tmp_path, "markdown-tree")
     put(tmp_path / "data", {"soup/pea.md": "---\nno front matter\n---\nLevel: ** Boil"})
@@ -476,8 +501,12 @@ def test_options_are_checked(tmp_path, name, options, expected):
         ("upmc-food101", {"texts/test_titles.csv": 'a.jpg,"b\n'}, "test_titles.csv:1: not CSV"),
         ("imagefolder", {"train/metadata.jsonl": '{"file_name": 3}'}, "train/metadata.jsonl:1: expected file_name"),
         ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "leads out of image_root"),
-        ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md: the front matter is not YAML"),
-        ("markdown-tree", {"soup/x.md": "---\na: &x [1]\nb: [*x, *x]\n---\n"}, "aliases (*name) are not supported"),
+        ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md:2: front matter: not YAML"),
+        (
+            "markdown-tree",
+            {"soup/x.md": "---\na: &x [1]\nb: [*x, *x]\n---\n"},
+            ": front matter: not YAML: aliases (*name) are",
+        ),
         ("markdown-tree", {"soup/x.md": b"\xff\xfe\xff"}, "'soup/x.md' is not utf-8"),
         ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "leads out of image_root"),
     ],
@@ -566,7 +595,7 @@ def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read)
     if read is not None:
         assert read in load_dataset(manifest).labels
     else:
-        with pytest.raises(DataError, match=r"soup/0.md: 'title' holds half a surrogate pair"):
+        with pytest.raises(DataError, match=r"soup/0.md:2: front matter: not YAML: half a surrogate pair"):
             load_dataset(manifest)
 
 

@@ -642,14 +642,20 @@ def test_an_absent_folder_is_empty(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("", 20 * 10**9), ("5GB", 5 * 10**9), ("1.5 tb", 15 * 10**11), ("300", 300), ("7 MB", 7 * 10**6), ("0", 0)],
+    [
+        *[("", 20 * 10**9), ("5GB", 5 * 10**9), ("1.5 tb", 15 * 10**11), ("300", 300), ("7 MB", 7 * 10**6), ("0", 0)],
+        *[("1.5", 1), ("0.5KB", 500), ("2kb", 2000), (" 1.5GB ", 15 * 10**8)],
+        *[("10 GiB", 10 * 2**30), ("500M", 500 * 10**6), ("1.5G", 15 * 10**8), ("5 G", 5 * 10**9)],
+    ],
 )
 def test_the_limit_is_read(monkeypatch, text, expected):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
     assert cache_limit() == expected
 
 
-@pytest.mark.parametrize("text", ["much", "5 G", "-1GB", "1e3", "GB"])
+@pytest.mark.parametrize(
+    "text", ["much", "-1GB", "1e3", "GB", "1,5GB", "1.2.3GB", "5GB or so", "5 GX", "inf", "9" * 400, "9" * 400 + "GB"]
+)
 def test_a_limit_that_is_no_size(monkeypatch, text):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
     with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT"):

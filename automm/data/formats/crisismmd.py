@@ -15,8 +15,9 @@ from typing import Literal
 
 from automm.data.formats.files import LISTS, SPLIT_NAMES, matching, named_rows
 from automm.data.formats.layout import Layout, Reading, holds
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 OF_PICTURES = ("image_id", "image_info", "image_human", "image_damage", "image_url")
 FOLDER = "crisismmd_datasplit_all"

@@ -14,8 +14,9 @@ from pydantic import Field
 from automm.data.formats.files import Ids, first_object, joined_key, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 BUSINESS = {
     "business_name": "name",

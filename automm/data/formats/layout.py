@@ -14,9 +14,10 @@ from typing import Any
 
 from automm.data.changes import Change
 from automm.data.image_root import ImageRoot
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
 from automm.errors import Problem
+from automm.schema import Section
 
 
 class NoOptions(Section):

@@ -14,8 +14,9 @@ from typing import Literal
 from automm.data.formats.files import LISTS, SPLIT_NAMES, rows, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import lines_of
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 YEARS = (2015, 2017)
 OF_TSV = {"0": "negative", "1": "neutral", "2": "positive"}

@@ -19,8 +19,9 @@ from automm.data.changes import Change
 from automm.data.formats.files import first_object, joined_key, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 KEY = "business_id"
 PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
