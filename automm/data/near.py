@@ -1,13 +1,13 @@
 """Near duplicates: the same picture in another size, quality or format, found without comparing each with each."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from automm.data.looks import THUMBNAIL, Look, Looks, look_at_all
+from automm.data.looks import THUMBNAIL, Look, look_at_all
 from automm.data.reviews import Dataset
 
 DISTANCE = 6  # of 64 bits
@@ -121,16 +121,20 @@ def close_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray,
                 yield order[close], order[close + step]
 
 
-def picture_names(dataset: Dataset, digests: Mapping[Path, str], looks: Looks | None = None) -> Mapping[Path, str]:
+def picture_names(
+    dataset: Dataset, digests: Mapping[Path, str], near: Sequence[Sequence[str]] | None = None
+) -> Mapping[Path, str]:
     """What each picture is called where splits keep the same one on one side.
 
     Its digest; with splits.near_duplicates: together, the smallest digest of its near duplicates.
 
     Args:
-        looks: at the pictures of the data set, where they are there already.
+        near: `near_duplicates` of the data set's pictures; without it they are inspected here.
     """
-    if dataset.manifest.splits.near_duplicates == "ignore":
+    rules = dataset.manifest.splits
+    if rules.near_duplicates == "ignore" or "pictures" not in rules.keep_together:
         return digests
-    looks = looks or look_at_all([path for review in dataset.reviews for path in review.images])
-    name = {digest: near[0] for near in near_duplicates(looks.seen) for digest in near}
+    if near is None:
+        near = near_duplicates(look_at_all([path for review in dataset.reviews for path in review.images]).seen)
+    name = {digest: same[0] for same in near for digest in same}
     return {path: name.get(digest, digest) for path, digest in digests.items()}

@@ -7,6 +7,7 @@ import pytest
 
 from automm.config import resolve
 from automm.data.folds import other_folds
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import split_dataset
@@ -25,7 +26,8 @@ def loaded(groups, seed):
         for n, group in enumerate(groups)
     ]
     dataset = Dataset(manifest, reviews, ("a", "b"), {})
-    return Loaded(dataset, None, {}, split_dataset(dataset, {}), "", other_folds(dataset, {}))
+    links = links_of(dataset, {})
+    return Loaded(dataset, None, links, split_dataset(dataset, links), "", other_folds(dataset, links))
 
 
 TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each

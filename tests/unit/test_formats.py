@@ -12,6 +12,7 @@ from layouts import WRITERS, lines, manifest_of, pictures, put
 
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.records import open_source
 from automm.data.reviews import load_dataset
@@ -54,7 +55,8 @@ def test_a_layout_is_read_and_recognised(tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if find_layout(name).split and name not in INCOMPLETE])
 def test_its_split_is_one_that_can_be_searched(tmp_path, name):
-    splits = split_dataset(load(tmp_path, name), {})
+    dataset = load(tmp_path, name)
+    splits = split_dataset(dataset, links_of(dataset, {}))
     assert all(len(rows) for rows in splits.values())
 
 

@@ -8,9 +8,10 @@ from PIL import Image, ImageDraw
 from samples import write_reviews
 
 from automm.data.images import PictureError
+from automm.data.links import links_of
 from automm.data.looks import Look, look_at, look_at_all
 from automm.data.manifest import load_manifest
-from automm.data.near import close_pairs, near_duplicates, picture_names
+from automm.data.near import close_pairs, near_duplicates
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
 
@@ -107,8 +108,7 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
         manifest.write_text(text)
         dataset = load_dataset(load_manifest(manifest))
         digests = look_at_all([path for review in dataset.reviews for path in review.images]).digests
-        names = picture_names(dataset, digests)
-        split = {row: name for name, rows in split_dataset(dataset, names).items() for row in rows}
+        split = {row: name for name, rows in split_dataset(dataset, links_of(dataset, digests)).items() for row in rows}
         return sum(len({split[row] for row in range(3 * n, 3 * n + 3)}) > 1 for n in range(10))
 
     text = manifest.read_text()
