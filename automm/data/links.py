@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from automm.data.collector import no_cycles
 from automm.data.near import picture_names
 from automm.data.near_texts import near_texts
 from automm.data.reviews import Dataset, Review
@@ -103,16 +104,17 @@ def link_reviews(
         kinds: of links that keep reviews on one side of a split, some of `TIES`.
         near: sets of reviews whose texts are nearly the same; one that is too large links nobody.
     """
-    texts, common = _same_texts(reviews)
-    shared = {
-        "groups": _sharing((row, review.group) for row, review in enumerate(reviews) if review.group is not None),
-        "texts": texts,
-        "pictures": _sharing(
-            (row, name)
-            for row, review in enumerate(reviews)
-            for name in dict.fromkeys(picture_name(path, names) for path in review.images)
-        ),
-    }
+    with no_cycles():
+        texts, common = _same_texts(reviews)
+        shared = {
+            "groups": _sharing((row, review.group) for row, review in enumerate(reviews) if review.group is not None),
+            "texts": texts,
+            "pictures": _sharing(
+                (row, name)
+                for row, review in enumerate(reviews)
+                for name in dict.fromkeys(picture_name(path, names) for path in review.images)
+            ),
+        }
     limit = most_copies(len(reviews))
     return Links(len(reviews), tuple(kinds), shared, [same for same in near if len(same) <= limit], common)
 

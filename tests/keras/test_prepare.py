@@ -1,18 +1,22 @@
 """What can end a search when its finalists are measured is found before it begins."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from samples import write_reviews
 
 from automm.config import resolve
+from automm.data import links
 from automm.data.folds import other_folds
 from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import split_dataset
 from automm.errors import DataError
-from automm.search.prepare import Loaded, check_folds, make_folds
+from automm.search.prepare import Loaded, check_folds, load, make_folds
 
 THIRD = 12
 
@@ -35,6 +39,25 @@ TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a g
 
 def experiment(tmp_path, evaluation):
     return resolve({"manifest": "m.yaml", "evaluation": evaluation}, tmp_path, where="test")
+
+
+def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
+    manifest = write_reviews(tmp_path, 60)
+    content = yaml.safe_load(manifest.read_text())
+    manifest.write_text(yaml.safe_dump({**content, "splits": {"folds": 3}}))
+    calls = Counter()
+
+    def counted(module, name):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: calls.update([name]) or function(*given))
+
+    for name in ("link_reviews", "linking_text", "picture_names"):
+        counted(links, name)
+    wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, where="test")
+    here = load(wanted)
+    assert len(here.others) == 2
+    check_folds(wanted, here)
+    assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
 
 def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):

@@ -163,7 +163,10 @@ def test_copies_of_a_post_across_splits_contradict_each_other(make):
 
     found = findings(make(repost, splits={"column": "part"}))
     assert found["texts_across_splits"].count == 1
-    assert found["texts_across_splits"].examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall")
+    assert found["texts_across_splits"].examples[0].line == (
+        "r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full, and nobody left early' ~ "
+        "'RT @somebody: THE HALL WAS FULL, AND NOBODY LEFT EARLY http://t.co/Ab3dEf'"
+    )
     assert found["text_contradictions"].count == 1
     found = findings(make(repost))
     assert found["duplicate_texts"].count == 1

@@ -9,7 +9,7 @@ from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
 from automm.data.sections import Splits
-from automm.data.ties import whole_key
+from automm.data.ties import normal_text, whole_key
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 # What to do about each tie that joins too many.
@@ -111,9 +111,7 @@ def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
     kept: list[Example] = []
     for rows in checked.near_texts:
         same = checked.at(rows)
-        texts = dict.fromkeys(excerpt(review.text) for review in same)
-        several = len(checked.splits(same)) > 1
-        (across if several else kept).append(example(same, " ~ ".join([*texts][:2])))
+        (across if len(checked.splits(same)) > 1 else kept).append(example(same, _variants(same)))
     if across:
         mend = TO_LINK
         if checked.dataset.manifest.splits.near_duplicates == "together":
@@ -186,7 +184,13 @@ def _examples(checked: Checked, kind: str, sharing: list[list[Review]]) -> list[
 def _shown(checked: Checked, kind: str, same: list[Review]) -> str:
     if kind == "pictures":
         return ", ".join(f"'{path.name}'" for path in _shared_pictures(checked, kind, same))
-    return excerpt(same[0].text) if kind == "texts" else f"group {same[0].group!r}"
+    return _variants(same) if kind == "texts" else f"group {same[0].group!r}"
+
+
+def _variants(same: list[Review]) -> str:
+    """A text, and another where they are not the very same."""
+    other = next((one for one in same if normal_text(one.text) != normal_text(same[0].text)), None)
+    return excerpt(same[0].text) + ("" if other is None else f" ~ {excerpt(other.text)}")
 
 
 def _shared_pictures(checked: Checked, kind: str, same: list[Review]) -> list[Path]:
