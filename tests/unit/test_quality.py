@@ -8,7 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
+from automm.cli import app
 from automm.data import links, near, splits
 from automm.data.language import language
 from automm.data.quality import check as checking
@@ -199,6 +201,16 @@ def test_near_texts_are_found_on_request(make):
     assert "until noon" in found[across].examples[0].detail
     assert "splits: {near_duplicates: together}" in found[across].mend
     assert set(findings(make(alter, splits={"near_duplicates": "together"}))) == {"near_duplicate_texts"}
+
+
+@pytest.mark.parametrize("asked", [[], ["--near-texts"]])
+def test_the_command_looks_for_near_texts_when_asked(make, asked):
+    def alter(records):
+        records[0]["text"] = "The hall was full of people and nobody left until late"
+        records[1]["text"] = "The hall was full of people and nobody left until noon"
+
+    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *asked], catch_exceptions=False)
+    assert ("near_duplicate_texts" in done.stdout) == bool(asked)
 
 
 def test_too_many_near_texts_are_named_where_they_are_not_linked(make):
@@ -546,6 +558,19 @@ def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
 
     found = findings(make(in_rooms, splits={"near_duplicates": "together"}))["tied_together"]
     assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.mend
+
+
+def test_near_texts_that_tie_everything_are_named_and_loosened(make):
+    def of_one_post(records):
+        for n, record in enumerate(records[:14]):
+            record["text"] = f"The hall was full of people and nobody left until {chr(97 + n) * 4}"
+
+    rules = {"near_duplicates": "together", "keep_together": ["texts"]}
+    found = findings(make(of_one_post, splits=rules))["tied_together"]
+    assert found.examples[0].detail.startswith("the text that most of them share, 14: 'The hall was full of people")
+    mend = "splits: {near_duplicates: ignore, keep_together: []}"
+    assert mend in found.mend
+    assert "tied_together" not in findings(make(of_one_post, **yaml.safe_load(mend)))
 
 
 def test_what_is_set_is_not_advised(make):

@@ -56,8 +56,9 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
     if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
         alone = {kind: max(map(len, checked.links.among(largest, [kind]))) for kind in splits.keep_together}
         kind = max(alone, key=lambda kind: alone[kind])  # the tie that joins most without the others
-        rules = f"keep_together: [{', '.join(one for one in splits.keep_together if one != kind)}]"
-        if kind == "pictures" and splits.near_duplicates == "together":
+        others = [one for one in splits.keep_together if one != kind]
+        rules = f"keep_together: [{', '.join(others)}]"
+        if splits.near_duplicates == "together" and kind != "groups" and "pictures" not in others:
             rules = f"near_duplicates: ignore, {rules}"
         yield finding(
             "tied_together",
