@@ -14,10 +14,10 @@ from automm.data.sections import TIES
 from automm.data.ties import linking_text, picture_name, telling_text
 from automm.data.unions import Unions
 
-# A text of which more reviews than this, or than this share of all, have variants is no post that was copied but a
-# phrase that people or forms repeat ("This item was as described!"). Linked, it would join unrelated reviews, and
+# A text of which more reviews than this, or than this percentage of all, have variants is no post that was copied but
+# a phrase that people or forms repeat ("This item was as described!"). Linked, it would join unrelated reviews, and
 # whatever each of them is linked to, into one component, which no split can hold. The very same text stays linked.
-MOST_COPIES, COPIED_SHARE = 20, 0.01
+MOST_COPIES, MOST_PERCENT = 20, 1
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def link_reviews(
 
 def most_copies(count: int) -> int:
     """How many of `count` reviews may hold copies of one text; more of them hold a common phrase."""
-    return max(MOST_COPIES, int(COPIED_SHARE * count))
+    return max(MOST_COPIES, count * MOST_PERCENT // 100)
 
 
 def _same_texts(reviews: Sequence[Review]) -> tuple[list[list[int]], list[list[int]]]:

@@ -12,17 +12,17 @@ from automm.data.reviews import Review
 
 TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 
-# What copies of one post differ in, in its normal form: a sign of it, the pattern, and what takes its place. URLs are
-# ASCII, because Chinese text follows them without a space; a retweet may cut the last one off. Each pattern begins with
-# its letters and looks back from there, which is a tenth of the cost of \b or a look behind before them.
+# What copies of one post differ in, folded: a sign of it, the pattern, and what takes its place. URLs are ASCII,
+# because Chinese text follows them without a space; a retweet may cut the last one off. Each pattern begins with its
+# letters and looks back from there, which is a tenth of the cost of \b or of looking behind before them.
 _ADDED = tuple(
     (sign, re.compile(pattern), place)
     for sign, pattern, place in (
         ("http", r"https?:[!-~]*", " "),
         ("www.", r"www\.(?!\.)[!-~]*", " "),
         ("twitter.com/", r"pic\.twitter\.com/[!-~]*", " "),
-        ("...", r"ht(?<![a-z0-9_]ht)t?p?s?\.{3}$", " "),
-        ("@", r"(?:rt|mt|via)(?<![a-z0-9_]rt)(?<![a-z0-9_]mt)(?<![a-z0-9_]via)[: ]*@", "@"),
+        ("...", r"ht(?<![a-z0-9_]ht)t?p?s?\.{3}\s*$", " "),
+        ("@", r"(?:rt|mt|via)(?<![a-z0-9_]rt)(?<![a-z0-9_]mt)(?<![a-z0-9_]via)[:\s]*@", "@"),
         ("@", r"@(?<![a-z0-9_]@)\w{1,30}", " "),
     )
 )
@@ -33,14 +33,13 @@ _ASCII_MARKS = str.maketrans(dict.fromkeys(string.punctuation, " ") | {"'": None
 
 def normal_text(text: str) -> str:
     """One form for texts that differ in case, width, ligatures or spaces."""
-    if text.isascii():  # the same, at a third of the cost
-        return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(_folded(text).split())
 
 
 def telling_text(text: str) -> str:
     """The normal form of a text that is recognised by it; "" of one such as "Great!", shared by chance."""
-    return _telling(normal_text(text))
+    normal = normal_text(text)
+    return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
 
 
 def linking_text(text: str) -> str:
@@ -50,8 +49,9 @@ def linking_text(text: str) -> str:
     few words remain to recognise a text by, the form is its `telling_text`, "" if there is none. Texts of one
     `telling_text` have one form.
     """
-    normal = normal_text(text)
-    written = normal_text(html.unescape(normal)) if "&" in normal else normal
+    written = _folded(text)
+    if "&" in written:
+        written = _folded(html.unescape(written))
     for sign, pattern, place in _ADDED:
         if sign in written:
             written = pattern.sub(place, written)
@@ -61,7 +61,7 @@ def linking_text(text: str) -> str:
         form = form[3:]
     if len(form) >= TELLING_LENGTH or _count_words(written) >= TELLING_WORDS:
         return form
-    return _telling(normal)
+    return telling_text(text)
 
 
 def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
@@ -81,8 +81,11 @@ def picture_name(path: Path, digests: Mapping[Path, str]) -> str:
     return digests[path] if path in digests else str(path)
 
 
-def _telling(normal: str) -> str:
-    return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
+def _folded(text: str) -> str:
+    """Without the differences of case, width and ligatures."""
+    if text.isascii():  # the same, at a third of the cost
+        return text.lower()
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _count_words(written: str) -> int:

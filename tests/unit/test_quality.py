@@ -222,6 +222,19 @@ def test_too_many_near_texts_are_named_where_they_are_not_linked(make):
     assert "more than 20 reviews each, and not linked" in found["near_duplicate_texts_across_splits"].mend
 
 
+@pytest.mark.parametrize(("kept", "named"), [("texts", "pictures"), ("pictures", "texts")])
+def test_near_duplicates_that_keep_together_leaves_out_are_named_with_it(make, tmp_path, kept, named):
+    def alter(records):
+        for n, record in enumerate(records):
+            record["text"] = f"The hall was full of people and nobody left until {chr(97 + n // 2) * 4}"
+            record["text"] += " or so" * (n % 2)
+            photo(n // 2).resize((40 - n % 2, 40)).save(tmp_path / f"{n}.png")
+
+    found = findings(make(alter, splits={"near_duplicates": "together", "keep_together": [kept]}))
+    key = {"pictures": "near_duplicates", "texts": "near_duplicate_texts"}[named]
+    assert found[f"{key}_across_splits"].mend == f"Name {named} in splits.keep_together."
+
+
 def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
     calls = Counter()
 

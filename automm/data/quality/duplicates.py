@@ -22,7 +22,6 @@ CONTRADICTING = (
     "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
     "and contradict each other."
 )
-TO_LINK = "Set splits: {near_duplicates: together}, which needs fractions or folds."
 TOO_MANY = (
     "They are more than {limit} reviews each, and not linked. If they are copies, name a column in fields.group that "
     "says so."
@@ -114,9 +113,7 @@ def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
         same = checked.at(rows)
         (across if len(checked.splits(same)) > 1 else kept).append(example(same, _variants(same)))
     if across:
-        mend = TO_LINK
-        if checked.dataset.manifest.splits.near_duplicates == "together":
-            mend = TOO_MANY.format(limit=most_copies(len(checked.reviews)))
+        mend = _link_near(checked, "texts") or TOO_MANY.format(limit=most_copies(len(checked.reviews)))
         yield finding("near_duplicate_texts_across_splits", len(across), across, mend=mend)
     if kept:
         yield finding("near_duplicate_texts", len(kept), kept)
@@ -145,9 +142,18 @@ def nearly_same_pictures(checked: Checked) -> Iterator[Finding]:
                 example(same, " ~ ".join(f"'{path.name}'" for path in pictures[:3]), pictures)
             )
     if torn:
-        yield finding("near_duplicates_across_splits", len(torn), torn)
+        mend = _link_near(checked, "pictures")
+        yield finding("near_duplicates_across_splits", len(torn), torn, mend=mend)
     if kept:
         yield finding("near_duplicate_pictures", len(kept), kept)
+
+
+def _link_near(checked: Checked, kind: str) -> str:
+    """What to write so that near duplicates are linked; "" where they are."""
+    rules = checked.dataset.manifest.splits
+    if rules.near_duplicates == "ignore":
+        return "Set splits: {near_duplicates: together}, which needs fractions or folds."
+    return "" if kind in rules.keep_together else keep_together(rules, kind)
 
 
 def contradictions(checked: Checked) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ KINDS = {
         "warning",
         "sets of pictures that are nearly the same and stand in more than one split",
         "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
-        "Set splits: {{near_duplicates: together}}, which needs fractions or folds.",
+        "{mend}",
     ),
     "near_duplicate_texts_across_splits": Kind(
         "warning",
