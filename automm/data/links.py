@@ -112,6 +112,7 @@ def link_reviews(
             "pictures": _sharing(
                 (row, name)
                 for row, review in enumerate(reviews)
+                if review.images
                 for name in dict.fromkeys(picture_name(path, names) for path in review.images)
             ),
         }

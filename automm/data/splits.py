@@ -226,34 +226,34 @@ def _place(
     """
     labels = strata(reviews)
     counts = Counter(labels)
-    total = len(reviews)
-    wanted = {split: {label: share * count for label, count in counts.items()} for split, share in shares.items()}
-    placed = {split: dict.fromkeys(counts, 0) for split in shares}
-    filled = dict.fromkeys(shares, 0)
-    names = [""] * total
-    whole = {split: share * total for split, share in shares.items()}
-
-    def growth(split: str, part: Mapping[str, int], size: int) -> float:
-        have, want, all_wanted = placed[split], wanted[split], whole[split]
-        disturbed = 0.0
-        for label, count in part.items():
-            disturbed += count * (2 * (have[label] - want[label]) + count) / want[label]
-        return disturbed + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
-
+    whole = [share * len(reviews) for share in shares.values()]
+    wanted = [{label: share * count for label, count in counts.items()} for share in shares.values()]
+    placed = [dict.fromkeys(counts, 0) for _ in shares]
+    filled = [0] * len(shares)
+    names = list(shares)
+    part_of = [0] * len(reviews)
     keys = [_hash(seed, review.id) for review in reviews]
-    ordered = sorted((-len(rows), min([keys[row] for row in rows]), rows) for rows in together)
+    ordered = sorted(
+        [(-len(rows), min([keys[row] for row in rows]) if len(rows) > 1 else keys[rows[0]], rows) for rows in together]
+    )
     for _, key, rows in ordered:
-        part = Counter(labels[row] for row in rows) if len(rows) > 1 else {labels[rows[0]]: 1}
-        growths = [growth(split, part, len(rows)) for split in shares]
+        size = len(rows)
+        of_labels = list(Counter([labels[row] for row in rows]).items()) if size > 1 else [(labels[rows[0]], 1)]
+        growths = []
+        for have, want, full, all_wanted in zip(placed, wanted, filled, whole, strict=True):
+            growth = 0.0
+            for label, count in of_labels:
+                growth += count * (2 * (have[label] - want[label]) + count) / want[label]
+            growths.append(growth + size * (2 * (full - all_wanted) + size) / all_wanted)
         limit = min(growths) + 1e-9  # sums of floats may differ in their last bits where they should not
-        level = [split for split, grown in zip(shares, growths, strict=True) if grown <= limit]
-        best = level[0] if len(level) == 1 else min(level, key=lambda split: _hash(seed, key.hex() + split))
-        for label, count in part.items():
+        level = [part for part, growth in enumerate(growths) if growth <= limit]
+        best = level[0] if len(level) == 1 else min(level, key=lambda part: _hash(seed, key.hex() + names[part]))
+        for label, count in of_labels:
             placed[best][label] += count
-        filled[best] += len(rows)
+        filled[best] += size
         for row in rows:
-            names[row] = best
-    return names
+            part_of[row] = best
+    return [names[part] for part in part_of]
 
 
 def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Problem]:

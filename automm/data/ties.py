@@ -28,7 +28,9 @@ _ADDED = tuple(
 )
 _MARK = re.compile(r"[^\w\s]|_")
 _APOSTROPHES = "'\u2019"  # within words: they part none
-_ASCII_MARKS = str.maketrans(dict.fromkeys(string.punctuation, " ") | {"'": None})
+# As bytes, which are translated in a tenth of the time. "\x1c" to "\x1f" are spaces to str, and not to bytes.
+_ASCII_PARTING = (string.punctuation + "\x1c\x1d\x1e\x1f").encode()
+_ASCII_MARKS = bytes.maketrans(_ASCII_PARTING, b" " * len(_ASCII_PARTING))
 
 
 def normal_text(text: str) -> str:
@@ -55,8 +57,10 @@ def linking_text(text: str) -> str:
     for sign, pattern, place in _ADDED:
         if sign in written:
             written = pattern.sub(place, written)
-    words = written.translate(_ASCII_MARKS) if written.isascii() else _MARK.sub(_without_mark, written)
-    form = " ".join(words.split())
+    if written.isascii():
+        form = b" ".join(written.encode().translate(_ASCII_MARKS, b"'").split()).decode()
+    else:
+        form = " ".join(_MARK.sub(_without_mark, written).split())
     while form.startswith("rt "):  # where a data set has lost whom it named
         form = form[3:]
     if len(form) >= TELLING_LENGTH or _count_words(written) >= TELLING_WORDS:
