@@ -16,6 +16,7 @@ from automm.data.image_root import AbsentError, OutsideError
 
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
+PROBED_FILES, PROBED_TEXTS = 1_000, 50  # files opened to decide on an encoding, and texts beyond ASCII
 REPEATED = "ignored: the same record again"
 NO_PICTURE = "ignored: no picture (only_with_images)"
 NOTHING = "ignored: neither text nor picture"
@@ -148,6 +149,34 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
     except OSError as error:
         reading.problems.append(f"{where}: {name!r} cannot be read: {error.strerror or error}")
     return None
+
+
+def is_utf8_folder(folder: Path, pattern: str) -> bool:
+    """Whether most texts beyond ASCII in a folder's small files are valid UTF-8; False where all are ASCII.
+
+    Files are taken at equal distances from all of them; one that cannot be read counts for nothing here.
+    """
+    files = sorted(folder.glob(pattern))
+    judged: list[bool] = []
+    for file in files[:: len(files) // PROBED_FILES + 1]:
+        raw = b"" if leads_out(folder, file) else _small_bytes(file)
+        if not raw.isascii():
+            judged.append(_is_utf8(raw))
+        if len(judged) == PROBED_TEXTS:
+            break
+    return 2 * sum(judged) > len(judged)
+
+
+def _small_bytes(file: Path) -> bytes:
+    """The bytes of a small plain file; b"" of any other, which is a problem of the record that names it."""
+    try:
+        raw = read_file(Path(os.path.realpath(file)), FIRST_BYTES)
+    except OSError:
+        return b""
+    if isinstance(raw, bytes):
+        return raw
+    raw.close()
+    return b""
 
 
 def _is_utf8(raw: bytes) -> bool:
