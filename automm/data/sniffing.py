@@ -5,24 +5,40 @@ import re
 from pathlib import Path
 
 from automm.data.forms import DELIMITERS, likely_delimiter, lines_of
-from automm.data.guess_encoding import decoded, is_mac_roman, other_scripts
+from automm.data.guess_encoding import UNDECIDED, decoded, likely_encodings, words_beyond_ascii
 from automm.errors import ConfigError
 
-MAC = "mac_roman"
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
-SAMPLE = 100_000  # bytes of lines beyond ASCII whose words are looked at
-NEAR = 0.5  # of the share of frequent characters that the best reading has; one with less is not named beside it
-_BEYOND_ASCII = re.compile(r"\w*[^\x00-\x7f]\w*")
+NEAR = 0.8  # of the best guess's confidence; another guess as likely is named beside it
+SAMPLE = 100_000  # bytes of words beyond ASCII that are looked at, from the whole file
+_BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+class _Sample:
+    """Words beyond ASCII of lines at equal distances, so that what begins far down is seen; up to twice `SAMPLE`."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._step, self._met, self._size = 1, 0, 0
+
+    def add(self, line: bytes) -> None:
+        if self._met % self._step == 0:
+            words = b" ".join(words_beyond_ascii(line))[:SAMPLE]
+            self.lines.append(words)
+            self._size += len(words)
+        self._met += 1
+        if self._size > 2 * SAMPLE and len(self.lines) > 1:
+            self.lines = self.lines[::2]
+            self._step, self._size = 2 * self._step, sum(map(len, self.lines))
 
 
 def encoding_of(file: Path) -> tuple[str, str]:
     """The encoding of a text file, and why it is not utf-8, "" where it is.
 
     A byte order mark decides; else UTF-8 where most lines beyond ASCII are valid, so that a broken line is an error and
-    not a text in another encoding; else one in which the words of the file are plausible; else cp1252, if its bytes
-    can be.
+    not a text in another encoding; else the likeliest in which every line can be decoded.
     """
     with file.open("rb") as raw:
         begin = raw.read(3)
@@ -30,46 +46,41 @@ def encoding_of(file: Path) -> tuple[str, str]:
             if begin.startswith(mark):
                 return name, "" if name == "utf-8" else "the file begins with the byte order mark of UTF-16"
         raw.seek(0)
-        valid, others = 0, []
+        valid = broken = 0
+        sample = _Sample()
         for line in raw:
             if line.isascii():
                 continue
             if decoded(line, "utf-8") is not None:
                 valid += 1
             else:
-                others.append(line)
-    if not others or valid >= len(others):
+                broken += 1
+                sample.add(line)
+    if valid >= broken:
         return "utf-8", ""
-    return _plausible(others)
+    return _likeliest(file, b"\n".join(sample.lines))
 
 
-def _plausible(lines: list[bytes]) -> tuple[str, str]:
-    """The encoding of lines that are not UTF-8, and why; UTF-8 where no other can be."""
-    sample, size = [], 0
-    for line in lines:
-        sample.append(line)
-        size += len(line)
-        if size > SAMPLE:
-            break
-    raw = b"".join(sample)
-    others = [reading for reading in other_scripts(raw) if _all_decode(lines, reading.encoding)]
-    chosen = FALLBACK
-    if others and others[0].plausible:
-        chosen = others[0].encoding
-        others = [reading for reading in others[1:] if reading.frequent >= NEAR * others[0].frequent]
-    elif is_mac_roman(raw):
-        chosen = MAC
-    if not _all_decode(lines, chosen):
+def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
+    """The encoding of a file that is not UTF-8, and why; UTF-8 where no other can be."""
+    found = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
+    chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
+    if chosen is None:
         return "utf-8", ""
-    text = raw.decode(chosen)
-    [word, *_] = _BEYOND_ASCII.findall(text)
-    alternatives = [one.encoding for one in others if raw.decode(one.encoding) != text]
-    mend = f"Or {alternatives[0]}: --encoding {alternatives[0]}" if alternatives else "If that is wrong: --encoding"
-    return chosen, f"not utf-8; read so, the first word beyond ASCII is {word[:40]!r}. {mend}"
+    readings = {chosen: words.decode(chosen)}
+    for name in (name for name, sure in found.items() if sure >= NEAR * max(found.values())):
+        if (text := words.decode(name)) not in readings.values():
+            readings[name] = text
+    word = _BEYOND_ASCII.search(readings.pop(chosen))
+    assert word is not None  # UTF-8 has failed on these bytes
+    reason = f"not UTF-8: decoded as {chosen}, the first word beyond ASCII is {word[0]!r}. If that looks wrong, pass"
+    return chosen, f"{reason} --encoding {' or '.join(readings)}".rstrip()
 
 
-def _all_decode(lines: list[bytes], encoding: str) -> bool:
-    return all(decoded(line, encoding) is not None for line in lines)
+def _decodes(file: Path, encoding: str) -> bool:
+    """Whether every line can be decoded."""
+    with file.open("rb") as lines:
+        return all(line.isascii() or decoded(line, encoding) is not None for line in lines)
 
 
 def delimiter_of(file: Path, encoding: str) -> tuple[str | None, str]:

@@ -349,13 +349,22 @@ def test_names_of_splits_are_no_labels(tmp_path):
         ("cp1251", ["Хорошая вещь, очень доволен", "«Супер» — рекомендую всем"]),
         ("koi8_r", ["Хорошая вещь, очень доволен", "Не понравилось, плохо"]),
         ("mac_roman", ["Das Gerät ist größer als gedacht", "Très bon café", "L’été à Paris"]),
+        ("cp1250", ["Bardzo dobry produkt, świetna jakość", "Żałuję, że kupiłem"]),
+        ("iso8859_2", ["Bardzo dobry produkt, świetna jakość", "Żałuję, że kupiłem"]),
+        ("cp1250", ["Nagyon szép, gyors szállítás, köszönöm", "Túl drága, az ősszel még fele ennyi volt"]),
+        ("cp1250", ["Rychlé doručení, pěkně zabaleno", "Špatná kvalita, nedoporučuji"]),
+        ("cp1254", ["Çok güzel bir ürün, kargo hızlıydı", "Rengi fotoğraftaki gibi değil, şaşırdım"]),
+        ("cp1253", ["Πολύ καλό προϊόν, γρήγορη αποστολή", "Δεν το προτείνω"]),
+        ("cp1255", ["מוצר מצוין, הגיע מהר", "לא ממליץ לאף אחד"]),
+        ("cp1256", ["منتج رائع والتوصيل سريع", "لا أنصح بشرائه، تعطل بعد أسبوع"]),
+        ("cp874", ["สินค้าดีมาก ส่งเร็ว", "ไม่แนะนำเลย"]),
+        ("koi8_u", ["Дуже задоволена, якість чудова", "Їм не варто довіряти"]),
     ],
 )
 def test_texts_of_other_scripts_and_systems(tmp_path, written, texts):
     found, reason = encoded(tmp_path, enumerate(texts), written, plain=100)
     assert found == written
     assert re.search(r"\w*[^\x00-\x7f]\w*", texts[0])[0] in reason
-    assert " Or " not in reason
 
 
 WESTERN = {
@@ -372,15 +381,31 @@ WESTERN = {
 @pytest.mark.parametrize("language", WESTERN)
 def test_western_texts_are_taken_for_nothing_else(tmp_path, language, plain):
     texts = WESTERN[language]
-    for some in [texts, *([text] for text in texts)]:
-        found, reason = encoded(tmp_path, enumerate(some), "cp1252", plain)
-        assert (found, " Or " in reason) == ("cp1252", False), some
+    assert encoded(tmp_path, enumerate(texts), "cp1252", plain)[0] == "cp1252"
+    alone = [encoded(tmp_path, [(0, text)], "cp1252", plain)[0] for text in texts]
+    assert alone.count("cp1252") >= len(texts) - 1  # three words can be those of another language
 
 
 def test_an_encoding_that_is_as_plausible_is_named(tmp_path):
-    found, reason = encoded(tmp_path, [(0, "러시아 연방")], "euc_kr")
-    assert found == "euc_kr"
-    assert "'러시아'. Or gb18030: --encoding gb18030" in reason
+    assert encoded(tmp_path, [(0, "Prima, één week oud")], "cp1252")[0] == "cp1252"  # the same text in cp1250
+    found, reason = encoded(tmp_path, [(0, "À éviter, l’été")], "cp1252")
+    assert f"not UTF-8: decoded as {found}, the first word beyond ASCII is " in reason
+    assert re.search(r"If that looks wrong, pass --encoding .*cp1252", reason)
+
+
+def test_columns_of_ascii_beside_the_texts_hide_no_encoding(tmp_path):
+    beside = "A long English title of a product, which stands in each line of the file, " * 3
+    lines = [f"{n},{beside!r},Bardzo dobry produkt, świetna jakość" for n in range(20)]
+    (tmp_path / "r.csv").write_bytes("\n".join(lines).encode("cp1250"))
+    assert encoding_of(tmp_path / "r.csv")[0] == "cp1250"
+
+
+def test_a_long_word_takes_no_time_and_many_lines_no_memory(tmp_path):
+    embedded = b"QUJD" * 250_000 + b" caf\xe9\n"
+    (tmp_path / "r.csv").write_bytes(embedded + b"Tr\xe8s bon caf\xe9, d\xe9j\xe0 command\xe9\n" * 50_000)
+    began = time.process_time()
+    assert encoding_of(tmp_path / "r.csv")[0] == "cp1252"
+    assert time.process_time() - began < 5
 
 
 def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
