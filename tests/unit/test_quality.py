@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
-from automm.data.language import language
+from automm.data.language import SAMPLE, languages
 from automm.data.quality.check import check
 from automm.data.quality.columns import names_somebody
 from automm.data.quality.labels import association
@@ -363,7 +363,7 @@ def test_other_languages(make):
 
     (finding,) = check(make(translate)).findings
     assert finding.count == 12
-    assert "do not look English (50%: Indonesian)" in finding.what
+    assert "do not look English (50% of 24 judged: Indonesian)" in finding.what
 
 
 def test_reviews_without_ids_of_their_own(make):
@@ -576,26 +576,43 @@ def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path)
     assert len(text) < 100_000
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("The battery lasts all day and I love it", "English"),
-        ("Great phone", "English"),
-        ("", "undecided"),
-        ("#legday http://t.co/x 12345", "undecided"),
-        ("非常好的产品", "Chinese"),
-        ("とても良い製品です", "Japanese"),
-        ("정말 좋은 제품", "Korean"),
-        ("Очень хороший товар", "Cyrillic script"),
-        ("Barang bagus sekali sesuai pesanan pengiriman cepat", "Indonesian"),
-        ("Das Gerät ist sehr gut und war schnell da", "German"),
-        ("Le produit est très bien mais la livraison est longue", "French"),
-        ("El producto es muy bueno y la entrega rápida", "Spanish"),
-        ("Termék nagyon szép, gyors szállítás, köszönöm szépen", "another language in Latin letters"),
-    ],
-)
-def test_a_guess_at_the_language(text, name):
-    assert language(text) == name
+FOREIGN = {
+    "Chinese": ["非常好的产品", "物流很快"],
+    "Japanese": ["とても良い製品です", "色は写真の通りです"],
+    "Korean": ["정말 좋은 제품", "배송이 빠르고 포장도 꼼꼼해요"],
+    "Russian": ["Очень хороший товар", "Доставка быстрая, упаковано хорошо"],
+    "Indonesian": ["Barang bagus sekali sesuai pesanan pengiriman cepat", "Warnanya cantik, nanti pesan lagi"],
+    "German": ["Das Gerät ist sehr gut und war schnell da", "Schnelle Lieferung, gerne wieder"],
+    "French": ["Le produit est très bien mais la livraison est longue", "Bon rapport qualité prix"],
+    "Spanish": ["El producto es muy bueno y la entrega rápida", "Llegó rápido y en buen estado"],
+    "Hungarian": ["Termék nagyon szép, gyors szállítás, köszönöm szépen", "Nem ajánlom senkinek"],
+    "Polish": ["Bardzo dobry produkt, polecam każdemu", "Zgodne z opisem, szybka wysyłka"],
+    "Greek": ["Πολύ καλό προϊόν", "Γρήγορη αποστολή και σωστή συσκευασία"],
+    "Hebrew": ["מוצר מצוין", "הגיע מהר ובאריזה טובה"],
+    "Arabic": ["التوصيل سريع والتغليف ممتاز", "لا أنصح بشرائه"],
+    "Thai": ["สินค้าดีมาก", "ส่งเร็ว แพ็คของมาอย่างดี"],
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_languages_are_named(name):
+    texts = [*FOREIGN[name], "", "  ", "#legday http://t.co/x 12345", "The colour is great, I would buy it again"]
+    assert languages(texts) == {0: name, 1: name, 4: "undecided", 5: "English"}
+
+
+def test_few_texts_that_are_not_plainly_english_stay_undecided():
+    texts = ["This is what I wanted", "Arrived late and it was broken", "No good", "Love it!!", "Great value"]
+    assert languages([*texts * 4, "Barang bagus sekali sesuai pesanan"]) == dict.fromkeys(range(20), "English") | {
+        20: "undecided"
+    }
+
+
+def test_of_many_texts_the_languages_of_a_fixed_sample_are_guessed():
+    texts = [f"This is review number {n}" if n % 2 else f"Das ist die Bewertung Nummer {n}" for n in range(3 * SAMPLE)]
+    found = languages(texts)
+    assert len(found) == SAMPLE
+    assert found == languages(texts)
+    assert 0.45 < list(found.values()).count("German") / SAMPLE < 0.55
 
 
 def relabelled(*labels):

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from automm.data.language import UNDECIDED
+from automm.data.language import ENGLISH, FOREIGN, UNDECIDED
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding, example, excerpt, finding
 from automm.data.quality.labels import MISSING_LIKE
 
-FOREIGN = 0.2  # the share of other languages from which it is said
 FENCE = 3.0  # interquartile ranges beyond the third quartile (Tukey, Exploratory Data Analysis, 1977: far out)
 FEWEST_FOR_FENCE = 20
 
@@ -107,14 +106,16 @@ def other_languages(checked: Checked) -> Iterator[Finding]:
     """Another language than English; of texts in the wrong encoding nobody knows."""
     misread = checked.misread.words
     guessed = [
-        (review, guess)
-        for place, (review, guess) in enumerate(zip(checked.reviews, checked.languages, strict=True))
+        (checked.reviews[place], guess)
+        for place, guess in checked.languages.items()
         if guess != UNDECIDED and place not in misread
     ]
     counts = Counter(guess for _, guess in guessed)
-    foreign = counts.total() - counts["English"]
+    foreign = counts.total() - counts[ENGLISH]
     if foreign > FOREIGN * counts.total():
-        reviews = [review for review, guess in guessed if guess != "English"]
+        reviews = [review for review, guess in guessed if guess != ENGLISH]
         examples = [example([review], excerpt(review.text)) for review in reviews[:5]]
-        names = ", ".join([name for name, _ in counts.most_common() if name != "English"][:3])
-        yield finding("other_languages", foreign, examples, share=foreign / counts.total(), languages=names)
+        names = ", ".join([name for name, _ in counts.most_common() if name != ENGLISH][:3])
+        yield finding(
+            "other_languages", foreign, examples, share=foreign / counts.total(), judged=counts.total(), languages=names
+        )
