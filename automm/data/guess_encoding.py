@@ -1,16 +1,19 @@
-"""The encodings that bytes beyond ASCII may be in, the likeliest first: chardet's guess, with two rules of ours.
+"""The encodings that bytes beyond ASCII may be in, the likeliest first: chardet's guess, with three rules of ours.
 
 chardet scores whole texts by the letters that follow each other in a language. It is given only the words beyond ASCII
 and their neighbours, because in most records the columns around them are ASCII, which tells nothing and dilutes the
-scores. And of a script that is not Latin, words are its own: a reading that mixes its letters with ASCII ones inside of
-words ("trиs" for "très" in cp1251) is none. `experiments/guessers.py` measures both rules.
+scores. A reading in another script is refused where it mixes its letters with ASCII ones inside of words ("trиs" for
+"très" in cp1251), one in Latin letters where its words have capitals in odd places ("donÕt" for "don't" of a Mac) and
+those of another reading have not. `experiments/guessers.py` measures them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 UNDECIDED = 0.03  # chardet's confidence below which a guess is no better than chance: a word or two
+NEAR = 0.8  # of the best confidence; an encoding as likely is named beside the best
 LONGEST_WORD = 40  # bytes
+ODD_WORDS = 0.1  # the share of them beyond that of the best reading in Latin letters
 OWN_WORDS = 0.5  # the share of letters beyond ASCII that must be in words of their own
 
 # By chardet's names: what to call an encoding, the commonest of those that read the same first.
@@ -59,16 +62,26 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
     """
     import chardet
 
+    guesses = chardet.detect_all(raw, ignore_threshold=True, include_encodings=_NAMES, compat_names=False)
+    sure = {str(guess["encoding"]): guess["confidence"] for guess in guesses}
+    texts = {name: text for name in sure if name in _NAMES and (text := decoded(raw, name)) is not None}
+    odd = {name: _odd_words(text) for name, text in texts.items() if name in _LATIN}
     found: dict[str, float] = {}
-    for guess in chardet.detect_all(raw, ignore_threshold=True, include_encodings=_NAMES, compat_names=False):
-        encoding = str(guess["encoding"])
-        text = decoded(raw, encoding)
-        if text is None or encoding not in _NAMES or (encoding in _OTHERS and not _has_own_words(text)):
-            continue
-        for name in _NAMES[encoding]:
-            if decoded(raw, name) == text:
-                found.setdefault(name, guess["confidence"])
+    for encoding, text in texts.items():
+        if odd[encoding] <= min(odd.values()) + ODD_WORDS if encoding in odd else _has_own_words(text):
+            for name in _NAMES[encoding]:
+                if decoded(raw, name) == text:
+                    found.setdefault(name, sure[encoding])
     return found
+
+
+def as_likely(found: Mapping[str, float], raw: bytes) -> list[str]:
+    """Of likely encodings the likeliest, and those nearly as likely in which bytes read otherwise."""
+    near = [name for name, sure in found.items() if sure >= NEAR * max(found.values())]
+    by_text: dict[str | None, str] = {}
+    for name in near:
+        by_text.setdefault(decoded(raw, name), name)
+    return list(by_text.values())
 
 
 def words_beyond_ascii(line: bytes) -> Iterator[bytes]:
@@ -89,6 +102,16 @@ def decoded(raw: bytes, encoding: str) -> str | None:
         return raw.decode(encoding)
     except UnicodeError:
         return None
+
+
+def _odd_words(text: str) -> float:
+    """The share of words beyond ASCII that are neither in lower nor in upper case, nor have one capital at first.
+
+    A caron of its own is in no word; it is what cp1250 makes of a Spanish "¡".
+    """
+    words = [word for word in _WORD.findall(text) if not word.isascii()]
+    odd = sum(not (word.islower() or word.isupper() or word.istitle()) or "\u02c7" in word for word in words)
+    return odd / max(1, len(words))
 
 
 def _has_own_words(text: str) -> bool:

@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 from automm.data.forms import DELIMITERS, likely_delimiter, lines_of
-from automm.data.guess_encoding import UNDECIDED, decoded, likely_encodings, words_beyond_ascii
+from automm.data.guess_encoding import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
 from automm.errors import ConfigError
 
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
-NEAR = 0.8  # of the best guess's confidence; another guess as likely is named beside it
 SAMPLE = 100_000  # bytes of words beyond ASCII that are looked at, from the whole file
 _BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
@@ -67,14 +66,12 @@ def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
     chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
     if chosen is None:
         return "utf-8", ""
-    readings = {chosen: words.decode(chosen)}
-    for name in (name for name, sure in found.items() if sure >= NEAR * max(found.values())):
-        if (text := words.decode(name)) not in readings.values():
-            readings[name] = text
-    word = _BEYOND_ASCII.search(readings.pop(chosen))
+    text = words.decode(chosen)
+    others = [name for name in as_likely(found, words) if words.decode(name) != text]
+    word = _BEYOND_ASCII.search(text)
     assert word is not None  # UTF-8 has failed on these bytes
     reason = f"not UTF-8: decoded as {chosen}, the first word beyond ASCII is {word[0]!r}. If that looks wrong, pass"
-    return chosen, f"{reason} --encoding {' or '.join(readings)}".rstrip()
+    return chosen, f"{reason} --encoding {' or '.join(others)}".rstrip()
 
 
 def _decodes(file: Path, encoding: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from automm.data.language import ENGLISH, FOREIGN, UNDECIDED
 from automm.data.quality.checked import Checked
+from automm.data.quality.encodings import LONGEST_EXAMPLE
 from automm.data.quality.findings import Finding, example, excerpt, finding
 from automm.data.quality.labels import MISSING_LIKE
 
@@ -16,11 +17,9 @@ FENCE = 3.0  # interquartile ranges beyond the third quartile (Tukey, Explorator
 FEWEST_FOR_FENCE = 20
 
 _REPLACED = re.compile("\ufffd|ï¿½|锟斤拷")  # U+FFFD, and its UTF-8 bytes read as cp1252 and as GBK
-_UTF8_AS_GBK = re.compile("鈥[檚檛檝檙渟渢淭]|鈥攖")  # typographic quotes and dashes before common letters
-# UTF-8 read as cp1252: a byte that leads Latin, Cyrillic or punctuation sequences, and those that follow it.
-_RUN = re.compile(
-    r"[ÂÃÄÅâÐÑðï][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2010-\u20ac\u2122]+"
-)
+_UTF8_AS_GBK = re.compile(
+    "鈥[檚檛檝檙渟渢淭]|鈥攖"
+)  # typographic quotes and dashes before common letters; ftfy knows none
 _TAG = re.compile(
     r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|script|span|strong|style|table|td|tr|u|ul)\b[^<>]*>", re.I
 )
@@ -43,18 +42,16 @@ def wrong_encoding(checked: Checked) -> Iterator[Finding]:
 
 
 def misread(text: str) -> str:
-    """What in a text was once read in a wrong encoding, such as "Ã©"; "" if nothing is seen."""
+    """What in a text was once read in a wrong encoding, such as "cafÃ©"; "" if nothing is seen."""
     if text.isascii():
         return ""
     if known := _REPLACED.search(text) or _UTF8_AS_GBK.search(text):
         return known[0]
-    for run in _RUN.findall(text):
-        try:
-            run.encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            continue
-        return str(run)
-    return ""
+    from ftfy.badness import is_bad
+
+    if not is_bad(text):
+        return ""
+    return next(filter(is_bad, text.split()), text)[:LONGEST_EXAMPLE]
 
 
 def html_left(checked: Checked) -> Iterator[Finding]:
