@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from itertools import islice
 from pathlib import Path
 
 from automm.data.forms import DELIMITERS, likely_delimiter, lines_of
@@ -10,6 +11,7 @@ from automm.errors import ConfigError
 
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
 SAMPLE = 100_000  # bytes of words beyond ASCII that are looked at, from the whole file
+MOST_WORDS = 5_000  # of one line
 _BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -24,9 +26,9 @@ class _Sample:
 
     def add(self, line: bytes) -> None:
         if self._met % self._step == 0:
-            words = b" ".join(words_beyond_ascii(line))[:SAMPLE]
-            self.lines.append(words)
-            self._size += len(words)
+            words = list(islice(words_beyond_ascii(line), MOST_WORDS))  # of a whole file in one line, its beginning
+            self.lines.append(b" ".join(words))
+            self._size += len(self.lines[-1])
         self._met += 1
         if self._size > 2 * SAMPLE and len(self.lines) > 1:
             self.lines = self.lines[::2]
@@ -36,8 +38,8 @@ class _Sample:
 def encoding_of(file: Path) -> tuple[str, str]:
     """The encoding of a text file, and why it is not utf-8, "" where it is.
 
-    A byte order mark decides; else UTF-8 where most lines beyond ASCII are valid, so that a broken line is an error and
-    not a text in another encoding; else the likeliest in which every line can be decoded.
+    A byte order mark decides; else UTF-8 where most lines beyond ASCII are, so that a broken line is an error and not a
+    text in another encoding; else the likeliest in which every line can be decoded.
     """
     with file.open("rb") as raw:
         begin = raw.read(3)
@@ -50,7 +52,7 @@ def encoding_of(file: Path) -> tuple[str, str]:
         for line in raw:
             if line.isascii():
                 continue
-            if decoded(line, "utf-8") is not None:
+            if _mostly_utf8(line):
                 valid += 1
             else:
                 broken += 1
@@ -58,6 +60,14 @@ def encoding_of(file: Path) -> tuple[str, str]:
     if valid >= broken:
         return "utf-8", ""
     return _likeliest(file, b"\n".join(sample.lines))
+
+
+def _mostly_utf8(line: bytes) -> bool:
+    """Whether a line is valid, or most of its words beyond ASCII: all records may be in one line."""
+    if decoded(line, "utf-8") is not None:
+        return True
+    valid = [decoded(word, "utf-8") is not None for word in line.split() if not word.isascii()]
+    return 2 * sum(valid) > len(valid)
 
 
 def _likeliest(file: Path, words: bytes) -> tuple[str, str]:

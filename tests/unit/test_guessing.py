@@ -400,6 +400,15 @@ def test_columns_of_ascii_beside_the_texts_hide_no_encoding(tmp_path):
     assert encoding_of(tmp_path / "r.csv")[0] == "cp1250"
 
 
+def test_a_file_in_one_line_is_judged_by_its_words(tmp_path):
+    reviews = [{"text": "这个产品很好，我很喜欢", "n": n} for n in range(20_000)]
+    (tmp_path / "r.json").write_text(json.dumps(reviews, ensure_ascii=False), encoding="gb18030")
+    assert encoding_of(tmp_path / "r.json")[0] == "gb18030"
+    whole = json.dumps([{"text": "très bon café"}] * 50, ensure_ascii=False).encode() + b" caf\xe9"
+    (tmp_path / "r.json").write_bytes(whole)
+    assert encoding_of(tmp_path / "r.json") == ("utf-8", "")
+
+
 def test_a_long_word_takes_no_time_and_many_lines_no_memory(tmp_path):
     embedded = b"QUJD" * 250_000 + b" caf\xe9\n"
     (tmp_path / "r.csv").write_bytes(embedded + b"Tr\xe8s bon caf\xe9, d\xe9j\xe0 command\xe9\n" * 50_000)

@@ -322,7 +322,7 @@ def test_texts_empty_and_long(make):
     [
         ("cafÃ© was fine", "cafÃ©"),
         ("it\u00e2\u20ac\u2122s good", "it\u00e2\u20ac\u2122s"),
-        ("Привет".encode().decode("cp1252"), "ÐŸÑ€Ð¸Ð²ÐµÑ‚"),
+        ("Привет".encode().decode("cp1252"), "Привет".encode().decode("cp1252")),
         ("À ne pas acheter".encode().decode("latin-1"), "Ã\x80"),
         ("Une œuvre à part".encode().decode("latin-1"), "Å\x93uvre"),
         ("Żałuję, ő".encode().decode("latin-1"), "Å»aÅ\x82ujÄ\x99,"),
