@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from automm.data.cells import cell_number
@@ -37,30 +38,30 @@ _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 GROUPS = re.compile(r"(product|item|business|asin|gmap|shop|hotel|movie|user|author|group)", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Column:
-    """What a column holds: its cells that are not empty, and how many records there are."""
+    """What a column holds: its cells that are not empty, and how many records there are. What is asked is kept."""
 
     name: str
-    records: int = 0
-    cells: list[Any] = field(default_factory=list)
+    records: int
+    cells: list[Any]
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """The cells that are texts or numbers, as texts."""
         return [str(cell) for cell in self.cells if isinstance(cell, str | int | float)]
 
-    @property
+    @cached_property
     def distinct(self) -> int:
         """How many different values."""
         return len(set(self.texts))
 
-    @property
+    @cached_property
     def full(self) -> bool:
         """Whether each record has a value."""
         return len(self.texts) == self.records
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
         """Whether all its cells are numbers, or texts of numbers."""
         try:
@@ -68,7 +69,7 @@ class Column:
         except ValueError:
             return False
 
-    @property
+    @cached_property
     def words(self) -> float:
         """Words of a text on average; of scripts without spaces, a word for two characters."""
         return sum(max(len(t.split()), len(t) / 12) for t in self.texts) / max(1, len(self.texts))

@@ -21,6 +21,8 @@ _QUOTED = r"""(?:'[^']+'|"[^"]+")"""  # without a way to read it twice, which wo
 _SIDE_BY_SIDE = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")  # ['a.jpg' 'b.jpg'], an array of NumPy's
 _IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
 _WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
+_HOLDS_SUFFIX = re.compile("|".join(map(re.escape, SUFFIXES)), re.IGNORECASE)
+_ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
 
@@ -202,8 +204,7 @@ def _look(column: Column, folder: Path) -> _Look:
     likely = PICTURES.search(column.name) is not None
 
     def is_picture(name: str) -> bool:
-        suffix = Path(re.split(r"[?#]", name)[0]).suffix.lower()
-        return suffix in SUFFIXES or (likely and is_url(name))
+        return _ENDS_AS_PICTURE.match(name) is not None or (likely and is_url(name))
 
     look, divided = _Look(column.name), dict[str, list[tuple[str, list[str]]]]()
     for written in column.cells:
@@ -213,6 +214,8 @@ def _look(column: Column, folder: Path) -> _Look:
             texts = [one for one in cell if isinstance(one, str)]
             look.names += [one for one in texts if is_picture(one)]
             look.others += [one for one in texts if not is_picture(one)]
+        elif isinstance(cell, str) and not likely and not _HOLDS_SUFFIX.search(cell):
+            look.others.append(cell.strip())
         elif isinstance(cell, str):
             cell = cell.strip()
             found = _separated(cell, is_picture)

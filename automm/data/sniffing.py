@@ -2,37 +2,21 @@
 
 import codecs
 import re
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from automm.data.forms import DELIMITERS, likely_delimiter, lines_of
 from automm.data.guess_encoding import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.thinning import Thinned
 from automm.errors import ConfigError
 
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
-SAMPLE = 100_000  # bytes of words beyond ASCII that are looked at, from the whole file
-MOST_WORDS = 5_000  # of one line
+SAMPLE = 400_000  # bytes of lines beyond ASCII whose words are looked at, from the whole file
+MOST_WORDS = 5_000  # of one line, which may be the whole file
 _BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-
-
-class _Sample:
-    """Words beyond ASCII of lines at equal distances, so that what begins far down is seen; up to twice `SAMPLE`."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self._step, self._met, self._size = 1, 0, 0
-
-    def add(self, line: bytes) -> None:
-        if self._met % self._step == 0:
-            words = list(islice(words_beyond_ascii(line), MOST_WORDS))  # of a whole file in one line, its beginning
-            self.lines.append(b" ".join(words))
-            self._size += len(self.lines[-1])
-        self._met += 1
-        if self._size > 2 * SAMPLE and len(self.lines) > 1:
-            self.lines = self.lines[::2]
-            self._step, self._size = 2 * self._step, sum(map(len, self.lines))
 
 
 def encoding_of(file: Path) -> tuple[str, str]:
@@ -48,7 +32,7 @@ def encoding_of(file: Path) -> tuple[str, str]:
                 return name, "" if name == "utf-8" else "the file begins with the byte order mark of UTF-16"
         raw.seek(0)
         valid = broken = 0
-        sample = _Sample()
+        sample = Thinned[bytes](SAMPLE, len)
         for line in raw:
             if line.isascii():
                 continue
@@ -59,7 +43,7 @@ def encoding_of(file: Path) -> tuple[str, str]:
                 sample.add(line)
     if valid >= broken:
         return "utf-8", ""
-    return _likeliest(file, b"\n".join(sample.lines))
+    return _likeliest(file, b" ".join(word for line in sample.kept for word in _words(line)))
 
 
 def _mostly_utf8(line: bytes) -> bool:
@@ -68,6 +52,10 @@ def _mostly_utf8(line: bytes) -> bool:
         return True
     valid = [decoded(word, "utf-8") is not None for word in line.split() if not word.isascii()]
     return 2 * sum(valid) > len(valid)
+
+
+def _words(line: bytes) -> Iterator[bytes]:
+    return islice(words_beyond_ascii(line), MOST_WORDS)
 
 
 def _likeliest(file: Path, words: bytes) -> tuple[str, str]:

@@ -5,16 +5,19 @@ import csv
 import json
 import re
 import time
+from itertools import pairwise
 
 import pytest
 import yaml
 from layouts import manifest_of
 
 from automm.data.demo import write_demo
-from automm.data.guessing import write_first_manifest
+from automm.data.guess_columns import Column
+from automm.data.guessing import FIRST, write_first_manifest
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.data.sniffing import encoding_of
+from automm.data.thinning import Thinned
 from automm.errors import ConfigError, DataError, NotFoundError
 
 
@@ -415,6 +418,53 @@ def test_a_long_word_takes_no_time_and_many_lines_no_memory(tmp_path):
     began = time.process_time()
     assert encoding_of(tmp_path / "r.csv")[0] == "cp1252"
     assert time.process_time() - began < 5
+
+
+def test_a_quotation_mark_far_down_that_is_never_closed(tmp_path):
+    lines = ["id,text,label", *(f"{n},some words {n},{n % 2}" for n in range(26_000))]
+    lines[25_001] = '25000,"some words,1'
+    (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
+    path, reasons = write_first_manifest(tmp_path / "r.csv")
+    assert yaml.safe_load(path.read_text())["quotes"] is False
+    assert "r.csv:25002: not CSV" in reasons["quotes"]
+    assert load_dataset(load_manifest(path)).reviews[25_000].text == '"some words'
+
+
+def test_what_begins_far_down_is_seen(tmp_path):
+    records = rows(FIRST + 30_000, **BASIC)
+    for record in records[-2:]:
+        record["photo"] = f"{record['review_id']}.jpg"
+    for record in records[FIRST + 15_000 :]:
+        record["label"] = "c"
+    content, reasons = first(tmp_path, records)
+    assert content["fields"]["images"] == "photo"
+    assert "3 different values" in reasons["fields.label"]
+    assert re.fullmatch(r"looked at 1\d,\d{3} of 40,000: the first 10,000, and others .*", reasons["records"])
+    (tmp_path / "manifest.yaml").unlink()
+    assert "records" not in first(tmp_path, records[: 2 * FIRST])[1]
+
+
+def test_an_error_far_down_is_named(tmp_path):
+    records = [json.dumps(record) for record in rows(25_000, **BASIC)]
+    (tmp_path / "r.jsonl").write_text("\n".join([*records, '{"text": ']))
+    with pytest.raises(DataError, match=r"r.jsonl:25001: not JSON"):
+        write_first_manifest(tmp_path / "r.jsonl")
+
+
+def test_what_a_column_holds_is_found_out_once():
+    column = Column("text", 3, ["a", "b", 1.5])
+    assert column.texts is column.texts == ["a", "b", "1.5"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 1_000])
+def test_a_thinned_stream_has_equal_distances(count):
+    thinned = Thinned[int](10)
+    for number in range(count):
+        thinned.add(number)
+    distances = {after - before for before, after in pairwise(thinned.kept)}
+    assert len(distances) <= 1
+    assert min(count, 5) <= len(thinned.kept) <= 10
+    assert count == 0 or thinned.kept[-1] >= count - 1 - max(distances, default=0)
 
 
 def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
