@@ -29,6 +29,12 @@ TWO_WAYS = frozenset({"y", "n", "yes", "no", "true", "false", "0", "1", "ja", "n
 IDS = re.compile(r"(^|_)(id|guid|uuid|key)$", re.IGNORECASE)
 OWN_IDS = re.compile(r"((review|record|row|comment|sample)[_ ]?)?(id|guid|uuid|key|index)", re.IGNORECASE)
 PICTURES = re.compile(r"(image|img|photo|(?<!to)pic|poster|gambar|foto|bild|thumb(nail|s?$|_))", re.IGNORECASE)
+_PICTURE = "(?:image|img|photo|pic|picture|thumbnail|thumb|icon|foto|bild|gambar)"
+# Of who wrote a review. In the plural ("user_images") they are those that users have uploaded.
+PORTRAITS = re.compile(
+    rf"(?:^|_)(?:avatars?|userpics?|headshots?|profile_?{_PICTURE}s?"
+    rf"|(?:user|author|reviewer|member|account|owner|host)_?{_PICTURE})(?:_|$)"
+)
 NAMELESS = re.compile(r"\s*|Unnamed: [0-9]+")  # what pandas makes of an index when it writes, and when it reads again
 NUMBERS = re.compile(
     r"(^|[_ ])(price|score|rating|stars?|target|value|y|votes?|likes?|helpful(ness)?|overall|label)s?($|[_ ])",
@@ -79,6 +85,11 @@ def spelt(name: str) -> str:
     """A name in small letters, its words parted by underscores: "Review Text" and "reviewText" are review_text."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"\W+", "_", parted).strip("_").lower()
+
+
+def names_portrait(name: str) -> bool:
+    """Whether a column is called like pictures of a person: userImage, profile_photos, user.avatar."""
+    return PORTRAITS.search(spelt(name)) is not None
 
 
 def names_no_column(name: str) -> bool:

@@ -23,6 +23,7 @@ from automm.data.guess_columns import (
     identity_of,
     label_of,
     names_no_column,
+    names_portrait,
     numbers_of,
     spelt,
     split_of,
@@ -118,7 +119,8 @@ def guess_manifest(
         taken.update(names)
 
     pictures = pictures_of(columns, file.parent) if "images" not in given else Pictures()
-    taken |= pictures.looked_like
+    portraits = {name for name in columns if names_portrait(name)} - taken
+    taken |= pictures.looked_like | portraits
     if pictures.images is not None:
         content["image_root"] = _relative(pictures.root, folder)
         settle("images", pictures.images, pictures.used, pictures.reason)
@@ -145,7 +147,7 @@ def guess_manifest(
     group = group_of(_rest(columns, taken))
     if group is not None:
         settle("group", group[0].name, [group[0].name], group[1])
-    unused = unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
+    unused = unused_pictures(_rest(columns, taken - pictures.looked_like - portraits), pictures)
     reasons |= unused
     if not texts and pictures.images is None and not given.keys() & {"text", "images"}:
         why = [f"{file.name}: {name}: {reason}" for name, reason in unused.items()]

@@ -467,6 +467,53 @@ def test_a_thinned_stream_has_equal_distances(count):
     assert count == 0 or thinned.kept[-1] >= count - 1 - max(distances, default=0)
 
 
+PORTRAITS = [
+    "userImage",
+    "user.avatar",
+    "avatar_url",
+    "profile_pictures",
+    "author photo",
+    "reviewerPhotoUrl",
+    "host_thumbnail_url",
+]
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+@pytest.mark.parametrize("link", ["https://a.example/{n}.jpg", "https://a.example/with/a/path/of/many/letters/{n}=s64"])
+def test_portraits_are_no_pictures_of_a_review(tmp_path, name, link):
+    portrait = {name: lambda n: link.format(n=n)}
+    content, reasons = first(tmp_path, rows(**portrait, **BASIC, photo=lambda n: f"https://b.example/{n % 9}.jpg"))
+    assert content["fields"] == {"id": "review_id", "text": "text", "images": "photo", "label": "label"}
+    assert reasons[f"column {name!r}"].startswith("not used: its name is that of pictures of a person")
+    (tmp_path / "manifest.yaml").unlink()
+    content, reasons = first(tmp_path, rows(**portrait, **BASIC))
+    assert content["fields"] == {"id": "review_id", "text": "text", "label": "label"}
+    assert f"column {name!r}" in reasons
+
+
+def test_portraits_whose_files_are_there_are_no_pictures_either(tmp_path):
+    touch(tmp_path, *(f"avatars/{n}.png" for n in range(40)))
+    content, _ = first(tmp_path, rows(**BASIC, avatar=lambda n: f"{n}.png"))
+    assert not {"images", "image_root"} & {*content, *content["fields"]}
+    (tmp_path / "manifest.yaml").unlink()
+    content, _ = first(tmp_path, rows(**BASIC, avatar=lambda n: f"{n}"))
+    assert "images" not in content["fields"]
+
+
+@pytest.mark.parametrize(
+    "name", ["user_images", "userPhotos", "customer_image", "productImage", "image_of_user_interface"]
+)
+def test_pictures_that_users_have_uploaded_are_used(tmp_path, name):
+    content, _ = first(tmp_path, rows(**BASIC, **{name: lambda n: f"https://b.example/{n}.jpg"}))
+    assert content["fields"]["images"] == name
+
+
+def test_the_portrait_in_an_object_is_no_advice(tmp_path):
+    user = {"user": lambda n: {"name": f"Ann {n}", "avatar": f"{n}.jpg"}}
+    _, reasons = first(tmp_path, rows(**BASIC, **user))
+    assert "column 'user'" not in reasons
+
+
 def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
     (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
     with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
