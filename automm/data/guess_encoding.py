@@ -30,17 +30,11 @@ _LATIN = {
     "iso8859-16": ("cp1252", "cp1250", "iso8859_16"),
 }
 _OTHERS = {
-    "big5hkscs": ("big5", "big5hkscs"),
     "cp874": ("cp874",),
-    "cp932": ("shift_jis", "cp932"),
-    "cp949": ("euc_kr", "cp949"),
     "cp1251": ("cp1251",),
     "cp1253": ("cp1253",),
     "cp1255": ("cp1255",),
     "cp1256": ("cp1256",),
-    "euc_jis_2004": ("euc_jp", "euc_jis_2004"),
-    "euc_kr": ("euc_kr",),
-    "gb18030": ("gb18030",),
     "iso8859-6": ("cp1256", "iso8859_6"),
     "iso8859-7": ("cp1253", "iso8859_7"),
     "iso8859-8": ("cp1255", "iso8859_8"),
@@ -48,10 +42,19 @@ _OTHERS = {
     "koi8-u": ("koi8_r", "koi8_u"),
     "tis-620": ("cp874", "tis_620"),
 }
-_NAMES = _LATIN | _OTHERS
+_EAST_ASIAN = {
+    "big5hkscs": ("big5", "big5hkscs"),
+    "cp932": ("shift_jis", "cp932"),
+    "cp949": ("euc_kr", "cp949"),
+    "euc_jis_2004": ("euc_jp", "euc_jis_2004"),
+    "euc_kr": ("euc_kr",),
+    "gb18030": ("gb18030",),
+}
+_NAMES = _LATIN | _OTHERS | _EAST_ASIAN
 
 _BETWEEN = re.compile(rb'[\s",]+')  # bytes that are no part of a longer character in any of these encodings
 _WORD = re.compile(r"[^\W\d_]+")
+_RUN = re.compile(r"[^\W\d_a-zA-Z]+")  # where no spaces are between words, they stand beside ASCII ones
 
 
 def likely_encodings(raw: bytes) -> dict[str, float]:
@@ -68,10 +71,13 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
     odd = {name: _odd_words(text) for name, text in texts.items() if name in _LATIN}
     found: dict[str, float] = {}
     for encoding, text in texts.items():
-        if odd[encoding] <= min(odd.values()) + ODD_WORDS if encoding in odd else _has_own_words(text):
-            for name in _NAMES[encoding]:
-                if decoded(raw, name) == text:
-                    found.setdefault(name, sure[encoding])
+        if encoding in _LATIN:
+            usual = odd[encoding] <= min(odd.values()) + ODD_WORDS
+        else:
+            usual = _has_own_words(text, _RUN if encoding in _EAST_ASIAN else _WORD)
+        for name in _NAMES[encoding] if usual else ():
+            if decoded(raw, name) == text:
+                found.setdefault(name, sure[encoding])
     return found
 
 
@@ -114,10 +120,10 @@ def _odd_words(text: str) -> float:
     return odd / max(1, len(words))
 
 
-def _has_own_words(text: str) -> bool:
+def _has_own_words(text: str, pattern: re.Pattern[str]) -> bool:
     """Whether letters beyond ASCII are in words of two and more, without letters of ASCII."""
     own = beyond = 0
-    for word in _WORD.findall(text):
+    for word in pattern.findall(text):
         count = sum(not letter.isascii() for letter in word)
         beyond += count
         own += count if count == len(word) > 1 else 0

@@ -9,7 +9,7 @@ from automm.data.guess_encoding import UNDECIDED, as_likely, decoded, likely_enc
 
 FEWEST_TEXTS = 3  # beyond ASCII, by which an encoding is judged
 SEEN = 200  # texts are enough to tell
-MARGIN = 1.5  # another encoding must be so much likelier than the manifest's
+MARGIN = 1.3  # another encoding must be so much likelier than the manifest's
 LONGEST_EXAMPLE = 40  # characters
 
 
