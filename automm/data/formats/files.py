@@ -156,10 +156,10 @@ def is_utf8_folder(folder: Path, pattern: str) -> bool:
 
     Files are taken at equal distances from all of them; one that cannot be read counts for nothing here.
     """
-    files = sorted(folder.glob(pattern))
+    files, inside = sorted(map(str, folder.glob(pattern))), os.path.realpath(folder)
     judged: list[bool] = []
     for file in files[:: len(files) // PROBED_FILES + 1]:
-        raw = b"" if leads_out(folder, file) else _small_bytes(file)
+        raw = _small_bytes(os.path.realpath(file), inside)
         if not raw.isascii():
             judged.append(_is_utf8(raw))
         if len(judged) == PROBED_TEXTS:
@@ -167,10 +167,10 @@ def is_utf8_folder(folder: Path, pattern: str) -> bool:
     return 2 * sum(judged) > len(judged)
 
 
-def _small_bytes(file: Path) -> bytes:
-    """The bytes of a small plain file; b"" of any other, which is a problem of the record that names it."""
+def _small_bytes(file: str, inside: str) -> bytes:
+    """The bytes of a small plain file in a folder; b"" of any other, which is a problem of the record that names it."""
     try:
-        raw = read_file(Path(os.path.realpath(file)), FIRST_BYTES)
+        raw = read_file(Path(file), FIRST_BYTES) if file.startswith(inside + os.sep) else b""
     except OSError:
         return b""
     if isinstance(raw, bytes):
