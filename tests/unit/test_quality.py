@@ -427,6 +427,8 @@ def test_columns_of_pictures_that_nothing_names(make):
         ("hasPhoto", False),
         ("imagination", False),
         ("file_size", False),
+        ("userImage", False),
+        ("user_images", True),
     ],
 )
 def test_names_of_columns_that_hold_pictures(column, pictures):

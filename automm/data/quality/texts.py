@@ -17,9 +17,8 @@ FENCE = 3.0  # interquartile ranges beyond the third quartile (Tukey, Explorator
 FEWEST_FOR_FENCE = 20
 
 _REPLACED = re.compile("\ufffd|ï¿½|锟斤拷")  # U+FFFD, and its UTF-8 bytes read as cp1252 and as GBK
-_UTF8_AS_GBK = re.compile(
-    "鈥[檚檛檝檙渟渢淭]|鈥攖"
-)  # typographic quotes and dashes before common letters; ftfy knows none
+# Typographic quotes and dashes before common letters, which ftfy does not know.
+_UTF8_AS_GBK = re.compile("鈥[檚檛檝檙渟渢淭]|鈥攖")
 # Misread UTF-8 has two characters or more for one, never small Western letters alone; a non-breaking space may have
 # become a plain one. Most Western texts hold no such pair, which saves asking ftfy: 20 microseconds and more.
 _PAIR = re.compile(r"[^\x00-\x7fà-öø-ÿ][^\x00-\x7f]|[à-öø-ÿ][^\x00-\x7fà-öø-ÿ]|[ÃÂ] ")
