@@ -4,15 +4,20 @@
 through the same validator.
 """
 
+import os
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from automm.errors import ConfigError, NotFoundError, nearest
+from automm.schema import Faults, Section, located, problems_of
+from automm.strict_yaml import Place, read_setting, read_yaml, write_yaml
+
+T = TypeVar("T")
 
 # By the manifest's task, the first of each is the default; and whether more is better.
 OBJECTIVES_OF = {
@@ -43,31 +48,34 @@ FOR_NUMBERS = {  # what stands in their place where a number is predicted
 }
 OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+_SECONDS = re.compile(f"(?P<s>{_NUMBER})")
+_PARTS = re.compile(r"\s*".join(rf"(?:(?P<{unit}>{_NUMBER})\s*{unit})?" for unit in _UNITS))
 
 
 def parse_duration(value: object) -> float:
-    """Seconds from a number, or from a text such as '90', '90s', '30m', '1h', '1h30m'."""
+    """Seconds from a number, or from a text such as '90', '90s', '30m', '1h', '1h30m'.
+
+    In a text of several parts each number needs its unit: 1h30 is refused, since 30 may be minutes or seconds.
+
+    Raises:
+        ValueError: no duration, or not a positive and finite one.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds: float = value
     else:
-        match = _DURATION.fullmatch(str(value).strip().replace(" ", ""))
+        text = str(value).strip()
+        match = _SECONDS.fullmatch(text) or _PARTS.fullmatch(text)
         if match is None or not any(match.groups()):
             raise ValueError(f"{value!r} is not a duration. Write 90s, 30m, 1h or 1h30m")
-        hours, minutes, rest = (float(part or 0) for part in match.groups())
-        seconds = hours * 3600 + minutes * 60 + rest
-    if not 0 < seconds < float("inf"):
+        seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+    if not 0 < seconds <= sys.float_info.max:  # an int may be larger than any float
         raise ValueError(f"{value!r} is not a positive duration")
-    return seconds
+    return float(seconds)
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Budget(Section):
@@ -126,10 +134,22 @@ def _evaluation(value: object) -> object:
     raise ValueError("expected auto, holdout, or {folds: N} with N from 2 to 20")
 
 
+def _included(value: object) -> object:
+    if value in ("all", "none"):
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("expected all, none, or a list of baselines")
+    legal = (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())
+    for name in value:
+        if name not in legal:
+            raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
+    return value
+
+
 class Baselines(Section):
     """Which hand-built candidates run before the search."""
 
-    include: Literal["all", "none"] | tuple[str, ...] = "all"
+    include: Annotated[Literal["all", "none"] | tuple[str, ...], BeforeValidator(_included)] = "all"
     end_to_end: bool = False  # also train the concatenation with both encoders unfrozen
     end_to_end_time: Duration = 900.0
     end_to_end_epochs: int = Field(3, ge=1)
@@ -140,14 +160,6 @@ class Baselines(Section):
     def _short_form(cls, value: object) -> object:
         """`baselines: all` and `baselines: [majority, concatenation]` are short for `include`."""
         return {"include": value} if isinstance(value, str | list | tuple) else value
-
-    @model_validator(mode="after")
-    def _known(self) -> "Baselines":
-        if not isinstance(self.include, str):
-            for name in self.include:
-                if name not in (legal := (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())):
-                    raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
-        return self
 
     def names(self, columns: Collection[str] = (), task: str = "classification") -> list[str]:
         """The baselines that run, in the order in which they run.
@@ -188,7 +200,7 @@ class Experiment(Section):
     budget: Budget = Budget()
     inputs: Inputs = Inputs()
     encoders: Encoders = Encoders()
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = Field(default={})
     training: Training = Training()
     # How a candidate is judged before the test split: `auto` takes five folds where reviews are few.
     evaluation: Annotated[Literal["auto", "holdout"] | Folds, BeforeValidator(_evaluation)] = "auto"
@@ -196,6 +208,13 @@ class Experiment(Section):
     tier2: Tier2 = Tier2()
     ensemble: bool = True  # of the best candidates, as one more
     _allow_code: bool = PrivateAttr(default=False)
+
+    @field_validator("manifest")
+    @classmethod
+    def _usable_path(cls, value: Path) -> Path:
+        if "\0" in str(value):
+            raise ValueError("a path with a NUL character")
+        return value
 
     @property
     def direction(self) -> str:
@@ -209,7 +228,7 @@ class Experiment(Section):
 
     def to_yaml(self) -> str:
         """The resolved file: running it again repeats the run."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.model_dump(mode="json"))
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Experiment:
@@ -224,94 +243,75 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
         NotFoundError: there is no such file.
         ConfigError: every problem in it, a line each.
     """
-    if not path.is_file():
-        raise NotFoundError(f"{path}: no such file. 'automm demo demo/' writes a manifest to begin with.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError of its own
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
+    content, lines = read_yaml(path, str(path))
     if "manifest" not in content:
-        content = {"manifest": path.name, "name": _plain(str(content.get("name") or path.stem))}
+        content, lines = {"manifest": path.name, "name": _plain(str(content.get("name") or path.stem))}, {}
     content.setdefault("name", _plain(path.stem))
+    given: dict[Place, str] = {}
     for override in overrides:
-        _overlay(content, override)
-    experiment = resolve(content, path.resolve().parent, where=str(path))
+        place = _overlay(content, override)
+        lines = _without(lines, place)
+        given = {**_without(given, place), place: f"--set {override}"}
+    folder = path.resolve().parent
+    problems = _set_objective(content, folder)
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        problems += problems_of(error, Experiment)
+    if problems:
+        raise ConfigError(located(problems, "experiment", str(path), lines, given))
+    experiment = experiment.model_copy(update={"manifest": Path(os.path.realpath(folder / experiment.manifest))})
     experiment._allow_code = allow_code
     return experiment
 
 
-def resolve(content: Mapping[str, Any], folder: Path, where: str) -> Experiment:
-    """Validate `content`; relative paths are relative to `folder`."""
-    content = dict(content)
+def _set_objective(content: dict[str, Any], folder: Path) -> Faults:
+    """Sets the objective that the manifest's task has by default; a problem where the file names another task's."""
     task = _task_of(folder, content.get("manifest"))
-    if task is not None:
-        objective = content.setdefault("objective", next(iter(OBJECTIVES_OF[task])))
-        if objective in OBJECTIVES and objective not in OBJECTIVES_OF[task]:
-            legal = ", ".join(OBJECTIVES_OF[task])
-            raise ConfigError(f"{where}: objective: {objective!r} is none of a {task}. Legal: {legal}")
-    try:
-        experiment = Experiment.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError([f"{where}: {_explain(problem)}" for problem in error.errors()]) from error
-    return experiment.model_copy(update={"manifest": (folder / experiment.manifest).resolve()})
+    if task is None:
+        return []
+    objective = content.setdefault("objective", next(iter(OBJECTIVES_OF[task])))
+    if not isinstance(objective, str) or objective not in OBJECTIVES or objective in OBJECTIVES_OF[task]:
+        return []
+    return [(("objective",), f"objective: {objective!r} is none of a {task}. Legal: {', '.join(OBJECTIVES_OF[task])}")]
 
 
 def _task_of(folder: Path, manifest: object) -> str | None:
     """The task of a manifest, None where it cannot be read: what is wrong with it is said by who reads it whole."""
-    try:
-        content = yaml.safe_load((folder / str(manifest)).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    if not isinstance(manifest, str):
         return None
-    task = content.get("task", "classification") if isinstance(content, dict) else None
-    return task if task in OBJECTIVES_OF else None
+    try:
+        content, _ = read_yaml(folder / manifest)
+    except (ConfigError, NotFoundError):
+        return None
+    task = content.get("task", "classification")
+    return task if isinstance(task, str) and task in OBJECTIVES_OF else None
+
+
+def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
+    """All but what is at, or inside, a place that has another value now."""
+    return {place: found for place, found in places.items() if place[: len(replaced)] != replaced}
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "experiment"
 
 
-def _overlay(content: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example budget.trials=5")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
-    key = key.strip()
+def _overlay(content: dict[str, Any], override: str) -> Place:
+    """Sets what an override says; the place of its key."""
+    key, value = read_setting("--set", override, "budget.trials=5")
     named = key.startswith("space.")  # names of hyperparameters have dots of their own
     levels = ["space", key.removeprefix("space.")] if named else key.split(".")
-    place = content
+    section = content
     for level in levels[:-1]:
-        inner = place.get(level)
-        if isinstance(inner, str | list):  # a short form, such as `baselines: all`
-            inner = {"include": inner} if level == "baselines" else None
+        inner = section.get(level)
+        if level == "baselines" and isinstance(inner, str | list):  # its short form
+            inner = {"include": inner}
+        elif level == "evaluation" and isinstance(inner, str):
+            inner = {}
         if inner is not None and not isinstance(inner, dict):
             raise ConfigError(f"--set {override}: {level!r} holds one value, there is nothing inside it")
-        place[level] = inner = dict(inner or {})
-        place = inner
-    place[levels[-1]] = value
-
-
-def _explain(problem: Any) -> str:
-    """A pydantic problem as one line in the file's own words."""
-    location = ".".join(str(part) for part in problem["loc"] if part not in ("str", "tuple[str, ...]"))
-    if problem["type"] == "extra_forbidden":
-        legal = _legal_keys(problem["loc"][:-1])
-        key = str(problem["loc"][-1])
-        return f"unknown key {location!r}.{nearest(key, legal)} Legal here: {', '.join(legal)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{location}: {message}{shown}" if location else f"{message}{shown}"
-
-
-def _legal_keys(location: Sequence[str | int]) -> list[str]:
-    model: type[BaseModel] = Experiment
-    for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return list(model.model_fields)
+        section[level] = inner = dict(inner or {})
+        section = inner
+    section[levels[-1]] = value
+    return tuple(levels)

@@ -7,6 +7,8 @@ search go on.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from unicodedata import category
 
 EXIT_DONE = 0
 EXIT_INTERNAL = 1
@@ -17,6 +19,32 @@ EXIT_NOT_FOUND = 5
 EXIT_INTERRUPTED = 130
 
 SHOWN_PROBLEMS = 20
+JOINERS = "\u200c\u200d"  # part of the spelling of Persian, of Indic languages and of emoji
+
+
+UNNAMED = "unnamed"  # the code of a problem that no other code asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, for people and for code.
+
+    Attributes:
+        code: of its kind, such as "missing_label". Code asks for it, never for words of the message.
+        where: "reviews.jsonl:17", or "" where it has no place.
+        text: what is wrong, with evidence; without a full stop.
+        fix: what to do; without a full stop; "" where the text says it.
+    """
+
+    code: str
+    where: str
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        """In one line: "where: text. fix"."""
+        placed = f"{self.where}: {self.text}" if self.where else self.text
+        return f"{placed}. {self.fix}" if self.fix else placed
 
 
 class AutommError(Exception):
@@ -29,15 +57,20 @@ class ProblemsError(AutommError):
     """Several problems of one kind, reported together.
 
     Args:
-        problems: one line each, "file:line: what is wrong. What to do".
+        problems: one or more; a text is a single problem without a code.
     """
 
-    def __init__(self, problems: Sequence[str] | str):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        shown = self.problems[:SHOWN_PROBLEMS]
+    def __init__(self, problems: Sequence[Problem] | str):
+        self.problems = [Problem(UNNAMED, "", problems)] if isinstance(problems, str) else list(problems)
+        shown = [one_line(str(problem)) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > len(shown):
             shown.append(f"... and {len(self.problems) - len(shown)} more problems")
         super().__init__("\n".join(shown))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each problem as people read it."""
+        return [str(problem) for problem in self.problems]
 
 
 class ConfigError(ProblemsError):
@@ -89,10 +122,27 @@ def nearest(word: str, legal: Sequence[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text of somebody's data for a comment or a terminal: nothing in it ends the line or steers the cursor."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    r"""Text of somebody's data, escaped for a terminal or a comment: nothing in it ends the line or steers the cursor.
+
+    Tabs and line ends become spaces. Other characters that are not printable (control and format characters, overrides
+    of the writing direction, unpaired surrogates) become their escapes, such as \x1b.
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def escape_lines(text: str) -> str:
+    """The lines of a text, each as `one_line` escapes it."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable() or letter in JOINERS or category(letter) == "Zs":
+        return letter
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode("ascii")
 
 
 def yaml_word(name: str) -> str:
-    """A name as a manifest can hold it inside braces: in quotes where it has spaces, commas or colons."""
-    return name if re.fullmatch(r"[^\W\d][\w-]*", name) else json.dumps(name, ensure_ascii=False)
+    """A name as a manifest can hold it inside braces: in quotes where YAML would take it for something else."""
+    if re.fullmatch(r"[^\W\d][\w-]*", name) and name.lower() not in ("true", "false", "null"):
+        return name
+    return json.dumps(name, ensure_ascii=not name.isprintable())  # a line separator would be read as a space

@@ -3,24 +3,31 @@
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
 
 from automm.errors import ConfigError
 
 CACHE_LIMIT = "20GB"
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def cache_dir() -> Path:
     """The folder of weights and features: AUTOMM_CACHE_DIR, else the platform's user cache folder.
 
     The folder need not exist yet. An empty variable counts as unset.
+
+    Raises:
+        ConfigError: ~name, and nobody is called so.
     """
     chosen = os.environ.get("AUTOMM_CACHE_DIR", "").strip()
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise ConfigError(f"AUTOMM_CACHE_DIR: {chosen!r} names no user's folder. Write the path out") from error
     return Path(platformdirs.user_cache_dir("automm", appauthor=False))
 
 
@@ -36,8 +43,13 @@ def cache_limit() -> int:
     Raises:
         ConfigError: it is no size.
     """
+    from pydantic import ByteSize, Field, TypeAdapter
+
+    size = TypeAdapter(Annotated[ByteSize, Field(le=sys.float_info.max)])  # it is printed as a float, with its unit
     chosen = os.environ.get("AUTOMM_CACHE_LIMIT", "").strip() or CACHE_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]B|)", chosen.upper())
-    if match is None:
-        raise ConfigError(f"AUTOMM_CACHE_LIMIT: {chosen!r} is no size. Write it like 500MB, 5GB or 1.5TB")
-    return int(float(match[1]) * UNITS[match[2]])
+    try:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?\s*[A-Za-z]*", chosen):  # of 1,5GB ByteSize reads 1 and no more
+            raise ValueError("not a number and a unit")
+        return int(size.validate_python(chosen))
+    except ValueError as error:
+        raise ConfigError(f"AUTOMM_CACHE_LIMIT: {chosen!r} is no size. Write it like 500MB, 5GB or 1.5TB") from error

@@ -88,7 +88,7 @@ class ConsoleReporter:
     def _show(self, what: str, done: int, total: int) -> None:
         if self._live is None:
             self._live = Progress(
-                TextColumn("  {task.description}"),
+                TextColumn("  {task.description}", markup=False),
                 BarColumn(bar_width=30),
                 TextColumn("{task.completed}/{task.total}"),
                 TimeElapsedColumn(),

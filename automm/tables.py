@@ -1,15 +1,18 @@
-"""Results as people read them on stdout: tables, verdicts, JSON for pipes."""
+"""Results as people read them on stdout: tables and verdicts."""
 
-import json
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.filesize import decimal
+from rich.segment import Segment
 from rich.table import Table
 
+from automm.errors import escape_lines
 from automm.evaluate.metrics import METRICS, TITLES, main_metrics
+from automm.screen import show
 from automm.tracking.runs import COMPLETED, is_partial
 
 if TYPE_CHECKING:
@@ -35,16 +38,19 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
     console(sys.stdout).print(drawn)
 
 
+class EscapingConsole(Console):
+    """A console that escapes what it draws, whatever that is made of; only rich's own codes reach the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=escape_lines(segment.text))
+
+
 def console(stream: Any) -> Console:
     """A rich console: as wide as the terminal, or wide enough for a pipe."""
     terminal = stream.isatty()
-    # No markup: a message may hold brackets of its own, such as the name of a device.
-    return Console(file=stream, width=None if terminal else 160, highlight=False, markup=False)
-
-
-def print_json(content: Any) -> None:
-    """Print on stdout."""
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    # No markup and no emoji: a message may hold brackets of its own, and ":100:" where it names a line.
+    return EscapingConsole(file=stream, width=None if terminal else 160, highlight=False, markup=False, emoji=False)
 
 
 def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
@@ -70,9 +76,9 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
-            print(f"{row['name']} was judged on {row['evaluation']} only, and ranks behind the others")
+            show(f"{row['name']} was judged on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
-        print("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
+        show("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
 
 
 def _spread(folds: dict[str, Any] | None, name: str) -> str:
@@ -98,15 +104,15 @@ def cache_table(found: "Listing") -> None:
         count = "-" if e["rows"] is None else f"{e['rows']:,}"
         rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), e["last_used"]])
     table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
-    print(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
+    show(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
     if found.pictures:
         pictures = f"{decimal(found.picture_bytes)} of {decimal(found.limit)}"
-        print(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
+        show(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
 
 
 def fetched_table(done: "Fetched") -> None:
     """Print what `data.fetch` has done."""
-    print(
+    show(
         f"{done.urls:,} pictures by URL: {done.there:,} were there, {done.fetched:,} fetched "
         f"({decimal(done.bytes)}), {len(done.missing):,} missing"
     )
@@ -115,7 +121,7 @@ def fetched_table(done: "Fetched") -> None:
         first = {one.reason: one for one in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
-        print(f"all of them: {done.report}")
+        show(f"all of them: {done.report}")
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
@@ -169,8 +175,8 @@ def dataset(known: dict[str, Any]) -> None:
     """Print all that is known of a data set."""
     for key in ("name", "format", "size", "licence", "homepage", "citation", "get", "manifest"):
         if known[key]:
-            print(f"{key + ':':<10} {' '.join(str(known[key]).split())}")
+            show(f"{key + ':':<10} {' '.join(str(known[key]).split())}")
     if known["published"]:
-        print()
+        show()
         rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in known["published"]]
         table(("published", "metric", "value", "where"), rows, right=("value",))

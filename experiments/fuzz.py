@@ -1,8 +1,9 @@
-"""Question: does any manifest, records file or native layout end in anything else than splits or a named error?
+"""Question: does any manifest, records file, native layout or experiment file end in a traceback, or never?
 
 Command:  python experiments/fuzz.py --cases 10000 --seed 1
           python experiments/fuzz.py layouts --cases 10000 --seed 1
-Cost:     about five minutes each on two cores that are free.
+          python experiments/fuzz.py experiments --cases 2000 --seed 1
+Cost:     about five minutes each on two cores that are free, experiments one.
 Prints:   how the cases ended. A traceback, a case of more than 20 seconds, or a file that was opened outside of the
           manifest's folder ends it with the smallest such case (exit code 1).
 
@@ -10,7 +11,10 @@ Manifests and records are drawn by hypothesis from `tests/property/hostile.py`: 
 five file forms, many with bytes changed, inserted, removed or repeated afterwards; pictures are sound, cut, empty,
 pipes, folders, and links and names that lead out. The thirteen native layouts are those of `tests/layouts.py`, harmed
 by `tests/property/harmed_layouts.py`: bytes changed, columns and lines turned, files emptied, removed, renamed,
-exchanged, and folders, pipes and links, also such as lead out, in their places.
+exchanged, and folders, pipes and links, also such as lead out, in their places. Experiment files are those of
+`tests/property/hostile_experiments.py`: values of every shape at every key, keys mistyped, removed and added at every
+depth, bytes changed, options of `--set`, and whatever may lie where the manifest should. Those that are loaded are
+written out and loaded again, and their search space is narrowed.
 """
 
 import argparse
@@ -27,8 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "property
 
 import harmed_layouts
 import hostile
+import hostile_experiments
 
-WHAT: dict[str, Any] = {"manifests": hostile, "layouts": harmed_layouts}
+WHAT: dict[str, Any] = {"manifests": hostile, "layouts": harmed_layouts, "experiments": hostile_experiments}
 
 
 def main() -> None:

@@ -13,14 +13,16 @@ import typer
 from automm import __version__
 
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
-from automm.cli.app import app, say
+from automm.cli.app import app
 from automm.errors import EXIT_INTERNAL, AutommError
+from automm.screen import escape_logs, say, show
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
 
 def main() -> None:
     """The installed command."""
+    escape_logs()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
@@ -38,5 +40,5 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
-        print(__version__)
+        show(__version__)
         raise typer.Exit

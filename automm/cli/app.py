@@ -1,13 +1,12 @@
-"""What all commands share: the application, the options that many take, and what they say on stderr."""
+"""What all commands share: the application, the options that many take, and what is to be typed next."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from automm.errors import one_line
+from automm.screen import say
 
 app = typer.Typer(
     name="automm",
@@ -41,11 +40,6 @@ def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
     """What a command that is to be typed next needs to find the same runs, and the same store."""
     flags = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
     return flags + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
-
-
-def say(text: str) -> None:
-    """To stderr, line by line; what comes from somebody's data steers no terminal."""
-    print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr)
 
 
 def say_next(command: str) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, code_flag, say, say_next
+from automm.cli.app import AllowCode, app, code_flag, say_next
 from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
+from automm.screen import print_json, say, show
 
 
 @app.command()
@@ -22,7 +23,7 @@ def demo(
     """
     from automm.data.demo import write_demo
 
-    print(write_demo(folder, reviews=reviews, seed=seed))
+    show(write_demo(folder, reviews=reviews, seed=seed))
     say_next(f"automm check {folder / 'manifest.yaml'}")
 
 
@@ -53,12 +54,12 @@ def check(
         report = check_manifest(manifest, allow_code=allow_code)
     except (AutommError, OSError) as error:
         if format == "json":
-            tables.print_json({"ok": False, "clean": False, "problems": getattr(error, "problems", [str(error)])})
+            print_json({"ok": False, "clean": False, "problems": getattr(error, "lines", [str(error)])})
         if to is not None and remove_page(to):
             say(f"removed: {to}, the report of an earlier check")
         raise
     if format == "json":
-        tables.print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         render(report, tables.console(sys.stdout))
     if to is not None:
@@ -96,7 +97,7 @@ def fetch_images(
     finally:
         reporter.close()
     if format == "json":
-        tables.print_json(done.to_dict())
+        print_json(done.to_dict())
     else:
         tables.fetched_table(done)
     if done.missing:

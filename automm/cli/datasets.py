@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say, say_next
+from automm.cli.app import AllowCode, app, say_next
 from automm.errors import ConfigError
+from automm.screen import print_json, say, show
 
 
 @app.command(name="import")
@@ -31,6 +32,7 @@ def import_(
     automm import yelp yelp/ --to yelp-shops/ --option unit=business;
     automm import train-00000-of-00001.parquet --to reviews/, where pictures lie inside
     """
+    from automm.data.changes import change_lines
     from automm.data.formats import LAYOUTS
     from automm.data.importing import AUTO, import_data
 
@@ -47,13 +49,13 @@ def import_(
         copy_images=copy_images,
         allow_code=allow_code,
     )
-    for what, count in sorted(done.treated.items()):
-        say(f"{what}: {count:,}")
+    for line in change_lines(done.treated):
+        say(line)
     for key, reason in done.reasons.items():
         say(f"{key}: {reason}")
     copied = f", {done.pictures:,} pictures written" if done.pictures else ""
     say(f"{done.records:,} records{copied}")
-    print(done.manifest)
+    show(done.manifest)
     say_next(f"automm check {to / 'manifest.yaml'}")
 
 
@@ -72,13 +74,13 @@ def datasets(
     if name is not None:
         known = find_dataset(name)
         if format == "json":
-            tables.print_json(known.to_dict())
+            print_json(known.to_dict())
         else:
             tables.dataset(known.to_dict())
         return
     rows = [known.to_dict() for known in known_datasets()]
     if format == "json":
-        tables.print_json(rows)
+        print_json(rows)
     else:
         columns = ("name", "format", "size", "licence")
         tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
@@ -102,21 +104,12 @@ def init(
     manifest, reasons = write_first_manifest(file, to, encoding=encoding)
     for key, reason in reasons.items():
         say(f"{key}: {reason}")
-    print(manifest)
+    show(manifest)
     say_next(f"automm check {to or file.parent / 'manifest.yaml'}")
 
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs, the value as YAML."""
-    import yaml
+    """KEY=VALUE pairs, the value as YAML; of a key that is given twice the later."""
+    from automm.strict_yaml import read_setting
 
-    pairs: dict[str, Any] = {}
-    for pair in given or []:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{flag} {pair}: expected KEY=VALUE, for example {flag} year=2015")
-        try:
-            pairs[key.strip()] = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"{flag} {pair}: the value is not YAML: {' '.join(str(error).split())}") from error
-    return pairs
+    return dict(read_setting(flag, pair, "year=2015") for pair in given or [])

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import app, say
+from automm.cli.app import app
 from automm.errors import ConfigError
+from automm.screen import print_json, say, show
 
 
 @app.command()
@@ -27,7 +28,7 @@ def weights(
     if list_:
         rows = listing()
         if format == "json":
-            tables.print_json(rows)
+            print_json(rows)
         else:
             columns = ("name", "kind", "megabytes", "licence", "path")
             tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
@@ -35,10 +36,10 @@ def weights(
     if from_ is not None:
         if name is None:
             raise ConfigError("--from needs the name of the encoder: automm weights minilm-l6 --from DIR")
-        print(install_from(name, from_))
+        show(install_from(name, from_))
         return
     for wanted in [name] if name else [Encoders().text, Encoders().image]:
-        print(weights_folder(wanted) or fetch(wanted, progress=say))
+        show(weights_folder(wanted) or fetch(wanted, progress=say))
 
 
 @app.command()
@@ -63,14 +64,14 @@ def cache(
     if clear:
         cleared = cache_listing.clear(cache_dir(), limit)
         if format == "json":
-            tables.print_json(cleared)
+            print_json(cleared)
         else:
             features = f"{cleared['entries']} entries removed, {decimal(cleared['bytes'])}"
-            print(f"{features}; {cleared['in_use']} in use and kept")
-            print(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
+            show(f"{features}; {cleared['in_use']} in use and kept")
+            show(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
         return
     found = cache_listing.listing(cache_dir(), limit)
     if format == "json":
-        tables.print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         tables.cache_table(found)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say, say_next
+from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say_next
+from automm.screen import print_json, say, show
 
 
 @app.command(name="leaderboard")
@@ -21,13 +22,13 @@ def show_leaderboard(
     Examples: automm leaderboard; automm leaderboard demo --metric accuracy --format json
     """
     from automm import tables
-    from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
+    from automm.evaluate.leaderboard import leaderboard, to_csv
 
     rows = leaderboard(runs_dir, experiment, metric)
     if format == "json":
-        print(to_json(rows))
+        print_json(rows)
     elif format == "csv":
-        print(to_csv(rows), end="")
+        show(to_csv(rows), end="")
     else:
         tables.leaderboard_table(rows, with_run=True)
 
@@ -57,7 +58,7 @@ def export(
 
     candidate = export_candidate(found, trial, to, format)
     say(f"{candidate.name}, {candidate.parameters:,} parameters")
-    print(to)
+    show(to)
     if format == "keras":
         say_next(f"automm predict {to} REVIEWS --to predictions.jsonl")
 
@@ -91,7 +92,7 @@ def predict(
         say(f"weights of pictures: the mean over {written.poolings} poolings with attention")
     elif explain:
         say("weights of pictures are null: the model has no pooling with attention; effects are there for any model")
-    print(to)
+    show(to)
 
 
 @app.command()
@@ -110,7 +111,7 @@ def sync(
 
     found = find_run(runs_dir, run)
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
-    print(sync_run(tracker, found))
+    show(sync_run(tracker, found))
 
 
 @app.command()

@@ -15,11 +15,11 @@ from automm.cli.app import (
     app,
     code_flag,
     import_tensorflow,
-    say,
     say_next,
     where_flags,
 )
-from automm.errors import EXIT_INTERRUPTED, ConfigError
+from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
+from automm.screen import say, show
 
 if TYPE_CHECKING:
     from automm.config import Experiment
@@ -157,9 +157,9 @@ def _search(
         reporter.close()
     tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in tables.verdict(run.read("result.json")):
-        print(line)
+        show(line)
     if experiment.subsample is not None:
-        print(f"on {experiment.subsample:g} of the reviews: a first look, not the result on all of them")
+        show(f"on {experiment.subsample:g} of the reviews: a first look, not the result on all of them")
     flags = where_flags(runs_dir, tracking_uri)
     if tracker.behind or tracker.refused:
         lacking = tracker.behind + tracker.refused
@@ -178,7 +178,7 @@ def _dry_run(experiment: "Experiment") -> None:
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = space_of(experiment, manifest)
-    print(experiment.to_yaml(), end="")
+    show(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():
         needed = [f"{parent}: {', '.join(map(str, some)) or 'none left'}" for parent, some in conditions(space, name)]
@@ -186,10 +186,10 @@ def _dry_run(experiment: "Experiment") -> None:
     tables.table(("hyperparameter", "choices", "only where"), rows)
     found = dearest(experiment, space, manifest.fields)
     if found is None:
-        print("the dearest candidate: known only once the encoders' weights are read")
+        show("the dearest candidate: known only once the encoders' weights are read")
     else:
         point = ", ".join(f"{name} {value}" for name, value in found.point.items() if len(space[name]) > 1)
-        print(
+        show(
             f"the dearest candidate: {found.parameters:,} parameters beside the encoders', which take up to "
             f"{found.memory / 1e6:,.0f} MB in training ({point})"
         )
@@ -197,16 +197,16 @@ def _dry_run(experiment: "Experiment") -> None:
         pictures = experiment.training.batch_size * experiment.inputs.max_images
         columns = ("trained from pixels", "parameters", "MFLOP a picture", "s an epoch, 1,000 pictures, a fold", "MB")
         tables.table(columns, [_pixel_row(cost, pictures) for cost in costs.values()])
-        print("of the dearest CNN of each; on two cores; MB while a batch is trained")
+        show("of the dearest CNN of each; on two cores; MB while a batch is trained")
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
-        print(f"not searched unless `space` names them: {', '.join(optional)}")
+        show(f"not searched unless `space` names them: {', '.join(optional)}")
     for name, more in left_out(space).items():
-        print(f"only where `space` names it: {name.replace('/', '.')}: {', '.join(more)}")
+        show(f"only where `space` names it: {name.replace('/', '.')}: {', '.join(more)}")
     if whole := sequence_bytes(experiment, space):
-        print(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
+        show(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
-    print(f"{size(space):,} different candidates; baselines: {names}")
+    show(f"{size(space):,} different candidates; baselines: {names}")
 
 
 def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
@@ -224,7 +224,9 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
         return
     if offline:
         raise WeightsError(f"weights of {', '.join(missing)} are not installed. Fetch them: automm weights")
-    if sys.stdin.isatty() and not typer.confirm(f"Fetch the weights of {', '.join(missing)}?", default=True, err=True):
+    if sys.stdin.isatty() and not typer.confirm(
+        one_line(f"Fetch the weights of {', '.join(missing)}?"), default=True, err=True
+    ):
         raise WeightsError("nothing was fetched. Other encoders: --set encoders.text=... --set encoders.image=...")
     for name in missing:
         fetch(name, progress=say)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.changes import Change
 from automm.data.columns import Columns
 from automm.data.pictures import PictureStore
 from automm.data.reviews import Review
@@ -39,7 +40,7 @@ class Arrays:
         picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
         labels: (n,) int32, the place of the label in the label set; -1 where there is none. Of a regression: (n,)
             float32, the number itself.
-        pixels_digest: names the content of `pixels`.
+        picture_items: (k,) S16, what names each of `pixels`: see `data/items`.
         columns: metadata, history and their masks, as far as the manifest names them.
     """
 
@@ -49,7 +50,7 @@ class Arrays:
     pixels: np.ndarray
     picture_rows: np.ndarray
     labels: np.ndarray
-    pixels_digest: str
+    picture_items: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -114,11 +115,11 @@ def build_arrays(
     *,
     sequence_length: int,
     max_images: int,
-) -> tuple[Arrays, dict[str, int]]:
+) -> tuple[Arrays, dict[Change, int]]:
     """Pair texts and pictures.
 
     Returns:
-        The arrays, and what was cut off: {"picture dropped: more than 4 in a review": 12}.
+        The arrays, and what was cut off: {Change.MORE_PICTURES: 12}.
     """
     index: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
     rows = np.full((len(reviews), max_images), -1, np.int32)
@@ -138,12 +139,12 @@ def build_arrays(
             if labels
             else np.array([r.value for r in reviews], np.float32)
         ),
-        pixels_digest=pictures.fingerprint,
+        picture_items=pictures.items,
         columns=columns.encode(reviews),
     )
     treated = {
-        f"picture dropped: more than {max_images} in a review": beyond,
-        f"step of a history dropped: more than {columns.steps} in a review": columns.beyond(reviews),
+        Change.MORE_PICTURES: beyond,
+        Change.MORE_STEPS: columns.beyond(reviews),
     }
     return arrays, {what: count for what, count in treated.items() if count}
 

@@ -118,7 +118,7 @@ def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
     return [name for name in names if name not in fields.none_values]
 
 
-def cell_number(cell: object, column: str) -> float | None:
+def cell_number(cell: object, column: str, fix: str = "Correct it, or list the column as categorical") -> float | None:
     """A number, None where there is none.
 
     Raises:
@@ -133,8 +133,7 @@ def cell_number(cell: object, column: str) -> float | None:
         number = float(str(cell))  # by its digits, because float() of an int of hundreds of them fails
     if abs(number) > LARGEST:
         raise ValueError(
-            f"column {column!r} holds {str(cell)[:40]!r}, expected a plain number such as 12.5, or nothing. "
-            "Correct it, or list the column as categorical"
+            f"column {column!r} holds {str(cell)[:40]!r}, expected a plain number such as 12.5, or nothing. {fix}"
         )
     return number
 

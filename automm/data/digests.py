@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from automm.data.files import file_digest, in_order, portions
+from automm.data.files import file_digest, in_order, is_of_path, portions, unread
 
 # A file that was written less than this (ns) before we read it may be written again within one tick of its clock.
 SETTLED = 2 * 10**9
@@ -23,10 +23,13 @@ log = logging.getLogger("automm")
 
 
 def digest_files(paths: Sequence[Path], memory: Path | None = None) -> tuple[dict[Path, str], dict[Path, str]]:
-    """The digest of each distinct path, and the reason for each that cannot be read at all.
+    """The digest of each distinct path, and the reason for each where no file is that may be read.
 
     Args:
         memory: an SQLite file of digests; made where it is absent. Without it every file is read.
+
+    Raises:
+        DataError: the machine has failed to read a file, such as for too many open files.
     """
     digests: dict[Path, str] = {}
     bad: dict[Path, str] = {}
@@ -56,6 +59,8 @@ def _digest(path: Path) -> str | OSError:
     try:
         return file_digest(path)
     except OSError as error:
+        if not is_of_path(error):
+            raise unread(path, error) from error
         return error
 
 

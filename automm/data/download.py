@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -198,5 +199,12 @@ def _break(handle: socket.socket, over: threading.Event) -> None:
 
 
 def _seconds(value: str | None) -> float:
-    """Of a Retry-After; 0.0 where it is a date or nothing."""
-    return float(value) if value and value.isascii() and value.strip().isdigit() else 0.0
+    """To wait, of a Retry-After: a count of seconds or a date; 0.0 where it is neither, or past."""
+    if not value:
+        return 0.0
+    if value.isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

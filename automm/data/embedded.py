@@ -16,6 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from automm.data.changes import Change
+from automm.data.files import unread
 from automm.data.formats.files import leads_out, split_named
 from automm.data.forms import repeated_names
 from automm.data.images import PictureError, open_picture
@@ -24,8 +26,6 @@ from automm.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOT_INSIDE = "left out: a picture that is named, and not inside"
-NO_PICTURES = "left out: bytes that are no pictures, in column"
 AT_ONCE = 16  # rows; each may hold megabytes
 LOOKED_AT = 16  # cells of a column, of which one is to be a picture
 HEAD = 2**16  # bytes that tell a picture
@@ -68,7 +68,7 @@ class Unpacking:
         self.source, self.folder = source, pictures
         self.columns: list[str] = []
         self.records = self.pictures = 0
-        self.treated: Counter[str] = Counter()
+        self.treated: Counter[Change] = Counter()
         self.splits: set[str] = set()
         self._written: dict[bytes, str] = {}
 
@@ -105,7 +105,7 @@ class Unpacking:
             elif not _has_bytes(cell):
                 record[column] = _plain(cell)
             else:
-                self.treated[f"{NO_PICTURES} {column!r}"] += 1
+                self.treated[Change.NOT_A_PICTURE] += 1
         split = _split(file)
         if split is not None and "split" not in record:
             record["split"] = split
@@ -120,7 +120,7 @@ class Unpacking:
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes) or not content:
             if cell is not None:
-                self.treated[NOT_INSIDE] += 1
+                self.treated[Change.PICTURE_OUTSIDE] += 1
             return None
         digest = hashlib.sha256(content)
         if digest.digest() not in self._written:
@@ -145,8 +145,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     number = 0
     try:
         with pq.ParquetFile(file) as table:
-            if twice := repeated_names(table.schema_arrow.names):
-                raise DataError(f"{file.name}: {twice}")
+            if twice := repeated_names(table.schema_arrow.names, file.name):
+                raise DataError([twice])
             names = _class_names(table.schema_arrow)
             for batch in table.iter_batches(batch_size=AT_ONCE):
                 for values in batch.to_pylist():
@@ -183,6 +183,8 @@ def _picture_columns(file: Path) -> list[str]:
 
 
 def _unreadable(file: Path, number: int, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
+        return unread(file, error)
     reason = " ".join(str(error).split())
     return DataError(f"{file.name}: not readable as Parquet after row {number}: {reason}. Fetch it again")
 

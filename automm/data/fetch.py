@@ -15,7 +15,7 @@ from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import load_manifest
 from automm.data.records import open_source
 from automm.data.urls import FOLDER, is_url, local_name
-from automm.errors import DataError
+from automm.errors import DataError, Problem
 
 AT_ONCE = 8  # connections
 REPORT = "missing.jsonl"
@@ -89,13 +89,13 @@ def fetch_pictures(
     source = open_source(manifest)
     root = ImageRoot(source.image_root)
     wanted: dict[str, str] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     try:
         for record in source.rows:
             try:
                 names = cell_images(record.values, source.fields)
             except ValueError as error:
-                problems.append(f"{record.where}: {error}")
+                problems.append(Problem("cell", record.where, str(error)))
                 continue
             for name in filter(is_url, names):
                 wanted.setdefault(name, record.where)

@@ -11,12 +11,22 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
+from automm.errors import DataError
+
 # O_NONBLOCK: a pipe put in a file's place must not block the reader. Not every platform has each flag.
 READ_ONLY = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
     READ_ONLY |= getattr(os, _name, 0)
 READ_WHOLE = 4 * 2**20  # a longer file is hashed piece by piece
 NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
+OF_A_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+# What to do about an error that says nothing of the file.
+REMEDIES: dict[int | None, str] = {
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), and run the command again",
+    errno.ENFILE: "Close other programs, and run the command again",
+    errno.ENOMEM: "Free memory, and run the command again",
+    errno.EIO: "Check the disk, and run the command again",
+}
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -24,6 +34,21 @@ T = TypeVar("T")
 
 class NotAFileError(OSError):
     """A folder, a pipe, a device or a symbolic link where a file should be."""
+
+
+def is_of_path(error: OSError) -> bool:
+    """Whether nothing, no plain file, or one without permission to read it is at a path.
+
+    Any other error is the machine's, such as too many open files: the same file may be readable at the next attempt.
+    """
+    return isinstance(error, NotAFileError) or error.errno in OF_A_PATH
+
+
+def unread(path: Path, error: OSError | MemoryError) -> DataError:
+    """What to raise where the machine fails to read a file, about which that says nothing."""
+    number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
+    reason = os.strerror(number) if number is not None else str(error)
+    return DataError(f"{path} could not be read: {reason}. {REMEDIES.get(number, 'Run the command again')}")
 
 
 def open_file(path: Path) -> BufferedReader:

@@ -9,7 +9,7 @@ import numpy as np
 
 from automm.data.reviews import Dataset
 from automm.data.splits import split_dataset
-from automm.errors import DataError
+from automm.errors import DataError, Problem
 
 T = TypeVar("T")
 
@@ -46,10 +46,12 @@ def each_fold(folds: Collection[int], work: Callable[[int], T]) -> dict[int, T]:
         try:
             found[fold] = work(fold)
         except DataError as error:
-            problems += [
-                f"fold {fold} of {len(folds) + 1}: {problem}; or measure the first fold alone: splits.fold: 1"
-                for problem in error.problems
-            ]
+            problems += [_on_fold(problem, f"fold {fold} of {len(folds) + 1}") for problem in error.problems]
     if problems:
         raise DataError(problems)
     return found
+
+
+def _on_fold(problem: Problem, fold: str) -> Problem:
+    fix = "; or ".join(filter(None, [problem.fix, "measure the first fold alone: splits.fold: 1"]))
+    return replace(problem, where=f"{fold}: {problem.where}" if problem.where else fold, fix=fix)

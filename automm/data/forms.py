@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from automm.data.surrogates import join_pairs
+from automm.data.surrogates import HALF, join_pairs
+from automm.errors import Problem
 
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
@@ -24,10 +25,15 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
 LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
 ROWS = 64  # of Parquet at once, for the same reason
+MALFORMED, ENCODING = "malformed", "encoding"  # codes of problems
+QUOTES = (
+    "Set quotes: false in the manifest where quotation marks belong to the texts, quotes: true where cells hold line "
+    "breaks"
+)
 LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
 
 
-def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n") -> Iterator[str]:
+def lines_of(file: Path, encoding: str, problems: list[Problem], newline: str = "\n") -> Iterator[str]:
     """The lines of a file, gzipped or not, as they are read, never the whole.
 
     They end where its bytes are not of this encoding. The first line that is not, and how many others, is a problem.
@@ -46,20 +52,24 @@ def lines_of(file: Path, encoding: str, problems: list[str], newline: str = "\n"
             for number, line in enumerate(iter(partial(lines.readline, LARGEST_LINE), ""), 1):
                 if len(line) == LARGEST_LINE:
                     size = f"{LARGEST_LINE // 2**20} million characters"
-                    problems.append(f"{file.name}:{number}: a line of more than {size}. Part it, or remove it")
+                    problems.append(
+                        Problem(
+                            "long_line", f"{file.name}:{number}", f"a line of more than {size}", "Part it, or remove it"
+                        )
+                    )
                     return
                 yield line
     except UnicodeError:
         problems.append(_misencoded(file, encoding))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(f"{file.name}: not a whole gzip file: {error}. Fetch it again")
+        problems.append(Problem("gzip", file.name, f"not a whole gzip file: {error}", "Fetch it again"))
 
 
-def _misencoded(file: Path, encoding: str) -> str:
+def _misencoded(file: Path, encoding: str) -> Problem:
     named = encoding.removesuffix("-sig")
     hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
     if file.suffix == ".gz":
-        return f"{file.name}: not {named}. {hint}"
+        return Problem(ENCODING, file.name, f"not {named}", hint)
     if "16" in encoding or "32" in encoding:  # whose lines do not end where a byte is 10
         first, more = 1, 0
     else:
@@ -67,33 +77,35 @@ def _misencoded(file: Path, encoding: str) -> str:
             wrong = [number for number, line in enumerate(lines, 1) if not _decodes(line, encoding)]
         first, more = (wrong or [1])[0], max(0, len(wrong) - 1)
     also = f", nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'}" if more else ""
-    return f"{file.name}:{first}: not {named}{also}. {hint}"
+    return Problem(ENCODING, f"{file.name}:{first}", f"not {named}{also}", hint)
 
 
-def json_lines(file: Path, encoding: str, problems: list[str], *, literals: bool = False) -> Numbered:
+def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: bool = False) -> Numbered:
     """The objects of a JSON Lines file; with `literals` a line may also be a dict as Python writes it."""
     for number, line in enumerate(lines_of(file, encoding, problems), 1):
         if line.strip():
             parsed = parse_literal(line) if literals and line.startswith(("{'", "{u'")) else UNREADABLE
             if parsed is UNREADABLE:
-                before = len(problems)
-                parsed = parse_json(line.removesuffix("\n"), f"{file.name}:{number}", problems)
-                if len(problems) > before:
-                    problems[-1] += _mend_of_line(line.strip())
+                parsed = parse_json(line.removesuffix("\n"), f"{file.name}:{number}", problems, _fix_of_line)
             if isinstance(parsed, dict):
                 yield number, parsed
             elif parsed is not UNREADABLE:
-                problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(parsed).__name__}")
+                problems.append(_no_object(f"{file.name}:{number}", parsed))
 
 
-def _mend_of_line(line: str) -> str:
-    """What may be wrong with a line that is no JSON; "" where nothing is known."""
+def _no_object(where: str, value: object) -> Problem:
+    return Problem(MALFORMED, where, f"expected an object {{...}}, got {type(value).__name__}")
+
+
+def _fix_of_line(line: str) -> str:
+    """What to do about a line that is not JSON; "" where nothing is known."""
+    line = line.strip()
     if line.endswith(",") and line.startswith("{"):
-        return ". Lines end without commas: put all in [...] and call the file .json, or remove them"
+        return "Lines end without commas: put all in [...] and call the file .json, or remove them"
     if line.startswith(("{'", "{u'")):
-        return ". It is written as Python writes it: write it by json.dumps"
+        return "It is written as Python writes it: write it by json.dumps"
     if line in ("[", "{", "]", "}", "},") or (line.startswith('"') and line.endswith((",", "{", "["))):
-        return ". Each line is one whole object: where objects span lines, put them in [...] and call the file .json"
+        return "Each line is one whole object: where objects span lines, put them in [...] and call the file .json"
     return ""
 
 
@@ -105,7 +117,7 @@ def parse_literal(text: str) -> object:
         return UNREADABLE
 
 
-def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
+def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
     """The objects of an array; JSON Lines of this name, as data sets are often published, are read as such."""
     if _holds_lines(file, encoding):
         yield from json_lines(file, encoding, problems)
@@ -118,13 +130,13 @@ def _json_array(file: Path, encoding: str, problems: list[str]) -> Numbered:
     if parsed is UNREADABLE:
         return
     if not isinstance(parsed, list):
-        problems.append(f"{file.name}: expected an array [...], got {_instead_of_array(parsed)}")
+        problems.append(_no_array(file.name, parsed))
         return
     for number, item in enumerate(parsed, 1):
         if isinstance(item, dict):
             yield number, item
         else:
-            problems.append(f"{file.name}:{number}: expected an object {{...}}, got {type(item).__name__}")
+            problems.append(_no_object(f"{file.name}:{number}", item))
 
 
 def _holds_lines(file: Path, encoding: str) -> bool:
@@ -134,12 +146,15 @@ def _holds_lines(file: Path, encoding: str) -> bool:
     return first.startswith("{") and bool(second) and isinstance(parse_json(first, "", []), dict)
 
 
-def _instead_of_array(parsed: object) -> str:
+def _no_array(where: str, parsed: object) -> Problem:
+    text = "expected an array [...], got"
     keys = [key for key, value in parsed.items() if isinstance(value, list)] if isinstance(parsed, dict) else []
     if not keys:
-        return f"{type(parsed).__name__}. Put the records in one array, or an object on each line"
+        fix = "Put the records in one array, or an object on each line"
+        return Problem(MALFORMED, where, f"{text} {type(parsed).__name__}", fix)
     named = " or ".join(repr(key) for key in keys[:5])
-    return f"an object that holds a list under {named}. Write that list alone to a file, and name it"
+    fix = "Write that list alone to a file, and name it"
+    return Problem(MALFORMED, where, f"{text} an object that holds a list under {named}", fix)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> Values:
@@ -155,18 +170,19 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 UNREADABLE = object()
 
 
-def parse_json(text: str, where: str, problems: list[str]) -> Any:
+def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[[str], str] = lambda text: "") -> Any:
+    """The value, or UNREADABLE with the reason among the problems; `fix_of` says what to do about such a text."""
     try:
         parsed = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(parsed, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}" if "\n" in text else where
-        problems.append(f"{place}: not JSON: {error.msg} at column {error.colno}")
+        problems.append(Problem(MALFORMED, place, f"not JSON: {error.msg} at column {error.colno}", fix_of(text)))
     except UnicodeEncodeError:
-        problems.append(f"{where}: holds half a surrogate pair (\\ud...), which is no text")
+        problems.append(Problem("surrogate", where, HALF, fix_of(text)))
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        problems.append(f"{where}: not JSON that can be read: {error}")
+        problems.append(Problem(MALFORMED, where, f"not JSON that can be read: {error}", fix_of(text)))
     else:
         return parsed
     return UNREADABLE
@@ -189,11 +205,11 @@ class Dialect:
 AS_USUAL = Dialect()
 
 
-def read_table(file: Path, encoding: str, problems: list[str], dialect: Dialect = AS_USUAL) -> Numbered:
+def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = AS_USUAL) -> Numbered:
     """The rows of a CSV or TSV file under its header."""
     delimiter = dialect.delimiter or DELIMITERS[file.suffix.lower()]
     breaks = dialect.quotes is True or delimiter != "\t"
-    misencoded: list[str] = []
+    misencoded: list[Problem] = []
     csv.field_size_limit(LARGEST_CELL)  # Python's own is 131,072, less than some reviews with their HTML
     lines = lines_of(file, encoding, misencoded, newline="")
     reader = csv.reader(
@@ -212,7 +228,8 @@ def read_table(file: Path, encoding: str, problems: list[str], dialect: Dialect 
         except csv.Error as error:
             if misencoded:  # the text has ended there, and with it a quotation perhaps
                 break
-            problems.append(f"{file.name}:{line}: not {file.suffix[1:].upper()}: {error}. {_mend(error)}")
+            text = f"not {file.suffix[1:].upper()}: {error}"
+            problems.append(Problem(MALFORMED, f"{file.name}:{line}", text, _fix(error)))
             if header is None:
                 return
             cells = []
@@ -221,22 +238,21 @@ def read_table(file: Path, encoding: str, problems: list[str], dialect: Dialect 
             continue
         if header is None:
             header = cells
-            if wrong := _wrong_header(header, dialect):
-                problems.append(f"{file.name}:{start}: {wrong}")
+            if wrong := _wrong_header(f"{file.name}:{start}", header, dialect):
+                problems.append(wrong)
                 return
         elif not breaks and any("\n" in cell or "\r" in cell for cell in cells):
-            problems.append(
-                f"{file.name}:{start}: a cell in quotes goes on to line {line - 1}. Set quotes: false in the manifest "
-                "where quotation marks belong to the texts, quotes: true where cells hold line breaks"
-            )
+            text = f"a cell in quotes goes on to line {line - 1}"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, QUOTES))
         elif len(cells) != len(header):
-            problems.append(f"{file.name}:{start}: {len(cells)} cells, expected {len(header)} as in the header")
+            text = f"{len(cells)} cells, expected {len(header)} as in the header"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text))
         else:
             yield start, dict(zip(header, cells, strict=True))
     problems += misencoded
 
 
-def _mend(error: csv.Error) -> str:
+def _fix(error: csv.Error) -> str:
     if "field limit" in str(error):
         return "Look for a quotation mark that is never closed; set quotes: false where marks belong to the texts"
     if "expected after" in str(error) or "unexpected end" in str(error):
@@ -244,22 +260,24 @@ def _mend(error: csv.Error) -> str:
     return "Write the file anew"
 
 
-def _wrong_header(header: list[str], dialect: Dialect) -> str:
-    """What is wrong with the names of the columns; "" if nothing."""
-    if twice := repeated_names(header):
+def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | None:
+    """What is wrong with the names of the columns."""
+    if twice := repeated_names(header, where):
         return twice
     if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
-        return (
-            f"one column, {header[0][:80]!r}, whose name holds {other!r}. Set delimiter: {json.dumps(other)} in the "
-            "manifest; where it is one name, set the delimiter that the file has"
+        fix = (
+            f"Set delimiter: {json.dumps(other)} in the manifest; where it is one name, set the delimiter that the "
+            "file has"
         )
-    return ""
+        return Problem(MALFORMED, where, f"one column, {header[0][:80]!r}, whose name holds {other!r}", fix)
+    return None
 
 
-def repeated_names(header: Sequence[str]) -> str:
-    """What is to be said of columns of one name, of which a dict would keep the last; "" where there are none."""
+def repeated_names(header: Sequence[str], where: str) -> Problem | None:
+    """Columns of one name, of which a dict would keep the last."""
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    return f"column names stand twice: {', '.join(map(repr, twice))}. Rename one" if twice else ""
+    text = f"column names stand twice: {', '.join(map(repr, twice))}"
+    return Problem(MALFORMED, where, text, "Rename one") if twice else None
 
 
 def likely_delimiter(header: str) -> str | None:
@@ -270,15 +288,15 @@ def likely_delimiter(header: str) -> str | None:
     return best if counts[best] else None
 
 
-def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
+def _parquet(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     number = 0
     try:
         with pq.ParquetFile(file) as table:
-            if twice := repeated_names(table.schema_arrow.names):
-                problems.append(f"{file.name}: {twice}")
+            if twice := repeated_names(table.schema_arrow.names, file.name):
+                problems.append(twice)
                 return
             # to_pylist, not pandas: an integer column with a missing value stays an integer column.
             for batch in table.iter_batches(batch_size=ROWS):
@@ -286,10 +304,11 @@ def _parquet(file: Path, encoding: str, problems: list[str]) -> Numbered:
                     number += 1
                     yield number, values
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        problems.append(f"{file.name}: not readable as Parquet after row {number}: {' '.join(str(error).split())}")
+        text = f"not readable as Parquet after row {number}: {' '.join(str(error).split())}"
+        problems.append(Problem(MALFORMED, file.name, text))
 
 
-FORMS: dict[str, Callable[[Path, str, list[str]], Numbered]] = {
+FORMS: dict[str, Callable[[Path, str, list[Problem]], Numbered]] = {
     ".jsonl": json_lines,
     ".json": _json_array,
     ".csv": read_table,

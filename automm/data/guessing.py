@@ -5,16 +5,14 @@ A guess is a beginning: it is written with its reason beside it, for somebody wh
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from automm.data.cells import is_empty
 from automm.data.embedded import holds_pictures
 from automm.data.formats import recognise
-from automm.data.forms import AS_USUAL, DELIMITERS, Dialect
+from automm.data.forms import AS_USUAL, DELIMITERS, ENCODING, Dialect
 from automm.data.guess_columns import (
     MANY,
     OWN_IDS,
@@ -35,7 +33,8 @@ from automm.data.records import read_files
 from automm.data.sections import known_encoding
 from automm.data.sniffing import delimiter_of, encoding_of
 from automm.data.thinning import Thinned
-from automm.errors import ConfigError, DataError, NotFoundError, one_line
+from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+from automm.strict_yaml import write_yaml
 
 FIRST = 10_000  # records; neighbours tell an id from a group
 LOOKED_AT = 2 * FIRST  # records, the others from the rest of the file
@@ -74,13 +73,16 @@ def write_first_manifest(
             f"{file}: pictures lie inside. To write them to files, with a manifest: automm import {file} --to DIR"
         )
     to = (to or file.parent / "manifest.yaml").absolute()
-    known = [f"It looks like format {name}: automm import {name} {file} --to DIR" for name in recognise(file)]
+    known = [
+        Problem("known_format", "", f"It looks like format {name}: automm import {name} {file} --to DIR")
+        for name in recognise(file)
+    ]
     try:
         guess = guess_manifest(file, to.parent, encoding)
     except (ConfigError, DataError) as error:
         raise type(error)([*error.problems, *known]) from error
     if known:
-        guess.reasons["format"] = known[0]
+        guess.reasons["format"] = str(known[0])
     text = manifest_text(guess, file)
     parse_manifest(guess.content, to)
     try:
@@ -150,8 +152,9 @@ def guess_manifest(
     unused = unused_pictures(_rest(columns, taken - pictures.looked_like - portraits), pictures)
     reasons |= unused
     if not texts and pictures.images is None and not given.keys() & {"text", "images"}:
-        why = [f"{file.name}: {name}: {reason}" for name, reason in unused.items()]
-        raise ConfigError([f"{file.name}: no column looks like text or pictures. Columns: {', '.join(columns)}", *why])
+        text, named = "no column looks like text or pictures", f"Columns: {', '.join(columns)}"
+        why = [Problem("unused_column", f"{file.name}: {name}", reason) for name, reason in unused.items()]
+        raise ConfigError([Problem("no_columns", file.name, text, named), *why])
     if label is None and "label" not in given:
         reasons["fields.label"] = "no column looks like a label: name it, or use the manifest for predictions only"
         hint = numbers_of(_rest(columns, taken))
@@ -179,7 +182,8 @@ def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str
         columns, seen = _columns(file, encoding, Dialect(delimiter))
     except DataError as error:
         named = [
-            one.replace("Set encoding: in the manifest", "Add --encoding to automm init") for one in error.problems
+            replace(one, fix="Add --encoding NAME to automm init") if one.code == ENCODING else one
+            for one in error.problems
         ]
         if file.suffix.lower() not in DELIMITERS:
             raise DataError(named) from error
@@ -259,8 +263,4 @@ def manifest_text(guess: Guess, file: Path) -> str:
     """The manifest, with the reasons as comments."""
     lines = [f"# A first manifest for {file.name}, guessed by 'automm init'. Correct what is wrong, then: automm check"]
     lines += [f"# {key}: {reason}" for key, reason in guess.reasons.items()]
-    return (
-        "\n".join(map(one_line, lines))
-        + "\n"
-        + yaml.safe_dump(guess.content, sort_keys=False, allow_unicode=True, width=110)
-    )
+    return "".join(f"{one_line(line)}\n" for line in lines) + write_yaml(guess.content)

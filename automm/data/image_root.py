@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+from automm.data.files import is_of_path, unread
+
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -35,6 +37,7 @@ class ImageRoot:
         Raises:
             OutsideError: it leads out of the folder, whether or not there is anything.
             AbsentError: there is nothing, or something else than a file.
+            DataError: the machine has failed to look, such as for a failing disk.
         """
         try:
             return self._find(name)
@@ -61,6 +64,8 @@ class ImageRoot:
         except (OutsideError, AbsentError):
             raise
         except OSError as error:
+            if not is_of_path(error) and error.errno != errno.ELOOP:
+                raise unread(self.path / name, error) from error
             absent = error.errno in _ABSENT
             raise AbsentError("not found" if absent else f"cannot be found ({error.strerror})") from error
         except ValueError as error:  # a NUL, half a surrogate pair

@@ -3,6 +3,7 @@
 What README's table of odd pictures says is decided here, and by `image_root` where a name leads to no file.
 """
 
+import errno
 import io
 import os
 import struct
@@ -17,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from automm.data.files import READ_WHOLE, NotAFileError, in_order, read_file
+from automm.data.files import READ_WHOLE, NotAFileError, in_order, is_of_path, read_file, unread
 
 RECIPE = "rgb-squash-bicubic-2"  # names what decode_picture does; another way of doing it needs another name
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
@@ -25,7 +26,8 @@ MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 100_000_000
 LARGE_PIXELS = 16_000_000  # pictures beyond it, once JPEG's draft mode has made them smaller, are read one at a time
 
-# What Pillow's decoders raise on malformed files, found by feeding them such files.
+# What Pillow raises on malformed files, found by feeding it such files. Of OSErrors only those that `_is_of_decoder`
+# tells from the system's.
 MALFORMED = (
     OSError,
     SyntaxError,
@@ -33,13 +35,10 @@ MALFORMED = (
     EOFError,
     IndexError,
     KeyError,
-    TypeError,
     AttributeError,
-    AssertionError,
     OverflowError,
     NotImplementedError,
     RuntimeError,
-    MemoryError,
     struct.error,
     zlib.error,
 )
@@ -61,6 +60,10 @@ class PictureError(ValueError):
     """A picture that cannot be read; the message is the reason in words."""
 
 
+class UnreachableError(PictureError):
+    """No file that may be read is at the path, which says nothing of a file with the same bytes elsewhere."""
+
+
 def decode_picture(path: Path, size: int) -> np.ndarray:
     """Read one picture.
 
@@ -75,10 +78,15 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
         (size, size, 3) uint8 RGB.
 
     Raises:
-        PictureError: not there, no file, empty, too large, truncated, malformed, or not a picture.
+        PictureError: empty, too large, truncated, malformed, or not a picture.
+        UnreachableError: not there, no file, or no permission.
+        DataError: the machine has failed to read it, such as for too many open files.
     """
-    with open_picture(path) as picture:
-        return pixels_of(picture, size)
+    try:
+        with open_picture(path) as picture:
+            return pixels_of(picture, size)
+    except (OSError, MemoryError) as error:
+        raise unread(path, error) from error
 
 
 @contextmanager
@@ -86,27 +94,57 @@ def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
     """A picture file, or what it holds, opened and not yet decoded.
 
     Raises:
-        PictureError: as `decode_picture`, of what goes wrong inside the block, too.
+        PictureError: as `decode_picture`.
+        OSError, MemoryError: the machine has failed to read it.
     """
-    with quiet_pillow():
+    with quiet_pillow(), ExitStack() as opened:
         try:
-            with _file(source) as file, Image.open(file, formats=known_formats()) as picture:
-                yield picture
-        except PictureError:
+            file = opened.enter_context(_file(source))
+        except OSError as error:
+            if not is_of_path(error):
+                raise
+            raise UnreachableError(_absence(error)) from error
+        with malformed_named():
+            picture = opened.enter_context(Image.open(file, formats=known_formats()))
+        yield picture
+
+
+@contextmanager
+def malformed_named() -> Iterator[None]:
+    """Around calls of Pillow that read a file: what it raises on malformed or too large ones becomes a PictureError.
+
+    Raises:
+        PictureError: see above.
+        OSError, MemoryError: the machine has failed to read it.
+    """
+    try:
+        yield
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"too many pixels, the limit is {MAX_PIXELS // 10**6} million") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"not a picture of a known format ({', '.join(known_formats())})") from error
+    except MALFORMED as error:
+        if isinstance(error, OSError) and not _is_of_decoder(error):
             raise
-        except Image.DecompressionBombError as error:
-            raise PictureError(f"too many pixels, the limit is {MAX_PIXELS // 10**6} million") from error
-        except UnidentifiedImageError as error:
-            raise PictureError(f"not a picture of a known format ({', '.join(known_formats())})") from error
-        except NotAFileError as error:
-            raise PictureError(str(error.strerror)) from error
-        except FileNotFoundError as error:
-            raise PictureError("not there") from error
-        except PermissionError as error:
-            raise PictureError("no permission to read it") from error
-        except MALFORMED as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise PictureError(f"truncated or malformed: {reason}") from error
+        if "out of memory" in str(error).lower():  # as Pillow's decoders say it, without MemoryError
+            raise MemoryError(str(error)) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"truncated or malformed: {reason}") from error
+
+
+def _is_of_decoder(error: OSError) -> bool:
+    """Pillow's own have no number; EINVAL is of a malformed file that has Pillow seek to before its beginning."""
+    return error.errno in (None, errno.EINVAL)
+
+
+def _absence(error: OSError) -> str:
+    if isinstance(error, NotAFileError):
+        return str(error.strerror)
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    return "not there"
 
 
 def _file(source: Path | bytes) -> BinaryIO:
@@ -130,6 +168,9 @@ def decode_many(
 
     Yields:
         The place in `paths` and the pixels or the reason why not, in order; only a few are held at a time.
+
+    Raises:
+        DataError: as `decode_picture`.
     """
 
     def attempt(path: Path) -> np.ndarray | PictureError:
@@ -156,25 +197,34 @@ def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndar
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     whole = picture.width * picture.height
-    if picture.format in ("JPEG", "MPO"):
-        picture.draft(
-            "RGB", (oversampling * size, oversampling * size)
-        )  # decodes at a half, a quarter or an eighth of the size
-    # The decoder holds all of a progressive picture, however small it is decoded.
-    held = whole if picture.info.get("progressive") else picture.width * picture.height
-    with _ONE_LARGE if held > LARGE_PIXELS else nullcontext():
-        picture.load()
-        turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
-        small = _small(picture, size)
+    with malformed_named():
+        if picture.format in ("JPEG", "MPO"):  # decodes at a half, a quarter or an eighth of the size
+            picture.draft("RGB", (oversampling * size, oversampling * size))
+        # The decoder holds all of a progressive picture, however small it is decoded.
+        held = whole if picture.info.get("progressive") else picture.width * picture.height
+        with _ONE_LARGE if held > LARGE_PIXELS else nullcontext():
+            _load(picture)
+            turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
+            small = _small(picture, size)
     turned = small.transpose(turn) if turn is not None else small
     return np.frombuffer(turned.tobytes(), np.uint8).reshape(size, size, 3)  # asarray would copy them once more
+
+
+def _load(picture: Image.Image) -> None:
+    try:
+        picture.load()
+    # Pillow 13 seeks to where a TIFF says that its strips begin, be it at 3.5, and divides by the time scale of an
+    # AVIF, be it 0.
+    except (TypeError, ZeroDivisionError) as error:
+        raise PictureError(f"truncated or malformed: {error}") from error
 
 
 def _orientation(picture: Image.Image) -> int:
     """1 to 8; 1 (upright) where the EXIF data are absent or broken, which does not harm the pixels."""
     try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except MALFORMED:
+        with malformed_named():
+            value = picture.getexif().get(_ORIENTATION, 1)
+    except PictureError:
         return 1
     return value if isinstance(value, int) else 1
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from automm.data.cells import cell_images, columns_of, is_empty
+from automm.data.changes import Change, change_lines
 from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.formats import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
 from automm.data.formats.opening import records_there
@@ -25,7 +24,8 @@ from automm.data.records import open_source
 from automm.data.sections import SPLITS, Fields
 from automm.data.source import Record, Source
 from automm.data.urls import is_url, local_name
-from automm.errors import ConfigError, DataError, NotFoundError, one_line
+from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+from automm.strict_yaml import write_yaml
 
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # of records whose layout gives them none
@@ -45,7 +45,7 @@ class Imported:
     manifest: Path
     records: int
     pictures: int
-    treated: dict[str, int]
+    treated: dict[Change, int]
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +78,7 @@ def import_data(
         DataError: every problem of the records, a line each. Nothing is written then.
     """
     formats, to = _formats(name, source), to.absolute()
-    empty: list[str] = []
+    empty: list[Problem] = []
     for chosen in formats:
         try:
             if chosen == EMBEDDED:
@@ -90,7 +90,10 @@ def import_data(
         except NoReviewsError as error:
             empty += error.problems
     others = ", ".join(one for one in (*LAYOUTS, EMBEDDED) if one not in formats)
-    raise DataError([*empty, f"Name another format: automm import FORMAT {source} --to DIR. Known: {others}"])
+    other = Problem(
+        "other_format", "", f"Name another format: automm import FORMAT {source} --to DIR", f"Known: {others}"
+    )
+    raise DataError([*empty, other])
 
 
 @contextmanager
@@ -209,7 +212,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
 
 def _no_reviews(manifest: Manifest, source: Source) -> str:
     looks_for = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
-    left_out = "".join(f". {what}: {count:,}" for what, count in source.treated.items())
+    left_out = "".join(f". {line}" for line in change_lines(source.treated))
     return f"{manifest.path}: no reviews in it, read as format {manifest.format}{looks_for}{left_out}"
 
 
@@ -282,7 +285,7 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     lines = [f"# Imported from {manifest.path}, format {manifest.format}."]
     lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
     text = "".join(f"{one_line(line)}\n" for line in lines)
-    return text + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    return text + write_yaml(content)
 
 
 def _splits_comment(column: str, found: Collection[str]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from automm.data.files import digest_and_bytes, in_order, portions
-from automm.data.images import MALFORMED, PictureError, open_picture, pixels_of, quiet_pillow
+from automm.data.files import digest_and_bytes, in_order, is_of_path, portions, unread
+from automm.data.images import PictureError, malformed_named, open_picture, pixels_of, quiet_pillow
 
 SIDE, THUMBNAIL = 32, 8
 AT_ONCE = 16  # pictures that a thread takes
@@ -56,7 +56,11 @@ class Looks:
 
 
 def look_at_all(paths: Sequence[Path]) -> Looks:
-    """Read each file once and decode each distinct picture once, small; repetitions allowed."""
+    """Read each file once and decode each distinct picture once, small; repetitions allowed.
+
+    Raises:
+        DataError: the machine has failed to read a file, such as for too many open files.
+    """
     distinct = list(dict.fromkeys(paths))
     begun: set[str] = set()  # which digests; two threads that begin one at once see the same
     digests: dict[Path, str] = {}
@@ -87,35 +91,46 @@ def _look_at_new(
     digests: dict[Path, str | OSError] = {}
     new: list[str] = []
 
-    def contents() -> Iterator[Path | bytes]:  # one at a time, because sixteen large ones would fill memory
+    def contents() -> Iterator[tuple[Path, bytes | None]]:  # one at a time: sixteen large ones would fill memory
         for path in paths:
             try:
                 digest, content = digest_and_bytes(path)
             except OSError as error:
+                if not is_of_path(error):
+                    raise unread(path, error) from error
                 digests[path] = error
                 continue
             digests[path] = digest
             if digest not in begun:
                 begun.add(digest)
                 new.append(digest)
-                yield path if content is None else content
+                yield path, content
 
     looks = look_at(contents())
     return digests, dict(zip(new, looks, strict=True))
 
 
-def look_at(sources: Iterable[Path | bytes]) -> list[Look | PictureError]:
-    """Each picture, a file or what it holds, or the reason why it cannot be read: the same that a search would meet."""
+def look_at(sources: Iterable[tuple[Path, bytes | None]]) -> list[Look | PictureError]:
+    """Each picture, or the reason why it cannot be read: the same that a search would meet.
+
+    Args:
+        sources: a file, and its bytes where they have been read.
+
+    Raises:
+        DataError: the machine has failed to read a file.
+    """
     facts: list[tuple[str, int, int, bool] | PictureError] = []
     pixels: list[np.ndarray] = []
-    for source in sources:
+    for path, content in sources:
         try:
-            with open_picture(source) as picture:
+            with open_picture(path if content is None else content) as picture:
                 fact = str(picture.format), picture.width, picture.height, _animated(picture)
                 pixels.append(pixels_of(picture, SIDE, oversampling=1))
                 facts.append(fact)
         except PictureError as error:
             facts.append(error)
+        except (OSError, MemoryError) as error:
+            raise unread(path, error) from error
     if not pixels:
         return [fact for fact in facts if isinstance(fact, PictureError)]
     # All at once, and along what lies side by side: numpy would take as long for each as the decoder.
@@ -158,6 +173,7 @@ def _animated(picture: Image.Image) -> bool:
     if picture.format == "MPO":
         return False
     try:
-        return bool(getattr(picture, "is_animated", False))
-    except MALFORMED:  # of what lies behind the first frame, which is all that is read
+        with malformed_named():
+            return bool(getattr(picture, "is_animated", False))
+    except PictureError:  # of what lies behind the first frame, which is all that is read
         return False

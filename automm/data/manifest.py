@@ -4,19 +4,18 @@
 of the file is reported at once as "manifest.yaml:LINE: ...".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from automm.config import OBJECTIVES_OF
 from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
-from automm.data.sections import Fields, Images, Labels, Section, Source, Splits, Text, known_encoding
-from automm.data.yaml_lines import Key, read_yaml
-from automm.errors import ConfigError, NotFoundError, nearest
-
-Problems = list[tuple[tuple[Key, ...], str]]
+from automm.data.sections import Fields, Images, Labels, Source, Splits, Text, known_encoding
+from automm.errors import ConfigError, nearest
+from automm.schema import Faults, Section, located, problems_of
+from automm.strict_yaml import Place, read_yaml
 
 
 class Manifest(Section):
@@ -138,7 +137,7 @@ class Manifest(Section):
 def parse_manifest(
     content: Mapping[str, Any],
     file: Path,
-    lines: Mapping[tuple[Key, ...], int] | None = None,
+    lines: Mapping[Place, int] | None = None,
     *,
     allow_code: bool = False,
 ) -> Manifest:
@@ -160,10 +159,9 @@ def parse_manifest(
     try:
         manifest = Manifest.model_validate(rest)
     except ValidationError as error:
-        problems += [(problem["loc"], _explain(problem)) for problem in error.errors()]
+        problems += problems_of(error, Manifest)
     if manifest is None or problems:
-        located = sorted((_line(loc, lines or {}), message) for loc, message in problems)
-        raise ConfigError([f"{file.name}:{line}: {message}" for line, message in located])
+        raise ConfigError(located(problems, "manifest", file.name, lines or {}))
     manifest._file = file.absolute()
     return manifest
 
@@ -175,13 +173,11 @@ def load_manifest(path: Path, *, allow_code: bool = False) -> Manifest:
         NotFoundError: there is no such file.
         ConfigError: every problem in it, a line each.
     """
-    if not path.is_file():
-        raise NotFoundError(f"{path}: no such file. 'automm demo demo/' writes a manifest to begin with.")
     content, lines = read_yaml(path)
     return parse_manifest(content, path, lines, allow_code=allow_code)
 
 
-def _refused_code(content: Mapping[str, Any]) -> Problems:
+def _refused_code(content: Mapping[str, Any]) -> Faults:
     name = content.get("format")
     if not isinstance(name, str) or not is_code(name):
         return []
@@ -189,7 +185,7 @@ def _refused_code(content: Mapping[str, Any]) -> Problems:
     return [(("format",), text)]
 
 
-def _of_layout(content: dict[str, Any]) -> Problems:
+def _of_layout(content: dict[str, Any]) -> Faults:
     """Checks `options`, and lays the manifest's `fields` over those of its layout."""
     name, options, fields = content.get("format", RECORDS), content.get("options", {}), content.get("fields", {})
     if not isinstance(name, str) or not isinstance(options, Mapping) or is_code(name):
@@ -204,38 +200,5 @@ def _of_layout(content: dict[str, Any]) -> Problems:
     try:
         layout.options.model_validate(options)
     except ValidationError as error:
-        return [
-            (("options", *problem["loc"]), _explain(problem, layout.options, "options.")) for problem in error.errors()
-        ]
+        return problems_of(error, layout.options, ("options",))
     return []
-
-
-def _line(location: Iterable[Key], lines: Mapping[tuple[Key, ...], int]) -> int:
-    parts = tuple(location)
-    while parts and parts not in lines:
-        parts = parts[:-1]
-    return lines.get(parts, 1)
-
-
-def _explain(problem: Any, model: type[BaseModel] = Manifest, place: str = "") -> str:
-    """A pydantic problem as one line in the file's own words; `place` is where `model` stands in it."""
-    location = place + ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        legal = _legal_keys(model, problem["loc"][:-1])
-        hint = nearest(str(problem["loc"][-1]), legal)
-        return f"unknown key {location!r}.{hint} Legal here: {', '.join(legal) or 'none'}"
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{location}: {message}{shown}" if location else f"{message}{shown}"
-
-
-def _legal_keys(model: type[BaseModel], location: Iterable[Key]) -> list[str]:
-    for part in location:
-        if isinstance(part, int):  # an item of a list, whose model is known already
-            continue
-        annotation: Any = model.model_fields[str(part)].annotation
-        for option in getattr(annotation, "__args__", (annotation,)):
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                model = option
-    return list(model.model_fields)

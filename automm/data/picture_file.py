@@ -13,7 +13,7 @@ from pathlib import Path
 
 from automm.data.checksums import damaged_at, is_checked_whole
 from automm.data.files import allocate, in_order, portions, put
-from automm.data.images import PictureError, decode_picture, quiet_pillow
+from automm.data.images import PictureError, UnreachableError, decode_picture, quiet_pillow
 from automm.errors import CacheError
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -32,7 +32,8 @@ class Notes:
         size: the side of each.
         digests: sha256 of the file that each row was decoded from.
         sums: crc32 of each row.
-        bad: why not, for each digest that could not be decoded.
+        malformed: why not, for each digest whose bytes are no picture. Older notes have `bad` instead, which is not
+            read, because its reasons may be of the machine and not of the bytes: too many open files, for instance.
         written: modification time (ns) of the pixels.
     """
 
@@ -40,7 +41,7 @@ class Notes:
     size: int
     digests: tuple[str, ...]
     sums: tuple[int, ...]
-    bad: dict[str, str]
+    malformed: dict[str, str]
     written: int
 
     @property
@@ -76,27 +77,31 @@ def open_pictures(store: Path) -> Notes | None:
 
 def write_pictures(
     store: Path, files: dict[str, Path], recipe: str, size: int, progress: Progress | None = None
-) -> Notes:
-    """Decode files into rows, in their order. What another store of the folder holds already is copied from there.
+) -> tuple[Notes, dict[str, str]]:
+    """Decode files into rows, in their order. What a store of the folder holds already is copied from there.
 
     Args:
         files: a file by its digest.
 
+    Returns:
+        The notes, and by digest why a file could not be reached any more, which nobody keeps: it may be back next time.
+
     Raises:
         CacheError: the folder cannot be written, or its disk is full.
+        DataError: the machine has failed to read a file, such as for too many open files.
     """
     digests, length = list(files), 3 * size**2
     try:
-        known = _elsewhere(store, recipe, size, files)
+        known = _decoded(store.parent, recipe, size, files)
         with _temporary(store.parent) as (temporary, descriptor):
             allocate(descriptor, len(digests) * length)
 
-            def fill(rows: Sequence[int]) -> list[int | str]:
+            def fill(rows: Sequence[int]) -> list[int | PictureError]:
                 return [
                     _fill(descriptor, row * length, files[digests[row]], size, known.get(digests[row])) for row in rows
                 ]
 
-            outcomes: list[int | str] = []
+            outcomes: list[int | PictureError] = []
             unchecked = not is_checked_whole(
                 len(digests) * length
             )  # else what a crash loses is seen at the next opening
@@ -113,12 +118,14 @@ def write_pictures(
             _close_gaps(descriptor, good, length)
             if unchecked:
                 os.fsync(descriptor)
+            bad = {digests[row]: error for row, error in enumerate(outcomes) if isinstance(error, PictureError)}
+            gone = {digest: str(error) for digest, error in bad.items() if isinstance(error, UnreachableError)}
             notes = Notes(
                 recipe=recipe,
                 size=size,
                 digests=tuple(digests[row] for row in good),
                 sums=tuple(outcome for outcome in outcomes if isinstance(outcome, int)),
-                bad={digests[row]: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, str)},
+                malformed={digest: str(error) for digest, error in bad.items() if digest not in gone},
                 written=os.fstat(descriptor).st_mtime_ns,
             )
             temporary.replace(store)
@@ -129,43 +136,43 @@ def write_pictures(
             f"cannot write decoded pictures to {store.parent}: {error.strerror or error}. Make it writable, free some "
             "space, or set AUTOMM_CACHE_DIR to another folder"
         ) from error
-    return notes
+    return notes, gone
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of another store, and its crc32."""
+    """A row of a store, and its crc32."""
 
     store: Path
     row: int
     sum: int
 
 
-def _elsewhere(store: Path, recipe: str, size: int, wanted: Container[str]) -> dict[str, _Row]:
-    """Where pictures lie that were decoded in the same way for another set of them, by digest."""
+def _decoded(folder: Path, recipe: str, size: int, wanted: Container[str]) -> dict[str, _Row]:
+    """Where pictures lie that were decoded in the same way, by digest."""
     found: dict[str, _Row] = {}
-    for other in sorted(store.parent.glob("*.u8")):
-        notes = _read(other) if other != store else None
+    for store in sorted(folder.glob("*.u8")):
+        notes = _read(store)
         if notes is not None and (notes.recipe, notes.size) == (recipe, size):
             of_notes = enumerate(zip(notes.digests, notes.sums, strict=True))
-            found |= {digest: _Row(other, row, total) for row, (digest, total) in of_notes if digest in wanted}
+            found |= {digest: _Row(store, row, total) for row, (digest, total) in of_notes if digest in wanted}
     return found
 
 
-def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None) -> int | str:
+def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None) -> int | PictureError:
     """Write one row, and return its crc32, or the reason why there is none."""
     raw: bytes | memoryview | None = _copied(known, 3 * size**2) if known is not None else None
     if raw is None:
         try:
             raw = decode_picture(file, size).data.cast("B")
         except PictureError as error:
-            return str(error)
+            return error
     put(descriptor, raw, place)
     return zlib.crc32(raw)
 
 
 def _copied(known: _Row, length: int) -> bytes | None:
-    """None where the other store was damaged or removed meanwhile."""
+    """None where the store is damaged, or was removed meanwhile."""
     try:
         with known.store.open("rb") as file:
             raw = os.pread(file.fileno(), length, known.row * length)
@@ -202,10 +209,12 @@ def _read(store: Path) -> Notes | None:
     try:
         content = json.loads(notes_path(store).read_text(encoding="utf-8"))
         digests, sums = tuple(map(str, content.pop("digests"))), tuple(map(int, content.pop("sums")))
+        content.setdefault("malformed", {})
+        content.pop("bad", None)
         notes = Notes(digests=digests, sums=sums, **content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    usable = len(digests) == len(sums) and isinstance(notes.bad, dict) and isinstance(notes.size, int)
+    usable = len(digests) == len(sums) and isinstance(notes.malformed, dict) and isinstance(notes.size, int)
     return notes if usable else None
 
 

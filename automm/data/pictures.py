@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from automm.data.changes import Change
 from automm.data.digests import digest_files
 from automm.data.images import RECIPE
+from automm.data.items import item_digests
 from automm.data.picture_cache import keep_within, mark_used
 from automm.data.picture_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.reviews import Dataset, Review, nothing_left
-from automm.errors import DataError
-
-BAD_PICTURE = "picture dropped: unreadable"
-BAD_PICTURE_REVIEW = "dropped: unreadable picture"
-NOTHING_LEFT = "dropped: empty text"
+from automm.errors import DataError, Problem
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class PictureStore:
         row: a row of `pixels` for each path that could be read.
         bad: why not, for each that could not.
         digests: sha256 of the file, for each path whose bytes could be read.
-        fingerprint: names the content of `pixels`.
+        items: (k,) S16, what names each of `pixels`: its file and how it was decoded.
     """
 
     pixels: np.ndarray
     row: dict[Path, int]
     bad: dict[Path, str]
     digests: dict[Path, str]
-    fingerprint: str
+    items: np.ndarray
 
 
 def prepare_pictures(
@@ -56,6 +54,10 @@ def prepare_pictures(
         cache_dir: its folder "pictures" keeps what was decoded.
         progress: called as ("pictures decoded", done, total).
         limit: how many bytes of decoded pictures may stay there, beside these.
+
+    Raises:
+        CacheError: the folder cannot be written, or its disk is full.
+        DataError: the machine has failed to read a picture, such as for too many open files.
     """
     folder = cache_dir / "pictures"
     digests, bad = digest_files(paths, folder / "digests.sqlite")
@@ -63,34 +65,37 @@ def prepare_pictures(
     for path, digest in digests.items():
         first.setdefault(digest, path)
     files = dict(sorted(first.items()))  # by content, so that the order of the reviews does not matter
-    key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
     if not files:
-        return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, key)
+        return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, item_digests([]))
+    key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
     store = folder / f"{key[:32]}.u8"
-    notes, pixels = _opened(store, files, size, progress)
+    notes, gone, pixels = _opened(store, files, size, progress)
     mark_used(store)
     if limit is not None:
         keep_within(folder, limit, store)
+    reasons = notes.malformed | gone
     place = {digest: row for row, digest in enumerate(notes.digests)}
     return PictureStore(
         pixels=pixels,
         row={path: place[digest] for path, digest in digests.items() if digest in place},
-        bad=bad | {path: notes.bad[digest] for path, digest in digests.items() if digest in notes.bad},
+        bad=bad | {path: reasons[digest] for path, digest in digests.items() if digest in reasons},
         digests=digests,
-        fingerprint=key,
+        items=item_digests(f"{notes.recipe}\0{size}\0{digest}".encode() for digest in notes.digests),
     )
 
 
-def _opened(store: Path, files: dict[str, Path], size: int, progress: Progress | None) -> tuple[Notes, np.ndarray]:
-    """A set of decoded pictures, decoded if need be, memory-mapped."""
-    notes = open_pictures(store)
+def _opened(
+    store: Path, files: dict[str, Path], size: int, progress: Progress | None
+) -> tuple[Notes, dict[str, str], np.ndarray]:
+    """A set of decoded pictures, decoded if need be, why some files are gone, and the pixels, memory-mapped."""
+    notes, gone = open_pictures(store), dict[str, str]()
     while True:
-        if notes is None or {*notes.digests, *notes.bad} != files.keys():
-            notes = write_pictures(store, files, f"{RECIPE}, Pillow {PIL.__version__}", size, progress)
+        if notes is None or {*notes.digests, *notes.malformed} != files.keys():
+            notes, gone = write_pictures(store, files, f"{RECIPE}, Pillow {PIL.__version__}", size, progress)
         if not notes.digests:
-            return notes, np.zeros((0, size, size, 3), np.uint8)
+            return notes, gone, np.zeros((0, size, size, 3), np.uint8)
         try:
-            return notes, np.memmap(store, np.uint8, "r", shape=(len(notes.digests), size, size, 3))
+            return notes, gone, np.memmap(store, np.uint8, "r", shape=(len(notes.digests), size, size, 3))
         except FileNotFoundError:  # another process has made room meanwhile
             notes = None
 
@@ -103,32 +108,37 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
     """
     rule = dataset.manifest.images.on_bad
     kept: list[Review] = []
-    problems: list[str] = []
-    treated: list[str] = []
+    problems: list[Problem] = []
+    treated: list[Change] = []
     for review in dataset.reviews:
         bad = [path for path in review.images if path in unreadable]
         if bad and rule == "error":
             problems += [
-                f"{review.where}: picture '{path}': {unreadable[path]}. Replace it, or set images.on_bad: drop-image"
+                Problem(
+                    "unreadable_picture",
+                    review.where,
+                    f"picture '{path}': {unreadable[path]}",
+                    "Replace it, or set images.on_bad: drop-image",
+                )
                 for path in bad
             ]
         elif bad and rule == "drop-review":
-            treated.append(BAD_PICTURE_REVIEW)
+            treated.append(Change.UNREADABLE_PICTURE_REVIEW)
         elif bad:
-            treated += [BAD_PICTURE] * len(bad)
+            treated += [Change.UNREADABLE_PICTURE] * len(bad)
             left = tuple(path for path in review.images if path not in unreadable)
             if not nothing_left(review.text, left):
                 kept.append(replace(review, images=left))
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
-                treated.append(NOTHING_LEFT)
+                treated.append(Change.EMPTY_TEXT)
             else:
-                problems.append(
-                    f"{review.where}: neither text nor readable picture. Remove it, or set text.on_empty: drop-bare"
-                )
+                fix = "Remove it, or set text.on_empty: drop-bare"
+                problems.append(Problem("no_content", review.where, "neither text nor readable picture", fix))
         else:
             kept.append(review)
     if not problems and not kept:
-        problems.append(f"{dataset.manifest.file.name}: no review is left without its unreadable pictures")
+        file = dataset.manifest.file.name
+        problems.append(Problem("nothing_left", file, "no review is left without its unreadable pictures"))
     if problems:
         raise DataError(problems)
     return dataset.keep(kept, treated)

@@ -16,6 +16,7 @@ from automm.data.cells import (
     cell_value,
     holds_several,
 )
+from automm.data.changes import Change
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.lost_pictures import mend_of_name, mend_of_outside, shown, why_lost
 from automm.data.manifest import Manifest
@@ -23,18 +24,13 @@ from automm.data.records import Record, Source
 from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
-from automm.errors import nearest
+from automm.errors import Problem, nearest
 from automm.paths import from_here
 
-LACKS_NUMBER = "no number in column"
-NO_LABEL, NO_NUMBER = "ignored: no label", "ignored: no number to predict"
-UNLISTED = "dropped: unlisted label"
-UNLISTED_OF_SEVERAL = "label dropped: unlisted, of a review with others"
-EMPTY_TEXT, NEITHER = "dropped: empty text", "dropped: neither text nor picture"
-MISSING_PICTURE = "picture dropped: missing"
-MISSING_PICTURE_REVIEW = "dropped: missing picture"
-BACKSLASHES = "picture path read with slashes for backslashes"
-NOT_FETCHED = "picture dropped: URL not fetched"
+# Codes of problems.
+CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
+MISSING_LABEL, MISSING_NUMBER, UNKNOWN_LABEL = "missing_label", "missing_number", "unknown_label"
+PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +80,9 @@ class ReviewReader:
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
-        self.problems: list[str] = []
-        self.missing: list[str] = []
-        self.treated: Counter[str] = Counter()
+        self.problems: list[Problem] = []
+        self.missing: list[Problem] = []
+        self.treated: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
@@ -107,10 +103,10 @@ class ReviewReader:
             time = self._time(record)
             columns = read_columns(record.values, fields)
         except ValueError as error:
-            self.problems.append(f"{record.where}: {error}")
+            self.problems.append(Problem(CELL, record.where, str(error)))
             return None
         if self.labelled and not values and self.may_lack_label:
-            self.treated[NO_NUMBER if self.manifest.predicts_number else NO_LABEL] += 1
+            self.treated[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
         pictures = self._images(names, record.where)
@@ -137,28 +133,25 @@ class ReviewReader:
             **columns,
         )
 
-    def all_problems(self) -> list[str]:
+    def all_problems(self) -> list[Problem]:
         """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
 
         URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
         """
-        absent = self.treated[MISSING_PICTURE] + self.treated[MISSING_PICTURE_REVIEW] + len(self.missing)
+        absent = self.treated[Change.MISSING_PICTURE] + self.treated[Change.MISSING_PICTURE_REVIEW] + len(self.missing)
         if absent > 1 and self.found == 0 and (self.labelled or self.missing):
-            return [
-                *self.problems,
-                f"{self.source.name}: none of the {absent} pictures was found under image_root '{self.root.path}'"
-                f"{self._cause()}",
-            ]
+            example, fix = self._cause()
+            text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
+            return [*self.problems, Problem(MISSING_PICTURE, self.source.name, text, fix)]
         return self.problems + self.missing
 
-    def _cause(self) -> str:
-        """The first picture that was not found, why, and what to do."""
+    def _cause(self) -> tuple[str, str]:
+        """The first picture that was not found, and what to do."""
         place, why = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
             place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        mend = self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
-        return f"{place}. {mend}"
+        return place, self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
 
     def _read(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
@@ -173,9 +166,8 @@ class ReviewReader:
             if not identity:
                 raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
         if identity in self.seen:
-            self.problems.append(
-                f"{record.where}: id {identity!r} stands already at {self.seen[identity]}. Make ids unique"
-            )
+            text = f"id {identity!r} stands already at {self.seen[identity]}"
+            self.problems.append(Problem(REPEATED_ID, record.where, text, "Make ids unique"))
         self.seen.setdefault(identity, record.where)
         return identity
 
@@ -196,10 +188,7 @@ class ReviewReader:
     def _values(self, record: Record) -> list[str]:
         rule = self.source.fields.label
         if rule is not None and self.labelled and self.manifest.predicts_number:
-            try:
-                number = cell_number(record.values.get(rule.column), rule.column)
-            except ValueError as error:
-                raise ValueError(str(error).replace(", or list the column as categorical", "")) from error
+            number = cell_number(record.values.get(rule.column), rule.column, fix="Correct it")
             return [] if number is None else [plain_value(number)]
         return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
 
@@ -208,24 +197,28 @@ class ReviewReader:
         if not values and self.source.fields.label is not None:
             column = self.source.fields.label.column
             if self.manifest.predicts_number:
-                mend = "Give it one, or set labels.on_missing: drop"
-                self.problems.append(f"{where}: {LACKS_NUMBER} {column!r}. {mend}")
+                fix = "Give it one, or set labels.on_missing: drop"
+                self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
             else:
-                mend = "Give it one, or set labels: {on_missing: drop}"
-                self.problems.append(f"{where}: no label in column {column!r}. {mend}")
+                fix = "Give it one, or set labels: {on_missing: drop}"
+                self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]
         kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
         if self.manifest.labels.on_unlisted == "error":
-            self.problems += [
-                f"{where}: unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists "
-                f"{', '.join(self.label_of)}. Add it, or set labels.on_unlisted: drop"
-                for value in unlisted
-            ]
+            self.problems += [self._unknown_label(value, where) for value in unlisted]
         elif unlisted:
-            self.treated[UNLISTED_OF_SEVERAL if kept else UNLISTED] += len(unlisted) if kept else 1
+            self.treated[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
+                len(unlisted) if kept else 1
+            )
         return kept
+
+    def _unknown_label(self, value: str, where: str) -> Problem:
+        text = (
+            f"unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists {', '.join(self.label_of)}"
+        )
+        return Problem(UNKNOWN_LABEL, where, text, "Add it, or set labels.on_unlisted: drop")
 
     def _images(self, names: list[str], where: str) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
         """The pictures that are there, and the names of others; None if the review is dropped for one of those."""
@@ -236,12 +229,11 @@ class ReviewReader:
                 found.append(self.root.find(local_name(name) if remote else name))
                 self.found += 1
                 if "\\" in name and found[-1].name != name.rpartition("/")[2]:
-                    self.treated[BACKSLASHES] += 1
+                    self.treated[Change.BACKSLASHES] += 1
                 continue
             except OutsideError:
-                mend = mend_of_outside(name, self.root.path)
-                out = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
-                self.problems.append(f"{where}: {out}. {mend}")
+                text = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
+                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, mend_of_outside(name, self.root.path)))
                 continue
             except AbsentError as error:
                 fault = str(error)
@@ -250,14 +242,15 @@ class ReviewReader:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                mend = self._fetch if remote else mend_of_name(name) or "Fix the path"
-                missing = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
-                self.missing.append(f"{where}: {missing}. {mend}, or set images.on_bad: drop-image")
+                fix = self._fetch if remote else mend_of_name(name) or "Fix the path"
+                text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
+                fix += ", or set images.on_bad: drop-image"
+                self.missing.append(Problem(MISSING_PICTURE, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
-                self.treated[NOT_FETCHED if remote else MISSING_PICTURE] += 1
+                self.treated[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
-                self.treated[MISSING_PICTURE_REVIEW] += 1
+                self.treated[Change.MISSING_PICTURE_REVIEW] += 1
                 return None
         return tuple(found), tuple(absent)
 
@@ -268,13 +261,14 @@ class ReviewReader:
     def _drops_empty(self, pictured: bool, where: str) -> bool:
         rule = self.manifest.text.on_empty
         if rule == "drop":
-            self.treated[EMPTY_TEXT] += 1
+            self.treated[Change.EMPTY_TEXT] += 1
         elif rule == "drop-bare" and not pictured:
-            self.treated[NEITHER] += 1
+            self.treated[Change.NO_CONTENT] += 1
         elif rule == "error":
-            self.problems.append(f"{where}: empty text. Set text.on_empty: keep or drop")
+            self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
         elif not pictured:
-            self.problems.append(f"{where}: neither text nor picture. Remove it, or set text.on_empty: drop-bare")
+            fix = "Remove it, or set text.on_empty: drop-bare"
+            self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
         return rule == "drop" or (rule == "drop-bare" and not pictured)
 
 

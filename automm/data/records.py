@@ -11,10 +11,10 @@ from pathlib import Path
 
 from automm.data.formats import RECORDS
 from automm.data.formats.opening import open_native
-from automm.data.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
+from automm.data.forms import AS_USUAL, DELIMITERS, FORMS, MALFORMED, Dialect, read_table
 from automm.data.manifest import Manifest
 from automm.data.source import Record, Source
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError, Problem
 
 __all__ = ["Record", "Source", "open_records", "open_source", "read_files", "read_records", "record_files"]
 
@@ -82,14 +82,16 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) ->
         encoding: of the text forms; a UTF-8 byte order mark is skipped.
         dialect: of CSV and TSV.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     base = Path(os.path.commonpath([file.parent for file in files]))
     stems = Counter(file.with_suffix("") for file in files)
     for file in files:
         name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
         suffix = file.suffix.lower()
         if suffix not in FORMS:
-            problems.append(f"{file.name}: unknown suffix {file.suffix!r}. Legal: {', '.join(FORMS)}")
+            problems.append(
+                Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", f"Legal: {', '.join(FORMS)}")
+            )
             continue
         before, count = len(problems), 0
         stem = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name
@@ -99,6 +101,6 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) ->
             count += 1
             yield Record(f"{name}:{number}", values, f"{stem}-{number}")
         if count == 0 and len(problems) == before:
-            problems.append(f"{file.name}: no records in this file")
+            problems.append(Problem(MALFORMED, file.name, "no records in this file"))
     if problems:
         raise DataError(problems)

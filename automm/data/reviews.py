@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.cells import columns_of, is_number
+from automm.data.changes import Change, change_lines
 from automm.data.collector import no_cycles
 from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.reading import Review, ReviewReader
 from automm.data.records import Source, open_source
-from automm.errors import ConfigError, DataError, nearest, yaml_word
+from automm.errors import ConfigError, DataError, Problem, nearest, yaml_word
 
 MANY = 20  # labels of one review, beyond which the column is most likely another
 LABEL_SEPARATORS = (",", ";", "|", "/")
@@ -35,7 +36,7 @@ class Dataset:
     manifest: Manifest
     reviews: list[Review]
     labels: tuple[str, ...]
-    treated: dict[str, int] = field(default_factory=dict)
+    treated: dict[Change, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
 
     @property
@@ -43,7 +44,7 @@ class Dataset:
         """Whether a review may have any number of labels."""
         return any(review.labels for review in self.reviews)
 
-    def keep(self, reviews: list[Review], treated: Iterable[str]) -> "Dataset":
+    def keep(self, reviews: list[Review], treated: Iterable[Change]) -> "Dataset":
         """The same with other reviews; `treated` names each treatment as often as it happened."""
         return replace(self, reviews=reviews, treated=dict(Counter(self.treated) + Counter(treated)))
 
@@ -70,7 +71,7 @@ def load_dataset(
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
     reviews: list[Review] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     columns: dict[str, None] = {}
     empty = True
     try:
@@ -85,7 +86,7 @@ def load_dataset(
         problems += error.problems
     absent = missing_columns(source, columns, manifest, labelled) if not empty else []
     if absent or empty:  # without its columns every record is wrong, which says nothing more
-        raise DataError([*absent, *problems] or [f"{source.name}: no reviews in it"])
+        raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "no reviews in it")])
     problems += reader.all_problems()
     labels: tuple[str, ...] = ()
     if labelled:
@@ -104,74 +105,73 @@ def nothing_left(text: str, images: Iterable[Path]) -> bool:
     return not text.strip() and not any(True for _ in images)
 
 
-def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, labelled: bool) -> list[str]:
-    """A line for each column that the manifest names and no record has."""
+def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, labelled: bool) -> list[Problem]:
+    """A problem for each column that the manifest names and no record has."""
     present = list(columns)
     needed = columns_of(source.fields, labelled)
     if labelled:
         rules = {"splits.column": manifest.splits.column, "splits.time": manifest.splits.time}
         needed |= {key: [column] for key, column in rules.items() if column is not None}
     return [
-        f"{source.name}: no column {name!r}, which {key} names.{nearest(name, present)} "
-        f"Columns: {', '.join(present[:30])}"
+        Problem(
+            "missing_column",
+            source.name,
+            f"no column {name!r}, which {key} names.{nearest(name, present)} Columns: {', '.join(present[:30])}",
+        )
         for key, names in needed.items()
         for name in names
         if name not in present
     ]
 
 
-def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[str]]:
+def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[Problem]]:
     counts = Counter(label for review in reviews for label in review.all_labels)
     if manifest.predicts_number:
-        one = f"{manifest.file.name}: every review has the value {next(iter(counts), '')}: there is nothing to learn"
-        return (), [one] if len(counts) == 1 else []
+        text = f"every review has the value {next(iter(counts), '')}: there is nothing to learn"
+        return (), [Problem("one_value", manifest.file.name, text)] if len(counts) == 1 else []
     if manifest.labels.map is not None:
         labels = tuple(manifest.labels.map)
     else:
         labels = tuple(sorted(counts, key=_place))
     several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
     rare = [label for label in labels if counts[label] < 2]
-    if not several and (hint := _other_meaning(labels, rare, manifest)):
-        return labels, [hint]
-    problems = []
+    if not several and (other := _other_meaning(labels, rare, manifest)):
+        return labels, [other]
+    problems: list[Problem] = []
     first = {review.label: review.where for review in reversed(reviews)}
     for label in rare:
         if not several:
             example = first.get(label, manifest.file.name)
-            problems.append(
-                f"{example}: label {label!r} has {'one example' if counts[label] else 'no example'}, "
-                "expected two or more. Add examples, or join it with another in labels.map"
-            )
+            text = f"label {label!r} has {'one example' if counts[label] else 'no example'}, expected two or more"
+            problems.append(Problem("rare_label", example, text, "Add examples, or join it with another in labels.map"))
     if len(labels) < 2:
-        problems.append(f"{manifest.file.name}: {len(labels)} label in the data, expected two or more")
+        text = f"{len(labels)} label in the data, expected two or more"
+        problems.append(Problem("one_label", manifest.file.name, text))
     return labels, problems
 
 
-def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> str:
-    """Why most labels occur once: they are numbers to predict, or several labels in one text; "" if they are not."""
+def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
+    """Why most labels occur once: they are numbers to predict, or several labels in one text; None if they are not."""
     if manifest.labels.map is not None or len(rare) <= max(2, len(labels) / 2):
-        return ""
+        return None
     rule = manifest.fields.label if manifest.fields is not None else None
     column, file = (rule.column if rule is not None else "..."), manifest.file.name
     if sum(is_number(label) for label in labels) > 0.9 * len(labels):
-        return (
-            f"{file}: column {column!r} holds {len(labels)} different numbers, most of them once. To predict a number "
-            "set task: regression; to predict classes join them in labels.map"
-        )
+        fix = "To predict a number set task: regression; to predict classes join them in labels.map"
+        text = f"column {column!r} holds {len(labels)} different numbers, most of them once"
+        return Problem("numbers_as_labels", file, text, fix)
     for mark in LABEL_SEPARATORS:
         parts = Counter(part.strip() for label in labels for part in label.split(mark))
         if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
-            return (
-                f"{file}: column {column!r} holds {len(labels)} different labels, most of them once, such as "
-                f"{rare[0]!r}. If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
-            )
+            text = f"column {column!r} holds {len(labels)} different labels, most of them once, such as {rare[0]!r}"
+            fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
+            return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
-        return (
-            f"{file}: column {column!r} holds {len(labels):,} different labels, {len(rare):,} of them once, such as "
-            f"{rare[0]!r}. Does fields.label name the right column? If so, join labels in labels.map"
-        )
-    return ""
+        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {rare[0]!r}"
+        fix = "Does fields.label name the right column? If so, join labels in labels.map"
+        return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
+    return None
 
 
 def _place(label: str) -> tuple[int, float, str]:
@@ -179,5 +179,5 @@ def _place(label: str) -> tuple[int, float, str]:
     return (0, float(label), label) if is_number(label) else (1, 0.0, label)
 
 
-def _counts(treated: Counter[str]) -> str:
-    return ", ".join(f"{what} {count}" for what, count in sorted(treated.items())) or "nothing was in it"
+def _counts(treated: Counter[Change]) -> str:
+    return ", ".join(change_lines(treated)) or "nothing was in it"

@@ -5,15 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from automm.schema import Section
 
 SPLITS = ("train", "validation", "test")
 
@@ -67,12 +61,6 @@ def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValidator(_no_empty_name)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LabelColumn(Section):
@@ -208,7 +196,7 @@ class Splits(Section):
     fractions: Fractions | None = None
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     column: str | None = None
-    values: dict[str, Literal["train", "validation", "test"]] = {}
+    values: dict[str, Literal["train", "validation", "test"]] = Field(default={})
     validation: float | None = Field(default=None, gt=0, lt=1)
     time: str | None = None
     by: Literal["hash"] | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.forms import Values
 from automm.data.sections import Fields
 
@@ -41,4 +42,4 @@ class Source:
     fields: Fields
     image_root: Path
     label_optional: bool = False
-    treated: dict[str, int] = field(default_factory=dict)
+    treated: dict[Change, int] = field(default_factory=dict)

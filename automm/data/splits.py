@@ -15,16 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from automm.data.changes import Change
 from automm.data.collector import no_cycles
 from automm.data.reviews import Dataset, Review
 from automm.data.sections import SPLITS, Splits
 from automm.data.split_rules import by_column, by_hash, by_time, possible_fractions
 from automm.data.ties import components, picture_name, whole_key
-from automm.errors import DataError
+from automm.errors import DataError, Problem
 
 STRATA = 10  # of numbers
-DUPLICATE = "dropped: duplicate of another review"
-CONFLICTING = "dropped: duplicates with conflicting labels"
 
 
 def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np.ndarray]:
@@ -125,7 +124,7 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
     ]
     placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
-    return dataset.keep(kept, [f"left out: subsample of {share:g}"] * (len(placed) - len(kept)))
+    return dataset.keep(kept, [Change.NOT_SAMPLED] * (len(placed) - len(kept)))
 
 
 def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
@@ -147,17 +146,18 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
             kept.add(review.id)
         else:
             same[key].append(review)
-    treated: list[str] = []
+    treated: list[Change] = []
     for reviews in same.values():
         if len({frozenset(review.all_labels) for review in reviews}) > 1:
-            treated += [CONFLICTING] * len(reviews)
+            treated += [Change.CONFLICTING] * len(reviews)
         else:
             kept.add(min(review.id for review in reviews))
-            treated += [DUPLICATE] * (len(reviews) - 1)
+            treated += [Change.DUPLICATE] * (len(reviews) - 1)
     if not kept:
         file, number = dataset.manifest.file.name, len(dataset.reviews)
         raise DataError(
-            f"{file}: no reviews left: {CONFLICTING} {number}. Correct the labels, or leave drop_duplicates out"
+            f"{file}: no reviews left: {Change.CONFLICTING.text} {number}. Correct the labels, or leave "
+            "drop_duplicates out"
         )
     return dataset.keep([review for review in dataset.reviews if review.id in kept], treated)
 
@@ -236,7 +236,7 @@ def _place(
     return names
 
 
-def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
+def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Problem]:
     file, rules = dataset.manifest.file.name, dataset.manifest.splits
     empty = [split for split in SPLITS if not len(splits[split])]
     advice = {
@@ -245,12 +245,17 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[str]:
         "time": f"Look at the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
         "by": "Add reviews, or set splits.fractions, which looks at the labels",
     }.get(rules.rule, "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)")
-    problems = [f"{file}: split {split!r} has no reviews. {advice}" for split in empty]
+    problems = [Problem("empty_split", file, f"split {split!r} has no reviews", advice) for split in empty]
     if "train" not in empty:
         learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}
         several = dataset.several_labels
         problems += [
-            f"{file}: label {label!r} is absent from split 'train'. {advice}, or join it with another in labels.map"
+            Problem(
+                "label_not_in_training",
+                file,
+                f"label {label!r} is absent from split 'train'",
+                f"{advice}, or join it with another in labels.map",
+            )
             for label in dataset.labels
             if label not in learned and not several
         ]

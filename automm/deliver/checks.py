@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from automm.config import Experiment, resolve
+from automm.config import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tracking.runs import COMPLETED, Candidate, Run, rank
 
@@ -70,10 +70,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 def experiment_of(run: Run) -> Experiment:
     """The resolved experiment of a run."""
-    import yaml
-
-    path = run.folder / "config.yaml"
-    return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), run.folder, where=str(path))
+    return load_experiment(run.folder / "config.yaml")
 
 
 def digest(path: Path) -> str:

@@ -12,9 +12,10 @@ from automm.data.reading import ReviewReader
 from automm.data.records import Record, Source, open_source
 from automm.data.reviews import Review, missing_columns
 from automm.data.sections import Fields
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError, Problem
 
 MANIFESTS = (".yaml", ".yml")
+OTHER_COLUMNS = "other_columns"  # code of problems
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
     records = list(source.rows)
     columns = dict.fromkeys(name for record in records for name in record.values)
-    absent = missing_columns(source, columns, manifest, labelled=False) if records else ["no reviews in it"]
-    if absent:
+    if not records:
+        raise DataError(f"{source.name}: no reviews in it")
+    if absent := missing_columns(source, columns, manifest, labelled=False):
         raise DataError(absent)
     return _reviews(reader, records, source)
 
@@ -58,7 +60,7 @@ def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) ->
             yield review
         else:
             dropped = "dropped as the manifest asks (text.on_empty or images.on_bad)"
-            yield Refused(_identity(record, source), "; ".join(faults) or f"{record.where}: {dropped}")
+            yield Refused(_identity(record, source), "; ".join(map(str, faults)) or f"{record.where}: {dropped}")
 
 
 def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
@@ -87,13 +89,18 @@ def _same_columns(columns: Columns, file: str, fields: Fields) -> None:
         "metadata: categorical": (list(fields.categorical), list(columns.values)),
     }
     problems = [
-        f"{file}: fields: {kind} is {given}, and the model was trained on {trained}. Name these, in this order"
+        Problem(
+            OTHER_COLUMNS,
+            file,
+            f"fields: {kind} is {given}, and the model was trained on {trained}",
+            "Name these, in this order",
+        )
         for kind, (given, trained) in pairs.items()
         if given != trained
     ]
     if bool(fields.history) != bool(columns.steps):
         how = "a history: name one in fields.history" if columns.steps else "no history: take fields.history away"
-        problems.append(f"{file}: the model was trained on {how}")
+        problems.append(Problem(OTHER_COLUMNS, file, f"the model was trained on {how}"))
     if problems:
         raise ConfigError(problems)
 

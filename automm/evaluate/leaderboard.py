@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +74,6 @@ def leaderboard(
     for place, row in enumerate(done, 1):
         row["rank"] = place
     return [*done, *(row for row in rows if row["status"] != COMPLETED)]
-
-
-def to_json(rows: list[Row]) -> str:
-    """The rows as a JSON array."""
-    return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
 def to_csv(rows: list[Row]) -> str:

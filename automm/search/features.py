@@ -9,8 +9,9 @@ from automm.data.arrays import Arrays
 from automm.models.encoders import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
 from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality, vector_beside
-from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, digest_of, stored
+from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, stored
 from automm.search.store import FeatureStore
+from automm.search.store_format import Items
 
 
 @dataclass(frozen=True)
@@ -118,32 +119,35 @@ def encode(
     names = ["text", "image", *names, *(vector_beside(name) for name in names if is_sequence(name))]
     text, text_engine = stored(
         store,
-        _wanted("texts", text_source, digest_of(texts.token_ids), len(texts.token_ids), int(texts.starts[-1]), names),
-        lambda engine, keys: TextPass(text_source.build(list(keys)), keys, engine, texts, progress, "texts"),
+        _wanted("texts", text_source, texts.items, of_modality("text", names)),
+        lambda engine, keys, unseen: TextPass(
+            text_source.build(list(keys)), keys, engine, texts, unseen, progress, "texts"
+        ),
     )
-    count, size = len(arrays.pixels), arrays.pixels.shape[1]
+    size = arrays.pixels.shape[1]
     image, image_engine = stored(
         store,
-        _wanted("pictures", image_source, arrays.pixels_digest, count, count, names),
-        lambda engine, keys: PicturePass(
-            image_source.build(list(keys), size), keys, engine, arrays.pixels, progress, "pictures"
+        _wanted("pictures", image_source, picture_items(arrays), of_modality("image", names)),
+        lambda engine, keys, unseen: PicturePass(
+            image_source.build(list(keys), size), keys, engine, arrays.pixels, unseen, progress, "pictures"
         ),
     )
     for name in image:
         if is_sequence(name):  # cells lie flat in a row
-            image[name] = image[name].reshape(count, -1, image[vector_beside(name)].shape[1])
+            image[name] = image[name].reshape(len(arrays.pixels), -1, image[vector_beside(name)].shape[1])
     engines = {"text": text_engine, "image": image_engine}
     return Features(arrays, texts, text, image, engines, ("text", "text_mask", "image", "image_mask", *arrays.columns))
 
 
-def _wanted(
-    what: str, source: TextSource | ImageSource, digest: str, count: int, items: int, names: Sequence[str]
-) -> Wanted:
-    """Of so many texts or pictures, whose sequences are stored in `items` rows."""
-    readouts = of_modality("text" if isinstance(source, TextSource) else "image", names)
-    rows = {name: items if is_sequence(name) else count for name in readouts}
-    halves = frozenset(name for name in readouts if is_sequence(name))
-    return Wanted(what, source.name, source.fingerprint, digest, count, rows, halves)
+def picture_items(arrays: Arrays) -> Items:
+    """The distinct pictures, a row each."""
+    return Items(arrays.picture_items, np.ones(len(arrays.pixels), np.int32))
+
+
+def _wanted(what: str, source: TextSource | ImageSource, items: Items, names: Sequence[str]) -> Wanted:
+    sequences = frozenset(filter(is_sequence, names))
+    ragged = sequences if isinstance(source, TextSource) else frozenset[str]()
+    return Wanted(what, source.name, source.fingerprint, items, names, ragged, halves=sequences)
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,10 @@ from typing import Any
 
 from automm.config import Experiment
 from automm.data.manifest import Manifest
-from automm.errors import ConfigError, nearest
+from automm.errors import ConfigError, Problem, nearest
 from automm.search.space import IS_TRAINED, TABLE, Hyperparameter, Space
+
+SPACE = "space"  # code of problems
 
 
 def full_space(columns: Collection[str] = (), task: str = "classification") -> Space:
@@ -44,20 +46,23 @@ def narrow(
     space = {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
     if image_size is not None:
         space["image/size"] = tuple(size for size in space["image/size"] if size <= image_size) or (image_size,)
-    named, problems = set(), []
+    named: set[str] = set()
+    problems: list[Problem] = []
     for key, wanted in overrides.items():
         name = key.replace(".", "/")
         if name not in TABLE:
             legal = [known.replace("/", ".") for known in TABLE]
-            problems.append(f"space: unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}")
+            text = f"unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}"
+            problems.append(Problem(SPACE, "space", text))
             continue
         if name not in _possible(columns, task):
             lacking = f"names no fields.{TABLE[name].column}" if TABLE[name].column else "predicts a number"
-            problems.append(f"space.{key}: the manifest {lacking}. Remove the key")
+            problems.append(Problem(SPACE, f"space.{key}", f"the manifest {lacking}", "Remove the key"))
             continue
-        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
+        values = tuple(_value(TABLE[name], one) for one in listed)
         faults = _faults(TABLE[name], values)
-        problems += [f"space.{key}: {fault}" for fault in faults]
+        problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
         if not faults:
             named.add(name)
             # KerasTuner refuses choices of several types, such as 0 beside 0.5.
@@ -65,9 +70,8 @@ def narrow(
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
     largest = max(space.get("image/size", (0,)))
     if image_size is not None and largest > image_size and any(map(IS_TRAINED[1], space["image/source"])):
-        problems.append(
-            f"space.image.size: {largest} is larger than pictures are stored. Take less, or a larger inputs.image_size"
-        )
+        text = f"{largest} is larger than pictures are stored"
+        problems.append(Problem(SPACE, "space.image.size", text, "Take less, or a larger inputs.image_size"))
     if problems:
         raise ConfigError(problems)
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
@@ -87,6 +91,16 @@ def _unrequested(space: Space, name: str) -> bool:
     return only is not None and not any(map(only[1], (*TABLE[only[0]].choices, *space[only[0]])))
 
 
+def _value(row: Hyperparameter, value: object) -> object:
+    """A choice, in a row of floats also from a text: YAML that is read strictly leaves 1e-3 a text."""
+    if not isinstance(value, str) or not isinstance(row.choices[0], float):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
 def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
         return ["no choice is left"]
@@ -96,7 +110,7 @@ def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
         return [
             f"{value!r} is not a choice.{nearest(str(value), [*map(str, known)])} Legal: {legal}"
             for value in values
-            if value not in known
+            if isinstance(value, bool) or value not in known  # True equals 1
         ]
     low, high = row.bounds
     whole = isinstance(row.choices[0], int)

@@ -1,24 +1,25 @@
 """One pass of a frozen encoder over the distinct texts or pictures, which fills one entry of the store or several.
 
-Where entries are kept stands in `search/store`. An entry's key names the weights, the preprocessing (through the data's
-own digest), the engine and the read-out. Whole sequences are kept in float16: token states ragged, a text taking the
-rows of its own word pieces, and a picture's cells flat in one row.
+Where entries are kept stands in `search/store`. A text is named by its word pieces, a picture by its file and how it
+was decoded, a family of entries by weights, engine and read-out. Whole sequences are kept in float16: token states
+ragged, a text taking the rows of its own word pieces, and a picture's cells flat in one row.
 """
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
-from rich.filesize import decimal
 
+from automm.data.items import item_digests
 from automm.errors import ConfigError
 from automm.search.engines import Engine, engine_for
 from automm.search.store import Encoding, FeatureStore
-from automm.search.store_format import About
+from automm.search.store_format import About, Items
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -53,6 +54,13 @@ class Texts:
         """(distinct,) word pieces."""
         return np.diff(self.starts)
 
+    @cached_property
+    def items(self) -> Items:
+        """Each text named by its word pieces, so that it is the same one however long the longest may be."""
+        lengths = self.lengths
+        pieces = (ids[:length].tobytes() for ids, length in zip(self.token_ids, lengths.tolist(), strict=True))
+        return Items(item_digests(pieces), lengths.astype(np.int32))
+
     def padded(self, sequences: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Some reviews' sequences and their mask, as long as the longest of them.
 
@@ -78,79 +86,95 @@ class Wanted:
     Attributes:
         what: 'texts' or 'pictures', for people.
         encoder, fingerprint: its name, and what names its weights.
-        digest: names the data.
-        count: distinct texts or pictures.
-        rows: of each entry, by the name of what the encoder yields.
+        items: distinct texts or pictures.
+        names: of what it is to yield.
+        ragged: those whose items take as many rows as they have word pieces.
         halves: those that are kept in float16.
     """
 
     what: str
     encoder: str
     fingerprint: str
-    digest: str
-    count: int
-    rows: Mapping[str, int]
+    items: Items
+    names: Sequence[str]
+    ragged: frozenset[str] = frozenset()
     halves: frozenset[str] = frozenset()
 
     def about(self, name: str, engine: Engine) -> About:
-        dtype = "<f2" if name in self.halves else "<f4"
-        return About(f"{self.what}: {name}", self.encoder, engine.version, self.rows[name], dtype=dtype)
+        ragged, dtype = name in self.ragged, "<f2" if name in self.halves else "<f4"
+        rows = int(self.items.starts[-1]) if ragged else len(self.items)
+        what = f"{self.what}: {name}"
+        return About(what, self.encoder, engine.version, rows, dtype=dtype, items=len(self.items), ragged=ragged)
 
-    def key(self, name: str, engine: Engine) -> str:
-        parts = (self.fingerprint, self.digest, engine.version, name)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    def family(self, name: str, engine: Engine) -> str:
+        parts = (self.fingerprint, engine.version, name)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def stored(
-    store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str]], Encoding]
+    store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """What an encoder yields by name, from the store, or encoded now where nobody did before.
+    """What an encoder yields by name: from the store, and encoded now only for items that nobody encoded before.
+
+    On Keras an item's features depend on its batch, in their last digits: by up to 6e-7 for minilm-l6 and 1.4e-6 for
+    efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. So the same data may have slightly other
+    features where some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX Runtime
+    they are the same to the bit.
 
     Args:
-        open_pass: builds the encoder for some names, each with the key of its entry.
+        open_pass: builds the encoder for some names, each with the family of its entry, and for some items.
 
     Returns:
         (rows, features) each, and the version of the engine that they ran on.
     """
-    engine = engine_for(wanted.encoder, wanted.count)
-    keys = {name: wanted.key(name, engine) for name in wanted.rows}
-    if wanted.count == 0:  # a memory map cannot be empty
-        features = open_pass(engine, keys).features
-        return {name: np.zeros((0, features[key]), np.float32) for name, key in keys.items()}, engine.version
-    log.info("%d %s: %s on %s", wanted.count, wanted.what, wanted.encoder, engine.version)
-    names = {key: name for name, key in keys.items()}
+    count = len(wanted.items)
+    engine = engine_for(wanted.encoder, count)
+    families = {name: wanted.family(name, engine) for name in wanted.names}
+    if count == 0:  # a memory map cannot be empty
+        features = open_pass(engine, families, np.arange(0)).features
+        return {name: np.zeros((0, features[family]), np.float32) for name, family in families.items()}, engine.version
+    log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
+    names = {family: name for name, family in families.items()}
 
-    def open_missing(missing: Sequence[str]) -> Encoding:
-        encoding = open_pass(engine, {names[key]: key for key in missing})
-        abouts = {key: replace(wanted.about(names[key], engine), features=encoding.features[key]) for key in missing}
-        size = sum(about.bytes for about in abouts.values())
-        log.info("%s: %s to be encoded: %s", wanted.what, ", ".join(names[key] for key in missing), decimal(size))
-        return encoding
+    def open_missing(missing: Sequence[str], unseen: np.ndarray) -> Encoding:
+        log.info(
+            "%d of %d %s to be encoded: %s", len(unseen), count, wanted.what, ", ".join(names[one] for one in missing)
+        )
+        return open_pass(engine, {names[family]: family for family in missing}, unseen)
 
-    found = store.get({key: wanted.about(name, engine) for name, key in keys.items()}, open_missing)
-    return {name: found[key] for name, key in keys.items()}, engine.version
-
-
-def digest_of(tokens: np.ndarray) -> str:
-    """Names the content of an array."""
-    return hashlib.sha256(tokens.tobytes()).hexdigest()
+    abouts = {family: wanted.about(name, engine) for name, family in families.items()}
+    found = store.get(abouts, wanted.items, open_missing)
+    return {name: found[family] for name, family in families.items()}, engine.version
 
 
 class TextPass:
-    """Texts by length: a batch is as long as its longest text, not as the longest of all."""
+    """Texts by length: a batch is as long as its longest text, not as the longest of all.
+
+    Args:
+        keys: the family of the entry of each of the encoder's outputs, by its name.
+        chosen: places of the texts to be encoded.
+    """
 
     batch_size = 32
 
     def __init__(
-        self, encoder: Any, keys: Mapping[str, str], engine: Engine, texts: Texts, progress: Progress | None, what: str
+        self,
+        encoder: Any,
+        keys: Mapping[str, str],
+        engine: Engine,
+        texts: Texts,
+        chosen: np.ndarray,
+        progress: Progress | None,
+        what: str,
     ):
         self._encoder, self._keys, self._texts, self._progress, self._what = encoder, keys, texts, progress, what
+        self._chosen = chosen
         specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
         self.features = {key: int(specs[name].shape[-1]) for name, key in keys.items()}
         self._encode = engine.start(encoder, np.int32, (None,))
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
-        order = np.argsort(self._texts.lengths, kind="stable")
+        order = self._chosen[np.argsort(self._texts.lengths[self._chosen], kind="stable")]
         for texts in portions(order, self.batch_size, self._what, self._progress):
             length = min(padded(self._texts.lengths[texts]), self._texts.token_ids.shape[1])
             values = _named(self._encoder, self._encode(self._texts.token_ids[texts, :length]))
@@ -160,14 +184,17 @@ class TextPass:
         """Values of some texts with their rows: a row a text, or a row a word piece."""
         if values.ndim == 2:
             return texts, values
-        starts = self._texts.starts
-        rows = [np.arange(starts[text], starts[text + 1]) for text in texts]
-        pieces = [state[: len(own)] for state, own in zip(values, rows, strict=True)]
-        return np.concatenate(rows), _fits_half(np.concatenate(pieces))
+        pieces = [state[:length] for state, length in zip(values, self._texts.lengths[texts], strict=True)]
+        return self._texts.items.rows(texts, ragged=True), _fits_half(np.concatenate(pieces))
 
 
 class PicturePass:
-    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it."""
+    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it.
+
+    Args:
+        keys: the family of the entry of each of the encoder's outputs, by its name.
+        chosen: places of the pictures to be encoded.
+    """
 
     batch_size = 8
 
@@ -177,18 +204,19 @@ class PicturePass:
         keys: Mapping[str, str],
         engine: Engine,
         pixels: np.ndarray,
+        chosen: np.ndarray,
         progress: Progress | None,
         what: str,
     ):
         self._encoder, self._keys, self._pixels, self._progress, self._what = encoder, keys, pixels, progress, what
+        self._chosen = chosen
         shape = (1, *pixels.shape[1:])
         specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, *shape), "uint8")))
         self.features = {key: int(np.prod(specs[name].shape[2:])) for name, key in keys.items()}
         self._encode = engine.start(encoder, np.uint8, shape)
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
-        order = np.arange(len(self._pixels))
-        for rows in portions(order, self.batch_size, self._what, self._progress):
+        for rows in portions(self._chosen, self.batch_size, self._what, self._progress):
             values = _named(self._encoder, self._encode(self._pixels[rows][:, None]))
             yield {key: (rows, _flat(values[name], len(rows))) for name, key in self._keys.items()}
 

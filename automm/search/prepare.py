@@ -9,6 +9,7 @@ import numpy as np
 
 from automm.config import Experiment, Folds
 from automm.data.arrays import Arrays, all_paths, build_arrays
+from automm.data.changes import Change
 from automm.data.columns import Columns
 from automm.data.folds import each_fold, on_fold, other_folds
 from automm.data.manifest import load_manifest
@@ -56,7 +57,7 @@ class Task:
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
-    treated: dict[str, int]
+    treated: dict[Change, int]
     digest: str
 
     @property

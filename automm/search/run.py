@@ -16,7 +16,7 @@ from typing import Any
 from automm.config import Experiment
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
-from automm.errors import ConfigError, NoTrialError
+from automm.errors import ConfigError, NoTrialError, Problem
 from automm.models.encoders import ImageSource, TextSource
 from automm.search.chief import quiet
 from automm.search.crew import Crew
@@ -234,8 +234,12 @@ def _same_experiment(run: Run, experiment: Experiment) -> None:
     if changed:
         raise ConfigError(
             [
-                f"--resume {run.name}: {key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}. A "
-                "resumed run may change its budget only; start a new one for the rest"
+                Problem(
+                    "other_experiment",
+                    f"--resume {run.name}",
+                    f"{key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}",
+                    "A resumed run may change its budget only; start a new one for the rest",
+                )
                 for key in changed
             ]
         )

@@ -12,9 +12,9 @@ import numpy as np
 from automm.data.arrays import Arrays
 from automm.models.readouts import PIXELS, READOUTS
 from automm.models.whole import STATES
-from automm.search.features import Features
+from automm.search.features import Features, picture_items
 from automm.search.feed import Rows
-from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, digest_of, stored
+from automm.search.passes import PicturePass, Progress, TextPass, Texts, Wanted, stored
 from automm.search.store import FeatureStore
 
 
@@ -87,21 +87,22 @@ def encode_states(
     """
     text_name, text_lower = text
     texts = Texts.of(arrays.token_ids)
-    digest, distinct = digest_of(texts.token_ids), len(texts.token_ids)
-    what = "texts, lower half"
+    what, names = "texts, lower half", ["text_states"]
     found, _ = stored(
         store,
-        Wanted(what, text_name, text_lower.fingerprint, digest, distinct, {"text_states": int(texts.starts[-1])}),
-        lambda engine, keys: TextPass(text_lower, keys, engine, texts, progress, what),
+        Wanted(what, text_name, text_lower.fingerprint, texts.items, names, ragged=frozenset(names)),
+        lambda engine, keys, unseen: TextPass(text_lower, keys, engine, texts, unseen, progress, what),
     )
     if image is None:
         return States(arrays, texts, found["text_states"], None)
     image_name, image_lower = image
-    count, of_pictures = len(arrays.pixels), "pictures, lower half"
+    of_pictures = "pictures, lower half"
     cells, _ = stored(
         store,
-        Wanted(of_pictures, image_name, image_lower.fingerprint, arrays.pixels_digest, count, {"image_cells": count}),
-        lambda engine, keys: PicturePass(image_lower, keys, engine, arrays.pixels, progress, of_pictures),
+        Wanted(of_pictures, image_name, image_lower.fingerprint, picture_items(arrays), ["image_cells"]),
+        lambda engine, keys, unseen: PicturePass(
+            image_lower, keys, engine, arrays.pixels, unseen, progress, of_pictures
+        ),
     )
     shape = image_lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
     return States(arrays, texts, found["text_states"], cells["image_cells"].reshape(-1, *shape))

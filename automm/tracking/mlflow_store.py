@@ -15,9 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from automm.errors import NotFoundError, TrackingError
+from automm.strict_yaml import read_yaml
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
 from automm.tracking.results import fold_curves, missing_curves, summary_of
@@ -319,7 +318,7 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
 def _sync(tracker: MlflowTracker, run: Run) -> str:
     if not run.read("manifest.json"):
         raise NotFoundError(f"{run.name} ended before its first candidate. Go on: automm search --resume {run.name}")
-    config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+    config, _ = read_yaml(run.folder / "config.yaml")
     manifest = run.read("manifest.json")
     dataset = {
         "name": manifest["name"],

@@ -21,13 +21,14 @@ import numpy as np
 import onnxruntime
 
 from automm.data.images import decode_picture
+from automm.data.items import item_digests
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.data.text import encode_texts
 from automm.models.encoders import image_source, text_source, vocabulary_of_texts
 from automm.search import engines, passes
 from automm.search.store import Encoding, FeatureStore
-from automm.search.store_format import About
+from automm.search.store_format import About, Items
 
 TEXT, IMAGE = "minilm-l6", "efficientnet-lite0"
 PADDED = 128
@@ -67,11 +68,13 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
 
     def texts_on(name: str, tokens: np.ndarray) -> passes.TextPass:
         engine, texts = engines.Engine(name, name), passes.Texts.of(tokens)
-        return passes.TextPass(text_encoder, {"text": "text"}, engine, texts, None, "texts")
+        every = np.arange(len(texts.token_ids))
+        return passes.TextPass(text_encoder, {"text": "text"}, engine, texts, every, None, "texts")
 
     def pictures_on(name: str, size: int) -> passes.PicturePass:
         engine = engines.Engine(name, name)
-        encoding = passes.PicturePass(image_encoder, {"image": "image"}, engine, pixels, None, "pictures")
+        every = np.arange(len(pixels))
+        encoding = passes.PicturePass(image_encoder, {"image": "image"}, engine, pixels, every, None, "pictures")
         encoding.batch_size = size
         return encoding
 
@@ -163,11 +166,13 @@ def checked() -> dict[str, float]:
                 yield {"noise": (np.arange(start, start + 2000), values)}
 
     with tempfile.TemporaryDirectory() as folder:
-        store, about = FeatureStore(Path(folder), 10**12), About("pictures", "noise", "noise", 200_000)
+        count = 200_000
+        items = Items(item_digests(number.to_bytes(4) for number in range(count)), np.ones(count, np.int32))
+        store, about = FeatureStore(Path(folder), 10**12), About("pictures", "noise", "noise", count, items=count)
         began = time.perf_counter()
-        store.get({"noise": about}, lambda missing: Noise())
+        store.get({"noise": about}, items, lambda missing, unseen: Noise())
         written = time.perf_counter()
-        store.get({"noise": about}, lambda missing: Noise())
+        store.get({"noise": about}, items, lambda missing, unseen: Noise())
         return {"write_seconds": round(written - began, 2), "open_seconds": round(time.perf_counter() - written, 2)}
 
 

@@ -49,7 +49,7 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     columns = Columns.from_dict(data["columns"])
     assert columns.steps == 4
     assert sorted(columns.values["brand"]) == ["acme", "zenith"]
-    assert data["treated"] == {"step of a history dropped: more than 4 in a review": 10}
+    assert data["treated"] == {"more_steps": 10}
     assert set(result["missing"]["reviews"]) == {"text", "image", "metadata", "history"}
     assert leaderboard(tmp_path / "runs")[0]["name"] == result["best"]
     assert verdict(result)[0].startswith(f"best by validation: {result['best']}")
@@ -68,7 +68,7 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
             bundle = load_bundle(tmp_path / name)
             with pytest.raises(ConfigError) as refused:
                 predict_file(bundle, manifest.parent / "swapped.yaml", tmp_path / "out.jsonl")
-            assert len(refused.value.problems) == 2
+            assert len(refused.value.lines) == 2
             assert "is ['text'], and the model was trained on ['brand']" in str(refused.value)
             assert "name one in fields.history" in str(refused.value)
             written = predict_file(bundle, manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl", explain=True)

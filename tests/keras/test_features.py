@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from automm.data.arrays import Arrays
+from automm.data.items import item_digests
 from automm.data.text import encode_texts
 from automm.errors import ConfigError
 from automm.models import efficientnet_lite
@@ -33,7 +34,7 @@ def arrays():
         pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
         picture_rows=ROWS,
         labels=np.arange(len(TEXTS), dtype=np.int32) % 2,
-        pixels_digest="pixels",
+        picture_items=item_digests([b"0", b"1", b"2", b"3"]),
     )
 
 
@@ -157,7 +158,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     [
         ({"text": {"fingerprint": "other weights"}}, ["tiny-bert"]),
         ({"image": {"fingerprint": "other weights"}}, ["tiny-cnn"]),
-        ({"arrays": {"pixels_digest": "other pictures"}}, ["tiny-cnn"]),
+        ({"arrays": {"picture_items": item_digests([b"4", b"5", b"6", b"7"])}}, ["tiny-cnn"]),
         ({"arrays": {"token_ids": None}}, ["tiny-bert"]),
     ],
 )
@@ -197,7 +198,7 @@ def test_no_pictures_at_all(arrays, tmp_path):
         arrays,
         pixels=np.zeros((0, 16, 16, 3), np.uint8),
         picture_rows=np.full_like(ROWS, -1),
-        pixels_digest="nothing",
+        picture_items=item_digests([]),
     )
     features = encode(none, TEXT, IMAGE, tmp_path)
     batch = features.batch(ALL)
@@ -286,6 +287,48 @@ def test_progress_reaches_its_end(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
+
+
+def some(arrays, reviews):
+    """The arrays of some reviews, with their pictures alone."""
+    chosen = arrays.picture_rows[reviews]
+    pictures = np.unique(chosen[chosen >= 0])
+    return replace(
+        arrays,
+        ids=tuple(arrays.ids[row] for row in reviews),
+        token_ids=arrays.token_ids[reviews],
+        text_mask=arrays.text_mask[reviews],
+        pixels=arrays.pixels[pictures],
+        picture_items=arrays.picture_items[pictures],
+        picture_rows=np.where(chosen >= 0, np.searchsorted(pictures, chosen), -1).astype(np.int32),
+        labels=arrays.labels[reviews],
+    )
+
+
+def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays):
+    """Fewer reviews, or texts for which there is more room, are copies; in whole sequences, too."""
+    names = list(READOUTS)
+    whole = encode(arrays, TEXT, IMAGE, encoded[1], names=names).only((*READOUTS, "token_mask"))
+    wide = replace(arrays, token_ids=np.pad(arrays.token_ids, ((0, 0), (0, 16))))
+    for given, rows in ((some(arrays, [5, 2, 6]), [5, 2, 6]), (wide, ALL)):
+        again = encode(given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], names=names)
+        for name, array in again.only(whole.names).batch(np.arange(len(rows))).items():
+            np.testing.assert_array_equal(array, whole.batch(np.array(rows))[name])
+
+
+def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
+    names = list(READOUTS)
+    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, names=names)
+    told = []
+    second = encode(arrays, TEXT, IMAGE, tmp_path, names=names, progress=lambda *what: told.append(what))
+    assert told == [("texts", 4, 4), ("pictures", 2, 2)]
+    fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", names=names)
+    for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
+        found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
+        np.testing.assert_allclose(found, expected, atol=1e-2 if is_sequence(name) else 1e-5)
+    batches = [of.only(READOUTS).batch(rows) for of, rows in ((first, ALL[:3]), (second, np.array([1, 2, 6])))]
+    for name, array in batches[0].items():
+        np.testing.assert_array_equal(array, batches[1][name])
 
 
 def cosines(first, second):

@@ -1,9 +1,13 @@
-"""What can end a search when its finalists are measured is found before it begins."""
+"""What can end a search when its finalists are measured is found before it begins; and what is encoded for it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from PIL import Image
+from samples import SMALL, write_reviews
 
 from automm.config import resolve
 from automm.data.folds import other_folds
@@ -11,7 +15,8 @@ from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import split_dataset
 from automm.errors import DataError
-from automm.search.prepare import Loaded, check_folds, make_folds
+from automm.search import engines
+from automm.search.prepare import Loaded, check_folds, load, make_folds, prepare, sources
 
 THIRD = 12
 
@@ -40,7 +45,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
     here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
         check_folds(wanted, here)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.lines
     assert "of 3: " in problem
     assert "fall into 2 parts" in problem
     assert "splits.fold: 1" in problem
@@ -67,3 +72,58 @@ def test_on_another_fold_are_its_splits_and_its_number():
     tests = [one.on(fold).splits["test"] for fold in (1, 2, 3)]
     np.testing.assert_array_equal(tests[0], one.splits["test"])
     assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
+
+
+def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monkeypatch):
+    """From files to features, over a cache that is there: read-outs of all kinds, in their ragged and flat forms."""
+    monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
+    manifest = write_reviews(tmp_path / "data", 24)
+    split_by_column(manifest)
+    encoded, start = [], engines.Engine.start
+
+    def counted(engine, encoder, dtype, shape):
+        run = start(engine, encoder, dtype, shape)
+        return lambda batch: (encoded.append((encoder.name, len(batch))), run(batch))[1]
+
+    monkeypatch.setattr(engines.Engine, "start", counted)
+    content = {**SMALL, "manifest": str(manifest), "space": {"fusion.operator": ["cross_attention"]}}
+    wanted = resolve(content, tmp_path, where="test")
+
+    def prepared(told):
+        one = load(wanted)
+        return prepare(wanted, one, sources(wanted, one), lambda *what: told.append(what))
+
+    first = prepared([])
+    assert any(array.dtype == np.float16 for array in first.features.text.values())
+    distinct = len(first.features.texts.token_ids)
+    assert sum(count for name, count in encoded if name == "text_encoder") == distinct
+    add_review(manifest)
+    encoded.clear()
+    told = []
+    second = prepared(told)
+    assert sorted(encoded) == [("image_encoder", 2), ("text_encoder", 1)]
+    assert told[-2:] == [("texts", 1, 1), ("pictures", 2, 2)]
+    rows = np.arange(24)
+    for name, array in first.features.batch(rows).items():
+        np.testing.assert_array_equal(second.features.batch(rows)[name], array)
+    encoded.clear()
+    assert len(prepared([]).features) == 25
+    assert encoded == []
+
+
+def split_by_column(manifest):
+    lines = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["part"] = ("train", "train", "validation", "test")[number // 6]
+    (manifest.parent / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    content = yaml.safe_load(manifest.read_text())
+    manifest.write_text(yaml.safe_dump({**content, "splits": {"column": "part"}}))
+
+
+def add_review(manifest):
+    """One of the test split, from which the vocabulary of a tiny encoder is not learned."""
+    for place in range(2):
+        Image.new("RGB", (16, 16), (place, 7, 9)).save(manifest.parent / "images" / f"new-{place}.png")
+    review = {"id": "new", "text": "a new thing", "photos": ["new-0.png", "new-1.png"], "label": "bad", "part": "test"}
+    with (manifest.parent / "reviews.jsonl").open("a") as file:
+        file.write(json.dumps(review) + "\n")

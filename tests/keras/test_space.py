@@ -4,6 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from automm.config import load_experiment
 from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
@@ -59,7 +60,7 @@ def nested(monkeypatch):
 def problems_of(overrides):
     with pytest.raises(ConfigError) as caught:
         narrow(overrides)
-    return caught.value.problems
+    return caught.value.lines
 
 
 def test_nothing_narrowed_is_everything():
@@ -110,6 +111,13 @@ def test_the_default_of_a_narrowed_hyperparameter_is_in_it():
         ({"label.dropout": 1.0}, "1.0 is not a number from 0 to 0.95"),
         ({"training.learning_rate": float("nan")}, "nan is not a number"),
         ({"training.learning_rate": None}, "None is not a number"),
+        ({"training.learning_rate": "1e-"}, "'1e-' is not a number"),
+        ({"training.learning_rate": "1e400"}, "inf is not a number"),
+        ({"training.learning_rate": True}, "True is not a number"),
+        ({"training.learning_rate": [["1e-3"]]}, "['1e-3'] is not a number"),
+        ({"label.width": "1e2"}, "'1e2' is not a whole number"),
+        ({"image.heads": True}, "True is not a choice"),
+        ({"image.heads": {"a": 1}}, "{'a': 1} is not a choice"),
     ],
 )
 def test_what_is_wrong_is_said(overrides, words):
@@ -119,6 +127,15 @@ def test_what_is_wrong_is_said(overrides, words):
 
 def test_every_problem_at_once():
     assert len(problems_of({"x": 1, "label.width": [0, "a", 3], "image.pooling": "median"})) == 4
+
+
+@pytest.mark.parametrize("written", ["1e-3", "[1e-3]", "0.001", "1.0E-3", "'0.001'"])
+def test_a_number_that_yaml_leaves_a_text(tmp_path, written):
+    file = tmp_path / "experiment.yaml"
+    file.write_text(f"manifest: m.yaml\nspace: {{training.learning_rate: {written}}}\n")
+    by_set = load_experiment(file, [f"space.training.learning_rate={written}"])
+    for experiment in (load_experiment(file), by_set):
+        assert narrow(experiment.space)["training/learning_rate"] == (0.001,)
 
 
 def test_zero_beside_a_half_is_a_float():
@@ -244,7 +261,7 @@ class TestWhatAManifestHas:
     def test_what_the_manifest_has_not_is_named(self, key, words):
         with pytest.raises(ConfigError) as caught:
             narrow({key: 0.2}, (), "regression")
-        assert caught.value.problems == [words]
+        assert caught.value.lines == [words]
 
 
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}

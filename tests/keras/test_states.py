@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_features import ROWS, TEXT, TEXTS, arrays  # noqa: F401 - a fixture
+from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixture
 
 from automm.models.encoders import image_source
 from automm.search.features import encode
@@ -60,6 +60,18 @@ def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
     again = encoded(arrays, halves, tmp_path)
     np.testing.assert_array_equal(first.tokens, again.tokens)
     np.testing.assert_array_equal(first.cells, again.cells)
+
+
+def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa: F811
+    few, told = some(arrays, [5, 2]), []
+    encoded(few, halves, tmp_path)
+    store = FeatureStore(tmp_path, 10**9)
+    both = (TEXT.name, halves[0]), (IMAGE.name, halves[2])
+    found = encode_states(arrays, *both, store, progress=lambda *what: told.append(what))
+    assert told == [("texts, lower half", 4, 4), ("pictures, lower half", 1, 1)]
+    rows = np.arange(len(TEXTS))
+    for name, array in found.batch(rows).items():
+        np.testing.assert_allclose(array, states.batch(rows)[name], atol=1e-5)
 
 
 def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):  # noqa: F811

@@ -3,6 +3,7 @@
 `experiments/fuzz.py` draws ten thousand of them, `test_hostile.py` as many as a test may.
 """
 
+import copy
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from hypothesis import strategies as st
@@ -60,6 +61,49 @@ def mostly(usual: st.SearchStrategy[T], other: st.SearchStrategy[T]) -> st.Searc
     return st.integers(0, 4).flatmap(lambda draw: other if draw == 3 else usual)
 
 
+Edit = tuple[float, str, str, object]  # where, what is done there, and with which key and value
+
+
+def edits_of(keys: list[str], values: st.SearchStrategy[object]) -> st.SearchStrategy[list[Edit]]:
+    """One to three edits with such keys and values."""
+    done = st.sampled_from(["set", "set", "add", "delete", "rename", "wrap", "nest"])
+    one = st.tuples(st.floats(0, 1, exclude_max=True), done, st.sampled_from(keys), values)
+    return st.lists(one, min_size=1, max_size=3)
+
+
+def edited(content: dict[str, object], edits: list[Edit]) -> dict[str, object]:
+    """A copy of what a file says, changed at places of whatever depth."""
+    content = copy.deepcopy(content)
+    for where, how, key, value in edits:
+        value = copy.deepcopy(value)
+        found = list(_places(content))
+        if not found:
+            content[key] = value
+            continue
+        inside, at = found[int(where * len(found))]
+        if how == "set":
+            inside[at] = value
+        elif how == "delete":
+            del inside[at]
+        elif how == "wrap":
+            inside[at] = [inside[at]]
+        elif how == "nest":
+            inside[at] = {key: inside[at]}
+        elif isinstance(inside, list):
+            inside.append(value)
+        else:
+            inside[key] = inside.pop(at) if how == "rename" else value
+    return content
+
+
+def _places(inside: Any) -> Iterator[tuple[Any, Any]]:
+    """Every mapping or list with each key or number of an item in it, at all depths."""
+    for at, value in list(inside.items() if isinstance(inside, dict) else enumerate(inside)):
+        yield inside, at
+        if isinstance(value, dict | list):
+            yield from _places(value)
+
+
 hostile_records = st.lists(st.fixed_dictionaries({}, optional=cells), max_size=8)
 
 
@@ -101,9 +145,7 @@ optional = {
     "labels": st.fixed_dictionaries({"map": st.just({"a": ["a", 1], "b": ["b"]}), "on_unlisted": st.just("drop")}),
 }
 sound_manifests = st.fixed_dictionaries(sound, optional=optional)
-odd_manifests = st.tuples(sound_manifests, st.dictionaries(st.sampled_from(keys), values, min_size=1, max_size=1)).map(
-    lambda both: {**both[0], **both[1]}
-)
+odd_manifests = st.builds(edited, sound_manifests, edits_of(keys, values))
 manifests = mostly(sound_manifests, odd_manifests)
 
 harms = st.lists(

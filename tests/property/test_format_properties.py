@@ -3,14 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hostile import in_time, watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import WRITERS, manifest_of
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from automm.data.formats import find_layout, recognise
 from automm.data.formats.markdown_links import take_pictures
@@ -73,6 +78,54 @@ def test_what_is_taken_out_of_markdown_was_in_it(text):
     assert len(rest) <= len(text)
     assert (len(rest) < len(text)) or not links
     assert take_pictures("![a](b.jpg)" + text)[1][:1] == ["b.jpg"]
+
+
+PICTURES = ("![a](1.jpg)", "![b](<2.jpg> 't')", "![c](3.jpg", "![r]", "![d][r]", "![r][]", "![", "](4.jpg)", "![e][s]")
+DEFINITIONS = ("[r]: 5.jpg", "[s]: 6.jpg 't'", "[r]:", "[![f](7.jpg)](g)", "[", "]")
+HIDING = ("```", "~~~", "````", "`", "``", "<!--", "-->", "\\", "<div>", "</div>", '<img src="8.jpg">', "<b>", "<a b='")
+LAYING = (
+    "\n",
+    "\n\n",
+    "\n",
+    "\n> ",
+    "\n- ",
+    "\n  ",
+    "\n    ",
+    "\n1. ",
+    "\n# ",
+    "\n---\n",
+    " ",
+    "  ",
+    "\t",
+    "x",
+    "*",
+    ">",
+)
+pieces = st.lists(st.one_of(*map(st.sampled_from, (PICTURES, DEFINITIONS, HIDING, LAYING, LAYING))), max_size=25)
+
+
+def rendered(tokens: Sequence[Token]) -> Iterator[str]:
+    """The targets of the pictures that markdown-it-py's own renderer shows."""
+    for token in tokens:
+        if token.type == "image":
+            yield unquote(str(token.attrs["src"]))
+        elif token.type in ("html_block", "html_inline"):
+            yield from re.findall('<img src="(.*?)">', re.sub(r"<!--.*?(-->|\Z)", "", token.content, flags=re.DOTALL))
+        elif token.children:
+            yield from rendered(token.children)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces.map("".join))
+def test_the_pictures_in_markdown_are_those_that_a_renderer_shows(text):
+    assert take_pictures(text)[1] == list(rendered(MarkdownIt("commonmark").parse(text)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["![a](@)", "![a](@ 't')", *HIDING, *LAYING]), max_size=20).map("".join))
+def test_a_target_with_spaces_is_read_as_if_in_angle_brackets(text):
+    shown = rendered(MarkdownIt("commonmark").parse(text.replace("@", "<9 9.jpg>")))
+    assert take_pictures(text.replace("@", "9 9.jpg"))[1] == list(shown)
 
 
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4), st.sampled_from(["(", "label", 2015]))

@@ -68,6 +68,9 @@ class Handler(BaseHTTPRequestHandler):
     def absent(self) -> None:
         self.answer(404, b"no", "text/plain")
 
+    def steering(self) -> None:
+        self.wfile.write(b"HTTP/1.1 404 \x1b]0;title\x07\x9b31m\r\n\r\n")
+
     def page(self) -> None:
         self.answer(200, b"<html>log in</html>", "text/html")
 

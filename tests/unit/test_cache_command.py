@@ -7,12 +7,19 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import app
+from automm.data.items import item_digests
 from automm.data.pictures import prepare_pictures
 from automm.errors import ConfigError
 from automm.search.store import FeatureStore
-from automm.search.store_format import About
+from automm.search.store_format import About, Items
 
 NONE_OF_THEM = "features: 0 bytes of 20.0 GB"
+A, B = "a" * 32, "b" * 32  # families
+TEXTS, PICTURES = 128 + 1200 * (3 * 4 + 16), 128 + 5 * (3 * 4 + 16)  # bytes
+
+
+def numbered(count):
+    return Items(item_digests(str(number).encode() for number in range(count)), np.ones(count, np.int32))
 
 
 class Zeros:
@@ -33,10 +40,12 @@ def folder(tmp_path, monkeypatch):
 def filled(folder):
     """Two entries, one in use as long as the test runs, and one decoded picture."""
     store = FeatureStore(folder / "features", 10**9)
-    texts, pictures = About("texts", "minilm-l6", "keras-1", 1200), About("pictures", "efficientnet-lite0", "onnx-1", 5)
-    held = store.get({"a" * 64: texts}, lambda missing: Zeros("a" * 64, 1200))["a" * 64]
-    store.get({"b" * 64: pictures}, lambda missing: Zeros("b" * 64, 5))
-    os.utime(folder / "features" / f"{'a' * 64}.json", (1_700_000_000, 1_700_000_000))
+    texts = About("texts", "minilm-l6", "keras-1", 1200, items=1200)
+    pictures = About("pictures", "efficientnet-lite0", "onnx-1", 5, items=5)
+    held = store.get({A: texts}, numbered(1200), lambda missing, unseen: Zeros(A, 1200))[A]
+    (file,) = (folder / "features").glob("*.json")
+    store.get({B: pictures}, numbered(5), lambda missing, unseen: Zeros(B, 5))
+    os.utime(file, (1_700_000_000, 1_700_000_000))
     Image.new("RGB", (8, 8)).save(folder / "a.png")
     prepare_pictures([folder / "a.png"], 4, folder)
     return held
@@ -51,26 +60,29 @@ def run(*arguments):
 def test_the_table(folder, filled):
     lines = [line.split() for line in run().splitlines()]
     assert lines[0] == ["key", "what", "encoder", "rows", "size", "last", "used"]
-    assert lines[1][:6] == ["b" * 12, "pictures", "efficientnet-lite0", "5", "188", "bytes"]
-    assert lines[2] == ["a" * 12, "texts", "minilm-l6", "1,200", "14.5", "kB", "2023-11-14T22:13:20+00:00"]
+    assert lines[1][1:6] == ["pictures", "efficientnet-lite0", "5", str(PICTURES), "bytes"]
+    assert lines[2][1:] == ["texts", "minilm-l6", "1,200", "33.7", "kB", "2023-11-14T22:13:20+00:00"]
+    assert lines[1][0] != lines[2][0]
     assert lines[3][1:-1] == ["decoded", "pictures", "-", "1", "48", "bytes"]
-    assert " ".join(lines[4]) == f"features: 14.7 kB of 20.0 GB, in {folder / 'features'}"
+    assert " ".join(lines[4]) == f"features: 34.0 kB of 20.0 GB, in {folder / 'features'}"
     assert " ".join(lines[5]) == f"decoded pictures: 48 bytes of 20.0 GB, in {folder / 'pictures'}"
 
 
 def test_json(folder, filled, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "5GB")
     content = json.loads(run("--format", "json"))
-    assert (content["folder"], content["bytes"], content["limit"]) == (str(folder), 14528 + 188, 5 * 10**9)
+    assert (content["folder"], content["bytes"], content["limit"]) == (str(folder), TEXTS + PICTURES, 5 * 10**9)
+    assert content["features"][1].pop("key").endswith(f"-{A}")
     assert content["features"][1] == {
-        "key": "a" * 64,
         "what": "texts",
         "encoder": "minilm-l6",
         "engine": "keras-1",
         "rows": 1200,
         "features": 3,
         "dtype": "<f4",
-        "bytes": 14528,
+        "items": 1200,
+        "ragged": False,
+        "bytes": TEXTS,
         "last_used": "2023-11-14T22:13:20+00:00",
     }
     assert [(entry["rows"], entry["bytes"]) for entry in content["decoded_pictures"]] == [(1, 48)]
@@ -78,7 +90,7 @@ def test_json(folder, filled, monkeypatch):
 
 def test_clear_keeps_and_counts_what_is_in_use(folder, filled):
     said = run("--clear").splitlines()
-    assert said[0] == "1 entries removed, 188 bytes; 1 in use and kept"
+    assert said[0] == f"1 entries removed, {PICTURES} bytes; 1 in use and kept"
     assert said[1] == "1 sets of decoded pictures removed, 48 bytes"
     nothing = {"entries": 0, "bytes": 0, "in_use": 1, "pictures": 0, "picture_bytes": 0}
     assert json.loads(run("--clear", "--format", "json")) == nothing

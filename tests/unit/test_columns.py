@@ -159,7 +159,7 @@ class TestLoading:
     def test_every_wrong_cell_is_named_with_its_record(self, tmp_path):
         with pytest.raises(DataError) as caught:
             self.load(tmp_path, {"price": "$1"}, {"past": ["a"]}, {"brand": [1]})
-        assert [problem.split(": ")[0] for problem in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2", "r.jsonl:3"]
+        assert [problem.split(": ")[0] for problem in caught.value.lines] == ["r.jsonl:1", "r.jsonl:2", "r.jsonl:3"]
 
     def test_a_column_that_no_record_has_is_one_problem(self, tmp_path):
         self.load(tmp_path)
@@ -167,7 +167,7 @@ class TestLoading:
         manifest = parse_manifest({"name": "x", "records": "r.jsonl", "fields": fields}, tmp_path / "manifest.yaml")
         with pytest.raises(DataError) as caught:
             load_dataset(manifest)
-        assert caught.value.problems[0].startswith(
+        assert caught.value.lines[0].startswith(
             "r.jsonl: no column 'prize', which fields.metadata names. Did you mean 'price'?"
         )
 

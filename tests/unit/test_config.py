@@ -1,10 +1,14 @@
 import math
+import os
+from pathlib import Path
 
 import pytest
 import yaml
 
 from automm.config import BASELINES, Experiment, load_experiment, parse_duration
+from automm.data.manifest import load_manifest
 from automm.errors import ConfigError, NotFoundError
+from automm.schema import Section
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def write(tmp_path):
 def problems_of(call, *arguments):
     with pytest.raises(ConfigError) as caught:
         call(*arguments)
-    return caught.value.problems
+    return caught.value.lines
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,10 @@ def problems_of(call, *arguments):
         ("1h 30m 5s", 5405),
         ("1.5h", 5400),
         ("0h1m", 60),
+        ("90 m", 5400),
+        (" 1 h 30 m ", 5400),
+        ("30m15s", 1815),
+        ("1h5s", 3605),
     ],
 )
 def test_durations(text, seconds):
@@ -43,7 +51,12 @@ def test_durations(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "h", "1d", "30m1h", "-5", -5, 0, "0s", math.inf, math.nan, "1e3", True, None, "5 minutes", []]
+    "text",
+    [
+        *["", "h", "1d", "30m1h", "-5", -5, 0, "0s", math.inf, math.nan, "1e3", True, None, "5 minutes", []],
+        *["1h30", "1h 30", "30m15", "1:30", "1 000s", "-1h", "1h-5m", "inf", "nan", "1_000", "\u0663h"],
+        *["1e400", "9" * 400, "9" * 400 + "h", 10**400, -(10**400), False, "true", {}, {"h": 1}],
+    ],
 )
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match=r"duration"):
@@ -85,7 +98,7 @@ def test_what_is_written_out_loads_as_the_same(write):
     )
     again = load_experiment(write(first.to_yaml(), "resolved.yaml"))
     assert again == first
-    assert yaml.safe_load(first.to_yaml())["budget"]["time"] == 5400.0
+    assert "\n  time: 5400.0\n" in first.to_yaml()
 
 
 def test_no_limit_of_time(write):
@@ -180,7 +193,7 @@ def test_every_problem_at_once_with_file_and_nearest_key(write):
     )
     problems = problems_of(load_experiment, path)
     assert len(problems) == 6
-    assert all(problem.startswith(f"{path}: ") for problem in problems)
+    assert [problem.split(" ")[0] for problem in problems] == [f"{path}:{line}:" for line in (2, 3, 4, 4, 5, 6)]
     text = "\n".join(problems)
     assert "unknown key 'sed'. Did you mean 'seed'?" in text
     assert "unknown key 'budget.trails'. Did you mean 'trials'? Legal here: trials, time" in text
@@ -200,11 +213,160 @@ def test_what_is_not_a_mapping(write, text):
 def test_bytes_that_are_no_utf8(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_bytes(b"manifest: \xff\n")
-    assert "not readable" in problems_of(load_experiment, path)[0]
+    assert problems_of(load_experiment, path) == [f"{path}:1: not UTF-8 (invalid start byte at byte 10)"]
 
 
 def test_a_number_as_key_is_a_problem_and_no_crash(write):
     assert problems_of(load_experiment, write("manifest: m.yaml\n5: x\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("manifest: m.yaml\nseed: 1\nseed: 2\n", ":3: duplicate key 'seed' (first in line 2)"),
+        ("manifest: m.yaml\nbudget:\n  trials: 1\n  trials: 2\n", ":4: duplicate key 'budget.trials'"),
+        ("manifest: m.yaml\nspace: &a {}\nbudget: *a\n", ":3: not YAML: aliases"),
+        ("manifest: m.yaml\nname: !!str x\n", ":2: not YAML: the tag"),
+        ("manifest: m.yaml\nbudget: {trials: 010, time: 1:30}\n", ":2: budget.time: '1:30' is not a duration"),
+    ],
+)
+def test_an_experiment_file_is_read_as_strictly_as_a_manifest(write, text, expected):
+    (problem,) = problems_of(load_experiment, path := write(text))
+    assert problem.startswith(f"{path}{expected}")
+
+
+@pytest.mark.parametrize(("override", "expected"), [("seed=x", "seed: "), ("space={a: 1, a: 2}", "duplicate key 'a'")])
+def test_a_problem_of_the_command_line_names_the_option(write, override, expected):
+    path = write("manifest: m.yaml\nname: good\nbudget:\n  trials: 3\n")
+    (problem,) = problems_of(load_experiment, path, [override])
+    assert problem.startswith(f"--set {override}: {expected}")
+
+
+def test_the_problems_of_the_file_and_of_the_command_line(write):
+    path = write("manifest: m.yaml\nbudget:\n  trails: 3\n  trials: x\ninputs: {image_sise: 8}\n")
+    assert [
+        problem.partition(": ")[0] for problem in problems_of(load_experiment, path, ["budget.trials=y", "seed=z"])
+    ] == ["--set budget.trials=y", "--set seed=z", f"{path}:3", f"{path}:5"]
+    given = ["budget.trails=1", "budget={trials: 1, trails: 2}", "inputs={}"]
+    replaced = problems_of(load_experiment, path, given)
+    assert [problem.partition("}: ")[0] for problem in replaced] == ["--set budget={trials: 1, trails: 2"]
+
+
+@pytest.mark.parametrize("word", ["no", "on", "010", "2024-01-01", "1e-3", "0x1F", "1_000"])
+def test_a_name_stays_as_it_is_written(write, word):
+    assert load_experiment(write("manifest: m.yaml\n"), [f"name={word}"]).name == word
+    first = load_experiment(write(f"manifest: m.yaml\nname: {word}\nspace: {{label.layers: ['{word}', {word}]}}\n"))
+    assert (first.name, first.space["label.layers"]) == (word, [word, word])
+    assert load_experiment(write(first.to_yaml(), "resolved.yaml")) == first
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1E-3", "1.0e-3", "0.001", ".001", "'0.001'"])
+def test_the_schema_makes_a_number_of_it_where_a_number_is_asked_for(write, written):
+    path = write(f"manifest: m.yaml\nsubsample: {written}\ntier2: {{learning_rate: {written}}}\n")
+    by_set = load_experiment(write("manifest: m.yaml\n", "bare.yaml"), [f"tier2.learning_rate={written}"])
+    experiment = load_experiment(path)
+    assert (experiment.subsample, experiment.tier2.learning_rate) == (0.001, 0.001)
+    assert by_set.tier2.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(("written", "meant"), [("no", False), ("off", False), ("yes", True), ("true", True)])
+def test_yes_and_no_are_booleans_where_one_is_asked_for(write, written, meant):
+    assert load_experiment(write(f"manifest: m.yaml\nensemble: {written}\n")).ensemble is meant
+
+
+@pytest.mark.parametrize("written", ["seed: 1e3", "seed: 0x10", "seed: 1.5", "budget: {trials: 1:30}", "seed: soon"])
+def test_what_is_no_whole_number(write, written):
+    (problem,) = problems_of(load_experiment, write(f"manifest: m.yaml\n{written}\n"))
+    assert ":2: " in problem
+
+
+def test_the_resolved_file_of_an_older_run_loads(write):
+    """As PyYAML's safe_dump wrote it."""
+    old = Experiment(manifest=Path("/m.yaml"), name="on", space={"training.learning_rate": [1e-05, 1e20, "no", "1e-3"]})
+    text = yaml.safe_dump(old.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    assert load_experiment(write(text, "config.yaml")) == old
+
+
+HOSTILE = ["[]", "[x]", "[[1]]", "{}", "{a: 1}", "{a: {b: [1]}}", "null", "x", "''", "5", "-1", "0.5", "true", ".nan"]
+HOSTILE += ["1e400", "9" * 400, "9" * 4000, "x" * 300, '"a\\0b"', '"\\uffff"', "2024-01-01"]
+
+
+def keys_of(section, before=""):
+    """Every key of a section and of those in it, with dots."""
+    for key, field in section.model_fields.items():
+        yield f"{before}{key}"
+        inner = type(field.default)
+        if issubclass(inner, Section):
+            yield from keys_of(inner, f"{before}{key}.")
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_at_any_key_is_an_experiment_or_a_named_error(write, tmp_path, value):
+    write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\n", "m.yaml")
+    keys = [*keys_of(Experiment), "evaluation.folds", "space.label.width", "manifest.x", "name..x", "space.", ""]
+    ends = set()
+    for key in keys:
+        for setting in ([f"{key}={value}"], [f"{key}={value}", "budget.trials=5", "evaluation.folds=3"]):
+            try:
+                experiment = load_experiment(write("manifest: m.yaml\n"), setting)
+            except ConfigError:
+                ends.add("error")
+            else:
+                assert load_experiment(write(experiment.to_yaml(), "again.yaml")).model_dump() is not None
+                ends.add("loaded")
+    assert ends == {"error", "loaded"}
+
+
+@pytest.mark.parametrize("task", ["[regression]", "{a: b}", "null", "5", "regresion", "''"])
+def test_a_manifest_whose_task_is_none_is_left_to_who_reads_it_whole(write, task):
+    path = write(f"name: x\nrecords: r.csv\nfields: {{text: t, label: l}}\ntask: {task}\n", "m.yaml")
+    assert load_experiment(path).objective == "val_macro_f1"
+    with pytest.raises(ConfigError, match="task"):
+        load_manifest(path)
+
+
+@pytest.mark.parametrize("objective", ["[val_mae]", "{val_mae: 1}", "5", "null"])
+def test_an_objective_that_is_no_name(write, objective):
+    write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\ntask: regression\n", "m.yaml")
+    (problem,) = problems_of(load_experiment, path := write(f"manifest: m.yaml\nobjective: {objective}\n"))
+    assert problem.startswith(f"{path}:2: objective: ")
+
+
+def test_an_objective_of_the_other_task_has_its_line_and_hides_no_problem(write):
+    write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\ntask: regression\n", "m.yaml")
+    problems = problems_of(load_experiment, path := write("manifest: m.yaml\nobjective: val_loss\nsed: 1\n"))
+    assert problems[0] == f"{path}:2: objective: 'val_loss' is none of a regression. Legal: val_mae, val_rmse"
+    assert problems[1].startswith(f"{path}:3: unknown key 'sed'")
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "loop", "absent", "too long", "broken"])
+def test_whatever_lies_at_the_manifest(write, tmp_path, what):
+    place = tmp_path / ("x" * 300 if what == "too long" else "m.yaml")
+    if what == "folder":
+        place.mkdir()
+    elif what == "pipe":
+        os.mkfifo(place)
+    elif what == "loop":
+        place.symlink_to(place)
+    elif what == "broken":
+        place.write_bytes(b"task: [\xff")
+    experiment = load_experiment(write(f"manifest: {place.name}\n"))
+    with pytest.raises(ConfigError if what == "broken" else NotFoundError):
+        load_manifest(experiment.manifest)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("budget: 5", "budget: expected keys and values. Legal here: trials, time, parameters (given: 5)"),
+        ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baselines (given: 5)"),
+        ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baselines"),
+        ("baselines: some", "baselines.include: expected all, none, or a list of baselines (given: 'some')"),
+    ],
+)
+def test_a_wrong_shape_is_said_in_the_words_of_the_file(write, written, expected):
+    (problem,) = problems_of(load_experiment, path := write(f"manifest: m.yaml\n{written}\n"))
+    assert problem == f"{path}:2: {expected}"
 
 
 def test_no_such_file(tmp_path):

@@ -39,10 +39,15 @@ def test_fields_and_lists_are_yaml(tmp_path):
     assert "pick: first" in (tmp_path / "out" / "manifest.yaml").read_text()
 
 
-@pytest.mark.parametrize("pair", ["year", "=2015", "year=[", "year=2015-02-31"])
+@pytest.mark.parametrize("pair", ["year", "=2015", "year=[", "year={a: 1, a: 2}", "year=*x"])
 def test_options_that_are_no_pairs(tmp_path, pair):
     with pytest.raises(ConfigError, match="--option"):
         run("import", "mvsa", tmp_path, "--to", tmp_path / "out", "--option", pair)
+
+
+def test_an_option_stays_as_it_is_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"options\.size: .* \(given: 'no'\)"):
+        run("import", "amazon-reviews-2023", tmp_path, "--to", tmp_path / "out", "--option", "size=no")
 
 
 def test_datasets_as_a_table_as_json_and_one_of_them():

@@ -1,6 +1,7 @@
 """Parquet files that hold the pictures themselves."""
 
 import datetime
+import errno
 import io
 import json
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from automm.data.embedded import holds_pictures
+from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.guessing import write_first_manifest
 from automm.data.importing import import_data
 from automm.data.manifest import load_manifest, parse_manifest
@@ -96,8 +97,8 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
     put(tmp_path / "reviews.parquet", rows)
     done = import_data("embedded", tmp_path / "reviews.parquet", tmp_path / "out", fields={"label": "stars"})
     assert done.treated == {
-        "left out: a picture that is named, and not inside": 4,
-        "left out: bytes that are no pictures, in column 'sound'": 4,
+        "picture_outside": 4,
+        "not_a_picture": 4,
     }
     reviews = load_dataset(load_manifest(done.manifest)).reviews
     assert [[path.suffix for path in review.images] for review in reviews] == [[".jpg", ".webp"]] * 4 + [[]]
@@ -173,6 +174,17 @@ def test_half_a_file_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+def test_a_file_that_the_machine_cannot_open_need_not_be_fetched_again(tmp_path, monkeypatch):
+    put(tmp_path / "in/a.parquet", rows_of(3))
+
+    def refused(file):
+        raise OSError(errno.EMFILE, "Too many open files", str(file))
+
+    monkeypatch.setattr(pq, "ParquetFile", refused)
+    with pytest.raises(DataError, match=r"a\.parquet could not be read: Too many open files\. Raise the limit"):
+        Unpacking(tmp_path / "in", tmp_path / "pictures").write(io.StringIO())
+
+
 def test_who_else_meets_such_a_file_says_what_to_do(tmp_path):
     file = tmp_path / "a.parquet"
     put(file, rows_of(3))
@@ -229,7 +241,7 @@ def test_maps_of_bytes_are_left_out_and_decimals_keep_their_digits(tmp_path):
     )
     pq.write_table(table, tmp_path / "a.parquet")
     done = import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
-    assert done.treated == {"left out: bytes that are no pictures, in column 'held'": 1}
+    assert done.treated == {"not_a_picture": 1}
     assert [record["exact"] for record in records_of(tmp_path / "out")] == ["12345678901234567.89", 0.25]
 
 

@@ -1,9 +1,12 @@
 import json
 import os
+import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 from misbehaving import NETWORK, picture, serving
@@ -79,6 +82,47 @@ def test_slow_servers_are_left(server, tmp_path, path):
         server, path, tmp_path, replace(QUICK, attempts=1, silence=5.0)
     )
     assert time.monotonic() - began < 3
+
+
+def test_a_handshake_that_drips_is_left(tmp_path):
+    """Each byte of TLS comes in time, and the handshake is never done."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip():
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                for byte in b"\x16\x03\x03\x40\x00" + bytes(100):  # the head of a record of 16 KB
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/a.png"
+        with pytest.raises(RefusedError, match=r"not done after 0\.4 s"):
+            replace(QUICK, attempts=1, silence=5.0).fetch(url, tmp_path / "a.png")
+        assert time.monotonic() - began < 3
+        thread.join()
+
+
+def test_proxies_of_the_environment_are_not_used(server, tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    assert PATIENT.fetch(server.url("good"), tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "value", [None, "0", "-1", "1.5", "soon", "Mon, 31 Dec 0001 23:59:59 -2300", "Fri, 99 Dec 2999"]
+)
+def test_a_server_that_asks_for_no_time_is_not_waited_for(value):
+    assert download._seconds(value) == 0.0
+
+
+def test_a_server_asks_for_seconds_or_names_a_date():
+    assert download._seconds("120") == 120.0
+    assert 60 < download._seconds(formatdate(time.time() + 120, usegmt=True)) <= 120
+    assert download._seconds(formatdate(time.time() - 120, usegmt=True)) == 0.0
 
 
 def test_silence_is_not_waited_out(server, tmp_path):
@@ -293,7 +337,7 @@ def test_records_that_cannot_be_read_are_named_before_anything_is_fetched(server
         file.write('{"photos": {"a": 1}}\nnot json\n')
     with pytest.raises(DataError) as caught:
         fetch_pictures(path, downloader=PATIENT)
-    assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:3", "r.jsonl:4"]
+    assert [line.split(": ")[0] for line in caught.value.lines] == ["r.jsonl:3", "r.jsonl:4"]
     assert not server.asked
 
 

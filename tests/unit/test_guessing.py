@@ -143,7 +143,7 @@ def test_files_of_which_nothing_can_be_guessed(tmp_path):
     with pytest.raises(DataError, match="unknown suffix"):
         write_first_manifest(tmp_path / "r.xlsx")
     (tmp_path / "b.csv").write_bytes(b"text\none good line\n\x81\n")
-    with pytest.raises(DataError, match=r"b.csv:3: not utf-8. Add --encoding to automm init"):
+    with pytest.raises(DataError, match=r"b.csv:3: not utf-8. Add --encoding NAME to automm init"):
         write_first_manifest(tmp_path / "b.csv")
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 from pathlib import Path
@@ -6,6 +7,7 @@ import pytest
 
 from automm.data import image_root
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
+from automm.errors import DataError
 
 
 @pytest.fixture
@@ -121,3 +123,12 @@ def test_backslashes_lead_to_no_other_disk_or_root(root):
 def test_a_backslash_that_is_part_of_a_name_is_kept(root):
     (root.path / r"inner\b.png").write_bytes(b"another")
     assert root.find(r"inner\b.png").read_bytes() == b"another"
+
+
+def test_a_failing_disk_is_no_missing_picture(root, monkeypatch):
+    def failing(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(os, "lstat", failing)
+    with pytest.raises(DataError, match=r"a\.png could not be read: Input/output error\. Check the disk"):
+        root.find("a.png")

@@ -282,3 +282,50 @@ def test_a_progressive_picture_counts_with_all_its_pixels(tmp_path, monkeypatch)
         saved(tmp_path / name, left_red(size=400), **how)
         decode_picture(tmp_path / name, 8)
         assert len(taken) == (name == "progressive.jpg")
+
+
+@pytest.mark.parametrize("fault", [AssertionError("ours"), TypeError("ours"), AttributeError("ours")])
+def test_our_own_faults_are_not_called_a_malformed_picture(tmp_path, monkeypatch, fault):
+    file = saved(tmp_path / "a.png", left_red())
+    monkeypatch.setattr(np, "frombuffer", lambda *_: raising(fault))
+    with pytest.raises(type(fault), match="ours"):
+        decode_picture(file, 8)
+
+
+def raising(error):
+    raise error
+
+
+def tiff_with_strips_at(place: bytes, kind: int) -> bytes:
+    """A TIFF of 4 x 4 grey pixels, whose strip begins where the four bytes of `place` say, as a number of `kind`."""
+    long = 4
+    tags = [(256, long, 4), (257, long, 4), (258, long, 8), (259, long, 1), (262, long, 1), (278, long, 4)]
+    entries = [struct.pack("<HHII", tag, form, 1, value) for tag, form, value in [*tags, (279, long, 16)]]
+    entries.insert(5, struct.pack("<HHI", 273, kind, 1) + place)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + bytes(16)
+
+
+@pytest.mark.parametrize(("kind", "place"), [(11, struct.pack("<f", 3.5)), (9, struct.pack("<i", -7))])
+@pytest.mark.parametrize("whole", [True, False], ids=["in memory", "from its file"])
+def test_a_tiff_whose_strips_begin_nowhere_is_malformed(tmp_path, monkeypatch, kind, place, whole):
+    """Pillow raises TypeError for one, and for the other, of a file that is read piece by piece, OSError(EINVAL)."""
+    monkeypatch.setattr(images, "READ_WHOLE", 2**20 if whole else 10)
+    file = tmp_path / "a.tiff"
+    file.write_bytes(tiff_with_strips_at(struct.pack("<I", 110), 4))
+    decode_picture(file, 8)
+    file.write_bytes(tiff_with_strips_at(place, kind))
+    with pytest.raises(PictureError, match="malformed"):
+        decode_picture(file, 8)
+
+
+def test_an_avif_whose_time_has_no_scale_is_malformed(tmp_path):
+    """Pillow divides by it."""
+    frames = [left_red(), left_red("L").convert("RGB")]
+    file = saved(tmp_path / "a.avif", frames[0], save_all=True, append_images=frames[1:])
+    raw = bytearray(file.read_bytes())
+    place = raw.index(b"mdhd") + 4
+    length = 8 if raw[place] == 1 else 4  # of the times before it
+    raw[place + 4 + 2 * length : place + 8 + 2 * length] = bytes(4)
+    file.write_bytes(raw)
+    with pytest.raises(PictureError, match="malformed"):
+        decode_picture(file, 8)

@@ -47,7 +47,7 @@ def test_auto_takes_the_format_that_is_there(tmp_path):
     assert "format hateful-memes" in done.manifest.read_text()
     assert load_manifest(done.manifest).fields.group == "img"
     assert done.records == 13
-    assert done.treated == {"ignored: the same record again": 2}
+    assert done.treated == {"same_record": 2}
 
 
 def tree(*names):
@@ -80,7 +80,7 @@ def test_an_empty_data_set_says_as_what_it_was_read(tmp_path, monkeypatch, name)
     put(tmp_path / "data", tree("1.jpg"))
     with pytest.raises(DataError) as caught:
         import_data(name, tmp_path / "data", tmp_path / "out")
-    empty, other = caught.value.problems
+    empty, other = caught.value.lines
     assert empty.startswith(f"{tmp_path / 'data'}: no reviews in it, read as format imagefolder. It looks for metadata")
     assert other.startswith(f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known: amazon")
     assert "imagefolder" not in other

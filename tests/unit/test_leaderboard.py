@@ -5,7 +5,7 @@ import json
 import pytest
 
 from automm.errors import ConfigError, NotFoundError
-from automm.evaluate.leaderboard import leaderboard, to_csv, to_json
+from automm.evaluate.leaderboard import leaderboard, to_csv
 from automm.tables import leaderboard_table
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
@@ -145,7 +145,7 @@ def test_a_run_with_failures_only_and_one_that_has_just_begun(make, runs):
 def test_the_fields_of_json_are_a_contract(make, runs):
     scores = {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}
     make("r1", [done("größte", 0.9, kind="baseline"), failed("broken")], test={"größte": scores})
-    rows = json.loads(to_json(leaderboard(runs)))
+    rows = json.loads(json.dumps(leaderboard(runs)))
     assert [list(row) for row in rows] == [FIELDS, FIELDS]
     assert rows[0] == {
         "rank": 1,

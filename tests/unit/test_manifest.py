@@ -1,10 +1,15 @@
+import contextlib
+import copy
+import math
 from pathlib import Path
 
 import pytest
 
-from automm.data.manifest import load_manifest, parse_manifest
+from automm.data.formats import LAYOUTS, find_layout
+from automm.data.manifest import Manifest, load_manifest, parse_manifest
 from automm.data.sections import plain_value
 from automm.errors import ConfigError, NotFoundError
+from automm.schema import Section
 
 GOOD = """\
 name: phone-reviews
@@ -28,7 +33,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert caught.value.exit_code == 2
-    return caught.value.problems
+    return caught.value.lines
 
 
 def test_a_manifest_knows_its_place_and_its_defaults(tmp_path):
@@ -77,7 +82,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
         ("quotes: maybe", "quotes: "),
         ("encoding: utf-9", "'utf-9' is no text encoding"),
         ("path: folder", "path is the folder of a native format"),
-        ("name: again", "key 'name' stands twice (also in line 1)"),
+        ("name: again", "duplicate key 'name' (first in line 1)"),
         ("source: &a {}\nimages: *a", "aliases"),
         ("text: !!python/name:os.system x", "the tag"),
         ("x: [1", "not YAML"),
@@ -86,6 +91,36 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
 )
 def test_what_a_manifest_must_not_say(tmp_path, line, expected):
     assert any(expected in problem for problem in problems(tmp_path, GOOD + line + "\n"))
+
+
+HOSTILE = [[], ["x"], [[1]], [{}], {}, {"a": 1}, {"a": {"b": [1]}}, None, "x", "", 5, -1, 0.5, True, math.nan, math.inf]
+HOSTILE += [10**400, "x" * 300, "a\0b", "1e-3", {"x": ["y"], "z": [["y"]]}, {"train": [1], "validation": {}}]
+
+
+def places_of(section, place=()):
+    """Every key of a section and of those in it."""
+    for key, field in section.model_fields.items():
+        yield (*place, key)
+        for option in getattr(field.annotation, "__args__", (field.annotation,)):
+            if isinstance(option, type) and issubclass(option, Section):
+                yield from places_of(option, (*place, key))
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: str(value)[:20])
+def test_any_value_at_any_key_is_a_manifest_or_a_named_error(tmp_path, value):
+    file = tmp_path / "manifest.yaml"
+    layouts = [
+        ({"name": "x", "format": name, "path": "p"}, find_layout(name).options, ("options",)) for name in LAYOUTS
+    ]
+    good = {"name": "x", "records": "r.csv", "fields": {"text": "t", "label": {"column": "l"}}}
+    for content, section, above in [(good, Manifest, ()), *layouts]:
+        for place in [*places_of(section, above), *((*above, key) for key in ("x", "", 5))]:
+            changed = inside = copy.deepcopy(content)
+            for key in place[:-1]:
+                inside = inside.setdefault(key, {})
+            inside[place[-1]] = value
+            with contextlib.suppress(ConfigError):
+                parse_manifest(changed, file)
 
 
 def test_columns_beside_text_and_pictures(tmp_path):

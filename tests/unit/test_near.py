@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 from samples import write_reviews
 
-from automm.data.images import PictureError
+from automm.data.images import PictureError, UnreachableError
 from automm.data.looks import Look, look_at, look_at_all
 from automm.data.manifest import load_manifest
 from automm.data.near import close_pairs, near_duplicates, picture_names
@@ -80,16 +80,16 @@ def test_a_look(tmp_path):
     half = (tmp_path / "still.png").read_bytes()
     (tmp_path / "half.png").write_bytes(half[: len(half) // 2])
     names = ("half.png", "moving.gif", "absent.png", "still.png")
-    broken, moving, absent, still = look_at([tmp_path / name for name in names])
+    broken, moving, absent, still = look_at([(tmp_path / name, None) for name in names])
     assert isinstance(broken, PictureError)
     assert isinstance(absent, PictureError)
     assert (moving.form, moving.width, moving.height, moving.animated, moving.contrast) == ("GIF", 40, 20, True, 0)
     assert moving.thumbnail.tolist() == np.full((8, 8, 3), (255, 0, 0)).tolist()
     assert (still.form, still.width, still.height, still.animated) == ("PNG", 96, 64, False)
-    (alone,) = look_at([tmp_path / "still.png"])
+    (alone,) = look_at([(tmp_path / "still.png", (tmp_path / "still.png").read_bytes())])
     assert (alone.hash, alone.contrast) == (still.hash, still.contrast)
     assert alone.hash.bit_count() == 32
-    assert [type(one) for one in look_at([tmp_path / "absent.png"])] == [PictureError]
+    assert [type(one) for one in look_at([(tmp_path / "absent.png", None)])] == [UnreachableError]
 
 
 def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):

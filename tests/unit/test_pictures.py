@@ -1,11 +1,16 @@
+import errno
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from automm.data import checksums, picture_file, pictures
+from automm.data import checksums, images, picture_file, pictures
+from automm.data.images import decode_many
+from automm.data.looks import look_at_all
 from automm.data.manifest import parse_manifest
 from automm.data.picture_cache import picture_sets
 from automm.data.picture_file import notes_path
@@ -47,7 +52,7 @@ def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monke
     monkeypatch.setattr(picture_file, "decode_picture", decoded_nothing)
     second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
     assert np.array_equal(first.pixels, second.pixels)
-    assert (first.row, first.bad, first.fingerprint) == (second.row, second.bad, second.fingerprint)
+    assert (first.row, first.bad, first.items.tolist()) == (second.row, second.bad, second.items.tolist())
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "no notes", "notes"])
@@ -124,17 +129,17 @@ def test_a_folder_that_cannot_be_written_is_named(paths, tmp_path):
         prepare_pictures([paths["a"]], 4, tmp_path / "cache")
 
 
-def test_the_size_and_the_content_name_the_store(paths, tmp_path):
-    names = {
-        prepare_pictures([paths["a"]], 4, tmp_path / "c").fingerprint,
-        prepare_pictures([paths["a"]], 8, tmp_path / "c").fingerprint,
-        prepare_pictures([paths["b"]], 4, tmp_path / "c").fingerprint,
-    }
-    assert len(names) == 3
+def test_the_size_and_the_content_name_a_picture(paths, tmp_path):
+    whole = prepare_pictures([*paths.values()], 4, tmp_path / "c")
+    assert len(whole.items) == len(whole.pixels) == len({*whole.items.tolist()}) == 2
+    alone = prepare_pictures([paths["copy"]], 4, tmp_path / "c").items
+    assert alone.tolist() == [whole.items[whole.row[paths["a"]]]]
+    assert prepare_pictures([paths["a"]], 8, tmp_path / "c").items.tolist() != alone.tolist()
 
 
 def test_no_pictures_and_only_bad_ones(paths, tmp_path):
-    assert prepare_pictures([], 4, tmp_path).pixels.shape == (0, 4, 4, 3)
+    none = prepare_pictures([], 4, tmp_path)
+    assert (none.pixels.shape, none.items.shape) == ((0, 4, 4, 3), (0,))
     store = prepare_pictures([paths["bad"], tmp_path / "absent.png"], 4, tmp_path)
     assert store.pixels.shape == (0, 4, 4, 3)
     assert set(store.bad) == {paths["bad"], tmp_path / "absent.png"}
@@ -154,20 +159,20 @@ def dataset(paths, on_bad: str, on_empty: str = "keep", text: str = "t") -> Data
         Review("2", "t", (paths["a"], paths["bad"]), "x", None, None, "r.jsonl:2"),
         Review("3", "t", (paths["b"],), "y", None, None, "r.jsonl:3"),
     ]
-    return Dataset(manifest, reviews, ("x", "y"), {"ignored: no label": 2})
+    return Dataset(manifest, reviews, ("x", "y"), {"no_label": 2})
 
 
 def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError) as caught:
         treat_bad_pictures(dataset(paths, "error"), store.bad)
-    assert [line.split(": ")[0] for line in caught.value.problems] == ["r.jsonl:1", "r.jsonl:2"]
+    assert [line.split(": ")[0] for line in caught.value.lines] == ["r.jsonl:1", "r.jsonl:2"]
     thinner = treat_bad_pictures(dataset(paths, "drop-image"), store.bad)
     assert [len(review.images) for review in thinner.reviews] == [0, 1, 1]
-    assert thinner.treated == {"ignored: no label": 2, "picture dropped: unreadable": 2}
+    assert thinner.treated == {"no_label": 2, "unreadable_picture": 2}
     fewer = treat_bad_pictures(dataset(paths, "drop-review"), store.bad)
     assert [review.id for review in fewer.reviews] == ["3"]
-    assert fewer.treated["dropped: unreadable picture"] == 2
+    assert fewer.treated["unreadable_picture_review"] == 2
 
 
 def test_a_review_left_with_nothing(paths, tmp_path):
@@ -175,7 +180,7 @@ def test_a_review_left_with_nothing(paths, tmp_path):
     with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
         treat_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
     treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).treated
-    assert treated["dropped: empty text"] == 1
+    assert treated["empty_text"] == 1
 
 
 def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):
@@ -207,3 +212,88 @@ def test_a_set_that_another_process_removes_as_it_is_opened_is_decoded_again(pat
     monkeypatch.setattr(pictures, "open_pictures", removed)
     again = prepare_pictures([paths["a"]], 4, tmp_path)
     assert np.array_equal(again.pixels, first.pixels)
+
+
+# ---- what the machine fails at says nothing of a picture
+
+
+def failing_once(monkeypatch, place, name, error):
+    """A function that raises at its first call."""
+    real, errors = getattr(place, name), [error]
+
+    def function(*args, **kwargs):
+        if errors:
+            raise errors.pop()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(place, name, function)
+
+
+MACHINE = {
+    "too many open files": (os, "open", OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+    "a failing disk": (os, "read", OSError(errno.EIO, "Input/output error"), "Check the disk"),
+    "memory, as Python says it": (PngImageFile, "load", MemoryError(), "Cannot allocate memory. Free memory"),
+    "memory, as Pillow says it": (
+        PngImageFile,
+        "load",
+        OSError("out of memory when reading image file"),
+        "Free memory",
+    ),
+    "another decoder's number": (PngImageFile, "load", OSError(errno.ENFILE, "Too many files"), "Close other programs"),
+}
+
+
+@pytest.mark.parametrize("way", ["search", "check", "predict"])
+@pytest.mark.parametrize("what", MACHINE)
+def test_what_the_machine_fails_at_is_an_error_and_drops_no_picture(paths, tmp_path, monkeypatch, what, way):
+    place, name, error, remedy = MACHINE[what]
+    ways = {
+        "search": lambda: [*prepare_pictures([paths["a"]], 4, tmp_path / "cache").row],
+        "check": lambda: [*look_at_all([paths["a"]]).path.values()],
+        "predict": lambda: [paths["a"] for _, one in decode_many([paths["a"]], 4) if isinstance(one, np.ndarray)],
+    }
+    Image.init()  # before os.open fails
+    failing_once(monkeypatch, place, name, error)
+    with pytest.raises(DataError, match=rf"a\.png could not be read: .*{remedy}"):
+        ways[way]()
+    assert ways[way]() == [paths["a"]]
+
+
+def test_a_failure_between_digest_and_decoding_is_not_kept(paths, tmp_path, monkeypatch):
+    """Whatever raised it, the next run has the picture: nothing is kept that the bytes do not prove."""
+    wanted = [paths["a"], paths["b"]]
+    for error in (FileNotFoundError(errno.ENOENT, "gone"), PermissionError(errno.EACCES, "not now")):
+        cache = tmp_path / error.strerror
+        with monkeypatch.context() as patch:
+            failing_once(patch, images, "read_file", error)
+            first = prepare_pictures(wanted, 4, cache)
+            assert len(first.row) == 1
+            assert len(first.bad) == 1
+        decoded, real = [], picture_file.decode_picture
+        with monkeypatch.context() as patch:
+            patch.setattr(picture_file, "decode_picture", lambda *of: (decoded.append(of), real(*of))[1])  # noqa: B023
+            second = prepare_pictures(wanted, 4, cache)
+        assert (list(second.row), second.bad) == (wanted, {})
+        assert [path for path, _ in decoded] == [*first.bad], "what was decoded is copied"
+
+
+def test_reasons_of_older_notes_are_not_believed(paths, tmp_path, monkeypatch):
+    """They may be of the machine. Good pictures are copied, those said to be bad are decoded again."""
+    wanted = list(paths.values())
+    first = prepare_pictures(wanted, 4, tmp_path / "cache")
+    (file,) = (tmp_path / "cache" / "pictures").glob("*.json")
+    notes = json.loads(file.read_text())
+    reasons = notes.pop("malformed")
+    lost = first.row[paths["a"]]
+    reasons[notes["digests"].pop(lost)] = "truncated or malformed: [Errno 24] Too many open files"
+    del notes["sums"][lost]
+    pixels = file.with_suffix(".u8")
+    pixels.write_bytes(np.delete(first.pixels, lost, axis=0).tobytes())
+    file.write_text(json.dumps({**notes, "bad": reasons}))
+    decoded, real = [], picture_file.decode_picture
+    monkeypatch.setattr(picture_file, "decode_picture", lambda path, size: (decoded.append(path), real(path, size))[1])
+    second = prepare_pictures(wanted, 4, tmp_path / "cache")
+    assert (second.row, second.bad) == (first.row, first.bad)
+    assert set(decoded) == {paths["a"], paths["bad"]}
+    prepare_pictures(wanted, 4, tmp_path / "cache")
+    assert len(decoded) == 2

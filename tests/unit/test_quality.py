@@ -93,7 +93,7 @@ def test_unreadable_pictures_are_an_error_unless_treated(make, tmp_path):
     assert "not ready" in printed(report)
     treated = check(make(spoil, images={"on_bad": "drop-review"}))
     assert treated.ok
-    assert treated.treated == {"dropped: unreadable picture": 1}
+    assert treated.treated == {"unreadable_picture_review": 1}
     assert [finding.key for finding in treated.findings] == ["left_out_pictures"]
 
 

@@ -118,7 +118,7 @@ def test_missing_numbers_are_counted_and_the_rest_is_reported(make):
         said = said.replace(key, "")
     assert "label" not in said.lower()
     dropped = check(make([None, *PRICES], labels={"on_missing": "drop"}))
-    assert dropped.treated == {"ignored: no number to predict": 1}
+    assert dropped.treated == {"no_number": 1}
     assert "missing_numbers" not in found(dropped)
 
 

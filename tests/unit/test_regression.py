@@ -35,7 +35,7 @@ class TestReading:
     def test_what_is_no_number_is_named_with_its_record(self, tmp_path):
         with pytest.raises(DataError) as caught:
             load(tmp_path, [1, "$2", None, "1,024", True])
-        assert [problem.split(": ")[0] for problem in caught.value.problems] == [f"r.jsonl:{n}" for n in (2, 3, 4, 5)]
+        assert [problem.split(": ")[0] for problem in caught.value.lines] == [f"r.jsonl:{n}" for n in (2, 3, 4, 5)]
 
     def test_one_value_is_nothing_to_learn(self, tmp_path):
         with pytest.raises(DataError, match=r"every review has the value 7: there is nothing to learn"):

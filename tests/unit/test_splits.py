@@ -91,7 +91,7 @@ def test_a_subsample_is_a_small_likeness_and_counted():
     part = subsample(data, 0.1)
     kept = Counter((one.label, one.split) for one in part.reviews)
     assert kept == {("common", "train"): 24, ("common", "test"): 8, ("rare", "train"): 6, ("rare", "test"): 2}
-    assert part.treated == {"left out: subsample of 0.1": 360}
+    assert part.treated == {"not_sampled": 360}
     assert part.labels == data.labels
     other = subsample(replace(data, reviews=data.reviews[::-1]), 0.1)
     assert {one.id for one in other.reviews} == {one.id for one in part.reviews}
@@ -151,8 +151,8 @@ def test_a_split_without_reviews_and_a_label_absent_from_training_are_named():
     ]
     with pytest.raises(DataError) as caught:
         split_dataset(dataset(reviews, splits={"column": "s"}), {})
-    assert "split 'test' has no reviews. Correct column 's'" in caught.value.problems[0]
-    assert "label 'y' is absent from split 'train'" in caught.value.problems[1]
+    assert "split 'test' has no reviews. Correct column 's'" in caught.value.lines[0]
+    assert "label 'y' is absent from split 'train'" in caught.value.lines[1]
 
 
 def test_one_group_of_everything_cannot_be_split():
@@ -172,8 +172,8 @@ def test_dropping_duplicates():
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["1", "5"]
     assert fewer.treated == {
-        "dropped: duplicate of another review": 1,
-        "dropped: duplicates with conflicting labels": 2,
+        "duplicate": 1,
+        "conflicting_duplicates": 2,
     }
 
 
@@ -199,7 +199,7 @@ def test_duplicates_conflict_where_any_of_their_labels_differ():
     reviews = [replace(review(n, "a", f"one long text of pair {n // 2}"), labels=tags[n]) for n in range(4)]
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["2"]
-    assert fewer.treated["dropped: duplicates with conflicting labels"] == 2
+    assert fewer.treated["conflicting_duplicates"] == 2
     with pytest.raises(DataError, match=r"no reviews left: .* 2\. Correct the labels, or leave drop_duplicates out"):
         drop_duplicates(dataset(reviews[:2], drop_duplicates=True), {})
 
@@ -248,7 +248,7 @@ class TestByTime:
         reviews = [replace(review(n, "xy"[n // 4 % 2]), time=float(n % 3)) for n in range(90)]
         with pytest.raises(DataError, match=r"set splits: \{time: when, fractions: \{train") as caught:
             split_dataset(dataset(reviews, splits={"time": "when"}), {})
-        advised = yaml.safe_load(caught.value.problems[0].partition("set splits: ")[2].removesuffix("."))
+        advised = yaml.safe_load(caught.value.lines[0].partition("set splits: ")[2].removesuffix("."))
         assert set(split_by_id(dataset(reviews, splits=advised)).values()) == {"train", "validation", "test"}
 
     def test_two_moments_cannot_be_split(self):

@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 from automm.data import checksums
+from automm.data.items import item_digests
 from automm.errors import CacheError, ConfigError
 from automm.paths import cache_limit
 from automm.search import store as module
-from automm.search import store_format
+from automm.search import store_folder, store_format
 from automm.search.store import FeatureStore
-from automm.search.store_format import About
+from automm.search.store_format import About, Items
 
 ROWS, FEATURES = 7, 5
-SIZE = 128 + ROWS * FEATURES * 4
-KEY = "k" * 64
+SIZE = 128 + ROWS * (FEATURES * 4 + 16)
+KEY = "k" * 32  # of a family
 
 
 class Numbers:
@@ -47,7 +48,12 @@ def values(rows=ROWS):
 
 
 def about(rows=ROWS):
-    return About("texts", "tiny", "numpy", rows)
+    return About("texts", "tiny", "numpy", rows, items=rows)
+
+
+def items(numbers):
+    """An item a number, of one row each."""
+    return Items(item_digests(str(number).encode() for number in numbers), np.ones(len(numbers), np.int32))
 
 
 def refuse():
@@ -66,8 +72,8 @@ class Alone:
 
 
 def get(store, key, about, open_encoding):
-    """One entry."""
-    return store.get({key: about}, lambda missing: Alone(key, open_encoding()))[key]
+    """One entry of a family; its first rows are items 0, 1, ..."""
+    return store.get({key: about}, items(range(about.rows)), lambda missing, unseen: Alone(key, open_encoding()))[key]
 
 
 @pytest.fixture
@@ -76,7 +82,18 @@ def store(tmp_path):
 
 
 def names(store):
-    return sorted(path.name for path in store.folder.iterdir())
+    """Of the files, without what names their items."""
+    return sorted(path.name.partition("-")[2] for path in store.folder.iterdir())
+
+
+def at(store, name, rows=ROWS):
+    """The path of a file of a family's entry of so many rows."""
+    family, dot, suffix = name.partition(".")
+    return store.folder / f"{module._key(family, items(range(rows)))}{dot}{suffix}"
+
+
+def families(store):
+    return [entry["key"].partition("-")[2] for entry in store.entries()]
 
 
 def test_a_hit_is_the_computation(store):
@@ -87,7 +104,7 @@ def test_a_hit_is_the_computation(store):
         assert not array.flags.writeable
         np.testing.assert_array_equal(array, values())
     assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
-    np.testing.assert_array_equal(np.load(store.folder / f"{KEY}.npy"), values())  # anybody can read it
+    np.testing.assert_array_equal(np.load(at(store, f"{KEY}.npy")), values())  # anybody can read it
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3000])
@@ -99,49 +116,55 @@ def test_any_number_of_rows(store, rows):
 
 
 class Several:
-    """Row r is r, r + 1, ... in every entry; twice as many rows in those whose key begins with 'long'."""
+    """Row r is r, r + 1, ... in every entry; two rows an item in those whose family begins with 'long'."""
 
-    def __init__(self, keys):
-        self.features = dict.fromkeys(keys, FEATURES)
+    def __init__(self, families, unseen):
+        self.features, self.unseen = dict.fromkeys(families, FEATURES), unseen
 
     def batches(self):
-        for row in range(ROWS):
-            yield {key: self.placed(key, row) for key in self.features}
+        for place in self.unseen:
+            yield {family: self.placed(family, place) for family in self.features}
 
     @staticmethod
-    def placed(key, row):
-        rows = np.array([row, row + ROWS]) if key.startswith("long") else np.array([row])
+    def placed(family, place):
+        rows = np.array([2 * place, 2 * place + 1]) if family.startswith("long") else np.array([place])
         return rows, values(2 * ROWS)[rows]
+
+
+PAIRS = Items(items(range(ROWS)).digests, np.full(ROWS, 2, np.int32))
+LONG = About("texts", "tiny", "numpy", 2 * ROWS, items=ROWS, ragged=True)
 
 
 def test_one_pass_fills_what_is_missing(store):
     asked = []
 
-    def open_encoding(missing):
-        asked.append(sorted(missing))
-        return Several(missing)
+    def open_encoding(families, unseen):
+        asked.append((sorted(families), unseen.tolist()))
+        return Several(families, unseen)
 
-    wanted = {"b": about(), "a": about(), "long": about(2 * ROWS)}
-    first = store.get({"a": about()}, open_encoding)
-    found = store.get(wanted, open_encoding)
-    assert asked == [["a"], ["b", "long"]]
+    every = [*range(ROWS)]
+    wanted = {"b": about(), "a": about(), "long": LONG}
+    first = store.get({"a": about()}, PAIRS, open_encoding)
+    found = store.get(wanted, PAIRS, open_encoding)
+    assert asked == [(["a"], every), (["b", "long"], every)]
     assert list(found) == list(wanted)
-    for key, array in found.items():
-        np.testing.assert_array_equal(array, values(wanted[key].rows))
+    for family, array in found.items():
+        np.testing.assert_array_equal(array, values(wanted[family].rows))
     np.testing.assert_array_equal(first["a"], found["a"])
-    store.get(wanted, lambda missing: refuse())
-    (store.folder / "a.json").unlink()
-    store.get(wanted, open_encoding)
-    assert asked[2:] == [["a"]]
+    store.get(wanted, PAIRS, lambda families, unseen: refuse())
+    at(store, "a.json").unlink()
+    store.get(wanted, PAIRS, open_encoding)
+    assert asked[2:] == [(["a"], every)]
     assert not any(name.endswith(".part") for name in names(store))
 
 
 def test_half_precision(store):
-    half = About("texts", "tiny", "numpy", ROWS, dtype="<f2")
+    half = About("texts", "tiny", "numpy", ROWS, dtype="<f2", items=ROWS)
     assert get(store, KEY, half, Numbers).dtype == np.float16
     again = get(store, KEY, half, refuse)
     np.testing.assert_array_equal(again, values().astype(np.float16))
     assert again.nbytes == ROWS * FEATURES * 2
+    del again
     assert get(store, KEY, about(), Numbers).dtype == np.float32  # another precision is no hit
 
 
@@ -152,7 +175,7 @@ def test_a_crash_in_the_middle_of_several_leaves_none(store):
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        store.get({"a": about(), "b": about()}, Broken)
+        store.get({"a": about(), "b": about()}, PAIRS, Broken)
     assert names(store) == []
 
 
@@ -175,7 +198,8 @@ DAMAGE = {
     "empty": ("npy", lambda path: os.truncate(path, 0)),
     "flipped in the header": ("npy", flip(20)),
     "flipped in the first value": ("npy", flip(128)),
-    "flipped in the last value": ("npy", flip(-1)),
+    "flipped in the last value": ("npy", flip(-1 - 16 * ROWS)),
+    "flipped in what names its items": ("npy", flip(-1)),
     "no notes": ("json", Path.unlink),
     "notes cut": ("json", lambda path: os.truncate(path, 30)),
     "other notes": ("json", lambda path: path.write_text("[1]")),
@@ -186,7 +210,7 @@ DAMAGE = {
 def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
     get(store, KEY, about(), Numbers)
     suffix, damage = DAMAGE[harm]
-    damage(store.folder / f"{KEY}.{suffix}")
+    damage(at(store, f"{KEY}.{suffix}"))
     opened = []
     np.testing.assert_array_equal(get(store, KEY, about(), lambda: opened.append(1) or Numbers()), values())
     assert opened == [1]
@@ -202,14 +226,14 @@ def test_another_number_of_rows_is_no_hit(store):
 
 def test_who_maps_a_damaged_file_keeps_what_it_has(store):
     before = get(store, KEY, about(), Numbers)
-    (store.folder / f"{KEY}.json").unlink()
+    at(store, f"{KEY}.json").unlink()
     after = get(store, KEY, about(), Numbers)
     np.testing.assert_array_equal(before, after)
 
 
 def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
     """A flipped byte counts in any portion as soon as the time of the file has changed."""
-    for place in (module, store_format):
+    for place in (store_folder, store_format):
         monkeypatch.setattr(place, "PORTION", 64)
     monkeypatch.setattr(checksums, "CHECKED_WHOLE", 100)
     monkeypatch.setattr(checksums, "SAMPLED", 64)
@@ -219,7 +243,7 @@ def test_a_long_file_is_sampled_unless_it_was_written_to(store, monkeypatch):
     monkeypatch.setattr(checksums, "portion_sum", lambda *of: read.append(of) or real(*of))
     get(store, KEY, about(300), refuse)
     assert len(read) == 1
-    path = store.folder / f"{KEY}.npy"
+    path = at(store, f"{KEY}.npy", 300)
     written = path.stat().st_mtime_ns
     flip(-1)(path)
     os.utime(path, ns=(written + 1, written + 1))
@@ -292,14 +316,14 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store
 
 def test_a_longer_part_that_a_crashed_writer_left_is_begun_again(store):
     store.folder.mkdir()
-    (store.folder / f"{KEY}.npy.part").write_bytes(b"x" * 3 * SIZE)
+    at(store, f"{KEY}.npy.part").write_bytes(b"x" * 3 * SIZE)
     get(store, KEY, about(), Numbers)
-    assert (store.folder / f"{KEY}.npy").stat().st_size == SIZE
+    assert at(store, f"{KEY}.npy").stat().st_size == SIZE
 
 
 def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monkeypatch):
     get(store, KEY, about(), Numbers)
-    path = store.folder / f"{KEY}.npy"
+    path = at(store, f"{KEY}.npy")
     real = module.fcntl.flock
 
     def removed_before_it_is_held(file, operation):
@@ -317,7 +341,7 @@ def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monke
 def test_notes_without_an_entry_are_cleared(store):
     """A crash after the notes, before the entry has its name."""
     get(store, KEY, about(), Numbers)
-    (store.folder / f"{KEY}.npy").unlink()
+    at(store, f"{KEY}.npy").unlink()
     get(store, "other", about(), Numbers)
     assert names(store) == ["other.json", "other.npy"]
 
@@ -346,11 +370,12 @@ def test_the_second_writer_waits_for_the_first_and_encodes_nothing(store, writer
 
 
 OVERLAPPING = """
-from test_store import Several
+from test_store import PAIRS, Several
 import logging
 logging.getLogger("automm").addHandler(logging.StreamHandler(sys.stdout))
 logging.getLogger("automm").setLevel(logging.INFO)
-found = store.get({KEY: about(), "a": about()}, lambda missing: print(*missing, flush=True) or Several(missing))
+wanted = {KEY: about(), "a": about()}
+found = store.get(wanted, PAIRS, lambda missing, unseen: print(*missing, flush=True) or Several(missing, unseen))
 assert all((array == values()).all() for array in found.values())
 """
 
@@ -397,8 +422,8 @@ for _ in range(8):
         assert process.communicate(timeout=60)[1] == ""
         assert process.returncode == 0
     assert {path.suffix for path in store.folder.iterdir()} == {".npy", ".json"}
-    for entry in store.entries():
-        np.testing.assert_array_equal(get(store, entry["key"], about(), refuse), values())
+    for family in families(store):
+        np.testing.assert_array_equal(get(store, family, about(), refuse), values())
 
 
 def test_an_encoder_that_fails_leaves_nothing(store):
@@ -422,7 +447,7 @@ def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
             yield
 
     usage = shutil.disk_usage(store.folder.parent)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(CacheError) as caught:
         get(store, KEY, about(), Untouched)
     for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
@@ -435,10 +460,10 @@ def test_a_full_disk_drops_old_entries_first(store, monkeypatch):
     gc.collect()
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: usage._replace(free=0 if (store.folder / "old.npy").exists() else SIZE)
+        shutil, "disk_usage", lambda _: usage._replace(free=0 if at(store, "old.npy").exists() else SIZE)
     )
     get(store, KEY, about(), Numbers)
-    assert [entry["key"] for entry in store.entries()] == [KEY]
+    assert families(store) == [KEY]
 
 
 def test_the_system_refuses_to_allocate(store):
@@ -527,7 +552,7 @@ def fill(store, *keys):
     """Entries that were used in this order, long ago; nobody holds them."""
     for age, key in enumerate(keys):
         get(store, key, about(), Numbers)
-        os.utime(store.folder / f"{key}.json", (1000 + age, 1000 + age))
+        os.utime(at(store, f"{key}.json"), (1000 + age, 1000 + age))
     gc.collect()
 
 
@@ -538,7 +563,7 @@ def test_what_was_not_used_for_longest_goes_first(store, caplog):
     gc.collect()
     small = FeatureStore(store.folder, SIZE * 3)
     get(small, "d", about(), Numbers)
-    assert [entry["key"] for entry in store.entries()] == ["d", "a", "c"]
+    assert families(store) == ["d", "a", "c"]
     assert "removed the features of 7 texts" in caplog.text
     assert not [name for name in names(store) if name.startswith("b.")]
 
@@ -552,12 +577,12 @@ def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
     small = FeatureStore(store.folder, SIZE)
     get(small, "d", about(), Numbers)
     gc.collect()
-    assert sorted(entry["key"] for entry in store.entries()) == ["a", "b", "d"]
+    assert sorted(families(store)) == ["a", "b", "d"]
     assert "beyond the limit" in caplog.text
     del held, view
     gc.collect()
     get(small, "e", about(), Numbers)
-    assert [entry["key"] for entry in store.entries()] == ["e"]
+    assert families(store) == ["e"]
 
 
 def test_what_another_process_uses_stays(store):
@@ -591,19 +616,21 @@ def test_entries_say_what_they_are(store):
     assert (newest["key"], newest["what"], newest["bytes"]) == ("c", "unknown", 18)
     assert rest == [
         {
-            "key": key,
+            "key": at(store, f"{family}.npy").stem,
             "what": "texts",
             "encoder": "tiny",
             "engine": "numpy",
             "rows": ROWS,
             "features": FEATURES,
             "dtype": "<f4",
+            "items": ROWS,
+            "ragged": False,
             "bytes": SIZE,
             "last_used": used,
         }
-        for key, used in (("b", 1001.0), ("a", 1000.0))
+        for family, used in (("b", 1001.0), ("a", 1000.0))
     ]
-    assert json.loads((store.folder / "a.json").read_text())["sums"]
+    assert json.loads(at(store, "a.json").read_text())["sums"]
 
 
 def test_an_absent_folder_is_empty(tmp_path):
@@ -615,14 +642,20 @@ def test_an_absent_folder_is_empty(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("", 20 * 10**9), ("5GB", 5 * 10**9), ("1.5 tb", 15 * 10**11), ("300", 300), ("7 MB", 7 * 10**6), ("0", 0)],
+    [
+        *[("", 20 * 10**9), ("5GB", 5 * 10**9), ("1.5 tb", 15 * 10**11), ("300", 300), ("7 MB", 7 * 10**6), ("0", 0)],
+        *[("1.5", 1), ("0.5KB", 500), ("2kb", 2000), (" 1.5GB ", 15 * 10**8)],
+        *[("10 GiB", 10 * 2**30), ("500M", 500 * 10**6), ("1.5G", 15 * 10**8), ("5 G", 5 * 10**9)],
+    ],
 )
 def test_the_limit_is_read(monkeypatch, text, expected):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
     assert cache_limit() == expected
 
 
-@pytest.mark.parametrize("text", ["much", "5 G", "-1GB", "1e3", "GB"])
+@pytest.mark.parametrize(
+    "text", ["much", "-1GB", "1e3", "GB", "1,5GB", "1.2.3GB", "5GB or so", "5 GX", "inf", "9" * 400, "9" * 400 + "GB"]
+)
 def test_a_limit_that_is_no_size(monkeypatch, text):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
     with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT"):

@@ -12,8 +12,9 @@ from typing import Literal
 from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 PRODUCT = {
     "product_title": "title",
@@ -127,7 +128,7 @@ def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
     """What is joined of the products, by their key."""
     meta = file.with_name(f"meta_{file.name}")
     if not meta.is_file():
-        reading.problems.append(f"{file.name}: {meta.name} is not there, which option product needs")
+        reading.problem(file.name, f"{meta.name} is not there, which option product needs")
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):

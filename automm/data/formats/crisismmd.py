@@ -15,8 +15,9 @@ from typing import Literal
 
 from automm.data.formats.files import LISTS, SPLIT_NAMES, matching, named_rows
 from automm.data.formats.layout import Layout, Reading, holds
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 OF_PICTURES = ("image_id", "image_info", "image_human", "image_damage", "image_url")
 FOLDER = "crisismmd_datasplit_all"
@@ -38,7 +39,7 @@ def read(reading: Reading) -> Iterator[Record]:
         files = [file for file in names if file.is_file()]
     if not files:
         missing = "annotations/*_final_data.tsv" if task is None else f"{FOLDER}/task_{task}_text_img_*.tsv"
-        reading.problems.append(f"{reading.path.name}: no {missing}")
+        reading.problem(reading.path.name, f"no {missing}")
     ids: set[str] = set()
     for file in files:
         tweets: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
@@ -66,7 +67,7 @@ def _tweet(reading: Reading, identity: str, found: list[tuple[str, dict[str, str
     where, first = found[0]
     rows = [row for _, row in found]
     if len({row.get("tweet_text") for row in rows}) > 1:
-        reading.problems.append(f"{where}: the rows of tweet {identity} have different texts")
+        reading.problem(where, f"the rows of tweet {identity} have different texts")
     labels = list(dict.fromkeys(row.get(label, "") for row in rows))
     values: dict[str, object] = {key: value for key, value in first.items() if key not in OF_PICTURES}
     values |= {key: [row[key] for row in rows] for key in OF_PICTURES if key in first}

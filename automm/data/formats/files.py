@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from automm.data.cells import is_empty
+from automm.data.changes import Change
 from automm.data.files import read_file
 from automm.data.formats.layout import Reading
-from automm.data.forms import UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
+from automm.data.forms import ENCODING, UNREADABLE, Values, json_lines, lines_of, parse_json, parse_literal
 from automm.data.image_root import AbsentError, OutsideError
 
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
 PROBED_FILES, PROBED_TEXTS = 1_000, 50  # files opened to decide on an encoding, and texts beyond ASCII
-REPEATED = "ignored: the same record again"
-NO_PICTURE = "ignored: no picture (only_with_images)"
-NOTHING = "ignored: neither text nor picture"
 
 LISTS = ("train", "dev", "test")  # as papers call them
 # The names of lists in the wild, and what automm calls them.
@@ -72,12 +70,12 @@ def with_pictures(
         try:
             pictures = urls(values)
         except ValueError as error:
-            reading.problems.append(f"{where}: {error}")
+            reading.problem(where, str(error))
             continue
         if reading.options.only_with_images and not pictures:
-            reading.treated[NO_PICTURE] += 1
+            reading.treated[Change.NO_PICTURE] += 1
         elif not pictures and all(is_empty(values.get(text)) for text in texts):
-            reading.treated[NOTHING] += 1
+            reading.treated[Change.RATING_ALONE] += 1
         else:
             yield where, fallback, values, pictures
 
@@ -98,8 +96,7 @@ def named_rows(reading: Reading, file: Path) -> Iterator[tuple[str, dict[str, st
         if header is None:
             header = cells
         elif len(cells) != len(header):
-            wrong = f"{len(cells)} cells, expected {len(header)} as in the header"
-            reading.problems.append(f"{file.name}:{number}: {wrong}")
+            reading.problem(f"{file.name}:{number}", f"{len(cells)} cells, expected {len(header)} as in the header")
         else:
             yield f"{file.name}:{number}", dict(zip(header, cells, strict=True))
 
@@ -115,11 +112,9 @@ def leads_out(folder: Path, file: Path) -> bool:
 def usable(reading: Reading, file: Path) -> bool:
     """Whether a file of a layout may be read; why not stands among the problems."""
     if leads_out(reading.path, file):
-        reading.problems.append(
-            f"{file.name}: leads out of '{reading.folder}'. Move it inside, or name the real folder"
-        )
+        reading.problem(file.name, f"leads out of '{reading.folder}'", "Move it inside, or name the real folder")
     elif not file.is_file():
-        reading.problems.append(f"{file.name}: not a file")
+        reading.problem(file.name, "not a file")
     else:
         return True
     return False
@@ -132,22 +127,22 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
         if not isinstance(raw, bytes):
             with raw:
                 size = f"{os.fstat(raw.fileno()).st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"
-            reading.problems.append(f"{where}: {name!r} is too large for a text: {size}")
+            reading.problem(where, f"{name!r} is too large for a text: {size}")
             return None
         if reading.encoding.lower() in ("utf-8", "utf8"):
             return raw.decode("utf-8-sig")
         text = raw.decode(reading.encoding)
         if not _is_utf8(raw):
-            reading.treated[f"text read as {reading.encoding}: not valid UTF-8"] += 1
+            reading.treated[Change.OTHER_ENCODING] += 1
         return text
     except UnicodeError:
-        reading.problems.append(f"{where}: {name!r} is not {reading.encoding}. Set encoding: in the manifest")
+        reading.problem(where, f"{name!r} is not {reading.encoding}", "Set encoding: in the manifest", ENCODING)
     except OutsideError:
-        reading.problems.append(f"{where}: {name!r} leads out of '{reading.folder}'. Move it inside")
+        reading.problem(where, f"{name!r} leads out of '{reading.folder}'", "Move it inside")
     except AbsentError as error:
-        reading.problems.append(f"{where}: {name!r}: {error}. Add it, or remove what names it")
+        reading.problem(where, f"{name!r}: {error}", "Add it, or remove what names it")
     except OSError as error:
-        reading.problems.append(f"{where}: {name!r} cannot be read: {error.strerror or error}")
+        reading.problem(where, f"{name!r} cannot be read: {error.strerror or error}")
     return None
 
 
@@ -196,7 +191,7 @@ def small_object(reading: Reading, name: str, where: str) -> Values | None:
     if isinstance(parsed, dict):
         return parsed
     if parsed is not UNREADABLE:
-        reading.problems.append(f"{name}: expected an object {{...}}, got {type(parsed).__name__}")
+        reading.problem(name, f"expected an object {{...}}, got {type(parsed).__name__}")
     return None
 
 
@@ -226,7 +221,7 @@ def matching(path: Path, *patterns: str) -> list[Path]:
 class Ids:
     """Ids for records that have none: their key; where another record has the same key, a number after it."""
 
-    def __init__(self, treated: Counter[str]):
+    def __init__(self, treated: Counter[Change]):
         self._treated = treated
         self._seen: dict[str, list[int]] = {}
 
@@ -235,7 +230,7 @@ class Ids:
         digest = zlib.crc32(repr(content).encode("utf-8", "surrogatepass"))
         before = self._seen.setdefault(key, [])
         if digest in before:
-            self._treated[REPEATED] += 1
+            self._treated[Change.SAME_RECORD] += 1
             return None
         before.append(digest)
         return key if len(before) == 1 else f"{key}-{len(before)}"

@@ -23,7 +23,7 @@ def read(reading: Reading) -> Iterator[Record]:
     for split in SPLITS:
         file = reading.path / "texts" / f"{split}_titles.csv"
         if not file.is_file():
-            reading.problems.append(f"texts/{file.name} is not there")
+            reading.problem(f"texts/{file.name}", "not there")
             continue
         if not usable(reading, file):
             continue
@@ -39,9 +39,9 @@ def read(reading: Reading) -> Iterator[Record]:
                     values: dict[str, object] = {"id": identity, "title": title, "class": label}
                     yield Record(where, values | {"image": image, "split": split}, identity)
                 elif cells:
-                    reading.problems.append(f"{where}: {len(cells)} cells, expected picture, title, class")
+                    reading.problem(where, f"{len(cells)} cells, expected picture, title, class")
         except csv.Error as error:
-            reading.problems.append(f"{file.name}:{line}: not CSV: {error}")
+            reading.problem(f"{file.name}:{line}", f"not CSV: {error}")
 
 
 FOOD101 = Layout(

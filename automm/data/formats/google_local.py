@@ -14,8 +14,9 @@ from pydantic import Field
 from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 BUSINESS = {
     "business_name": "name",
@@ -89,7 +90,7 @@ def _urls(pics: object, size: int | None) -> list[str]:
 def _businesses(reading: Reading, file: Path) -> dict[str, Values]:
     meta = file.with_name(file.name.replace("review", "meta", 1))
     if meta == file or not meta.is_file():
-        reading.problems.append(f"{file.name}: {meta.name} is not there, which option business needs")
+        reading.problem(file.name, f"{meta.name} is not there, which option business needs")
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta, literals=True):

@@ -9,13 +9,13 @@ A line is {"id", "img", "label", "text"}; test lines may lack the label. Later s
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.formats.files import LISTS, REPEATED, SPLIT_NAMES, first_object, matching, objects
+from automm.data.changes import Change
+from automm.data.formats.files import LISTS, SPLIT_NAMES, first_object, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.sections import Fields
 from automm.data.source import Record
 
 LABELS = ("label", "labels")
-RELABELLED = "dropped: the same meme again, with another label"
 
 
 def read(reading: Reading) -> Iterator[Record]:
@@ -37,13 +37,13 @@ def read(reading: Reading) -> Iterator[Record]:
                 unlabelled.append((key, content, record))
             elif seen.get(key) == content:
                 same = labels[key] == [values.get(label) for label in LABELS]
-                reading.treated[REPEATED if same else RELABELLED] += 1
+                reading.treated[Change.SAME_RECORD if same else Change.RELABELLED] += 1
             else:
                 seen[key], labels[key] = content, [values.get(label) for label in LABELS]
                 yield record
     for key, known, record in unlabelled:
         if seen.get(key) == known:
-            reading.treated[REPEATED] += 1
+            reading.treated[Change.SAME_RECORD] += 1
         else:
             seen[key] = known
             yield record

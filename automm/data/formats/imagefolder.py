@@ -11,13 +11,13 @@ metadata is text or label is for the manifest's `fields` to say, unless they are
 from collections.abc import Iterator
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.formats.files import split_named, usable
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import FORMS
 from automm.data.sections import Fields
 from automm.data.source import Record
 
-DESCRIBED = "ignored: described by the metadata of its own folder"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
@@ -34,7 +34,7 @@ def read(reading: Reading) -> Iterator[Record]:
             if folder is None:
                 yield record
             elif _metadata(folder) is not None:
-                reading.treated[DESCRIBED] += 1
+                reading.treated[Change.OWN_METADATA] += 1
             else:
                 values = {**record.values, "split": splits[folder]}
                 yield Record(record.where, values, record.fallback_id)
@@ -99,7 +99,7 @@ def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Reco
         held = values.get("file_names", values.get("file_name"))
         names = held if isinstance(held, list) else [held]
         if not all(isinstance(name, str) and name for name in names):
-            reading.problems.append(f"{where}: expected file_name, or a list file_names, got {str(held)[:60]!r}")
+            reading.problem(where, f"expected file_name, or a list file_names, got {str(held)[:60]!r}")
             continue
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
         # A column `split` of the metadata stays where no folder says another.

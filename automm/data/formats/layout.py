@@ -12,9 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from automm.data.changes import Change
 from automm.data.image_root import ImageRoot
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.errors import Problem
+from automm.schema import Section
 
 
 class NoOptions(Section):
@@ -29,15 +32,19 @@ class Reading:
         path: the folder (or the file) that the manifest names.
         options: the manifest's `options`, an instance of the layout's model.
         encoding: of the texts.
-        problems: a line for each thing that could not be read; any of them fails the reading when it is through.
+        problems: what could not be read; any of them fails the reading when it is through.
         treated: what was left out and how often.
     """
 
     path: Path
     options: Any
     encoding: str
-    problems: list[str] = field(default_factory=list)
-    treated: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    treated: Counter[Change] = field(default_factory=Counter)
+
+    def problem(self, where: str, text: str, fix: str = "", code: str = "malformed") -> None:
+        """Note something that could not be read; arguments as of `Problem`."""
+        self.problems.append(Problem(code, where, text, fix))
 
     @cached_property
     def folder(self) -> Path:

@@ -1,70 +1,189 @@
-"""Pictures in Markdown: where they stand, and what they link to.
+"""Pictures in Markdown: where they are in the text, and what they link to.
 
-Every step is linear in the length of the text, whatever is opened in it and never closed.
+markdown-it-py reads the text, so that a picture is what a renderer shows as one, not what is in code, in a comment or
+after a backslash. Its inline tokens have no positions; two rules around its own record them. Unlike in CommonMark, a
+target may hold spaces, as in many documents.
 """
 
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+from typing import Any
 from urllib.parse import unquote
 
-_BRACKETS = re.compile(r"!\[|\]\(|\]|\n")
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
+from markdown_it.rules_inline import StateInline, html_inline, image
+
 _PARENTHESES = re.compile(r"[()\n]")
 _TITLE = re.compile(r"""(?<!\s)\s+(?:"[^"]*"|'[^']*')$""")
+_HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|textarea)\b.*?(?:</\1|\Z)", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<img\b", re.IGNORECASE)
 _SOURCE = re.compile(r"\bsrc\s*=\s*", re.IGNORECASE)
 _VALUE = re.compile(r"""(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{20,}|[xX][0-9a-fA-F]{20,});?")  # int() refuses thousands of digits
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# White space that markdown-it-py strips from a block as if it were a space. Stand-ins that no text holds keep its lines
+# in place: U+FDD0 to U+FDEF are no characters.
+_SPACES = (
+    "\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_STAND_INS = "".join(map(chr, range(0xFDD0, 0xFDD0 + len(_SPACES))))
+_NORMAL = str.maketrans(f"{_SPACES}\r\0", f"{_STAND_INS}\n{_NO_CHARACTER}")
+_BACK = str.maketrans(_STAND_INS, _SPACES)
+_BLOCK = "automm"  # the key of a `_Block` in the environment of the rules
 
 
 @dataclass(frozen=True, order=True)
 class _Picture:
-    """Where a picture stands in a text, and where its link does."""
+    """Where a picture is in a text, and its link; "" for the definition of a link."""
 
     start: int
     end: int
-    link: tuple[int, int]
-    tag: bool
+    link: str
+
+
+class _Lines:
+    """The lines of a text as markdown-it-py sees them, each as long as in the text."""
+
+    def __init__(self, text: str):
+        self.lines = text.replace("\r\n", " \n").translate(_NORMAL).split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
+        self.starts[-1] -= 1  # nothing ends the last line
+
+    def places(self, first: int, content: str) -> Callable[[int], int]:
+        """From a place in a block's content to the one in the text.
+
+        Args:
+            first: the block's first line.
+            content: its lines without what begins them: indentation, marks of lists and quotes.
+        """
+        begins, shifts, place = [], [], 0
+        for number, line in enumerate(content.split("\n"), first):
+            column = self.lines[number].rfind(line.strip()) - (len(line) - len(line.lstrip()))
+            begins.append(place)
+            shifts.append(self.starts[number] + column - place)
+            place += len(line) + 1
+        return lambda place: place + shifts[bisect_right(begins, place) - 1]
+
+
+@dataclass
+class _Block:
+    """What the rules record while a block's content is read.
+
+    Attributes:
+        content: of the block.
+        closing: where each parenthesis closes that does so on its line, by where it opens.
+        found: its pictures, with their places in the content.
+        labels: of the definitions that they use.
+    """
+
+    content: str
+    closing: dict[int, int]
+    found: list[_Picture] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+
+
+class _Reader(MarkdownIt):
+    """Reads only what decides on pictures, and leaves links as they are written."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"store_labels": True})
+        self.core.ruler.enableOnly(["normalize", "block"])
+        self.inline.ruler.enableOnly(["text", "escape", "backticks", "link", "image", "autolink", "html_inline"])
+        self.inline.ruler.at("image", _image)
+        self.inline.ruler.at("html_inline", _tag)
+
+    def normalizeLink(self, url: str) -> str:
+        return url.strip()
+
+    def validateLink(self, url: str) -> bool:
+        return True  # nothing is rendered here: what a link may lead to is decided where it is read
+
+
+_reader = cache(_Reader)
 
 
 def take_pictures(text: str) -> tuple[str, list[str]]:
     """The text without its pictures, and their links in order.
 
-    Knows ![alt](link "title"), also with <...> around the link, spaces or parentheses in it, and the tag <img>.
-    Links come decoded from percent signs and HTML entities; those with a scheme (https:) stay as they are.
+    Knows ![alt](link "title"), ![alt][name] with its definition, which is taken out too, and the tag <img>. Links come
+    decoded from percent signs and HTML entities; those with a scheme (https:) stay as they are.
     """
-    kept, found, place = [], [], 0
-    for picture in sorted([*_inline(text), *_tags(text)]):
-        if picture.start >= place:
-            kept.append(text[place : picture.start])
-            link = text[slice(*picture.link)]
-            found.append(_of_tag(link) if picture.tag else _of_inline(link))
-            place = picture.end
+    if "![" not in text and not _TAG.search(text):
+        return text, []
+    kept, links, place = [], [], 0
+    for picture in sorted(_pictures(text)):
+        kept.append(text[place : picture.start])
+        links.append(picture.link)
+        place = picture.end
     kept.append(text[place:])
-    return "".join(kept), [link for link in found if link]
+    return "".join(kept), [link for link in links if link]
 
 
-def _inline(text: str) -> Iterator[_Picture]:
-    """Of the form ![alt](link); those inside of others, too."""
-    closing = _closing(text)
-    start: int | None = None
-    for match in _BRACKETS.finditer(text):
-        if match[0] == "![":
-            start = match.start() if start is None else start
+def _pictures(text: str) -> Iterator[_Picture]:
+    lines = _Lines(text)
+    found: dict[str, Any] = {}
+    labels: set[str] = set()
+    for token in _reader().parse("\n".join(lines.lines), found):
+        if token.map is None or ("![" not in token.content and not _TAG.search(token.content)):
             continue
-        end = closing.get(match.end() - 1) if match[0] == "](" else None
-        if start is not None and end is not None:
-            yield _Picture(start, end + 1, (match.end(), end), tag=False)
-        start = None
+        first, last = token.map
+        if token.type == "html_block":
+            yield from _tags(text[lines.starts[first] : lines.starts[last]], lines.starts[first])
+        elif token.type == "inline":
+            block = _Block(token.content, _closing(token.content))
+            _reader().inline.parse(token.content, _reader(), {**found, _BLOCK: block}, [])
+            place_of = lines.places(first, token.content)
+            yield from (_Picture(place_of(one.start), place_of(one.end), one.link) for one in block.found)
+            labels |= block.labels
+    for label in labels:
+        first, last = found["references"][label]["map"]
+        yield _Picture(lines.starts[first], lines.starts[last], "")
 
 
-def _closing(text: str) -> dict[int, int]:
-    """Where each parenthesis closes that does so on its line, by where it opens."""
+def _image(state: StateInline, silent: bool) -> bool:
+    """A rule: markdown-it-py's own, or else a picture whose target holds spaces."""
+    start, block = state.pos, state.env[_BLOCK]
+    before = len(block.found)
+    if image(state, silent):
+        if not silent:
+            token = state.tokens[-1]
+            del block.found[before:]  # in its alternative text, which shows none
+            block.found.append(_Picture(start, state.pos, _decoded(str(token.attrs["src"]))))
+            block.labels.update(filter(None, [token.meta.get("label")]))
+        return True
+    if state.src != block.content or not state.src.startswith("![", start):
+        return False
+    label_end = state.md.helpers.parseLinkLabel(state, start + 1)
+    end = block.closing.get(label_end + 1)
+    if label_end < 0 or end is None:
+        return False
+    if not silent:
+        block.found.append(_Picture(start, end + 1, _of_spaced(state.src[label_end + 2 : end])))
+    state.pos = end + 1
+    return True
+
+
+def _tag(state: StateInline, silent: bool) -> bool:
+    """A rule: markdown-it-py's own, which is asked for pictures."""
+    start = state.pos
+    if not html_inline(state, silent):
+        return False
+    if not silent:
+        state.env[_BLOCK].found += _tags(state.src[start : state.pos], start)
+    return True
+
+
+def _closing(content: str) -> dict[int, int]:
     closing: dict[int, int] = {}
     opened: list[int] = []
-    for match in _PARENTHESES.finditer(text):
+    for match in _PARENTHESES.finditer(content):
         if match[0] == "\n":
             opened.clear()
         elif match[0] == "(":
@@ -74,22 +193,23 @@ def _closing(text: str) -> dict[int, int]:
     return closing
 
 
-def _tags(text: str) -> Iterator[_Picture]:
-    place, last = 0, text.rfind(">")
-    while (tag := _TAG.search(text, place)) and tag.end() <= last:
-        end = text.index(">", tag.end())
+def _tags(content: str, start: int) -> Iterator[_Picture]:
+    """The tags <img> in HTML that begins at `start`."""
+    content = _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), content)
+    place, last = 0, content.rfind(">")
+    while (tag := _TAG.search(content, place)) and tag.end() <= last:
+        end = content.index(">", tag.end())
         place = end  # what has no source up to there has none behind another <img either
-        for source in _SOURCE.finditer(text, tag.end(), end):
-            value = _VALUE.match(text, source.end())
+        for source in _SOURCE.finditer(content, tag.end(), end):
+            value = _VALUE.match(content, source.end())
             if value and value.end() <= last:
-                place = text.index(">", value.end()) + 1
-                yield _Picture(tag.start(), place, value.span(value.lastindex or 0), tag=True)
+                place = content.index(">", value.end()) + 1
+                yield _Picture(start + tag.start(), start + place, _of_tag(value[value.lastindex or 0]))
                 break
 
 
-def _of_inline(link: str) -> str:
-    link = _TITLE.sub("", link.rstrip()).strip()
-    return _decoded(link[1:-1] if link.startswith("<") and link.endswith(">") else link)
+def _of_spaced(link: str) -> str:
+    return _decoded(unescapeAll(_TITLE.sub("", link.rstrip()).strip()))
 
 
 def _of_tag(link: str) -> str:
@@ -97,4 +217,5 @@ def _of_tag(link: str) -> str:
 
 
 def _decoded(link: str) -> str:
+    link = link.translate(_BACK)
     return link if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", link) else unquote(link)

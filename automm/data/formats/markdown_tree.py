@@ -17,19 +17,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, Field
 
+from automm.data.changes import Change
 from automm.data.formats.files import small_text
 from automm.data.formats.layout import Layout, Reading
-from automm.data.formats.markdown_links import take_pictures
-from automm.data.sections import Fields, Names, Section
+from automm.data.sections import Fields, Names
 from automm.data.source import Record
-from automm.data.surrogates import join_pairs
+from automm.schema import Section
+from automm.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
 
 # What lies at the top of many folders and is no document of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
-NOT_FOUND = "ignored: the pattern is not in the text"
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -115,6 +114,8 @@ def _level(names: Sequence[str]) -> int:
 
 
 def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, object]:
+    from automm.data.formats.markdown_links import take_pictures
+
     options, found = reading.options, None
     text = text.replace("\r\n", "\n")
     front = _FRONT.match(text)
@@ -123,7 +124,7 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
     if options.pattern is not None:
         match = re.search(options.pattern, text)
         if match is None:
-            reading.treated[NOT_FOUND] += 1
+            reading.treated[Change.PATTERN_ABSENT] += 1
         else:
             found, text = match[1], text[: match.start()] + text[match.end() :]
     text, links = take_pictures(text)
@@ -134,14 +135,16 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
 
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
-    """Keys and values; of a key that stands twice the later, as generators of web sites have it."""
+    """Keys and values; the last value of a duplicate key, and the document is counted."""
     text = text.replace("\t", " ")  # YAML 1.2 allows tabs between words, PyYAML does not
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # they can make much out of little
-            raise ValueError("aliases (*name) are not supported")
-        values = join_pairs(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        reading.problems.append(f"{name}: the front matter is not YAML: {' '.join(str(error).split())[:200]}")
+        values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
+    except DuplicateKeyError as error:
+        reading.treated[Change.DUPLICATE_KEY] += 1
+        values = error.content
+    except NotYamlError as error:
+        for line, fault in error.faults:
+            reading.problem(f"{name}:{line}", f"front matter: {fault}")
         return {}
     if not isinstance(values, dict):
         return {}

@@ -8,12 +8,12 @@ A film has several genres; `fields: {label: {column: genres, pick: first}}` take
 
 from collections.abc import Iterator
 
+from automm.data.changes import Change
 from automm.data.formats.files import SPLIT_NAMES, small_object
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.sections import Fields
 from automm.data.source import Record
 
-NO_LIST = "ignored: a film that stands in no list of split.json"
 SPLIT_FILE = "split.json"
 PLACES = (("dataset", "dataset"), ("labels", "images"))  # of the JSON files and the posters
 
@@ -24,7 +24,7 @@ def read(reading: Reading) -> Iterator[Record]:
     listed = _listed(reading)
     there = {file.stem for file in (reading.path / texts).glob("*.json")}
     if listed and (outside := there - {name for name, _ in listed}):
-        reading.treated[NO_LIST] += len(outside)
+        reading.treated[Change.NOT_LISTED] += len(outside)
     for name, split in listed or [(name, None) for name in sorted(there)]:
         file = f"{texts}/{name}.json"
         values = small_object(reading, file, SPLIT_FILE if listed else file)
@@ -50,10 +50,11 @@ def _listed(reading: Reading) -> list[tuple[str, str | None]]:
     for key, names in (small_object(reading, SPLIT_FILE, SPLIT_FILE) or {}).items():
         split = SPLIT_NAMES.get(key)
         if split is None or not isinstance(names, list):
-            reading.problems.append(f"{SPLIT_FILE}: {key!r} is no list of train, dev or test")
+            reading.problem(SPLIT_FILE, f"{key!r} is no list of train, dev or test")
             continue
         strange = [name for name in names if not (isinstance(name, str) and name.isascii() and name.isalnum())]
-        reading.problems.extend(f"{SPLIT_FILE}: {str(name)[:40]!r} in {key!r} is no id" for name in strange)
+        for name in strange:
+            reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is no id")
         found += [(name, split) for name in names if name not in strange]
     return found
 

@@ -10,13 +10,12 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.formats.files import SPLIT_NAMES, matching, usable
 from automm.data.formats.layout import Layout, Reading, holds
-from automm.data.forms import parse_literal
+from automm.data.forms import ENCODING, parse_literal
 from automm.data.sections import Fields
 from automm.data.source import Record
-
-MISENCODED = "text cleaned: bytes of another encoding left out"
 
 
 def read(reading: Reading) -> Iterator[Record]:
@@ -27,13 +26,13 @@ def read(reading: Reading) -> Iterator[Record]:
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
         if len(lines) % 4:
-            reading.problems.append(f"{file.name}:{len(lines)}: ends within a sample, of which each has 4 lines")
+            reading.problem(f"{file.name}:{len(lines)}", "ends within a sample, of which each has 4 lines")
         for place in range(0, len(lines) - 3, 4):
             text, pictures, aspect, score = lines[place : place + 4]
             where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"
             names = _names(pictures)
             if names is None:
-                reading.problems.append(f"{file.name}:{place + 2}: expected a list of pictures, got {pictures[:60]!r}")
+                reading.problem(f"{file.name}:{place + 2}", f"expected a list of pictures, got {pictures[:60]!r}")
                 continue
             values: dict[str, object] = {
                 "id": identity,
@@ -64,10 +63,10 @@ def _lines(reading: Reading, file: Path) -> list[str]:
         lines.append(line.strip())
     if 2 * cleaned > beyond_ascii:
         wrong = f"{cleaned:,} of {beyond_ascii:,} lines beyond ASCII are not {reading.encoding}"
-        reading.problems.append(f"{file.name}: {wrong}. Set encoding: in the manifest (gb18030, ...)")
+        reading.problem(file.name, wrong, "Set encoding: in the manifest (gb18030, ...)", ENCODING)
         return []
     if cleaned:
-        reading.treated[MISENCODED] += cleaned
+        reading.treated[Change.MISENCODED] += cleaned
     return lines
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from automm.data.changes import Change
 from automm.data.formats.files import is_utf8_folder, matching, rows, small_text
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.sections import Fields
@@ -20,11 +21,7 @@ from automm.data.source import Record
 
 SENTIMENTS = ("positive", "neutral", "negative")
 LABEL_FILE, TRAIN_FILE, UNLABELLED_FILE = "labelResultAll.txt", "train.txt", "test_without_label.txt"
-NO_LIST = "ignored: a pair that stands in no list"
-CONTRADICTING = "dropped: text and picture labelled positive against negative"
-NO_MAJORITY = "dropped: three annotators with three opinions"
 PUBLISHED = "gb18030"
-REPACKED = f"text read as utf-8, not {PUBLISHED}: most texts of this data set are valid UTF-8"
 
 Labelled = tuple[str, str, str | None]  # where, id, label
 
@@ -49,7 +46,7 @@ def read(reading: Reading) -> Iterator[Record]:
         text = small_text(reading, f"data/{name}.txt", where)
         if text is not None:
             if reading.encoding == "utf-8" and not text.isascii():
-                reading.treated[REPACKED] += 1
+                reading.treated[Change.UTF8_COPY] += 1
             values: dict[str, object] = {
                 "id": name,
                 "text": text.strip(),
@@ -59,7 +56,7 @@ def read(reading: Reading) -> Iterator[Record]:
             yield Record(where, values, name)
     pairs = {file.stem for file in (reading.path / "data").glob("*.txt") if file.with_suffix(".jpg").is_file()}
     if pairs - listed:
-        reading.treated[NO_LIST] = len(pairs - listed)
+        reading.treated[Change.NOT_LISTED] = len(pairs - listed)
 
 
 def encoding_of(path: Path) -> str:
@@ -87,24 +84,22 @@ def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
             if place == 0:
                 continue  # the header
             if len(cells) not in ((2, 4) if own else (2,)) or not cells[0].isascii() or not cells[0].isalnum():
-                reading.problems.append(f"{where}: expected an id and its label, got {cells!r}")
+                reading.problem(where, f"expected an id and its label, got {cells!r}")
                 continue
             listed.add(cells[0])
             votes = [[one.strip() for one in cell.split(",")] for cell in cells[1:]]
             if not own and votes == [["null"]]:
                 yield where, cells[0], None
             elif any(len(vote) != (2 if own else 1) or not set(vote) <= set(SENTIMENTS) for vote in votes):
-                reading.problems.append(
-                    f"{where}: unknown label {' '.join(cells[1:])!r}. Expected {', '.join(SENTIMENTS)}"
-                )
+                reading.problem(where, f"unknown label {' '.join(cells[1:])!r}", f"Expected {', '.join(SENTIMENTS)}")
             elif (label := _label(votes, reading.treated)) is not None:
                 yield where, cells[0], label
 
 
-def _label(votes: Sequence[Sequence[str]], treated: Counter[str]) -> str | None:
+def _label(votes: Sequence[Sequence[str]], treated: Counter[Change]) -> str | None:
     """The label of some annotators' votes, each of a text and an image or of both at once; None if it is dropped."""
     text, image = majority([vote[0] for vote in votes]), majority([vote[-1] for vote in votes])
     label = None if text is None or image is None else combine(text, image)
     if label is None:
-        treated[NO_MAJORITY if text is None or image is None else CONTRADICTING] += 1
+        treated[Change.NO_MAJORITY if text is None or image is None else Change.OPPOSITE_LABELS] += 1
     return label

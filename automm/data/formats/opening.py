@@ -14,7 +14,7 @@ from automm.data.formats.layout import Layout, Reading
 from automm.data.manifest import Manifest
 from automm.data.source import Record, Source
 from automm.data.surrogates import HALF, holds_half
-from automm.errors import ConfigError, DataError, NotFoundError
+from automm.errors import ConfigError, DataError, NotFoundError, Problem
 
 RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json is more often something else
 
@@ -93,10 +93,10 @@ def _native_rows(layout: Layout, reading: Reading) -> Iterator[Record]:
         raise DataError(reading.problems)
 
 
-def _half(record: Record) -> str:
+def _half(record: Record) -> Problem:
     column = next((repr(name) for name, value in record.values.items() if holds_half([name, value])), "name")
     where = record.where.encode("utf-8", "backslashreplace").decode()
-    return f"{where}: {column} {HALF}. Correct or remove it"
+    return Problem("surrogate", where, f"{column} {HALF}", "Correct or remove it")
 
 
 def _function(manifest: Manifest) -> Reader:
@@ -128,7 +128,7 @@ def _module(name: str, beside: Path) -> ModuleType:
 def _own_rows(name: str, function: Reader, path: Path, options: Mapping[str, Any]) -> Iterator[Record]:
     """What the function yields, numbered from 1."""
     short, number = name.rpartition(":")[2], 1
-    problems: list[str] = []
+    problems: list[Problem] = []
     try:
         for values in function(path, options):
             record = Record(f"{short}:{number}", dict(values), f"{short}-{number}")

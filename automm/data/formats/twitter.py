@@ -14,8 +14,9 @@ from typing import Literal
 from automm.data.formats.files import LISTS, SPLIT_NAMES, rows, usable
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.forms import lines_of
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
 YEARS = (2015, 2017)
 OF_TSV = {"0": "negative", "1": "neutral", "2": "positive"}
@@ -35,20 +36,20 @@ def read(reading: Reading) -> Iterator[Record]:
     wanted = reading.options.year
     there = [year for year in YEARS if wanted in (None, year) and (reading.path / f"twitter{year}").is_dir()]
     if not there:
-        reading.problems.append(f"{reading.path.name}: no folder twitter{wanted or '2015 or twitter2017'}")
+        reading.problem(reading.path.name, f"no folder twitter{wanted or '2015 or twitter2017'}")
     for year in there:
         for split in LISTS:
             folder = reading.path / f"twitter{year}"
             table, twin = folder / f"{split}.tsv", folder / f"{split}.txt"
             file = table if table.is_file() or not twin.is_file() else twin
             if not file.is_file():
-                reading.problems.append(f"twitter{year}: neither {table.name} nor {twin.name} is there")
+                reading.problem(f"twitter{year}", f"neither {table.name} nor {twin.name} is there")
                 continue
             names = OF_TSV if file == table else OF_TXT
             for line, label, image, tweet, target in _rows(reading, file) if file == table else _fours(reading, file):
                 where = f"twitter{year}/{file.name}:{line}"
                 if label not in names:
-                    reading.problems.append(f"{where}: label {label!r}, expected {', '.join(names)}")
+                    reading.problem(where, f"label {label!r}, expected {', '.join(names)}")
                     continue
                 identity = f"{year}-{split}-{line}"
                 values: dict[str, object] = {
@@ -78,7 +79,7 @@ def _rows(reading: Reading, file: Path) -> Iterator[Sample]:
         if place == 0 and not cells[0].isdigit():
             continue  # the header, whose last name occurs twice
         if len(cells) != 5:
-            reading.problems.append(f"{file.name}:{number}: {len(cells)} cells, expected 5")
+            reading.problem(f"{file.name}:{number}", f"{len(cells)} cells, expected 5")
         else:
             yield number, cells[1], cells[2], cells[3], cells[4]
 
@@ -90,7 +91,7 @@ def _fours(reading: Reading, file: Path) -> Iterator[Sample]:
     while lines and not lines[-1]:
         lines.pop()
     if len(lines) % 4:
-        reading.problems.append(f"{file.name}:{len(lines)}: ends within a sample, of which each has 4 lines")
+        reading.problem(f"{file.name}:{len(lines)}", "ends within a sample, of which each has 4 lines")
     for place in range(0, len(lines) - 3, 4):
         tweet, target, label, image = lines[place : place + 4]
         yield place + 1, label, image, tweet, target

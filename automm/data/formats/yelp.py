@@ -15,14 +15,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from automm.data.changes import Change
 from automm.data.formats.files import first_object, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
-from automm.data.sections import Fields, Section
+from automm.data.sections import Fields
 from automm.data.source import Record
+from automm.schema import Section
 
-NO_PHOTO = "ignored: no photo of the business (only_with_images)"
-NO_REVIEW = "ignored: a business without a review"
 PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
 
@@ -48,7 +48,7 @@ def read(reading: Reading) -> Iterator[Record]:
     for record in records:
         found = photos.get(str(record.values["business_id"]), [])
         if reading.options.only_with_images and not found:
-            reading.treated[NO_PHOTO] += 1
+            reading.treated[Change.NO_PHOTO] += 1
         else:
             yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
 
@@ -76,7 +76,7 @@ def _photos(reading: Reading) -> dict[str, list[str]]:
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
-                reading.problems.append(f"{where}: expected photo_id and business_id as texts")
+                reading.problem(where, "expected photo_id and business_id as texts")
             elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
                 found[business].append(f"photos/{name}.jpg")
     return found
@@ -94,7 +94,7 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
 def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
     """The businesses, each with the first of its reviews; without their texts those that are left out afterwards."""
     if not businesses:
-        reading.problems.append(f"{reading.path.name}: no *business.json there, which option unit: business needs")
+        reading.problem(reading.path.name, "no *business.json there, which option unit: business needs")
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):
@@ -107,4 +107,4 @@ def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping
             own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}
             yield Record(f"business {name}", own | values, f"business-{name}")
         else:
-            reading.treated[NO_REVIEW] += 1
+            reading.treated[Change.NO_REVIEW] += 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from automm.data.changes import Change
 from automm.data.folds import other_folds
 from automm.data.looks import Looks, look_at_all
 from automm.data.manifest import Manifest, load_manifest
@@ -40,7 +41,7 @@ from automm.data.quality.texts import (
     other_languages,
     wrong_encoding,
 )
-from automm.data.reading import LACKS_NUMBER, MISSING_PICTURE, NO_NUMBER, NOT_FETCHED
+from automm.data.reading import MISSING_NUMBER, MISSING_PICTURE
 from automm.data.reviews import Dataset, load_dataset
 from automm.data.sections import Fields, Images, Labels
 from automm.data.splits import drop_duplicates, split_dataset
@@ -118,22 +119,23 @@ def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
             raise error from None
         treated = dict(lenient.treated)
         counts = {
-            "missing_numbers": _taken(treated, [NO_NUMBER] if "labels" in loose else []),
-            "missing_pictures": _taken(treated, [MISSING_PICTURE, NOT_FETCHED] if "images" in loose else []),
+            "missing_numbers": _taken(treated, [Change.NO_NUMBER] if "labels" in loose else []),
+            "missing_pictures": _taken(
+                treated, [Change.MISSING_PICTURE, Change.NOT_FETCHED] if "images" in loose else []
+            ),
         }
-        numberless = [problem for problem in error.problems if LACKS_NUMBER in problem]
         problems = {
-            "missing_numbers": numberless,
-            "missing_pictures": [problem for problem in error.problems if problem not in numberless],
+            "missing_numbers": [problem for problem in error.problems if problem.code == MISSING_NUMBER],
+            "missing_pictures": [problem for problem in error.problems if problem.code == MISSING_PICTURE],
         }
         return replace(lenient, manifest=manifest, treated=treated), [
-            finding(key, count, [Example((), problem) for problem in problems[key]])
+            finding(key, count, [Example((), str(problem)) for problem in problems[key]])
             for key, count in counts.items()
             if count
         ]
 
 
-def _taken(treated: dict[str, int], names: list[str]) -> int:
+def _taken(treated: dict[Change, int], names: list[Change]) -> int:
     return sum(treated.pop(name, 0) for name in names)
 
 
@@ -143,7 +145,7 @@ def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding
         splits = split_dataset(dataset, names)
         other_folds(dataset, names)
     except DataError as error:
-        examples = [Example((), problem) for problem in error.problems]
+        examples = [Example((), line) for line in error.lines]
         return {}, [finding("no_splits", len(examples), examples)]
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
@@ -167,7 +169,7 @@ def _of_records(dataset: Dataset) -> Iterator[Finding]:
         examples = [example([review], ", ".join(review.labels)) for review in (several or lists)[:5]]
         column = _one_label(fields)
         yield finding("several_labels", len(several or lists), examples, what=what, column=column)
-    if not_fetched := dataset.treated.get(NOT_FETCHED):
+    if not_fetched := dataset.treated.get(Change.NOT_FETCHED):
         yield finding("not_fetched", not_fetched, [])
     if dataset.manifest.format == "records" and fields is not None and fields.id is None:
         yield finding("no_ids", len(dataset.reviews), [])

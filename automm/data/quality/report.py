@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.changes import Change
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding
 from automm.data.quality.kinds import SEVERITIES
@@ -39,7 +40,7 @@ class Report:
     pictures_per_review: dict[int, int]
     words: dict[str, float]
     languages: dict[str, int]
-    treated: dict[str, int]
+    treated: dict[Change, int]
     findings: tuple[Finding, ...]
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from automm.data.changes import change_lines
 from automm.data.quality.report import Report
 from automm.errors import one_line
 
@@ -37,8 +38,8 @@ def render(report: Report, console: "Console") -> None:
     console.print(Text(f"words per text: {words}"))
     languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
     console.print(Text(f"languages of {sum(report.languages.values()):,} texts: {languages or 'none'}"))
-    for what, count in sorted(report.treated.items()):
-        console.print(Text(f"{what}: {count:,}"))
+    for line in change_lines(report.treated):
+        console.print(Text(line))
     for finding in report.findings:
         style = STYLES[finding.severity]
         console.print(Text(f"{finding.severity}: {finding.count:,} x {finding.what} [{finding.key}]", style=style))
