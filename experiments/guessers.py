@@ -23,9 +23,9 @@ Finding:  the libraries are at least as good as the tables of letters and words 
           tweets that are said not to be English   3,669          269              557         0
 
           chardet loses where ASCII surrounds the words, so that automm gives it the words beyond ASCII alone. py3langid
-          names a language for every text, automm those only of which the model is sure. Of MVSA-Single's tweets so many
-          are plainly English that the model is not loaded. What remains wrong: Romanian in ISO 8859-16 (taken for
-          cp1250), single words, UTF-8 read as cp1251 (48 of 137 are seen), Russian in capitals.
+          names a language for every text, automm only where the model is sure, which it would be of 117 tweets. But so
+          many of these are plainly English that automm does not load the model. What remains wrong: Romanian in
+          ISO 8859-16 (taken for cp1250), single words, UTF-8 read as cp1251 (48 of 137 are seen), Russian in capitals.
 
 Each table has a row for each encoding or language: how many there are, and how many of them are right.
 """
@@ -43,7 +43,7 @@ from ftfy.badness import is_bad
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from review_texts import ENCODINGS, REVIEWS
 
-from automm.data.language import ENGLISH, NAMES, UNDECIDED, languages
+from automm.data.language import ENGLISH, NAMES, SURE, UNDECIDED, languages
 from automm.data.quality.encodings import misread_texts
 from automm.data.quality.texts import misread
 from automm.data.sniffing import encoding_of
@@ -176,8 +176,11 @@ def named(sample: Reviews) -> Counter[tuple[str, str]]:
 
 def alarms(texts: Sequence[str]) -> None:
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    alone = Counter(NAMES.get(model.classify(text)[0], "another") for text in texts if text.strip())
-    for who, counts in (("automm", Counter(languages(texts).values())), ("py3langid", alone)):
+    guesses = [model.classify(text) for text in texts if text.strip()]
+    alone = Counter(NAMES.get(code, "another") for code, _ in guesses)
+    sure = Counter(NAMES.get(code, "another") if probability >= SURE else UNDECIDED for code, probability in guesses)
+    found = {"automm": Counter(languages(texts).values()), "py3langid": alone, "py3langid where it is sure": sure}
+    for who, counts in found.items():
         judged = counts.total() - counts[UNDECIDED]
         print(f"{who}: {judged - counts[ENGLISH]:,} of {judged:,} tweets are not English: {counts.most_common(6)}")
     for who, guesser in (("automm", misread), ("ftfy", is_bad)):

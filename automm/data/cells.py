@@ -5,11 +5,13 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from automm.data.forms import parse_literal
-from automm.data.sections import Fields, LabelColumn, plain_value
+from automm.data.sections import LONGEST_INTEGER, Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
 
@@ -20,6 +22,7 @@ SEQUENCE = (list, tuple)
 NO_VALUE = (*SEQUENCE, dict, bytes)
 NO_ID = (*NO_VALUE, bool)
 
+SHOWN = 40  # characters of a cell in a message
 LONGEST_NUMBER = 1_000  # characters; what is longer was meant as something else
 
 # Strict, because float() also takes "1_000", "nan" and digits of other scripts.
@@ -29,10 +32,27 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def is_empty(cell: object) -> bool:
-    """None, NaN, or nothing but spaces."""
+    """None, NaN, what pandas calls NaT, or nothing but spaces."""
     if isinstance(cell, str):
         return not cell or cell.isspace()
-    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+    if isinstance(cell, float):
+        return math.isnan(cell)
+    return (
+        cell is None
+        or (isinstance(cell, Decimal) and cell.is_nan())
+        or (isinstance(cell, datetime) and cell != cell)  # NaT is a datetime, equal to nothing
+    )
+
+
+def brief(cell: object) -> str:
+    """A cell for a message: the beginning of a text or a number in quotes, of anything that holds others its type."""
+    if isinstance(cell, str):
+        return repr(cell[:SHOWN])
+    if isinstance(cell, NO_VALUE):
+        return type(cell).__name__
+    if isinstance(cell, int) and cell.bit_length() > LONGEST_INTEGER:
+        return "an integer of more than a thousand digits"
+    return repr(str(cell)[:SHOWN])
 
 
 def cell_text(cell: object, column: str) -> str:
@@ -127,13 +147,15 @@ def cell_number(cell: object, column: str, fix: str = "Correct it, or list the c
     if is_empty(cell):
         return None
     number = math.inf
-    numeric = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
-    text = cell.strip() if isinstance(cell, str) else ""
-    if numeric or is_number(text):
-        number = float(str(cell))  # by its digits, because float() of an int of hundreds of them fails
+    value = cell.strip() if isinstance(cell, str) else cell
+    if (isinstance(value, int | float | Decimal) and not isinstance(value, bool)) or (
+        isinstance(value, str) and is_number(value)
+    ):
+        with suppress(OverflowError):  # of an integer of hundreds of digits
+            number = float(value)
     if abs(number) > LARGEST:
         raise ValueError(
-            f"column {column!r} holds {str(cell)[:40]!r}, expected a plain number such as 12.5, or nothing. {fix}"
+            f"column {column!r} holds {brief(cell)}, expected a plain number such as 12.5, or nothing. {fix}"
         )
     return number
 
@@ -149,12 +171,14 @@ def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | N
     Raises:
         ValueError: a step that is no number.
     """
-    several = len(fields.history) > 1
+    if fields.history is None:
+        return ()
+    several = len(fields.history.columns) > 1
     steps: list[float | None] = []
-    for column in fields.history:
+    for column in fields.history.columns:
         cell = values.get(column)
         if several or not is_empty(cell):
-            steps += [cell_number(step, column) for step in _steps(cell, column, fields.separator)]
+            steps += [cell_number(step, column) for step in _steps(cell, column, fields.history.separator)]
     return tuple(steps)
 
 
@@ -196,7 +220,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
             column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
         "fields.metadata": [*fields.numeric, *fields.categorical],
-        "fields.history": list(fields.history),
+        "fields.history": list(fields.history_columns),
     }
     if labelled:
         label = None if fields.label is None else fields.label.column
@@ -219,8 +243,8 @@ def _steps(cell: object, column: str, separator: str | None) -> list[object]:
     if cell.strip().startswith("["):  # how a list looks in a CSV file
         try:
             listed = json.loads(cell)
-        except ValueError as error:
-            raise ValueError(f"column {column!r} holds {cell[:40]!r}, which is no list of numbers ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"column {column!r} holds {brief(cell)}, which is no list of numbers ({error})") from error
         return list(listed)
     return list(cell.split(separator))
 

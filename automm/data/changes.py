@@ -42,6 +42,7 @@ class Change(StrEnum):
     NO_MAJORITY = "no_majority", "dropped: three annotators with three opinions"
     NO_PHOTO = "no_photo", "ignored: no photo of the business (only_with_images)"
     NO_REVIEW = "no_review", "ignored: a business without a review"
+    NO_ID = "no_id", "ignored: a business without an id"
     PATTERN_ABSENT = "pattern_absent", "ignored: the pattern is not in the text"
     DUPLICATE_KEY = "duplicate_key", "duplicate key in the front matter: the last value is used"
     OTHER_ENCODING = "other_encoding", "text decoded in the encoding of its layout: not valid UTF-8"

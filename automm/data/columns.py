@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.reading import Review
+from automm.data.review import Review
 from automm.data.sections import Fields
 
 MOST_VALUES = 50  # of one categorical column; rarer ones are "other"

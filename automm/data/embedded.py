@@ -10,23 +10,21 @@ import datetime
 import hashlib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from automm.data.changes import Change
-from automm.data.files import unread
 from automm.data.formats.files import leads_out, split_named
-from automm.data.forms import repeated_names
 from automm.data.images import PictureError, open_picture
+from automm.data.parquet import parquet_rows, parquet_schema
 from automm.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-AT_ONCE = 16  # rows; each may hold megabytes
 LOOKED_AT = 16  # cells of a column, of which one is to be a picture
 HEAD = 2**16  # bytes that tell a picture
 UNKNOWN = ".bin"  # of bytes that are no picture; a check finds them
@@ -85,7 +83,7 @@ class Unpacking:
         if not self.columns:
             raise DataError(f"{self.source}: no .parquet file with a column of pictures there")
         for file in files:
-            for number, values in enumerate(_rows(file), 1):
+            for number, values in _rows(file):
                 record = self._record(file, number, values, self.columns)
                 try:
                     line = json.dumps(record, ensure_ascii=False)
@@ -138,55 +136,28 @@ class Unpacking:
         return f"{name}{suffix}"
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(file) as table:
-            if twice := repeated_names(table.schema_arrow.names, file.name):
-                raise DataError([twice])
-            names = _class_names(table.schema_arrow)
-            for batch in table.iter_batches(batch_size=AT_ONCE):
-                for values in batch.to_pylist():
-                    number += 1
-                    for column in names.keys() & values.keys():
-                        values[column] = _label(values[column], names[column], f"{file.name}: row {number}: {column!r}")
-                    yield values
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _unreadable(file, number, error) from error
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows, with the names of labels in place of their numbers."""
+    names = _class_names(parquet_schema(file))
+    for number, values in parquet_rows(file):
+        for column in names.keys() & values.keys():
+            values[column] = _label(values[column], names[column], f"{file.name}: row {number}: {column!r}")
+        yield number, values
 
 
 def _picture_columns(file: Path) -> list[str]:
     """Columns of bytes that are called pictures, or of whose first cells one is."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    first: dict[str, list[bytes]] = defaultdict(list)
-    try:
-        with pq.ParquetFile(file) as table:
-            schema = table.schema_arrow
-            columns = [field.name for field in schema if _may_hold_bytes(field.type)]
-            named = [column for column, feature in _features(schema).items() if feature.get("_type") == "Image"]
-            asked = [column for column in columns if column not in named]
-            for batch in table.iter_batches(batch_size=AT_ONCE, columns=asked) if asked else ():
-                for values in batch.to_pylist():
-                    for column, cell in values.items():
-                        if len(first[column]) < LOOKED_AT and (content := _first_bytes(cell)):
-                            first[column].append(content[:HEAD])
-                if all(len(first[column]) == LOOKED_AT for column in asked):
-                    break
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _unreadable(file, 0, error) from error
+    schema = parquet_schema(file)
+    columns = [field.name for field in schema if _may_hold_bytes(field.type)]
+    named = [column for column, feature in _features(schema).items() if feature.get("_type") == "Image"]
+    first: dict[str, list[bytes]] = {column: [] for column in columns if column not in named}
+    for _, values in parquet_rows(file, list(first)) if first else ():
+        for column, cell in values.items():
+            if len(first[column]) < LOOKED_AT and (content := _first_bytes(cell)):
+                first[column].append(content[:HEAD])
+        if all(len(contents) == LOOKED_AT for contents in first.values()):
+            break
     return [column for column in columns if column in named or any(_suffix(one) != UNKNOWN for one in first[column])]
-
-
-def _unreadable(file: Path, number: int, error: Exception) -> DataError:
-    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
-        return unread(file, error)
-    reason = " ".join(str(error).split())
-    return DataError(f"{file.name}: not readable as Parquet after row {number}: {reason}. Fetch it again")
 
 
 def _suffix(content: bytes) -> str:

@@ -9,14 +9,16 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from automm.data.parquet import parquet_rows
+from automm.data.record_shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
 from automm.data.surrogates import HALF, join_pairs
-from automm.errors import Problem
+from automm.errors import DataError, Problem
 
 Values = dict[str, object]
 Numbered = Iterator[tuple[int, Values]]
@@ -24,8 +26,7 @@ Numbered = Iterator[tuple[int, Values]]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
 LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
-ROWS = 64  # of Parquet at once, for the same reason
-MALFORMED, ENCODING = "malformed", "encoding"  # codes of problems
+ENCODING = "encoding"  # code of problems
 QUOTES = (
     "Set quotes: false in the manifest where quotation marks belong to the texts, quotes: true where cells hold line "
     "breaks"
@@ -184,7 +185,9 @@ def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
         problems.append(Problem(MALFORMED, where, f"not JSON that can be read: {error}", fix_of(text)))
     else:
-        return parsed
+        if text.count("[") + text.count("{") <= DEEPEST or not nests_too_deep(parsed):
+            return parsed
+        problems.append(too_deep(where))
     return UNREADABLE
 
 
@@ -273,13 +276,6 @@ def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | 
     return None
 
 
-def repeated_names(header: Sequence[str], where: str) -> Problem | None:
-    """Columns of one name, of which a dict would keep the last."""
-    twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    text = f"column names stand twice: {', '.join(map(repr, twice))}"
-    return Problem(MALFORMED, where, text, "Rename one") if twice else None
-
-
 def likely_delimiter(header: str) -> str | None:
     """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
     outside = "".join(header.split('"')[::2])
@@ -289,23 +285,10 @@ def likely_delimiter(header: str) -> str | None:
 
 
 def _parquet(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
     try:
-        with pq.ParquetFile(file) as table:
-            if twice := repeated_names(table.schema_arrow.names, file.name):
-                problems.append(twice)
-                return
-            # to_pylist, not pandas: an integer column with a missing value stays an integer column.
-            for batch in table.iter_batches(batch_size=ROWS):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield number, values
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        text = f"not readable as Parquet after row {number}: {' '.join(str(error).split())}"
-        problems.append(Problem(MALFORMED, file.name, text))
+        yield from parquet_rows(file)
+    except DataError as error:
+        problems += error.problems
 
 
 FORMS: dict[str, Callable[[Path, str, list[Problem]], Numbered]] = {

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +126,9 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
             treated.append(Change.UNREADABLE_PICTURE_REVIEW)
         elif bad:
             treated += [Change.UNREADABLE_PICTURE] * len(bad)
-            left = tuple(path for path in review.images if path not in unreadable)
-            if not nothing_left(review.text, left):
-                kept.append(replace(review, images=left))
+            left = review.without(unreadable)
+            if not nothing_left(left.text, left.images):
+                kept.append(left)
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
                 treated.append(Change.EMPTY_TEXT)
             else:

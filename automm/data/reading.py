@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from automm.data.cells import (
 )
 from automm.data.changes import Change
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
-from automm.data.lost_pictures import mend_of_name, mend_of_outside, shown, why_lost
+from automm.data.lost_pictures import SHOWN, mend_of_name, mend_of_outside, shown, why_lost
 from automm.data.manifest import Manifest
 from automm.data.records import Record, Source
+from automm.data.review import Review
 from automm.data.sections import SPLITS, Fields, plain_value
 from automm.data.times import cell_time
 from automm.data.urls import is_url, local_name
-from automm.errors import Problem, nearest
+from automm.errors import SHOWN_PROBLEMS, Problem, nearest
 from automm.paths import from_here
 
 # Codes of problems.
@@ -32,62 +34,50 @@ CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
 MISSING_LABEL, MISSING_NUMBER, UNKNOWN_LABEL = "missing_label", "missing_number", "unknown_label"
 PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
 
+SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
+LISTED = 30  # labels of labels.map that a message names
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """One review.
+Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What records lack that a search needs, while `automm check` reports it and goes on.
 
     Attributes:
-        id: unique in its data set.
-        text: "" where there is none.
-        images: absolute paths, each inside the image root.
-        label: None where labels are not read; where there are several, the first.
-        labels: all of them where the column holds several; () where it holds one.
-        group: reviews of one group stay in one split.
-        split: train, validation or test, where a column says so.
-        where: "reviews.jsonl:17", for messages.
-        time: seconds since 1970, where splits are by time.
-        value: what a regression predicts; `label` is the same as a text.
-        numbers: of the numeric columns of metadata, None where there is none.
-        categories: of the categorical columns, "" where there is none.
-        history: the steps of the series, the latest last, None for one that is missing.
-        absent: names or URLs of pictures that are not there.
+        numbers: a problem for each record without the number to predict, which is no review.
+        pictures: a problem for each picture that is not there, whose review is without it.
     """
 
-    id: str
-    text: str
-    images: tuple[Path, ...]
-    label: str | None
-    group: str | None
-    split: str | None
-    where: str
-    labels: tuple[str, ...] = ()
-    time: float | None = None
-    value: float | None = None
-    numbers: tuple[float | None, ...] = ()
-    categories: tuple[str, ...] = ()
-    history: tuple[float | None, ...] = ()
-    absent: tuple[str, ...] = ()
+    numbers: list[Problem] = field(default_factory=list)
+    pictures: list[Problem] = field(default_factory=list)
 
     @property
-    def all_labels(self) -> tuple[str, ...]:
-        """One label, several, or none."""
-        return self.labels or (() if self.label is None else (self.label,))
+    def problems(self) -> list[Problem]:
+        """All of them."""
+        return self.numbers + self.pictures
 
 
 class ReviewReader:
-    """Turns records into reviews and remembers what was wrong."""
+    """Turns records into reviews and remembers what was wrong.
+
+    Attributes:
+        problems: in the order of the records; with the numbers, without the pictures that are lacking.
+        lacking: numbers and pictures that are not there.
+        treated: what was left out, and how often.
+    """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.problems: list[Problem] = []
-        self.missing: list[Problem] = []
+        self.lacking = Lacking()
         self.treated: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
         self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
+        self.pictures: dict[str, tuple[str, Path]] = {}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
@@ -95,7 +85,7 @@ class ReviewReader:
         fields, before = self.source.fields, len(self.problems)
         try:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
-            names = cell_images(record.values, fields)
+            given = cell_images(record.values, fields)
             identity = self._identity(record, fields)
             values = self._values(record)
             group = self._read(record, fields.group)
@@ -109,10 +99,10 @@ class ReviewReader:
             self.treated[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
-        pictures = self._images(names, record.where)
+        pictures = self._images(given, record.where)
         if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
-        images, absent = pictures
+        images, absent, names = pictures
         if not text.strip() and self._drops_empty(bool(images), record.where):
             return None
         label = labels[0] if labels else None
@@ -130,20 +120,22 @@ class ReviewReader:
             time=time,
             value=value,
             absent=absent,
+            names=names,
             **columns,
         )
 
-    def all_problems(self) -> list[Problem]:
-        """Everything that was wrong; a root without any of its pictures is one problem, not thousands.
+    def none_found(self) -> Problem | None:
+        """A root without any of its pictures, which is one problem, not thousands.
 
         URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
         """
-        absent = self.treated[Change.MISSING_PICTURE] + self.treated[Change.MISSING_PICTURE_REVIEW] + len(self.missing)
-        if absent > 1 and self.found == 0 and (self.labelled or self.missing):
-            example, fix = self._cause()
-            text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
-            return [*self.problems, Problem(MISSING_PICTURE, self.source.name, text, fix)]
-        return self.problems + self.missing
+        missing = len(self.lacking.pictures)
+        absent = self.treated[Change.MISSING_PICTURE] + self.treated[Change.MISSING_PICTURE_REVIEW] + missing
+        if absent < 2 or self.found or not (self.labelled or missing):
+            return None
+        example, fix = self._cause()
+        text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
+        return Problem(MISSING_PICTURE, self.source.name, text, fix)
 
     def _cause(self) -> tuple[str, str]:
         """The first picture that was not found, and what to do."""
@@ -166,7 +158,7 @@ class ReviewReader:
             if not identity:
                 raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
         if identity in self.seen:
-            text = f"id {identity!r} stands already at {self.seen[identity]}"
+            text = f"id {shown(identity)} stands already at {self.seen[identity]}"
             self.problems.append(Problem(REPEATED_ID, record.where, text, "Make ids unique"))
         self.seen.setdefault(identity, record.where)
         return identity
@@ -178,7 +170,7 @@ class ReviewReader:
         value = cell_value(record.values.get(column), column)
         split = self.manifest.splits.values.get(value, value)
         if split not in SPLITS:
-            raise ValueError(f"split {value!r} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+            raise ValueError(f"split {shown(value)} is none of {', '.join(SPLITS)}. Translate it in splits.values")
         return split
 
     def _time(self, record: Record) -> float | None:
@@ -199,6 +191,8 @@ class ReviewReader:
             if self.manifest.predicts_number:
                 fix = "Give it one, or set labels.on_missing: drop"
                 self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
+                if self.manifest.labels.on_missing is None:
+                    self.lacking.numbers.append(self.problems[-1])
             else:
                 fix = "Give it one, or set labels: {on_missing: drop}"
                 self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
@@ -207,7 +201,8 @@ class ReviewReader:
         unlisted = [value for value in values if value not in self.label_of]
         kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
         if self.manifest.labels.on_unlisted == "error":
-            self.problems += [self._unknown_label(value, where) for value in unlisted]
+            for value in unlisted:
+                self.problems.append(self._unknown_label(value, where))
         elif unlisted:
             self.treated[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
                 len(unlisted) if kept else 1
@@ -215,18 +210,25 @@ class ReviewReader:
         return kept
 
     def _unknown_label(self, value: str, where: str) -> Problem:
-        text = (
-            f"unknown label {value!r}.{nearest(value, list(self.label_of))} labels.map lists {', '.join(self.label_of)}"
-        )
+        """The nearest label is looked for while problems are shown one by one: for each of a million it takes hours."""
+        hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
+        text = f"unknown label {shown(value)}.{hint} {self._listed}"
         return Problem(UNKNOWN_LABEL, where, text, "Add it, or set labels.on_unlisted: drop")
 
-    def _images(self, names: list[str], where: str) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
-        """The pictures that are there, and the names of others; None if the review is dropped for one of those."""
-        found, absent = [], []
-        for name in names:
+    @cached_property
+    def _listed(self) -> str:
+        more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
+        return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
+
+    def _images(self, given: list[str], where: str) -> Pictures | None:
+        """The pictures that are there, the names of others, and those of all; None if one drops the review."""
+        found, absent, names = [], [], []
+        for name in given:
             remote = is_url(name)
             try:
-                found.append(self.root.find(local_name(name) if remote else name))
+                known, path = self._find(name)
+                names.append(known)
+                found.append(path)
                 self.found += 1
                 if "\\" in name and found[-1].name != name.rpartition("/")[2]:
                     self.treated[Change.BACKSLASHES] += 1
@@ -237,6 +239,7 @@ class ReviewReader:
                 continue
             except AbsentError as error:
                 fault = str(error)
+                names.append(name)
                 absent.append(name)
                 if not remote and self.first_absent is None:
                     self.first_absent = (where, name)
@@ -245,16 +248,26 @@ class ReviewReader:
                 fix = self._fetch if remote else mend_of_name(name) or "Fix the path"
                 text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
                 fix += ", or set images.on_bad: drop-image"
-                self.missing.append(Problem(MISSING_PICTURE, where, text, fix))
+                self.lacking.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
                 self.treated[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
                 self.treated[Change.MISSING_PICTURE_REVIEW] += 1
                 return None
-        return tuple(found), tuple(absent)
+        lost = tuple(absent)
+        return tuple(found), lost, tuple(names) if found else lost
 
-    @property
+    def _find(self, name: str) -> tuple[str, Path]:
+        """The name and its picture: the same objects each time, which many reviews of one picture then share."""
+        known = self.pictures.get(name)
+        if known is None:
+            known = name, self.root.find(local_name(name) if is_url(name) else name)
+            if len(self.pictures) < SHARED_PICTURES:
+                self.pictures[name] = known
+        return known
+
+    @cached_property
     def _fetch(self) -> str:
         return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from automm.data.formats import RECORDS
 from automm.data.formats.opening import open_native
-from automm.data.forms import AS_USUAL, DELIMITERS, FORMS, MALFORMED, Dialect, read_table
+from automm.data.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.manifest import Manifest
+from automm.data.record_shape import MALFORMED
 from automm.data.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError, Problem
 

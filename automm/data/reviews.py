@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,15 +10,19 @@ from automm.data.cells import columns_of, is_number
 from automm.data.changes import Change, change_lines
 from automm.data.collector import no_cycles
 from automm.data.image_root import ImageRoot
+from automm.data.lost_pictures import shown
 from automm.data.manifest import Manifest
-from automm.data.reading import Review, ReviewReader
-from automm.data.records import Source, open_source
-from automm.errors import ConfigError, DataError, Problem, nearest, yaml_word
+from automm.data.reading import Lacking, ReviewReader
+from automm.data.records import Record, Source, open_source
+from automm.data.review import Review
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest, yaml_word
 
 MANY = 20  # labels of one review, beyond which the column is most likely another
 LABEL_SEPARATORS = (",", ";", "|", "/")
 
-__all__ = ["Dataset", "Review", "load_dataset", "nothing_left"]
+Watch = Callable[[Record, Review], None]
+
+__all__ = ["Dataset", "Lacking", "Review", "Watch", "load_dataset", "nothing_left", "read_dataset"]
 
 
 @dataclass(frozen=True)
@@ -65,39 +69,69 @@ def load_dataset(
         ConfigError: the manifest names no label, and `labelled`.
         DataError: every problem of the records, a line each.
     """
+    dataset, lacking = read_dataset(manifest, labelled=labelled, image_root=image_root, records=records)
+    if lacking.problems:
+        raise DataError(lacking.problems)
+    return dataset
+
+
+def read_dataset(
+    manifest: Manifest,
+    *,
+    labelled: bool = True,
+    image_root: Path | None = None,
+    records: Path | None = None,
+    watch: Watch | None = None,
+) -> tuple[Dataset, Lacking]:
+    """The same, but what records merely lack is no error: reviews without it, and the problems.
+
+    Args:
+        manifest, labelled, image_root, records: as above.
+        watch: called for each record that becomes a review, in order, while both are at hand.
+
+    Raises:
+        NotFoundError, ConfigError, DataError: as above; a DataError has what is lacking among its problems.
+    """
     source = open_source(manifest, records)
     if labelled and source.fields.label is None:
         raise ConfigError(f"{manifest.file.name}:1: fields.label missing: name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
+    reviews, columns, problems = _read(reader, watch)
+    absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
+    if absent or columns is None:  # without its columns every record is wrong, which says nothing more
+        raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "no reviews in it")])
+    problems, lacking = [*problems, *reader.problems], reader.lacking
+    if none_found := reader.none_found():
+        raise DataError([*problems, none_found])
+    if len(problems) > len(lacking.numbers):
+        raise DataError([*problems, *lacking.pictures])
+    labels, of_labels = _label_set(manifest, reviews) if labelled else ((), [])
+    if of_labels:
+        raise DataError(lacking.problems or of_labels)  # without what is lacking, counts of labels mislead
+    if not reviews:
+        raise DataError(lacking.problems or f"{source.name}: no reviews left: {_counts(reader.treated)}")
+    treated = dict(Counter(source.treated) + reader.treated)
+    return Dataset(manifest, reviews, labels, treated, tuple(columns)), lacking
+
+
+def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict[str, None] | None, list[Problem]]:
+    """The reviews, the columns of all records (None where there is no record), and what was unreadable."""
     reviews: list[Review] = []
-    problems: list[Problem] = []
-    columns: dict[str, None] = {}
-    empty = True
+    columns: dict[str, None] | None = None
     try:
         with no_cycles():
-            for record in source.rows:  # one at a time; what came before an error is kept
-                empty = False
-                if record.values.keys() - columns.keys():
+            for record in reader.source.rows:  # one at a time; what came before an error is kept
+                columns = {} if columns is None else columns
+                if not columns.keys() >= record.values.keys():  # `-` would go through all columns
                     columns |= dict.fromkeys(record.values)
                 if review := reader.review(record):
                     reviews.append(review)
+                    if watch is not None:
+                        watch(record, review)
     except DataError as error:
-        problems += error.problems
-    absent = missing_columns(source, columns, manifest, labelled) if not empty else []
-    if absent or empty:  # without its columns every record is wrong, which says nothing more
-        raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "no reviews in it")])
-    problems += reader.all_problems()
-    labels: tuple[str, ...] = ()
-    if labelled:
-        labels, of_labels = _label_set(manifest, reviews)
-        problems += [] if problems else of_labels  # after other problems, counts of labels mislead
-    if problems:
-        raise DataError(problems)
-    if not reviews:
-        raise DataError(f"{source.name}: no reviews left: {_counts(reader.treated)}")
-    treated = dict(Counter(source.treated) + reader.treated)
-    return Dataset(manifest, reviews, labels, treated, tuple(columns))
+        return reviews, columns, error.problems
+    return reviews, columns, []
 
 
 def nothing_left(text: str, images: Iterable[Path]) -> bool:
@@ -112,16 +146,15 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
     if labelled:
         rules = {"splits.column": manifest.splits.column, "splits.time": manifest.splits.time}
         needed |= {key: [column] for key, column in rules.items() if column is not None}
-    return [
-        Problem(
-            "missing_column",
-            source.name,
-            f"no column {name!r}, which {key} names.{nearest(name, present)} Columns: {', '.join(present[:30])}",
-        )
-        for key, names in needed.items()
-        for name in names
-        if name not in present
-    ]
+    known = set(present)
+    absent = [(key, name) for key, names in needed.items() for name in names if name not in known]
+    listed = f"Columns: {', '.join(present[:30])}"
+    problems: list[Problem] = []
+    for key, name in absent:
+        hint = nearest(name, present) if len(problems) < SHOWN_PROBLEMS else ""  # slow, and no other one is shown
+        text = f"no column {name!r}, which {key} names.{hint} {listed}"
+        problems.append(Problem("missing_column", source.name, text))
+    return problems
 
 
 def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -142,7 +175,7 @@ def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ..
     for label in rare:
         if not several:
             example = first.get(label, manifest.file.name)
-            text = f"label {label!r} has {'one example' if counts[label] else 'no example'}, expected two or more"
+            text = f"label {shown(label)} has {'one example' if counts[label] else 'no example'}, expected two or more"
             problems.append(Problem("rare_label", example, text, "Add examples, or join it with another in labels.map"))
     if len(labels) < 2:
         text = f"{len(labels)} label in the data, expected two or more"
@@ -164,11 +197,13 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
         parts = Counter(part.strip() for label in labels for part in label.split(mark))
         if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
-            text = f"column {column!r} holds {len(labels)} different labels, most of them once, such as {rare[0]!r}"
+            text = (
+                f"column {column!r} holds {len(labels)} different labels, most of them once, such as {shown(rare[0])}"
+            )
             fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
-        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {rare[0]!r}"
+        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {shown(rare[0])}"
         fix = "Does fields.label name the right column? If so, join labels in labels.map"
         return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
     return None

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from automm.schema import Section
 
 SPLITS = ("train", "validation", "test")
+LONGEST_INTEGER = 3322  # bits, a thousand digits; beyond 4,300 digits Python refuses to write one
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
@@ -20,6 +21,8 @@ def plain_value(value: object) -> str:
         return str(int(value))
     if isinstance(value, float) and math.isinf(value):
         raise ValueError("infinity is no value")
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        raise ValueError("an integer of more than a thousand digits is no value")
     text = str(value).strip()
     if len(text) in (4, 5) and (folded := text.casefold()) in ("true", "false"):
         return folded
@@ -92,13 +95,22 @@ class Metadata(Section):
         return self
 
 
+class History(Section):
+    """A short series, the latest value last: a column with a list, or with a text of numbers that `separator` or,
+    without one, spaces part; or several columns, a step each.
+    """
+
+    columns: Annotated[Names, Field(min_length=1)]
+    separator: str | None = Field(default=None, min_length=1)
+
+
 class Fields(Section):
     """Which column is what.
 
     `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png",
     where {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
-    `history` is a short series, the latest value last: a column with a list, or with a text of numbers that spaces or
-    `separator` part; or several columns, a step each.
+    `history` names columns, whose texts are split at `separator`, too; or it is a mapping that has a separator of its
+    own.
     """
 
     id: str | None = None
@@ -109,7 +121,21 @@ class Fields(Section):
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
     group: str | None = None
     metadata: Metadata | None = None
-    history: Names = ()
+    history: History | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_history(cls, content: object) -> object:
+        """Names alone share the separator of the pictures, as all manifests did before history had one."""
+        if not isinstance(content, Mapping) or not isinstance(content.get("history"), str | list | tuple):
+            return content
+        shared = {"columns": content["history"], "separator": content.get("separator")}
+        return {**content, "history": shared if content["history"] else None}
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """The columns of the history."""
+        return self.history.columns if self.history else ()
 
     @property
     def numeric(self) -> tuple[str, ...]:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.forms import Values
+from automm.data.record_shape import MALFORMED, nests_too_deep, too_deep
 from automm.data.sections import Fields
+from automm.data.surrogates import HALF, holds_half
+from automm.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,17 @@ class Source:
     image_root: Path
     label_optional: bool = False
     treated: dict[Change, int] = field(default_factory=dict)
+
+
+def wrong_record(record: Record) -> Problem | None:
+    """What is wrong with a record that a reader has made, of whatever values."""
+    where = record.where.encode("utf-8", "backslashreplace").decode()
+    unnamed = [name for name in record.values if not isinstance(name, str)]
+    if unnamed:
+        return Problem(MALFORMED, where, f"a column has the name {unnamed[0]!r}, which is no text", "Name it by a text")
+    if nests_too_deep(record.values):
+        return too_deep(where)
+    if holds_half(record.values) or holds_half(record.fallback_id):
+        column = next((repr(name) for name, value in record.values.items() if holds_half([name, value])), "name")
+        return Problem("surrogate", where, f"{column} {HALF}", "Correct or remove it")
+    return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import floor
 
-from automm.data.reading import Review
+from automm.data.review import Review
 
 
 def by_column(reviews: Sequence[Review]) -> list[str]:

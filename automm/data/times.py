@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, date, datetime
 
-from automm.data.cells import is_empty
+from automm.data.cells import brief, is_empty
 
 MILLISECONDS_FROM = 1e11  # as seconds the year 5138, as milliseconds March 1973
 
@@ -32,7 +32,7 @@ def cell_time(cell: object, column: str) -> float:
         except ValueError:
             pass
     raise ValueError(
-        f"time {str(cell)[:40]!r} in column {column!r}, expected an ISO date (2024-05-06, 2024-05-06 07:08:09) or "
+        f"time {brief(cell)} in column {column!r}, expected an ISO date (2024-05-06, 2024-05-06 07:08:09) or "
         "seconds or milliseconds since 1970"
     )
 

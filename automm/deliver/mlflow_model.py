@@ -13,7 +13,8 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from automm.data.reading import Review, read_columns
+from automm.data.reading import read_columns
+from automm.data.review import Review
 from automm.data.sections import Fields
 from automm.deliver.bundle import load_bundle
 from automm.deliver.opened import Refused

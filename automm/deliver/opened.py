@@ -1,10 +1,12 @@
 """The reviews that are to be predicted, read before any model is: a typing error should take no seconds of imports."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from automm.data.cells import cell_id
 from automm.data.columns import Columns
 from automm.data.image_root import ImageRoot
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
@@ -53,9 +55,9 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
 
 def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) -> Iterator[Review | Refused]:
     for record in records:
-        before = len(reader.problems), len(reader.missing), sum(reader.treated.values())
+        before, missing = len(reader.problems), len(reader.lacking.pictures)
         review = reader.review(record)
-        faults = reader.problems[before[0] :] + reader.missing[before[1] :]
+        faults = reader.problems[before:] + reader.lacking.pictures[missing:]
         if review is not None and not faults:
             yield review
         else:
@@ -105,7 +107,8 @@ def _same_columns(columns: Columns, file: str, fields: Fields) -> None:
         raise ConfigError(problems)
 
 
-def _identity(record: Any, source: Source) -> str:
+def _identity(record: Record, source: Source) -> str:
     column = source.fields.id
-    value = record.values.get(column) if column else None
-    return record.fallback_id if value in (None, "") else str(value)
+    with suppress(ValueError):  # no id, which is among the faults
+        return (cell_id(record.values.get(column), column) if column else "") or record.fallback_id
+    return record.fallback_id

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automm.data.cells import cell_number, cell_series
+from automm.data.cells import cell_images, cell_number, cell_series
 from automm.data.columns import MOST_VALUES, Columns
 from automm.data.manifest import parse_manifest
-from automm.data.reading import Review
+from automm.data.review import Review
 from automm.data.reviews import load_dataset
-from automm.data.sections import Fields
+from automm.data.sections import Fields, History
 from automm.data.splits import fingerprint
 from automm.errors import DataError
 
@@ -73,11 +73,42 @@ class TestCells:
         assert cell_series({"past": cell}, FIELDS) == steps
 
     def test_a_separator_keeps_the_place_of_what_is_missing(self):
-        fields = FIELDS.model_copy(update={"separator": ","})
+        fields = Fields(text=("text",), history=History(columns=("past",), separator=","))
         assert cell_series({"past": "3,,4"}, fields) == (3.0, None, 4.0)
 
+    @pytest.mark.parametrize(
+        ("content", "separator"),
+        [
+            ({"history": "past", "separator": ","}, ","),
+            ({"history": ["past"], "separator": ",", "images": "photos"}, ","),  # as before it had one of its own
+            ({"history": {"columns": "past"}, "separator": ",", "images": "photos"}, None),
+            ({"history": {"columns": ["past"], "separator": ";"}, "separator": ",", "images": "photos"}, ";"),
+            ({"history": "past"}, None),
+        ],
+        ids=str,
+    )
+    def test_the_separator_of_a_history_is_its_own_where_it_is_a_mapping(self, content, separator):
+        fields = Fields.model_validate({"text": "text", **content})
+        assert fields.history == History(columns=("past",), separator=separator)
+        assert fields.separator == content.get("separator")
+        assert Fields.model_validate(json.loads(fields.model_dump_json())) == fields
+        assert Fields.model_validate(fields.model_dump(exclude_defaults=True)) == fields
+
+    def test_pictures_and_history_are_parted_by_marks_of_their_own(self):
+        content = {"images": "photos", "separator": ";", "history": {"columns": "past", "separator": ","}}
+        fields = Fields.model_validate(content)
+        values = {"photos": "a,1.png; b.png", "past": "1,,2.5"}
+        assert cell_images(values, fields) == ["a,1.png", "b.png"]
+        assert cell_series(values, fields) == (1.0, None, 2.5)
+        spaces = Fields.model_validate({**content, "history": {"columns": "past"}})
+        assert cell_series({"past": "1  2\t3"}, spaces) == (1.0, 2.0, 3.0)
+
+    def test_no_history(self):
+        for none in ([], (), None):
+            assert Fields.model_validate({"text": "text", "history": none}).history_columns == ()
+
     def test_several_columns_are_a_step_each(self):
-        fields = FIELDS.model_copy(update={"history": ("first", "second")})
+        fields = FIELDS.model_copy(update={"history": History(columns=("first", "second"))})
         assert cell_series({"first": None, "second": "2"}, fields) == (None, 2.0)
 
     @pytest.mark.parametrize("cell", ["1;2", "[1, 2", "[[1]]", ["a"], {"a": 1}, "[1]]"], ids=str)

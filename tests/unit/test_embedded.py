@@ -169,7 +169,7 @@ def test_half_a_file_leaves_nothing(tmp_path):
     put(tmp_path / "in/b.parquet", rows_of(3))
     whole = (tmp_path / "in/b.parquet").read_bytes()
     (tmp_path / "in/b.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"b\.parquet: not readable as Parquet after row 0: .* Fetch it again"):
+    with pytest.raises(DataError, match=r"b\.parquet: not readable as Parquet after row 0: .* Fetch or write it again"):
         import_data("embedded", tmp_path / "in", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
@@ -177,7 +177,7 @@ def test_half_a_file_leaves_nothing(tmp_path):
 def test_a_file_that_the_machine_cannot_open_need_not_be_fetched_again(tmp_path, monkeypatch):
     put(tmp_path / "in/a.parquet", rows_of(3))
 
-    def refused(file):
+    def refused(file, **more):
         raise OSError(errno.EMFILE, "Too many open files", str(file))
 
     monkeypatch.setattr(pq, "ParquetFile", refused)

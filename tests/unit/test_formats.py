@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from layouts import WRITERS, lines, manifest_of, pictures, put
 
 from automm.data.changes import Change
 from automm.data.formats import LAYOUTS, find_layout, recognise
+from automm.data.formats.files import Ids
 from automm.data.manifest import parse_manifest
 from automm.data.records import open_source
 from automm.data.reviews import load_dataset
@@ -618,3 +620,53 @@ def test_a_pattern_is_judged_without_a_look_into_any_folder(tmp_path, monkeypatc
     monkeypatch.setattr("os.scandir", lambda *of: pytest.fail("looked into a folder"))
     monkeypatch.setattr("os.listdir", lambda *of: pytest.fail("looked into a folder"))
     find_layout("markdown-tree").options(documents="**/*.md")
+
+
+def test_ids_of_one_key_cost_no_search():
+    ids = Ids(Counter())
+    began = time.process_time()
+    found = [ids.take("U-A-7", {"text": f"text {n}"}) for n in range(60_000)]
+    assert time.process_time() - began < 3  # a list of those of the key took longer for each record
+    assert found[:2] == ["U-A-7", "U-A-7-2"]
+    assert len(set(found)) == 60_000
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("google-local-2021", "review-One.json"), ("amazon-reviews-2023", "One.jsonl")]
+)
+@pytest.mark.parametrize("user", [None, "", float("nan")])
+def test_an_id_is_not_made_of_parts_that_are_missing(tmp_path, name, file, user):
+    manifest = manifest_of(tmp_path, name, options={})
+    row = {"user_id": user, "asin": None, "gmap_id": None, "rating": 5, "text": "the same words"}
+    put(tmp_path / "data", {file: lines([row, row])})
+    found = [row.values["review_id"] for row in open_source(manifest).rows if row.where.startswith(file)]
+    assert found == [f"{file.partition('.')[0]}-1", f"{file.partition('.')[0]}-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "key", "joined"),
+    [
+        ("google-local-2021", ("review-One.json", "meta-One.json"), "gmap_id", "business_name"),
+        ("amazon-reviews-2023", ("One.jsonl", "meta_One.jsonl"), "parent_asin", "product_title"),
+    ],
+)
+def test_what_has_no_key_is_joined_with_nothing(tmp_path, name, files, key, joined):
+    option = {"business": True} if name.startswith("google") else {"product": True}
+    manifest = manifest_of(tmp_path, name, options=option)
+    stranger = {"user_id": "u", "text": "the same words", "rating": 5, key: None}
+    nameless = {key: None, "name": "Nameless", "title": "Nameless"}
+    put(tmp_path / "data", {files[0]: lines([stranger]), files[1]: lines([nameless, nameless | {key: "B"}])})
+    [found] = [row.values[joined] for row in open_source(manifest).rows if row.where.startswith(files[0])]
+    assert found is None
+
+
+def test_a_business_without_an_id_is_counted_and_no_datapoint(tmp_path):
+    manifest = manifest_of(tmp_path, "yelp", options={"unit": "business"})
+    stranger = {"review_id": "r", "business_id": None, "stars": 1, "text": "of nowhere"}
+    nameless = {"business_id": None, "name": "Nameless", "stars": 3}
+    for file, row in (("review", stranger), ("business", nameless)):
+        path = tmp_path / "data" / f"yelp_academic_dataset_{file}.json"
+        path.write_text(path.read_text() + lines([row]))
+    dataset = load_dataset(manifest)
+    assert "None" not in {review.id for review in dataset.reviews}
+    assert dataset.treated[Change.NO_ID] == 1

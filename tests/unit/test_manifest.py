@@ -127,7 +127,7 @@ def test_columns_beside_text_and_pictures(tmp_path):
     keys = "  metadata: {numeric: price, categorical: [brand]}\n  history: past\n"
     manifest = load(tmp_path, GOOD.replace("  id: review_id\n", keys))
     assert (manifest.fields.numeric, manifest.fields.categorical) == (("price",), ("brand",))
-    assert (manifest.fields.history, manifest.columns) == (("past",), ("metadata", "history"))
+    assert (manifest.fields.history_columns, manifest.columns) == (("past",), ("metadata", "history"))
     assert load(tmp_path, GOOD).columns == ()
 
 
@@ -254,3 +254,18 @@ def test_what_is_nearly_right_has_its_mend(tmp_path, line, expected):
     key = line.partition(":")[0]
     rest = [one for one in ("name: x", "records: a.csv", "fields: {text: t}") if not one.startswith(key)]
     assert expected in problems(tmp_path, "\n".join([*rest, line]))[0]
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ("{columns: past, seperator: ';'}", "unknown key 'fields.history.seperator'. Did you mean 'separator'?"),
+        ("{columns: []}", "fields.history.columns: "),
+        ("{separator: ';'}", "fields.history.columns: "),
+        ("7", "fields.history: "),
+        ("['']", "fields.history.columns: an empty name"),
+    ],
+)
+def test_a_history_that_says_something_else(tmp_path, history, expected):
+    text = f"name: x\nrecords: r.csv\nfields: {{text: t, history: {history}}}\n"
+    assert expected in problems(tmp_path, text)[0]

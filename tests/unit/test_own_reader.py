@@ -3,9 +3,12 @@
 import sys
 
 import pytest
+import yaml
 
 from automm.config import load_experiment
+from automm.data.formats.own_modules import OwnModules
 from automm.data.manifest import load_manifest
+from automm.data.records import open_source
 from automm.data.reviews import load_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
@@ -89,3 +92,142 @@ def test_a_path_that_is_not_there(tmp_path):
 def test_half_a_surrogate_pair_is_named(tmp_path):
     with pytest.raises(DataError, match=r"read:1: 'id' holds half a surrogate pair"):
         load(tmp_path, READER.replace("{path.name}", r"\ud83d"))
+
+
+HELPER = "def text(number):\n    return f'{FROM} {number}'\n"
+
+
+def texts(folder):
+    dataset = load_dataset(load_manifest(folder / "manifest.yaml", allow_code=True))
+    return [review.text for review in dataset.reviews]
+
+
+def reads(expression):
+    return (
+        "def read(path, options):\n    for number in range(4):\n"
+        f'        yield {{"id": number, "text": {expression}, "stars": number % 2}}\n'
+    )
+
+
+@pytest.fixture
+def untouched():
+    """What the program imports by, which a reader leaves as it was."""
+    modules, path = dict(sys.modules), list(sys.path)
+    yield
+    assert not any(isinstance(finder, OwnModules) for finder in sys.meta_path)
+    assert sys.path == path
+    assert {name: sys.modules.get(name) for name in modules} == modules
+    assert not {"my_shop", "helper", "shop", "shop.read"} & sys.modules.keys()
+
+
+pytestmark = pytest.mark.usefixtures("untouched")
+
+
+def test_dataclasses_with_postponed_annotations(tmp_path):
+    reader = (
+        "from __future__ import annotations\nimport dataclasses\nimport typing\n\n"
+        "@dataclasses.dataclass\nclass Row:\n    text: str\n    marks: typing.ClassVar[int] = 1\n\n"
+        + reads("made(number).text")
+        + "\ndef made(number):\n    assert typing.get_type_hints(Row)['text'] is str\n"
+        "    @dataclasses.dataclass\n    class Inner(Row):\n        more: str\n    return Inner('row', 'x')\n"
+    )
+    write(tmp_path, reader)
+    assert texts(tmp_path) == ["row"] * 4
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "import helper\n" + reads("helper.text(number)"),
+        "from helper import text\n" + reads("text(number)"),
+        reads("__import__('helper').text(number)"),
+        "import importlib\n" + reads("importlib.import_module('helper').text(number)"),
+    ],
+    ids=["above", "from", "as it runs", "by name"],
+)
+def test_a_module_beside_is_imported(tmp_path, reader):
+    (tmp_path / "helper.py").write_text(HELPER.replace("{FROM}", "beside"))
+    write(tmp_path, reader)
+    assert texts(tmp_path) == [f"beside {n}" for n in range(4)]
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize("package", ["__init__.py", "other.py"])
+@pytest.mark.parametrize("line", ["from .helper import text", "from . import helper", "import shop.helper as helper"])
+def test_a_package_beside_is_imported(tmp_path, package, line):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / package).touch()
+    (tmp_path / "shop" / "helper.py").write_text(HELPER.replace("{FROM}", "inside"))
+    call = "text(number)" if line.endswith("text") else "helper.text(number)"
+    (tmp_path / "shop" / "export.py").write_text(f"{line}\n{reads(call)}")
+    write(tmp_path, manifest=MANIFEST.replace("my_shop:read", "shop.export:read"))
+    assert texts(tmp_path) == [f"inside {n}" for n in range(4)]
+
+
+def test_modules_of_one_name_in_two_folders(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "helper.py").write_text(HELPER.replace("{FROM}", name))
+        write(tmp_path / name, "import helper\n" + reads("helper.text(number)"))
+    manifests = [load_manifest(tmp_path / name / "manifest.yaml", allow_code=True) for name in ("one", "two")]
+    both = [open_source(manifest).rows for manifest in manifests]
+    found = [[record.values["text"] for record in pair] for pair in zip(*both, strict=True)]
+    assert found == [[f"one {n}", f"two {n}"] for n in range(4)]
+
+
+def test_a_module_that_has_changed_is_read_anew(tmp_path):
+    for name in ("one", "two"):  # as long, in the same second
+        (tmp_path / "helper.py").write_text(HELPER.replace("{FROM}", name))
+        if name == "one":
+            write(tmp_path, "import helper\n" + reads("helper.text(number)"))
+        assert texts(tmp_path)[0] == f"{name} 0"
+
+
+def test_names_of_installed_modules(tmp_path):
+    """Beside comes before installed, but Python's own before beside; and nobody else sees any of it."""
+    (tmp_path / "yaml.py").write_text("HERE = 'beside'")
+    (tmp_path / "colorsys.py").write_text("raise ImportError('a file that is there by chance')")
+    write(tmp_path, "import yaml, colorsys, json\n" + reads("yaml.HERE + colorsys.__name__ + json.dumps(1)"))
+    assert texts(tmp_path) == ["besidecolorsys1"] * 4
+    assert hasattr(yaml, "safe_load")
+    assert sys.modules["yaml"] is yaml
+
+
+@pytest.mark.parametrize("name", ["time", "code", "yaml", "automm_reader"])
+def test_a_reader_may_have_the_name_of_any_module(tmp_path, name):
+    write(tmp_path, manifest=MANIFEST.replace("my_shop", name))
+    (tmp_path / f"{name}.py").write_text(reads("__name__"))
+    before = sys.modules.get(name)
+    assert texts(tmp_path) == [name] * 4
+    assert sys.modules.get(name) is before
+
+
+def test_what_a_reader_imports_of_the_program_stays(tmp_path):
+    write(tmp_path, "import automm.data.times\n" + reads("automm.data.times.__name__"))
+    (tmp_path / "automm").mkdir()
+    (tmp_path / "automm" / "__init__.py").write_text("raise ImportError('not this one')")
+    assert texts(tmp_path) == ["automm.data.times"] * 4
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("{1: 'x'}", "read:1: a column has the name 1, which is no text"),
+        ("{'id': deep()}", "read:1: lists or objects nested more than 100 deep"),
+        ("{'id': 10 ** 5000, 'text': 't', 'stars': 1}", "read:1: an integer of more than a thousand digits"),
+    ],
+)
+def test_records_of_odd_values_are_named(tmp_path, values, expected):
+    deep = "def deep():\n    value = 1\n    for _ in range(3000):\n        value = [value]\n    return value\n"
+    good = '    yield {"id": 2, "text": "t", "stars": 1}\n'
+    with pytest.raises(DataError, match=expected):
+        load(tmp_path, f"{deep}def read(path, options):\n    yield {values}\n{good}")
+
+
+def test_what_pandas_calls_missing_is_missing(tmp_path):
+    table = "pandas.DataFrame({'id': range(4), 'text': 't', 'stars': [1, 0] * 2, 'day': pandas.NaT, 'x': None})"
+    reader = f"import pandas\ndef read(path, options):\n    return {table}.to_dict('records')\n"
+    fields = "{id: id, text: [text, day, x], label: stars, metadata: {numeric: [x], categorical: [day]}}"
+    manifest = MANIFEST.replace("{id: id, text: text, label: stars}", fields)
+    first = load(tmp_path, reader, manifest).reviews[0]
+    assert (first.text, first.numbers, first.categories) == ("t", (None,), ("",))

@@ -8,14 +8,16 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
+from automm.data import records
 from automm.data.language import SAMPLE, languages
+from automm.data.quality import unused
 from automm.data.quality.check import check
-from automm.data.quality.columns import names_somebody
 from automm.data.quality.labels import association
 from automm.data.quality.page import page
 from automm.data.quality.pictures import names_pictures
 from automm.data.quality.terminal import render
 from automm.data.quality.texts import markup, misread
+from automm.data.quality.unused import names_somebody
 from automm.data.urls import local_name
 from automm.errors import DataError
 
@@ -649,3 +651,65 @@ def test_labels_that_a_map_lists_are_meant(make):
     assert not keys & findings(make()).keys()
     listed = {"map": {"pos": ["pos", "Pos"], "none": ["none"]}}
     assert not keys & findings(make(relabelled("pos", "none", "Pos"), labels=listed)).keys()
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """One for each time that records are opened."""
+    opened, read = [], records.read_files
+
+    def counted(*args, **keywords):
+        opened.append(args)
+        return read(*args, **keywords)
+
+    monkeypatch.setattr(records, "read_files", counted)
+    return opened
+
+
+def test_a_check_reads_the_records_once(make, tmp_path, readings):
+    def everything(records):
+        Image.new("RGB", (40, 40)).save(tmp_path / "0.png")
+        for n, record in enumerate(records):
+            record |= {"user_id": f"u{n % 12}", "photos": [f"{n}.png", *["0.png"] * (n < 8)]}
+        records[3]["photos"] = ["gone.png"]
+
+    found = findings(make(everything, splits={"folds": 3}))
+    assert found.keys() >= {"ungrouped_column", "blank_pictures", "one_picture", "missing_pictures"}
+    assert len(readings) == 1
+
+
+def test_a_check_reads_records_once_that_lack_numbers_and_pictures(make, readings):
+    def lack(records):
+        for n, record in enumerate(records):
+            record["label"] = n if n % 5 else None
+        records[1]["photos"] = records[5]["photos"] = ["gone.png"]
+
+    found = findings(make(lack, task="regression"))
+    assert (found["missing_numbers"].count, found["missing_pictures"].count) == (5, 2)
+    assert len(readings) == 1
+
+
+def test_pictures_are_named_as_their_records_name_them(make, tmp_path):
+    url = "https://shop.example/blank.jpg"
+
+    def fetched(records):
+        (tmp_path / "fetched").mkdir()
+        Image.new("RGB", (40, 40)).save(tmp_path / local_name(url), "JPEG")
+        (tmp_path / "2.png").write_bytes(b"no picture")
+        records[2]["photos"] = ["2.png", "./2.png", "https://shop.example/other.jpg", url]
+
+    found = findings(make(fetched, images={"on_bad": "drop-image"}))
+    assert found["blank_pictures"].examples[0].detail.startswith(f"'{url}' is ")
+
+
+def test_ids_beyond_those_that_can_be_shown_are_counted(make, monkeypatch):
+    def users(records):
+        for n, record in enumerate(records):
+            record |= {"user_id": f"u{n % 12}", "shop": None if n < 4 else 2**64 + n % 10}
+
+    whole = check(make(users)).findings
+    monkeypatch.setattr(unused, "MOST_TEXTS", 0)
+    bounded = check(make(users)).findings
+    assert [(one.key, one.count) for one in whole] == [(one.key, one.count) for one in bounded]
+    assert {one.key for one in whole} == {"ungrouped_column"}
+    assert [len(one.examples[0].reviews) for one in bounded] == [len(one.examples[0].reviews) for one in whole]

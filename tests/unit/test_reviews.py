@@ -8,7 +8,7 @@ import yaml
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.data.urls import local_name
-from automm.errors import ConfigError, DataError
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError
 
 MAP = {"map": {"x": ["a", "b"], "y": ["c"]}}
 FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
@@ -422,3 +422,61 @@ def test_a_url_that_was_not_fetched_names_the_command_for_this_folder(tmp_path, 
     monkeypatch.chdir(tmp_path)
     problems = faults(tmp_path, rows(photos=["a.png", "https://example.org/c.png"]))
     assert "Download it: automm fetch-images manifest.yaml, or" in problems[0]
+
+
+def test_the_nearest_label_is_sought_for_what_is_shown(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("automm.data.reading.nearest", lambda word, legal: asked.append(word) or "")
+    records = [row | {"id": n, "label": f"unknown {n} " + "x" * 10_000} for n, row in enumerate(rows() * 15)]
+    problems = faults(tmp_path, records, labels={"map": {f"label {n}": [f"l{n}"] for n in range(200)}})
+    assert len(problems) == 60
+    assert len(asked) == SHOWN_PROBLEMS
+    assert max(map(len, asked)) < 200
+    assert all(len(problem) < 1000 for problem in problems)
+    assert "l29 and 170 more" in problems[0]
+
+
+def test_the_nearest_column_is_sought_for_what_is_shown(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("automm.data.reviews.nearest", lambda word, legal: asked.append(word) or "")
+    absent = {"numeric": [f"absent {n}" for n in range(60)]}
+    problems = faults(tmp_path, rows(), fields={**FIELDS, "metadata": absent})
+    assert len(problems) == 60
+    assert len(asked) == SHOWN_PROBLEMS
+
+
+def test_columns_of_one_record_each_are_gathered_in_one_pass(tmp_path):
+    """Seconds where each record went through the columns of all before it."""
+    records = [row | {"id": n, f"own {n}": 1} for n, row in enumerate(rows() * 5000)]
+    began = time.process_time()
+    assert len(load(tmp_path, records).columns) == 20_004
+    assert time.process_time() - began < 2
+
+
+def test_a_review_keeps_the_names_of_its_pictures(tmp_path):
+    url = "https://shop.example/a.jpg"
+    (tmp_path / "images" / "fetched").mkdir(parents=True)
+    (tmp_path / "images" / local_name(url)).write_bytes(b"fetched before")
+    photos = ["./a.png", url, "gone.png", "b.png", "a.png"]
+    first, second, *_ = load(tmp_path, rows(photos=photos), images={"on_bad": "drop-image"}).reviews
+    assert first.names == tuple(photos)
+    assert first.absent == ("gone.png",)
+    assert [first.name_of(image) for image in first.images] == ["./a.png", url, "b.png", "./a.png"]
+    assert second.names[0] is first.names[-1]
+    assert second.images[0] is first.images[-1]  # what a million reviews of a few pictures have room for
+    thinner = first.without({first.images[0]})
+    assert thinner.names == (url, "gone.png", "b.png")
+    assert [thinner.name_of(image) for image in thinner.images] == [url, "b.png"]
+
+
+def test_a_review_whose_pictures_are_all_absent_keeps_their_names_once(tmp_path):
+    records = [*rows(), rows()[0] | {"id": 9, "photos": ["gone.png", "gone too.png"]}]
+    last = load(tmp_path, records, images={"on_bad": "drop-image"}).reviews[-1]
+    assert last.names == ("gone.png", "gone too.png")
+    assert last.names is last.absent
+
+
+def test_messages_do_not_repeat_texts_that_stand_for_labels(tmp_path):
+    records = [row | {"id": n, "label": f"number {n} " + "x" * 100_000} for n, row in enumerate(rows() * 10)]
+    for more in ({}, {"splits": {"column": "label"}}, {"fields": FIELDS | {"id": "label"}, "splits": {"column": "id"}}):
+        assert all(len(problem) < 1000 for problem in map(str, faults(tmp_path, records, **more)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
+from automm.data.formats.files import Ids, first_object, joined_key, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields
@@ -102,10 +102,11 @@ def _read(
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
         for where, fallback, values, pictures in with_pictures(reading, file, urls, texts):
-            parts = [str(values[name]) for name in key if values.get(name) not in (None, "")]
-            identity = ids.take("-".join(parts), values) if len(parts) == len(key) else fallback
+            made_of = joined_key(values, key)
+            identity = ids.take(made_of, values) if made_of is not None else fallback
             if identity is not None:
-                more = products.get(str(values.get(product)), dict.fromkeys(PRODUCT) if products else {})
+                unknown: Values = dict.fromkeys(PRODUCT) if products else {}
+                more = products.get(joined_key(values, [product]) or "", unknown)
                 yield Record(where, {**values, "review_id": identity, "image_urls": pictures, **more}, fallback)
 
 
@@ -132,5 +133,7 @@ def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):
-        found[str(values.get(key))] = {name: values.get(column) for name, column in PRODUCT.items()}
+        product = joined_key(values, [key])
+        if product is not None:
+            found[product] = {name: values.get(column) for name, column in PRODUCT.items()}
     return found

@@ -1,6 +1,7 @@
 """What several layouts read in the same way: tables without quotes, JSON objects, small files, ids that are made."""
 
 import gzip
+import hashlib
 import json
 import os
 import zlib
@@ -218,19 +219,26 @@ def matching(path: Path, *patterns: str) -> list[Path]:
         return []
 
 
+def joined_key(values: Values, columns: Sequence[str]) -> str | None:
+    """The values of some columns joined by "-"; None where one of them is missing: "None" would join strangers."""
+    parts = [values.get(column) for column in columns]
+    return None if any(map(is_empty, parts)) else "-".join(map(str, parts))
+
+
 class Ids:
     """Ids for records that have none: their key; where another record has the same key, a number after it."""
 
     def __init__(self, treated: Counter[Change]):
         self._treated = treated
-        self._seen: dict[str, list[int]] = {}
+        self._seen: set[bytes] = set()  # of digests, because the records themselves would fill the memory
+        self._count: Counter[str] = Counter()  # distinct records, by their key
 
     def take(self, key: str, content: object) -> str | None:
         """The id, or None for a record that was there before, which is counted."""
-        digest = zlib.crc32(repr(content).encode("utf-8", "surrogatepass"))
-        before = self._seen.setdefault(key, [])
-        if digest in before:
+        digest = hashlib.blake2b(repr((key, content)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if digest in self._seen:
             self._treated[Change.SAME_RECORD] += 1
             return None
-        before.append(digest)
-        return key if len(before) == 1 else f"{key}-{len(before)}"
+        self._seen.add(digest)
+        self._count[key] += 1
+        return key if self._count[key] == 1 else f"{key}-{self._count[key]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from automm.data.formats.files import Ids, first_object, matching, objects, with_pictures
+from automm.data.formats.files import Ids, first_object, joined_key, matching, objects, with_pictures
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields
@@ -45,10 +45,11 @@ def read(reading: Reading) -> Iterator[Record]:
     for file in _files(reading.path):
         businesses = _businesses(reading, file) if reading.options.business else {}
         for where, fallback, values, pictures in with_pictures(reading, file, urls, ("text",), literals=True):
-            key = "-".join(str(values.get(name)) for name in ("user_id", "gmap_id", "time"))
-            identity = ids.take(key, values)
+            key = joined_key(values, ("user_id", "gmap_id", "time"))
+            identity = ids.take(key, values) if key is not None else fallback
             if identity is not None:
-                more = businesses.get(str(values.get("gmap_id")), dict.fromkeys(BUSINESS) if businesses else {})
+                unknown: Values = dict.fromkeys(BUSINESS) if businesses else {}
+                more = businesses.get(joined_key(values, ["gmap_id"]) or "", unknown)
                 yield Record(where, {**values, "review_id": identity, "image_urls": pictures, **more}, fallback)
 
 
@@ -94,5 +95,7 @@ def _businesses(reading: Reading, file: Path) -> dict[str, Values]:
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta, literals=True):
-        found[str(values.get("gmap_id"))] = {name: values.get(column) for name, column in BUSINESS.items()}
+        business = joined_key(values, ["gmap_id"])
+        if business is not None:
+            found[business] = {name: values.get(column) for name, column in BUSINESS.items()}
     return found

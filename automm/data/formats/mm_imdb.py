@@ -52,10 +52,11 @@ def _listed(reading: Reading) -> list[tuple[str, str | None]]:
         if split is None or not isinstance(names, list):
             reading.problem(SPLIT_FILE, f"{key!r} is no list of train, dev or test")
             continue
-        strange = [name for name in names if not (isinstance(name, str) and name.isascii() and name.isalnum())]
-        for name in strange:
-            reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is no id")
-        found += [(name, split) for name in names if name not in strange]
+        for name in names:
+            if isinstance(name, str) and name.isascii() and name.isalnum():
+                found.append((name, split))
+            else:
+                reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is no id")
     return found
 
 

@@ -1,24 +1,17 @@
 """Opens what a manifest names by `path:`: a native layout, or whatever a function of somebody's own reads."""
 
-import importlib
-import importlib.util
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from automm.data.formats import find_layout, is_code, recognise
 from automm.data.formats.files import leads_out
 from automm.data.formats.layout import Layout, Reading
+from automm.data.formats.own_reader import own_rows
 from automm.data.manifest import Manifest
-from automm.data.source import Record, Source
-from automm.data.surrogates import HALF, holds_half
-from automm.errors import ConfigError, DataError, NotFoundError, Problem
+from automm.data.source import Record, Source, wrong_record
+from automm.errors import DataError, NotFoundError
 
 RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json is more often something else
-
-Reader = Callable[[Path, Mapping[str, Any]], Iterable[Mapping[str, object]]]
 
 
 def open_native(manifest: Manifest) -> Source:
@@ -33,8 +26,7 @@ def open_native(manifest: Manifest) -> Source:
     if not path.exists():
         raise NotFoundError(f"{path}: no such file or folder (path in {manifest.file.name})")
     if is_code(manifest.format):
-        rows = _own_rows(manifest.format, _function(manifest), path, manifest.options)
-        return Source(path.name, rows, manifest.fields, _root(path, manifest))
+        return Source(path.name, own_rows(manifest, path), manifest.fields, _root(path, manifest))
     layout = find_layout(manifest.format)
     if not layout.fits(path):
         others = recognise(path)
@@ -85,63 +77,9 @@ def _root(path: Path, manifest: Manifest) -> Path:
 
 def _native_rows(layout: Layout, reading: Reading) -> Iterator[Record]:
     for record in layout.read(reading):
-        if holds_half(record.values) or holds_half(record.fallback_id):
-            reading.problems.append(_half(record))
+        if wrong := wrong_record(record):
+            reading.problems.append(wrong)
         else:
             yield record
     if reading.problems:
         raise DataError(reading.problems)
-
-
-def _half(record: Record) -> Problem:
-    column = next((repr(name) for name, value in record.values.items() if holds_half([name, value])), "name")
-    where = record.where.encode("utf-8", "backslashreplace").decode()
-    return Problem("surrogate", where, f"{column} {HALF}", "Correct or remove it")
-
-
-def _function(manifest: Manifest) -> Reader:
-    name, _, attribute = manifest.format.partition(":")
-    where = f"{manifest.file.name}: format {manifest.format!r}"
-    try:
-        module = _module(name, manifest.folder / f"{name.replace('.', '/')}.py")
-    except Exception as error:
-        raise ConfigError(f"{where}: {name} cannot be imported: {type(error).__name__}: {error}") from error
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        raise ConfigError(f"{where}: {name} has no function {attribute!r}")
-    reader: Reader = function
-    return reader
-
-
-def _module(name: str, beside: Path) -> ModuleType:
-    """The file beside the manifest, else the installed module."""
-    if not beside.is_file():
-        return importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(name, beside)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _own_rows(name: str, function: Reader, path: Path, options: Mapping[str, Any]) -> Iterator[Record]:
-    """What the function yields, numbered from 1."""
-    short, number = name.rpartition(":")[2], 1
-    problems: list[Problem] = []
-    try:
-        for values in function(path, options):
-            record = Record(f"{short}:{number}", dict(values), f"{short}-{number}")
-            if holds_half(record.values):
-                problems.append(_half(record))
-            else:
-                yield record
-            number += 1
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise DataError(
-            f"{short}:{number}: {name} failed in {Path(frame.filename).name}:{frame.lineno}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if problems:
-        raise DataError(problems)

@@ -16,13 +16,14 @@ from typing import Literal
 from pydantic import Field
 
 from automm.data.changes import Change
-from automm.data.formats.files import first_object, matching, objects
+from automm.data.formats.files import first_object, joined_key, matching, objects
 from automm.data.formats.layout import Layout, Reading
 from automm.data.forms import Values
 from automm.data.sections import Fields
 from automm.data.source import Record
 from automm.schema import Section
 
+KEY = "business_id"
 PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
 
@@ -42,11 +43,15 @@ def read(reading: Reading) -> Iterator[Record]:
     businesses: dict[str, Values] = {}
     for file in matching(reading.path, "*business.json"):
         for _, _, values in objects(reading, file):
-            businesses[str(values.get("business_id"))] = {name: values.get(key) for name, key in BUSINESS.items()}
+            business = joined_key(values, [KEY])
+            if business is None:
+                reading.treated[Change.NO_ID] += 1
+            else:
+                businesses[business] = {name: values.get(key) for name, key in BUSINESS.items()}
     by_review = reading.options.unit == "review"
     records = _reviews(reading, businesses) if by_review else _businesses(reading, businesses, photos)
     for record in records:
-        found = photos.get(str(record.values["business_id"]), [])
+        found = photos.get(joined_key(record.values, [KEY]) or "", [])
         if reading.options.only_with_images and not found:
             reading.treated[Change.NO_PHOTO] += 1
         else:
@@ -86,9 +91,9 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
     unknown: Values = dict.fromkeys(BUSINESS) if businesses else {}
     for file in matching(reading.path, "*review.json"):
         for where, fallback, values in objects(reading, file):
-            business = values.get("business_id")
-            known = businesses.get(str(business), unknown)
-            yield Record(where, {**values, **known, "id": values.get("review_id"), "business_id": business}, fallback)
+            known = businesses.get(joined_key(values, [KEY]) or "", unknown)
+            own = {"id": values.get("review_id"), KEY: values.get(KEY)}
+            yield Record(where, {**values, **known, **own}, fallback)
 
 
 def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
@@ -98,7 +103,9 @@ def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):
-        name, text = str(record.values["business_id"]), record.values.get("text")
+        name, text = joined_key(record.values, [KEY]), record.values.get("text")
+        if name is None:
+            continue
         kept, needed = texts[name], name in photos or not reading.options.only_with_images
         if needed and isinstance(text, str) and len(kept) < reading.options.max_reviews:
             kept.append(text)

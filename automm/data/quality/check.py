@@ -2,20 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from automm.data.changes import Change
 from automm.data.folds import other_folds
 from automm.data.looks import Looks, look_at_all
-from automm.data.manifest import Manifest, load_manifest
+from automm.data.manifest import load_manifest
 from automm.data.near import picture_names
 from automm.data.pictures import treat_bad_pictures
 from automm.data.quality.checked import Checked
 from automm.data.quality.columns import ungrouped_columns
 from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
-from automm.data.quality.findings import Example, Finding, example, finding
+from automm.data.quality.findings import SHOWN, Example, Finding, example, finding
 from automm.data.quality.labels import (
     absent_labels,
     label_shift,
@@ -41,9 +39,9 @@ from automm.data.quality.texts import (
     other_languages,
     wrong_encoding,
 )
-from automm.data.reading import MISSING_NUMBER, MISSING_PICTURE
-from automm.data.reviews import Dataset, load_dataset
-from automm.data.sections import Fields, Images, Labels
+from automm.data.quality.unused import UnusedIds
+from automm.data.reviews import Dataset, Lacking, read_dataset
+from automm.data.sections import Fields
 from automm.data.splits import drop_duplicates, split_dataset
 from automm.errors import DataError, yaml_word
 
@@ -85,58 +83,28 @@ def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
     Raises:
         ConfigError, NotFoundError, DataError: the manifest or its records cannot be read as reviews at all.
     """
-    dataset, findings = _load(load_manifest(manifest_path, allow_code=allow_code))
+    manifest = load_manifest(manifest_path, allow_code=allow_code)
+    unused = UnusedIds(manifest)
+    dataset, lacking = read_dataset(manifest, watch=unused)
+    findings = [*_lacking(lacking)]
     looks = look_at_all([path for review in dataset.reviews for path in review.images])
-    lacking = [*unreadable(dataset, looks.bad)]
-    findings += lacking
-    if not lacking or dataset.manifest.images.on_bad != "error":
+    bad = [*unreadable(dataset, looks.bad)]
+    findings += bad
+    if not bad or dataset.manifest.images.on_bad != "error":
         dataset = treat_bad_pictures(dataset, looks.bad)
     dataset = drop_duplicates(dataset, looks.digests)
     split_of, problems = _split(dataset, looks)
-    checked = Checked(dataset, looks, split_of)
+    checked = Checked(dataset, looks, split_of, unused)
     findings += [*problems, *_of_records(dataset)]
     findings += [found for one in CHECKS for found in one(checked)]
     return describe(checked, findings)
 
 
-def _load(manifest: Manifest) -> tuple[Dataset, list[Finding]]:
-    """The reviews; where pictures or numbers to predict alone are missing, without these, which are then findings.
-
-    Raises:
-        DataError: something else is wrong, too.
-    """
-    try:
-        return load_dataset(manifest), []
-    except DataError as error:
-        loose: dict[str, Any] = {}
-        if manifest.images.on_bad == "error":
-            loose["images"] = Images(on_bad="drop-image")
-        if manifest.predicts_number and manifest.labels.on_missing is None:
-            loose["labels"] = Labels(on_missing="drop")
-        try:
-            lenient = load_dataset(manifest.model_copy(update=loose))
-        except DataError:
-            raise error from None
-        treated = dict(lenient.treated)
-        counts = {
-            "missing_numbers": _taken(treated, [Change.NO_NUMBER] if "labels" in loose else []),
-            "missing_pictures": _taken(
-                treated, [Change.MISSING_PICTURE, Change.NOT_FETCHED] if "images" in loose else []
-            ),
-        }
-        problems = {
-            "missing_numbers": [problem for problem in error.problems if problem.code == MISSING_NUMBER],
-            "missing_pictures": [problem for problem in error.problems if problem.code == MISSING_PICTURE],
-        }
-        return replace(lenient, manifest=manifest, treated=treated), [
-            finding(key, count, [Example((), str(problem)) for problem in problems[key]])
-            for key, count in counts.items()
-            if count
-        ]
-
-
-def _taken(treated: dict[Change, int], names: list[Change]) -> int:
-    return sum(treated.pop(name, 0) for name in names)
+def _lacking(lacking: Lacking) -> Iterator[Finding]:
+    """Pictures, and numbers to predict, that are not there."""
+    for key, problems in (("missing_numbers", lacking.numbers), ("missing_pictures", lacking.pictures)):
+        if problems:
+            yield finding(key, len(problems), [Example((), str(problem)) for problem in problems[:SHOWN]])
 
 
 def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:

@@ -10,6 +10,7 @@ from automm.data.language import languages
 from automm.data.looks import Look, Looks
 from automm.data.near import near_duplicates
 from automm.data.quality.encodings import Misread, misread_texts
+from automm.data.quality.unused import UnusedIds
 from automm.data.reviews import Dataset, Review
 
 
@@ -21,11 +22,13 @@ class Checked:
         dataset: without what the manifest leaves out.
         looks: at all its pictures.
         split_of: by the id of a review; empty where no split could be made.
+        unused: whom the records are of, by columns that the manifest does not name.
     """
 
     dataset: Dataset
     looks: Looks
     split_of: Mapping[str, str]
+    unused: UnusedIds
 
     @property
     def reviews(self) -> list[Review]:

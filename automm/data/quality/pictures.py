@@ -8,9 +8,8 @@ from pathlib import Path
 from automm.data.guess_columns import names_portrait
 from automm.data.looks import Look
 from automm.data.quality.checked import Checked
-from automm.data.quality.columns import unused_columns, words_of
 from automm.data.quality.findings import SHOWN, Finding, example, finding
-from automm.data.quality.names import recorded_names
+from automm.data.quality.unused import unused_columns, words_of
 from automm.data.reviews import Dataset
 from automm.data.ties import picture_name
 from automm.errors import yaml_word
@@ -68,10 +67,9 @@ def odd_pictures(checked: Checked) -> Iterator[Finding]:
         key: [(review, path, look) for review, path, look in checked.looked_at() if belongs(look)]
         for key, (belongs, _, _) in TRAITS.items()
     }
-    names = recorded_names(checked, [(review, path) for some in odd.values() for review, path, _ in some[:SHOWN]])
     for key, (_, details, shown) in TRAITS.items():
         examples = [
-            example([review], f"'{names.get(path, path.name)}' is {shown(look)}", [path])
+            example([review], f"'{review.name_of(path)}' is {shown(look)}", [path])
             for review, path, look in odd[key][:SHOWN]
         ]
         if examples:
@@ -97,8 +95,8 @@ def one_picture(checked: Checked) -> Iterator[Finding]:
         if share >= ONE_PICTURE_SHARE and count >= ONE_PICTURE_REVIEWS:
             reviews = [review for review in pictured if digest in checked.digests(review)]
             path = next(path for path in reviews[0].images if checked.looks.digests.get(path) == digest)
-            name = recorded_names(checked, [(reviews[0], path)]).get(path, path.name)
-            yield finding("one_picture", count, [example(reviews, f"'{name}'", [path])], share=share)
+            shown = example(reviews, f"'{reviews[0].name_of(path)}'", [path])
+            yield finding("one_picture", count, [shown], share=share)
 
 
 def repeated_pictures(checked: Checked) -> Iterator[Finding]:
@@ -119,7 +117,7 @@ def no_pictures(checked: Checked) -> Iterator[Finding]:
     fields = checked.dataset.manifest.fields
     if fields is None or any(review.images or review.absent for review in checked.reviews):
         return
-    columns = [column for column in unused_columns(checked) if names_pictures(column)]
+    columns = [column for column in unused_columns(checked.dataset) if names_pictures(column)]
     if columns:
         words = [yaml_word(column) for column in columns]
         images = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
