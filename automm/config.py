@@ -252,17 +252,38 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
         place = _overlay(content, override)
         lines = _without(lines, place)
         given = {**_without(given, place), place: f"--set {override}"}
-    folder = path.resolve().parent
-    problems = _set_objective(content, folder)
+    experiment = resolve(content, path.resolve().parent, str(path), lines, given)
+    experiment._allow_code = allow_code
+    return experiment
+
+
+def resolve(
+    content: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    lines: Mapping[Place, int] | None = None,
+    given: Mapping[Place, str] | None = None,
+) -> Experiment:
+    """Validate what an experiment file says.
+
+    Args:
+        content: keys and values.
+        folder: what relative paths are relative to.
+        name: what the file is called in messages.
+        lines, given: as of `schema.located`.
+
+    Raises:
+        ConfigError: every problem, a line each.
+    """
+    settled = dict(content)
+    problems = _set_objective(settled, folder)
     try:
-        experiment = Experiment.model_validate(content)
+        experiment = Experiment.model_validate(settled)
     except ValidationError as error:
         problems += problems_of(error, Experiment)
     if problems:
-        raise ConfigError(located(problems, "experiment", str(path), lines, given))
-    experiment = experiment.model_copy(update={"manifest": Path(os.path.realpath(folder / experiment.manifest))})
-    experiment._allow_code = allow_code
-    return experiment
+        raise ConfigError(located(problems, "experiment", name, lines or {}, given))
+    return experiment.model_copy(update={"manifest": Path(os.path.realpath(folder / experiment.manifest))})
 
 
 def _set_objective(content: dict[str, Any], folder: Path) -> Faults:

@@ -57,7 +57,7 @@ def task_of(folder: Path, reviews: int, seed: int) -> Any:
     from automm.search.prepare import load, prepare, sources
 
     settings = {"manifest": str(write_demo(folder, reviews=reviews, seed=seed)), "evaluation": {"folds": 5}}
-    experiment = resolve(settings, folder, where="experiment")
+    experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
     return prepare(experiment, loaded, sources(experiment, loaded))
 

@@ -48,7 +48,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
 
     manifest = write_demo(folder / "demo")
     settings = {"manifest": str(manifest), "name": "demo", "seed": seed, "budget": {"trials": trials}}
-    experiment = resolve(settings, folder, where="experiment")
+    experiment = resolve(settings, folder, name="experiment")
     reporter = ConsoleReporter(Console(stderr=True, width=140), trials, "macro_f1")
     run = run_search(experiment, folder / "runs", NoTracker(), reporter)
     best = run.read("result.json")["best"]

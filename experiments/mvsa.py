@@ -61,7 +61,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     path = arguments.runs_dir / f"mvsa-seed-{seed}.yaml"
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
     settings = {"manifest": str(path.resolve()), "name": "mvsa", "seed": seed, "inputs": {"max_images": 1}}
-    experiment = resolve({**settings, "budget": {"trials": arguments.trials}}, path.parent, where=str(path))
+    experiment = resolve({**settings, "budget": {"trials": arguments.trials}}, path.parent, name=str(path))
     tracker = MlflowTracker(tracking_uri(arguments.runs_dir, None), arguments.runs_dir / "mlartifacts")
     reporter = ConsoleReporter(Console(stderr=True, width=140), arguments.trials, "macro_f1")
     began = time.monotonic()

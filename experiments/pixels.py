@@ -85,7 +85,7 @@ def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
         "inputs": {"max_images": 1} if arguments.data else {},
         "evaluation": {"folds": arguments.folds} if arguments.folds else "holdout",
     }
-    experiment = resolve(settings, folder, where="experiment")
+    experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
     return prepare(experiment, loaded, sources(experiment, loaded))
 

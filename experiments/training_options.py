@@ -77,7 +77,7 @@ def task_of(folder: Path, data: Path | None, seed: int) -> Any:
         path = folder / f"mvsa-{seed}.yaml"
         path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
     settings = {"manifest": str(path), "seed": seed, "inputs": inputs, "evaluation": {"folds": 5}}
-    experiment = resolve(settings, folder, where="experiment")
+    experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
     return prepare(experiment, loaded, sources(experiment, loaded))
 

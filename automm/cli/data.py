@@ -32,6 +32,7 @@ def check(
     manifest: Annotated[Path, typer.Argument(help="A manifest.")],
     allow_code: AllowCode = False,
     to: Annotated[Path | None, typer.Option(help="Write the report as one HTML page, with pictures.")] = None,
+    near_texts: Annotated[bool, typer.Option("--near-texts", help="Also find texts that are nearly the same.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 3.")] = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
 ) -> None:
@@ -51,7 +52,7 @@ def check(
     if to is not None and to.is_dir():
         raise ConfigError(f"--to {to} is a folder, expected a file. Name one in it: --to {to / 'report.html'}")
     try:
-        report = check_manifest(manifest, allow_code=allow_code)
+        report = check_manifest(manifest, allow_code=allow_code, with_near_texts=near_texts)
     except (AutommError, OSError) as error:
         if format == "json":
             print_json({"ok": False, "clean": False, "problems": getattr(error, "lines", [str(error)])})

@@ -1,14 +1,14 @@
 """The folds of a manifest that a search does not search on: its finalists are measured on them too."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from automm.data.links import Links
 from automm.data.reviews import Dataset
-from automm.data.splits import split_dataset
+from automm.data.splits import checked_splits, place_in_folds, roles_of_folds
 from automm.errors import DataError, Problem
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def on_fold(dataset: Dataset, fold: int) -> Dataset:
     return replace(dataset, manifest=manifest.model_copy(update={"splits": splits}))
 
 
-def other_folds(dataset: Dataset, digests: Mapping[Path, str]) -> dict[int, dict[str, np.ndarray]]:
+def other_folds(dataset: Dataset, links: Links) -> dict[int, dict[str, np.ndarray]]:
     """The splits of each fold but the first, as `split_dataset` makes them, by the fold's number from 2.
 
     Nothing where the manifest has no folds, or names the one `fold` that it is about.
@@ -32,7 +32,10 @@ def other_folds(dataset: Dataset, digests: Mapping[Path, str]) -> dict[int, dict
     rules = dataset.manifest.splits
     if rules.folds is None or rules.fold is not None:
         return {}
-    return each_fold(range(2, rules.folds + 1), lambda fold: split_dataset(on_fold(dataset, fold), digests))
+    count, placed = rules.folds, place_in_folds(dataset, links)
+    return each_fold(
+        range(2, count + 1), lambda fold: checked_splits(on_fold(dataset, fold), roles_of_folds(placed, count, fold))
+    )
 
 
 def each_fold(folds: Collection[int], work: Callable[[int], T]) -> dict[int, T]:

@@ -216,7 +216,7 @@ class Splits(Section):
     column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
     of which the first is the test split and the next one validation, and finalists are measured on all; or, where a
     `fold` is named, that one alone. The first and the last keep on one side what `keep_together` names: reviews of one
-    group, with equal texts, with equal pictures, and with `near_duplicates: together` with nearly equal ones.
+    group, with copies of a text or of a picture, and with `near_duplicates: together` with nearly equal ones.
     """
 
     fractions: Fractions | None = None
@@ -251,8 +251,8 @@ class Splits(Section):
             raise ValueError(f"fold {self.fold} of {self.folds or 1}")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} decides for each review")
-        if self.near_duplicates == "together" and "pictures" not in self.keep_together:
-            raise ValueError("near_duplicates: together needs pictures in keep_together")
+        if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
+            raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
         return self
 
     @property

@@ -1,7 +1,7 @@
 """Who learns, who chooses, who judges: train, validation and test.
 
 By a column, by time, by a hash of the id, or by fractions or folds: the last two keep labels in their proportions and
-what belongs together (a group, the same text, the same picture, as far as `splits.keep_together` names them) on one
+linked reviews (of a group, with copies of a text or a picture, as far as `splits.keep_together` names them) on one
 side, because a picture seen in training and again in the test split measures memory. Decisions depend on ids and the
 seed, never on the order of the reviews.
 """
@@ -17,21 +17,22 @@ import numpy as np
 
 from automm.data.changes import Change
 from automm.data.collector import no_cycles
+from automm.data.links import Links, link_reviews
 from automm.data.reviews import Dataset, Review
-from automm.data.sections import SPLITS, Splits
+from automm.data.sections import SPLITS
 from automm.data.split_rules import by_column, by_hash, by_time, possible_fractions
-from automm.data.ties import components, picture_name, whole_key
+from automm.data.ties import picture_name, whole_key
 from automm.errors import DataError, Problem
 
 STRATA = 10  # of numbers
 
 
-def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np.ndarray]:
+def split_dataset(dataset: Dataset, links: Links) -> dict[str, np.ndarray]:
     """Assign every review to one split.
 
     Args:
         dataset: n labelled reviews.
-        digests: of the pictures' bytes, or `near.picture_names`; a picture without one counts by its path.
+        links: of these reviews.
 
     Returns:
         Sorted int64 row indices of 'train', 'validation' and 'test': disjoint, complete.
@@ -40,7 +41,16 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
         DataError: a split without reviews, or a label that is absent from training.
     """
     with no_cycles():
-        names = RULES[dataset.manifest.splits.rule](dataset, digests)
+        names = RULES[dataset.manifest.splits.rule](dataset, links)
+    return checked_splits(dataset, names)
+
+
+def checked_splits(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The rows of each split, as `split_dataset` returns them, from the split of each review.
+
+    Raises:
+        DataError: a split without reviews, or a label that is absent from training.
+    """
     splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
     if problems:
@@ -48,23 +58,30 @@ def split_dataset(dataset: Dataset, digests: Mapping[Path, str]) -> dict[str, np
     return splits
 
 
-def _by_fractions(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+def place_in_folds(dataset: Dataset, links: Links) -> list[int]:
+    """The fold of every review, from 0, by the manifest's `splits.folds`."""
     rules = dataset.manifest.splits
-    return _place(dataset.reviews, digests, rules.shares, rules)
+    return _place_evenly(dataset.reviews, links.together, rules.folds or 1, rules.seed)
 
 
-def _by_folds(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
-    """The fold that is asked for is the test split, the next one validation; the others are for training."""
+def roles_of_folds(placed: Sequence[int], folds: int, fold: int) -> list[str]:
+    """The split of every review where `fold` (from 1) is the test split, and the next one validation."""
+    roles = ["train"] * folds
+    roles[fold - 1], roles[fold % folds] = "test", "validation"
+    return [roles[one] for one in placed]
+
+
+def _by_fractions(dataset: Dataset, links: Links) -> list[str]:
     rules = dataset.manifest.splits
-    count, fold = rules.folds or 1, rules.fold or 1
-    folds = [str(number) for number in range(count)]
-    roles = dict.fromkeys(folds, "train")
-    roles[folds[fold - 1]], roles[folds[fold % count]] = "test", "validation"
-    placed = _place(dataset.reviews, digests, dict.fromkeys(folds, 1 / count), rules)
-    return [roles[name] for name in placed]
+    return _place(dataset.reviews, links.together, rules.shares, rules.seed)
 
 
-def _by_column(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
+def _by_folds(dataset: Dataset, links: Links) -> list[str]:
+    rules = dataset.manifest.splits
+    return roles_of_folds(place_in_folds(dataset, links), rules.folds or 1, rules.fold or 1)
+
+
+def _by_column(dataset: Dataset, links: Links) -> list[str]:
     """What the column says; `splits.validation` draws a share of its training reviews, by the rule of fractions."""
     rules, names = dataset.manifest.splits, by_column(dataset.reviews)
     if rules.validation is None:
@@ -74,29 +91,27 @@ def _by_column(dataset: Dataset, digests: Mapping[Path, str]) -> list[str]:
         raise DataError(f"{file}: column {rules.column!r} names a validation split. Remove splits.validation")
     train = [row for row, name in enumerate(names) if name == "train"]
     shares = {"train": 1 - rules.validation, "validation": rules.validation}
-    for row, name in zip(train, _place([dataset.reviews[r] for r in train], digests, shares, rules), strict=True):
+    placed = _place([dataset.reviews[row] for row in train], links.among(train), shares, rules.seed)
+    for row, name in zip(train, placed, strict=True):
         names[row] = name
     return names
 
 
-# How each rule of a manifest names the split of every review: (dataset, digests of pictures) -> n names.
-RULES: dict[str, Callable[[Dataset, Mapping[Path, str]], list[str]]] = {
+# How each rule of a manifest names the split of every review: (dataset, its links) -> n names.
+RULES: dict[str, Callable[[Dataset, Links], list[str]]] = {
     "fractions": _by_fractions,
     "folds": _by_folds,
     "column": _by_column,
-    "time": lambda dataset, digests: by_time(dataset.reviews, dataset.manifest.splits.shares),
-    "by": lambda dataset, digests: by_hash(
-        dataset.reviews, dataset.manifest.splits.shares, dataset.manifest.splits.seed
-    ),
+    "time": lambda dataset, links: by_time(dataset.reviews, dataset.manifest.splits.shares),
+    "by": lambda dataset, links: by_hash(dataset.reviews, dataset.manifest.splits.shares, dataset.manifest.splits.seed),
 }
 
 
-def fold_rows(
-    dataset: Dataset, digests: Mapping[Path, str], rows: np.ndarray, folds: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Some reviews, cut into folds: labels keep their proportions, and what belongs together stays together.
+def fold_rows(dataset: Dataset, links: Links, rows: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Some reviews, cut into folds: labels keep their proportions, and linked reviews stay together.
 
     Args:
+        links: of all reviews of the data set.
         rows: (n,) sorted.
         folds: how many, from 2.
 
@@ -105,16 +120,15 @@ def fold_rows(
         complete. Fewer folds than asked for where the reviews fall into fewer groups.
     """
     reviews = [dataset.reviews[int(row)] for row in rows]
-    names = [str(place) for place in range(folds)]
-    placed = _place(reviews, digests, dict.fromkeys(names, 1 / folds), dataset.manifest.splits)
-    held_out = [np.array([name == fold for name in placed]) for fold in names]
+    placed = np.array(_place_evenly(reviews, links.among(rows.tolist()), folds, dataset.manifest.splits.seed))
+    held_out = [placed == fold for fold in range(folds)]
     return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
 
 
 def subsample(dataset: Dataset, share: float) -> Dataset:
     """A share of the reviews for a first look: labels keep their proportions, in each split that the records name.
 
-    What belongs together by its group, its text or the file of its picture is kept or left out together. The manifest's
+    Reviews that are linked by a group, a text or the file of a picture are kept or left out together. The manifest's
     split seed decides, so that everybody's first look is the same.
     """
     # As if the label were the pair of label and split.
@@ -122,7 +136,9 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
         replace(review, label=f"{stratum} {review.split}", value=None)
         for review, stratum in zip(dataset.reviews, strata(dataset.reviews), strict=True)
     ]
-    placed = _place(paired, {}, {"kept": share, "left": 1 - share}, dataset.manifest.splits)
+    rules = dataset.manifest.splits
+    together = link_reviews(dataset.reviews, {}, rules.keep_together).together
+    placed = _place(paired, together, {"kept": share, "left": 1 - share}, rules.seed)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
     return dataset.keep(kept, [Change.NOT_SAMPLED] * (len(placed) - len(kept)))
 
@@ -191,18 +207,23 @@ def strata(reviews: Sequence[Review]) -> list[str]:
     return [str(place) for place in np.searchsorted(edges, values)]
 
 
+def _place_evenly(reviews: Sequence[Review], together: Sequence[list[int]], parts: int, seed: int) -> list[int]:
+    """The part of each review, from 0."""
+    return [int(name) for name in _place(reviews, together, {str(part): 1 / parts for part in range(parts)}, seed)]
+
+
 def _place(
-    reviews: Sequence[Review], digests: Mapping[Path, str], shares: Mapping[str, float], rules: Splits
+    reviews: Sequence[Review], together: Sequence[list[int]], shares: Mapping[str, float], seed: int
 ) -> list[str]:
     """A part for each review: components, largest first, go where they disturb the wanted label counts least.
 
     The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
 
     Args:
+        reviews: n.
+        together: components of the n rows, as of `Links.together`.
         shares: of all reviews, by the name of a part.
-        rules: their seed, and what they keep together.
     """
-    seed = rules.seed
     labels = strata(reviews)
     counts = Counter(labels)
     total = len(reviews)
@@ -219,9 +240,8 @@ def _place(
             disturbed += count * (2 * (have[label] - want[label]) + count) / want[label]
         return disturbed + size * (2 * (filled[split] - all_wanted) + size) / all_wanted
 
-    tied = components(reviews, digests, rules.keep_together)
     keys = [_hash(seed, review.id) for review in reviews]
-    ordered = sorted((-len(rows), min([keys[row] for row in rows]), rows) for rows in tied)
+    ordered = sorted((-len(rows), min([keys[row] for row in rows]), rows) for rows in together)
     for _, key, rows in ordered:
         part = Counter(labels[row] for row in rows) if len(rows) > 1 else {labels[rows[0]]: 1}
         growths = [growth(split, part, len(rows)) for split in shares]

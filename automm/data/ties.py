@@ -1,45 +1,67 @@
-"""What ties reviews to one another: a group, the same text, the same picture."""
+"""What reviews are recognised by: the form of a text, the name of a picture, and all of a review together."""
 
-import hashlib
+import html
+import re
+import string
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from automm.data.reviews import Review
-from automm.data.sections import TIES
-from automm.data.unions import Unions
 
 TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 
-
-def components(
-    reviews: Sequence[Review], digests: Mapping[Path, str], kinds: Collection[str] = TIES
-) -> list[list[int]]:
-    """Rows that belong together: by group, by text, by picture, and through one another.
-
-    Args:
-        digests: of pictures; one without is known by its path.
-        kinds: of ties that count, some of `TIES`.
-    """
-    unions = Unions(len(reviews))
-    first: dict[bytes, int] = {}
-    for row, review in enumerate(reviews):
-        for tie in _ties(review, digests, kinds):
-            unions.join(row, first.setdefault(_short(tie), row))
-    return unions.sets()
+# What copies of one post differ in, folded: a sign of it, the pattern, and what takes its place. URLs are ASCII,
+# because Chinese text follows them without a space; a retweet may cut the last one off. Each pattern begins with its
+# letters and looks back from there, which is a tenth of the cost of \b or of looking behind before them.
+_ADDED = tuple(
+    (sign, re.compile(pattern), place)
+    for sign, pattern, place in (
+        ("http", r"https?:[!-~]*", " "),
+        ("www.", r"www\.(?!\.)[!-~]*", " "),
+        ("twitter.com/", r"pic\.twitter\.com/[!-~]*", " "),
+        ("...", r"ht(?<![a-z0-9_]ht)t?p?s?\.{3}\s*$", " "),
+        ("@", r"(?:rt|mt|via)(?<![a-z0-9_]rt)(?<![a-z0-9_]mt)(?<![a-z0-9_]via)[:\s]*@", "@"),
+        ("@", r"@(?<![a-z0-9_]@)\w{1,30}", " "),
+    )
+)
+_MARK = re.compile(r"[^\w\s]|_")
+_APOSTROPHES = "'\u2019"  # within words: they part none
+_ASCII_MARKS = str.maketrans(dict.fromkeys(string.punctuation, " ") | {"'": None})
 
 
 def normal_text(text: str) -> str:
     """One form for texts that differ in case, width, ligatures or spaces."""
-    if text.isascii():  # the same, at a third of the cost
-        return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(_folded(text).split())
 
 
 def telling_text(text: str) -> str:
     """The normal form of a text that is recognised by it; "" of one such as "Great!", shared by chance."""
     normal = normal_text(text)
     return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
+
+
+def linking_text(text: str) -> str:
+    """The form by which copies of a text are linked: its words, numbers and emoji.
+
+    URLs, mentions, "RT @name:", punctuation, case and HTML entities do not count; the words of hashtags do. Where too
+    few words remain to recognise a text by, the form is its `telling_text`, "" if there is none. Texts of one
+    `telling_text` have one form.
+    """
+    written = _folded(text)
+    if "&" in written:
+        written = _folded(html.unescape(written))
+    for sign, pattern, place in _ADDED:
+        if sign in written:
+            written = pattern.sub(place, written)
+    words = written.translate(_ASCII_MARKS) if written.isascii() else _MARK.sub(_without_mark, written)
+    form = " ".join(words.split())
+    while form.startswith("rt "):  # where a data set has lost whom it named
+        form = form[3:]
+    if len(form) >= TELLING_LENGTH or _count_words(written) >= TELLING_WORDS:
+        return form
+    return telling_text(text)
 
 
 def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
@@ -59,16 +81,26 @@ def picture_name(path: Path, digests: Mapping[Path, str]) -> str:
     return digests[path] if path in digests else str(path)
 
 
-def _ties(review: Review, digests: Mapping[Path, str], kinds: Collection[str]) -> Iterator[str]:
-    if "pictures" in kinds:
-        for path in review.images:
-            yield f"picture {picture_name(path, digests)}"
-    if "texts" in kinds and (text := telling_text(review.text)):
-        yield f"text {text}"
-    if "groups" in kinds and review.group is not None:
-        yield f"group {review.group}"
+def _folded(text: str) -> str:
+    """Without the differences of case, width and ligatures."""
+    if text.isascii():  # the same, at a third of the cost
+        return text.lower()
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _short(tie: str) -> bytes:
-    """In place of a text, which a million reviews could not keep twice."""
-    return hashlib.blake2b(tie.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _count_words(written: str) -> int:
+    """Between spaces, so that "I don't know" has three words with and without its apostrophe."""
+    return sum(any(map(str.isalnum, word)) for word in written.split())
+
+
+def _without_mark(match: re.Match[str]) -> str:
+    return _in_place_of(match[0])
+
+
+@cache
+def _in_place_of(mark: str) -> str:
+    """A space for punctuation, nothing for what cannot be seen; emoji and combining letters stay."""
+    category = unicodedata.category(mark)
+    if mark in _APOSTROPHES or category == "Cf" or "\ufe00" <= mark <= "\ufe0f":
+        return ""
+    return " " if category[0] == "P" or category in ("Sc", "Sk", "Sm") else mark

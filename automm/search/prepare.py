@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from automm.data.arrays import Arrays, all_paths, build_arrays
 from automm.data.changes import Change
 from automm.data.columns import Columns
 from automm.data.folds import each_fold, on_fold, other_folds
+from automm.data.links import Links, links_of
 from automm.data.manifest import load_manifest
-from automm.data.near import picture_names
 from automm.data.pictures import PictureStore, prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
@@ -95,13 +94,13 @@ class Loaded:
     """The reviews of an experiment, split, before anything is encoded.
 
     Attributes:
-        names: of pictures; those of one name stay on one side.
+        links: of its reviews, which keep them on one side.
         others: the splits of the folds that finalists are measured on beside this one, by their numbers.
     """
 
     dataset: Dataset
     pictures: PictureStore
-    names: Mapping[Path, str]
+    links: Links
     splits: dict[str, np.ndarray]
     digest: str
     others: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -126,10 +125,10 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     dataset = treat_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
-    names = picture_names(dataset, pictures.digests)
-    splits = split_dataset(dataset, names)
+    links = links_of(dataset, pictures.digests)
+    splits = split_dataset(dataset, links)
     digest = fingerprint(dataset, pictures.digests, splits)
-    return Loaded(dataset, pictures, names, splits, digest, other_folds(dataset, names))
+    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links))
 
 
 def sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
@@ -220,7 +219,7 @@ def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
     if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW):
         return holdout
     count = wanted.folds if isinstance(wanted, Folds) else FOLDS
-    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.names, both, count))
+    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.links, both, count))
     if len(folds) == count:
         return folds
     problem = f"train and validation fall into {len(folds)} parts that share no group, text or picture, not {count}"

@@ -37,7 +37,13 @@ from pathlib import Path
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
-split_dataset(load_dataset(load_manifest(Path(sys.argv[1]))), {})
+dataset = load_dataset(load_manifest(Path(sys.argv[1])))
+try:
+    from automm.data.links import links_of
+except ImportError:  # before reviews were linked once for all
+    split_dataset(dataset, {})
+else:
+    split_dataset(dataset, links_of(dataset, {}))
 """
 DECODE = """
 import sys

@@ -70,7 +70,7 @@ def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "P
             "tier2": {"epochs": 1, "finalists": 0 if arguments.tier_1 else 1},
         },
         folder,
-        where="benchmark",
+        name="benchmark",
     )
 
     class Parts(ConsoleReporter):

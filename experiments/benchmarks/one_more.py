@@ -56,7 +56,7 @@ def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str,
     from automm.search.prepare import load, prepare, sources
 
     content = {"manifest": str(manifest), "name": "one-more", "inputs": {"max_images": 1}}
-    experiment = resolve(content, folder, where="benchmark")
+    experiment = resolve(content, folder, name="benchmark")
     began = time.monotonic()
     loaded = load(experiment)
     features = prepare(experiment, loaded, sources(experiment, loaded)).features

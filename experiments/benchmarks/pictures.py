@@ -139,6 +139,7 @@ def write(folder: Path, count: int) -> None:
 
 def prepare(folder: Path, cache: Path) -> int:
     from automm.data.arrays import all_paths
+    from automm.data.links import links_of
     from automm.data.manifest import load_manifest
     from automm.data.pictures import treat_bad_pictures
     from automm.data.reviews import load_dataset
@@ -147,7 +148,8 @@ def prepare(folder: Path, cache: Path) -> int:
     peak = Peak()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
     pictures = prepare_pictures(all_paths(dataset.reviews), 32, cache)
-    split_dataset(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
+    dataset = treat_bad_pictures(dataset, pictures.bad)
+    split_dataset(dataset, links_of(dataset, pictures.digests))
     return max(peak.stop().values())
 
 

@@ -83,7 +83,7 @@ def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
             "tier2": {"finalists": 0},
         },
         folder,
-        where="benchmark",
+        name="benchmark",
     )
     stages: dict[str, float] = {}
 

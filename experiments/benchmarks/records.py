@@ -66,6 +66,7 @@ def write_records(folder: Path, reviews: int) -> None:
 
 
 def measure(folder: Path, profile: bool) -> dict[str, object]:
+    from automm.data.links import links_of
     from automm.data.manifest import load_manifest
     from automm.data.reviews import load_dataset
     from automm.data.splits import split_dataset
@@ -76,7 +77,7 @@ def measure(folder: Path, profile: bool) -> dict[str, object]:
     began, spent = time.monotonic(), time.process_time()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
     loaded, loaded_mib = time.monotonic(), peak_mib()
-    splits = split_dataset(dataset, {})
+    splits = split_dataset(dataset, links_of(dataset, {}))
     done = time.monotonic()
     if profile:
         profiler.disable()

@@ -87,7 +87,7 @@ def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
             "tier2": {"finalists": 0},
         },
         folder,
-        where="benchmark",
+        name="benchmark",
     )
     watch = Stopwatch()
     with contextlib.suppress(Begun):

@@ -71,7 +71,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
                 "tier2": {"finalists": 0},
             },
             folder,
-            where="benchmark",
+            name="benchmark",
         )
         tracker = TimedTracker(tracking_uri(folder, None), folder / "mlartifacts")
         run_search(experiment, folder, tracker, TimedReporter(Console(stderr=True), trials, "macro_f1"))

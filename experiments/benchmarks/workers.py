@@ -45,7 +45,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
         "ensemble": False,
         "tier2": {"finalists": 0},
     }
-    experiment = resolve(content, folder, where="benchmark")
+    experiment = resolve(content, folder, name="benchmark")
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
         for count, measured in rates.items():

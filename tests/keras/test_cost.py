@@ -24,7 +24,7 @@ SMALL = {
 
 
 def experiment(tmp_path, **settings):
-    return resolve({"manifest": "m.yaml", **settings}, tmp_path, where="test")
+    return resolve({"manifest": "m.yaml", **settings}, tmp_path, name="test")
 
 
 def test_no_candidate_has_more_parameters():

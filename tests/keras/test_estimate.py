@@ -16,7 +16,7 @@ IMAGE = image_source("tiny-cnn")
 
 
 def task(tmp_path, **settings):
-    experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, where="test")
+    experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, name="test")
     fold = Fold(np.arange(320), np.arange(320, 400))
     sources = {"text_source": TEXT, "image_source": IMAGE}
     return SimpleNamespace(experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, **sources)

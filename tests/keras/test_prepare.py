@@ -1,6 +1,7 @@
 """What can end a search when its finalists are measured is found before it begins; and what is encoded for it."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 from samples import SMALL, write_reviews
 
 from automm.config import resolve
+from automm.data import links
 from automm.data.folds import other_folds
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import split_dataset
@@ -30,14 +33,34 @@ def loaded(groups, seed):
         for n, group in enumerate(groups)
     ]
     dataset = Dataset(manifest, reviews, ("a", "b"), {})
-    return Loaded(dataset, None, {}, split_dataset(dataset, {}), "", other_folds(dataset, {}))
+    links = links_of(dataset, {})
+    return Loaded(dataset, None, links, split_dataset(dataset, links), "", other_folds(dataset, links))
 
 
 TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
 
 
 def experiment(tmp_path, evaluation):
-    return resolve({"manifest": "m.yaml", "evaluation": evaluation}, tmp_path, where="test")
+    return resolve({"manifest": "m.yaml", "evaluation": evaluation}, tmp_path, name="test")
+
+
+def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
+    manifest = write_reviews(tmp_path, 60)
+    content = yaml.safe_load(manifest.read_text())
+    manifest.write_text(yaml.safe_dump({**content, "splits": {"folds": 3}}))
+    calls = Counter()
+
+    def counted(module, name):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: calls.update([name]) or function(*given))
+
+    for name in ("link_reviews", "linking_text", "picture_names"):
+        counted(links, name)
+    wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
+    here = load(wanted)
+    assert len(here.others) == 2
+    check_folds(wanted, here)
+    assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
 
 def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
@@ -87,7 +110,7 @@ def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monke
 
     monkeypatch.setattr(engines.Engine, "start", counted)
     content = {**SMALL, "manifest": str(manifest), "space": {"fusion.operator": ["cross_attention"]}}
-    wanted = resolve(content, tmp_path, where="test")
+    wanted = resolve(content, tmp_path, name="test")
 
     def prepared(told):
         one = load(wanted)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from automm.data.arrays import all_paths
+from automm.data.links import links_of
 from automm.data.manifest import load_manifest
 from automm.data.pictures import prepare_pictures, treat_bad_pictures
 from automm.data.reviews import Dataset, load_dataset
@@ -198,7 +199,7 @@ def end_of(load: Callable[[], Dataset], cache: Path) -> str:
         dataset = load()
         pictures = prepare_pictures(all_paths(dataset.reviews), 8, cache)
         dataset = drop_duplicates(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
-        split_dataset(dataset, pictures.digests)
+        split_dataset(dataset, links_of(dataset, pictures.digests))
     except AutommError as error:
         return type(error).__name__
     return "split"

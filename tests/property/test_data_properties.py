@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automm.data.images import PictureError, decode_picture
+from automm.data.links import links_of
 from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.quality.check import check
 from automm.data.quality.page import page
@@ -100,12 +101,12 @@ def test_splits_are_disjoint_complete_stable_and_keep_together(data, random):
     other = Dataset(data.manifest, shuffled, data.labels, {})
     splits = None
     with contextlib.suppress(DataError):  # too much is tied together
-        splits = split_dataset(data, {})
+        splits = split_dataset(data, links_of(data, {}))
     if splits is None:
         with pytest.raises(DataError):
-            split_dataset(other, {})
+            split_dataset(other, links_of(other, {}))
         return
-    again = split_dataset(other, {})
+    again = split_dataset(other, links_of(other, {}))
     assert sorted(int(row) for name in SPLITS for row in splits[name]) == list(range(len(data.reviews)))
     name_of = {data.reviews[row].id: name for name in SPLITS for row in splits[name]}
     assert {shuffled[row].id: name for name in SPLITS for row in again[name]} == name_of
@@ -145,9 +146,8 @@ def test_appended_reviews_move_nobody_who_is_split_by_hash(data, more):
 
 def split_names(data):
     """The split of each review by its id, whether or not a search could begin with it."""
-    return {
-        review.id: name for review, name in zip(data.reviews, RULES[data.manifest.splits.rule](data, {}), strict=True)
-    }
+    names = RULES[data.manifest.splits.rule](data, links_of(data, {}))
+    return {review.id: name for review, name in zip(data.reviews, names, strict=True)}
 
 
 @settings(max_examples=80, deadline=None)

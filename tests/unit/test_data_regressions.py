@@ -7,6 +7,7 @@ from PIL import Image
 
 from automm.data.files import file_digest
 from automm.data.images import PictureError, decode_picture
+from automm.data.links import links_of
 from automm.data.manifest import load_manifest
 from automm.data.quality.check import check
 from automm.data.reviews import Dataset, Review, load_dataset
@@ -87,7 +88,8 @@ def test_numbers_of_old_yaml_stay_words(tmp_path):
 
 def test_short_texts_do_not_tie_reviews_together(tmp_path):
     reviews = [Review(f"r{n}", "Great!", (), "ab"[n % 2], None, None, f"r:{n}") for n in range(100)]
-    splits = split_dataset(Dataset(load_manifest(write(tmp_path)), reviews, ("a", "b"), {}), {})
+    dataset = Dataset(load_manifest(write(tmp_path)), reviews, ("a", "b"), {})
+    splits = split_dataset(dataset, links_of(dataset, {}))
     assert [len(rows) for rows in splits.values()] == [70, 15, 15]
 
 

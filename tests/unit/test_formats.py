@@ -13,6 +13,7 @@ from layouts import WRITERS, lines, manifest_of, pictures, put
 from automm.data.changes import Change
 from automm.data.formats import LAYOUTS, find_layout, recognise
 from automm.data.formats.files import Ids
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.records import open_source
 from automm.data.reviews import load_dataset
@@ -55,7 +56,8 @@ def test_a_layout_is_read_and_recognised(tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if find_layout(name).split and name not in INCOMPLETE])
 def test_its_split_is_one_that_can_be_searched(tmp_path, name):
-    splits = split_dataset(load(tmp_path, name), {})
+    dataset = load(tmp_path, name)
+    splits = split_dataset(dataset, links_of(dataset, {}))
     assert all(len(rows) for rows in splits.values())
 
 

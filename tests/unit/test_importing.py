@@ -8,6 +8,7 @@ from layouts import WRITERS, manifest_of, put
 
 from automm.data import formats
 from automm.data.importing import import_data
+from automm.data.links import links_of
 from automm.data.manifest import load_manifest
 from automm.data.reviews import load_dataset
 from automm.data.splits import split_dataset
@@ -164,7 +165,8 @@ def test_splits_are_offered_where_they_can_be_used(tmp_path, splits, expected):
     if expected is not None:
         assert written.endswith(expected)
         done.manifest.write_text(written.replace("# splits:", "splits:"))
-        assert all(len(rows) for rows in split_dataset(load_dataset(load_manifest(done.manifest)), {}).values())
+        dataset = load_dataset(load_manifest(done.manifest))
+        assert all(len(rows) for rows in split_dataset(dataset, links_of(dataset, {})).values())
 
 
 def test_nothing_is_counted_that_did_not_occur(tmp_path):

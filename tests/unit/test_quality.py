@@ -1,15 +1,19 @@
 import io
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
-from automm.data import records
+from automm.cli import app
+from automm.data import links, near, records, splits
 from automm.data.language import SAMPLE, languages
+from automm.data.quality import check as checking
 from automm.data.quality import unused
 from automm.data.quality.check import check
 from automm.data.quality.labels import association
@@ -152,6 +156,106 @@ def test_near_duplicates(make, tmp_path):
     assert across.examples[0].detail == "'0.png' ~ '1.png'"
     kept = findings(make(shrink, splits={"near_duplicates": "together"}))
     assert list(kept) == ["tiny_pictures", "near_duplicate_pictures"]
+
+
+def test_copies_of_a_post_across_splits_contradict_each_other(make):
+    def repost(records):
+        thirds(records)
+        records[0]["text"] = "The hall was full, and nobody left early"
+        records[1]["text"] = f"RT @somebody: {records[0]['text'].upper()} http://t.co/Ab3dEf"
+
+    found = findings(make(repost, splits={"column": "part"}))
+    assert found["texts_across_splits"].count == 1
+    assert found["texts_across_splits"].examples[0].line == (
+        "r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full, and nobody left early' ~ "
+        "'RT @somebody: THE HALL WAS FULL, AND NOBODY LEFT EARLY http://t.co/Ab3dEf'"
+    )
+    assert found["text_contradictions"].count == 1
+    found = findings(make(repost))
+    assert found["duplicate_texts"].count == 1
+    assert set(found) == {"duplicate_texts", "text_contradictions"}
+    assert "duplicate_reviews" not in found  # what drop_duplicates would drop
+
+
+def test_a_phrase_in_too_many_variants_is_named_and_not_linked(make):
+    def describe(records):
+        for n, record in enumerate(records):
+            record["text"] = "This item was exactly as described" + "!" * n
+
+    found = findings(make(describe))
+    assert set(found) == {"common_texts"}
+    assert found["common_texts"].what.startswith("texts that more than 20 reviews share apart from")
+    assert "24 reviews: 'This item was exactly as described'" in found["common_texts"].examples[0].line
+
+
+def test_near_texts_are_found_on_request(make):
+    def alter(records):
+        thirds(records)
+        records[0]["text"] = "The hall was full of people and nobody left until late"
+        records[1]["text"] = "The hall was full of people and nobody left until noon"
+
+    across = "near_duplicate_texts_across_splits"
+    assert findings(make(alter, splits={"column": "part"})) == {}
+    found = {one.key: one for one in check(make(alter, splits={"column": "part"}), with_near_texts=True).findings}
+    assert found[across].examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full")
+    assert "until late" in found[across].examples[0].detail
+    assert "until noon" in found[across].examples[0].detail
+    assert "splits: {near_duplicates: together}" in found[across].mend
+    assert set(findings(make(alter, splits={"near_duplicates": "together"}))) == {"near_duplicate_texts"}
+
+
+@pytest.mark.parametrize("asked", [[], ["--near-texts"]])
+def test_the_command_looks_for_near_texts_when_asked(make, asked):
+    def alter(records):
+        records[0]["text"] = "The hall was full of people and nobody left until late"
+        records[1]["text"] = "The hall was full of people and nobody left until noon"
+
+    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *asked], catch_exceptions=False)
+    assert ("near_duplicate_texts" in done.stdout) == bool(asked)
+
+
+def test_too_many_near_texts_are_named_where_they_are_not_linked(make):
+    def alter(records):
+        for n, record in enumerate(records):
+            record["text"] = f"The hall was full of people, and nobody left until {chr(97 + n) * 3}"
+
+    found = findings(make(alter, splits={"near_duplicates": "together"}))
+    assert "more than 20 reviews each, and not linked" in found["near_duplicate_texts_across_splits"].mend
+
+
+@pytest.mark.parametrize(("kept", "named"), [("texts", "pictures"), ("pictures", "texts")])
+def test_near_duplicates_that_keep_together_leaves_out_are_named_with_it(make, tmp_path, kept, named):
+    def alter(records):
+        for n, record in enumerate(records):
+            record["text"] = f"The hall was full of people and nobody left until {chr(97 + n // 2) * 4}"
+            record["text"] += " or so" * (n % 2)
+            photo(n // 2).resize((40 - n % 2, 40)).save(tmp_path / f"{n}.png")
+
+    found = findings(make(alter, splits={"near_duplicates": "together", "keep_together": [kept]}))
+    key = {"pictures": "near_duplicates", "texts": "near_duplicate_texts"}[named]
+    assert found[f"{key}_across_splits"].mend == f"Name {named} in splits.keep_together."
+
+
+def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
+    calls = Counter()
+
+    def counted(module, name):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: calls.update([name]) or function(*given))
+
+    counted(links, "link_reviews")
+    counted(links, "linking_text")
+    counted(checking, "near_duplicates")
+    counted(near, "near_duplicates")
+    counted(splits, "_place")
+
+    def in_one_room(records):
+        for record in records[:10]:
+            record["photos"] = ["0.png"]
+
+    found = findings(make(in_one_room, splits={"folds": 4, "near_duplicates": "together"}))
+    assert "tied_together" in found
+    assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "_place": 2}
 
 
 def test_users_that_no_group_keeps_together(make):
@@ -476,6 +580,19 @@ def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
 
     found = findings(make(in_rooms, splits={"near_duplicates": "together"}))["tied_together"]
     assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.mend
+
+
+def test_near_texts_that_tie_everything_are_named_and_loosened(make):
+    def of_one_post(records):
+        for n, record in enumerate(records[:14]):
+            record["text"] = f"The hall was full of people and nobody left until {chr(97 + n) * 4}"
+
+    rules = {"near_duplicates": "together", "keep_together": ["texts"]}
+    found = findings(make(of_one_post, splits=rules))["tied_together"]
+    assert found.examples[0].detail.startswith("the text that most of them share, 14: 'The hall was full of people")
+    mend = "splits: {near_duplicates: ignore, keep_together: []}"
+    assert mend in found.mend
+    assert "tied_together" not in findings(make(of_one_post, **yaml.safe_load(mend)))
 
 
 def test_what_is_set_is_not_advised(make):

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from automm.config import load_experiment
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import load_dataset
 from automm.data.splits import fold_rows, split_dataset
@@ -54,17 +55,20 @@ class TestSplits:
     def test_every_split_and_fold_has_low_and_high_numbers(self, tmp_path):
         values = np.random.default_rng(0).lognormal(3, 1, 300).round(2)
         dataset = load(tmp_path, values.tolist())
-        splits = split_dataset(dataset, {})
+        splits = split_dataset(dataset, links_of(dataset, {}))
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 210, "validation": 45, "test": 45}
         rows = np.arange(300)
-        for part in (*splits.values(), *(held_out for _, held_out in fold_rows(dataset, {}, rows, 5))):
+        for part in (
+            *splits.values(),
+            *(held_out for _, held_out in fold_rows(dataset, links_of(dataset, {}), rows, 5)),
+        ):
             tenths = Counter(np.searchsorted(np.quantile(values, np.arange(1, 10) / 10), values[part]))
             assert max(tenths.values()) - min(tenths.values()) <= 2
             assert np.mean(values[part]) == pytest.approx(np.mean(values), rel=0.25)
 
     def test_a_number_that_many_reviews_have_is_in_every_split(self, tmp_path):
         dataset = load(tmp_path, [0] * 80 + [5] * 20)
-        splits = split_dataset(dataset, {})
+        splits = split_dataset(dataset, links_of(dataset, {}))
         assert [sum(dataset.reviews[r].value == 5 for r in splits[name]) for name in splits] == [14, 3, 3]
 
 

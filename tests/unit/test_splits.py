@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from automm.data.folds import other_folds
+from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
 from automm.data.reviews import Dataset, Review
 from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
@@ -27,14 +28,26 @@ def dataset(reviews, **more):
     return Dataset(parse_manifest(content, Path("manifest.yaml")), reviews, labels, {})
 
 
+def split(data, digests=None):
+    return split_dataset(data, links_of(data, digests or {}))
+
+
+def folds_of(data, rows, folds):
+    return fold_rows(data, links_of(data, {}), rows, folds)
+
+
+def others_of(data):
+    return other_folds(data, links_of(data, {}))
+
+
 def split_by_id(data, digests=None):
-    splits = split_dataset(data, digests or {})
+    splits = split(data, digests)
     return {data.reviews[int(row)].id: name for name, rows in splits.items() for row in rows}
 
 
 def test_labels_keep_their_proportions():
     data = dataset(review(n, "rare" if n % 10 == 0 else "common") for n in range(200))
-    splits = split_dataset(data, {})
+    splits = split(data)
     assert {name: len(rows) for name, rows in splits.items()} == {"train": 140, "validation": 30, "test": 30}
     for name, share in (("train", 14), ("validation", 3), ("test", 3)):
         assert Counter(data.reviews[row].label for row in splits[name])["rare"] == share
@@ -67,7 +80,7 @@ def test_only_what_keep_together_names_is_kept_on_one_side(torn):
         names = split_by_id(data)
         apart = sum(names[str(n)] != names[str(n + 1)] for n in range(0, 60, 2))
         assert (apart > 0) == (tie == torn)
-        folds = fold_rows(data, {}, np.arange(60), 3)
+        folds = folds_of(data, np.arange(60), 3)
         judged = {row: place for place, (_, rows) in enumerate(folds) for row in rows.tolist()}
         assert any(judged[n] != judged[n + 1] for n in range(0, 60, 2)) == (tie == torn)
 
@@ -107,7 +120,7 @@ def test_a_subsample_tears_no_group_apart():
 
 def test_reviews_without_text_are_not_duplicates():
     data = dataset(review(n, "xy"[n % 2], text="") for n in range(40))
-    assert len(split_dataset(data, {})["train"]) == 28
+    assert len(split(data)["train"]) == 28
 
 
 def test_a_column_without_a_validation_split_gives_a_share_of_its_training_reviews():
@@ -127,15 +140,15 @@ def test_a_column_without_a_validation_split_gives_a_share_of_its_training_revie
 def test_a_share_of_validation_beside_a_validation_split_is_refused():
     reviews = [review(n, "xy"[n % 2], split=["train", "validation", "test"][n % 3]) for n in range(12)]
     with pytest.raises(DataError, match=r"column 's' names a validation split\. Remove splits\.validation"):
-        split_dataset(dataset(reviews, splits={"column": "s", "validation": 0.2}), {})
+        split(dataset(reviews, splits={"column": "s", "validation": 0.2}))
     with pytest.raises(DataError, match=r"split 'validation' has no reviews\. .*draw it: splits\.validation: 0\.15"):
-        split_dataset(dataset([one for one in reviews if one.split != "validation"], splits={"column": "s"}), {})
+        split(dataset([one for one in reviews if one.split != "validation"], splits={"column": "s"}))
 
 
 def test_by_a_column():
     names = ["train", "validation", "test", "train"]
     data = dataset([review(n, "xy"[n // 3], split=name) for n, name in enumerate(names)], splits={"column": "s"})
-    splits = split_dataset(data, {})
+    splits = split(data)
     assert {name: rows.tolist() for name, rows in splits.items()} == {
         "train": [0, 3],
         "validation": [1],
@@ -150,14 +163,14 @@ def test_a_split_without_reviews_and_a_label_absent_from_training_are_named():
         review(3, "x", split="train"),
     ]
     with pytest.raises(DataError) as caught:
-        split_dataset(dataset(reviews, splits={"column": "s"}), {})
+        split(dataset(reviews, splits={"column": "s"}))
     assert "split 'test' has no reviews. Correct column 's'" in caught.value.lines[0]
     assert "label 'y' is absent from split 'train'" in caught.value.lines[1]
 
 
 def test_one_group_of_everything_cannot_be_split():
     with pytest.raises(DataError, match="split 'validation' has no reviews"):
-        split_dataset(dataset(review(n, "xy"[n % 2], group="g") for n in range(20)), {})
+        split(dataset(review(n, "xy"[n % 2], group="g") for n in range(20)))
 
 
 def test_dropping_duplicates():
@@ -209,7 +222,7 @@ def test_the_fingerprint_names_the_content():
 
     def name(reviews, digests=None, **more):
         data = dataset(reviews, **more)
-        return fingerprint(data, digests or {}, split_dataset(data, digests or {}))
+        return fingerprint(data, digests or {}, split(data, digests))
 
     assert name(reviews) == name(reversed(reviews))
     changed = [
@@ -242,25 +255,25 @@ class TestByTime:
     def test_one_moment_for_all_cannot_be_split(self):
         reviews = [replace(review(n, "xy"[n % 2]), time=1.0) for n in range(20)]
         with pytest.raises(DataError, match=r"split 'test' has no reviews\. Look at the times in column 'when'"):
-            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+            split(dataset(reviews, splits={"time": "when"}))
 
     def test_fractions_that_few_moments_allow_are_named_and_work(self):
         reviews = [replace(review(n, "xy"[n // 4 % 2]), time=float(n % 3)) for n in range(90)]
         with pytest.raises(DataError, match=r"set splits: \{time: when, fractions: \{train") as caught:
-            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+            split(dataset(reviews, splits={"time": "when"}))
         advised = yaml.safe_load(caught.value.lines[0].partition("set splits: ")[2].removesuffix("."))
         assert set(split_by_id(dataset(reviews, splits=advised)).values()) == {"train", "validation", "test"}
 
     def test_two_moments_cannot_be_split(self):
         reviews = [replace(review(n, "xy"[n % 2]), time=float(n % 2)) for n in range(20)]
         with pytest.raises(DataError, match="fewer than three moments"):
-            split_dataset(dataset(reviews, splits={"time": "when"}), {})
+            split(dataset(reviews, splits={"time": "when"}))
 
 
 class TestByHash:
     def test_the_labels_keep_about_their_proportions(self):
         data = dataset((review(n, "rare" if n % 10 == 0 else "common") for n in range(4000)), splits={"by": "hash"})
-        for share, rows in zip((0.7, 0.15, 0.15), split_dataset(data, {}).values(), strict=True):
+        for share, rows in zip((0.7, 0.15, 0.15), split(data).values(), strict=True):
             assert len(rows) / 4000 == pytest.approx(share, abs=0.03)
             assert sum(data.reviews[row].label == "rare" for row in rows) / len(rows) == pytest.approx(0.1, abs=0.03)
 
@@ -282,7 +295,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
     reviews = [review(n, "rare" if n % 10 == 0 else "common", group=f"g{n // 2}") for n in range(100)]
     tested, validated = [], []
     for fold in range(1, 6):
-        splits = split_dataset(dataset(reviews, splits={"folds": 5, "fold": fold}), {})
+        splits = split(dataset(reviews, splits={"folds": 5, "fold": fold}))
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 60, "validation": 20, "test": 20}
         assert Counter(reviews[row].label for row in splits["test"])["rare"] == 2
         tested.append(splits["test"].tolist())
@@ -301,7 +314,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
         ({"folds": 5, "fold": 6}, "fold 6 of 5"),
         ({"fold": 2}, "fold 2 of 1"),
         ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
-        ({"keep_together": ["texts"], "near_duplicates": "together"}, "needs pictures in keep_together"),
+        ({"keep_together": ["groups"], "near_duplicates": "together"}, "needs texts or pictures in keep_together"),
         ({"keep_together": ["picture"]}, "pictures"),
         ({"by": "label"}, "hash"),
         ({"folds": 2}, "greater than or equal to 3"),
@@ -316,7 +329,7 @@ class TestFolds:
     def test_each_review_is_judged_once_and_never_learned_from_by_its_judge(self):
         data = dataset(review(n, "rare" if n % 10 == 0 else "common") for n in range(120))
         rows = np.arange(10, 110)
-        folds = fold_rows(data, {}, rows, 5)
+        folds = folds_of(data, rows, 5)
         assert sorted(np.concatenate([judged for _, judged in folds])) == rows.tolist()
         for learned, judged in folds:
             assert sorted([*learned, *judged]) == rows.tolist()
@@ -326,22 +339,20 @@ class TestFolds:
 
     def test_what_belongs_together_is_judged_together(self):
         reviews = [review(n, "xy"[n % 2], group=f"g{n // 4}", images=[f"{n // 8}.png"]) for n in range(80)]
-        for learned, judged in fold_rows(dataset(reviews), {}, np.arange(80), 5):
+        for learned, judged in folds_of(dataset(reviews), np.arange(80), 5):
             assert not {row // 8 for row in learned} & {row // 8 for row in judged}
 
     def test_the_order_of_the_reviews_does_not_matter(self):
         reviews = [review(n, "xy"[n % 2]) for n in range(50)]
 
         def by_id(data):
-            return {
-                frozenset(data.reviews[row].id for row in judged) for _, judged in fold_rows(data, {}, np.arange(50), 3)
-            }
+            return {frozenset(data.reviews[row].id for row in judged) for _, judged in folds_of(data, np.arange(50), 3)}
 
         assert by_id(dataset(reviews)) == by_id(dataset(reversed(reviews)))
 
     def test_reviews_that_are_all_tied_make_one_part(self):
         data = dataset(review(n, "xy"[n % 2], group="g") for n in range(20))
-        assert len(fold_rows(data, {}, np.arange(20), 5)) == 1
+        assert len(folds_of(data, np.arange(20), 5)) == 1
 
 
 class TestOtherFolds:
@@ -349,23 +360,23 @@ class TestOtherFolds:
 
     def test_each_fold_but_the_first(self):
         data = dataset([*self.REVIEWS], splits={"folds": 4})
-        others = other_folds(data, {})
+        others = others_of(data)
         assert sorted(others) == [2, 3, 4]
-        tested = [split_dataset(data, {})["test"], *(splits["test"] for splits in others.values())]
+        tested = [split(data)["test"], *(splits["test"] for splits in others.values())]
         assert sorted(np.concatenate(tested)) == list(range(60))
 
     @pytest.mark.parametrize("splits", [{"folds": 4, "fold": 1}, {"folds": 4, "fold": 2}, {"seed": 1}])
     def test_a_named_fold_stands_alone(self, splits):
-        assert other_folds(dataset([*self.REVIEWS], splits=splits), {}) == {}
+        assert others_of(dataset([*self.REVIEWS], splits=splits)) == {}
 
     def test_a_fold_that_cannot_be_trained_on_is_named_with_the_mend(self):
         """The rare label's reviews share a group, so that one fold has nothing of it to learn from."""
         rare = [review(n, "rare", group="one") for n in range(60, 64)]
         # By a seed that puts the group where the first fold learns.
         data = dataset([*self.REVIEWS, *rare], splits={"folds": 3, "seed": 3})
-        assert split_dataset(data, {})
+        assert split(data)
         with pytest.raises(DataError, match=r"fold 2 of 3: .*splits\.fold: 1") as caught:
-            other_folds(data, {})
+            others_of(data)
         assert "'rare' is absent from split 'train'" in str(caught.value)
 
 

@@ -6,13 +6,23 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.folds import other_folds
-from automm.data.looks import Looks, look_at_all
+from automm.data.links import Links, links_of
+from automm.data.looks import look_at_all
 from automm.data.manifest import load_manifest
-from automm.data.near import picture_names
+from automm.data.near import near_duplicates
+from automm.data.near_texts import near_texts
 from automm.data.pictures import treat_bad_pictures
 from automm.data.quality.checked import Checked
 from automm.data.quality.columns import ungrouped_columns
-from automm.data.quality.duplicates import contradictions, near_duplicates, repeated, tied_together, whole_reviews
+from automm.data.quality.duplicates import (
+    common_texts,
+    contradictions,
+    nearly_same_pictures,
+    nearly_same_texts,
+    repeated,
+    tied_together,
+    whole_reviews,
+)
 from automm.data.quality.findings import SHOWN, Example, Finding, example, finding
 from automm.data.quality.labels import (
     absent_labels,
@@ -48,7 +58,9 @@ from automm.errors import DataError, yaml_word
 # In the order in which their findings are told, each severity for itself.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     repeated,
-    near_duplicates,
+    common_texts,
+    nearly_same_texts,
+    nearly_same_pictures,
     ungrouped_columns,
     contradictions,
     missing_like_labels,
@@ -75,10 +87,12 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
 )
 
 
-def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
+def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
     """Load, decode and split the reviews of a manifest, and report on them; nothing is written.
 
-    `allow_code` lets the manifest name a reader of somebody's own.
+    Args:
+        allow_code: lets the manifest name a reader of somebody's own.
+        with_near_texts: look for texts that are nearly the same, too, as `splits.near_duplicates: together` does.
 
     Raises:
         ConfigError, NotFoundError, DataError: the manifest or its records cannot be read as reviews at all.
@@ -93,8 +107,12 @@ def check(manifest_path: Path, *, allow_code: bool = False) -> Report:
     if not bad or dataset.manifest.images.on_bad != "error":
         dataset = treat_bad_pictures(dataset, looks.bad)
     dataset = drop_duplicates(dataset, looks.digests)
-    split_of, problems = _split(dataset, looks)
-    checked = Checked(dataset, looks, split_of, unused)
+    near_pictures = near_duplicates(looks.seen)
+    with_near_texts = with_near_texts or dataset.manifest.splits.near_duplicates == "together"
+    copies = near_texts([review.text for review in dataset.reviews]) if with_near_texts else []
+    links = links_of(dataset, looks.digests, near_pictures, copies)
+    split_of, problems = _split(dataset, links)
+    checked = Checked(dataset, looks, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_of_records(dataset)]
     findings += [found for one in CHECKS for found in one(checked)]
     return describe(checked, findings)
@@ -107,11 +125,10 @@ def _lacking(lacking: Lacking) -> Iterator[Finding]:
             yield finding(key, len(problems), [Example((), str(problem)) for problem in problems[:SHOWN]])
 
 
-def _split(dataset: Dataset, looks: Looks) -> tuple[dict[str, str], list[Finding]]:
-    names = picture_names(dataset, looks.digests, looks)
+def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding]]:
     try:
-        splits = split_dataset(dataset, names)
-        other_folds(dataset, names)
+        splits = split_dataset(dataset, links)
+        other_folds(dataset, links)
     except DataError as error:
         examples = [Example((), line) for line in error.lines]
         return {}, [finding("no_splits", len(examples), examples)]

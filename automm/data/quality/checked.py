@@ -1,14 +1,14 @@
 """What the checks look at: reviews with their pictures and splits."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from automm.data.language import languages
+from automm.data.links import Links
 from automm.data.looks import Look, Looks
-from automm.data.near import near_duplicates
 from automm.data.quality.encodings import Misread, misread_texts
 from automm.data.quality.unused import UnusedIds
 from automm.data.reviews import Dataset, Review
@@ -21,12 +21,18 @@ class Checked:
     Attributes:
         dataset: without what the manifest leaves out.
         looks: at all its pictures.
+        links: of its reviews.
+        near_pictures: sets of its pictures that are nearly the same, by their digests.
+        near_texts: sets of its reviews, by their rows, whose texts are nearly the same; empty where nobody asked.
         split_of: by the id of a review; empty where no split could be made.
         unused: whom the records are of, by columns that the manifest does not name.
     """
 
     dataset: Dataset
     looks: Looks
+    links: Links
+    near_pictures: Sequence[Sequence[str]]
+    near_texts: Sequence[list[int]]
     split_of: Mapping[str, str]
     unused: UnusedIds
 
@@ -68,10 +74,19 @@ class Checked:
         """Texts that are words in another encoding than the manifest's."""
         return misread_texts([review.text for review in self.reviews], self.dataset.manifest.encoding)
 
+    def at(self, rows: Iterable[int]) -> list[Review]:
+        """The reviews in these rows."""
+        return [self.reviews[row] for row in rows]
+
     @cached_property
-    def near(self) -> list[list[str]]:
-        """Digests of pictures that are nearly the same."""
-        return near_duplicates(self.looks.seen)
+    def shared(self) -> Mapping[str, list[list[Review]]]:
+        """By the kind of a link, the sets of reviews that share a text, a picture (the same file) or a group."""
+        shared = self.links.shared
+        return {
+            "texts": [self.at(rows) for rows in shared["texts"]],
+            "pictures": self.sharing(self.digests),
+            "groups": [self.at(rows) for rows in shared["groups"]],
+        }
 
     def sharing(self, keys: Callable[[Review], Iterable[str]]) -> list[list[Review]]:
         """Reviews that share a key, two or more."""

@@ -1,15 +1,15 @@
 """Findings about what occurs more than once: within a split, across splits, and with different labels."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.near import picture_names
+from automm.data.links import most_copies
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Example, Finding, example, excerpt, finding
 from automm.data.reviews import Review
 from automm.data.sections import Splits
-from automm.data.ties import components, telling_text, whole_key
+from automm.data.ties import normal_text, whole_key
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 # What to do about each tie that joins too many.
@@ -22,6 +22,10 @@ CONTRADICTING = (
     "Correct the {targets}, or set drop_duplicates: true, which drops reviews that are the same in text and pictures "
     "and contradict each other."
 )
+TOO_MANY = (
+    "They are more than {limit} reviews each, and not linked. If they are copies, name a column in fields.group that "
+    "says so."
+)
 DIFFERENT = (
     "Correct the {targets}: these reviews are not the same in text and pictures, and drop_duplicates keeps them."
 )
@@ -30,8 +34,7 @@ DIFFERENT = (
 def repeated(checked: Checked) -> Iterator[Finding]:
     """Texts, pictures and groups of several reviews: a warning where splits tear them apart, else a note."""
     rules = checked.dataset.manifest.splits
-    for kind, keys in _kinds(checked).items():
-        sharing = checked.sharing(keys)
+    for kind, sharing in checked.shared.items():
         torn = [same for same in sharing if len(checked.splits(same)) > 1]
         if torn:
             mend = keep_together(rules, kind)
@@ -47,20 +50,19 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
     splits = checked.dataset.manifest.splits
     if splits.rule not in ("fractions", "folds"):
         return
-    names = picture_names(checked.dataset, checked.looks.digests, checked.looks)
-    largest = max(components(checked.reviews, names, splits.keep_together), key=len)
+    largest = max(checked.links.together, key=len)
     share = len(largest) / len(checked.reviews)
     if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
-        reviews = [checked.reviews[row] for row in largest]
-        alone = {kind: max(map(len, components(reviews, names, [kind]))) for kind in splits.keep_together}
+        alone = {kind: max(map(len, checked.links.among(largest, [kind]))) for kind in splits.keep_together}
         kind = max(alone, key=lambda kind: alone[kind])  # the tie that joins most without the others
-        rules = f"keep_together: [{', '.join(one for one in splits.keep_together if one != kind)}]"
-        if kind == "pictures" and splits.near_duplicates == "together":
+        others = [one for one in splits.keep_together if one != kind]
+        rules = f"keep_together: [{', '.join(others)}]"
+        if splits.near_duplicates == "together" and kind != "groups" and "pictures" not in others:
             rules = f"near_duplicates: ignore, {rules}"
         yield finding(
             "tied_together",
             len(largest),
-            [_tie(checked, kind, reviews)],
+            [_tie(checked, kind, largest)],
             share=share,
             ties=kind if len(alone) == 1 else f"above all {kind}",
             targets=checked.targets,
@@ -69,20 +71,23 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
         )
 
 
-def _tie(checked: Checked, kind: str, tied: list[Review]) -> Example:
-    """What most of the reviews that are tied together share."""
-    counts = Counter(key for review in tied for key in _kinds(checked)[kind](review))
+def _tie(checked: Checked, kind: str, linked: list[int]) -> Example:
+    """What most of the reviews that are linked share, by their rows."""
     if kind == "pictures":
+        reviews = checked.at(linked)
+        counts = Counter(digest for review in reviews for digest in checked.digests(review))
         paths = [checked.looks.path[digest] for digest, _ in counts.most_common(3) if digest in checked.looks.path]
         named = ", ".join(f"'{path.name}'" for path in paths)
-        return example(tied, f"the pictures that most of them share: {named}" if paths else "", paths)
-    [(key, count)] = counts.most_common(1)
-    shared = [review for review in tied if key in _kinds(checked)[kind](review)]
+        return example(reviews, f"the pictures that most of them share: {named}" if paths else "", paths)
+    sharing = [*checked.links.shared[kind], *(checked.links.near_texts if kind == "texts" else [])]
+    inside = set(linked)
+    largest = max((rows for rows in sharing if rows[0] in inside), key=len)
+    shared = checked.at(largest)
     if kind == "texts":
-        return example(shared, f"the text that most of them share, {count:,}: {excerpt(shared[0].text)}")
+        return example(shared, f"the text that most of them share, {len(shared):,}: {excerpt(shared[0].text)}")
     fields = checked.dataset.manifest.fields
     column = f" of column {fields.group!r}" if fields is not None and fields.group is not None else ""
-    return example(shared, f"the largest group{column}: {key!r}, of {count:,} reviews")
+    return example(shared, f"the largest group{column}: {shared[0].group!r}, of {len(shared):,} reviews")
 
 
 def keep_together(rules: Splits, kind: str) -> str:
@@ -92,9 +97,31 @@ def keep_together(rules: Splits, kind: str) -> str:
     return f"Set splits: {{fractions: ...}} in place of splits.{rules.rule}, which keeps them together."
 
 
-def near_duplicates(checked: Checked) -> Iterator[Finding]:
+def common_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts with too many variants to be linked, in more than one split."""
+    across = [same for rows in checked.links.common_texts if len(checked.splits(same := checked.at(rows))) > 1]
+    if across:
+        examples = [example(same, f"{len(same):,} reviews: {excerpt(same[0].text)}") for same in across[:5]]
+        yield finding("common_texts", len(across), examples, limit=most_copies(len(checked.reviews)))
+
+
+def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts that are nearly the same, in more than one split or in one."""
+    across: list[Example] = []
+    kept: list[Example] = []
+    for rows in checked.near_texts:
+        same = checked.at(rows)
+        (across if len(checked.splits(same)) > 1 else kept).append(example(same, _variants(same)))
+    if across:
+        mend = _link_near(checked, "texts") or TOO_MANY.format(limit=most_copies(len(checked.reviews)))
+        yield finding("near_duplicate_texts_across_splits", len(across), across, mend=mend)
+    if kept:
+        yield finding("near_duplicate_texts", len(kept), kept)
+
+
+def nearly_same_pictures(checked: Checked) -> Iterator[Finding]:
     """Pictures that are nearly the same; those that are exactly the same are another finding."""
-    name = {digest: near[0] for near in checked.near for digest in near}
+    name = {digest: near[0] for near in checked.near_pictures for digest in near}
 
     def keys(review: Review) -> list[str]:
         return [name[digest] for digest in checked.digests(review) if digest in name]
@@ -115,18 +142,24 @@ def near_duplicates(checked: Checked) -> Iterator[Finding]:
                 example(same, " ~ ".join(f"'{path.name}'" for path in pictures[:3]), pictures)
             )
     if torn:
-        yield finding("near_duplicates_across_splits", len(torn), torn)
+        mend = _link_near(checked, "pictures")
+        yield finding("near_duplicates_across_splits", len(torn), torn, mend=mend)
     if kept:
         yield finding("near_duplicate_pictures", len(kept), kept)
 
 
+def _link_near(checked: Checked, kind: str) -> str:
+    """What to write so that near duplicates are linked; "" where they are."""
+    rules = checked.dataset.manifest.splits
+    if rules.near_duplicates == "ignore":
+        return "Set splits: {near_duplicates: together}, which needs fractions or folds."
+    return "" if kind in rules.keep_together else keep_together(rules, kind)
+
+
 def contradictions(checked: Checked) -> Iterator[Finding]:
     """The same text, or the same picture, with different labels or numbers."""
-    kinds = _kinds(checked)
     for key, kind in (("text_contradictions", "texts"), ("picture_contradictions", "pictures")):
-        several = [
-            same for same in checked.sharing(kinds[kind]) if len({frozenset(one.all_labels) for one in same}) > 1
-        ]
+        several = [same for same in checked.shared[kind] if len({frozenset(one.all_labels) for one in same}) > 1]
         examples = [
             example(same, f"{_labels(same)}: {_shown(checked, kind, same)}", _shared_pictures(checked, kind, same))
             for same in several[:5]
@@ -151,14 +184,6 @@ def whole_reviews(checked: Checked) -> Iterator[Finding]:
         yield finding("duplicate_reviews", sum(len(one) - 1 for one in same), examples)
 
 
-def _kinds(checked: Checked) -> dict[str, Callable[[Review], Iterable[str]]]:
-    return {
-        "texts": lambda review: filter(None, [telling_text(review.text)]),
-        "pictures": checked.digests,
-        "groups": lambda review: [] if review.group is None else [review.group],
-    }
-
-
 def _examples(checked: Checked, kind: str, sharing: list[list[Review]]) -> list[Example]:
     return [example(same, _shown(checked, kind, same), _shared_pictures(checked, kind, same)) for same in sharing[:5]]
 
@@ -166,7 +191,13 @@ def _examples(checked: Checked, kind: str, sharing: list[list[Review]]) -> list[
 def _shown(checked: Checked, kind: str, same: list[Review]) -> str:
     if kind == "pictures":
         return ", ".join(f"'{path.name}'" for path in _shared_pictures(checked, kind, same))
-    return excerpt(same[0].text) if kind == "texts" else f"group {same[0].group!r}"
+    return _variants(same) if kind == "texts" else f"group {same[0].group!r}"
+
+
+def _variants(same: list[Review]) -> str:
+    """A text, and another where they are not the very same."""
+    other = next((one for one in same if normal_text(one.text) != normal_text(same[0].text)), None)
+    return excerpt(same[0].text) + ("" if other is None else f" ~ {excerpt(other.text)}")
 
 
 def _shared_pictures(checked: Checked, kind: str, same: list[Review]) -> list[Path]:

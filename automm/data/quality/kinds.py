@@ -57,7 +57,20 @@ KINDS = {
         "warning",
         "sets of pictures that are nearly the same and stand in more than one split",
         "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
-        "Set splits: {{near_duplicates: together}}, which needs fractions or folds.",
+        "{mend}",
+    ),
+    "near_duplicate_texts_across_splits": Kind(
+        "warning",
+        "sets of texts that are nearly the same and are in more than one split",
+        "Where they are copies of one text, the measured quality is too good: what is tested was seen in training.",
+        "{mend}",
+    ),
+    "common_texts": Kind(
+        "warning",
+        "texts that more than {limit} reviews share apart from links, mentions, punctuation and case",
+        "Reviews that differ in these are not linked, because a phrase that so many repeat would join unrelated ones. "
+        "Where they are copies of one text, the measured quality is too good.",
+        "If they are copies, name a column in fields.group that says so. If not, leave the phrase out of fields.text.",
     ),
     "ungrouped_column": Kind(
         "warning",
@@ -158,6 +171,12 @@ KINDS = {
         "note",
         "sets of pictures that are nearly the same",
         "Each set stands on one side of the split here.",
+        "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
+    ),
+    "near_duplicate_texts": Kind(
+        "note",
+        "sets of texts that are nearly the same",
+        "Each set is in one split here.",
         "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
     ),
     "one_picture": Kind(
