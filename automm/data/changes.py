@@ -46,6 +46,7 @@ class Change(StrEnum):
     PATTERN_ABSENT = "pattern_absent", "ignored: the pattern is not in the text"
     DUPLICATE_KEY = "duplicate_key", "duplicate key in the front matter: the last value is used"
     OTHER_ENCODING = "other_encoding", "text decoded in the encoding of its layout: not valid UTF-8"
+    UTF8_COPY = "utf8_copy", "text decoded as UTF-8, not in the encoding of its layout: most texts are valid UTF-8"
     MISENCODED = "misencoded", "text cleaned: bytes of another encoding left out"
     OWN_METADATA = "own_metadata", "ignored: described by the metadata of its own folder"
     # Of Parquet files that hold the pictures.

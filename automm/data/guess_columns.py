@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from automm.data.cells import cell_number
@@ -28,6 +29,12 @@ TWO_WAYS = frozenset({"y", "n", "yes", "no", "true", "false", "0", "1", "ja", "n
 IDS = re.compile(r"(^|_)(id|guid|uuid|key)$", re.IGNORECASE)
 OWN_IDS = re.compile(r"((review|record|row|comment|sample)[_ ]?)?(id|guid|uuid|key|index)", re.IGNORECASE)
 PICTURES = re.compile(r"(image|img|photo|(?<!to)pic|poster|gambar|foto|bild|thumb(nail|s?$|_))", re.IGNORECASE)
+_PICTURE = "(?:image|img|photo|pic|picture|thumbnail|thumb|icon|foto|bild|gambar)"
+# Of who wrote a review. In the plural ("user_images") they are those that users have uploaded.
+PORTRAITS = re.compile(
+    rf"(?:^|_)(?:avatars?|userpics?|headshots?|profile_?{_PICTURE}s?"
+    rf"|(?:user|author|reviewer|member|account|owner|host)_?{_PICTURE})(?:_|$)"
+)
 NAMELESS = re.compile(r"\s*|Unnamed: [0-9]+")  # what pandas makes of an index when it writes, and when it reads again
 NUMBERS = re.compile(
     r"(^|[_ ])(price|score|rating|stars?|target|value|y|votes?|likes?|helpful(ness)?|overall|label)s?($|[_ ])",
@@ -37,30 +44,30 @@ _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 GROUPS = re.compile(r"(product|item|business|asin|gmap|shop|hotel|movie|user|author|group)", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Column:
-    """What a column holds: its cells that are not empty, and how many records there are."""
+    """What a column holds: its cells that are not empty, and how many records there are. What is asked is kept."""
 
     name: str
-    records: int = 0
-    cells: list[Any] = field(default_factory=list)
+    records: int
+    cells: list[Any]
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """The cells that are texts or numbers, as texts."""
         return [str(cell) for cell in self.cells if isinstance(cell, str | int | float)]
 
-    @property
+    @cached_property
     def distinct(self) -> int:
         """How many different values."""
         return len(set(self.texts))
 
-    @property
+    @cached_property
     def full(self) -> bool:
         """Whether each record has a value."""
         return len(self.texts) == self.records
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
         """Whether all its cells are numbers, or texts of numbers."""
         try:
@@ -68,7 +75,7 @@ class Column:
         except ValueError:
             return False
 
-    @property
+    @cached_property
     def words(self) -> float:
         """Words of a text on average; of scripts without spaces, a word for two characters."""
         return sum(max(len(t.split()), len(t) / 12) for t in self.texts) / max(1, len(self.texts))
@@ -78,6 +85,11 @@ def spelt(name: str) -> str:
     """A name in small letters, its words parted by underscores: "Review Text" and "reviewText" are review_text."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"\W+", "_", parted).strip("_").lower()
+
+
+def names_portrait(name: str) -> bool:
+    """Whether a column is called like pictures of a person: userImage, profile_photos, user.avatar."""
+    return PORTRAITS.search(spelt(name)) is not None
 
 
 def names_no_column(name: str) -> bool:

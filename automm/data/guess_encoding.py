@@ -1,86 +1,105 @@
-"""How plausible a text is in an encoding that it may be written in: whether its characters are those of a language.
+"""The encodings that bytes beyond ASCII may be in, the likeliest first: chardet's guess, with three rules of ours.
 
-Nearly any bytes can be read in any of these encodings, so what counts is what the text would say. A reading in another
-script is plausible where most characters beyond ASCII are common ones in words of their own: those of a Western text
-stand beside ASCII letters instead ("tr\u9463s" for "très" in gb18030).
+chardet scores whole texts by the letters that follow each other in a language. It is given only the words beyond ASCII
+and their neighbours, because in most records the columns around them are ASCII, which tells nothing and dilutes the
+scores. A reading in another script is refused where it mixes its letters with ASCII ones inside of words ("trиs" for
+"très" in cp1251), one in Latin letters where its words have capitals in odd places ("donÕt" for "don't" of a Mac) and
+those of another reading have not. `experiments/guessers.py` measures them.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
-HALF = 0.5  # the share of characters in place above which a reading is worth naming
-ODD = 0.2  # the share of characters out of place by which Mac OS Roman must be better than cp1252
+UNDECIDED = 0.03  # chardet's confidence below which a guess is no better than chance: a word or two
+NEAR = 0.8  # of the best confidence; an encoding as likely is named beside the best
+LONGEST_WORD = 40  # bytes
+ODD_WORDS = 0.1  # the share of them beyond that of the best reading in Latin letters
+OWN_WORDS = 0.5  # the share of letters beyond ASCII that must be in words of their own
 
-_SIMPLIFIED = (
-    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成"
-    "方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实很非常太喜欢买质量错差快递物商品包装服务"
-    "店味道价格便宜贵颜色收货给再次推荐满意手机电脑水吃房间酒店环境衣服尺码客卖评论问题用新老高低真美"
-)
-_TRADITIONAL = (
-    "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成"
-    "方多經麼去法學如都同現當沒動面起看定天分還進好小部其些主樣理心本前開但因只從想實很非常太喜歡買質量錯差快遞物商品包裝服務"
-    "店味道價格便宜貴顏色收貨給再次推薦滿意手機電腦水吃房間酒店環境衣服尺碼客賣評論問題新老高低真美"
-)
-_HANGUL = (
-    "이다는에가을를의고은하로지도한서있어아기해나그사게자리정보시만요으들대수스인라일"
-    "전과음습니했면네구안없좋었주저부너무상품배송제"
-)
-_CYRILLIC = "оеаинтсрвлі"
-_KANA = "".join(map(chr, range(0x3041, 0x30FF)))
+# By chardet's names: what to call an encoding, the commonest of those that read the same first.
+_LATIN = {
+    "cp1252": ("cp1252",),
+    "cp1250": ("cp1252", "cp1250"),
+    "cp1254": ("cp1252", "cp1254"),
+    "cp1257": ("cp1252", "cp1257"),
+    "cp1258": ("cp1252", "cp1258"),
+    "mac-roman": ("mac_roman",),
+    "iso8859-2": ("cp1252", "cp1250", "iso8859_2"),
+    "iso8859-9": ("cp1252", "cp1254", "iso8859_9"),
+    "iso8859-15": ("cp1252", "iso8859_15"),
+    "iso8859-16": ("cp1252", "cp1250", "iso8859_16"),
+}
+_OTHERS = {
+    "cp874": ("cp874",),
+    "cp1251": ("cp1251",),
+    "cp1253": ("cp1253",),
+    "cp1255": ("cp1255",),
+    "cp1256": ("cp1256",),
+    "iso8859-6": ("cp1256", "iso8859_6"),
+    "iso8859-7": ("cp1253", "iso8859_7"),
+    "iso8859-8": ("cp1255", "iso8859_8"),
+    "koi8-r": ("koi8_r",),
+    "koi8-u": ("koi8_r", "koi8_u"),
+    "tis-620": ("cp874", "tis_620"),
+}
+_EAST_ASIAN = {
+    "big5hkscs": ("big5", "big5hkscs"),
+    "cp932": ("shift_jis", "cp932"),
+    "cp949": ("euc_kr", "cp949"),
+    "euc_jis_2004": ("euc_jp", "euc_jis_2004"),
+    "euc_kr": ("euc_kr",),
+    "gb18030": ("gb18030",),
+}
+_NAMES = _LATIN | _OTHERS | _EAST_ASIAN
+
+_BETWEEN = re.compile(rb'[\s",]+')  # bytes that are no part of a longer character in any of these encodings
+_WORD = re.compile(r"[^\W\d_]+")
+_RUN = re.compile(r"[^\W\d_a-zA-Z]+")  # where no spaces are between words, they stand beside ASCII ones
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Bytes as they read in one encoding.
+def likely_encodings(raw: bytes) -> dict[str, float]:
+    """The encodings in which bytes read as texts, with chardet's confidence from 0 to 1, in falling order.
 
-    Attributes:
-        home: the share of characters beyond ASCII that are common ones of the script, in words of their own.
-        frequent: the share of them that are among the most frequent ones.
-        plausible: whether both are as in texts of the script.
+    Args:
+        raw: words beyond ASCII and their neighbours, as `words_beyond_ascii` finds them.
     """
+    import chardet
 
-    encoding: str
-    home: float
-    frequent: float
-    plausible: bool
+    guesses = chardet.detect_all(raw, ignore_threshold=True, include_encodings=_NAMES, compat_names=False)
+    sure = {str(guess["encoding"]): guess["confidence"] for guess in guesses}
+    texts = {name: text for name in sure if name in _NAMES and (text := decoded(raw, name)) is not None}
+    odd = {name: _odd_words(text) for name, text in texts.items() if name in _LATIN}
+    found: dict[str, float] = {}
+    for encoding, text in texts.items():
+        if encoding in _LATIN:
+            usual = odd[encoding] <= min(odd.values()) + ODD_WORDS
+        else:
+            usual = _has_own_words(text, _RUN if encoding in _EAST_ASIAN else _WORD)
+        for name in _NAMES[encoding] if usual else ():
+            if decoded(raw, name) == text:
+                found.setdefault(name, sure[encoding])
+    return found
 
 
-@dataclass(frozen=True)
-class _Script:
-    """What tells a script, and the least shares of it.
+def as_likely(found: Mapping[str, float], raw: bytes) -> list[str]:
+    """Of likely encodings the likeliest, and those nearly as likely in which bytes read otherwise."""
+    near = [name for name, sure in found.items() if sure >= NEAR * max(found.values())]
+    by_text: dict[str | None, str] = {}
+    for name in near:
+        by_text.setdefault(decoded(raw, name), name)
+    return list(by_text.values())
 
-    Attributes:
-        common: counts the common characters of a word in an encoding.
-        frequent: the most frequent characters.
+
+def words_beyond_ascii(line: bytes) -> Iterator[bytes]:
+    """The words of a line that hold bytes beyond ASCII, each with the word before and the word after it.
+
+    Longer runs of ASCII, such as Base64, are no words.
     """
-
-    common: Callable[[str, str], int]
-    frequent: str
-    least_home: float
-    least_frequent: float
-
-
-def other_scripts(raw: bytes) -> list[Reading]:
-    """The readings in Chinese, Japanese, Korean and Cyrillic encodings that say something, the likeliest first."""
-    found = []
-    for encoding, script in _SCRIPTS.items():
-        text = decoded(raw, encoding)
-        if text is None:
-            continue
-        beyond = max(1, sum(not char.isascii() for char in text))
-        home = sum(script.common(word, encoding) for word in _words(text)) / beyond
-        frequent = sum(char in script.frequent for char in text.lower() if not char.isascii()) / beyond
-        if home >= HALF and frequent >= script.least_frequent:
-            found.append(Reading(encoding, home, frequent, home >= script.least_home))
-    return sorted(found, key=lambda reading: (reading.plausible, reading.frequent), reverse=True)
-
-
-def is_mac_roman(raw: bytes) -> bool:
-    """Whether Western bytes make words in Mac OS Roman, and in cp1252 symbols or capitals inside of words."""
-    mac, western = _out_of_place(raw, "mac_roman"), _out_of_place(raw, "cp1252")
-    in_words = re.search(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]", raw)  # a lone byte makes no word
-    return mac < ODD and western > mac + ODD and in_words is not None
+    words = [word for word in _BETWEEN.split(line) if len(word) <= LONGEST_WORD or not word.isascii()]
+    beyond = [not word.isascii() for word in words]
+    for place, word in enumerate(words):
+        if any(beyond[max(0, place - 1) : place + 2]):
+            yield word
 
 
 def decoded(raw: bytes, encoding: str) -> str | None:
@@ -91,91 +110,21 @@ def decoded(raw: bytes, encoding: str) -> str | None:
         return None
 
 
-def _words(text: str) -> Iterator[str]:
-    """Runs of characters beyond ASCII, without those that stand beside an ASCII letter."""
-    for found in re.finditer(r"[^\x00-\x7f]+", text):
-        start, end = found.span()
-        start += text[start - 1 : start].isalpha()
-        end -= text[end : end + 1].isalpha()
-        if start < end:
-            yield text[start:end]
+def _odd_words(text: str) -> float:
+    """The share of words beyond ASCII that are neither in lower nor in upper case, nor have one capital at first.
+
+    A caron of its own is in no word; it is what cp1250 makes of a Spanish "¡".
+    """
+    words = [word for word in _WORD.findall(text) if not word.isascii()]
+    odd = sum(not (word.islower() or word.isupper() or word.istitle()) or "\u02c7" in word for word in words)
+    return odd / max(1, len(words))
 
 
-def _coded(word: str, encoding: str, leads: Container[int], least_trail: int = 0) -> int:
-    """How many characters have two bytes in the part of the encoding that holds common ones."""
-    written = [char.encode(encoding) for char in word]
-    return sum(len(one) == 2 and one[0] in leads and one[1] >= least_trail for one in written)
-
-
-def _simplified(word: str, encoding: str) -> int:
-    """Punctuation, full-width forms and level 1 of GB 2312."""
-    return _coded(word, encoding, (0xA1, 0xA3, *range(0xB0, 0xD8)), 0xA1)
-
-
-def _traditional(word: str, encoding: str) -> int:
-    """Punctuation and level 1 of Big5."""
-    return _coded(word, encoding, range(0xA1, 0xC7))
-
-
-def _japanese(word: str, encoding: str) -> int:
-    """Kana, punctuation, full-width forms, and level 1 of JIS X 0208."""
-    level = range(0x88, 0x98) if encoding in ("shift_jis", "cp932") else range(0xB0, 0xD0)
-    others = sum("\u3000" <= char <= "\u30ff" or "\uff01" <= char <= "\uff5e" for char in word)
-    return others + _coded(word, encoding, level)
-
-
-def _korean(word: str, encoding: str) -> int:
-    """Syllables and punctuation."""
-    return sum("\uac00" <= char <= "\ud7a3" or "\u3000" <= char <= "\u303f" for char in word)
-
-
-def _cyrillic(word: str, encoding: str) -> int:
-    """Letters of words of three and more, because a lone "à" reads as one; in lower case but for the first."""
-    words = re.findall(r"[\u0400-\u045f\u0490\u0491]+", word)
-    return sum(len(one) for one in words if len(one) >= 3 and one[1:].islower())
-
-
-# The shares were tried on messages of Debian's programs in 20 languages: of three messages, and of twenty.
-# Of two that read the same, the first is named: shift_jis is a part of cp932, euc_kr of cp949.
-_SCRIPTS = {
-    "gb18030": _Script(_simplified, _SIMPLIFIED, 0.8, 0.05),
-    "big5": _Script(_traditional, _TRADITIONAL, 0.8, 0.05),
-    "shift_jis": _Script(_japanese, _KANA, 0.8, 0.15),
-    "cp932": _Script(_japanese, _KANA, 0.8, 0.15),
-    "euc_jp": _Script(_japanese, _KANA, 0.8, 0.15),
-    "euc_kr": _Script(_korean, _HANGUL, 0.8, 0.1),
-    "cp949": _Script(_korean, _HANGUL, 0.8, 0.1),
-    "cp1251": _Script(_cyrillic, _CYRILLIC, 0.6, 0.4),
-    "koi8_r": _Script(_cyrillic, _CYRILLIC, 0.6, 0.4),
-}
-
-# At the ends of words: quotation marks, then signs.
-_SYMBOLS = (
-    "\u201c\u201d\u201e\u2018\u201a\u00ab\u00bb\u2039\u203a"
-    "\u2026\u20ac\u00a3\u00b0\u00a7\u00a9\u00ae\u2122\u00b2\u00b3\u00b9\u00bd\u00bc\u00be\u00d7\u00f7\u00b1\u00b5\u00bf\u00a1\u00aa\u00ba\u2022\u2020"
-)
-# Inside of words, too: the apostrophe and dashes; in cp1252 spaces, hyphens, the acute accent and the Catalan point.
-_ANYWHERE = {"cp1252": "\u2019\u2013\u2014\u00a0\u00ad\u00b4\u00b7", "mac_roman": "\u2019\u2013\u2014\u00a0"}
-_NO_LETTERS = "\u0131\u0192\ufb01\ufb02\u02c6\u00aa\u00ba"
-
-
-def _out_of_place(raw: bytes, encoding: str) -> float:
-    """The share of characters beyond ASCII that no Western text has where they stand; 1.0 of other bytes."""
-    text = decoded(raw, encoding)
-    if text is None:
-        return 1.0
-    found = [match.start() for match in re.finditer(r"[^\x00-\x7f]", text)]
-    wrong = sum(
-        not _in_place(text[max(0, n - 1) : n], text[n], text[n + 1 : n + 2], _ANYWHERE[encoding]) for n in found
-    )
-    return wrong / max(1, len(found))
-
-
-def _in_place(before: str, char: str, after: str, anywhere: str) -> bool:
-    """Whether a character may stand between two others, "" at an end of the text."""
-    if char in anywhere:
-        return True
-    if char.isalpha() and char not in _NO_LETTERS:
-        begins = not before.isalpha() or before.isupper()
-        return not (before + after).isdigit() and (char.islower() or begins)
-    return char in _SYMBOLS and not (before.isalpha() and after.isalpha())
+def _has_own_words(text: str, pattern: re.Pattern[str]) -> bool:
+    """Whether letters beyond ASCII are in words of two and more, without letters of ASCII."""
+    own = beyond = 0
+    for word in pattern.findall(text):
+        count = sum(not letter.isascii() for letter in word)
+        beyond += count
+        own += count if count == len(word) > 1 else 0
+    return own >= OWN_WORDS * beyond > 0

@@ -10,10 +10,11 @@ from typing import Any
 
 from automm.data.cells import listed_names
 from automm.data.forms import UNREADABLE, parse_literal
-from automm.data.guess_columns import PICTURES, Column
+from automm.data.guess_columns import PICTURES, Column, names_portrait
 from automm.data.guess_files import SAMPLE, Template, root_of, template_of
 from automm.data.lost_pictures import why_lost
 from automm.data.urls import SUFFIXES, is_url
+from automm.errors import yaml_word
 
 FEW = 3  # ways to say that there is no picture
 SEPARATORS = ("\n", ",", ";", "|", " ")
@@ -21,6 +22,8 @@ _QUOTED = r"""(?:'[^']+'|"[^"]+")"""  # without a way to read it twice, which wo
 _SIDE_BY_SIDE = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")  # ['a.jpg' 'b.jpg'], an array of NumPy's
 _IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
 _WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
+_HOLDS_SUFFIX = re.compile("|".join(map(re.escape, SUFFIXES)), re.IGNORECASE)
+_ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
 
@@ -77,7 +80,8 @@ class _Look:
 def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
     """The columns of pictures: those whose files are under `folder`, else a template whose files are, else URLs."""
     looks = []
-    for column in columns.values():
+    others = [column for column in columns.values() if not names_portrait(column.name)]
+    for column in others:
         look = _look(column, folder)
         # Most records may say that they have no picture, but then they say it in the same words.
         if look.names and (len(look.names) >= len(look.others) or len(set(look.others)) <= FEW):
@@ -86,8 +90,8 @@ def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
     looked_like = frozenset(look.name for look in looks)
     best = max(looks, key=lambda look: look.rank, default=None)
     # Names that are not there, or not readable, may belong to the files that a template would give to others.
-    if not any(look.local for look in looks) and not any(_hides_names(column) for column in columns.values()):
-        template = template_of([column for column in columns.values() if column.name not in looked_like], folder)
+    if not any(look.local for look in looks) and not any(map(_hides_names, others)):
+        template = template_of([column for column in others if column.name not in looked_like], folder)
         if template is not None:
             return _by_template(template, looked_like)
     if best is None:
@@ -157,8 +161,11 @@ def unused_pictures(columns: list[Column], pictures: Pictures) -> dict[str, str]
     also = [column.name for column in columns if column.name in pictures.looked_like]
     for column in columns:
         cell = _example(column)
-        inside = _name_in_object(cell)
-        if column.name in also:
+        inside = _name_in_object(cell, column.name)
+        if names_portrait(column.name):
+            why = "its name is that of pictures of a person, such as the author, which tell nothing of a review. If "
+            why += f"they do, write images: {yaml_word(column.name)}"
+        elif column.name in also:
             whole = ", ".join(json.dumps(one, ensure_ascii=False) if "{" in one else one for one in [*named, *also])
             why = f"it names pictures, too; to read {'both' if len(also) == 1 else 'all'}, write images: [{whole}]"
         elif inside is not None and (PICTURES.search(column.name) or Path(inside).suffix.lower() in SUFFIXES):
@@ -183,8 +190,11 @@ def _example(column: Column) -> Any:
     return next((cell for cell in column.cells if _WITH_SUFFIX.search(str(cell))), (*column.cells, "")[0])
 
 
-def _name_in_object(cell: Any) -> str | None:
-    """A text in an object, or in the first object of a list, or in their text; None where there is none."""
+def _name_in_object(cell: Any, column: str) -> str | None:
+    """A text in an object, or in the first object of a list, or in their text; None where there is none.
+
+    A portrait is none, such as the avatar of a user.
+    """
     if isinstance(cell, str) and re.match(r"\s*(\[\s*)?\{\s*['\"]", cell):
         try:
             cell = json.loads(cell)
@@ -194,7 +204,8 @@ def _name_in_object(cell: Any) -> str | None:
     first = cell[0] if isinstance(cell, list | tuple) and cell else cell
     if not isinstance(first, dict):
         return None
-    texts = [value for value in first.values() if isinstance(value, str) and value]
+    items = ((key, value) for key, value in first.items() if isinstance(value, str) and value)
+    texts = [value for key, value in items if not names_portrait(f"{column}_{key}")]
     return next((text for text in texts if Path(text).suffix.lower() in SUFFIXES or is_url(text)), (*texts, None)[0])
 
 
@@ -202,8 +213,7 @@ def _look(column: Column, folder: Path) -> _Look:
     likely = PICTURES.search(column.name) is not None
 
     def is_picture(name: str) -> bool:
-        suffix = Path(re.split(r"[?#]", name)[0]).suffix.lower()
-        return suffix in SUFFIXES or (likely and is_url(name))
+        return _ENDS_AS_PICTURE.match(name) is not None or (likely and is_url(name))
 
     look, divided = _Look(column.name), dict[str, list[tuple[str, list[str]]]]()
     for written in column.cells:
@@ -213,6 +223,8 @@ def _look(column: Column, folder: Path) -> _Look:
             texts = [one for one in cell if isinstance(one, str)]
             look.names += [one for one in texts if is_picture(one)]
             look.others += [one for one in texts if not is_picture(one)]
+        elif isinstance(cell, str) and not likely and not _HOLDS_SUFFIX.search(cell):
+            look.others.append(cell.strip())
         elif isinstance(cell, str):
             cell = cell.strip()
             found = _separated(cell, is_picture)

@@ -4,9 +4,8 @@ A guess is a beginning: it is written with its reason beside it, for somebody wh
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from automm.data.guess_columns import (
     identity_of,
     label_of,
     names_no_column,
+    names_portrait,
     numbers_of,
     spelt,
     split_of,
@@ -32,10 +32,12 @@ from automm.data.manifest import parse_manifest
 from automm.data.records import read_files
 from automm.data.sections import known_encoding
 from automm.data.sniffing import delimiter_of, encoding_of
+from automm.data.thinning import Thinned
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 from automm.strict_yaml import write_yaml
 
-LOOKED_AT = 20_000  # records; enough to tell an id from a group
+FIRST = 10_000  # records; neighbours tell an id from a group
+LOOKED_AT = 2 * FIRST  # records, the others from the rest of the file
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def guess_manifest(
         taken.update(names)
 
     pictures = pictures_of(columns, file.parent) if "images" not in given else Pictures()
-    taken |= pictures.looked_like
+    portraits = {name for name in columns if names_portrait(name)} - taken
+    taken |= pictures.looked_like | portraits
     if pictures.images is not None:
         content["image_root"] = _relative(pictures.root, folder)
         settle("images", pictures.images, pictures.used, pictures.reason)
@@ -146,7 +149,7 @@ def guess_manifest(
     group = group_of(_rest(columns, taken))
     if group is not None:
         settle("group", group[0].name, [group[0].name], group[1])
-    unused = unused_pictures(_rest(columns, taken - pictures.looked_like), pictures)
+    unused = unused_pictures(_rest(columns, taken - pictures.looked_like - portraits), pictures)
     reasons |= unused
     if not texts and pictures.images is None and not given.keys() & {"text", "images"}:
         text, named = "no column looks like text or pictures", f"Columns: {', '.join(columns)}"
@@ -166,7 +169,8 @@ def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str
     content: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if file.suffix.lower() == ".parquet":
-        return _columns(file, "utf-8", AS_USUAL), content, reasons
+        columns, seen = _columns(file, "utf-8", AS_USUAL)
+        return columns, content, seen
     given = encoding
     encoding, reason = (_known(encoding), "as it was named") if encoding is not None else encoding_of(file)
     if given is not None or reason:
@@ -175,7 +179,7 @@ def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str
     if delimiter is not None:
         content["delimiter"], reasons["delimiter"] = delimiter, reason
     try:
-        columns = _columns(file, encoding, Dialect(delimiter))
+        columns, seen = _columns(file, encoding, Dialect(delimiter))
     except DataError as error:
         named = [
             replace(one, fix="Add --encoding NAME to automm init") if one.code == ENCODING else one
@@ -184,14 +188,14 @@ def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str
         if file.suffix.lower() not in DELIMITERS:
             raise DataError(named) from error
         try:
-            columns = _columns(file, encoding, Dialect(delimiter, quotes=False))
+            columns, seen = _columns(file, encoding, Dialect(delimiter, quotes=False))
         except DataError:
             raise DataError(named) from error
         if any(name.startswith('"') for name in columns):  # the header is in quotes, and so are the cells
             raise DataError(named) from error
         content["quotes"] = False
         reasons["quotes"] = f"quotation marks belong to the texts, or else: {named[0]}"
-    return columns, content, reasons
+    return columns, content, seen | reasons
 
 
 def _known(encoding: str) -> str:
@@ -201,18 +205,36 @@ def _known(encoding: str) -> str:
         raise ConfigError(f"--encoding: {error}") from error
 
 
-def _columns(file: Path, encoding: str, dialect: Dialect) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
+def _columns(file: Path, encoding: str, dialect: Dialect) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns of a file, from a sample where it is long, and what was looked at.
+
+    All records are read, so that what is wrong far down is found here: a quotation mark that is never closed, a column
+    that begins late.
+    """
+    first: list[Mapping[str, object]] = []
+    rest = Thinned[Mapping[str, object]](LOOKED_AT - FIRST)
+    names: dict[str, None] = {}
     count = 0
-    for record in islice(read_files([file.absolute()], encoding, dialect), LOOKED_AT):
+    for record in read_files([file.absolute()], encoding, dialect):
         count += 1
-        for name, cell in record.values.items():
-            column = columns.setdefault(str(name), Column(str(name)))
-            if not is_empty(cell) and cell != []:
-                column.cells.append(cell)
-    for column in columns.values():
-        column.records = count
-    return columns
+        is_new = not record.values.keys() <= names.keys()
+        if is_new:
+            names |= dict.fromkeys(record.values)
+        if len(first) < (LOOKED_AT if is_new else FIRST):
+            first.append(record.values)
+        else:
+            rest.add(record.values)
+    rows = [*first, *rest.kept]
+    columns = {str(name): _column(name, rows) for name in names}
+    if count == len(rows):
+        return columns, {}
+    looked_at = f"looked at {len(rows):,} of {count:,}: the first {FIRST:,}, and others at equal distances"
+    return columns, {"records": looked_at}
+
+
+def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
+    cells = [cell for row in rows if not is_empty(cell := row.get(name)) and cell != []]
+    return Column(str(name), len(rows), cells)
 
 
 def _named(value: Any) -> list[str]:

@@ -16,6 +16,7 @@ from automm.data.changes import Change, change_lines
 from automm.data.embedded import Unpacking, holds_pictures
 from automm.data.formats import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
 from automm.data.formats.opening import records_there
+from automm.data.guess_columns import names_portrait
 from automm.data.guessing import Guess, guess_manifest, manifest_text
 from automm.data.image_root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest, parse_manifest
@@ -120,7 +121,7 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
             unpacking.write(lines)
         if not unpacking.records:
             raise NoReviewsError(f"{source}: no reviews in it, read as format {EMBEDDED}")
-        columns = unpacking.columns
+        columns = [name for name in unpacking.columns if not names_portrait(name)] or unpacking.columns
         given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
         guess = guess_manifest(records, draft, given=given)
         known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}

@@ -2,17 +2,19 @@
 
 import codecs
 import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from automm.data.forms import DELIMITERS, likely_delimiter, lines_of
-from automm.data.guess_encoding import decoded, is_mac_roman, other_scripts
+from automm.data.guess_encoding import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.thinning import Thinned
 from automm.errors import ConfigError
 
-MAC = "mac_roman"
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
-SAMPLE = 100_000  # bytes of lines beyond ASCII whose words are looked at
-NEAR = 0.5  # of the share of frequent characters that the best reading has; one with less is not named beside it
-_BEYOND_ASCII = re.compile(r"\w*[^\x00-\x7f]\w*")
+SAMPLE = 400_000  # bytes of lines beyond ASCII whose words are looked at, from the whole file
+MOST_WORDS = 5_000  # of one line, which may be the whole file
+_BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -20,9 +22,8 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UT
 def encoding_of(file: Path) -> tuple[str, str]:
     """The encoding of a text file, and why it is not utf-8, "" where it is.
 
-    A byte order mark decides; else UTF-8 where most lines beyond ASCII are valid, so that a broken line is an error and
-    not a text in another encoding; else one in which the words of the file are plausible; else cp1252, if its bytes
-    can be.
+    A byte order mark decides; else UTF-8 where most lines beyond ASCII are, so that a broken line is an error and not a
+    text in another encoding; else the likeliest in which every line can be decoded.
     """
     with file.open("rb") as raw:
         begin = raw.read(3)
@@ -30,46 +31,51 @@ def encoding_of(file: Path) -> tuple[str, str]:
             if begin.startswith(mark):
                 return name, "" if name == "utf-8" else "the file begins with the byte order mark of UTF-16"
         raw.seek(0)
-        valid, others = 0, []
+        valid = broken = 0
+        sample = Thinned[bytes](SAMPLE, len)
         for line in raw:
             if line.isascii():
                 continue
-            if decoded(line, "utf-8") is not None:
+            if _mostly_utf8(line):
                 valid += 1
             else:
-                others.append(line)
-    if not others or valid >= len(others):
+                broken += 1
+                sample.add(line)
+    if valid >= broken:
         return "utf-8", ""
-    return _plausible(others)
+    return _likeliest(file, b" ".join(word for line in sample.kept for word in _words(line)))
 
 
-def _plausible(lines: list[bytes]) -> tuple[str, str]:
-    """The encoding of lines that are not UTF-8, and why; UTF-8 where no other can be."""
-    sample, size = [], 0
-    for line in lines:
-        sample.append(line)
-        size += len(line)
-        if size > SAMPLE:
-            break
-    raw = b"".join(sample)
-    others = [reading for reading in other_scripts(raw) if _all_decode(lines, reading.encoding)]
-    chosen = FALLBACK
-    if others and others[0].plausible:
-        chosen = others[0].encoding
-        others = [reading for reading in others[1:] if reading.frequent >= NEAR * others[0].frequent]
-    elif is_mac_roman(raw):
-        chosen = MAC
-    if not _all_decode(lines, chosen):
+def _mostly_utf8(line: bytes) -> bool:
+    """Whether a line is valid, or most of its words beyond ASCII: all records may be in one line."""
+    if decoded(line, "utf-8") is not None:
+        return True
+    valid = [decoded(word, "utf-8") is not None for word in line.split() if not word.isascii()]
+    return 2 * sum(valid) > len(valid)
+
+
+def _words(line: bytes) -> Iterator[bytes]:
+    return islice(words_beyond_ascii(line), MOST_WORDS)
+
+
+def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
+    """The encoding of a file that is not UTF-8, and why; UTF-8 where no other can be."""
+    found = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
+    chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
+    if chosen is None:
         return "utf-8", ""
-    text = raw.decode(chosen)
-    [word, *_] = _BEYOND_ASCII.findall(text)
-    alternatives = [one.encoding for one in others if raw.decode(one.encoding) != text]
-    mend = f"Or {alternatives[0]}: --encoding {alternatives[0]}" if alternatives else "If that is wrong: --encoding"
-    return chosen, f"not utf-8; read so, the first word beyond ASCII is {word[:40]!r}. {mend}"
+    text = words.decode(chosen)
+    others = [name for name in as_likely(found, words) if words.decode(name) != text]
+    word = _BEYOND_ASCII.search(text)
+    assert word is not None  # UTF-8 has failed on these bytes
+    reason = f"not UTF-8: decoded as {chosen}, the first word beyond ASCII is {word[0]!r}. If that looks wrong, pass"
+    return chosen, f"{reason} --encoding {' or '.join(others)}".rstrip()
 
 
-def _all_decode(lines: list[bytes], encoding: str) -> bool:
-    return all(decoded(line, encoding) is not None for line in lines)
+def _decodes(file: Path, encoding: str) -> bool:
+    """Whether every line can be decoded."""
+    with file.open("rb") as lines:
+        return all(line.isascii() or decoded(line, encoding) is not None for line in lines)
 
 
 def delimiter_of(file: Path, encoding: str) -> tuple[str | None, str]:

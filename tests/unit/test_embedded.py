@@ -66,6 +66,21 @@ def test_a_data_set_of_the_hub(tmp_path):
     assert dataset.reviews[0].images == dataset.reviews[6].images  # the same bytes are one file
 
 
+def test_portraits_of_authors_are_no_pictures_of_a_review(tmp_path):
+    rows = [row | {"user_image": {"bytes": picture(90 + n), "path": None}} for n, row in enumerate(rows_of(12))]
+    put(tmp_path / "hub/train.parquet", rows)
+    done = import_data("embedded", tmp_path / "hub", tmp_path / "out")
+    manifest = load_manifest(done.manifest)
+    assert manifest.fields.images == ("image",)
+    assert manifest.fields.text == ("caption",)
+    assert "a person" in done.reasons["column 'user_image'"]
+    put(
+        tmp_path / "alone/train.parquet", [{"user_image": row["user_image"], "caption": row["caption"]} for row in rows]
+    )
+    alone = import_data("embedded", tmp_path / "alone", tmp_path / "alone_out")
+    assert load_manifest(alone.manifest).fields.images == ("user_image",)
+
+
 def test_bytes_alone_lists_and_several_columns(tmp_path):
     rows = [
         {

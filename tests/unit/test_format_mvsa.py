@@ -10,11 +10,11 @@ from automm.errors import DataError, NotFoundError
 TRAIN = "guid,tag\r\n1,positive\r\n2,negative\r\n3,positive\r\n4,negative\r\n"
 
 
-def layout(tmp_path: Path, lists: dict[str, str]):
+def layout(tmp_path: Path, lists: dict[str, str], encoding: str = "gb18030"):
     data = tmp_path / "MVSA_Single" / "data"
     data.mkdir(parents=True)
     for number in range(1, 7):
-        (data / f"{number}.txt").write_bytes(f"caf\u00e9 {number}\n".encode("gb18030"))
+        (data / f"{number}.txt").write_bytes(f"caf\u00e9 {number}\n".encode(encoding))
         (data / f"{number}.jpg").write_bytes(b"jpg")
     for name, content in lists.items():
         (tmp_path / "MVSA_Single" / name).write_bytes(content.encode())
@@ -104,6 +104,36 @@ def test_texts_of_another_encoding_are_named(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN}).model_copy(update={"encoding": "ascii"})
     with pytest.raises(DataError, match=r"data/1\.txt' is not ascii"):
         load_dataset(manifest)
+
+
+def test_a_packing_in_utf_8_is_read_as_utf_8_and_says_so(tmp_path):
+    dataset = load_dataset(layout(tmp_path, {"train.txt": TRAIN}, "utf-8"))
+    assert [review.text for review in dataset.reviews] == [f"caf\u00e9 {number}" for number in range(1, 5)]
+    assert dataset.treated == {"utf8_copy": 4, "not_listed": 2}
+
+
+def test_a_text_that_happens_to_be_utf_8_does_not_decide(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN})
+    (tmp_path / "MVSA_Single" / "data" / "1.txt").write_bytes("\u7b11".encode("gb18030"))  # valid UTF-8, too
+    assert load_dataset(manifest).reviews[0].text == "\u7b11"
+
+
+def test_one_broken_text_of_a_utf_8_packing_is_named(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN}, "utf-8")
+    (tmp_path / "MVSA_Single" / "data" / "2.txt").write_bytes("caf\u00e9".encode("cp1252"))
+    with pytest.raises(DataError, match=r"train.txt:3: 'data/2\.txt' is not utf-8"):
+        load_dataset(manifest)
+    assert load_dataset(manifest.model_copy(update={"encoding": "cp1252"})).reviews[1].text == "caf\u00e9"
+
+
+def test_the_encoding_is_decided_without_files_that_lead_out_or_cannot_be_read(tmp_path):
+    manifest = layout(tmp_path, {"train.txt": TRAIN})
+    data = tmp_path / "MVSA_Single" / "data"
+    (tmp_path / "secret").write_text("caf\u00e9")
+    for number in range(7, 20):
+        (data / f"{number}.txt").symlink_to(tmp_path / "secret")
+    (data / "20.txt").mkdir()
+    assert load_dataset(manifest).reviews[0].text == "caf\u00e9 1"
 
 
 def test_missing_parts_are_not_found(tmp_path):

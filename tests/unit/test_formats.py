@@ -291,6 +291,17 @@ def test_multi_zol_with_a_mark_at_its_beginning_and_lines_at_its_end(tmp_path):
     assert first.group == second.group == "手机 很 好 Train 0"
 
 
+def test_multi_zol_in_another_encoding_is_an_error_and_no_cleaned_texts(tmp_path):
+    manifest = manifest_of(tmp_path, "multi-zol")
+    for file in (tmp_path / "data").glob("zol_*.txt"):
+        file.write_bytes(file.read_bytes().replace(b"\xff", b"").decode().encode("gb18030"))
+    with pytest.raises(DataError, match=r"zol_Train_jieba.txt: 8 of 8 lines beyond ASCII are not utf-8. Set encoding"):
+        load_dataset(manifest)
+    dataset = load_dataset(manifest.model_copy(update={"encoding": "gb18030"}))
+    assert dataset.reviews[0].text.startswith("\u62cd\u7167\u6548\u679c")
+    assert not dataset.treated
+
+
 def test_food101(tmp_path):
     review = load(tmp_path, "upmc-food101").reviews[0]
     assert (review.id, review.label, review.text) == ("train-pie_0", "pie", 'Grandma\'s pie, step 0 by "step"')

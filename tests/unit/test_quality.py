@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from automm.cli import app
 from automm.data import links, near, records, splits
-from automm.data.language import language
+from automm.data.language import SAMPLE, languages
 from automm.data.quality import check as checking
 from automm.data.quality import unused
 from automm.data.quality.check import check
@@ -426,9 +426,15 @@ def test_texts_empty_and_long(make):
 @pytest.mark.parametrize(
     ("text", "sign"),
     [
-        ("cafÃ© was fine", "Ã©"),
-        ("it\u00e2\u20ac\u2122s good", "\u00e2\u20ac\u2122"),
-        ("Привет".encode().decode("cp1252"), "ÐŸ"),
+        ("cafÃ© was fine", "cafÃ©"),
+        ("it\u00e2\u20ac\u2122s good", "it\u00e2\u20ac\u2122s"),
+        ("Привет".encode().decode("cp1252"), "Привет".encode().decode("cp1252")),
+        ("À ne pas acheter".encode().decode("latin-1"), "Ã\x80"),
+        ("Une œuvre à part".encode().decode("latin-1"), "Å\x93uvre"),
+        ("Żałuję, ő".encode().decode("latin-1"), "Å»aÅ\x82ujÄ\x99,"),
+        ("naïve".encode().decode("mac_roman"), "na√Øve"),
+        ("Größe".encode().decode("cp1250"), "GrĂ¶Ăźe"),
+        ("Очень".encode().decode("cp1251"), "РћС‡РµРЅСЊ"),
         ("half \ufffd gone", "\ufffd"),
         ("烫烫锟斤拷", "锟斤拷"),
         ("it鈥檚 good", "鈥檚"),
@@ -459,7 +465,7 @@ def test_signs_of_html(text, sign):
 
 def test_wrong_encodings_are_found_in_reviews(make):
     found = findings(make(lambda records: records[7].update(text="The cafÃ© was very good, I think")))
-    assert found["wrong_encoding"].examples[0].line.startswith("r.jsonl:8 (id 7): 'Ã©' in 'The caf")
+    assert found["wrong_encoding"].examples[0].line.startswith("r.jsonl:8 (id 7): 'cafÃ©' in 'The caf")
 
 
 def test_other_languages(make):
@@ -469,7 +475,7 @@ def test_other_languages(make):
 
     (finding,) = check(make(translate)).findings
     assert finding.count == 12
-    assert "do not look English (50%: Indonesian)" in finding.what
+    assert "do not look English (50% of 24 judged: Indonesian)" in finding.what
 
 
 def test_reviews_without_ids_of_their_own(make):
@@ -527,6 +533,8 @@ def test_columns_of_pictures_that_nothing_names(make):
         ("hasPhoto", False),
         ("imagination", False),
         ("file_size", False),
+        ("userImage", False),
+        ("user_images", True),
     ],
 )
 def test_names_of_columns_that_hold_pictures(column, pictures):
@@ -695,26 +703,43 @@ def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path)
     assert len(text) < 100_000
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("The battery lasts all day and I love it", "English"),
-        ("Great phone", "English"),
-        ("", "undecided"),
-        ("#legday http://t.co/x 12345", "undecided"),
-        ("非常好的产品", "Chinese"),
-        ("とても良い製品です", "Japanese"),
-        ("정말 좋은 제품", "Korean"),
-        ("Очень хороший товар", "Cyrillic script"),
-        ("Barang bagus sekali sesuai pesanan pengiriman cepat", "Indonesian"),
-        ("Das Gerät ist sehr gut und war schnell da", "German"),
-        ("Le produit est très bien mais la livraison est longue", "French"),
-        ("El producto es muy bueno y la entrega rápida", "Spanish"),
-        ("Termék nagyon szép, gyors szállítás, köszönöm szépen", "another language in Latin letters"),
-    ],
-)
-def test_a_guess_at_the_language(text, name):
-    assert language(text) == name
+FOREIGN = {
+    "Chinese": ["非常好的产品", "物流很快"],
+    "Japanese": ["とても良い製品です", "色は写真の通りです"],
+    "Korean": ["정말 좋은 제품", "배송이 빠르고 포장도 꼼꼼해요"],
+    "Russian": ["Очень хороший товар", "Доставка быстрая, упаковано хорошо"],
+    "Indonesian": ["Barang bagus sekali sesuai pesanan pengiriman cepat", "Warnanya cantik, nanti pesan lagi"],
+    "German": ["Das Gerät ist sehr gut und war schnell da", "Schnelle Lieferung, gerne wieder"],
+    "French": ["Le produit est très bien mais la livraison est longue", "Bon rapport qualité prix"],
+    "Spanish": ["El producto es muy bueno y la entrega rápida", "Llegó rápido y en buen estado"],
+    "Hungarian": ["Termék nagyon szép, gyors szállítás, köszönöm szépen", "Nem ajánlom senkinek"],
+    "Polish": ["Bardzo dobry produkt, polecam każdemu", "Zgodne z opisem, szybka wysyłka"],
+    "Greek": ["Πολύ καλό προϊόν", "Γρήγορη αποστολή και σωστή συσκευασία"],
+    "Hebrew": ["מוצר מצוין", "הגיע מהר ובאריזה טובה"],
+    "Arabic": ["التوصيل سريع والتغليف ممتاز", "لا أنصح بشرائه"],
+    "Thai": ["สินค้าดีมาก", "ส่งเร็ว แพ็คของมาอย่างดี"],
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_languages_are_named(name):
+    texts = [*FOREIGN[name], "", "  ", "#legday http://t.co/x 12345", "The colour is great, I would buy it again"]
+    assert languages(texts) == {0: name, 1: name, 4: "undecided", 5: "English"}
+
+
+def test_few_texts_that_are_not_plainly_english_stay_undecided():
+    texts = ["This is what I wanted", "Arrived late and it was broken", "No good", "Love it!!", "Great value"]
+    assert languages([*texts * 4, "Barang bagus sekali sesuai pesanan"]) == dict.fromkeys(range(20), "English") | {
+        20: "undecided"
+    }
+
+
+def test_of_many_texts_the_languages_of_a_fixed_sample_are_guessed():
+    texts = [f"This is review number {n}" if n % 2 else f"Das ist die Bewertung Nummer {n}" for n in range(3 * SAMPLE)]
+    found = languages(texts)
+    assert len(found) == SAMPLE
+    assert found == languages(texts)
+    assert 0.45 < list(found.values()).count("German") / SAMPLE < 0.55
 
 
 def relabelled(*labels):

@@ -18,6 +18,7 @@ from automm.data.image_root import AbsentError, OutsideError
 
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
+PROBED_FILES, PROBED_TEXTS = 1_000, 50  # files opened to decide on an encoding, and texts beyond ASCII
 
 LISTS = ("train", "dev", "test")  # as papers call them
 # The names of lists in the wild, and what automm calls them.
@@ -144,6 +145,34 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
     except OSError as error:
         reading.problem(where, f"{name!r} cannot be read: {error.strerror or error}")
     return None
+
+
+def is_utf8_folder(folder: Path, pattern: str) -> bool:
+    """Whether most texts beyond ASCII in a folder's small files are valid UTF-8; False where all are ASCII.
+
+    Files are taken at equal distances from all of them; one that cannot be read counts for nothing here.
+    """
+    files, inside = sorted(map(str, folder.glob(pattern))), os.path.realpath(folder)
+    judged: list[bool] = []
+    for file in files[:: len(files) // PROBED_FILES + 1]:
+        raw = _small_bytes(os.path.realpath(file), inside)
+        if not raw.isascii():
+            judged.append(_is_utf8(raw))
+        if len(judged) == PROBED_TEXTS:
+            break
+    return 2 * sum(judged) > len(judged)
+
+
+def _small_bytes(file: str, inside: str) -> bytes:
+    """The bytes of a small plain file in a folder; b"" of any other, which is a problem of the record that names it."""
+    try:
+        raw = read_file(Path(file), FIRST_BYTES) if file.startswith(inside + os.sep) else b""
+    except OSError:
+        return b""
+    if isinstance(raw, bytes):
+        return raw
+    raw.close()
+    return b""
 
 
 def _is_utf8(raw: bytes) -> bool:

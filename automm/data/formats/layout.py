@@ -67,7 +67,8 @@ class Layout:
         fields: what the columns of its records mean.
         read: yields the records.
         options: the model of the manifest's `options`.
-        encoding: of its texts, where the manifest names none.
+        encoding: of its texts, where the manifest names none: one encoding for the whole data set, or a function of its
+            path that decides it.
         label_optional: a record without a label is no mistake, but stands outside the labelled data.
         split: the column that holds train, validation or test, where the layout decides that.
     """
@@ -77,7 +78,7 @@ class Layout:
     fields: Fields
     read: Callable[[Reading], Iterator[Record]]
     options: type[Section] = NoOptions
-    encoding: str = "utf-8"
+    encoding: str | Callable[[Path], str] = "utf-8"
     label_optional: bool = False
     split: str | None = None
 

@@ -3,7 +3,7 @@
     zol_{Train,Dev,Test}_jieba.txt, four lines a sample: words, a list of pictures, an aspect, a score; img/
 
 A review recurs once for each of its aspects, so that its text is its group. The files hold bytes that are no UTF-8,
-which are left out and counted.
+which are left out and counted; a file that is mostly such bytes is in another encoding, which is an error.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from pathlib import Path
 from automm.data.changes import Change
 from automm.data.formats.files import SPLIT_NAMES, matching, usable
 from automm.data.formats.layout import Layout, Reading, holds
-from automm.data.forms import parse_literal
+from automm.data.forms import ENCODING, parse_literal
 from automm.data.sections import Fields
 from automm.data.source import Record
 
@@ -55,12 +55,18 @@ MULTI_ZOL = Layout(
 
 
 def _lines(reading: Reading, file: Path) -> list[str]:
-    lines = []
+    lines, cleaned, beyond_ascii = [], 0, 0
     for raw in file.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip().split(b"\n"):
         line = raw.decode(reading.encoding, "ignore")
-        if line.encode(reading.encoding, "ignore") != raw:
-            reading.treated[Change.MISENCODED] += 1
+        cleaned += line.encode(reading.encoding, "ignore") != raw
+        beyond_ascii += not raw.isascii()
         lines.append(line.strip())
+    if 2 * cleaned > beyond_ascii:
+        wrong = f"{cleaned:,} of {beyond_ascii:,} lines beyond ASCII are not {reading.encoding}"
+        reading.problem(file.name, wrong, "Set encoding: in the manifest (gb18030, ...)", ENCODING)
+        return []
+    if cleaned:
+        reading.treated[Change.MISENCODED] += cleaned
     return lines
 
 

@@ -4,22 +4,24 @@
     labelResultAll.txt               ID<TAB>text,image: the two sentiments of one annotator; of three in MVSA-Multiple
 
 or, in place of labelResultAll.txt, a packing that is in circulation: train.txt (CSV, guid,tag) and
-test_without_label.txt, whose tag is the word `null`. Texts are GB18030 unless the manifest's `encoding` says
-otherwise.
+test_without_label.txt, whose tag is the word `null`. Texts are GB18030, as the authors published them, or UTF-8, as
+other packings have them. Unless the manifest's `encoding` names it, a sample of the files decides for all of them.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.formats.files import matching, rows, small_text
+from automm.data.formats.files import is_utf8_folder, matching, rows, small_text
 from automm.data.formats.layout import Layout, Reading, holds
 from automm.data.sections import Fields
 from automm.data.source import Record
 
 SENTIMENTS = ("positive", "neutral", "negative")
 LABEL_FILE, TRAIN_FILE, UNLABELLED_FILE = "labelResultAll.txt", "train.txt", "test_without_label.txt"
+PUBLISHED = "gb18030"
 
 Labelled = tuple[str, str, str | None]  # where, id, label
 
@@ -43,6 +45,8 @@ def read(reading: Reading) -> Iterator[Record]:
     for where, name, label in _labels(reading, listed):
         text = small_text(reading, f"data/{name}.txt", where)
         if text is not None:
+            if reading.encoding == "utf-8" and not text.isascii():
+                reading.treated[Change.UTF8_COPY] += 1
             values: dict[str, object] = {
                 "id": name,
                 "text": text.strip(),
@@ -55,12 +59,17 @@ def read(reading: Reading) -> Iterator[Record]:
         reading.treated[Change.NOT_LISTED] = len(pairs - listed)
 
 
+def encoding_of(path: Path) -> str:
+    """The encoding of all texts of a data set. Nearly any UTF-8 can be decoded as GB18030, to nonsense."""
+    return "utf-8" if is_utf8_folder(path, "data/*.txt") else PUBLISHED
+
+
 MVSA = Layout(
     looks_for=f"data/<id>.txt and data/<id>.jpg, and {LABEL_FILE} or {TRAIN_FILE}",
     fits=holds("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
     fields=Fields(id="id", text=("text",), images=("image",), label="label"),
     read=read,
-    encoding="gb18030",
+    encoding=encoding_of,
     label_optional=True,
 )
 

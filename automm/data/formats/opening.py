@@ -36,7 +36,8 @@ def open_native(manifest: Manifest) -> Source:
             f" {records_there(path)}".rstrip()
         )
     options = layout.options.model_validate(manifest.options)
-    reading = Reading(path, options, manifest.encoding or layout.encoding)
+    encoding = manifest.encoding or (layout.encoding if isinstance(layout.encoding, str) else layout.encoding(path))
+    reading = Reading(path, options, encoding)
     return Source(
         path.name,
         _native_rows(layout, reading),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.language import language
+from automm.data.language import languages
 from automm.data.links import Links
 from automm.data.looks import Look, Looks
 from automm.data.quality.encodings import Misread, misread_texts
@@ -65,9 +65,9 @@ class Checked:
                     yield review, path, self.looks.seen[digest]
 
     @cached_property
-    def languages(self) -> list[str]:
-        """A guess for each review's text."""
-        return [language(review.text) for review in self.reviews]
+    def languages(self) -> dict[int, str]:
+        """A guess for the texts of a sample of the reviews, by place."""
+        return languages([review.text for review in self.reviews])
 
     @cached_property
     def misread(self) -> Misread:

@@ -280,7 +280,7 @@ KINDS = {
     ),
     "other_languages": Kind(
         "warning",
-        "texts that do not look English ({share:.0%}: {languages})",
+        "texts that do not look English ({share:.0%} of {judged:,} judged: {languages})",
         "The default text encoder is English and knows little of other languages.",
         "Name a multilingual encoder in the experiment: encoders: {{text: ...}}.",
     ),

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from automm.data.guess_columns import names_portrait
 from automm.data.looks import Look
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import SHOWN, Finding, example, finding
@@ -124,10 +125,10 @@ def no_pictures(checked: Checked) -> Iterator[Finding]:
 
 
 def names_pictures(column: str) -> bool:
-    """Whether a column's name is that of names of pictures, and of no count or size of them."""
+    """Whether a column's name is that of names of pictures, of no count or size of them and of no portrait."""
     words = words_of(column)
     named = not PICTURES.isdisjoint(words) or "".join(words) in FILES
-    return named and NO_PICTURES.isdisjoint(words)
+    return named and NO_PICTURES.isdisjoint(words) and not names_portrait(column)
 
 
 def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ class Report:
         numbers: per split, how many reviews, and quantiles of the number that is to be predicted; else empty.
         pictures_per_review: reviews by their number of pictures.
         words: quantiles of the text length.
-        languages: texts by what their language looks like.
+        languages: texts by their language, of those that were looked at.
         treated: what the manifest's rules left out.
         findings: the errors first.
     """
@@ -64,9 +64,7 @@ class Report:
 def describe(checked: Checked, findings: list[Finding]) -> Report:
     """Count, and put the findings in order."""
     lengths = [len(review.text.split()) for review in checked.reviews]
-    guesses = Counter(
-        guess for review, guess in zip(checked.reviews, checked.languages, strict=True) if review.text.strip()
-    )
+    guesses = Counter(checked.languages.values())
     digests = checked.looks.digests
     quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.95, 1])
     return Report(

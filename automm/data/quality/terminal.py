@@ -37,7 +37,7 @@ def render(report: Report, console: "Console") -> None:
     words = ", ".join(f"{name} {value:g}" for name, value in report.words.items())
     console.print(Text(f"words per text: {words}"))
     languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
-    console.print(Text(f"languages, guessed by letters and common words: {languages or 'no texts'}"))
+    console.print(Text(f"languages of {sum(report.languages.values()):,} texts: {languages or 'none'}"))
     for line in change_lines(report.treated):
         console.print(Text(line))
     for finding in report.findings:
