@@ -49,8 +49,9 @@ def open_records(manifest: Manifest, records: Path | None = None) -> Source:
         root = records.absolute().parent / os.path.relpath(root, own)
     files = record_files(manifest, records)
     name = files[0].name if len(files) == 1 else (manifest.records or "records")
-    rows = read_files(files, manifest.encoding or "utf-8", Dialect(manifest.delimiter, manifest.quotes))
-    return Source(name, rows, manifest.fields, root)
+    encoding = manifest.encoding or "utf-8"
+    rows = read_files(files, encoding, Dialect(manifest.delimiter, manifest.quotes))
+    return Source(name, rows, manifest.fields, root, encoding=encoding)
 
 
 def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:

@@ -35,6 +35,7 @@ class Dataset:
         labels: a label's index is its place here; none where a number is predicted.
         treated: what was left out and how often, by name.
         columns: of the records, also those that nothing names.
+        encoding: as of `Source`.
     """
 
     manifest: Manifest
@@ -42,6 +43,7 @@ class Dataset:
     labels: tuple[str, ...]
     treated: dict[Change, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    encoding: str = ""
 
     @property
     def several_labels(self) -> bool:
@@ -112,7 +114,7 @@ def read_dataset(
     if not reviews:
         raise DataError(lacking.problems or f"{source.name}: no reviews left: {_counts(reader.treated)}")
     treated = dict(Counter(source.treated) + reader.treated)
-    return Dataset(manifest, reviews, labels, treated, tuple(columns)), lacking
+    return Dataset(manifest, reviews, labels, treated, tuple(columns), source.encoding), lacking
 
 
 def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict[str, None] | None, list[Problem]]:

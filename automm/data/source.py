@@ -38,6 +38,7 @@ class Source:
         image_root: the folder that no picture may lead out of.
         label_optional: a record without a label is no mistake, but stands outside the labelled data.
         treated: what the reader left out, filled while `rows` is consumed.
+        encoding: in which texts are decoded; "" where a reader of somebody's own decides.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     image_root: Path
     label_optional: bool = False
     treated: dict[Change, int] = field(default_factory=dict)
+    encoding: str = ""
 
 
 def wrong_record(record: Record) -> Problem | None:

@@ -29,6 +29,7 @@ def test_the_packing_with_two_lists(tmp_path):
     assert (first.id, first.text, first.label, first.where) == ("1", "caf\u00e9 1", "positive", "train.txt:2")
     assert first.images == (tmp_path / "MVSA_Single" / "data" / "1.jpg",)
     assert dataset.labels == ("negative", "positive")
+    assert dataset.encoding == "gb18030"
     assert dataset.treated == {
         "no_label": 1,
         "not_listed": 1,

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import app
+from automm.data.changes import Change
 from automm.data.quality import page as page_module
 from automm.data.quality.check import check
 from automm.data.quality.page import page
@@ -32,7 +34,8 @@ EMPTY = Report(
     pictures_per_review={},
     words={},
     languages={},
-    treated={},
+    encoding="gb18030",
+    treated={Change.EMPTY_TEXT: 1200},
     findings=(),
 )
 
@@ -164,3 +167,10 @@ def test_a_file_that_is_no_page_of_ours_is_kept(tmp_path, content):
     assert isinstance(done.exception, AutommError)
     assert done.stdout == ""
     assert to.read_bytes() == content
+
+
+def test_what_reading_did_is_said_in_words():
+    lines = ["texts decoded as gb18030", "dropped: empty text: 1,200"]
+    assert EMPTY.of_reading == lines
+    assert {*lines} <= {*Page(page(EMPTY)).texts}
+    assert replace(EMPTY, encoding="UTF_8", treated={}).of_reading == []

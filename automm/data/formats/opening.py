@@ -45,6 +45,7 @@ def open_native(manifest: Manifest) -> Source:
         _root(path, manifest),
         label_optional=layout.label_optional,
         treated=reading.treated,
+        encoding=encoding,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.changes import Change, change_lines
 from automm.data.quality.checked import Checked
 from automm.data.quality.findings import Finding
 from automm.data.quality.kinds import SEVERITIES
@@ -27,6 +27,7 @@ class Report:
         pictures_per_review: reviews by their number of pictures.
         words: quantiles of the text length.
         languages: texts by their language, of those that were looked at.
+        encoding: in which texts were decoded; "" where a reader of somebody's own decides.
         treated: what the manifest's rules left out.
         findings: the errors first.
     """
@@ -40,6 +41,7 @@ class Report:
     pictures_per_review: dict[int, int]
     words: dict[str, float]
     languages: dict[str, int]
+    encoding: str
     treated: dict[Change, int]
     findings: tuple[Finding, ...]
 
@@ -47,6 +49,13 @@ class Report:
     def ok(self) -> bool:
         """Whether a search would start."""
         return all(finding.severity != "error" for finding in self.findings)
+
+    @property
+    def of_reading(self) -> list[str]:
+        """How the records were read, a line each: their encoding where it is not UTF-8, and what was left out."""
+        named = self.encoding.lower().replace("_", "-")
+        decoded = [] if named in ("", "utf-8", "utf8") else [f"texts decoded as {self.encoding}"]
+        return [*decoded, *change_lines(self.treated)]
 
     @property
     def clean(self) -> bool:
@@ -77,6 +86,7 @@ def describe(checked: Checked, findings: list[Finding]) -> Report:
         pictures_per_review=dict(sorted(Counter(len(review.images) for review in checked.reviews).items())),
         words=dict(zip(["min", "25%", "50%", "75%", "95%", "max"], map(float, quantiles), strict=True)),
         languages=dict(guesses.most_common()),
+        encoding=checked.dataset.encoding,
         treated=checked.dataset.treated,
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from automm.data.changes import change_lines
 from automm.data.quality.report import Report
 from automm.errors import one_line
 
@@ -38,7 +37,7 @@ def render(report: Report, console: "Console") -> None:
     console.print(Text(f"words per text: {words}"))
     languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
     console.print(Text(f"languages of {sum(report.languages.values()):,} texts: {languages or 'none'}"))
-    for line in change_lines(report.treated):
+    for line in report.of_reading:
         console.print(Text(line))
     for finding in report.findings:
         style = STYLES[finding.severity]
