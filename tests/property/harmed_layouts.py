@@ -18,6 +18,7 @@ from layouts import WRITERS, manifest_of
 from PIL import Image
 
 from automm.data.formats import find_layout, recognise
+from automm.data.formats.markdown_links import take_pictures
 from automm.data.reviews import load_dataset
 
 HARMS = (
@@ -35,6 +36,7 @@ OUTSIDE = ("secret.png", "secret.json", "secret.txt")
 
 for _name in WRITERS:  # their modules are files, too, and none of a case
     find_layout(_name)
+take_pictures("![x](y)")  # the same of what reads the first document with a picture
 
 Harm = tuple[str, float, float, bytes]  # what, to which file, at which place of it, with which bytes
 contents = st.sampled_from(CONTENTS) | st.binary(min_size=1, max_size=4)
