@@ -163,6 +163,11 @@ def only(store, suffix):
     return path
 
 
+def change_notes(store, **changes):
+    file = only(store, "json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
 HARM = {
     "a value": lambda store: flip(only(store, "npy"), 128),
     "the header": lambda store: flip(only(store, "npy"), 20),
@@ -179,6 +184,29 @@ def test_what_is_damaged_is_not_copied_from(store, portions, what, caplog):
     HARM[what](store)
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
     assert ("cannot be copied from" in caplog.text) == ("notes" not in what)
+
+
+WRONG = {
+    "dtype": ["<f5", "", None, "<f8", ["<f4"]],
+    "rows": ["9", None, 9.0, -9, True],
+    "items": ["9", [9], -1],
+    "features": [{}, 0.5],
+    "ragged": [0, "false"],
+    "what": [None, 1],
+    "bytes": [float("inf"), "many", None],
+    "written": [None, []],
+    "sums": [None, ["x"], 1],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+def test_notes_with_a_wrong_value_are_damaged_notes(store, key, value):
+    """Of the entry itself, of one to copy from, and of one to list."""
+    encoded(store, ALL, "plain")
+    change_notes(store, **{key: value})
+    assert [entry["what"] for entry in store.entries()] == ["unknown"]
+    assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
+    assert encoded(store, ALL, "plain") == []
 
 
 def test_damage_counts_where_something_is_copied(store, portions):
