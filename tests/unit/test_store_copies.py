@@ -1,5 +1,6 @@
 """One more item costs one encoding: the others are copied from entries of their family."""
 
+import errno
 import gc
 import json
 import logging
@@ -242,6 +243,20 @@ def test_an_entry_that_is_removed_as_it_is_looked_up_is_left_out(store, monkeypa
     assert encoded(store, ALL[:3], "plain") == ALL[:3]
 
 
+def test_an_entry_of_another_user_that_cannot_be_read_is_left_out(store, monkeypatch):
+    encoded(store, ALL, "plain")
+    private = only(store, "npy")
+    real = Path.open
+
+    def denied(path, *arguments, **options):
+        if path == private:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", denied)  # a test may run as root, whom no mode stops
+    assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
+
+
 # ---- the limit and the disk
 
 
@@ -251,6 +266,14 @@ def test_what_is_copied_from_is_not_evicted_before(store):
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL, 9], "plain") == [9]
     assert held(store) == [10]
+
+
+def test_what_is_kept_is_within_the_limit_once_nobody_copies_from_it(store, caplog):
+    encoded(store, ALL, "plain")
+    size = store.entries()[0]["bytes"]
+    assert encoded(FeatureStore(store.folder, size + 50), [*ALL[1:], 9], "plain") == [9]
+    assert [(entry["items"], entry["bytes"]) for entry in store.entries()] == [(9, size)]
+    assert "beyond the limit" not in caplog.text
 
 
 def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
