@@ -112,9 +112,11 @@ def test_items_come_from_several_entries(store):
 
 def test_only_so_many_entries_are_open_at_once(store, monkeypatch):
     monkeypatch.setattr(store_copies, "MOST", 2)
-    for number in range(4):
+    for number in (3, 0, 1, 2):
         encoded(store, [number], "plain")
-    assert len(encoded(store, [*range(4)], "plain")) == 2
+        newest = max(store.folder.glob("*.json"), key=lambda notes: notes.stat().st_mtime)
+        os.utime(newest, (1000 + number, 1000 + number))
+    assert encoded(store, [*range(4)], "plain") == [0, 1], "those are copied from that were used last"
     assert held(store) == [4], "what is contained goes, copied or not"
 
 
