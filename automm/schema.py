@@ -48,6 +48,9 @@ def located(
                 return 0, given[place]
             if place in lines:
                 return lines[place], f"{name}:{lines[place]}"
+            for inside, option in (given or {}).items():
+                if inside[:length] == place:  # an option that has made the section, too
+                    return 0, option
         return 1, f"{name}:1"
 
     ordered = sorted((found(location), text) for location, text in faults)

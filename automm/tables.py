@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.filesize import decimal
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from automm.errors import escape_lines
 from automm.evaluate.metrics import METRICS, TITLES, main_metrics
@@ -40,6 +41,10 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
 
 class EscapingConsole(Console):
     """A console that escapes what it draws, whatever that is made of; only rich's own codes reach the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Plain strings are escaped before they are measured: what is longer later would be cut off."""
+        return super().render_str(escape_lines(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

@@ -46,7 +46,8 @@ class Texts:
     @classmethod
     def of(cls, token_ids: np.ndarray) -> "Texts":
         distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
-        lengths = np.maximum((distinct != 0).sum(axis=1), 1)
+        # Up to the last word piece: a text that says [PAD] has zeros before it, too.
+        lengths = distinct.shape[1] - np.argmax(distinct[:, ::-1] != 0, axis=1)
         return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
     @property

@@ -12,6 +12,7 @@ go.
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,14 +178,19 @@ class FeatureStore:
         for path in known.contained:
             if self._files.remove(path):
                 log.info("%s: removed, because a newer entry holds all of its items", path)
+        if known.copies:
+            self._make_room(0, self.limit)
         return found
 
     def _known(self, entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Known:
-        """What can be copied: nothing where the disk has no room for new entries beside those copied from."""
+        """What can be copied: nothing where the disk has no room for new entries beside those copied from.
+
+        These may go only afterwards, so that the limit is kept then.
+        """
         known = look_up(entries, items, held)
         if not known.copies:
             return known
-        if not self._make_room(_bytes(_complete(entries, known.features))):
+        if not self._make_room(_bytes(_complete(entries, known.features)), math.inf):
             log.warning("%s: the disk has no room for a copy. All features are encoded again", self.folder)
             held.close()
             return replace(nothing_known(items), contained=known.contained)
@@ -203,7 +209,7 @@ class FeatureStore:
         encoding = open_encoding(list(entries), known.unseen) if len(known.unseen) else None
         abouts = _complete(entries, known.features if encoding is None else encoding.features)
         total = _bytes(abouts)
-        if not known.copies and not self._make_room(total):
+        if not known.copies and not self._make_room(total, self.limit):
             raise self._files.full(total)
         with self._files.disk(total):
             for family, about in abouts.items():
@@ -217,21 +223,21 @@ class FeatureStore:
                     put_rows(parts[family], rows, values, len(header(abouts[family])))
         return abouts
 
-    def _make_room(self, size: int) -> bool:
-        """Remove what was not used for longest until `size` bytes fit under the limit; whether the disk has them."""
+    def _make_room(self, size: int, limit: float) -> bool:
+        """Remove what was not used for longest until `size` bytes fit under a limit; whether the disk has them."""
         self._files.sweep()
         entries = self.entries()
         held = sum(entry["bytes"] for entry in entries)
         for entry in reversed(entries):
-            if held + size <= self.limit and self._files.free >= size:
+            if held + size <= limit and self._files.free >= size:
                 return True
             if self._files.remove(self._path(entry["key"])):
                 held -= entry["bytes"]
                 log.info("%s: removed the features of %d %s", self.folder, entry["rows"], entry["what"])
-        if held + size > self.limit:
+        if held + size > limit:
             log.warning(
-                "%s: %s in use and %s to be written are beyond the limit of %s. Raise AUTOMM_CACHE_LIMIT",
-                *(self.folder, decimal(held), decimal(size), decimal(self.limit)),
+                "%s: what is in use takes %s, beyond the limit of %s. Raise AUTOMM_CACHE_LIMIT",
+                *(self.folder, decimal(held + size), decimal(self.limit)),
             )
         return self._files.free >= size
 

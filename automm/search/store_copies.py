@@ -161,10 +161,10 @@ def _last_use(path: Path) -> float:
 
 
 def _opened(path: Path, about: About, held: ExitStack) -> Relative | None:
-    """None of what is absent or, in its form or where it names its items, damaged."""
+    """None of what is absent, another user's own or, in its form or where it names its items, damaged."""
     try:
         file = held.enter_context(path.open("rb"))
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     fcntl.flock(file, fcntl.LOCK_SH)
     notes = read_notes(path)

@@ -21,6 +21,7 @@ from automm.data.items import DIGEST
 FORMAT = 2  # of the files; 1 named no items
 PORTION = 4 * 2**20  # bytes under one checksum
 LENGTH = 4  # bytes of an item's number of rows
+DTYPES = ("<f4", "<f2")
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,17 @@ def notes_path(path: Path) -> Path:
 
 
 def read_notes(path: Path) -> Notes | None:
-    """The notes of the .npy at `path`; None where they are absent or damaged."""
+    """The notes of the .npy at `path`; None where they are absent or damaged, or another user keeps them."""
     try:
         content: dict[str, Any] = json.loads(notes_path(path).read_text(encoding="utf-8"))
         about = About(**{field.name: content[field.name] for field in fields(About) if field.name in content})
-        sums = tuple(int(value) for value in content["sums"])
-        return Notes(about, int(content["bytes"]), int(content["written"]), sums)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        notes = Notes(about, content["bytes"], content["written"], tuple(content["sums"]))
+    except (FileNotFoundError, PermissionError, ValueError, KeyError, TypeError):
         return None
+    numbers = (about.rows, about.features, about.items, notes.bytes, notes.written, *notes.sums)
+    usable = all(type(value) is field.type for field, value in zip(fields(About), vars(about).values(), strict=True))
+    usable = usable and all(type(number) is int and number >= 0 for number in numbers)
+    return notes if usable and about.dtype in DTYPES else None
 
 
 def mark_used(path: Path) -> None:

@@ -283,6 +283,14 @@ def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, names=["image_cells_last"])
 
 
+def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
+    """A tokenizer.json may read a text's "[PAD]" as the piece 0; texts that differ only behind it are two items."""
+    ids = np.array([[2, 5, 0, 0, 6, 3, 0, 0], [2, 5, 0, 0, 7, 3, 0, 0], [2, 3, 0, 0, 0, 0, 0, 0]], np.int32)
+    texts = passes.Texts.of(ids)
+    assert sorted(texts.lengths.tolist()) == [2, 6, 6]
+    assert len({*texts.items.digests.tolist()}) == 3
+
+
 def test_progress_reaches_its_end(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))

@@ -378,3 +378,12 @@ def test_an_experiment_cannot_be_changed(write):
     experiment = load_experiment(write("manifest: m.yaml\n"))
     with pytest.raises(ValueError, match="frozen"):
         experiment.seed = 2
+
+
+@pytest.mark.parametrize("setting", ["budgets.trials=3", "budget.trials.more=3", "a.b.c=1"])
+def test_a_section_that_an_option_makes_is_not_looked_for_in_the_file(tmp_path, setting):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("manifest: m.yaml\n")
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(file, [setting])
+    assert str(caught.value).startswith(f"--set {setting}: ")

@@ -125,6 +125,16 @@ def test_a_server_asks_for_seconds_or_names_a_date():
     assert download._seconds(formatdate(time.time() - 120, usegmt=True)) == 0.0
 
 
+def test_a_date_without_a_zone_is_in_utc(monkeypatch):
+    """As C's asctime writes it, which HTTP still allows; wherever the reader is."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EAST-5")
+        time.tzset()
+        waited = download._seconds(time.asctime(time.gmtime(time.time() + 120)))
+    time.tzset()
+    assert 60 < waited <= 120
+
+
 def test_silence_is_not_waited_out(server, tmp_path):
     impatient = replace(QUICK, attempts=1, silence=0.2, seconds=20.0)
     assert "no answer for 0.2 s" in reason(server, "silent", tmp_path, impatient)

@@ -95,6 +95,15 @@ def test_everything_that_goes_through_a_console_is_escaped(stream, monkeypatch):
     assert stream is Terminal or not steers(text)
 
 
+def test_what_is_escaped_is_shown_whole(capsys):
+    """Escapes take more room than what they stand for."""
+    table(["reason", "URL"], [["refused", f"http://x/{STEERING}/end.png"]])
+    console(sys.stdout).print(f"{'word ' * 31}{STEERING}end")
+    shown = capsys.readouterr().out
+    assert "/end.png" in shown
+    assert shown.rstrip().endswith("end")
+
+
 def test_json_is_exact_and_steers_nothing(capsys):
     content = {STEERING: [STEERING, "東京 é", "a\nb\U000e0001", 1.5, None]}
     print_json(content)

@@ -1,5 +1,6 @@
 """One more item costs one encoding: the others are copied from entries of their family."""
 
+import errno
 import gc
 import json
 import logging
@@ -111,9 +112,11 @@ def test_items_come_from_several_entries(store):
 
 def test_only_so_many_entries_are_open_at_once(store, monkeypatch):
     monkeypatch.setattr(store_copies, "MOST", 2)
-    for number in range(4):
+    for number in (3, 0, 1, 2):
         encoded(store, [number], "plain")
-    assert len(encoded(store, [*range(4)], "plain")) == 2
+        newest = max(store.folder.glob("*.json"), key=lambda notes: notes.stat().st_mtime)
+        os.utime(newest, (1000 + number, 1000 + number))
+    assert encoded(store, [*range(4)], "plain") == [0, 1], "those are copied from that were used last"
     assert held(store) == [4], "what is contained goes, copied or not"
 
 
@@ -163,6 +166,11 @@ def only(store, suffix):
     return path
 
 
+def change_notes(store, **changes):
+    file = only(store, "json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
 HARM = {
     "a value": lambda store: flip(only(store, "npy"), 128),
     "the header": lambda store: flip(only(store, "npy"), 20),
@@ -179,6 +187,29 @@ def test_what_is_damaged_is_not_copied_from(store, portions, what, caplog):
     HARM[what](store)
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
     assert ("cannot be copied from" in caplog.text) == ("notes" not in what)
+
+
+WRONG = {
+    "dtype": ["<f5", "", None, "<f8", ["<f4"]],
+    "rows": ["9", None, 9.0, -9, True],
+    "items": ["9", [9], -1],
+    "features": [{}, 0.5],
+    "ragged": [0, "false"],
+    "what": [None, 1],
+    "bytes": [float("inf"), "many", None],
+    "written": [None, []],
+    "sums": [None, ["x"], 1],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+def test_notes_with_a_wrong_value_are_damaged_notes(store, key, value):
+    """Of the entry itself, of one to copy from, and of one to list."""
+    encoded(store, ALL, "plain")
+    change_notes(store, **{key: value})
+    assert [entry["what"] for entry in store.entries()] == ["unknown"]
+    assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
+    assert encoded(store, ALL, "plain") == []
 
 
 def test_damage_counts_where_something_is_copied(store, portions):
@@ -214,6 +245,20 @@ def test_an_entry_that_is_removed_as_it_is_looked_up_is_left_out(store, monkeypa
     assert encoded(store, ALL[:3], "plain") == ALL[:3]
 
 
+def test_an_entry_of_another_user_that_cannot_be_read_is_left_out(store, monkeypatch):
+    encoded(store, ALL, "plain")
+    private = only(store, "npy")
+    real = Path.open
+
+    def denied(path, *arguments, **options):
+        if path == private:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", denied)  # a test may run as root, whom no mode stops
+    assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
+
+
 # ---- the limit and the disk
 
 
@@ -223,6 +268,14 @@ def test_what_is_copied_from_is_not_evicted_before(store):
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL, 9], "plain") == [9]
     assert held(store) == [10]
+
+
+def test_what_is_kept_is_within_the_limit_once_nobody_copies_from_it(store, caplog):
+    encoded(store, ALL, "plain")
+    size = store.entries()[0]["bytes"]
+    assert encoded(FeatureStore(store.folder, size + 50), [*ALL[1:], 9], "plain") == [9]
+    assert [(entry["items"], entry["bytes"]) for entry in store.entries()] == [(9, size)]
+    assert "beyond the limit" not in caplog.text
 
 
 def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
