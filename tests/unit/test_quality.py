@@ -858,3 +858,17 @@ def test_ids_beyond_those_that_can_be_shown_are_counted(make, monkeypatch):
     assert [(one.key, one.count) for one in whole] == [(one.key, one.count) for one in bounded]
     assert {one.key for one in whole} == {"ungrouped_column"}
     assert [len(one.examples[0].reviews) for one in bounded] == [len(one.examples[0].reviews) for one in whole]
+
+
+def test_columns_and_texts_of_ids_are_bounded(make, monkeypatch):
+    manifest = load_manifest(make())
+    monkeypatch.setattr(unused, "MOST_COLUMNS", 4)
+    monkeypatch.setattr(unused, "MOST_TEXTS", 3)
+    gathered = unused.UnusedIds(manifest)
+    for row, review in enumerate(load_dataset(manifest).reviews):
+        values = {f"{name}_id": f"{name}{row // 2}" for name in "abcdefgh"} | {f"{row}_id": "late"}
+        gathered(records.Record(review.where, values, review.id), review)
+    spreads = dict(gathered.spreads({str(row): ("train", "test")[row % 2] for row in range(24)}))
+    assert [*spreads] == ["a_id", "b_id", "c_id", "d_id"]
+    assert (spreads["b_id"].values, spreads["b_id"].apart) == (12, 12)
+    assert [value for value, _ in spreads["b_id"].examples] == ["b0", "b1", "b2", "", ""]
