@@ -4,7 +4,7 @@ A guess is a beginning: it is written with its reason beside it, for somebody wh
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -225,16 +225,21 @@ def _columns(file: Path, encoding: str, dialect: Dialect) -> tuple[dict[str, Col
         else:
             rest.add(record.values)
     rows = [*first, *rest.kept]
-    columns = {str(name): _column(name, rows) for name in names}
+    columns = {name: Column(name, len(rows), cells) for name, cells in _cells(names, rows).items()}
     if count == len(rows):
         return columns, {}
     looked_at = f"looked at {len(rows):,} of {count:,}: the first {FIRST:,}, and others at equal distances"
     return columns, {"records": looked_at}
 
 
-def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
-    cells = [cell for row in rows if not is_empty(cell := row.get(name)) and cell != []]
-    return Column(str(name), len(rows), cells)
+def _cells(names: Iterable[str], rows: Iterable[Mapping[str, object]]) -> dict[str, list[object]]:
+    """The cells of each column that are not empty, in the order of the rows; a row costs no more than it holds."""
+    cells: dict[str, list[object]] = {name: [] for name in names}
+    for row in rows:
+        for name, cell in row.items():
+            if not is_empty(cell) and cell != []:
+                cells[name].append(cell)
+    return cells
 
 
 def _named(value: Any) -> list[str]:

@@ -4,12 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from automm.data.ties import linking_text
 
 SIMILAR = 0.6  # the Jaccard index of two texts' shingles, from which they are nearly the same
 SHINGLE = 3  # words, or characters of a script without spaces: in a tweet of 15 words, two may be others
 # Bands and rows of the hash tables: texts at the threshold are found with a probability of 99.6 %.
 BANDS, ROWS = 40, 4
+# Texts of which one entry of a table is compared. More share it by a common phrase alone: each with each they would
+# take quadratic time, and copies among them share other bands.
+MOST_COMPARED = 16
 SEED = 1
 
 # Of Thai, Lao, Burmese, Khmer, kana and Chinese characters each is a word of its own.
@@ -31,24 +36,29 @@ def near_texts(texts: Sequence[str]) -> list[list[int]]:
     Returns:
         Lists of places in `texts`, sorted, by their first places.
     """
-    from datasketch import MinHash, MinHashLSH  # a third of a second, and seldom needed
+    from datasketch import MinHash  # a third of a second, and seldom needed
 
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         if form := linking_text(text):
             rows_of[form].append(row)
     forms = sorted(rows_of, key=lambda form: (-len(rows_of[form]), form))
-    firsts = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
+    firsts: dict[bytes, list[int]] = {}  # of sets, by their bands
     members: dict[int, list[int]] = defaultdict(list)
     empty = MinHash(num_perm=BANDS * ROWS, seed=SEED)
     for place, form in enumerate(forms):
         shingles = _shingles(form)
         signature = empty.copy()
         signature.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
-        near = (one for one in sorted(firsts.query(signature)) if _jaccard(_shingles(forms[one]), shingles) >= SIMILAR)
+        bands = _bands(signature.hashvalues)
+        candidates = sorted({one for band in bands for one in firsts.get(band, ())})
+        near = (one for one in candidates if _jaccard(_shingles(forms[one]), shingles) >= SIMILAR)
         first = next(near, place)
         if first == place:
-            firsts.insert(place, signature)
+            for band in bands:
+                entry = firsts.setdefault(band, [])
+                if len(entry) < MOST_COMPARED:
+                    entry.append(place)
         members[first].append(place)
     found = [
         sorted(row for place in places for row in rows_of[forms[place]])
@@ -56,6 +66,12 @@ def near_texts(texts: Sequence[str]) -> list[list[int]]:
         if len(places) > 1
     ]
     return sorted(found)
+
+
+def _bands(signature: np.ndarray) -> list[bytes]:
+    """The keys of a signature, (BANDS * ROWS,) of 32-bit values: its bands, each with its number."""
+    rows = signature.astype(np.uint32).reshape(BANDS, ROWS)
+    return [bytes([number]) + row.tobytes() for number, row in enumerate(rows)]
 
 
 def _shingles(form: str) -> frozenset[str]:

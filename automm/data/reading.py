@@ -47,15 +47,22 @@ class Lacking:
     Attributes:
         numbers: a problem for each record without the number to predict, which is no review.
         pictures: a problem for each picture that is not there, whose review is without it.
+        none_fetched: what says all of `pictures` at once, where none was found, most of them URLs.
     """
 
     numbers: list[Problem] = field(default_factory=list)
     pictures: list[Problem] = field(default_factory=list)
+    none_fetched: Problem | None = None
 
     @property
     def problems(self) -> list[Problem]:
-        """All of them."""
-        return self.numbers + self.pictures
+        """All of them, for people."""
+        return self.numbers + self.of_pictures
+
+    @property
+    def of_pictures(self) -> list[Problem]:
+        """Those of pictures, for people."""
+        return self.pictures if self.none_fetched is None else [self.none_fetched]
 
 
 class ReviewReader:
@@ -136,6 +143,11 @@ class ReviewReader:
         example, fix = self._cause()
         text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
         return Problem(MISSING_PICTURE, self.source.name, text, fix)
+
+    @property
+    def merely_unfetched(self) -> bool:
+        """Whether what is lacking are URLs that were not fetched, and one file at most: that is no wrong root."""
+        return self.manifest.images.on_bad == "error" and len(self.lacking.pictures) < self.unfetched + 2
 
     def _cause(self) -> tuple[str, str]:
         """The first picture that was not found, and what to do."""

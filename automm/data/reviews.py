@@ -103,11 +103,12 @@ def read_dataset(
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # without its columns every record is wrong, which says nothing more
         raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "no reviews in it")])
-    problems, lacking = [*problems, *reader.problems], reader.lacking
-    if none_found := reader.none_found():
+    problems, none_found = [*problems, *reader.problems], reader.none_found()
+    if none_found is not None and not reader.merely_unfetched:
         raise DataError([*problems, none_found])
+    lacking = replace(reader.lacking, none_fetched=none_found)
     if len(problems) > len(lacking.numbers):
-        raise DataError([*problems, *lacking.pictures])
+        raise DataError([*problems, *lacking.of_pictures])
     labels, of_labels = _label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
         raise DataError(lacking.problems or of_labels)  # without what is lacking, counts of labels mislead

@@ -25,6 +25,7 @@ from automm.data.near import near_duplicates
 from automm.data.near_texts import near_texts
 from automm.data.quality.checked import Checked
 from automm.data.quality.duplicates import contradictions, repeated, tied_together, whole_reviews
+from automm.data.quality.unused import UnusedIds
 from automm.data.reviews import Dataset, Review, load_dataset
 from automm.data.splits import split_dataset
 from automm.errors import DataError
@@ -89,6 +90,13 @@ def near_copies(count: int, folder: Path) -> Callable[[], object]:
     return lambda: near_texts([text if n % 10 else f"{texts[n - 1]} indeed" for n, text in enumerate(texts)])
 
 
+def near_copies_of_one_phrase(count: int, folder: Path) -> Callable[[], object]:
+    """Posts of one phrase and as many words of their own, which are not nearly the same."""
+    phrase = sentence(0)
+    texts = [f"{phrase} {sentence(number + 1)}" for number in range(count)]
+    return lambda: near_texts(texts)
+
+
 def place(count: int, folder: Path) -> Callable[[], object]:
     data = dataset(count)
     links = link_reviews(data.reviews, {})
@@ -122,7 +130,7 @@ def sharing(count: int, folder: Path) -> Callable[[], object]:
     splits = split_dataset(data, links)
     split_of = {data.reviews[row].id: split for split, rows in splits.items() for row in rows}
     digests = {path: path.name for one in data.reviews for path in one.images}
-    checked = Checked(data, Looks(digests, {}, {}, {}), links, [], [], split_of)
+    checked = Checked(data, Looks(digests, {}, {}, {}), links, [], [], split_of, UnusedIds(data.manifest))
     checks = (repeated, contradictions, whole_reviews, tied_together)
     return lambda: [found for check in checks for found in check(checked)]
 
@@ -132,6 +140,7 @@ CASES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
     "link": link,
     "link_one_phrase": link_one_phrase,
     "near_copies": near_copies,
+    "near_copies_of_one_phrase": near_copies_of_one_phrase,
     "place": place,
     "near_pictures": near_pictures,
     "near_pictures_of_one_hash": near_pictures_of_one_hash,

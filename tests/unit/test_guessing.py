@@ -444,6 +444,13 @@ def test_what_begins_far_down_is_seen(tmp_path):
     assert "records" not in first(tmp_path, records[: 2 * FIRST])[1]
 
 
+def test_columns_of_one_record_each_take_linear_time(tmp_path):
+    records = [{"text": f"a lovely place {n}", "label": "ab"[n % 2], f"column {n}": n} for n in range(8_000)]
+    begin = time.process_time()
+    assert first(tmp_path, records)[0]["fields"]["label"] == "label"
+    assert time.process_time() - begin < 4  # asking each row for each column, above eight
+
+
 def test_an_error_far_down_is_named(tmp_path):
     records = [json.dumps(record) for record in rows(25_000, **BASIC)]
     (tmp_path / "r.jsonl").write_text("\n".join([*records, '{"text": ']))

@@ -1,11 +1,14 @@
 """Which reviews are linked by copies of a text, by pictures and groups, and that it is worked out once."""
 
+import random
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from automm.data import links as links_module
+from automm.data import near_texts as near_module
 from automm.data.folds import other_folds
 from automm.data.links import Links, link_reviews, links_of, most_copies
 from automm.data.manifest import parse_manifest
@@ -154,6 +157,26 @@ def test_a_chain_of_near_texts_does_not_join_its_ends():
     words = [f"{a}{b}" for a in "bcdfghklmn" for b in "aeiou"]
     texts = [" ".join(words[n : n + 20]) for n in range(0, 24, 4)]  # each shares 14 of 22 runs with the next
     assert near_texts(texts) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_texts_of_one_phrase_are_not_compared_each_with_each(monkeypatch):
+    words = [f"{a}{b}{c}" for a in "bcdfghklmn" for b in "aeiou" for c in "bcdfghklmnprst"]
+    phrase = " ".join(words[:20])
+    own = random.Random(1)
+    texts = [f"{phrase} {' '.join(own.sample(words[20:], 12))}" for _ in range(400)]
+    compared: list[object] = []
+    jaccard = near_module._jaccard
+    monkeypatch.setattr(near_module, "_jaccard", lambda *pair: compared.append(pair) or jaccard(*pair))
+    assert near_texts(texts) == []
+    assert len(compared) < 100 * len(texts)  # of 80,000 pairs, most share a band
+    copies = [f"{text} indeed" for text in texts[::10]]
+    assert near_texts(texts + copies) == [[10 * n, 400 + n] for n in range(40)]
+
+
+def test_a_row_of_retweet_signs_takes_linear_time():
+    begin = time.process_time()
+    assert linking_text("RT " * 400_000 + POST) == linking_text(POST)
+    assert time.process_time() - begin < 2  # without it, above ten
 
 
 @pytest.mark.parametrize(

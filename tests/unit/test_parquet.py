@@ -57,6 +57,21 @@ def test_small_rows_are_read_many_at_once(write):
     assert [number for number, _ in parquet_rows(file)] == list(range(1, 1001))
 
 
+@pytest.mark.parametrize(
+    ("cells", "rows"),
+    [
+        (["z" * 2**18] * 50, 15),  # the file holds it once; read anew for each row, with its offsets
+        ([os.urandom(2**18) for _ in range(50)], 3),  # others of the batch may be four times the average
+    ],
+    ids=["shared", "distinct"],
+)
+def test_rows_at_once_allow_for_shared_and_for_uneven_values(write, monkeypatch, cells, rows):
+    monkeypatch.setattr(parquet, "BYTES", 4 * 2**20)
+    file = write({"cell": cells}, use_dictionary=["cell"] if isinstance(cells[0], str) else False)
+    with pq.ParquetFile(file) as table:
+        assert parquet._rows_at_once(table, 0) == rows
+
+
 @pytest.mark.parametrize(("depth", "fits"), [(99, True), (101, False), (400, False)])
 def test_nesting_has_an_end(write, depth, fits):
     file = write({"id": [1], "cell": nested(depth)}, store_schema=False)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from automm.cli import app
 from automm.data import links, near, records, splits
 from automm.data.language import SAMPLE, languages
+from automm.data.manifest import load_manifest
 from automm.data.quality import check as checking
 from automm.data.quality import unused
 from automm.data.quality.check import check
@@ -22,6 +23,7 @@ from automm.data.quality.pictures import names_pictures
 from automm.data.quality.terminal import render
 from automm.data.quality.texts import markup, misread
 from automm.data.quality.unused import names_somebody
+from automm.data.reviews import load_dataset
 from automm.data.urls import local_name
 from automm.errors import DataError
 
@@ -115,6 +117,32 @@ def test_absent_pictures_do_not_hide_what_else_is_wrong(make):
     assert "fetch-images" in found["missing_pictures"].examples[1].line
     with pytest.raises(DataError, match="no label"):
         check(make(lambda records: (spoil(records), records[0].update(label=None))))
+
+
+def test_urls_of_which_none_was_fetched_do_not_hide_what_else_is_wrong(make):
+    def spoil(records):
+        for number, record in enumerate(records):
+            record["photos"] = [f"https://shop.example/{number}.jpg"]
+        records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
+
+    found = findings(make(spoil))
+    assert set(found) == {"missing_pictures", "html_left"}
+    assert found["missing_pictures"].count == 24
+    [example] = found["missing_pictures"].examples
+    assert "none of the 24 pictures was found" in example.line
+    assert "fetch-images" in example.line
+    with pytest.raises(DataError, match="none of the 24 pictures was found"):
+        load_dataset(load_manifest(make(spoil)))
+
+
+@pytest.mark.parametrize("on_bad", ["error", "drop-image", "drop-review"])
+def test_a_wrong_image_root_ends_a_check(make, on_bad):
+    def spoil(records):
+        for record in records:
+            record["photos"] = ["gone.png"]
+
+    with pytest.raises(DataError, match="none of the 24 pictures was found"):
+        check(make(spoil, images={"on_bad": on_bad}))
 
 
 def test_contradictions_and_leaks(make):
@@ -830,3 +858,17 @@ def test_ids_beyond_those_that_can_be_shown_are_counted(make, monkeypatch):
     assert [(one.key, one.count) for one in whole] == [(one.key, one.count) for one in bounded]
     assert {one.key for one in whole} == {"ungrouped_column"}
     assert [len(one.examples[0].reviews) for one in bounded] == [len(one.examples[0].reviews) for one in whole]
+
+
+def test_columns_and_texts_of_ids_are_bounded(make, monkeypatch):
+    manifest = load_manifest(make())
+    monkeypatch.setattr(unused, "MOST_COLUMNS", 4)
+    monkeypatch.setattr(unused, "MOST_TEXTS", 3)
+    gathered = unused.UnusedIds(manifest)
+    for row, review in enumerate(load_dataset(manifest).reviews):
+        values = {f"{name}_id": f"{name}{row // 2}" for name in "abcdefgh"} | {f"{row}_id": "late"}
+        gathered(records.Record(review.where, values, review.id), review)
+    spreads = dict(gathered.spreads({str(row): ("train", "test")[row % 2] for row in range(24)}))
+    assert [*spreads] == ["a_id", "b_id", "c_id", "d_id"]
+    assert (spreads["b_id"].values, spreads["b_id"].apart) == (12, 12)
+    assert [value for value, _ in spreads["b_id"].examples] == ["b0", "b1", "b2", "", ""]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from automm.data.quality.check import check
-from automm.data.quality.encodings import latin_bytes, misread_texts
+from automm.data.quality.encodings import NOTHING, latin_bytes, misread_texts
 from automm.data.quality.texts import misread
 
 RUSSIAN = "Хорошая вещь номер, очень доволен покупкой"
@@ -107,3 +107,15 @@ def test_long_words_take_no_time():
     misread_texts(texts * 5, "cp1252")
     assert all(map(misread, texts[2:]))
     assert time.process_time() - began < 2
+
+
+def test_words_with_capitals_in_odd_places_are_of_another_encoding():
+    german = ["Sehr schönes Gerät, läuft gut", "Größe passt überhaupt nicht", "Für den Preis völlig in Ordnung"]
+    read = [text.encode("mac_roman").decode("cp1252") for text in german]
+    assert misread_texts(read, "cp1252").encodings[0] == "mac_roman"
+    assert misread_texts(german, "cp1252") == NOTHING
+
+
+def test_an_encoding_that_is_hardly_likelier_is_not_named():
+    texts = ["Very good – really", "A must – truly", "Not bad – at all"]
+    assert misread_texts(texts, "cp1252") == NOTHING

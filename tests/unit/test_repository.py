@@ -1,6 +1,7 @@
 """The files beside the package: manifests load, experiments say what they are, the README's commands are there."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,9 @@ def test_the_readme_has_a_row_for_every_layout_and_its_options(name):
 def test_nothing_else_lies_at_the_root():
     made = {"automm.egg-info", "build", "demo", "runs", "__pycache__"}  # by installing, and by the quick start
     assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made <= ALLOWED
+
+
+def test_every_case_of_growth_runs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments" / "benchmarks")
+    growth = importlib.import_module("growth")
+    assert {case: growth.measure(case, 100) < 60 for case in growth.CASES} == dict.fromkeys(growth.CASES, True)

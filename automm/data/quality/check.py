@@ -120,9 +120,12 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
 
 def _lacking(lacking: Lacking) -> Iterator[Finding]:
     """Pictures, and numbers to predict, that are not there."""
-    for key, problems in (("missing_numbers", lacking.numbers), ("missing_pictures", lacking.pictures)):
+    for key, problems, told in (
+        ("missing_numbers", lacking.numbers, lacking.numbers),
+        ("missing_pictures", lacking.pictures, lacking.of_pictures),
+    ):
         if problems:
-            yield finding(key, len(problems), [Example((), str(problem)) for problem in problems[:SHOWN]])
+            yield finding(key, len(problems), [Example((), str(problem)) for problem in told[:SHOWN]])
 
 
 def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding]]:
