@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import category
 
 EXIT_DONE = 0
 EXIT_INTERNAL = 1
@@ -136,6 +135,8 @@ def escape_lines(text: str) -> str:
 
 
 def _visible(letter: str) -> str:
+    from unicodedata import category  # a library that few messages need
+
     if letter.isprintable() or letter in JOINERS or category(letter) == "Zs":
         return letter
     return " " if letter.isspace() else letter.encode("unicode_escape").decode("ascii")
