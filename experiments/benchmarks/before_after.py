@@ -3,6 +3,7 @@
 Command:  git worktree add ../before COMMIT
           python experiments/benchmarks/before_after.py ../before                           all workloads
           python experiments/benchmarks/before_after.py ../before --only help records       some of them
+          python experiments/benchmarks/before_after.py ../before --manifest FILE           automm check of FILE alone
 Cost:     about 25 minutes on two cores for all of them and nine rounds.
 Prints:   for each workload the processor seconds (user and system, children included) of both checkouts round by
           round, the median of their ratios (after over before), and an interval that holds the median in 95 of 100
@@ -64,8 +65,12 @@ def main() -> None:
     parser.add_argument("--after", type=Path, default=Path(__file__).parents[2])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--manifest", type=Path)
     arguments = parser.parse_args()
     trees = {"before": arguments.before.resolve(), "after": arguments.after.resolve()}
+    if arguments.manifest:
+        compare("manifest", lambda: checking(arguments.manifest.resolve()), trees, arguments.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only:
             with WORKLOADS[name](Path(folder)) as command:
@@ -138,9 +143,13 @@ def of_check(reviews: int, *, large: bool) -> Callable[[Path], object]:
         manifest = write_reviews(place, reviews)
         if large:
             photos(place / "images", reviews, 640, 480)
-        yield lambda: ["-m", "automm", "check", str(manifest), "--format", "json"]
+        yield lambda: checking(manifest)
 
     return prepare
+
+
+def checking(manifest: Path) -> list[str]:
+    return ["-m", "automm", "check", str(manifest), "--format", "json"]
 
 
 WORKLOADS = {
