@@ -52,9 +52,9 @@ def main() -> None:
 
 def task_of(folder: Path, reviews: int, seed: int) -> Any:
     """Demo reviews, written, encoded."""
-    from automm.config import resolve
-    from automm.data.demo import write_demo
-    from automm.search.prepare import load, prepare, sources
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import write_demo
+    from automm.search.setup.data import load, prepare, sources
 
     settings = {"manifest": str(write_demo(folder, reviews=reviews, seed=seed)), "evaluation": {"folds": 5}}
     experiment = resolve(settings, folder, name="experiment")
@@ -78,7 +78,7 @@ def measure(
     from automm.models.baselines import CONCATENATION, fused
     from automm.models.pooling import POOLINGS
     from automm.search.session import Search
-    from automm.search.space import DEFAULTS
+    from automm.search.space.table import DEFAULTS
     from automm.tracking.runs import create_run
 
     task = task_of(folder / f"demo-{seed}", 600, seed)
@@ -112,7 +112,7 @@ def measure(
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
     """What of fresh reviews is right: each label, and the largest weight where a review has several pictures."""
     from automm.models.explain import Explained, poolings_of
-    from automm.search.train import predict
+    from automm.search.training.loop import predict
 
     rows = np.arange(len(task.arrays))
     hits = predict(model, task.features, rows).argmax(axis=1) == task.arrays.labels

@@ -38,12 +38,12 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     import keras
     import numpy as np
 
-    from automm.config import resolve
-    from automm.data.demo import best_accuracy, write_demo
-    from automm.progress import ConsoleReporter
-    from automm.search.prepare import load, prepare, sources
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import best_accuracy, write_demo
     from automm.search.run import run_search
     from automm.search.session import Search
+    from automm.search.setup.data import load, prepare, sources
     from automm.tracking.tracker import NoTracker
 
     manifest = write_demo(folder / "demo")

@@ -43,10 +43,10 @@ from ftfy.badness import is_bad
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from review_texts import ENCODINGS, REVIEWS
 
-from automm.data.language import ENGLISH, NAMES, SURE, UNDECIDED, languages
-from automm.data.quality.encodings import misread_texts
-from automm.data.quality.texts import misread
-from automm.data.sniffing import encoding_of
+from automm.data.quality.checks.encodings import misread_texts
+from automm.data.quality.checks.texts import misread
+from automm.data.quality.language import ENGLISH, NAMES, SURE, UNDECIDED, languages
+from automm.data.records.encoding import encoding_of
 
 SIZES = (1, 3, 6)  # reviews in a file
 BESIDE = "an English title of the product, which is the same in every line of the file, 12.5"

@@ -47,9 +47,9 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     """One search; what it left."""
     from rich.console import Console
 
-    from automm.config import resolve
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
     from automm.evaluate.metrics import measure
-    from automm.progress import ConsoleReporter
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker
@@ -89,9 +89,9 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
     import keras
     from rich.console import Console
 
-    from automm.progress import ConsoleReporter
-    from automm.search.prepare import load, prepare, sources
+    from automm.cli.progress import ConsoleReporter
     from automm.search.session import Search
+    from automm.search.setup.data import load, prepare, sources
     from automm.tracking.tracker import NoTracker
 
     loaded = load(experiment)

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from automm.data.images import FORMATS, decode_picture
-from automm.data.looks import Look, look_at
-from automm.data.near import near_duplicates
+from automm.data.images.decode import FORMATS, decode_picture
+from automm.data.images.inspect import Look, look_at
+from automm.data.images.near_duplicates import near_duplicates
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SIDE = 224

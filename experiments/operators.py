@@ -48,7 +48,7 @@ def main() -> None:
 
 def choices(vary: Sequence[str]) -> dict[str, list[str]]:
     """What is varied, and its choices."""
-    from automm.search.space import TABLE
+    from automm.search.space.table import TABLE
 
     every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in vary}
     return {name: [choice for choice in some if choice not in SEQUENCES] for name, some in every.items()}
@@ -56,7 +56,7 @@ def choices(vary: Sequence[str]) -> dict[str, list[str]]:
 
 def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
     """What is changed of the concatenation, by a name."""
-    from automm.search.space import DEFAULTS
+    from automm.search.space.table import DEFAULTS
 
     found: dict[str, dict[str, Any]] = {REFERENCE: {}}
     for name, some in choices(vary).items():
@@ -68,13 +68,13 @@ def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
 
 def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
     """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.evaluate.metrics import measure
-    from automm.search.cross_validate import suffix_of
-    from automm.search.hand_built import run_baselines
-    from automm.search.prepare import load, prepare, sources
+    from automm.search.baselines.neural import run_baselines
+    from automm.search.finalists.folds import suffix_of
     from automm.search.session import Search
-    from automm.search.space import DEFAULTS, is_active
+    from automm.search.setup.data import load, prepare, sources
+    from automm.search.space.table import DEFAULTS, is_active
     from automm.tracking.runs import Run, create_run
 
     manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))

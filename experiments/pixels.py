@@ -67,9 +67,9 @@ def main() -> None:
 
 def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
     """The reviews of one seed, encoded."""
-    from automm.config import resolve
-    from automm.data.demo import write_demo
-    from automm.search.prepare import load, prepare, sources
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import write_demo
+    from automm.search.setup.data import load, prepare, sources
 
     if arguments.data is None:
         path = write_demo(folder / f"demo-{seed}", reviews=600, seed=seed)
@@ -95,8 +95,8 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
-    from automm.search.pixels import pixel_encoder
     from automm.search.session import Search
+    from automm.search.training.pixels import pixel_encoder
     from automm.tracking.runs import create_run
 
     began = time.monotonic()
@@ -119,7 +119,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
 def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Mean and standard deviation over the seeds, and what it cost."""
     from automm.evaluate.metrics import measure
-    from automm.search.pixel_cost import cost_of
+    from automm.search.cost.pixels import cost_of
 
     scores = [measure(run["labels"], run["found"][name]["test"]) for run in runs]
     candidates = [run["found"][name]["candidate"] for run in runs]
@@ -136,7 +136,7 @@ def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def stored_size() -> int:
     """Of the stored pictures."""
-    from automm.config import Inputs
+    from automm.config.experiment import Inputs
 
     return Inputs().image_size
 

@@ -53,8 +53,8 @@ def main() -> None:
 
 def random_points(count: int) -> list[dict[str, Any]]:
     """Distinct points of the full space, each drawn uniformly."""
-    from automm.search.narrow import full_space
-    from automm.search.space import draw
+    from automm.search.space.table import draw
+    from automm.search.space.validation import full_space
 
     rng, points = np.random.default_rng(1), []
     while len(points) < count:
@@ -66,11 +66,11 @@ def random_points(count: int) -> list[dict[str, Any]]:
 
 def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Train every point that has no figures yet on one data set; each is written down at once."""
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.models.baselines import fused
-    from automm.search.prepare import load, prepare, sources
     from automm.search.session import Search
-    from automm.search.space import DEFAULTS
+    from automm.search.setup.data import load, prepare, sources
+    from automm.search.space.table import DEFAULTS
     from automm.tracking.runs import create_run
 
     experiment = load_experiment(path, [f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"])

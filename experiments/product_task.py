@@ -76,8 +76,8 @@ def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epoch
 
     from automm.models.baselines import fused
     from automm.models.heads import Shapes
-    from automm.search.plan import Plan
-    from automm.search.train import Fold, predict, train
+    from automm.search.training.loop import Fold, predict, train
+    from automm.search.training.options import Plan
 
     reviews = Reviews(learn + STOP + MEASURE, seed)
     order = np.arange(len(reviews.labels))

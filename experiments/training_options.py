@@ -63,9 +63,9 @@ def main() -> None:
 
 def task_of(folder: Path, data: Path | None, seed: int) -> Any:
     """The reviews of one seed, encoded."""
-    from automm.config import resolve
-    from automm.data.demo import write_demo
-    from automm.search.prepare import load, prepare, sources
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import write_demo
+    from automm.search.setup.data import load, prepare, sources
 
     inputs = {"max_images": 1} if data else {}
     if data is None:

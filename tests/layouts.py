@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from automm.data.download.urls import local_name
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.urls import local_name
 
 LINES = [("Lid cracked", 1), ("Fine bottle", 5), ("Leaks a little", 2), ("Works well", 5), ("Bad cap", 1), ("Good", 2)]
 

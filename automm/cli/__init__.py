@@ -14,8 +14,8 @@ from automm import __version__
 
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
 from automm.cli.app import app
+from automm.cli.screen import escape_logs, say, show
 from automm.errors import EXIT_INTERNAL, AutommError
-from automm.screen import escape_logs, say, show
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 

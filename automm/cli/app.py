@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automm.screen import say
+from automm.cli.screen import say
 
 app = typer.Typer(
     name="automm",

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import AllowCode, app, code_flag, say_next
+from automm.cli.screen import print_json, say, show
 from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
-from automm.screen import print_json, say, show
 
 
 @app.command()
@@ -21,7 +21,7 @@ def demo(
 
     Example: automm demo demo/
     """
-    from automm.data.demo import write_demo
+    from automm.data.demo.generate import write_demo
 
     show(write_demo(folder, reviews=reviews, seed=seed))
     say_next(f"automm check {folder / 'manifest.yaml'}")
@@ -44,9 +44,9 @@ def check(
 
     Example: automm check demo/manifest.yaml --to report.html
     """
-    from automm import tables
-    from automm.data.quality.check import check as check_manifest
-    from automm.data.quality.page import remove_page, write_page
+    from automm.cli import tables
+    from automm.data.quality.html import remove_page, write_page
+    from automm.data.quality.run import check as check_manifest
     from automm.data.quality.terminal import render
 
     if to is not None and to.is_dir():
@@ -84,9 +84,9 @@ def fetch_images(
 
     Example: automm fetch-images reviews/manifest.yaml
     """
-    from automm import tables
-    from automm.data.fetch import fetch_pictures
-    from automm.progress import ConsoleReporter
+    from automm.cli import tables
+    from automm.cli.progress import ConsoleReporter
+    from automm.data.download.job import fetch_pictures
 
     reporter = ConsoleReporter(tables.console(sys.stderr), 0, "")
     try:

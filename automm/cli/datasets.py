@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from automm.cli.app import AllowCode, app, say_next
+from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
-from automm.screen import print_json, say, show
 
 
 @app.command(name="import")
@@ -33,8 +33,8 @@ def import_(
     automm import train-00000-of-00001.parquet --to reviews/, where pictures lie inside
     """
     from automm.data.changes import change_lines
-    from automm.data.formats import LAYOUTS
-    from automm.data.importing import AUTO, import_data
+    from automm.data.layouts import LAYOUTS
+    from automm.data.onboarding.import_layout import AUTO, import_data
 
     if source is None:  # automm import DIR
         if format in LAYOUTS:
@@ -68,7 +68,7 @@ def datasets(
 
     Examples: automm datasets; automm datasets hateful-memes; automm datasets --format json
     """
-    from automm import tables
+    from automm.cli import tables
     from automm.data.catalogue import find_dataset, known_datasets
 
     if name is not None:
@@ -99,7 +99,7 @@ def init(
 
     Examples: automm init reviews.csv; automm init reviews.csv --encoding gb18030
     """
-    from automm.data.guessing import write_first_manifest
+    from automm.data.onboarding.init import write_first_manifest
 
     manifest, reasons = write_first_manifest(file, to, encoding=encoding)
     for key, reason in reasons.items():
@@ -110,6 +110,6 @@ def init(
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, Any]:
     """KEY=VALUE pairs, the value as YAML; of a key that is given twice the later."""
-    from automm.strict_yaml import read_setting
+    from automm.config.strict_yaml import read_setting
 
     return dict(read_setting(flag, pair, "year=2015") for pair in given or [])

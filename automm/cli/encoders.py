@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import app
+from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
-from automm.screen import print_json, say, show
 
 
 @app.command()
@@ -21,9 +21,9 @@ def weights(
 
     Examples: automm weights; automm weights efficientnet-lite2; automm weights minilm-l6 --from DIR
     """
-    from automm import tables
-    from automm.config import Encoders
-    from automm.models.weights import fetch, install_from, listing, weights_folder
+    from automm.cli import tables
+    from automm.config.experiment import Encoders
+    from automm.models.weights.fetch import fetch, install_from, listing, weights_folder
 
     if list_:
         rows = listing()
@@ -56,9 +56,9 @@ def cache(
     """
     from rich.filesize import decimal
 
-    from automm import tables
+    from automm.cli import tables
     from automm.paths import cache_dir, cache_limit
-    from automm.search import cache_listing
+    from automm.search.features import cache_listing
 
     limit = cache_limit()
     if clear:

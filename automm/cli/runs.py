@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say_next
-from automm.screen import print_json, say, show
+from automm.cli.screen import print_json, say, show
 
 
 @app.command(name="leaderboard")
@@ -21,7 +21,7 @@ def show_leaderboard(
 
     Examples: automm leaderboard; automm leaderboard demo --metric accuracy --format json
     """
-    from automm import tables
+    from automm.cli import tables
     from automm.evaluate.leaderboard import leaderboard, to_csv
 
     rows = leaderboard(runs_dir, experiment, metric)

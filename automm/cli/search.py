@@ -18,13 +18,13 @@ from automm.cli.app import (
     say_next,
     where_flags,
 )
+from automm.cli.screen import say, show
 from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
-from automm.screen import say, show
 
 if TYPE_CHECKING:
-    from automm.config import Experiment
-    from automm.search.crew import Crew
-    from automm.search.pixel_cost import PixelCost
+    from automm.config.experiment import Experiment
+    from automm.search.cost.pixels import PixelCost
+    from automm.search.parallel.crew import Crew
 
 
 @app.command()
@@ -70,7 +70,7 @@ def search(
 
     automm search demo/manifest.yaml --workers 2
     """
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
 
     if parent is not None:  # before all that takes time, so that it is never left behind
         from automm.search.interrupt import die_with
@@ -80,7 +80,7 @@ def search(
         raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
     crew = None
     if not worker and (workers is not None or chief is not None):
-        from automm.search.crew import Crew
+        from automm.search.parallel.crew import Crew
 
         crew = Crew(workers or 0, chief)
         crew.check()
@@ -109,9 +109,9 @@ def search(
 
 def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:
     import_tensorflow()
-    from automm import tables
-    from automm.progress import ConsoleReporter
-    from automm.search.worker import work
+    from automm.cli import tables
+    from automm.cli.progress import ConsoleReporter
+    from automm.search.parallel.worker import work
 
     reporter = ConsoleReporter(
         tables.console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
@@ -129,9 +129,9 @@ def _search(
     experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
 ) -> None:
     import_tensorflow()
-    from automm import tables
+    from automm.cli import tables
+    from automm.cli.progress import ConsoleLog, ConsoleReporter
     from automm.evaluate.leaderboard import leaderboard
-    from automm.progress import ConsoleLog, ConsoleReporter
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri as store
     from automm.tracking.mlflow_store import MlflowTracker
@@ -169,12 +169,12 @@ def _search(
 
 def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the choices of the space are named by their layers
-    from automm import tables
+    from automm.cli import tables
     from automm.data.manifest import load_manifest
-    from automm.search.cost import dearest, sequence_bytes
-    from automm.search.narrow import space_of
-    from automm.search.pixel_cost import pixel_costs
-    from automm.search.space import TABLE, conditions, left_out, size
+    from automm.search.cost.dearest import dearest, sequence_bytes
+    from automm.search.cost.pixels import pixel_costs
+    from automm.search.space.table import TABLE, conditions, left_out, size
+    from automm.search.space.validation import space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = space_of(experiment, manifest)
@@ -217,7 +217,7 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
 
 def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     from automm.errors import WeightsError
-    from automm.models.weights import fetch, missing_weights
+    from automm.models.weights.fetch import fetch, missing_weights
 
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:

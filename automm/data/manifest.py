@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from automm.config import OBJECTIVES_OF
-from automm.data.formats import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
+from automm.config.experiment import OBJECTIVES_OF
+from automm.config.schema import Faults, Section, located, problems_of
+from automm.config.strict_yaml import Place, read_yaml
+from automm.data.layouts import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
 from automm.data.sections import Fields, Images, Labels, Source, Splits, Text, known_encoding
 from automm.errors import ConfigError, nearest
-from automm.schema import Faults, Section, located, problems_of
-from automm.strict_yaml import Place, read_yaml
 
 
 class Manifest(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from automm.schema import Section
+from automm.config.schema import Section
 
 SPLITS = ("train", "validation", "test")
 LONGEST_INTEGER = 3322  # bits, a thousand digits; beyond 4,300 digits Python refuses to write one

@@ -23,14 +23,14 @@ from typing import Any
 import keras
 
 from automm import __version__
-from automm.config import Experiment
-from automm.data.columns import Columns
-from automm.data.text import load_tokenizer
+from automm.config.experiment import Experiment
+from automm.data.inputs.columns import Columns
+from automm.data.inputs.tokens import load_tokenizer
 from automm.deliver.card import model_card
 from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, fresh_folder, read_about
 from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
 from automm.tracking.runs import COMPLETED, Candidate, Run

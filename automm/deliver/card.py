@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automm.evaluate.metrics import TITLES
-from automm.models.pixels import FROZEN
+from automm.models.cnn.pixels import FROZEN
 
 
 def model_card(about: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from automm.config import Experiment, load_experiment
+from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tracking.runs import COMPLETED, Candidate, Run, rank
 

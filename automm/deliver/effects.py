@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from automm.data.modalities import present, without
+from automm.data.inputs.modalities import present, without
 
 Arrays = Mapping[str, np.ndarray]
 

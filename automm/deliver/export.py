@@ -61,7 +61,7 @@ def _need_onnx() -> None:
 
 
 def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
-    """ONNX inputs have the names, shapes and dtypes of `data/arrays`; the number of reviews is free."""
+    """ONNX inputs have the names, shapes and dtypes of `data/inputs/arrays`; the number of reviews is free."""
     if packed_layout(model) is not None:
         raise ConfigError("--format onnx: export 'concatenation', which is the same model with named inputs")
     result.mkdir()

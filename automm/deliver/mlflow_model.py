@@ -13,8 +13,8 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from automm.data.reading import read_columns
-from automm.data.review import Review
+from automm.data.records.reading import read_columns
+from automm.data.records.review import Review
 from automm.data.sections import Fields
 from automm.deliver.bundle import load_bundle
 from automm.deliver.opened import Refused

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from automm.data.cells import cell_id
-from automm.data.columns import Columns
-from automm.data.image_root import ImageRoot
+from automm.data.images.root import ImageRoot
+from automm.data.inputs.columns import Columns
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
-from automm.data.reading import ReviewReader
-from automm.data.records import Record, Source, open_source
-from automm.data.reviews import Review, missing_columns
+from automm.data.records.field_values import cell_id
+from automm.data.records.opening import Record, Source, open_source
+from automm.data.records.reading import ReviewReader
+from automm.data.records.reviews import Review, missing_columns
 from automm.data.sections import Fields
 from automm.errors import ConfigError, DataError, NotFoundError, Problem
 

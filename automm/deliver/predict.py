@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from automm.data.images import PictureError, decode_many
-from automm.data.reviews import Review
-from automm.data.text import encode_texts
+from automm.data.images.decode import PictureError, decode_many
+from automm.data.inputs.tokens import encode_texts
+from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle, predicts_number
 from automm.deliver.effects import Arrays, effects_of
 from automm.deliver.opened import Refused, open_reviews

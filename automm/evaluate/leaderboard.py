@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from automm.config import OBJECTIVES
+from automm.config.experiment import OBJECTIVES
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.evaluate.metrics import METRICS
 from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial

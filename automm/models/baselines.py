@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from automm.models import packing
+from automm.models.cnn.pixels import FROZEN, PixelEncoder
 from automm.models.heads import (
     AnyPicture,
     Indicators,
@@ -25,7 +26,6 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
-from automm.models.pixels import FROZEN, PixelEncoder
 from automm.models.readouts import PIXELS
 from automm.models.towers import asked_for, image_part, text_part
 

@@ -9,9 +9,9 @@ A *suffix* is a Keras model from encoded features to probabilities. Its inputs, 
 | image | (n, max_images, image_features) float32 |
 | image_mask | (n, max_images) float32 |
 
-and, where the manifest names them, metadata, history and their masks as in `data/arrays`. In place of `text` and
+and, where the manifest names them, metadata, history and their masks as in `data/inputs/arrays`. In place of `text` and
 `image` it may have other read-outs of the encoders, by their names (`models/readouts`), and in place of `image` the
-raw `images` of `data/arrays`, where it has a CNN of its own.
+raw `images` of `data/inputs/arrays`, where it has a CNN of its own.
 """
 
 from collections.abc import Mapping, Sequence

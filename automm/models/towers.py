@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
 from automm.models.heads import AnyPicture, image_tower, pooled, text_tower
 from automm.models.masks import StandIn
-from automm.models.pixels import FROZEN
 from automm.models.readouts import PIXELS, SEQUENCE, TOKEN_MASK, Readout, is_sequence
 from automm.models.token_attention import TokenAttention
 

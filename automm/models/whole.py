@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.models.encoders import ImageSource, TextSource
+from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.packing import unwrap
 from automm.models.readouts import READOUTS, TOKEN_MASK
 
@@ -21,7 +21,7 @@ PICTURES_AT_ONCE = (
 
 
 def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Fresh named Keras inputs for the arrays of `data/arrays`."""
+    """Fresh named Keras inputs for the arrays of `data/inputs/arrays`."""
     return {
         "token_ids": keras.Input((sequence_length,), name="token_ids", dtype="int32"),
         "text_mask": keras.Input((), name="text_mask", dtype="float32"),

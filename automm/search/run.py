@@ -13,26 +13,26 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from automm.config import Experiment
+from automm.config.experiment import Experiment
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
-from automm.models.encoders import ImageSource, TextSource
-from automm.search.chief import quiet
-from automm.search.crew import Crew
-from automm.search.describe import describe
-from automm.search.ensemble import run_ensemble
-from automm.search.estimate import estimate, short_of_disk
-from automm.search.fine_tune import fine_tune
-from automm.search.finish import finish
-from automm.search.hand_built import run_baselines
+from automm.models.encoders.sources import ImageSource, TextSource
+from automm.search.autokeras.tune import tune
+from automm.search.baselines.neural import run_baselines
+from automm.search.cost.estimate import estimate, short_of_disk
+from automm.search.finalists.ensemble import run_ensemble
+from automm.search.finalists.fine_tune import fine_tune
+from automm.search.finalists.test import finish
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
-from automm.search.narrow import space_of
-from automm.search.prepare import Loaded, Task, check_folds, load, prepare, same_data, sources
+from automm.search.parallel.chief import quiet
+from automm.search.parallel.crew import Crew
+from automm.search.parallel.workers import Workers
 from automm.search.session import GiveUp, Reporter, Search
-from automm.search.tune import tune
-from automm.search.workers import Workers
+from automm.search.setup.data import Loaded, Task, check_folds, load, prepare, same_data, sources
+from automm.search.setup.describe import describe
+from automm.search.space.validation import space_of
 from automm.tracking.mlflow_store import flatten
 from automm.tracking.runs import Run, create_run, wall_seconds, write_atomically
 from automm.tracking.tracker import Tracker

@@ -20,19 +20,19 @@ from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
-from automm.search import space as space_module
-from automm.search import stopping
-from automm.search.features import Features
-from automm.search.feed import Lacking, Rows
+from automm.search.autokeras.tuner import TrialFailed
+from automm.search.features.cut import cut
+from automm.search.features.encoded import Features
+from automm.search.features.states import States, encode_states, source_of
 from automm.search.interrupt import check
 from automm.search.memory import available_memory, give_back, peak_memory
-from automm.search.narrow import space_of
-from automm.search.plan import Options, Plan
-from automm.search.prefix import cut
-from automm.search.prepare import Task, feature_store
-from automm.search.states import States, encode_states, source_of
-from automm.search.train import Trained, predict, train
-from automm.search.tuner import TrialFailed
+from automm.search.setup.data import Task, feature_store
+from automm.search.space import table as space_module
+from automm.search.space.validation import space_of
+from automm.search.training import stopping
+from automm.search.training.batches import Lacking, Rows
+from automm.search.training.loop import Trained, predict, train
+from automm.search.training.options import Options, Plan
 from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
 from automm.tracking.tracker import Tracker
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from automm.config.strict_yaml import read_yaml
 from automm.errors import NotFoundError, TrackingError
-from automm.strict_yaml import read_yaml
 from automm.tracking.mlflow_flavor import model_arguments, quiet_model
 from automm.tracking.mlflow_server import quiet
 from automm.tracking.results import fold_curves, missing_curves, summary_of

@@ -36,11 +36,11 @@ LOAD = """
 import sys
 from pathlib import Path
 from automm.data.manifest import load_manifest
-from automm.data.reviews import load_dataset
-from automm.data.splits import split_dataset
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.stratified import split_dataset
 dataset = load_dataset(load_manifest(Path(sys.argv[1])))
 try:
-    from automm.data.links import links_of
+    from automm.data.splitting.links import links_of
 except ImportError:  # before reviews were linked once for all
     split_dataset(dataset, {})
 else:
@@ -49,7 +49,7 @@ else:
 DECODE = """
 import sys
 from pathlib import Path
-from automm.data.pictures import prepare_pictures
+from automm.data.images.pixel_store import prepare_pictures
 prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), 224, Path(sys.argv[2]))
 """
 HELP = """

@@ -29,8 +29,8 @@ from pictures import AT_ONCE, bare, photos
 from synthetic import write_reviews
 
 from automm.data.manifest import load_manifest
-from automm.data.quality.check import check
-from automm.data.reviews import load_dataset
+from automm.data.quality.run import check
+from automm.data.records.reviews import load_dataset
 
 
 def main() -> None:

@@ -20,15 +20,16 @@ from typing import ClassVar
 import numpy as np
 import onnxruntime
 
-from automm.data.images import decode_picture
-from automm.data.items import item_digests
+from automm.data.images.decode import decode_picture
+from automm.data.inputs.items import item_digests
+from automm.data.inputs.tokens import encode_texts
 from automm.data.manifest import load_manifest
-from automm.data.reviews import load_dataset
-from automm.data.text import encode_texts
-from automm.models.encoders import image_source, text_source, vocabulary_of_texts
-from automm.search import engines, passes
-from automm.search.store import Encoding, FeatureStore
-from automm.search.store_format import About, Items
+from automm.data.records.reviews import load_dataset
+from automm.models.encoders.sources import image_source, text_source, vocabulary_of_texts
+from automm.search.features import encode as passes
+from automm.search.features import engines
+from automm.search.features.store import Encoding, FeatureStore
+from automm.search.features.store_format import About, Items
 
 TEXT, IMAGE = "minilm-l6", "efficientnet-lite0"
 PADDED = 128

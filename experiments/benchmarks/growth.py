@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 from synthetic import WORDS
 
-from automm.data.links import link_reviews
-from automm.data.looks import Look, Looks
+from automm.data.images.inspect import Look, Looks
+from automm.data.images.near_duplicates import near_duplicates
 from automm.data.manifest import parse_manifest
-from automm.data.near import near_duplicates
-from automm.data.near_texts import near_texts
 from automm.data.quality.checked import Checked
-from automm.data.quality.duplicates import contradictions, repeated, tied_together, whole_reviews
-from automm.data.quality.unused import UnusedIds
-from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import split_dataset
+from automm.data.quality.checks.duplicates import contradictions, repeated, tied_together, whole_reviews
+from automm.data.quality.checks.unused import UnusedIds
+from automm.data.records.reviews import Dataset, Review, load_dataset
+from automm.data.splitting.links import link_reviews
+from automm.data.splitting.near_texts import near_texts
+from automm.data.splitting.stratified import split_dataset
 from automm.errors import DataError
 
 LABELS = ("bad", "fair", "good")

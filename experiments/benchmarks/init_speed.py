@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from automm.data.guessing import guess_manifest
+from automm.data.onboarding.init import guess_manifest
 
 KINDS = {
     "id": lambda row, column: f"r{column}-{row}",

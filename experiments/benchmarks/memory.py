@@ -55,8 +55,8 @@ def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
 
 def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "Peak") -> None:
     """A search with MLflow, as the command does it."""
-    from automm.config import resolve
-    from automm.progress import ConsoleReporter
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker

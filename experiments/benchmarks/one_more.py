@@ -52,8 +52,8 @@ def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str,
 
     os.environ["AUTOMM_CACHE_DIR"] = str(cache)
     link_weights(cache)
-    from automm.config import resolve
-    from automm.search.prepare import load, prepare, sources
+    from automm.config.experiment import resolve
+    from automm.search.setup.data import load, prepare, sources
 
     content = {"manifest": str(manifest), "name": "one-more", "inputs": {"max_images": 1}}
     experiment = resolve(content, folder, name="benchmark")

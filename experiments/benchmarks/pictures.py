@@ -29,7 +29,7 @@ import numpy as np
 from memory import Peak
 from PIL import Image
 
-from automm.data.pictures import prepare_pictures
+from automm.data.images.pixel_store import prepare_pictures
 
 SIZE, AT_ONCE = 224, 16
 
@@ -138,12 +138,12 @@ def write(folder: Path, count: int) -> None:
 
 
 def prepare(folder: Path, cache: Path) -> int:
-    from automm.data.arrays import all_paths
-    from automm.data.links import links_of
+    from automm.data.images.pixel_store import treat_bad_pictures
+    from automm.data.inputs.arrays import all_paths
     from automm.data.manifest import load_manifest
-    from automm.data.pictures import treat_bad_pictures
-    from automm.data.reviews import load_dataset
-    from automm.data.splits import split_dataset
+    from automm.data.records.reviews import load_dataset
+    from automm.data.splitting.links import links_of
+    from automm.data.splitting.stratified import split_dataset
 
     peak = Peak()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))

@@ -64,10 +64,10 @@ def _empty_cache(folder: Path, weights: str | None) -> None:
 
 def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
     """Seconds of encoding and 20 trials, and the task."""
-    from automm.config import resolve
-    from automm.progress import ConsoleReporter
-    from automm.search.prepare import load, prepare, sources
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
     from automm.search.run import run_search
+    from automm.search.setup.data import load, prepare, sources
     from automm.tracking.tracker import NoTracker
 
     experiment = resolve(
@@ -102,8 +102,8 @@ def without_prefix(task: Any) -> float:
     """Seconds of a few trials of whole models with frozen encoders, by the same training loop on raw arrays."""
     from automm.models import baselines
     from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
-    from automm.search.plan import Plan
-    from automm.search.train import train
+    from automm.search.training.loop import train
+    from automm.search.training.options import Plan
 
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     layers.whole()
@@ -127,8 +127,8 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     import keras
 
     from automm.models.whole import EncoderLayers
-    from automm.search.narrow import full_space
-    from automm.search.tuner import SearchGraph, SearchModel, graph_of_blocks
+    from automm.search.autokeras.tuner import SearchGraph, SearchModel, graph_of_blocks
+    from automm.search.space.validation import full_space
 
     class Graph(SearchGraph):
         def _compile_keras_model(self, hp: Any, model: Any) -> Any:

@@ -66,10 +66,10 @@ def write_records(folder: Path, reviews: int) -> None:
 
 
 def measure(folder: Path, profile: bool) -> dict[str, object]:
-    from automm.data.links import links_of
     from automm.data.manifest import load_manifest
-    from automm.data.reviews import load_dataset
-    from automm.data.splits import split_dataset
+    from automm.data.records.reviews import load_dataset
+    from automm.data.splitting.links import links_of
+    from automm.data.splitting.stratified import split_dataset
 
     profiler = cProfile.Profile(time.process_time)
     if profile:

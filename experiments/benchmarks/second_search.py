@@ -72,7 +72,7 @@ def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
     import autokeras  # noqa: F401
     import mlflow  # noqa: F401
 
-    from automm.config import resolve
+    from automm.config.experiment import resolve
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker

@@ -58,7 +58,7 @@ def main() -> None:
 def prepare(folder: Path) -> None:
     from mlflow.tracking import MlflowClient
 
-    from automm.data.demo import write_demo
+    from automm.data.demo.generate import write_demo
 
     write_demo(folder / "demo", reviews=90)
     (folder / "runs").mkdir()

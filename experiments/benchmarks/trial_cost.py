@@ -27,9 +27,9 @@ def main() -> None:
 
 def measure(folder: Path, trials: int, reviews: int) -> dict:
     """Run a search with the two functions of interest timed."""
-    from automm.config import resolve
-    from automm.data.demo import write_demo
-    from automm.progress import ConsoleReporter
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import write_demo
     from automm.search import session
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri

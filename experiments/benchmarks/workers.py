@@ -28,10 +28,10 @@ def main() -> None:
 
 def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
     """Rounds of searches with one worker and with two."""
-    from automm.config import resolve
-    from automm.data.demo import write_demo
-    from automm.progress import ConsoleReporter
-    from automm.search.crew import Crew
+    from automm.cli.progress import ConsoleReporter
+    from automm.config.experiment import resolve
+    from automm.data.demo.generate import write_demo
+    from automm.search.parallel.crew import Crew
     from automm.search.run import run_search
     from automm.tracking.tracker import NoTracker
 

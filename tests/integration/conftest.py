@@ -9,7 +9,7 @@ import pytest
 import yaml
 from samples import SMALL, write_reviews
 
-from automm.config import Experiment, load_experiment
+from automm.config.experiment import Experiment, load_experiment
 
 
 class SilentReporter:
@@ -156,8 +156,8 @@ class Searched:
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory, experiment_file, shared_cache, store_template) -> Iterator[Searched]:
     """The tiny experiment with three trials, recorded in MLflow."""
-    from automm.search.prepare import Task
     from automm.search.run import run_search
+    from automm.search.setup.data import Task
     from automm.tracking.mlflow_store import MlflowTracker
 
     runs = tmp_path_factory.mktemp("searched")

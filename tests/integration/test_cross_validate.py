@@ -4,10 +4,10 @@ import pytest
 import yaml
 from samples import SMALL, write_reviews
 
-from automm.config import load_experiment
+from automm.cli.tables import leaderboard_table, verdict
+from automm.config.experiment import load_experiment
 from automm.errors import TrialError
 from automm.evaluate.leaderboard import leaderboard, to_csv
-from automm.tables import leaderboard_table, verdict
 from automm.tracking.runs import COMPLETED, KILLED, Run, all_runs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -39,7 +39,8 @@ def lines(run):
 
 def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
     """Ctrl-C in the middle costs what was in hand and no more, and one that fails on a fold loses that figure alone."""
-    from automm.search import cross_validate, session
+    from automm.search import session
+    from automm.search.finalists import folds as cross_validate
 
     opened, train, answers = cross_validate._open, session.train, cross_validate._answers
     trained, tasks = [], {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from automm.config import load_experiment
+from automm.config.experiment import load_experiment
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file

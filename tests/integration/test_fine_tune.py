@@ -37,7 +37,7 @@ def tuned(tmp_path_factory, experiment_file, shared_cache):
     import tensorflow as tf
     from conftest import SilentReporter
 
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.search.run import run_search
     from automm.tracking.tracker import NoTracker
 
@@ -119,7 +119,7 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
 @pytest.mark.usefixtures("trials_only")
 def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(search, monkeypatch):
     """Rates of nothing: the fine-tunable model on the lower halves' states is the suffix on features."""
-    from automm.search import fine_tune
+    from automm.search.finalists import fine_tune
 
     deadlines = []
     inner = fine_tune.train
@@ -154,7 +154,7 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
     """Nothing that it reads would be trained."""
     from types import SimpleNamespace
 
-    from automm.search.fine_tune import chosen
+    from automm.search.finalists.fine_tune import chosen
     from automm.tracking.runs import Candidate
 
     def candidate(name, layer, stage):

@@ -7,15 +7,15 @@ import pytest
 import yaml
 from samples import SMALL, write_column_reviews
 
-from automm.config import load_experiment
-from automm.data.columns import Columns
+from automm.cli.tables import verdict
+from automm.config.experiment import load_experiment
+from automm.data.inputs.columns import Columns
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
-from automm.tables import verdict
 from automm.tracking.runs import COMPLETED
 
 INPUTS = {**SMALL["inputs"], "history_steps": 4}

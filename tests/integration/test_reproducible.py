@@ -9,7 +9,7 @@ import pytest
 import yaml
 from samples import SMALL
 
-from automm.config import TUNERS
+from automm.config.experiment import TUNERS
 from automm.tracking.runs import all_runs
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ OPTIONS = {
 PROGRAM = """
 import sys
 from pathlib import Path
-from automm.config import load_experiment
+from automm.config.experiment import load_experiment
 from automm.search.run import run_search
 
 class Silent:

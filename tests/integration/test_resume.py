@@ -51,7 +51,7 @@ def interrupted_once(tmp_path_factory, experiment_file, shared_cache):
     import tensorflow as tf
     from conftest import RecordingTracker, SilentReporter
 
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.search.run import run_search
 
     runs, recorder = tmp_path_factory.mktemp("interrupted"), RecordingTracker()
@@ -117,7 +117,7 @@ def test_another_config_is_refused_by_name(search, interrupted):
 
 
 def test_other_data_are_refused(interrupted, tmp_path, reviews, reporter, recorder):
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.search.run import run_search
 
     shutil.copytree(reviews.parent, tmp_path / "changed")

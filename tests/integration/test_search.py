@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from automm.config import BASELINES, TUNERS
+from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NoTrialError
 from automm.models.average import members_of
-from automm.search.narrow import full_space
-from automm.search.portfolio import portfolio
-from automm.search.space import DEFAULTS, is_active
+from automm.search.space.portfolio import portfolio
+from automm.search.space.table import DEFAULTS, is_active
+from automm.search.space.validation import full_space
 from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
@@ -72,7 +72,7 @@ class TestWhatARunLeaves:
         assert all(1 <= trial.best_epoch <= 2 for trial in searched.trials)
 
     def test_the_resolved_config_repeats_the_run(self, searched):
-        from automm.config import load_experiment
+        from automm.config.experiment import load_experiment
 
         assert load_experiment(searched.run.folder / "config.yaml") == searched.experiment
 
@@ -116,11 +116,11 @@ class TestWhatARunLeaves:
 
     def test_a_modality_that_is_lost_is_as_if_it_had_never_been(self, searched, reporter):
         """A suffix on features against the whole model on raw arrays of reviews without pictures, and without text."""
-        from automm.data.text import encode_texts
+        from automm.data.inputs.tokens import encode_texts
         from automm.models.whole import compiled, compose
-        from automm.search.prepare import load, prepare, sources
         from automm.search.session import Search
-        from automm.search.train import predict
+        from automm.search.setup.data import load, prepare, sources
+        from automm.search.training.loop import predict
         from automm.tracking.tracker import NoTracker
 
         loaded = load(searched.experiment)

@@ -37,7 +37,7 @@ def searched_with(tmp_path_factory, experiment_file, shared_cache):
     import tensorflow as tf
     from conftest import SilentReporter
 
-    from automm.config import load_experiment
+    from automm.config.experiment import load_experiment
     from automm.search.run import run_search
     from automm.tracking.tracker import NoTracker
 

@@ -15,7 +15,7 @@ import yaml
 from samples import SMALL, write_reviews
 
 from automm.errors import NoTrialError
-from automm.search.crew import Crew
+from automm.search.parallel.crew import Crew
 from automm.search.session import WORKER_DIED, GiveUp, Search
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
 

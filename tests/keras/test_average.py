@@ -8,8 +8,8 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
-from automm.search import ensemble
-from automm.search.ensemble import pick
+from automm.search.finalists import ensemble
+from automm.search.finalists.ensemble import pick
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
 
 

@@ -1,15 +1,15 @@
 import pytest
 from small import SHAPES
 
-from automm.config import resolve
+from automm.config.experiment import resolve
 from automm.models.baselines import fused
-from automm.models.encoders import IMAGE_ENCODERS
+from automm.models.encoders.sources import IMAGE_ENCODERS
 from automm.models.heads import Shapes
-from automm.models.packages import PACKAGES
-from automm.search.cost import dearest, most_parameters
-from automm.search.narrow import full_space, narrow
-from automm.search.pixel_cost import cost_of, pixel_costs
-from automm.search.space import DEFAULTS, contains, points
+from automm.models.weights.packages import PACKAGES
+from automm.search.cost.dearest import dearest, most_parameters
+from automm.search.cost.pixels import cost_of, pixel_costs
+from automm.search.space.table import DEFAULTS, contains, points
+from automm.search.space.validation import full_space, narrow
 
 SMALL = {
     **DEFAULTS,
@@ -58,7 +58,7 @@ def test_of_a_preset_nothing_is_known_before_it_is_read(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if name in IMAGE_ENCODERS])
 def test_the_size_of_a_package_is_its_encoders(name):
-    from automm.models.efficientnet_lite import HEAD_FILTERS
+    from automm.models.encoders.efficientnet_lite import HEAD_FILTERS
 
     assert PACKAGES[name].features == HEAD_FILTERS
 

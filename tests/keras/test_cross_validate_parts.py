@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import SHAPES, SMALL
 
-from automm.search.cross_validate import parts_of, suffix_of
+from automm.search.finalists.folds import parts_of, suffix_of
 from automm.tracking.runs import COMPLETED, Candidate
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from automm.errors import WeightsError
-from automm.models import efficientnet_lite, weights
-from automm.models.torch_state import LEGACY_MAGIC, read_state_dict
+from automm.models.encoders import efficientnet_lite
+from automm.models.weights import fetch as weights
+from automm.models.weights.torch_state import LEGACY_MAGIC, read_state_dict
 
 KINDS = {"float32": "FloatStorage", "int64": "LongStorage"}
 

@@ -5,10 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from automm.data.text import SPECIAL, encode_texts
+from automm.data.inputs.tokens import SPECIAL, encode_texts
 from automm.errors import ConfigError, WeightsError
-from automm.models import weights
-from automm.models.encoders import (
+from automm.models.encoders.sources import (
     IMAGE_ENCODERS,
     TEXT_ENCODERS,
     ImageEncoder,
@@ -16,6 +15,7 @@ from automm.models.encoders import (
     text_source,
     vocabulary_of_texts,
 )
+from automm.models.weights import fetch as weights
 from automm.models.whole import EncoderLayers
 
 TEXTS = ["good phone", "bad phone, bad battery", "", "good"]
@@ -151,7 +151,7 @@ def test_saved_and_loaded(which, text, image, ids, pixels, tmp_path):
 
 PRINT = """
 import numpy as np
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.sources import image_source, text_source
 text = text_source("tiny-bert", lambda size: {vocabulary!r})
 image = image_source("tiny-cnn")
 print(text.fingerprint, image.fingerprint)

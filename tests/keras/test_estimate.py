@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from small import SHAPES
 
-from automm.config import resolve
-from automm.models.encoders import image_source, text_source
-from automm.search.estimate import estimate, short_of_disk
-from automm.search.train import Fold
+from automm.config.experiment import resolve
+from automm.models.encoders.sources import image_source, text_source
+from automm.search.cost.estimate import estimate, short_of_disk
+from automm.search.training.loop import Fold
 
 FOLDS = 3
 TEXT = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])

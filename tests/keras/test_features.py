@@ -4,17 +4,18 @@ import keras
 import numpy as np
 import pytest
 
-from automm.data.arrays import Arrays
-from automm.data.items import item_digests
-from automm.data.text import encode_texts
+from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.items import item_digests
+from automm.data.inputs.tokens import encode_texts
 from automm.errors import ConfigError
-from automm.models import efficientnet_lite
-from automm.models.encoder_layers import ImageEncoder
-from automm.models.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
+from automm.models.encoders import efficientnet_lite
+from automm.models.encoders.layers import ImageEncoder
+from automm.models.encoders.sources import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
 from automm.models.readouts import READOUTS, is_sequence
-from automm.search import engines, passes
-from automm.search import features as module
-from automm.search.store import FeatureStore
+from automm.search.features import encode as passes
+from automm.search.features import encoded as module
+from automm.search.features import engines
+from automm.search.features.store import FeatureStore
 
 # Of many lengths, two of them twice, one empty.
 TEXTS = ["good phone", "word " * 17, "bad", "good phone", "", "word " * 9 + "bad", "bad", "a b c d e f g"]

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from automm.errors import ConfigError
-from automm.models import efficientnet_lite
-from automm.models.encoder_layers import unfreeze
-from automm.models.encoders import image_source, text_source
-from automm.models.half_layers import TextUpper
-from automm.models.halves import frontiers, halve_cnn
+from automm.models.encoders import efficientnet_lite
+from automm.models.encoders.half_layers import TextUpper
+from automm.models.encoders.halves import frontiers, halve_cnn
+from automm.models.encoders.layers import unfreeze
+from automm.models.encoders.sources import image_source, text_source
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
 IDS = np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3]], np.int32)
@@ -123,7 +123,7 @@ def test_nothing_to_train_behind_a_single_tensor():
 def test_unfrozen_batch_norm_stays():
     inputs = keras.Input((4, 4, 3), name="states")
     backbone = keras.Model(inputs, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 1)(inputs)))
-    from automm.models.half_layers import ImageUpper
+    from automm.models.encoders.half_layers import ImageUpper
 
     upper = ImageUpper(backbone, 2, "x", ("image",))
     upper.trainable = False

@@ -16,8 +16,8 @@ from automm.models.heads import (
     text_tower,
 )
 from automm.models.packing import pack, packed_layout, unwrap
-from automm.search.losses import huber, scaled
-from automm.search.space import DEFAULTS
+from automm.search.space.table import DEFAULTS
+from automm.search.training.losses import huber, scaled
 
 SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=2)
 SMALL = {

@@ -3,14 +3,14 @@
 import pytest
 from layouts import manifest_of
 
-from automm.config import load_experiment
-from automm.data.importing import import_data
+from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import load_dataset
+from automm.data.onboarding.import_layout import import_data
+from automm.data.records.reviews import load_dataset
 from automm.deliver.opened import open_reviews
 from automm.errors import ConfigError
-from automm.search.describe import image_root, reading
-from automm.search.prepare import load
+from automm.search.setup.data import load
+from automm.search.setup.describe import image_root, reading
 
 
 @pytest.mark.parametrize("name", ["mvsa", "mm-imdb", "markdown-tree"])

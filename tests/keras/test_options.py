@@ -10,18 +10,18 @@ from small import SHAPES, SMALL
 from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 
 from automm.models import baselines
+from automm.models.encoders.halves import with_inputs
 from automm.models.fusion import FUSIONS
-from automm.models.halves import with_inputs
-from automm.search.criterion import Criterion
-from automm.search.feed import Batches, Feed, partners
-from automm.search.losses import cross_entropy, smoothed
-from automm.search.modulation import alone, coefficients, owners_of, with_noise
-from automm.search.narrow import narrow
-from automm.search.parts import Parts
-from automm.search.plan import OF_SUFFIXES, Options
 from automm.search.session import Search
-from automm.search.space import contains
-from automm.search.train import Fold, train
+from automm.search.space.table import contains
+from automm.search.space.validation import narrow
+from automm.search.training.batches import Batches, Feed, partners
+from automm.search.training.criterion import Criterion
+from automm.search.training.loop import Fold, train
+from automm.search.training.losses import cross_entropy, smoothed
+from automm.search.training.modulation import alone, coefficients, owners_of, with_noise
+from automm.search.training.options import OF_SUFFIXES, Options
+from automm.search.training.parts import Parts
 from automm.tracking.runs import COMPLETED, Candidate
 
 EACH = {

@@ -10,12 +10,12 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from automm.config import TUNERS
-from automm.search.narrow import full_space, narrow
-from automm.search.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
-from automm.search.portfolio import PORTFOLIO, portfolio
-from automm.search.space import DEFAULTS, contains, declare, size
-from automm.search.tuner import MANY, HarnessTuner
+from automm.config.experiment import TUNERS
+from automm.search.autokeras.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
+from automm.search.autokeras.tuner import MANY, HarnessTuner
+from automm.search.space.portfolio import PORTFOLIO, portfolio
+from automm.search.space.table import DEFAULTS, contains, declare, size
+from automm.search.space.validation import full_space, narrow
 from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, Candidate, point_of
 
 SMALL = {

@@ -4,7 +4,7 @@ import pytest
 from small import layers_of
 
 from automm.models import baselines, packing
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import Shapes
 from automm.models.packing import Unpack, layout_of, pack, packed_layout, unwrap, width_of, wrap
 from automm.models.whole import compose, raw_inputs

@@ -9,18 +9,18 @@ from small import SMALL, layers_of
 
 from automm.errors import ConfigError
 from automm.models.baselines import fused
-from automm.models.encoders import image_source, text_source
+from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN, PixelEncoder, _smaller
+from automm.models.cnn.residual import residual_cnn
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import Shapes
-from automm.models.pixels import AUGMENTATIONS, FROZEN, PixelEncoder, _smaller
 from automm.models.readouts import IMAGE_READOUTS
-from automm.models.residual import residual_cnn
 from automm.models.whole import compose, parameters_of
-from automm.search.narrow import full_space, narrow
-from automm.search.pixels import BACKBONES, pixel_encoder
-from automm.search.plan import Plan
-from automm.search.prefix import cut
-from automm.search.space import contains, draw, points, readouts, size
-from automm.search.train import Fold, train
+from automm.search.features.cut import cut
+from automm.search.space.table import contains, draw, points, readouts, size
+from automm.search.space.validation import full_space, narrow
+from automm.search.training.loop import Fold, train
+from automm.search.training.options import Plan
+from automm.search.training.pixels import BACKBONES, pixel_encoder
 
 STORED = 18
 SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3, image_size=STORED)
@@ -261,7 +261,7 @@ class TestSpace:
 
 
 def test_options_that_work_between_the_parts_of_a_model_work_on_pixels(source):
-    from automm.search.plan import Options
+    from automm.search.training.options import Options
 
     options = Options(mixup=0.2, auxiliary=0.1, modulation=0.3, modality_dropout=0.2)
     plan = Plan("val_loss", epochs=1, patience=1, batch_size=8, learning_rate=0.01, seed=3, options=options)

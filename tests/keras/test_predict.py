@@ -7,11 +7,11 @@ import pytest
 from samples import write_reviews
 from small import SMALL
 
-from automm.data.columns import Columns
+from automm.data.inputs.columns import Columns
 from automm.deliver.bundle import Bundle
 from automm.deliver.predict import predict_file
 from automm.models.baselines import fused
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import Shapes
 from automm.models.whole import EncoderLayers, compose
 

@@ -4,11 +4,11 @@ import pytest
 from small import layers_of
 
 from automm.models import baselines, packing
-from automm.models.encoder_layers import FrozenEncoder
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.layers import FrozenEncoder
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import AnyPicture, Shapes, classify, fuse, image_tower, text_tower
 from automm.models.whole import compose, raw_inputs
-from automm.search.prefix import cut
+from automm.search.features.cut import cut
 
 SHAPES = Shapes(text_features=16, image_features=16, max_images=2, classes=3)
 SMALL = {
@@ -192,8 +192,8 @@ def test_a_suffix_may_be_packed(whole, raw, encoders):
 def test_training_the_suffix_is_training_the_whole(encoders):
     """Same engine, seed and batch order: the curves agree, and so do the predictions."""
     from automm.models.whole import compiled
-    from automm.search.plan import Plan
-    from automm.search.train import Fold, predict, train
+    from automm.search.training.loop import Fold, predict, train
+    from automm.search.training.options import Plan
 
     rng = np.random.default_rng(0)
     count = 60
@@ -228,7 +228,7 @@ def test_training_the_suffix_is_training_the_whole(encoders):
 
 
 def test_a_model_with_trained_upper_halves_is_cut_behind_the_lower_ones(raw):
-    from automm.models.encoder_layers import unfreeze
+    from automm.models.encoders.layers import unfreeze
     from automm.models.whole import EncoderLayers, fine_tunable
 
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")

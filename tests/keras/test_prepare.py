@@ -10,16 +10,16 @@ import yaml
 from PIL import Image
 from samples import SMALL, write_reviews
 
-from automm.config import resolve
-from automm.data import links
-from automm.data.folds import other_folds
-from automm.data.links import links_of
+from automm.config.experiment import resolve
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import Dataset, Review
-from automm.data.splits import split_dataset
+from automm.data.records.reviews import Dataset, Review
+from automm.data.splitting import links
+from automm.data.splitting.folds import other_folds
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import split_dataset
 from automm.errors import DataError
-from automm.search import engines
-from automm.search.prepare import Loaded, check_folds, load, make_folds, prepare, sources
+from automm.search.features import engines
+from automm.search.setup.data import Loaded, check_folds, load, make_folds, prepare, sources
 
 THIRD = 12
 

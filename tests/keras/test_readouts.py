@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from automm.models import readouts
-from automm.models.encoders import image_source, text_source
+from automm.models.encoders.sources import image_source, text_source
 from automm.models.readouts import READOUTS, Readout, is_sequence, of_modality
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]

@@ -4,17 +4,16 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from automm.config import load_experiment
+from automm.config.experiment import load_experiment
 from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
 from automm.models.heads import Shapes
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import PLACES, READOUTS, is_sequence
-from automm.search import space as space_module
-from automm.search.narrow import full_space, narrow
-from automm.search.plan import Options
-from automm.search.space import (
+from automm.search.autokeras.tuner import active_values
+from automm.search.space import table as space_module
+from automm.search.space.table import (
     DEFAULTS,
     TABLE,
     Hyperparameter,
@@ -29,7 +28,8 @@ from automm.search.space import (
     readouts,
     size,
 )
-from automm.search.tuner import active_values
+from automm.search.space.validation import full_space, narrow
+from automm.search.training.options import Options
 from automm.tracking.runs import EPOCHS, point_of
 
 # Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.

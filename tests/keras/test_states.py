@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixture
 
-from automm.models.encoders import image_source
-from automm.search.features import encode
-from automm.search.states import Both, encode_states
-from automm.search.store import FeatureStore
+from automm.models.encoders.sources import image_source
+from automm.search.features.encoded import encode
+from automm.search.features.states import Both, encode_states
+from automm.search.features.store import FeatureStore
 
 IMAGE = image_source("tiny-cnn")
 

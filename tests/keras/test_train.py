@@ -12,17 +12,17 @@ from small import SHAPES, SMALL, layers_of
 from automm.errors import TrialError
 from automm.evaluate.metrics import measure
 from automm.models import baselines
-from automm.models.half_layers import ImageUpper
+from automm.models.encoders.half_layers import ImageUpper
 from automm.models.heads import Shapes
 from automm.models.packing import pack, packed_layout
-from automm.search import feed as feed_module
-from automm.search import train as module
-from automm.search.adam import AdamW
-from automm.search.feed import Batches
 from automm.search.interrupt import interruptible
-from automm.search.losses import row_weights
-from automm.search.plan import Options, Plan
-from automm.search.train import Fold, judged_rows, predict, train
+from automm.search.training import batches as feed_module
+from automm.search.training import loop as module
+from automm.search.training.adam import AdamW
+from automm.search.training.batches import Batches
+from automm.search.training.loop import Fold, judged_rows, predict, train
+from automm.search.training.losses import row_weights
+from automm.search.training.options import Options, Plan
 
 PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
 
@@ -456,7 +456,7 @@ class TestPredict:
         np.testing.assert_array_equal(predict(model, source, TRAIN), predict(model, source, TRAIN))
 
     def test_a_whole_model_in_graph_mode(self):
-        from automm.models.encoders import image_source, text_source
+        from automm.models.encoders.sources import image_source, text_source
         from automm.models.whole import compiled, compose
 
         text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()

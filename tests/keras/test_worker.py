@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from automm.errors import DataError
-from automm.search.worker import _same_engines
+from automm.search.parallel.worker import _same_engines
 from automm.tracking.runs import Run
 
 

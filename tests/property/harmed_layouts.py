@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from layouts import WRITERS, manifest_of
 from PIL import Image
 
-from automm.data.formats import find_layout, recognise
-from automm.data.formats.markdown_links import take_pictures
-from automm.data.reviews import load_dataset
+from automm.data.layouts import find_layout, recognise
+from automm.data.layouts.markdown_links import take_pictures
+from automm.data.records.reviews import load_dataset
 
 HARMS = (
     *("set", "insert", "delete", "cut", "twice"),  # of bytes

@@ -19,12 +19,12 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 
-from automm.data.arrays import all_paths
-from automm.data.links import links_of
+from automm.data.images.pixel_store import prepare_pictures, treat_bad_pictures
+from automm.data.inputs.arrays import all_paths
 from automm.data.manifest import load_manifest
-from automm.data.pictures import prepare_pictures, treat_bad_pictures
-from automm.data.reviews import Dataset, load_dataset
-from automm.data.splits import drop_duplicates, split_dataset
+from automm.data.records.reviews import Dataset, load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import drop_duplicates, split_dataset
 from automm.errors import AutommError
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ from pathlib import Path
 from hostile import Edit, edited, edits_of, harmed, in_time, mostly, values, watched
 from hypothesis import strategies as st
 
-from automm.config import Experiment, load_experiment
+from automm.config.experiment import Experiment, load_experiment
+from automm.config.schema import Section
+from automm.config.strict_yaml import write_yaml
 from automm.data.manifest import load_manifest
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.schema import Section
-from automm.search.narrow import space_of
-from automm.strict_yaml import write_yaml
+from automm.search.space.validation import space_of
 
 MANIFEST = "name: x\nrecords: r.csv\nfields: {text: t, images: i, label: l}\n"
 MANIFESTS = {  # what may lie where an experiment file says that its manifest is

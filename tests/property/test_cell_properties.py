@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from automm.data.image_root import ImageRoot
+from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.reading import ReviewReader
-from automm.data.record_shape import DEEPEST
-from automm.data.records import Record, Source
-from automm.data.review import Review
-from automm.data.reviews import load_dataset
+from automm.data.records.opening import Record, Source
+from automm.data.records.reading import ReviewReader
+from automm.data.records.review import Review
+from automm.data.records.reviews import load_dataset
+from automm.data.records.shape import DEEPEST
 from automm.data.sections import Fields
 from automm.errors import DataError
 

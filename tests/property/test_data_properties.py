@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automm.data.images import PictureError, decode_picture
-from automm.data.links import links_of
+from automm.data.images.decode import PictureError, decode_picture
 from automm.data.manifest import load_manifest, parse_manifest
-from automm.data.quality.check import check
-from automm.data.quality.page import page
-from automm.data.records import read_records
-from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import RULES, SPLITS, fingerprint, split_dataset
-from automm.data.ties import normal_text
+from automm.data.quality.html import page
+from automm.data.quality.run import check
+from automm.data.records.opening import read_records
+from automm.data.records.reviews import Dataset, Review, load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import RULES, SPLITS, fingerprint, split_dataset
+from automm.data.splitting.text_forms import normal_text
 from automm.errors import AutommError, DataError
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -17,11 +17,11 @@ from layouts import WRITERS, manifest_of
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from automm.data.formats import find_layout, recognise
-from automm.data.formats.markdown_links import take_pictures
-from automm.data.guessing import write_first_manifest
+from automm.data.layouts import find_layout, recognise
+from automm.data.layouts.markdown_links import take_pictures
 from automm.data.manifest import load_manifest, parse_manifest
-from automm.data.reviews import load_dataset
+from automm.data.onboarding.init import write_first_manifest
+from automm.data.records.reviews import load_dataset
 from automm.errors import AutommError
 
 damage = st.sampled_from(["flip", "cut", "insert", "empty", "remove", "folder", "pipe"])

@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automm.data.links import link_reviews
-from automm.data.near_texts import near_texts
-from automm.data.reviews import Review
-from automm.data.ties import linking_text, telling_text
+from automm.data.records.reviews import Review
+from automm.data.splitting.links import link_reviews
+from automm.data.splitting.near_texts import near_texts
+from automm.data.splitting.text_forms import linking_text, telling_text
 
 words = st.text(st.characters(categories=["Ll", "Lu", "Lo", "Mn", "Nd"]), min_size=1, max_size=8).filter(str.isalnum)
 posts = st.lists(words, min_size=4, max_size=10)

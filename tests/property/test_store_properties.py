@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automm.data.items import item_digests
-from automm.search.store import FeatureStore
-from automm.search.store_format import About, Items
+from automm.data.inputs.items import item_digests
+from automm.search.features.store import FeatureStore
+from automm.search.features.store_format import About, Items
 
 KINDS = {"plain": ("<f4", False), "half": ("<f2", False), "ragged": ("<f4", True)}  # by family
 REQUESTS = st.tuples(

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from PIL import Image
 
-from automm.data.addresses import Network
+from automm.data.download.addresses import Network
 
 LOCAL = ip_address("127.0.0.1")
 # Only this one address of the local machine may be connected to, so that all others are refused as in earnest.

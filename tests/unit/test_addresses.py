@@ -4,8 +4,8 @@ from math import inf
 
 import pytest
 
-from automm.data import addresses
-from automm.data.addresses import AddressError, Network, connect, is_public, split_url, target_of
+from automm.data.download import addresses
+from automm.data.download.addresses import AddressError, Network, connect, is_public, split_url, target_of
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,12 @@ from pathlib import Path
 import pytest
 
 import automm
-from automm.data.demo import write_demo
+from automm.data.demo.generate import write_demo
 
 ROOT = Path(automm.__file__).parent
 ORDER = (
     "__main__",
     "cli",
-    "tables",
-    "progress",
-    "screen",
     "search",
     "deliver",
     "evaluate",
@@ -27,8 +24,6 @@ ORDER = (
     "models",
     "data",
     "config",
-    "schema",
-    "strict_yaml",
     "paths",
     "errors",
     "__init__",

@@ -7,11 +7,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import app
-from automm.data.items import item_digests
-from automm.data.pictures import prepare_pictures
+from automm.data.images.pixel_store import prepare_pictures
+from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
-from automm.search.store import FeatureStore
-from automm.search.store_format import About, Items
+from automm.search.features.store import FeatureStore
+from automm.search.features.store_format import About, Items
 
 NONE_OF_THEM = "features: 0 bytes of 20.0 GB"
 A, B = "a" * 32, "b" * 32  # families

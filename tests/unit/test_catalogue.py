@@ -1,7 +1,7 @@
 import pytest
 
 from automm.data.catalogue import find_dataset, known_datasets
-from automm.data.formats import LAYOUTS
+from automm.data.layouts import LAYOUTS
 from automm.data.manifest import parse_manifest
 from automm.errors import ConfigError, NotFoundError
 

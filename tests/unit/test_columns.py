@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automm.data.cells import cell_images, cell_number, cell_series
-from automm.data.columns import MOST_VALUES, Columns
+from automm.data.inputs.columns import MOST_VALUES, Columns
 from automm.data.manifest import parse_manifest
-from automm.data.review import Review
-from automm.data.reviews import load_dataset
+from automm.data.records.field_values import cell_images, cell_number, cell_series
+from automm.data.records.review import Review
+from automm.data.records.reviews import load_dataset
 from automm.data.sections import Fields, History
-from automm.data.splits import fingerprint
+from automm.data.splitting.stratified import fingerprint
 from automm.errors import DataError
 
 FIELDS = Fields.model_validate(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from automm.config import BASELINES, Experiment, load_experiment, parse_duration
+from automm.config.experiment import BASELINES, Experiment, load_experiment, parse_duration
+from automm.config.schema import Section
 from automm.data.manifest import load_manifest
 from automm.errors import ConfigError, NotFoundError
-from automm.schema import Section
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from automm.errors import ConfigError
-from automm.search.crew import NO_PROXY, Crew, how_it_ended, past_proxies, threads, worker_command
+from automm.search.parallel.crew import NO_PROXY, Crew, how_it_ended, past_proxies, threads, worker_command
 from automm.tracking.runs import Run
 
 

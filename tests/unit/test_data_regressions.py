@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from automm.data.files import file_digest
-from automm.data.images import PictureError, decode_picture
-from automm.data.links import links_of
+from automm.data.images.decode import PictureError, decode_picture
 from automm.data.manifest import load_manifest
-from automm.data.quality.check import check
-from automm.data.reviews import Dataset, Review, load_dataset
-from automm.data.splits import split_dataset
+from automm.data.quality.run import check
+from automm.data.records.reviews import Dataset, Review, load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import split_dataset
 from automm.errors import ConfigError, DataError
 
 MANIFEST = "name: t\nrecords: r.jsonl\nfields: {id: id, text: text, images: pics, label: label}\n"

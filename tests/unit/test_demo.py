@@ -7,8 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from automm.data import demo
-from automm.data.demo_pictures import SIZE
+from automm.data.demo import generate as demo
+from automm.data.demo.drawing import SIZE
 from automm.data.manifest import load_manifest
 from automm.errors import ConfigError
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from automm.data import digests
-from automm.data.digests import digest_files
+from automm.data.images import hash_cache as digests
+from automm.data.images.hash_cache import digest_files
 
 
 @pytest.fixture

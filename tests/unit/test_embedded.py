@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from automm.data.embedded import Unpacking, holds_pictures
-from automm.data.guessing import write_first_manifest
-from automm.data.importing import import_data
 from automm.data.manifest import load_manifest, parse_manifest
-from automm.data.quality.check import check
-from automm.data.reviews import load_dataset
+from automm.data.onboarding.import_layout import import_data
+from automm.data.onboarding.init import write_first_manifest
+from automm.data.onboarding.unpack import Unpacking, holds_pictures
+from automm.data.quality.run import check
+from automm.data.records.reviews import load_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 NAMES = ["bad", "fair", "good"]

@@ -13,12 +13,13 @@ from misbehaving import NETWORK, picture, serving
 from typer.testing import CliRunner
 
 from automm.cli import app
-from automm.data import download, fetch
-from automm.data.addresses import Network
-from automm.data.download import Downloader, RefusedError
-from automm.data.fetch import fetch_pictures
-from automm.data.images import decode_picture
-from automm.data.urls import local_name
+from automm.data.download import client as download
+from automm.data.download import job as fetch
+from automm.data.download.addresses import Network
+from automm.data.download.client import Downloader, RefusedError
+from automm.data.download.job import fetch_pictures
+from automm.data.download.urls import local_name
+from automm.data.images.decode import decode_picture
 from automm.errors import DataError
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from automm.data.formats.mvsa import combine, majority
+from automm.data.layouts.mvsa import combine, majority
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import load_dataset
+from automm.data.records.reviews import load_dataset
 from automm.errors import DataError, NotFoundError
 
 TRAIN = "guid,tag\r\n1,positive\r\n2,negative\r\n3,positive\r\n4,negative\r\n"

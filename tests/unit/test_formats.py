@@ -11,14 +11,14 @@ import pytest
 from layouts import WRITERS, lines, manifest_of, pictures, put
 
 from automm.data.changes import Change
-from automm.data.formats import LAYOUTS, find_layout, recognise
-from automm.data.formats.files import Ids
-from automm.data.links import links_of
+from automm.data.download.urls import local_name
+from automm.data.layouts import LAYOUTS, find_layout, recognise
+from automm.data.layouts.files import Ids
 from automm.data.manifest import parse_manifest
-from automm.data.records import open_source
-from automm.data.reviews import load_dataset
-from automm.data.splits import split_dataset
-from automm.data.urls import local_name
+from automm.data.records.opening import open_source
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 INCOMPLETE = ("crisismmd", "upmc-food101")  # only of one task; without a validation split

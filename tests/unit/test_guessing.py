@@ -11,13 +11,13 @@ import pytest
 import yaml
 from layouts import manifest_of
 
-from automm.data.demo import write_demo
-from automm.data.guess_columns import Column
-from automm.data.guessing import FIRST, write_first_manifest
+from automm.data.demo.generate import write_demo
 from automm.data.manifest import load_manifest
-from automm.data.reviews import load_dataset
-from automm.data.sniffing import encoding_of
-from automm.data.thinning import Thinned
+from automm.data.onboarding.column_roles import Column
+from automm.data.onboarding.init import FIRST, write_first_manifest
+from automm.data.onboarding.thinning import Thinned
+from automm.data.records.encoding import encoding_of
+from automm.data.records.reviews import load_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 

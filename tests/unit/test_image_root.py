@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from automm.data import image_root
-from automm.data.image_root import AbsentError, ImageRoot, OutsideError
+from automm.data.images import root as image_root
+from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.errors import DataError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automm.data import images
-from automm.data.images import PictureError, decode_many, decode_picture
+from automm.data.images import decode as images
+from automm.data.images.decode import PictureError, decode_many, decode_picture
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 

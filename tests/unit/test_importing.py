@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from layouts import WRITERS, manifest_of, put
 
-from automm.data import formats
-from automm.data.importing import import_data
-from automm.data.links import links_of
+from automm.data import layouts as formats
 from automm.data.manifest import load_manifest
-from automm.data.reviews import load_dataset
-from automm.data.splits import split_dataset
+from automm.data.onboarding.import_layout import import_data
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 READER = "def read(path, options):\n  yield {'n': 1, 'text': 'a', 'stars': options['s']}\n"
@@ -64,7 +64,7 @@ def test_auto_takes_a_tree_of_documents_for_one(tmp_path):
 
 def let_imagefolder_fit_everything(monkeypatch):
     layout = replace(formats.find_layout("imagefolder"), fits=lambda path: True)
-    monkeypatch.setattr("automm.data.formats.imagefolder.IMAGEFOLDER", layout)
+    monkeypatch.setattr("automm.data.layouts.imagefolder.IMAGEFOLDER", layout)
 
 
 def test_auto_tries_the_next_where_the_first_finds_nothing(tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from automm.cli.tables import leaderboard_table
 from automm.errors import ConfigError, NotFoundError
 from automm.evaluate.leaderboard import leaderboard, to_csv
-from automm.tables import leaderboard_table
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
 
 FIELDS = [

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automm.data import links as links_module
-from automm.data import near_texts as near_module
-from automm.data.folds import other_folds
-from automm.data.links import Links, link_reviews, links_of, most_copies
 from automm.data.manifest import parse_manifest
-from automm.data.near_texts import near_texts
-from automm.data.reviews import Dataset, Review
-from automm.data.splits import drop_duplicates, fold_rows, split_dataset
-from automm.data.ties import linking_text, telling_text
+from automm.data.records.reviews import Dataset, Review
+from automm.data.splitting import links as links_module
+from automm.data.splitting import near_texts as near_module
+from automm.data.splitting.folds import other_folds
+from automm.data.splitting.links import Links, link_reviews, links_of, most_copies
+from automm.data.splitting.near_texts import near_texts
+from automm.data.splitting.stratified import drop_duplicates, fold_rows, split_dataset
+from automm.data.splitting.text_forms import linking_text, telling_text
 
 POST = "The hall was full, and nobody left before the end"
 

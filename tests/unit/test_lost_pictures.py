@@ -2,7 +2,7 @@
 
 import pytest
 
-from automm.data.lost_pictures import why_lost
+from automm.data.images.missing_hints import why_lost
 
 
 @pytest.fixture

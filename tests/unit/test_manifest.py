@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from automm.data.formats import LAYOUTS, find_layout
+from automm.config.schema import Section
+from automm.data.layouts import LAYOUTS, find_layout
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
 from automm.data.sections import plain_value
 from automm.errors import ConfigError, NotFoundError
-from automm.schema import Section
 
 GOOD = """\
 name: phone-reviews

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from automm.data.formats.markdown_links import take_pictures
+from automm.data.layouts.markdown_links import take_pictures
 
 
 @pytest.mark.parametrize(

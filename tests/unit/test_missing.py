@@ -3,10 +3,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from automm.cli.tables import verdict
 from automm.evaluate import plots
 from automm.evaluate.metrics import measure
 from automm.evaluate.missing import PERCENTS, curves, losers
-from automm.tables import verdict
 from automm.tracking.results import missing_curves, summary_of
 
 HAS = np.arange(30) % 3 > 0  # 20 reviews of 30

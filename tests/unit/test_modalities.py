@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from automm.data.modalities import present, with_dropout, without
+from automm.data.inputs.modalities import present, with_dropout, without
 
 
 def batch(text, pictures):

@@ -6,13 +6,13 @@ import pytest
 from PIL import Image, ImageDraw
 from samples import write_reviews
 
-from automm.data.images import PictureError, UnreachableError
-from automm.data.links import links_of
-from automm.data.looks import Look, look_at, look_at_all
+from automm.data.images.decode import PictureError, UnreachableError
+from automm.data.images.inspect import Look, look_at, look_at_all
+from automm.data.images.near_duplicates import may_be_close, near_duplicates
 from automm.data.manifest import load_manifest
-from automm.data.near import may_be_close, near_duplicates
-from automm.data.reviews import load_dataset
-from automm.data.splits import split_dataset
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import split_dataset
 
 
 def picture(seed: int) -> Image.Image:

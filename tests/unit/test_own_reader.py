@@ -5,11 +5,11 @@ import sys
 import pytest
 import yaml
 
-from automm.config import load_experiment
-from automm.data.formats.own_modules import OwnModules
+from automm.config.experiment import load_experiment
+from automm.data.layouts.own_modules import OwnModules
 from automm.data.manifest import load_manifest
-from automm.data.records import open_source
-from automm.data.reviews import load_dataset
+from automm.data.records.opening import open_source
+from automm.data.records.reviews import load_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 MANIFEST = """\
@@ -203,10 +203,10 @@ def test_a_reader_may_have_the_name_of_any_module(tmp_path, name):
 
 
 def test_what_a_reader_imports_of_the_program_stays(tmp_path):
-    write(tmp_path, "import automm.data.times\n" + reads("automm.data.times.__name__"))
+    write(tmp_path, "import automm.data.records.times\n" + reads("automm.data.records.times.__name__"))
     (tmp_path / "automm").mkdir()
     (tmp_path / "automm" / "__init__.py").write_text("raise ImportError('not this one')")
-    assert texts(tmp_path) == ["automm.data.times"] * 4
+    assert texts(tmp_path) == ["automm.data.records.times"] * 4
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from automm.data import checksums, images, picture_file, pictures
-from automm.data.images import decode_many
-from automm.data.looks import look_at_all
+from automm.data import checksums
+from automm.data.images import decode as images
+from automm.data.images import pixel_file as picture_file
+from automm.data.images import pixel_store as pictures
+from automm.data.images.decode import decode_many
+from automm.data.images.inspect import look_at_all
+from automm.data.images.pixel_cache import picture_sets
+from automm.data.images.pixel_file import notes_path
+from automm.data.images.pixel_store import prepare_pictures, treat_bad_pictures
 from automm.data.manifest import parse_manifest
-from automm.data.picture_cache import picture_sets
-from automm.data.picture_file import notes_path
-from automm.data.pictures import prepare_pictures, treat_bad_pictures
-from automm.data.reviews import Dataset, Review
+from automm.data.records.reviews import Dataset, Review
 from automm.errors import CacheError, DataError
 
 

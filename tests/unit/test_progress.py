@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from automm.progress import ConsoleReporter
+from automm.cli.progress import ConsoleReporter
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
 
 

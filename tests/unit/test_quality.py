@@ -11,20 +11,23 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from automm.cli import app
-from automm.data import links, near, records, splits
-from automm.data.language import SAMPLE, languages
+from automm.data.download.urls import local_name
+from automm.data.images import near_duplicates as near
 from automm.data.manifest import load_manifest
-from automm.data.quality import check as checking
-from automm.data.quality import unused
-from automm.data.quality.check import check
-from automm.data.quality.labels import association
-from automm.data.quality.page import page
-from automm.data.quality.pictures import names_pictures
+from automm.data.quality import run as checking
+from automm.data.quality.checks import unused
+from automm.data.quality.checks.labels import association
+from automm.data.quality.checks.pictures import names_pictures
+from automm.data.quality.checks.texts import markup, misread
+from automm.data.quality.checks.unused import names_somebody
+from automm.data.quality.html import page
+from automm.data.quality.language import SAMPLE, languages
+from automm.data.quality.run import check
 from automm.data.quality.terminal import render
-from automm.data.quality.texts import markup, misread
-from automm.data.quality.unused import names_somebody
-from automm.data.reviews import load_dataset
-from automm.data.urls import local_name
+from automm.data.records import opening as records
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting import links
+from automm.data.splitting import stratified as splits
 from automm.errors import DataError
 
 SHADES = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3)).astype(np.uint8)

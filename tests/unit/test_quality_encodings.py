@@ -7,9 +7,9 @@ import time
 import pytest
 import yaml
 
-from automm.data.quality.check import check
-from automm.data.quality.encodings import NOTHING, latin_bytes, misread_texts
-from automm.data.quality.texts import misread
+from automm.data.quality.checks.encodings import NOTHING, latin_bytes, misread_texts
+from automm.data.quality.checks.texts import misread
+from automm.data.quality.run import check
 
 RUSSIAN = "Хорошая вещь номер, очень доволен покупкой"
 MISREAD = [

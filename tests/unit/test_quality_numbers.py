@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from automm.cli import app
 from automm.data.manifest import load_manifest
-from automm.data.quality.check import check
-from automm.data.quality.numbers import chance_of, distance
-from automm.data.quality.page import page
+from automm.data.quality.checks.numbers import chance_of, distance
+from automm.data.quality.html import page
+from automm.data.quality.run import check
 from automm.data.quality.terminal import render
-from automm.data.reviews import load_dataset
+from automm.data.records.reviews import load_dataset
 from automm.errors import DataError
 
 

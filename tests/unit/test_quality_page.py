@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from automm.cli import app
 from automm.data.changes import Change
-from automm.data.quality import page as page_module
-from automm.data.quality.check import check
-from automm.data.quality.page import page
+from automm.data.quality import html as page_module
+from automm.data.quality.html import page
 from automm.data.quality.report import Report
+from automm.data.quality.run import check
 from automm.errors import AutommError, ConfigError
 
 VOID = {"meta", "br", "img", "hr", "input", "link", "col"}

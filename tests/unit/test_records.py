@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from automm.data import forms
 from automm.data.manifest import parse_manifest
-from automm.data.records import read_records
+from automm.data.records import forms
+from automm.data.records.opening import read_records
 from automm.errors import DataError, NotFoundError
 
 BIG = 1_617_235_200_000_000_001
@@ -120,7 +120,7 @@ def test_one_column_whose_name_holds_a_mark_is_read_where_the_manifest_says_so(t
 def test_a_long_cell_is_read_and_an_endless_one_named(tmp_path, monkeypatch):
     long = "x" * 200_000
     assert read(tmp_path, "r.csv", f"text\n{long}\n")[0].values == {"text": long}
-    monkeypatch.setattr("automm.data.forms.LARGEST_CELL", 1_000)
+    monkeypatch.setattr("automm.data.records.forms.LARGEST_CELL", 1_000)
     [problem] = faults(tmp_path, "r.csv", f"text\n{long}\n")
     assert "field larger than field limit (1000). Look for a quotation mark that is never closed" in problem
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from automm.config import load_experiment
-from automm.data.links import links_of
+from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import load_dataset
-from automm.data.splits import fold_rows, split_dataset
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import fold_rows, split_dataset
 from automm.errors import ConfigError, DataError
 from automm.evaluate.metrics import main_metrics, measure, paired_interval, score, smooth
 from automm.evaluate.plots import learning_curves, true_and_predicted

@@ -2,11 +2,12 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
-from automm.data.formats import LAYOUTS, find_layout
+from automm.data.layouts import LAYOUTS, find_layout
 from automm.data.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,7 @@ ALLOWED = {
     "README.md",
     "automm",
     "data_manifests",
+    "docs",
     "experiments",
     "pyproject.toml",
     "tests",
@@ -81,3 +83,21 @@ def test_every_case_of_growth_runs(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments" / "benchmarks")
     growth = importlib.import_module("growth")
     assert {case: growth.measure(case, 100) < 60 for case in growth.CASES} == dict.fromkeys(growth.CASES, True)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_path_and_function_that_a_page_for_developers_names_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:automm|tests|docs)/[\w./]*)`", text))
+    assert len(paths) > 5
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    named = re.findall(r"`(\w+)` in `(automm/[\w/]+\.py)`", text)
+    assert named
+    assert [pair for pair in named if not re.search(rf"\b{pair[0]}\b", (ROOT / pair[1]).read_text("utf-8"))] == []
+
+
+def test_every_folder_of_the_package_has_its_line_in_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "automm").rglob("*.py")}
+    plugins = {"automm/models/pooling", "automm/models/fusion", "automm/models/cnn", "automm/data/quality/checks"}
+    assert [one for one in sorted(folders - plugins - {"automm"}) if f"`{one}/`" not in text] == []

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from automm.data.download.urls import local_name
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import load_dataset
-from automm.data.urls import local_name
+from automm.data.records.reviews import load_dataset
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError
 
 MAP = {"map": {"x": ["a", "b"], "y": ["c"]}}
@@ -426,7 +426,7 @@ def test_a_url_that_was_not_fetched_names_the_command_for_this_folder(tmp_path, 
 
 def test_the_nearest_label_is_sought_for_what_is_shown(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("automm.data.reading.nearest", lambda word, legal: asked.append(word) or "")
+    monkeypatch.setattr("automm.data.records.reading.nearest", lambda word, legal: asked.append(word) or "")
     records = [row | {"id": n, "label": f"unknown {n} " + "x" * 10_000} for n, row in enumerate(rows() * 15)]
     problems = faults(tmp_path, records, labels={"map": {f"label {n}": [f"l{n}"] for n in range(200)}})
     assert len(problems) == 60
@@ -438,7 +438,7 @@ def test_the_nearest_label_is_sought_for_what_is_shown(tmp_path, monkeypatch):
 
 def test_the_nearest_column_is_sought_for_what_is_shown(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("automm.data.reviews.nearest", lambda word, legal: asked.append(word) or "")
+    monkeypatch.setattr("automm.data.records.reviews.nearest", lambda word, legal: asked.append(word) or "")
     absent = {"numeric": [f"absent {n}" for n in range(60)]}
     problems = faults(tmp_path, rows(), fields={**FIELDS, "metadata": absent})
     assert len(problems) == 60

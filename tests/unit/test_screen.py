@@ -19,12 +19,12 @@ from misbehaving import NETWORK, picture, serving
 
 import automm
 from automm.cli import main
-from automm.data import fetch
-from automm.data.download import Downloader
+from automm.cli.progress import ConsoleLog, ConsoleReporter
+from automm.cli.screen import print_json
+from automm.cli.tables import console, table
+from automm.data.download import job as fetch
+from automm.data.download.client import Downloader
 from automm.errors import DataError, one_line
-from automm.progress import ConsoleLog, ConsoleReporter
-from automm.screen import print_json
-from automm.tables import console, table
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
 
 # A title, a colour, a return to the line's start, the one-character CSI, an override of the direction, an isolate, a
@@ -257,14 +257,14 @@ def test_logs_and_warnings_of_any_command_are_escaped():
 SOURCES = sorted(Path(automm.__file__).parent.rglob("*.py"))
 # What prints, and the only files that may use it: there it is escaped.
 PRINTING = {
-    "print": {"screen.py"},
-    "sys.stdout": {"tables.py", "cli/data.py"},
-    "sys.stderr": {"screen.py", "cli/data.py", "cli/search.py"},
+    "print": {"cli/screen.py"},
+    "sys.stdout": {"cli/tables.py", "cli/data.py"},
+    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py"},
     "typer.confirm": {"cli/search.py"},
     "typer.echo": set(),
     "typer.secho": set(),
     "typer.prompt": set(),
-    "Console": {"tables.py"},
+    "Console": {"cli/tables.py"},
     "logging.StreamHandler": set(),
     "warnings.warn": set(),
 }

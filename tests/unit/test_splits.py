@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
-from automm.data.folds import other_folds
-from automm.data.links import links_of
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import Dataset, Review
-from automm.data.splits import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
-from automm.data.ties import normal_text
+from automm.data.records.reviews import Dataset, Review
+from automm.data.splitting.folds import other_folds
+from automm.data.splitting.links import links_of
+from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.splitting.text_forms import normal_text
 from automm.errors import ConfigError, DataError
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from automm.search.stopping import ENOUGH, bars
+from automm.search.training.stopping import ENOUGH, bars
 
 RISING = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 

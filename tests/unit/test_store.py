@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from automm.data import checksums
-from automm.data.items import item_digests
+from automm.data.inputs.items import item_digests
 from automm.errors import CacheError, ConfigError
 from automm.paths import cache_limit
-from automm.search import store as module
-from automm.search import store_folder, store_format
-from automm.search.store import FeatureStore
-from automm.search.store_format import About, Items
+from automm.search.features import store as module
+from automm.search.features import store_folder, store_format
+from automm.search.features.store import FeatureStore
+from automm.search.features.store_format import About, Items
 
 ROWS, FEATURES = 7, 5
 SIZE = 128 + ROWS * (FEATURES * 4 + 16)
@@ -258,7 +258,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_store import KEY, SIZE, Numbers, about, get, values
 from automm.errors import CacheError
-from automm.search.store import FeatureStore
+from automm.search.features.store import FeatureStore
 store = FeatureStore(Path(sys.argv[1]), 10**9)
 """
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automm.data.items import item_digests
+from automm.data.inputs.items import item_digests
 from automm.errors import CacheError
-from automm.search import store_copies, store_files, store_folder, store_format
-from automm.search.store import FeatureStore
-from automm.search.store_format import About, Items
+from automm.search.features import store_copies, store_files, store_folder, store_format
+from automm.search.features.store import FeatureStore
+from automm.search.features.store_format import About, Items
 
 FEATURES = 3
 KINDS = {"plain": ("<f4", False), "half": ("<f2", False), "ragged": ("<f2", True)}  # by family
@@ -306,7 +306,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_store_copies import ALL, Counted, encoded
-from automm.search.store import FeatureStore
+from automm.search.features.store import FeatureStore
 store = FeatureStore(Path(sys.argv[1]), 10**9)
 """
 

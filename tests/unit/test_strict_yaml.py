@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import automm
+from automm.config.strict_yaml import NotYamlError, parse_yaml, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, yaml_word
-from automm.strict_yaml import NotYamlError, parse_yaml, read_setting, read_yaml, write_yaml
 
 # Texts that some reader of YAML takes for something else.
 WORDS = [
@@ -115,4 +115,4 @@ def test_yaml_is_read_and_written_in_one_place():
         if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "yaml" for alias in node.names))
         or (isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "yaml")
     }
-    assert users == {"strict_yaml.py"}
+    assert users == {"config/strict_yaml.py"}

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from automm.data.text import SPECIAL, encode_texts, learn_vocabulary, load_tokenizer, wordpiece_tokenizer
+from automm.data.inputs.tokens import SPECIAL, encode_texts, learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import WeightsError
 
 VOCABULARY = [*SPECIAL, "good", "bad", "phone", "##s", "cafe", "café", "Good", "!", "中"]

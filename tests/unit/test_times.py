@@ -3,8 +3,8 @@ import datetime
 import pytest
 
 from automm.data.manifest import parse_manifest
-from automm.data.reviews import load_dataset
-from automm.data.times import cell_time
+from automm.data.records.reviews import load_dataset
+from automm.data.records.times import cell_time
 from automm.errors import DataError
 
 NOON = 1_715_000_889.0  # 2024-05-06 13:08:09 UTC

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automm.data.urls import is_url, local_name
+from automm.data.download.urls import is_url, local_name
 
 
 @pytest.mark.parametrize(

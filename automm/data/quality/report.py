@@ -8,11 +8,11 @@ import numpy as np
 
 from automm.data.changes import Change, change_lines
 from automm.data.quality.checked import Checked
-from automm.data.quality.findings import Finding
-from automm.data.quality.kinds import SEVERITIES
-from automm.data.quality.labels import label_table
-from automm.data.quality.numbers import number_table
-from automm.data.ties import picture_name
+from automm.data.quality.checks.labels import label_table
+from automm.data.quality.checks.numbers import number_table
+from automm.data.quality.finding import Finding
+from automm.data.quality.messages import SEVERITIES
+from automm.data.splitting.text_forms import picture_name
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""What the commands print. Text of somebody's data is escaped here, so that it cannot steer the terminal.
+
+A test walks the syntax trees: nothing prints but this module and the console of `automm.cli.tables`.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+from automm.errors import escape_lines
+
+_NOT_PRINTABLE = re.compile(r"[^\n\x20-\x7e]")
+
+
+def show(result: object = "", end: str = "\n") -> None:
+    """Print a result on stdout."""
+    print(escape_lines(str(result)), end=end)
+
+
+def say(text: str) -> None:
+    """Print progress, advice or an error on stderr."""
+    print(escape_lines(text), file=sys.stderr)
+
+
+def print_json(content: Any) -> None:
+    """Print on stdout. What is not printable is in JSON's own escapes, so that parsing yields the exact content."""
+
+    def escape(match: re.Match[str]) -> str:
+        letter = match[0]
+        return letter if letter.isprintable() else json.dumps(letter)[1:-1]
+
+    print(_NOT_PRINTABLE.sub(escape, json.dumps(content, indent=2, ensure_ascii=False)))
+
+
+class SayLog(logging.Handler):
+    """Log records on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname.lower()} {record.getMessage().rstrip()}")
+
+
+def escape_logs() -> None:
+    """Escape what no handler of a library takes, too: log records, and Python's warnings, which quote data."""
+    logging.lastResort = SayLog(logging.WARNING)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").handlers = [logging.lastResort]  # without one, they would be dropped

@@ -1,0 +1,222 @@
+"""Decoded pictures on disk: rows of pixels in one file, and notes in JSON: what they are, and how to check them."""
+
+import json
+import os
+import random
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from automm.data.checksums import damaged_at, is_checked_whole
+from automm.data.files import allocate, in_order, portions, put
+from automm.data.images.decode import PictureError, UnreachableError, decode_picture, quiet_pillow
+from automm.errors import CacheError
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+AT_ONCE = 16  # pictures that a thread takes
+ABANDONED = 86_400.0  # seconds without a write after which a crash must have left a temporary file
+SYNCED = 2**26  # bytes after which what was written goes to the disk
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The JSON file.
+
+    Attributes:
+        recipe: how the pictures were decoded.
+        size: the side of each.
+        digests: sha256 of the file that each row was decoded from.
+        sums: crc32 of each row.
+        malformed: why not, for each digest whose bytes are no picture. Older notes have `bad` instead, which is not
+            read, because its reasons may be of the machine and not of the bytes: too many open files, for instance.
+        written: modification time (ns) of the pixels.
+    """
+
+    recipe: str
+    size: int
+    digests: tuple[str, ...]
+    sums: tuple[int, ...]
+    malformed: dict[str, str]
+    written: int
+
+    @property
+    def row_bytes(self) -> int:
+        return 3 * self.size**2
+
+
+def notes_path(store: Path) -> Path:
+    return store.with_suffix(".json")
+
+
+def count_of(store: Path) -> int | None:
+    """How many pictures a file holds; None where its notes are absent or damaged."""
+    notes = _read(store)
+    return None if notes is None else len(notes.digests)
+
+
+def open_pictures(store: Path) -> Notes | None:
+    """The notes of stored pictures; None if these are absent, truncated or damaged."""
+    notes = _read(store)
+    if notes is None:
+        return None
+    try:
+        with store.open("rb") as file:
+            whole = os.fstat(file.fileno()).st_size == len(notes.sums) * notes.row_bytes
+            sound = whole and _is_sound(file.fileno(), notes)
+        if sound and store.stat().st_mtime_ns != notes.written:
+            os.utime(store, ns=(notes.written, notes.written))  # all of it was read now: not again at the next start
+    except OSError:
+        return None
+    return notes if sound else None
+
+
+def write_pictures(
+    store: Path, files: dict[str, Path], recipe: str, size: int, progress: Progress | None = None
+) -> tuple[Notes, dict[str, str]]:
+    """Decode files into rows, in their order. What a store of the folder holds already is copied from there.
+
+    Args:
+        files: a file by its digest.
+
+    Returns:
+        The notes, and by digest why a file could not be reached any more, which nobody keeps: it may be back next time.
+
+    Raises:
+        CacheError: the folder cannot be written, or its disk is full.
+        DataError: the machine has failed to read a file, such as for too many open files.
+    """
+    digests, length = list(files), 3 * size**2
+    try:
+        known = _decoded(store.parent, recipe, size, files)
+        with _temporary(store.parent) as (temporary, descriptor):
+            allocate(descriptor, len(digests) * length)
+
+            def fill(rows: Sequence[int]) -> list[int | PictureError]:
+                return [
+                    _fill(descriptor, row * length, files[digests[row]], size, known.get(digests[row])) for row in rows
+                ]
+
+            outcomes: list[int | PictureError] = []
+            unchecked = not is_checked_whole(
+                len(digests) * length
+            )  # else what a crash loses is seen at the next opening
+            synced = 0
+            with quiet_pillow():
+                for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
+                    outcomes += some
+                    if unchecked and len(outcomes) * length >= synced + SYNCED:
+                        os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
+                        synced = len(outcomes) * length
+                    if progress is not None:
+                        progress("pictures decoded", len(outcomes), len(digests))
+            good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
+            _close_gaps(descriptor, good, length)
+            if unchecked:
+                os.fsync(descriptor)
+            bad = {digests[row]: error for row, error in enumerate(outcomes) if isinstance(error, PictureError)}
+            gone = {digest: str(error) for digest, error in bad.items() if isinstance(error, UnreachableError)}
+            notes = Notes(
+                recipe=recipe,
+                size=size,
+                digests=tuple(digests[row] for row in good),
+                sums=tuple(outcome for outcome in outcomes if isinstance(outcome, int)),
+                malformed={digest: str(error) for digest, error in bad.items() if digest not in gone},
+                written=os.fstat(descriptor).st_mtime_ns,
+            )
+            temporary.replace(store)
+            temporary.write_text(json.dumps(asdict(notes)), encoding="utf-8")
+            temporary.replace(notes_path(store))  # only both together count as there
+    except OSError as error:
+        raise CacheError(
+            f"cannot write decoded pictures to {store.parent}: {error.strerror or error}. Make it writable, free some "
+            "space, or set AUTOMM_CACHE_DIR to another folder"
+        ) from error
+    return notes, gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of a store, and its crc32."""
+
+    store: Path
+    row: int
+    sum: int
+
+
+def _decoded(folder: Path, recipe: str, size: int, wanted: Container[str]) -> dict[str, _Row]:
+    """Where pictures lie that were decoded in the same way, by digest."""
+    found: dict[str, _Row] = {}
+    for store in sorted(folder.glob("*.u8")):
+        notes = _read(store)
+        if notes is not None and (notes.recipe, notes.size) == (recipe, size):
+            of_notes = enumerate(zip(notes.digests, notes.sums, strict=True))
+            found |= {digest: _Row(store, row, total) for row, (digest, total) in of_notes if digest in wanted}
+    return found
+
+
+def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None) -> int | PictureError:
+    """Write one row, and return its crc32, or the reason why there is none."""
+    raw: bytes | memoryview | None = _copied(known, 3 * size**2) if known is not None else None
+    if raw is None:
+        try:
+            raw = decode_picture(file, size).data.cast("B")
+        except PictureError as error:
+            return error
+    put(descriptor, raw, place)
+    return zlib.crc32(raw)
+
+
+def _copied(known: _Row, length: int) -> bytes | None:
+    """None where the store is damaged, or was removed meanwhile."""
+    try:
+        with known.store.open("rb") as file:
+            raw = os.pread(file.fileno(), length, known.row * length)
+    except OSError:
+        return None
+    return raw if zlib.crc32(raw) == known.sum else None
+
+
+def _close_gaps(descriptor: int, good: Sequence[int], length: int) -> None:
+    """Move rows forward over those that could not be decoded."""
+    for place, row in enumerate(good):
+        if place != row:
+            put(descriptor, os.pread(descriptor, length, row * length), place * length)
+    os.truncate(descriptor, len(good) * length)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.tmp"):
+        with suppress(FileNotFoundError):  # swept by another process, or it has got its name
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
+    descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
+    try:
+        os.fchmod(descriptor, 0o644)  # mkstemp makes it unreadable to the others of a shared cache
+        yield Path(name), descriptor
+    finally:
+        os.close(descriptor)
+        Path(name).unlink(missing_ok=True)
+
+
+def _read(store: Path) -> Notes | None:
+    try:
+        content = json.loads(notes_path(store).read_text(encoding="utf-8"))
+        digests, sums = tuple(map(str, content.pop("digests"))), tuple(map(int, content.pop("sums")))
+        content.setdefault("malformed", {})
+        content.pop("bad", None)
+        notes = Notes(digests=digests, sums=sums, **content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    usable = len(digests) == len(sums) and isinstance(notes.malformed, dict) and isinstance(notes.size, int)
+    return notes if usable else None
+
+
+def _is_sound(descriptor: int, notes: Notes) -> bool:
+    return damaged_at(descriptor, notes.sums, notes.row_bytes, written=notes.written, rng=random.Random()) is None

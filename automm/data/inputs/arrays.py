@@ -1,0 +1,154 @@
+"""Reviews become the arrays that every candidate sees.
+
+| array | shape | type | meaning |
+|---|---|---|---|
+| token_ids | (n, sequence_length) | int32 | WordPiece ids, 0 is [PAD] |
+| text_mask | (n,) | float32 | 0.0 where a review has no text |
+| images | (n, max_images, height, width, 3) | uint8 | RGB, zeros where there is no picture |
+| image_mask | (n, max_images) | float32 | 1.0 where a picture is real |
+| metadata | (n, columns) | float32 | where the manifest names some: see `data/inputs/columns` |
+| metadata_mask | (n,) | float32 | 0.0 where every cell of them is empty |
+| history | (n, history_steps) | float32 | where the manifest names one: padded on the left, the latest step last |
+| history_mask | (n, history_steps) | float32 | 1.0 where a step is real |
+
+`images` is never built whole: distinct pictures lie in one memory-mapped array, and a batch gathers its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automm.data.changes import Change
+from automm.data.images.pixel_store import PictureStore
+from automm.data.inputs.columns import Columns
+from automm.data.inputs.tokens import encode_texts
+from automm.data.records.reviews import Review
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The inputs of n reviews.
+
+    Attributes:
+        ids: n review ids.
+        token_ids: (n, sequence_length) int32.
+        text_mask: (n,) float32.
+        pixels: (k, height, width, 3) uint8, the distinct pictures, memory-mapped.
+        picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
+        labels: (n,) int32, the place of the label in the label set; -1 where there is none. Of a regression: (n,)
+            float32, the number itself.
+        picture_items: (k,) S16, what names each of `pixels`: see `data/inputs/items`.
+        columns: metadata, history and their masks, as far as the manifest names them.
+    """
+
+    ids: tuple[str, ...]
+    token_ids: np.ndarray
+    text_mask: np.ndarray
+    pixels: np.ndarray
+    picture_rows: np.ndarray
+    labels: np.ndarray
+    picture_items: np.ndarray
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def image_mask(self) -> np.ndarray:
+        """(n, max_images) float32."""
+        return (self.picture_rows >= 0).astype(np.float32)
+
+    def image_mask_of(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), max_images) float32."""
+        mask: np.ndarray = (self.picture_rows[rows] >= 0).astype(np.float32)
+        return mask
+
+    @property
+    def image_shape(self) -> tuple[int, int, int, int]:
+        """(max_images, height, width, 3) of one review."""
+        return (self.picture_rows.shape[1], *self.pixels.shape[1:])
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), max_images, height, width, 3) uint8."""
+        return self.of_pictures(self.pixels, rows)
+
+    def of_pictures(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """What is known of each picture, review by review; zeros where there is none.
+
+        Args:
+            values: (k, ...), a row a distinct picture.
+
+        Returns:
+            (len(rows), max_images, ...) of the same dtype.
+        """
+        chosen = self.picture_rows[rows]
+        gathered = np.zeros((*chosen.shape, *values.shape[1:]), values.dtype)
+        real = chosen >= 0
+        if real.any():
+            gathered[real] = values[chosen[real]]
+        return gathered
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The inputs of some reviews, as a whole model takes them."""
+        return {
+            "token_ids": self.token_ids[rows],
+            "text_mask": self.text_mask[rows],
+            "images": self.images(rows),
+            "image_mask": self.image_mask_of(rows),
+            **self.columns_of(rows),
+        }
+
+    def columns_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """`columns` of some reviews."""
+        return {name: array[rows] for name, array in self.columns.items()}
+
+
+def build_arrays(
+    reviews: Sequence[Review],
+    labels: Sequence[str],
+    pictures: PictureStore,
+    tokenizer: Any,
+    columns: Columns,
+    *,
+    sequence_length: int,
+    max_images: int,
+) -> tuple[Arrays, dict[Change, int]]:
+    """Pair texts and pictures.
+
+    Returns:
+        The arrays, and what was cut off: {Change.MORE_PICTURES: 12}.
+    """
+    index: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
+    rows = np.full((len(reviews), max_images), -1, np.int32)
+    beyond = 0
+    for number, review in enumerate(reviews):
+        kept = review.images[:max_images]
+        beyond += len(review.images) - len(kept)
+        rows[number, : len(kept)] = [pictures.row[path] for path in kept]
+    arrays = Arrays(
+        ids=tuple(review.id for review in reviews),
+        token_ids=encode_texts(tokenizer, [review.text for review in reviews], sequence_length),
+        text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
+        pixels=pictures.pixels,
+        picture_rows=rows,
+        labels=(
+            np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32)
+            if labels
+            else np.array([r.value for r in reviews], np.float32)
+        ),
+        picture_items=pictures.items,
+        columns=columns.encode(reviews),
+    )
+    treated = {
+        Change.MORE_PICTURES: beyond,
+        Change.MORE_STEPS: columns.beyond(reviews),
+    }
+    return arrays, {what: count for what, count in treated.items() if count}
+
+
+def all_paths(reviews: Sequence[Review]) -> list[Path]:
+    """Every picture that the reviews name, in order, repetitions included."""
+    return [path for review in reviews for path in review.images]

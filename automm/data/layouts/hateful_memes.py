@@ -1,0 +1,70 @@
+"""Hateful Memes (Kiela and others 2020, arXiv 2005.04790) and memes in its layout.
+
+    img/<id>.png; train.jsonl, dev.jsonl (or dev_seen, dev_unseen), test.jsonl (or test_seen, test_unseen)
+
+A line is {"id", "img", "label", "text"}; test lines may lack the label. Later sets have `image` for `img`, and a list
+`labels`. A meme of dev_seen may stand in dev_unseen again.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.changes import Change
+from automm.data.layouts.base import Layout, Reading
+from automm.data.layouts.files import LISTS, SPLIT_NAMES, first_object, matching, objects
+from automm.data.records.source import Record
+from automm.data.sections import Fields
+
+LABELS = ("label", "labels")
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """The line's own columns, and picture and split.
+
+    Lists of the challenge repeat memes without their labels: these come last, and only where no other list has them.
+    """
+    seen: dict[str, object] = {}
+    labels: dict[str, object] = {}
+    unlabelled: list[tuple[str, object, Record]] = []
+    for file in _files(reading.path):
+        split = SPLIT_NAMES[file.stem.partition("_")[0]]
+        for where, fallback, values in objects(reading, file):
+            key = str(values.get("id"))
+            content = (values.get("img"), values.get("image"), values.get("text"))
+            picture = values.get("img", values.get("image"))
+            record = Record(where, {"label": None, **values, "picture": picture, "split": split}, fallback)
+            if all(values.get(label) in (None, "", []) for label in LABELS):
+                unlabelled.append((key, content, record))
+            elif seen.get(key) == content:
+                same = labels[key] == [values.get(label) for label in LABELS]
+                reading.treated[Change.SAME_RECORD if same else Change.RELABELLED] += 1
+            else:
+                seen[key], labels[key] = content, [values.get(label) for label in LABELS]
+                yield record
+    for key, known, record in unlabelled:
+        if seen.get(key) == known:
+            reading.treated[Change.SAME_RECORD] += 1
+        else:
+            seen[key] = known
+            yield record
+
+
+def fits(path: Path) -> bool:
+    """Whether train.jsonl holds memes."""
+    first = first_object(path / "train.jsonl", path)
+    return "text" in first and ("img" in first or "image" in first)
+
+
+HATEFUL_MEMES = Layout(
+    looks_for="train.jsonl, dev*.jsonl, test*.jsonl, a line a meme: id, img (img/<id>.png), text, label",
+    fits=fits,
+    fields=Fields(id="id", text=("text",), images=("picture",), label="label"),
+    read=read,
+    label_optional=True,
+    split="split",
+)
+
+
+def _files(path: Path) -> list[Path]:
+    files = matching(path, *(f"{split}{more}.jsonl" for split in LISTS for more in ("", "_seen", "_unseen")))
+    return sorted(files, key=lambda file: (LISTS.index(file.stem.partition("_")[0]), file.name))

@@ -1,0 +1,76 @@
+"""Multi-ZOL: reviews of mobile phones, rated by aspect (Xu, Mao and Chen, AAAI 2019).
+
+    zol_{Train,Dev,Test}_jieba.txt, four lines a sample: words, a list of pictures, an aspect, a score; img/
+
+A review recurs once for each of its aspects, so that its text is its group. The files hold bytes that are no UTF-8,
+which are left out and counted; a file that is mostly such bytes is in another encoding, which is an error.
+"""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.changes import Change
+from automm.data.layouts.base import Layout, Reading, holds
+from automm.data.layouts.files import SPLIT_NAMES, matching, usable
+from automm.data.records.forms import ENCODING, parse_literal
+from automm.data.records.source import Record
+from automm.data.sections import Fields
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """Columns id, text, images, aspect, score, split."""
+    for file in matching(reading.path, "zol_*_jieba.txt"):
+        if not usable(reading, file):
+            continue
+        name = file.stem.split("_")[1].lower()
+        lines = _lines(reading, file)
+        if len(lines) % 4:
+            reading.problem(f"{file.name}:{len(lines)}", "ends within a sample, of which each has 4 lines")
+        for place in range(0, len(lines) - 3, 4):
+            text, pictures, aspect, score = lines[place : place + 4]
+            where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"
+            names = _names(pictures)
+            if names is None:
+                reading.problem(f"{file.name}:{place + 2}", f"expected a list of pictures, got {pictures[:60]!r}")
+                continue
+            values: dict[str, object] = {
+                "id": identity,
+                "text": text,
+                "images": [f"img/{picture}" for picture in names],
+                "aspect": aspect,
+                "score": score,
+                "split": SPLIT_NAMES.get(name),
+            }
+            yield Record(where, values, identity)
+
+
+MULTI_ZOL = Layout(
+    looks_for="zol_Train_jieba.txt, zol_Dev_jieba.txt, zol_Test_jieba.txt (four lines a sample), and img/",
+    fits=holds("zol_*_jieba.txt"),
+    fields=Fields(id="id", text=("aspect", "text"), images=("images",), label="score", group="text"),
+    read=read,
+    split="split",
+)
+
+
+def _lines(reading: Reading, file: Path) -> list[str]:
+    lines, cleaned, beyond_ascii = [], 0, 0
+    for raw in file.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip().split(b"\n"):
+        line = raw.decode(reading.encoding, "ignore")
+        cleaned += line.encode(reading.encoding, "ignore") != raw
+        beyond_ascii += not raw.isascii()
+        lines.append(line.strip())
+    if 2 * cleaned > beyond_ascii:
+        wrong = f"{cleaned:,} of {beyond_ascii:,} lines beyond ASCII are not {reading.encoding}"
+        reading.problem(file.name, wrong, "Set encoding: in the manifest (gb18030, ...)", ENCODING)
+        return []
+    if cleaned:
+        reading.treated[Change.MISENCODED] += cleaned
+    return lines
+
+
+def _names(literal: str) -> list[str] | None:
+    """A list of texts, written as Python writes it."""
+    names = parse_literal(literal)
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

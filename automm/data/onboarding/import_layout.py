@@ -1,0 +1,296 @@
+"""A data set in its native layout becomes a records file and its manifest."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from automm.config.strict_yaml import write_yaml
+from automm.data.changes import Change, change_lines
+from automm.data.download.urls import is_url, local_name
+from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.layouts.opening import records_there
+from automm.data.manifest import Manifest, parse_manifest
+from automm.data.onboarding.column_roles import names_portrait
+from automm.data.onboarding.init import Guess, guess_manifest, manifest_text
+from automm.data.onboarding.unpack import Unpacking, holds_pictures
+from automm.data.records.field_values import cell_images, columns_of, is_empty
+from automm.data.records.opening import open_source
+from automm.data.records.source import Record, Source
+from automm.data.sections import SPLITS, Fields
+from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+
+RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
+ID = "automm_id"  # of records whose layout gives them none
+AUTO = "auto"
+PLACE = Path("command line")  # where the messages about options say that they stand
+VALIDATION = 0.15  # of training reviews, where a layout has no validation split
+
+
+class NoReviewsError(DataError):
+    """A format that reads a source and finds no record in it; another one may."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was written: the manifest, how many records and pictures, what was left out, what was guessed and why."""
+
+    manifest: Path
+    records: int
+    pictures: int
+    treated: dict[Change, int]
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def import_data(
+    name: str,
+    source: Path,
+    to: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    copy_images: bool = False,
+    allow_code: bool = False,
+) -> Imported:
+    """Write TO/reviews.jsonl and TO/manifest.yaml; read again, they give the same reviews as the layout in place.
+
+    Args:
+        name: a format, "auto" for the first one that the source looks like and that finds records in it,
+            my_module:my_reader, or "embedded" for Parquet files that hold the pictures themselves.
+        source: a folder, or a file.
+        to: a new or an empty folder.
+        options: of the format.
+        fields: over those of the format, or of the guess; needed by a reader of somebody's own.
+        copy_images: copy the pictures to TO/images; else the manifest points to where they are. Embedded ones are
+            always written there.
+        allow_code: whether `name` may be a reader of somebody's own.
+
+    Raises:
+        ConfigError: an unknown format or option, or `to` holds something already.
+        NotFoundError: the source is not there, or is not what the format looks for.
+        DataError: every problem of the records, a line each. Nothing is written then.
+    """
+    formats, to = _formats(name, source), to.absolute()
+    empty: list[Problem] = []
+    for chosen in formats:
+        try:
+            if chosen == EMBEDDED:
+                return _unpack(source, to, options or {}, fields or {})
+            content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
+            content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
+            manifest = parse_manifest(content, PLACE, allow_code=allow_code)
+            return _write(manifest, open_source(manifest), to, copy_images, fields or {})
+        except NoReviewsError as error:
+            empty += error.problems
+    others = ", ".join(one for one in (*LAYOUTS, EMBEDDED) if one not in formats)
+    other = Problem(
+        "other_format", "", f"Name another format: automm import FORMAT {source} --to DIR", f"Known: {others}"
+    )
+    raise DataError([*empty, other])
+
+
+@contextmanager
+def _draft(to: Path) -> Iterator[Path]:
+    """A folder that gets the name `to` when all has gone well, and is gone when not."""
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise ConfigError(f"{to} exists and is not an empty folder. Name a new one: --to DIR")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as scratch:
+        draft = Path(scratch) / "data"
+        draft.mkdir()
+        yield draft
+        if to.exists():
+            to.rmdir()
+        draft.rename(to)
+
+
+def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
+    """Records whose pictures lie inside; their manifest is guessed, but for what `fields` says."""
+    if options:
+        raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}")
+    with _draft(to) as draft:
+        unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
+        with records.open("w", encoding="utf-8", newline="\n") as lines:
+            unpacking.write(lines)
+        if not unpacking.records:
+            raise NoReviewsError(f"{source}: no reviews in it, read as format {EMBEDDED}")
+        columns = [name for name in unpacking.columns if not names_portrait(name)] or unpacking.columns
+        given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
+        guess = guess_manifest(records, draft, given=given)
+        known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
+        guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
+        _without_labels(guess, records)
+        parse_manifest(guess.content, PLACE)
+        text = manifest_text(guess, source)
+        text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
+        (draft / MANIFEST).write_text(text, encoding="utf-8")
+    return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
+
+
+def _without_labels(guess: Guess, records: Path) -> None:
+    """Records may lack their label, those of a test split above all, which then is none to be searched with."""
+    label = guess.content["fields"].get("label")
+    if not isinstance(label, str):
+        return
+    splits, without = set[object](), 0
+    with records.open(encoding="utf-8") as lines:
+        for line in lines:
+            values = json.loads(line)
+            if is_empty(values.get(label)):
+                without += 1
+            else:
+                splits.add(values.get("split"))
+    if without:
+        guess.content["labels"] = {"on_missing": "drop"}
+        guess.reasons["labels"] = f"{without:,} records without a label are left out"
+        if "splits" in guess.content and not {"train", "test"} <= splits:
+            del guess.content["splits"]
+            guess.reasons["splits.column"] = "not used: with a label there are no records of all its splits"
+
+
+def _formats(name: str, source: Path) -> list[str]:
+    """The format by its name, or those that the source looks like."""
+    if name == RECORDS:
+        raise ConfigError("records need no import: 'automm init FILE' writes a first manifest for them")
+    if name not in (AUTO, EMBEDDED, *LAYOUTS) and not is_code(name):
+        raise ConfigError(unknown_format(name))
+    if not source.exists():
+        raise NotFoundError(f"{source}: no such file or folder")
+    if name != AUTO:
+        return [name]
+    found = [*recognise(source), *([EMBEDDED] if holds_pictures(source) else [])]
+    if not found:
+        message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
+        raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
+    return found
+
+
+def _plain(source: Path) -> str:
+    return re.sub(r"[^\w.-]+", "-", source.absolute().name).strip("-.") or "imported"
+
+
+def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, given: Mapping[str, Any]) -> Imported:
+    """Records and manifest of a layout in place.
+
+    Args:
+        given: what somebody said of the fields, which no guess replaces.
+    """
+    root = ImageRoot(source.image_root)
+    fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
+    split = None if is_code(manifest.format) else find_layout(manifest.format).split
+    count, copied = 0, set[str]()
+    columns, splits = set[str](), set[str]()
+    with _draft(to) as draft:
+        with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
+            for record in source.rows:
+                count += 1
+                columns |= record.values.keys()
+                splits.add(str(record.values.get(str(split))))
+                line = _line(record, fields is not source.fields)
+                lines.write(line + "\n")
+                if copy_images:
+                    for name in _names(record, fields):
+                        _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
+        if not count:
+            raise NoReviewsError(_no_reviews(manifest, source))
+        fields, reasons = _found(fields, columns, draft / RECORDS_FILE, given)
+        image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
+        text = _manifest(manifest, fields, source, image_root, reasons)
+        text += "" if split is None else _splits_comment(split, splits)
+        (draft / MANIFEST).write_text(text, encoding="utf-8")
+        if copy_images:
+            (draft / PICTURES).mkdir(exist_ok=True)
+    return Imported(to / MANIFEST, count, len(copied), dict(source.treated), reasons)
+
+
+def _no_reviews(manifest: Manifest, source: Source) -> str:
+    looks_for = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
+    left_out = "".join(f". {line}" for line in change_lines(source.treated))
+    return f"{manifest.path}: no reviews in it, read as format {manifest.format}{looks_for}{left_out}"
+
+
+def _found(fields: Fields, columns: set[str], records: Path, given: Mapping[str, Any]) -> tuple[Fields, dict[str, str]]:
+    """The fields, guessed where a layout's text or label names a column that no record has; and why so."""
+    named = columns_of(fields, labelled=True)
+    absent = [key for key in ("text", "label") if key not in given and not columns >= set(named[f"fields.{key}"])]
+    if not absent:
+        return fields, {}
+    known = fields.model_dump(exclude_defaults=True, mode="json")
+    # The guess finds the pictures anew: a column that the layout has made them of is no text either.
+    settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
+    try:
+        guess = guess_manifest(records, records.parent, given=settled)
+    except ConfigError:  # no column looks like anything: check names those that are absent
+        return fields, {}
+    found = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
+    reasons = {key: guess.reasons[key] for key in (f"fields.{one}" for one in absent) if key in guess.reasons}
+    return Fields.model_validate(known | found), reasons
+
+
+def _line(record: Record, with_id: bool) -> str:
+    values = record.values | {ID: record.fallback_id} if with_id else record.values
+    try:
+        line = json.dumps(values, ensure_ascii=False)
+        line.encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{record.where}: cannot be written as JSON: {error}") from error
+    return line
+
+
+def _names(record: Record, fields: Fields) -> list[str]:
+    try:
+        return cell_images(record.values, fields)
+    except ValueError as error:
+        raise DataError(f"{record.where}: {error}") from error
+
+
+def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:
+    """Copy a picture that is there; what is absent is so in the copy, too, and found when that is read."""
+    if name in copied:
+        return
+    try:
+        file = root.find(name)
+    except (AbsentError, OutsideError):
+        return
+    inside = os.path.normpath(name)
+    if inside.startswith(".."):  # out of the folder and back into it, which the copy's name would not be
+        raise DataError(f"{where}: picture {name!r} leads out of '{root.path}' on its way. Name it from inside")
+    target = to / inside
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
+    copied.add(name)
+
+
+def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: str, reasons: Mapping[str, str]) -> str:
+    columns = fields.model_dump(exclude_defaults=True, mode="json")
+    if columns.get("label", {}).keys() == {"column"}:
+        columns["label"] = columns["label"]["column"]
+    content: dict[str, Any] = {
+        "name": manifest.name,
+        "records": RECORDS_FILE,
+        "image_root": image_root,
+        "fields": {
+            key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in columns.items()
+        },
+    }
+    if source.label_optional:
+        content["labels"] = {"on_missing": "drop"}
+    lines = [f"# Imported from {manifest.path}, format {manifest.format}."]
+    lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
+    text = "".join(f"{one_line(line)}\n" for line in lines)
+    return text + write_yaml(content)
+
+
+def _splits_comment(column: str, found: Collection[str]) -> str:
+    """How to use the splits that records have in a column; "" where a search could not."""
+    if not {"train", "test"} <= set(found) <= set(SPLITS):
+        return ""
+    more = "" if "validation" in found else f", validation: {VALIDATION}"
+    return f"# The records have splits of their own. To use them:\n# splits: {{column: {column}{more}}}\n"

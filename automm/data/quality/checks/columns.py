@@ -1,0 +1,30 @@
+"""Findings about columns that the manifest does not use: users and products whose reviews are in several splits."""
+
+from collections.abc import Iterator
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.checks.duplicates import keep_together
+from automm.data.quality.finding import Finding, example, finding
+from automm.errors import yaml_word
+
+FEWEST_VALUES = 10  # fewer cannot be split by
+
+
+def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
+    """Columns of ids whose reviews are in several splits; a group of products does not keep users together."""
+    fields = checked.dataset.manifest.fields
+    group = None if fields is None else fields.group
+    for column, spread in checked.unused.spreads(checked.split_of):
+        if spread.values < FEWEST_VALUES or not spread.apart:
+            continue
+        examples = [example(reviews, f"{column} {value!r}" if value else column) for value, reviews in spread.examples]
+        mend = f"Set fields: {{group: {yaml_word(column)}}}, unless it means something else."
+        if group is not None:
+            mend = (
+                f"fields.group, which names one column, is {group!r}: set {column!r} in its place where "
+                "new ones of it matter more; else read the figures with that in mind."
+            )
+        rules = checked.dataset.manifest.splits
+        if rules.rule not in ("fractions", "folds", "by") or "groups" not in rules.keep_together:
+            mend = f"{mend} And: {keep_together(rules, 'groups')}"
+        yield finding("ungrouped_column", spread.apart, examples, column=column, mend=mend)

@@ -1,0 +1,176 @@
+"""Findings about labels: absent from a split, or in other shares there; words that mean none, or one label twice."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.finding import Example, Finding, example, excerpt, finding
+from automm.data.records.reviews import Review
+from automm.data.sections import SPLITS
+
+SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
+# How tables write that there is nothing; where one of them is a label indeed, labels.map says so.
+MISSING_LIKE = {"nan", "na", "n/a", "#n/a", "nat", "none", "null", "nil", "undefined", "missing", "-", "--", "?"}
+SAYING, FEWEST_SAYING = 0.9, 20  # share of each label's texts that say it; reviews, of fewer it may be chance
+SAMPLE = 1000  # reviews that are looked at first
+TIED = (
+    "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
+)
+SHIFT_MENDS = {
+    "column": "Set splits: {fractions: ...} in place of splits.column, which keeps the shares.",
+    "by": "Set splits: {fractions: ...} in place of splits.by, which keeps the shares.",
+    "time": "It may be the truth of a later time, and worth knowing; splits: {fractions: ...} keeps the shares.",
+}
+
+_WORD = re.compile(r"\w+")
+
+
+def label_table(checked: Checked) -> dict[str, dict[str, int]]:
+    """Reviews per split and label; empty where no split could be made."""
+    there = set(checked.split_of.values())
+    if checked.dataset.manifest.predicts_number:
+        return {}
+    table = {split: dict.fromkeys(checked.dataset.labels, 0) for split in SPLITS if split in there}
+    for review in checked.reviews:
+        for label in review.all_labels if review.id in checked.split_of else ():
+            table[checked.split_of[review.id]][label] += 1
+    return table
+
+
+def absent_labels(checked: Checked) -> Iterator[Finding]:
+    """Labels that validation or test cannot judge; of training it is an error of the split."""
+    gaps = [
+        Example((), f"{label!r} in {split}")
+        for split, counts in label_table(checked).items()
+        for label, count in counts.items()
+        if split != "train" and count == 0
+    ]
+    if gaps:
+        yield finding("absent_labels", len(gaps), gaps)
+
+
+def label_shift(checked: Checked) -> Iterator[Finding]:
+    """Other shares of the labels in other splits, beyond chance and large enough to matter."""
+    table = label_table(checked)
+    counts = np.array([list(row.values()) for row in table.values()])
+    if counts.size == 0:
+        return
+    effect, squared, freedom = _association(counts)
+    if effect >= SHIFT and (chance := _chance(squared, freedom)) <= CHANCE:
+        shifted = _shifted(table)
+        mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
+        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, mend=mend)
+
+
+def missing_like_labels(checked: Checked) -> Iterator[Finding]:
+    """Labels that look like a missing value, unless labels.map lists the labels."""
+    found = {label: count for label, count in _unlisted(checked).items() if label.casefold() in MISSING_LIKE}
+    if found:
+        examples = [Example((), f"{label!r} of {count:,} reviews") for label, count in found.items()]
+        yield finding("missing_like_labels", len(found), examples)
+
+
+def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
+    """Labels that differ in the case of their letters, or in spaces, alone; unless labels.map lists the labels."""
+    spelt: dict[str, list[str]] = defaultdict(list)
+    counts = _unlisted(checked)
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        spelt[" ".join(label.casefold().split())].append(label)
+    several = [labels for labels in spelt.values() if len(labels) > 1]
+    if several:
+        examples = [Example((), ", ".join(f"{one!r} ({counts[one]:,})" for one in labels)) for labels in several]
+        quoted = [[json.dumps(one, ensure_ascii=False) for one in labels] for labels in several[:3]]
+        joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in quoted)
+        yield finding("labels_of_one_word", sum(map(len, several)), examples, joined=joined)
+
+
+def labels_in_texts(checked: Checked) -> Iterator[Finding]:
+    """Texts that say their label, and no other one, in nearly every review of every label: "Rating: positive"."""
+    reviews = [review for review in checked.reviews if len(review.all_labels) == 1]
+    spelt = {label: _spaced(label) for label in checked.dataset.labels}
+    if (
+        checked.dataset.manifest.predicts_number
+        or len(reviews) < FEWEST_SAYING
+        or not all(map(str.strip, spelt.values()))
+    ):
+        return
+    for some in (reviews[:: max(1, len(reviews) // SAMPLE)], reviews):  # a million texts are read only where these do
+        of_label: dict[str, list[Review | None]] = defaultdict(list)
+        for review in some:
+            [label] = review.all_labels
+            text = _spaced(review.text)
+            said = [one for one in spelt.values() if one in text and one not in spelt[label]]
+            of_label[label].append(review if spelt[label] in text and not said else None)
+        if len(of_label) < 2 or any(sum(map(bool, every)) < SAYING * len(every) for every in of_label.values()):
+            return
+    saying = [review for every in of_label.values() for review in every if review]
+    examples = [
+        example([review], f"{review.all_labels[0]!r} in {excerpt(review.text)}")
+        for review in sorted(saying, key=lambda review: review.where)[:5]
+    ]
+    yield finding("labels_in_texts", len(saying), examples)
+
+
+def _spaced(text: str) -> str:
+    """Its words in small letters, each between spaces."""
+    return f" {' '.join(_WORD.findall(text.casefold()))} "
+
+
+def _unlisted(checked: Checked) -> Counter[str]:
+    """How many reviews have each label, where the manifest does not say which labels there are."""
+    manifest = checked.dataset.manifest
+    if manifest.predicts_number or manifest.labels.map is not None:
+        return Counter()
+    return Counter(label for review in checked.reviews for label in review.all_labels)
+
+
+def association(counts: np.ndarray) -> tuple[float, float]:
+    """How much the rows and the columns of a table of counts know of one another.
+
+    Args:
+        counts: (rows, columns), from 2 each; empty rows and columns are left out.
+
+    Returns:
+        Cramér's V (0 to 1; H. Cramér, Mathematical Methods of Statistics, 1946), and the p value of Pearson's
+        chi-squared test; 0 and 1 where one row or column is left.
+    """
+    effect, squared, freedom = _association(counts)
+    return effect, _chance(squared, freedom)
+
+
+def _association(counts: np.ndarray) -> tuple[float, float, int]:
+    """Cramér's V, chi squared, and its degrees of freedom."""
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0].astype(np.float64)
+    rows, columns = counts.shape
+    if min(rows, columns) < 2:
+        return 0.0, 0.0, 0
+    total = counts.sum()
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
+    squared = float(((counts - expected) ** 2 / expected).sum())
+    freedom = (rows - 1) * (columns - 1)
+    return float(np.sqrt(squared / total / (min(rows, columns) - 1))), squared, freedom
+
+
+def _chance(squared: float, freedom: int) -> float:
+    from scipy.special import gammaincc  # half of what the command imports, and seldom needed
+
+    return float(gammaincc(freedom / 2, squared / 2)) if freedom else 1.0
+
+
+def _shifted(table: Mapping[str, Mapping[str, int]]) -> list[Example]:
+    """Every label with its shares, the most different ones first."""
+    totals = {split: max(1, sum(counts.values())) for split, counts in table.items()}
+    shares = {label: [counts[label] / totals[split] for split, counts in table.items()] for label in table["train"]}
+    ordered = sorted(shares, key=lambda label: min(shares[label]) - max(shares[label]))
+    return [
+        Example(
+            (),
+            f"{label!r}: "
+            + ", ".join(f"{share:.0%} of {split}" for split, share in zip(table, shares[label], strict=True)),
+        )
+        for label in ordered
+    ]

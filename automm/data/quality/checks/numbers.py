@@ -1,0 +1,110 @@
+"""Findings about the number that is to be predicted: hardly varying, far out, or another in other splits."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from automm.data.quality.checked import Checked
+from automm.data.quality.checks.labels import CHANCE, SHIFT, SHIFT_MENDS, TIED
+from automm.data.quality.finding import Example, Finding, example, finding
+from automm.data.records.reviews import Review
+from automm.data.sections import SPLITS
+
+QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "max": 1.0}
+MOSTLY = 0.9  # share of the reviews with one value from which there is little to learn
+FAR = 10.0  # distances between the quartiles that a value lies beyond the nearer one; Tukey calls 3 "far out"
+ALL = "all"  # where no split could be made
+
+
+def number_table(checked: Checked) -> dict[str, dict[str, float]]:
+    """Reviews and quantiles of their numbers, per split; {} where labels are predicted."""
+    return {
+        split: {
+            "reviews": len(reviews),
+            **{name: float(np.quantile(_values(reviews), share)) for name, share in QUANTILES.items()},
+        }
+        for split, reviews in _by_split(checked).items()
+    }
+
+
+def one_number(checked: Checked) -> Iterator[Finding]:
+    """One value in nearly all reviews, or in all of a split."""
+    parts = _by_split(checked)
+    whole = [review for reviews in parts.values() for review in reviews]
+    examples, count = [], 0
+    for split, reviews in ({ALL: whole} | parts if whole else {}).items():
+        [(value, often)] = Counter(_values(reviews).tolist()).most_common(1)
+        share = often / len(reviews)
+        if len(reviews) > 1 and share >= (MOSTLY if split == ALL else 1):
+            where = "of all reviews" if split == ALL else f"of {split}"
+            examples.append(Example((), f"{value:g} in {share:.0%} {where}"))
+            count = max(count, often)
+    if examples:
+        yield finding("one_number", count, examples)
+
+
+def far_numbers(checked: Checked) -> Iterator[Finding]:
+    """Values so far out that they outweigh the others."""
+    reviews = [review for reviews in _by_split(checked).values() for review in reviews]
+    if not reviews:
+        return
+    values = _values(reviews)
+    low, high = np.quantile(values, [0.25, 0.75])
+    beyond = np.maximum(low - values, values - high)
+    far = [place for place in np.argsort(-beyond, kind="stable") if beyond[place] > FAR * (high - low)]
+    if high > low and far:
+        examples = [example([reviews[place]], f"{values[place]:g}") for place in far]
+        yield finding("far_numbers", len(far), examples, low=f"{low:g}", high=f"{high:g}", far=f"{FAR:g}")
+
+
+def number_shift(checked: Checked) -> Iterator[Finding]:
+    """Other values in validation or test than in training, beyond chance and by enough to matter."""
+    parts = {split: _values(reviews) for split, reviews in _by_split(checked).items()}
+    others = [split for split in parts if split != "train" and "train" in parts]
+    apart = [(split, distance(parts["train"], parts[split])) for split in others]
+    far = [
+        (split, effect, chance_of(effect, parts["train"], parts[split])) for split, effect in apart if effect >= SHIFT
+    ]
+    shifted = [one for one in far if one[2] <= CHANCE]
+    if shifted:
+        median = float(np.median(parts["train"]))
+        examples = [
+            Example((), f"{split}: median {np.median(parts[split]):g}, of training {median:g}") for split, *_ in shifted
+        ]
+        _, effect, chance = max(shifted, key=lambda one: one[1])
+        mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
+        yield finding("number_shift", len(shifted), examples, effect=effect, chance=chance, mend=mend)
+
+
+def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference of two samples' shares up to any value (Kolmogorov and Smirnov), 0 to 1.
+
+    Args:
+        ours, theirs: (n,) and (m,), not empty.
+    """
+    edges = np.union1d(ours, theirs)
+    shares = [np.searchsorted(np.sort(one), edges, side="right") / len(one) for one in (ours, theirs)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def chance_of(largest: float, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The p value of `distance`, where both samples are large."""
+    from scipy.special import kolmogorov
+
+    size = len(ours) * len(theirs) / (len(ours) + len(theirs))
+    return float(kolmogorov(np.sqrt(size) * largest))
+
+
+def _by_split(checked: Checked) -> dict[str, list[Review]]:
+    """Reviews with a number, in the order of the splits; under one name where there are none."""
+    if not checked.dataset.manifest.predicts_number:
+        return {}
+    reviews = [review for review in checked.reviews if review.value is not None]
+    parts = {split: [one for one in reviews if checked.split_of.get(one.id) == split] for split in SPLITS}
+    parts = {split: part for split, part in parts.items() if part}
+    return parts or ({ALL: reviews} if reviews else {})
+
+
+def _values(reviews: Sequence[Review]) -> np.ndarray:
+    return np.array([review.value for review in reviews], np.float64)

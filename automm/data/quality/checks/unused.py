@@ -1,0 +1,146 @@
+"""Columns of the records that the manifest does not name, and the ids of users and products in them."""
+
+import hashlib
+import re
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from automm.data.manifest import Manifest
+from automm.data.quality.finding import SHOWN, SHOWN_REVIEWS
+from automm.data.records.field_values import columns_of
+from automm.data.records.reviews import Dataset, Review
+from automm.data.records.source import Record
+from automm.data.sections import LONGEST_INTEGER, SPLITS
+
+# A column named so may tell who wrote a review, or of what it is.
+NAMES = frozenset(
+    re.findall(
+        r"\S+",
+        """user author reviewer customer buyer writer product item asin business shop store seller merchant hotel
+        restaurant place venue movie book app game tweet post thread session sku gmap""",
+    )
+)
+NAMED_BY = frozenset({"name", "key", "code"})  # user_name, but not user_age
+MOST_COLUMNS = 20  # of ids; what a hostile file has beyond is not gathered
+MOST_TEXTS, LONGEST_TEXT = 10_000, 200  # values of a column that can be shown; characters of one
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def words_of(column: str) -> list[str]:
+    """The words of a column's name, in small letters: "parentAsin" and "parent_asin" have two."""
+    return [word.lower() for word in _WORDS.findall(column)]
+
+
+def names_somebody(column: str) -> bool:
+    """Whether a column's name is that of an id of users, products and the like."""
+    words = words_of(column)
+    if not words:
+        return False
+    return words[-1] == "id" or words[-1] in NAMES or (words[-1] in NAMED_BY and not NAMES.isdisjoint(words))
+
+
+def used_columns(manifest: Manifest) -> set[str]:
+    """The columns that the manifest names."""
+    fields, splits = manifest.fields, manifest.splits
+    used = {name for names in columns_of(fields, True).values() for name in names} if fields is not None else set()
+    return used | {str(splits.column), str(splits.time)}
+
+
+def unused_columns(dataset: Dataset) -> list[str]:
+    """Columns of the records that the manifest does not name."""
+    used = used_columns(dataset.manifest)
+    return [column for column in dataset.columns if column not in used]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the values of a column are spread over the splits.
+
+    Attributes:
+        values: how many there are.
+        apart: how many of them reviews of several splits have.
+        examples: the first five of these: the value ("" of one beyond the texts that are kept), and its first reviews.
+    """
+
+    values: int
+    apart: int
+    examples: list[tuple[str, list[Review]]]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A code for each review (0 where it has no value), and the beginnings of the first values by their codes."""
+
+    codes: "array[int]" = field(default_factory=lambda: array("Q"))
+    texts: dict[int, str] = field(default_factory=dict)
+
+
+class UnusedIds:
+    """Gathers, while records are read, the ids that the manifest does not name; `watch` of `read_dataset`.
+
+    It takes 8 bytes for each review and column, and the texts of at most 10,000 values of a column.
+    """
+
+    def __init__(self, manifest: Manifest):
+        self._used = used_columns(manifest)
+        self._known: set[str] = set()
+        self._columns: dict[str, _Column] = {}
+        self._reviews: list[Review] = []
+
+    def __call__(self, record: Record, review: Review) -> None:
+        """Note the ids of a record."""
+        if not self._known >= record.values.keys():
+            self._add_columns(record)
+        for name, column in self._columns.items():
+            value = _id(record.values.get(name))
+            if value:
+                column.codes.extend([0] * (len(self._reviews) - len(column.codes)))  # of reviews without a value
+                digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+                code = int.from_bytes(digest, "big")
+                column.codes.append(code)
+                if len(column.texts) < MOST_TEXTS:
+                    column.texts.setdefault(code, value[:LONGEST_TEXT])
+        self._reviews.append(review)
+
+    def spreads(self, split_of: Mapping[str, str]) -> Iterator[tuple[str, Spread]]:
+        """Each unused column of somebody's ids, and how its values are spread over the splits.
+
+        Args:
+            split_of: the split of each review that counts, by its id.
+        """
+        place = {split: number for number, split in enumerate(SPLITS)}
+        splits = np.array([place.get(split_of.get(review.id, ""), -1) for review in self._reviews], np.int8)
+        for name, column in self._columns.items():
+            yield name, self._spread(column, splits)
+
+    def _spread(self, column: _Column, splits: np.ndarray) -> Spread:
+        """Of one column; `splits` (n,) int8 is the split of each review, -1 of one that does not count."""
+        codes = np.zeros(len(self._reviews), np.uint64)
+        codes[: len(column.codes)] = column.codes
+        rows = np.flatnonzero((codes != 0) & (splits >= 0))
+        distinct, first, value_of = np.unique(codes[rows], return_index=True, return_inverse=True)
+        present = np.zeros((len(distinct), len(SPLITS)), bool)
+        present[value_of, splits[rows]] = True
+        apart = np.flatnonzero(present.sum(axis=1) > 1)
+        examples = []
+        for value in apart[np.argsort(first[apart])][:SHOWN]:
+            reviews = [self._reviews[row] for row in rows[value_of == value][:SHOWN_REVIEWS]]
+            examples.append((column.texts.get(int(distinct[value]), ""), reviews))
+        return Spread(len(distinct), len(apart), examples)
+
+    def _add_columns(self, record: Record) -> None:
+        new = [name for name in record.values if name not in self._known]
+        telling = [name for name in new if name not in self._used and names_somebody(name)]
+        self._columns |= {name: _Column() for name in telling[: MOST_COLUMNS - len(self._columns)]}
+        self._known.update(new)
+
+
+def _id(cell: object) -> str:
+    """An id as text; "" of anything else."""
+    if isinstance(cell, bool) or (isinstance(cell, int) and cell.bit_length() > LONGEST_INTEGER):
+        return ""
+    return str(cell) if isinstance(cell, str | int) and str(cell).strip() else ""

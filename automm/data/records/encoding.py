@@ -1,0 +1,100 @@
+"""How a file of records is written: its encoding and its delimiter, with the reason where it is not the usual one."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from automm.data.onboarding.thinning import Thinned
+from automm.data.records.encoding_guess import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.records.forms import DELIMITERS, likely_delimiter, lines_of
+from automm.errors import ConfigError
+
+FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
+SAMPLE = 400_000  # bytes of lines beyond ASCII whose words are looked at, from the whole file
+MOST_WORDS = 5_000  # of one line, which may be the whole file
+_BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
+_FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def encoding_of(file: Path) -> tuple[str, str]:
+    """The encoding of a text file, and why it is not utf-8, "" where it is.
+
+    A byte order mark decides; else UTF-8 where most lines beyond ASCII are, so that a broken line is an error and not a
+    text in another encoding; else the likeliest in which every line can be decoded.
+    """
+    with file.open("rb") as raw:
+        begin = raw.read(3)
+        for mark, name in _MARKS.items():
+            if begin.startswith(mark):
+                return name, "" if name == "utf-8" else "the file begins with the byte order mark of UTF-16"
+        raw.seek(0)
+        valid = broken = 0
+        sample = Thinned[bytes](SAMPLE, len)
+        for line in raw:
+            if line.isascii():
+                continue
+            if _mostly_utf8(line):
+                valid += 1
+            else:
+                broken += 1
+                sample.add(line)
+    if valid >= broken:
+        return "utf-8", ""
+    return _likeliest(file, b" ".join(word for line in sample.kept for word in _words(line)))
+
+
+def _mostly_utf8(line: bytes) -> bool:
+    """Whether a line is valid, or most of its words beyond ASCII: all records may be in one line."""
+    if decoded(line, "utf-8") is not None:
+        return True
+    valid = [decoded(word, "utf-8") is not None for word in line.split() if not word.isascii()]
+    return 2 * sum(valid) > len(valid)
+
+
+def _words(line: bytes) -> Iterator[bytes]:
+    return islice(words_beyond_ascii(line), MOST_WORDS)
+
+
+def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
+    """The encoding of a file that is not UTF-8, and why; UTF-8 where no other can be."""
+    found = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
+    chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
+    if chosen is None:
+        return "utf-8", ""
+    text = words.decode(chosen)
+    others = [name for name in as_likely(found, words) if words.decode(name) != text]
+    word = _BEYOND_ASCII.search(text)
+    assert word is not None  # UTF-8 has failed on these bytes
+    reason = f"not UTF-8: decoded as {chosen}, the first word beyond ASCII is {word[0]!r}. If that looks wrong, pass"
+    return chosen, f"{reason} --encoding {' or '.join(others)}".rstrip()
+
+
+def _decodes(file: Path, encoding: str) -> bool:
+    """Whether every line can be decoded."""
+    with file.open("rb") as lines:
+        return all(line.isascii() or decoded(line, encoding) is not None for line in lines)
+
+
+def delimiter_of(file: Path, encoding: str) -> tuple[str | None, str]:
+    """The delimiter that the header holds, and the reason; None where it is what the file's suffix says.
+
+    Raises:
+        ConfigError: the first line is one that says the delimiter to Excel, and no header.
+    """
+    usual = DELIMITERS.get(file.suffix.lower())
+    if usual is None:
+        return None, ""
+    header = next((line for line in lines_of(file, encoding, [], newline="") if line.strip()), "").strip("\r\n")
+    if _FOR_EXCEL.fullmatch(header):
+        raise ConfigError(
+            f"{file.name}:1: its first line {header!r} is Excel's: remove it, so that the header is first"
+        )
+    likely = likely_delimiter(header)
+    if likely in (None, usual):
+        return None, ""
+    outside = "".join(header.split('"')[::2])
+    counts = f"{outside.count(str(likely))} times, {usual!r} {outside.count(usual)} times"
+    return likely, f"the header holds {likely!r} {counts}"

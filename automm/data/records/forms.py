@@ -1,0 +1,308 @@
+"""The file forms of records: JSON Lines, a JSON array, CSV, TSV, Parquet.
+
+Each reader yields (line or row number, columns), and appends to `problems` what it could not read.
+"""
+
+import ast
+import csv
+import gzip
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from automm.data.records.parquet import parquet_rows
+from automm.data.records.shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
+from automm.data.records.surrogates import HALF, join_pairs
+from automm.errors import DataError, Problem
+
+Values = dict[str, object]
+Numbered = Iterator[tuple[int, Values]]
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LIKELY_DELIMITERS = (",", ";", "\t", "|")
+LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
+ENCODING = "encoding"  # code of problems
+QUOTES = (
+    "Set quotes: false in the manifest where quotation marks belong to the texts, quotes: true where cells hold line "
+    "breaks"
+)
+LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
+
+
+def lines_of(file: Path, encoding: str, problems: list[Problem], newline: str = "\n") -> Iterator[str]:
+    """The lines of a file, gzipped or not, as they are read, never the whole.
+
+    They end where its bytes are not of this encoding. The first line that is not, and how many others, is a problem.
+
+    Args:
+        newline: as `open` has it. Only "\n" ends a line of JSON, which may hold other separators as they are.
+    """
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    try:
+        with (
+            gzip.open(file, "rt", encoding=encoding, newline=newline)
+            if file.suffix == ".gz"
+            else file.open(encoding=encoding, newline=newline) as lines
+        ):
+            for number, line in enumerate(iter(partial(lines.readline, LARGEST_LINE), ""), 1):
+                if len(line) == LARGEST_LINE:
+                    size = f"{LARGEST_LINE // 2**20} million characters"
+                    problems.append(
+                        Problem(
+                            "long_line", f"{file.name}:{number}", f"a line of more than {size}", "Part it, or remove it"
+                        )
+                    )
+                    return
+                yield line
+    except UnicodeError:
+        problems.append(_misencoded(file, encoding))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        problems.append(Problem("gzip", file.name, f"not a whole gzip file: {error}", "Fetch it again"))
+
+
+def _misencoded(file: Path, encoding: str) -> Problem:
+    named = encoding.removesuffix("-sig")
+    hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
+    if file.suffix == ".gz":
+        return Problem(ENCODING, file.name, f"not {named}", hint)
+    if "16" in encoding or "32" in encoding:  # whose lines do not end where a byte is 10
+        first, more = 1, 0
+    else:
+        with file.open("rb") as lines:
+            wrong = [number for number, line in enumerate(lines, 1) if not _decodes(line, encoding)]
+        first, more = (wrong or [1])[0], max(0, len(wrong) - 1)
+    also = f", nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'}" if more else ""
+    return Problem(ENCODING, f"{file.name}:{first}", f"not {named}{also}", hint)
+
+
+def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: bool = False) -> Numbered:
+    """The objects of a JSON Lines file; with `literals` a line may also be a dict as Python writes it."""
+    for number, line in enumerate(lines_of(file, encoding, problems), 1):
+        if line.strip():
+            parsed = parse_literal(line) if literals and line.startswith(("{'", "{u'")) else UNREADABLE
+            if parsed is UNREADABLE:
+                parsed = parse_json(line.removesuffix("\n"), f"{file.name}:{number}", problems, _fix_of_line)
+            if isinstance(parsed, dict):
+                yield number, parsed
+            elif parsed is not UNREADABLE:
+                problems.append(_no_object(f"{file.name}:{number}", parsed))
+
+
+def _no_object(where: str, value: object) -> Problem:
+    return Problem(MALFORMED, where, f"expected an object {{...}}, got {type(value).__name__}")
+
+
+def _fix_of_line(line: str) -> str:
+    """What to do about a line that is not JSON; "" where nothing is known."""
+    line = line.strip()
+    if line.endswith(",") and line.startswith("{"):
+        return "Lines end without commas: put all in [...] and call the file .json, or remove them"
+    if line.startswith(("{'", "{u'")):
+        return "It is written as Python writes it: write it by json.dumps"
+    if line in ("[", "{", "]", "}", "},") or (line.startswith('"') and line.endswith((",", "{", "["))):
+        return "Each line is one whole object: where objects span lines, put them in [...] and call the file .json"
+    return ""
+
+
+def parse_literal(text: str) -> object:
+    """A value as Python writes it, pairs of surrogates joined, or UNREADABLE; nothing of it is run."""
+    try:
+        return join_pairs(ast.literal_eval(text.strip()))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return UNREADABLE
+
+
+def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
+    """The objects of an array; JSON Lines of this name, as data sets are often published, are read as such."""
+    if _holds_lines(file, encoding):
+        yield from json_lines(file, encoding, problems)
+        return
+    before = len(problems)
+    text = "".join(lines_of(file, encoding, problems))
+    if len(problems) > before or not text.strip():
+        return
+    parsed = parse_json(text, file.name, problems)
+    if parsed is UNREADABLE:
+        return
+    if not isinstance(parsed, list):
+        problems.append(_no_array(file.name, parsed))
+        return
+    for number, item in enumerate(parsed, 1):
+        if isinstance(item, dict):
+            yield number, item
+        else:
+            problems.append(_no_object(f"{file.name}:{number}", item))
+
+
+def _holds_lines(file: Path, encoding: str) -> bool:
+    """Whether the first line is an object of its own, and another line follows."""
+    lines = (line for line in lines_of(file, encoding, []) if line.strip())
+    first, second = next(lines, ""), next(lines, "")
+    return first.startswith("{") and bool(second) and isinstance(parse_json(first, "", []), dict)
+
+
+def _no_array(where: str, parsed: object) -> Problem:
+    text = "expected an array [...], got"
+    keys = [key for key, value in parsed.items() if isinstance(value, list)] if isinstance(parsed, dict) else []
+    if not keys:
+        fix = "Put the records in one array, or an object on each line"
+        return Problem(MALFORMED, where, f"{text} {type(parsed).__name__}", fix)
+    named = " or ".join(repr(key) for key in keys[:5])
+    fix = "Write that list alone to a file, and name it"
+    return Problem(MALFORMED, where, f"{text} an object that holds a list under {named}", fix)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> Values:
+    """An object; a key given twice would lose a value without a word."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"key {twice[:80]!r} stands twice")
+    return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+UNREADABLE = object()
+
+
+def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[[str], str] = lambda text: "") -> Any:
+    """The value, or UNREADABLE with the reason among the problems; `fix_of` says what to do about such a text."""
+    try:
+        parsed = _DECODER.decode(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        place = f"{where}:{error.lineno}" if "\n" in text else where
+        problems.append(Problem(MALFORMED, place, f"not JSON: {error.msg} at column {error.colno}", fix_of(text)))
+    except UnicodeEncodeError:
+        problems.append(Problem("surrogate", where, HALF, fix_of(text)))
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        problems.append(Problem(MALFORMED, where, f"not JSON that can be read: {error}", fix_of(text)))
+    else:
+        if text.count("[") + text.count("{") <= DEEPEST or not nests_too_deep(parsed):
+            return parsed
+        problems.append(too_deep(where))
+    return UNREADABLE
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a table is written.
+
+    Attributes:
+        delimiter: between cells; None for what the file's suffix says.
+        quotes: whether a cell that begins with a quotation mark ends with one. None: it does, but where tabs part the
+            cells none of them holds a line break, which is how texts that merely begin with a mark would merge lines.
+    """
+
+    delimiter: str | None = None
+    quotes: bool | None = None
+
+
+AS_USUAL = Dialect()
+
+
+def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = AS_USUAL) -> Numbered:
+    """The rows of a CSV or TSV file under its header."""
+    delimiter = dialect.delimiter or DELIMITERS[file.suffix.lower()]
+    breaks = dialect.quotes is True or delimiter != "\t"
+    misencoded: list[Problem] = []
+    csv.field_size_limit(LARGEST_CELL)  # Python's own is 131,072, less than some reviews with their HTML
+    lines = lines_of(file, encoding, misencoded, newline="")
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if dialect.quotes is False else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
+    header: list[str] | None = None
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            if misencoded:  # the text has ended there, and with it a quotation perhaps
+                break
+            text = f"not {file.suffix[1:].upper()}: {error}"
+            problems.append(Problem(MALFORMED, f"{file.name}:{line}", text, _fix(error)))
+            if header is None:
+                return
+            cells = []
+        start, line = line, reader.line_num + 1
+        if not cells:
+            continue
+        if header is None:
+            header = cells
+            if wrong := _wrong_header(f"{file.name}:{start}", header, dialect):
+                problems.append(wrong)
+                return
+        elif not breaks and any("\n" in cell or "\r" in cell for cell in cells):
+            text = f"a cell in quotes goes on to line {line - 1}"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, QUOTES))
+        elif len(cells) != len(header):
+            text = f"{len(cells)} cells, expected {len(header)} as in the header"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text))
+        else:
+            yield start, dict(zip(header, cells, strict=True))
+    problems += misencoded
+
+
+def _fix(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return "Look for a quotation mark that is never closed; set quotes: false where marks belong to the texts"
+    if "expected after" in str(error) or "unexpected end" in str(error):
+        return "Set quotes: false in the manifest where quotation marks belong to the texts, or double them in quotes"
+    return "Write the file anew"
+
+
+def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | None:
+    """What is wrong with the names of the columns."""
+    if twice := repeated_names(header, where):
+        return twice
+    if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
+        fix = (
+            f"Set delimiter: {json.dumps(other)} in the manifest; where it is one name, set the delimiter that the "
+            "file has"
+        )
+        return Problem(MALFORMED, where, f"one column, {header[0][:80]!r}, whose name holds {other!r}", fix)
+    return None
+
+
+def likely_delimiter(header: str) -> str | None:
+    """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
+    outside = "".join(header.split('"')[::2])
+    counts = {mark: outside.count(mark) for mark in LIKELY_DELIMITERS}
+    best = max(counts, key=lambda mark: counts[mark])  # of several with as many, the first
+    return best if counts[best] else None
+
+
+def _parquet(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
+    try:
+        yield from parquet_rows(file)
+    except DataError as error:
+        problems += error.problems
+
+
+FORMS: dict[str, Callable[[Path, str, list[Problem]], Numbered]] = {
+    ".jsonl": json_lines,
+    ".json": _json_array,
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".parquet": _parquet,
+}
+
+
+def _decodes(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeError:
+        return False
+    return True

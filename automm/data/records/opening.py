@@ -1,0 +1,108 @@
+"""Records: what stands in the files of a manifest, not yet reviews.
+
+Whatever cannot be read is collected, and raised together at the end.
+"""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from automm.data.layouts import RECORDS
+from automm.data.layouts.opening import open_native
+from automm.data.manifest import Manifest
+from automm.data.records.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
+from automm.data.records.shape import MALFORMED
+from automm.data.records.source import Record, Source
+from automm.errors import ConfigError, DataError, NotFoundError, Problem
+
+__all__ = ["Record", "Source", "open_records", "open_source", "read_files", "read_records", "record_files"]
+
+
+def open_source(manifest: Manifest, records: Path | None = None) -> Source:
+    """The records of a manifest, of whatever format; a file of `records` of the same columns stands in for its own."""
+    if manifest.format == RECORDS or records is not None:
+        return open_records(manifest, records)
+    return open_native(manifest)
+
+
+def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Record]:
+    """The records of a manifest, in order.
+
+    Raises:
+        NotFoundError: no file where they should be.
+        DataError: every record that could not be read, after the last one that could.
+    """
+    return open_source(manifest, records).rows
+
+
+def open_records(manifest: Manifest, records: Path | None = None) -> Source:
+    """Format `records`: files that the manifest names, or one file in place of what it names."""
+    if manifest.fields is None:
+        raise ConfigError(f"{manifest.file.name}:1: format records needs fields")
+    root = manifest.folder / manifest.image_root
+    if records is not None and manifest.records is None:
+        root = records.absolute().parent / manifest.image_root
+    elif records is not None:  # pictures lie beside the new file as they lie beside the manifest's own
+        own = (manifest.folder / str(manifest.records)).parent
+        root = records.absolute().parent / os.path.relpath(root, own)
+    files = record_files(manifest, records)
+    name = files[0].name if len(files) == 1 else (manifest.records or "records")
+    encoding = manifest.encoding or "utf-8"
+    rows = read_files(files, encoding, Dialect(manifest.delimiter, manifest.quotes))
+    return Source(name, rows, manifest.fields, root, encoding=encoding)
+
+
+def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
+    """The files, sorted where a glob names several.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if records is not None:
+        files = [records.absolute()]
+    elif glob.has_magic(str(manifest.records)) and not (manifest.folder / str(manifest.records)).is_file():
+        # Not Path.glob, which refuses patterns that begin with a slash or with `..`.
+        found = glob.glob(str(manifest.records), root_dir=manifest.folder, recursive=True)  # noqa: PTH207
+        files = [file for name in sorted(found) if (file := manifest.folder / name).is_file()]
+        if not files:
+            raise NotFoundError(f"{manifest.file}: records: no file matches {manifest.records!r}")
+    else:
+        files = [manifest.folder / str(manifest.records)]
+    for file in files:
+        if not file.is_file():
+            raise NotFoundError(f"{file}: no such file of records (named in {manifest.file.name})")
+    return files
+
+
+def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) -> Iterator[Record]:
+    """The records of some files, in order; DataError at the end if anything was unreadable.
+
+    Args:
+        files: each of a known suffix.
+        encoding: of the text forms; a UTF-8 byte order mark is skipped.
+        dialect: of CSV and TSV.
+    """
+    problems: list[Problem] = []
+    base = Path(os.path.commonpath([file.parent for file in files]))
+    stems = Counter(file.with_suffix("") for file in files)
+    for file in files:
+        name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
+        suffix = file.suffix.lower()
+        if suffix not in FORMS:
+            problems.append(
+                Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", f"Legal: {', '.join(FORMS)}")
+            )
+            continue
+        before, count = len(problems), 0
+        stem = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name
+        table = suffix in DELIMITERS
+        rows = read_table(file, encoding, problems, dialect) if table else FORMS[suffix](file, encoding, problems)
+        for number, values in rows:
+            count += 1
+            yield Record(f"{name}:{number}", values, f"{stem}-{number}")
+        if count == 0 and len(problems) == before:
+            problems.append(Problem(MALFORMED, file.name, "no records in this file"))
+    if problems:
+        raise DataError(problems)

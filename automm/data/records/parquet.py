@@ -1,0 +1,104 @@
+"""Parquet files, read row by row, with no more of them in memory at once than a bound in bytes allows."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automm.data.files import unread
+from automm.data.records.shape import DEEPEST, MALFORMED, repeated_names, too_deep
+from automm.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ROWS = 64  # at once, at most
+BYTES = 64 * 2**20  # of the rows at once; a single row may be larger
+BUFFER = 2**20  # bytes of a column that are read at once, in place of all that a row group has of it
+SKEW = 4  # how many times the average of their row group the rows of one batch may be
+
+
+def parquet_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, object]]]:
+    """The rows, numbered from 1.
+
+    Args:
+        file: a Parquet file.
+        columns: those to read; None for all.
+
+    Raises:
+        DataError: two columns have one name, values are nested too deep, or the file is damaged; of damage further
+            down, after the rows before it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table:
+            _check_columns(file, table.schema_arrow, columns)
+            for group in range(table.num_row_groups):
+                size = _rows_at_once(table, group)
+                for batch in table.iter_batches(batch_size=size, row_groups=[group], columns=columns):
+                    # to_pylist, not pandas: an integer column with a missing value stays an integer column.
+                    for values in batch.to_pylist():
+                        number += 1
+                        yield number, values
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(file, number, error) from error
+
+
+def parquet_schema(file: Path) -> "pa.Schema":
+    """The columns of a file, and what is noted of them.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(file, 0, error) from error
+
+
+def _rows_at_once(table: "pq.ParquetFile", group: int) -> int:
+    """How many rows of a row group fit into the bound, by their average and by the first one.
+
+    The first row shows what the sizes in the file do not: values that all rows share are written once, and read anew
+    for each row.
+    """
+    size: int = table.metadata.row_group(group).total_byte_size
+    if size * ROWS <= BYTES:  # then no row can be too large
+        return ROWS
+    first = next(table.iter_batches(batch_size=1, row_groups=[group]), None)
+    average = size // max(1, table.metadata.row_group(group).num_rows)
+    largest: int = max(SKEW * average, first.nbytes if first is not None else 0)
+    return max(1, min(ROWS, BYTES // max(1, largest)))
+
+
+def _check_columns(file: Path, schema: "pa.Schema", columns: Sequence[str] | None) -> None:
+    read = [field for field in schema if columns is None or field.name in columns]
+    if twice := repeated_names([field.name for field in read], file.name):
+        raise DataError([twice])
+    for field in read:
+        if _depth(field.type) > DEEPEST:
+            raise DataError([too_deep(f"{file.name}: column {field.name!r}")])
+
+
+def _depth(kind: "pa.DataType") -> int:
+    """How deep lists and structures of a type hold one another, or `DEEPEST` + 1 where it is more."""
+    level = [kind]
+    for depth in range(DEEPEST + 1):
+        level = [one.field(place).type for one in level for place in range(one.num_fields)]
+        if not level:
+            return depth
+    return DEEPEST + 1
+
+
+def _unreadable(file: Path, number: int, error: Exception) -> DataError:
+    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
+        return unread(file, error)
+    reason = " ".join(str(error).split()).removesuffix(".")
+    text = f"not readable as Parquet after row {number}: {reason}"
+    return DataError([Problem(MALFORMED, file.name, text, "Fetch or write it again")])

@@ -1,0 +1,312 @@
+"""One record becomes one review, or a named problem, or a counted treatment."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from automm.data.changes import Change
+from automm.data.download.urls import is_url, local_name
+from automm.data.images.missing_hints import SHOWN, mend_of_name, mend_of_outside, shown, why_lost
+from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.manifest import Manifest
+from automm.data.records.field_values import (
+    cell_id,
+    cell_images,
+    cell_labels,
+    cell_number,
+    cell_series,
+    cell_text,
+    cell_value,
+    holds_several,
+)
+from automm.data.records.opening import Record, Source
+from automm.data.records.review import Review
+from automm.data.records.times import cell_time
+from automm.data.sections import SPLITS, Fields, plain_value
+from automm.errors import SHOWN_PROBLEMS, Problem, nearest
+from automm.paths import from_here
+
+# Codes of problems.
+CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
+MISSING_LABEL, MISSING_NUMBER, UNKNOWN_LABEL = "missing_label", "missing_number", "unknown_label"
+PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
+
+SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
+LISTED = 30  # labels of labels.map that a message names
+
+Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What records lack that a search needs, while `automm check` reports it and goes on.
+
+    Attributes:
+        numbers: a problem for each record without the number to predict, which is no review.
+        pictures: a problem for each picture that is not there, whose review is without it.
+        none_fetched: what says all of `pictures` at once, where none was found, most of them URLs.
+    """
+
+    numbers: list[Problem] = field(default_factory=list)
+    pictures: list[Problem] = field(default_factory=list)
+    none_fetched: Problem | None = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All of them, for people."""
+        return self.numbers + self.of_pictures
+
+    @property
+    def of_pictures(self) -> list[Problem]:
+        """Those of pictures, for people."""
+        return self.pictures if self.none_fetched is None else [self.none_fetched]
+
+
+class ReviewReader:
+    """Turns records into reviews and remembers what was wrong.
+
+    Attributes:
+        problems: in the order of the records; with the numbers, without the pictures that are lacking.
+        lacking: numbers and pictures that are not there.
+        treated: what was left out, and how often.
+    """
+
+    def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
+        self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
+        self.problems: list[Problem] = []
+        self.lacking = Lacking()
+        self.treated: Counter[Change] = Counter()
+        rule = manifest.labels.on_missing
+        self.may_lack_label = source.label_optional if rule is None else rule == "drop"
+        self.found = self.unfetched = 0
+        self.first_absent: tuple[str, str] | None = None
+        self.seen: dict[str, str] = {}
+        self.pictures: dict[str, tuple[str, Path]] = {}
+        self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
+
+    def review(self, record: Record) -> Review | None:
+        """The review, or None if it is dropped or wrong."""
+        fields, before = self.source.fields, len(self.problems)
+        try:
+            text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
+            given = cell_images(record.values, fields)
+            identity = self._identity(record, fields)
+            values = self._values(record)
+            group = self._read(record, fields.group)
+            split = self._split(record)
+            time = self._time(record)
+            columns = read_columns(record.values, fields)
+        except ValueError as error:
+            self.problems.append(Problem(CELL, record.where, str(error)))
+            return None
+        if self.labelled and not values and self.may_lack_label:
+            self.treated[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
+            return None
+        labels = self._labels(values, record.where) if self.labelled else ()
+        pictures = self._images(given, record.where)
+        if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
+            return None
+        images, absent, names = pictures
+        if not text.strip() and self._drops_empty(bool(images), record.where):
+            return None
+        label = labels[0] if labels else None
+        several = labels if self.labelled and holds_several(record.values, fields.label) else ()
+        value = float(label) if label is not None and self.manifest.predicts_number else None
+        return Review(
+            id=identity,
+            text=text,
+            images=images,
+            label=label,
+            group=group or None,
+            split=split,
+            where=record.where,
+            labels=several,
+            time=time,
+            value=value,
+            absent=absent,
+            names=names,
+            **columns,
+        )
+
+    def none_found(self) -> Problem | None:
+        """A root without any of its pictures, which is one problem, not thousands.
+
+        URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
+        """
+        missing = len(self.lacking.pictures)
+        absent = self.treated[Change.MISSING_PICTURE] + self.treated[Change.MISSING_PICTURE_REVIEW] + missing
+        if absent < 2 or self.found or not (self.labelled or missing):
+            return None
+        example, fix = self._cause()
+        text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
+        return Problem(MISSING_PICTURE, self.source.name, text, fix)
+
+    @property
+    def merely_unfetched(self) -> bool:
+        """Whether what is lacking are URLs that were not fetched, and one file at most: that is no wrong root."""
+        return self.manifest.images.on_bad == "error" and len(self.lacking.pictures) < self.unfetched + 2
+
+    def _cause(self) -> tuple[str, str]:
+        """The first picture that was not found, and what to do."""
+        place, why = "", ""
+        if self.first_absent is not None:
+            where, name = self.first_absent
+            place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
+        return place, self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
+
+    def _read(self, record: Record, column: str | None) -> str:
+        if column is None or not self.labelled:
+            return ""
+        return cell_value(record.values.get(column), column)
+
+    def _identity(self, record: Record, fields: Fields) -> str:
+        if fields.id is None:
+            identity = record.fallback_id
+        else:
+            identity = cell_id(record.values.get(fields.id), fields.id)
+            if not identity:
+                raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
+        if identity in self.seen:
+            text = f"id {shown(identity)} stands already at {self.seen[identity]}"
+            self.problems.append(Problem(REPEATED_ID, record.where, text, "Make ids unique"))
+        self.seen.setdefault(identity, record.where)
+        return identity
+
+    def _split(self, record: Record) -> str | None:
+        column = self.manifest.splits.column
+        if column is None or not self.labelled:
+            return None
+        value = cell_value(record.values.get(column), column)
+        split = self.manifest.splits.values.get(value, value)
+        if split not in SPLITS:
+            raise ValueError(f"split {shown(value)} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+        return split
+
+    def _time(self, record: Record) -> float | None:
+        column = self.manifest.splits.time
+        return cell_time(record.values.get(column), column) if column is not None and self.labelled else None
+
+    def _values(self, record: Record) -> list[str]:
+        rule = self.source.fields.label
+        if rule is not None and self.labelled and self.manifest.predicts_number:
+            number = cell_number(record.values.get(rule.column), rule.column, fix="Correct it")
+            return [] if number is None else [plain_value(number)]
+        return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
+
+    def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
+        """The labels that the manifest knows, in order."""
+        if not values and self.source.fields.label is not None:
+            column = self.source.fields.label.column
+            if self.manifest.predicts_number:
+                fix = "Give it one, or set labels.on_missing: drop"
+                self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
+                if self.manifest.labels.on_missing is None:
+                    self.lacking.numbers.append(self.problems[-1])
+            else:
+                fix = "Give it one, or set labels: {on_missing: drop}"
+                self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
+        if not self.label_of:
+            return tuple(values)
+        unlisted = [value for value in values if value not in self.label_of]
+        kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
+        if self.manifest.labels.on_unlisted == "error":
+            for value in unlisted:
+                self.problems.append(self._unknown_label(value, where))
+        elif unlisted:
+            self.treated[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
+                len(unlisted) if kept else 1
+            )
+        return kept
+
+    def _unknown_label(self, value: str, where: str) -> Problem:
+        """The nearest label is looked for while problems are shown one by one: for each of a million it takes hours."""
+        hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
+        text = f"unknown label {shown(value)}.{hint} {self._listed}"
+        return Problem(UNKNOWN_LABEL, where, text, "Add it, or set labels.on_unlisted: drop")
+
+    @cached_property
+    def _listed(self) -> str:
+        more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
+        return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
+
+    def _images(self, given: list[str], where: str) -> Pictures | None:
+        """The pictures that are there, the names of others, and those of all; None if one drops the review."""
+        found, absent, names = [], [], []
+        for name in given:
+            remote = is_url(name)
+            try:
+                known, path = self._find(name)
+                names.append(known)
+                found.append(path)
+                self.found += 1
+                if "\\" in name and found[-1].name != name.rpartition("/")[2]:
+                    self.treated[Change.BACKSLASHES] += 1
+                continue
+            except OutsideError:
+                text = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
+                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, mend_of_outside(name, self.root.path)))
+                continue
+            except AbsentError as error:
+                fault = str(error)
+                names.append(name)
+                absent.append(name)
+                if not remote and self.first_absent is None:
+                    self.first_absent = (where, name)
+            if self.manifest.images.on_bad == "error":
+                self.unfetched += remote
+                fix = self._fetch if remote else mend_of_name(name) or "Fix the path"
+                text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
+                fix += ", or set images.on_bad: drop-image"
+                self.lacking.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
+            elif self.manifest.images.on_bad == "drop-image":
+                self.treated[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
+            else:
+                self.unfetched += remote
+                self.treated[Change.MISSING_PICTURE_REVIEW] += 1
+                return None
+        lost = tuple(absent)
+        return tuple(found), lost, tuple(names) if found else lost
+
+    def _find(self, name: str) -> tuple[str, Path]:
+        """The name and its picture: the same objects each time, which many reviews of one picture then share."""
+        known = self.pictures.get(name)
+        if known is None:
+            known = name, self.root.find(local_name(name) if is_url(name) else name)
+            if len(self.pictures) < SHARED_PICTURES:
+                self.pictures[name] = known
+        return known
+
+    @cached_property
+    def _fetch(self) -> str:
+        return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
+
+    def _drops_empty(self, pictured: bool, where: str) -> bool:
+        rule = self.manifest.text.on_empty
+        if rule == "drop":
+            self.treated[Change.EMPTY_TEXT] += 1
+        elif rule == "drop-bare" and not pictured:
+            self.treated[Change.NO_CONTENT] += 1
+        elif rule == "error":
+            self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
+        elif not pictured:
+            fix = "Remove it, or set text.on_empty: drop-bare"
+            self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
+        return rule == "drop" or (rule == "drop-bare" and not pictured)
+
+
+def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:
+    """`numbers`, `categories` and `history` of a review.
+
+    Raises:
+        ValueError: a cell that holds something else.
+    """
+    if not (fields.numeric or fields.categorical or fields.history):
+        return {}
+    return {
+        "numbers": tuple(cell_number(values.get(column), column) for column in fields.numeric),
+        "categories": tuple(cell_value(values.get(column), column) for column in fields.categorical),
+        "history": cell_series(values, fields),
+    }

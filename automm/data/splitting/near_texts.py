@@ -1,0 +1,86 @@
+"""Texts that are nearly the same, found by MinHash and locality-sensitive hashing, without comparing each with each."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from automm.data.splitting.text_forms import linking_text
+
+SIMILAR = 0.6  # the Jaccard index of two texts' shingles, from which they are nearly the same
+SHINGLE = 3  # words, or characters of a script without spaces: in a tweet of 15 words, two may be others
+# Bands and rows of the hash tables: texts at the threshold are found with a probability of 99.6 %.
+BANDS, ROWS = 40, 4
+# Texts of which one entry of a table is compared. More share it by a common phrase alone: each with each they would
+# take quadratic time, and copies among them share other bands.
+MOST_COMPARED = 16
+SEED = 1
+
+# Of Thai, Lao, Burmese, Khmer, kana and Chinese characters each is a word of its own.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+
+
+def near_texts(texts: Sequence[str]) -> list[list[int]]:
+    """Sets of texts that are nearly the same, not all of them in the same form (`ties.linking_text`).
+
+    Each text of a set has a Jaccard index of 0.6 or more with the set's first, its commonest where it is one, so that
+    no chain joins its ends; and the same numbers, because records that fill in a template are no copies. Candidates
+    come from the MinHash signatures of their shingles (A. Broder, On the resemblance and containment of documents,
+    1997), and are compared exactly.
+
+    Args:
+        texts: n texts; those that are too short to be recognised are in no set.
+
+    Returns:
+        Lists of places in `texts`, sorted, by their first places.
+    """
+    from datasketch import MinHash  # a third of a second, and seldom needed
+
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        if form := linking_text(text):
+            rows_of[form].append(row)
+    forms = sorted(rows_of, key=lambda form: (-len(rows_of[form]), form))
+    firsts: dict[bytes, list[int]] = {}  # of sets, by their bands
+    members: dict[int, list[int]] = defaultdict(list)
+    empty = MinHash(num_perm=BANDS * ROWS, seed=SEED)
+    for place, form in enumerate(forms):
+        shingles = _shingles(form)
+        signature = empty.copy()
+        signature.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
+        bands = _bands(signature.hashvalues)
+        candidates = sorted({one for band in bands for one in firsts.get(band, ())})
+        near = (one for one in candidates if _jaccard(_shingles(forms[one]), shingles) >= SIMILAR)
+        first = next(near, place)
+        if first == place:
+            for band in bands:
+                entry = firsts.setdefault(band, [])
+                if len(entry) < MOST_COMPARED:
+                    entry.append(place)
+        members[first].append(place)
+    found = [
+        sorted(row for place in places for row in rows_of[forms[place]])
+        for places in members.values()
+        if len(places) > 1
+    ]
+    return sorted(found)
+
+
+def _bands(signature: np.ndarray) -> list[bytes]:
+    """The keys of a signature, (BANDS * ROWS,) of 32-bit values: its bands, each with its number."""
+    rows = signature.astype(np.uint32).reshape(BANDS, ROWS)
+    return [bytes([number]) + row.tobytes() for number, row in enumerate(rows)]
+
+
+def _shingles(form: str) -> frozenset[str]:
+    """Runs of three words, each with the numbers of the whole text: texts that differ in these share none."""
+    words = _WORD.findall(form)
+    numbers = " ".join(word for word in words if any(map(str.isdigit, word)))
+    starts = range(max(1, len(words) - SHINGLE + 1))
+    return frozenset(" ".join([*words[start : start + SHINGLE], numbers]) for start in starts)
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)

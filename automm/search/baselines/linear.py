@@ -1,0 +1,131 @@
+"""Linear baselines on frozen features: a logistic regression of labels, a ridge regression of numbers.
+
+Both are fitted at several strengths of their penalty, a model a fold; the strength that is best over all folds stays.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from automm.evaluate.metrics import better, measure, score
+from automm.models import baselines
+from automm.models.average import average
+from automm.search.session import Search
+from automm.search.training.loop import Fold, Trained, predict
+from automm.search.training.losses import row_weights
+
+PARTS = {  # what each sees, as far as reviews have it
+    "text": ("text",),
+    "image": ("image",),
+    "both": ("text", "image"),
+    "columns": ("metadata", "history"),
+    "all": ("text", "image", "metadata", "history"),
+}
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of a logistic regression: the inverse of its penalty
+PENALTIES = (1e4, 1e3, 1e2, 1e1, 1.0)  # alpha of a ridge regression
+DESIGN_ROWS = 4096
+NEVER = -1e3  # the logit of a class that a fold's training rows do not have
+
+Fitted = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
+Fit = Callable[[Search, np.ndarray, Fold], Iterator[tuple[float, Fitted]]]
+
+
+def run_linear(search: Search, name: str) -> None:
+    """Record the baseline `logistic_...` or `ridge_...`."""
+    kind, _, parts = name.partition("_")
+    modalities = tuple(one for one in PARTS[parts] if one in ("text", "image", *search.task.dataset.manifest.columns))
+    values: dict[str, Any] = {"modalities": "+".join(modalities)}
+    fit, key = (_logistic, "C") if kind == "logistic" else (_ridge, "alpha")
+
+    def work() -> tuple[Any, Trained]:
+        models = search.members(lambda: baselines.linear(search.task.shapes, modalities))
+        values[key] = _fit(search, models, fit)
+        return average(models), search.judge(models)
+
+    search.record(name, "baseline", values, work)
+
+
+def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:
+    """Set the models, one a fold, to the strength that is best over all folds, and say which."""
+    task, objective = search.task, search.task.experiment.objective
+    by_strength: dict[float, list[tuple[Fitted, np.ndarray]]] = {}
+    for model, fold in zip(models, task.folds, strict=True):
+        with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
+            for strength, (coefficients, intercepts) in fit(search, learn, fold):
+                answers = judge @ coefficients.T + intercepts
+                by_strength.setdefault(strength, []).append(((coefficients, intercepts), answers))
+    best: tuple[float, float] | None = None
+    for strength, fitted in by_strength.items():
+        answers = _activated(np.concatenate([part[1] for part in fitted]))
+        value = score(measure(task.judged, answers), objective)
+        if best is None or better(value, best[0], task.experiment.direction):
+            best = (value, strength)
+    assert best is not None
+    for model, (numbers, _) in zip(models, by_strength[best[1]], strict=True):
+        baselines.set_linear(model, *numbers)
+    return best[1]
+
+
+def _logistic(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+    from sklearn.linear_model import LogisticRegression
+
+    labels, classes = search.task.arrays.labels, len(search.task.labels)
+    # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
+    weights = row_weights(labels, fold.train, classes, search.task.experiment.training.class_weights)[fold.train]
+    regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
+    for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
+        regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
+        yield strength, _all_classes(regression, classes)
+
+
+def _ridge(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+    from sklearn.linear_model import Ridge
+
+    values = search.task.arrays.labels[fold.train].astype(np.float64)
+    for penalty in PENALTIES:
+        regression = Ridge(alpha=penalty, solver="lsqr").fit(learn, values)
+        yield (
+            penalty,
+            (regression.coef_.reshape(1, -1).astype(np.float32), np.array([regression.intercept_], np.float32)),
+        )
+
+
+def _activated(answers: np.ndarray) -> np.ndarray:
+    """(rows, classes) logits to probabilities; a single column of numbers as it is."""
+    from sklearn.utils.extmath import softmax
+
+    return answers if answers.shape[1] == 1 else np.asarray(softmax(answers))
+
+
+@contextmanager
+def _design(search: Search, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """What the regression of a `linear` suffix sees of some reviews, (rows, features) float32.
+
+    On disk: of 50,000 reviews it would take 330 MB of memory, and scikit-learn reads a memory map as it is.
+    """
+    design = baselines.design_matrix(model)
+    with tempfile.TemporaryFile(dir=search.run.folder) as file:
+        size = (len(rows), int(design.output_shape[-1]))
+        values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
+        for start in range(0, len(rows), DESIGN_ROWS):
+            part = rows[start : start + DESIGN_ROWS]
+            values[start : start + len(part)] = predict(design, search.task.features, part)
+        yield values
+
+
+def _all_classes(regression: Any, classes: int) -> Fitted:
+    """Of a fitted logistic regression.
+
+    scikit-learn keeps one row for two classes, and none for a class that the fold's training rows do not have.
+    """
+    coefficients, intercepts = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:
+        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+        intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
+    all_coefficients = np.zeros((classes, coefficients.shape[1]), np.float32)
+    all_intercepts = np.full(classes, NEVER, np.float32)
+    all_coefficients[regression.classes_], all_intercepts[regression.classes_] = coefficients, intercepts
+    return all_coefficients, all_intercepts

@@ -1,0 +1,150 @@
+"""Runs the hand-built candidates: they are measured exactly like trials, before the first of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from automm.errors import TrialError
+from automm.models import baselines
+from automm.models.average import average, members_of
+from automm.models.encoders.layers import unfreeze
+from automm.models.heads import learn_statistics
+from automm.models.whole import compiled, compose, rows_at_once
+from automm.search.baselines.linear import PARTS, run_linear
+from automm.search.session import Search
+from automm.search.training.loop import Trained, train
+from automm.tracking.runs import COMPLETED, PARTIAL
+
+AVERAGED = ("text_only", "image_only")  # by the baseline `late_average`
+
+
+def run_baselines(search: Search) -> None:
+    """Every baseline of the experiment that has no line yet, in order, until the time is up."""
+    done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
+    wanted = search.task.experiment.baselines
+    manifest = search.task.dataset.manifest
+    names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
+    for name in names:
+        if name not in done and not search.out_of_time():
+            run_baseline(search, name)
+
+
+def run_baseline(search: Search, name: str) -> None:
+    """Train, measure and record one."""
+    _RUNNERS.get(name, _trained)(search, name)
+
+
+def _trained(search: Search, name: str) -> None:
+    build, values = baselines.TRAINED[name]
+    if "fusion/operator" in values:
+        values = baselines.with_columns(values, search.task.dataset.manifest.columns)
+    # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
+    seed_name = name.removeprefix("packed_")
+    search.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
+
+
+def _majority(search: Search, name: str) -> None:
+    def work() -> tuple[Any, Trained]:
+        labels, classes = search.task.arrays.labels, len(search.task.labels)
+        shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.task.folds]
+        models = [baselines.majority(search.task.shapes, share) for share in shares]
+        return average(models), search.judge(models)
+
+    search.record(name, "baseline", {}, work)
+
+
+def _median(search: Search, name: str) -> None:
+    def work() -> tuple[Any, Trained]:
+        values = search.task.arrays.labels
+        medians = [np.median(values[fold.train], keepdims=True) for fold in search.task.folds]
+        models = [baselines.majority(search.task.shapes, median) for median in medians]
+        return average(models), search.judge(models)
+
+    search.record(name, "baseline", {}, work)
+
+
+def _late_average(search: Search, name: str) -> None:
+    """The mean of the text-only and picture-only candidates' probabilities, as they stand."""
+
+    def work() -> tuple[Any, Trained]:
+        members, predictions = {}, []
+        for member in AVERAGED:
+            predicted = search.run.predictions(member)
+            if not _completed(search, member) or predicted is None:
+                raise TrialError(f"late_average needs the baseline {member}, which has not completed")
+            predictions.append(predicted)
+            members[member] = keras.saving.load_model(search.run.model_path(member), compile=False)
+        return baselines.late_average(search.task.shapes, members), search.judged(np.mean(predictions, axis=0))
+
+    search.record(name, "baseline", {}, work)
+
+
+def _end_to_end(search: Search, name: str) -> None:
+    """The concatenation with CNN and BERT unfrozen, from the frozen candidate's weights where there are some.
+
+    Starting from a trained head keeps the first steps from spoiling the encoders (Kumar et al. 2022, arXiv 2202.10054).
+    Where candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does. It
+    then ranks behind them, since its figure is of other rows, and reads the test split like every baseline.
+    """
+    task, settings = search.task, search.task.experiment.baselines
+    values = baselines.with_columns(baselines.CONCATENATION, task.dataset.manifest.columns)
+    values["training/learning_rate"] = settings.end_to_end_learning_rate
+    fold = task.folds[0]
+
+    def build() -> Any:
+        if _completed(search, "concatenation"):
+            frozen = keras.saving.load_model(search.run.model_path("concatenation"), compile=False)
+            suffix = members_of(frozen)[0]
+        else:
+            suffix = baselines.fused(task.shapes, values)
+            learn_statistics(suffix, task.statistics[0])
+        text, image = task.text_source.build(), task.image_source.build()
+        unfreeze(text)
+        unfreeze(image)
+        return compose(
+            suffix,
+            replace(search.layers, whole=lambda: (text, image)),
+            sequence_length=task.experiment.inputs.sequence_length,
+            image_shape=task.arrays.image_shape,
+        )
+
+    deadline = time.monotonic() + settings.end_to_end_time
+    deadline = deadline if search.deadline is None else min(deadline, search.deadline)
+    plan = replace(
+        search.plan(search.seed_of(name), values),
+        epochs=settings.end_to_end_epochs,
+    )
+
+    def work() -> tuple[Any, Trained]:
+        model = build()
+        trained = train(
+            [model],
+            [fold],
+            task.arrays,
+            task.arrays.labels,
+            plan,
+            deadline=deadline,
+            readers=[compiled(model)],
+            reader_batch=rows_at_once(task.experiment.inputs.max_images),
+        )
+        return model, trained
+
+    evaluation = None if len(task.folds) == 1 else PARTIAL + task.evaluation
+    search.record(name, "baseline", values, work, tier=2, evaluation=evaluation)
+
+
+def _completed(search: Search, name: str) -> bool:
+    return any(candidate.name == name and candidate.status == COMPLETED for candidate in search.candidates)
+
+
+_RUNNERS: dict[str, Callable[[Search, str], None]] = {
+    "majority": _majority,
+    "median": _median,
+    **{f"{kind}_{parts}": run_linear for kind in ("logistic", "ridge") for parts in PARTS},
+    "late_average": _late_average,
+    "end_to_end": _end_to_end,
+}

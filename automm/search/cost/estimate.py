@@ -1,0 +1,100 @@
+"""What a search will take, before its first trial: an upper bound of its time, and of what it leaves on disk.
+
+Rounded up from searches on two cores without a GPU; from the first trial on, the time left is measured.
+"""
+
+import math
+import shutil
+from dataclasses import dataclass
+
+from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
+from automm.models.encoders.halves import UPPER_SHARE
+from automm.models.fusion import SEQUENCE_FUSIONS
+from automm.search.cost.pixels import pixel_costs
+from automm.search.finalists.ensemble import PICKS
+from automm.search.session import FINALISTS
+from automm.search.setup.data import Task
+from automm.search.space.validation import narrow
+
+TRIAL_SECONDS = 4.0  # of building, tracing and saving
+TRACE_SECONDS = 4.0  # of a CNN, a fold: their graphs are traced one by one
+STEP_SECONDS = 0.003  # of a head, a fold
+TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
+OPERATIONS = 6  # of a weight and an element: a product and a sum, forwards, and twice as many backwards
+OPERATIONS_A_SECOND = 2e10
+BYTES = 4  # a number
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of the trials, of tier 2 and of finalists on other folds; bytes in the run folder and MLflow together."""
+
+    trials: float
+    tier2: float
+    disk: int
+    folds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [("trials", self.trials), ("tier 2", self.tier2), ("finalists on other folds", self.folds)]
+        times = [f"{what} up to {max(1, round(seconds / 60))} min" for what, seconds in parts if seconds]
+        return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
+
+
+def estimate(task: Task, other_folds: int = 0) -> Estimate:
+    """Before the first trial of a search; time is that of the whole budget.
+
+    Args:
+        other_folds: on how many finalists are measured beside the one that is searched on; after the budget.
+    """
+    experiment, folds = task.experiment, len(task.folds)
+    steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
+    pixels = pixel_seconds(task)
+    tracing = TRACE_SECONDS * folds if pixels else 0.0
+    trial = TRIAL_SECONDS + tracing + max(step_seconds(task), pixels) * steps * experiment.training.epochs
+    finalists = experiment.tier2.finalists if experiment.budget.trials else 0
+    tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
+    head = BYTES * folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
+    encoders = task.text_source.weight_bytes + task.image_source.weight_bytes  # building them would take seconds
+    upper = int(folds * UPPER_SHARE * encoders)  # at most
+    heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
+    disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
+    seconds = experiment.budget.trials * trial
+    limit = experiment.budget.time
+    if limit is not None:
+        seconds = min(seconds, limit)
+        tuned = min(tuned, experiment.tier2.share * max(0.0, limit - seconds))
+    members = min(PICKS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
+    return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
+
+
+def step_seconds(task: Task) -> float:
+    """Of a head, a fold; one that reads whole sequences multiplies its weights with every element of them."""
+    experiment = task.experiment
+    space, inputs = narrow(experiment.space, task.shapes.columns), experiment.inputs
+    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, task.shapes.columns)
+    parameters = [
+        fused(task.shapes, {**largest, "fusion/operator": name}).count_params()
+        for name in space["fusion/operator"]
+        if name in SEQUENCE_FUSIONS
+    ]
+    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * task.shapes.cells)
+    return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
+
+
+def pixel_seconds(task: Task) -> float:
+    """Of a step of the dearest CNN that trials train, a fold; 0 where all pictures are frozen features."""
+    inputs = task.experiment.inputs
+    space = narrow(task.experiment.space, task.shapes.columns, image_size=inputs.image_size)
+    seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
+    return task.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
+
+
+def short_of_disk(wanted: Estimate, folder: str) -> str:
+    """A warning where the disk has less left than that, else ''."""
+    free = shutil.disk_usage(folder).free
+    if free >= wanted.disk:
+        return ""
+    return (
+        f"{folder}: {free / 1e6:,.0f} MB are free, and this search may leave {wanted.disk / 1e6:,.0f} MB. Free some, "
+        "or name another folder with --runs-dir"
+    )

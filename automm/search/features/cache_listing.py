@@ -1,0 +1,84 @@
+"""What `automm cache` shows and empties. Light: neither Keras nor TensorFlow is loaded."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from automm.data.images.pixel_cache import clear_pictures, picture_sets
+from automm.data.images.pixel_file import count_of
+from automm.search.features.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A cache folder.
+
+    Attributes:
+        features: the entries of the feature store, latest use first: those of `FeatureStore.entries`, with `last_used`
+            in ISO 8601, UTC.
+        limit: in bytes, of the features, and of the decoded pictures.
+        pictures: decoded pictures, latest use first: key, rows, bytes, last_used.
+    """
+
+    folder: Path
+    features: list[dict[str, Any]]
+    limit: int
+    pictures: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "bytes": _bytes(self.features),
+            "limit": self.limit,
+            "features": self.features,
+            "decoded_pictures": self.pictures,
+        }
+
+    @property
+    def bytes(self) -> int:
+        return _bytes(self.features)
+
+    @property
+    def picture_bytes(self) -> int:
+        return _bytes(self.pictures)
+
+
+def listing(cache: Path, limit: int) -> Listing:
+    """What the cache folder holds beside weights. An absent folder holds nothing."""
+    features = [
+        {**entry, "last_used": _moment(entry["last_used"])}
+        for entry in FeatureStore(cache / "features", limit).entries()
+    ]
+    return Listing(cache, features, limit, _pictures(cache / "pictures"))
+
+
+def clear(cache: Path, limit: int) -> dict[str, int]:
+    """Empty the cache of decoded pictures, and of features that no living process uses. Weights stay.
+
+    Returns:
+        `entries`, `bytes` and `in_use` of the feature store, `pictures` (sets of them) and `picture_bytes`.
+    """
+    cleared = FeatureStore(cache / "features", limit).clear()
+    sets, size = clear_pictures(cache / "pictures")
+    return {**vars(cleared), "pictures": sets, "picture_bytes": size}
+
+
+def _pictures(folder: Path) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": one.path.stem,
+            "rows": count_of(one.path),
+            "bytes": one.bytes,
+            "last_used": _moment(one.used),
+        }
+        for one in picture_sets(folder)
+    ]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _bytes(entries: list[dict[str, Any]]) -> int:
+    return sum(entry["bytes"] for entry in entries)

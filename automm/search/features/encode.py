@@ -1,0 +1,253 @@
+"""One pass of a frozen encoder over the distinct texts or pictures, which fills one entry of the store or several.
+
+`search/features/store` keeps the entries. A text is named by its word pieces, a picture by its file and how it was
+decoded, a family of entries by weights, engine and read-out. Whole sequences are kept in float16: token states
+ragged, a text taking the rows of its own word pieces, and a picture's cells flat in one row.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from automm.data.inputs.items import item_digests
+from automm.errors import ConfigError
+from automm.search.features.engines import Engine, engine_for
+from automm.search.features.store import Encoding, FeatureStore
+from automm.search.features.store_format import About, Items
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+LENGTHS = 8  # padded lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length
+LARGEST_HALF = 65504.0
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The distinct texts of some reviews.
+
+    Attributes:
+        token_ids: (distinct, sequence_length) int32.
+        rows: (reviews,) int64, the text of each.
+        starts: (distinct + 1,) int64, where each text's word pieces begin where all lie one after the other.
+    """
+
+    token_ids: np.ndarray
+    rows: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, token_ids: np.ndarray) -> "Texts":
+        distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
+        # Up to the last word piece: a text that says [PAD] has zeros before it, too.
+        lengths = distinct.shape[1] - np.argmax(distinct[:, ::-1] != 0, axis=1)
+        return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(distinct,) word pieces."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def items(self) -> Items:
+        """Each text named by its word pieces, so that it is the same one however long the longest may be."""
+        lengths = self.lengths
+        pieces = (ids[:length].tobytes() for ids, length in zip(self.token_ids, lengths.tolist(), strict=True))
+        return Items(item_digests(pieces), lengths.astype(np.int32))
+
+    def padded(self, sequences: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Some reviews' sequences and their mask, as long as the longest of them.
+
+        Args:
+            sequences: (word pieces of all distinct texts, features).
+
+        Returns:
+            (n, length, features) float32, zeros where there is no word piece, and (n, length) int32.
+        """
+        texts = self.rows[rows]
+        lengths = self.starts[texts + 1] - self.starts[texts]
+        longest = padded(lengths)
+        values = np.zeros((len(rows), longest, sequences.shape[1]), np.float32)
+        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+            values[row, :length] = sequences[self.starts[text] : self.starts[text] + length]
+        return values, (np.arange(longest) < lengths[:, None]).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an encoder is to yield.
+
+    Attributes:
+        what: 'texts' or 'pictures', for people.
+        encoder, fingerprint: its name, and what names its weights.
+        items: distinct texts or pictures.
+        names: of what it is to yield.
+        ragged: those whose items take as many rows as they have word pieces.
+        halves: those that are kept in float16.
+    """
+
+    what: str
+    encoder: str
+    fingerprint: str
+    items: Items
+    names: Sequence[str]
+    ragged: frozenset[str] = frozenset()
+    halves: frozenset[str] = frozenset()
+
+    def about(self, name: str, engine: Engine) -> About:
+        ragged, dtype = name in self.ragged, "<f2" if name in self.halves else "<f4"
+        rows = int(self.items.starts[-1]) if ragged else len(self.items)
+        what = f"{self.what}: {name}"
+        return About(what, self.encoder, engine.version, rows, dtype=dtype, items=len(self.items), ragged=ragged)
+
+    def family(self, name: str, engine: Engine) -> str:
+        parts = (self.fingerprint, engine.version, name)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def stored(
+    store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
+) -> tuple[dict[str, np.ndarray], str]:
+    """What an encoder yields by name: from the store, and encoded now only for items that nobody encoded before.
+
+    On Keras an item's features depend on its batch, in their last digits: by up to 6e-7 for minilm-l6 and 1.4e-6 for
+    efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. So the same data may have slightly other
+    features where some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX Runtime
+    they are the same to the bit.
+
+    Args:
+        open_pass: builds the encoder for some names, each with the family of its entry, and for some items.
+
+    Returns:
+        (rows, features) each, and the version of the engine that they ran on.
+    """
+    count = len(wanted.items)
+    engine = engine_for(wanted.encoder, count)
+    families = {name: wanted.family(name, engine) for name in wanted.names}
+    if count == 0:  # a memory map cannot be empty
+        features = open_pass(engine, families, np.arange(0)).features
+        return {name: np.zeros((0, features[family]), np.float32) for name, family in families.items()}, engine.version
+    log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
+    names = {family: name for name, family in families.items()}
+
+    def open_missing(missing: Sequence[str], unseen: np.ndarray) -> Encoding:
+        log.info(
+            "%d of %d %s to be encoded: %s", len(unseen), count, wanted.what, ", ".join(names[one] for one in missing)
+        )
+        return open_pass(engine, {names[family]: family for family in missing}, unseen)
+
+    abouts = {family: wanted.about(name, engine) for name, family in families.items()}
+    found = store.get(abouts, wanted.items, open_missing)
+    return {name: found[family] for name, family in families.items()}, engine.version
+
+
+class TextPass:
+    """Texts by length: a batch is as long as its longest text, not as the longest of all.
+
+    Args:
+        keys: the family of the entry of each of the encoder's outputs, by its name.
+        chosen: places of the texts to be encoded.
+    """
+
+    batch_size = 32
+
+    def __init__(
+        self,
+        encoder: Any,
+        keys: Mapping[str, str],
+        engine: Engine,
+        texts: Texts,
+        chosen: np.ndarray,
+        progress: Progress | None,
+        what: str,
+    ):
+        self._encoder, self._keys, self._texts, self._progress, self._what = encoder, keys, texts, progress, what
+        self._chosen = chosen
+        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
+        self.features = {key: int(specs[name].shape[-1]) for name, key in keys.items()}
+        self._encode = engine.start(encoder, np.int32, (None,))
+
+    def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+        order = self._chosen[np.argsort(self._texts.lengths[self._chosen], kind="stable")]
+        for texts in portions(order, self.batch_size, self._what, self._progress):
+            length = min(padded(self._texts.lengths[texts]), self._texts.token_ids.shape[1])
+            values = _named(self._encoder, self._encode(self._texts.token_ids[texts, :length]))
+            yield {key: self._placed(texts, values[name]) for name, key in self._keys.items()}
+
+    def _placed(self, texts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values of some texts with their rows: a row a text, or a row a word piece."""
+        if values.ndim == 2:
+            return texts, values
+        pieces = [state[:length] for state, length in zip(values, self._texts.lengths[texts], strict=True)]
+        return self._texts.items.rows(texts, ragged=True), _fits_half(np.concatenate(pieces))
+
+
+class PicturePass:
+    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it.
+
+    Args:
+        keys: the family of the entry of each of the encoder's outputs, by its name.
+        chosen: places of the pictures to be encoded.
+    """
+
+    batch_size = 8
+
+    def __init__(
+        self,
+        encoder: Any,
+        keys: Mapping[str, str],
+        engine: Engine,
+        pixels: np.ndarray,
+        chosen: np.ndarray,
+        progress: Progress | None,
+        what: str,
+    ):
+        self._encoder, self._keys, self._pixels, self._progress, self._what = encoder, keys, pixels, progress, what
+        self._chosen = chosen
+        shape = (1, *pixels.shape[1:])
+        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, *shape), "uint8")))
+        self.features = {key: int(np.prod(specs[name].shape[2:])) for name, key in keys.items()}
+        self._encode = engine.start(encoder, np.uint8, shape)
+
+    def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+        for rows in portions(self._chosen, self.batch_size, self._what, self._progress):
+            values = _named(self._encoder, self._encode(self._pixels[rows][:, None]))
+            yield {key: (rows, _flat(values[name], len(rows))) for name, key in self._keys.items()}
+
+
+def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
+    """`size` rows at a time; those that were asked for and written count as progress."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+        if progress is not None:
+            progress(what, min(start + size, len(order)), len(order))
+
+
+def padded(lengths: np.ndarray) -> int:
+    """The length that texts of these lengths are padded to."""
+    return -(-int(lengths.max()) // LENGTHS) * LENGTHS
+
+
+def _named(encoder: Any, outputs: Any) -> dict[str, Any]:
+    return dict(zip(encoder.yields, keras.tree.flatten(outputs), strict=True))
+
+
+def _flat(values: np.ndarray, rows: int) -> np.ndarray:
+    return values.reshape(rows, -1) if values.ndim == 3 else _fits_half(values.reshape(rows, -1))
+
+
+def _fits_half(values: np.ndarray) -> np.ndarray:
+    """Raises ConfigError where float16 has no such numbers."""
+    if values.size and not np.abs(values).max() <= LARGEST_HALF:
+        raise ConfigError(
+            f"an encoder's states reach {np.abs(values).max():.3g}, beyond what float16 holds. Leave what needs whole "
+            "sequences out of the space, or take another encoder"
+        )
+    return values

@@ -1,0 +1,47 @@
+"""What a run notes of its data and encoders: manifest.json, which a resume is held against and a bundle made from."""
+
+import os
+from typing import Any
+
+from automm.data.manifest import Manifest
+from automm.search.setup.data import Task
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """manifest.json: what the data was."""
+    manifest = task.dataset.manifest
+    return {
+        "name": manifest.name,
+        "manifest": str(task.experiment.manifest),
+        "fingerprint": task.digest,
+        "labels": list(task.labels),
+        "reviews": {name: len(rows) for name, rows in task.splits.items()},
+        "evaluation": task.evaluation,
+        "subsample": task.experiment.subsample,
+        "pictures": len(task.arrays.pixels),
+        "treated": task.treated,
+        "columns": task.columns.to_dict(),
+        "reading": reading(manifest),
+        "image_root": image_root(manifest),
+        "encoders": {
+            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": task.features.engines[kind]}
+            for kind, source in (("text", task.text_source), ("image", task.image_source))
+        },
+    }
+
+
+def reading(manifest: Manifest) -> dict[str, Any]:
+    """What of a manifest a bundle must know to read other records: all but where its own were, and their splits.
+
+    Whatever the format was, others come as records with the same columns.
+    """
+    own = {"records", "format", "path", "options", "splits", "source", "labels"}
+    return manifest.model_dump(mode="json", exclude_none=True, exclude=own)
+
+
+def image_root(manifest: Manifest) -> str:
+    """The folder of pictures, relative to the records file, or to the folder of a native layout."""
+    if manifest.records is None:
+        return manifest.image_root
+    records = manifest.folder / manifest.records
+    return os.path.relpath(manifest.folder / manifest.image_root, records.parent)

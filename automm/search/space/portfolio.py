@@ -1,0 +1,64 @@
+"""Good first proposals, in order: points of the full space that did well on several data sets.
+
+How they were found, and how they do on data that they were not picked on: experiments/portfolio.py, whose result holds
+this list. A row is a point, its values in the order of NAMES.
+"""
+
+import math
+from typing import Any
+
+from automm.search.space.table import TABLE, Space, default, is_active
+
+NAMES = (
+    "image/pooling",
+    "fusion/operator",
+    "fusion/width",
+    "label/layers",
+    "label/width",
+    "label/dropout",
+    "training/learning_rate",
+)
+PORTFOLIO: tuple[tuple[Any, ...], ...] = (
+    ("gated_attention", "concatenation", 64, 1, 128, 0.5, 0.003),
+    ("mean", "low_rank_bilinear", 256, 2, 256, 0.5, 0.0003),
+    ("mean", "concatenation", 128, 1, 64, 0.5, 0.003),
+    ("max", "low_rank_bilinear", 256, 2, 128, 0.5, 0.0003),
+    ("mean", "low_rank_bilinear", 128, 2, 256, 0.0, 0.001),
+    ("gated_attention", "concatenation", 64, 2, 128, 0.0, 0.003),
+    ("max", "concatenation", 64, 2, 256, 0.5, 0.0003),
+    ("max", "product", 64, 2, 64, 0.5, 0.001),
+    ("max", "low_rank_bilinear", 64, 1, 64, 0.0, 0.003),
+    ("mean", "product", 128, 1, 256, 0.25, 0.001),
+)
+
+
+def portfolio(space: Space) -> list[dict[str, Any]]:
+    """The points that a search in `space` begins with.
+
+    A number that the space has not is moved to the nearest that it has. A point with an operator or a pooling that the
+    space has not is left out, and so is one that has become another.
+    """
+    found: list[dict[str, Any]] = []
+    for row in PORTFOLIO:
+        point = _into(space, dict(zip(NAMES, row, strict=True)))
+        if point is not None and point not in found:
+            found.append(point)
+    return found
+
+
+def _into(space: Space, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    point: dict[str, Any] = {}
+    for name, choices in space.items():
+        if not is_active(name, point):
+            continue
+        value = wanted.get(name)
+        if value in choices:
+            point[name] = value
+        elif value is None:  # the portfolio is older than this hyperparameter
+            point[name] = default(space, name)
+        elif TABLE[name].bounds is None:
+            return None
+        else:
+            scale = math.log if name == "training/learning_rate" else float  # rates differ by factors
+            point[name] = min(choices, key=lambda choice: abs(scale(choice) - scale(value)))
+    return point

@@ -1,0 +1,104 @@
+"""The graph that trains: many steps at a time, of one or of several models side by side."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from automm.models.encoders.layers import Encoder
+from automm.search.training.criterion import Criterion
+from automm.search.training.modulation import with_noise
+from automm.search.training.options import Plan
+
+
+def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Callable[[list[Any], list[Any]], float]:
+    """A graph that takes inputs (steps, size, ...), makes an update a step, and gives the sum of the losses.
+
+    One graph for all models and many steps: a small head's update takes less time than Python needs to ask for it.
+    """
+    import tensorflow as tf
+
+    from automm.search.training.adam import AdamW
+
+    criteria = [Criterion(model, plan.options, plan.seed) for model in models]
+    variables = [variable for criterion in criteria for variable in criterion.variables]
+    optimizer = AdamW(variables, _rates(models, variables, plan), plan.weight_decay)
+    steps_done = tf.Variable(0.0)
+
+    def factor(done: Any) -> Any:
+        """Times every learning rate: up in a straight line, then down to nothing."""
+        if not plan.warm_up:
+            return 1.0
+        return tf.minimum(done / plan.warm_up, tf.maximum(0.0, (1.0 - done) / (1.0 - plan.warm_up)))
+
+    def update(inputs: list[Any], parts: list[Any]) -> Any:
+        with tf.GradientTape() as tape:
+            losses = [
+                criterion.loss(batch, part) for criterion, batch, part in zip(criteria, inputs, parts, strict=True)
+            ]
+            total = tf.add_n(losses)
+        gradients = tape.gradient(total, variables)
+        step = steps_done.assign_add(1.0)
+        factors = [factor(step / total_steps)] * len(variables)
+        if plan.options.modulation:
+            held = [c.shares(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
+            shares = [share for one in held for share in one]
+            factors = [factor * share for factor, share in zip(factors, shares, strict=True)]
+            gradients = _noisy(gradients, shares, plan.seed, step)
+        optimizer.apply(gradients, factors)
+        return total
+
+    def all_steps(inputs: list[Any], parts: list[Any]) -> Any:
+        count = tf.shape(parts[0]["weights"])[0]
+
+        def body(step: Any, total: Any) -> tuple[Any, Any]:
+            now = tf.nest.map_structure(lambda array: array[step], (inputs, parts))
+            return step + 1, total + update(*now)
+
+        return tf.while_loop(lambda step, total: step < count, body, (0, 0.0), parallel_iterations=1)[1]
+
+    traced: dict[str, Any] = {}
+
+    def run(inputs: list[Any], parts: list[Any]) -> float:
+        if not traced:  # the number of steps stays free, or the last portion would be traced again
+            given = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
+            rest = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
+            specs = (given, rest)
+            traced["function"] = tf.function(all_steps, input_signature=specs, autograph=False)
+        return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
+
+    return run
+
+
+def _noisy(gradients: Sequence[Any], shares: Sequence[Any], seed: int, step: Any) -> list[Any]:
+    """Each step and each variable has noise of its own, the same in every process."""
+    import tensorflow as tf
+
+    noisy = []
+    for place, (gradient, share) in enumerate(zip(gradients, shares, strict=True)):
+        number = tf.cast(step, tf.int32) * len(gradients) + place
+        shared = gradient is None or isinstance(share, float)
+        noisy.append(gradient if shared else with_noise(gradient, share, tf.stack([seed, number])))
+    return noisy
+
+
+def _specs(model: Any, batch: Any) -> Any:
+    """Of many steps' inputs: sizes that the model leaves free stay free, such as the length of texts."""
+    import tensorflow as tf
+
+    free = {tensor.name: tensor.shape[1:] for tensor in model.inputs}
+    if not isinstance(batch, dict):
+        return tf.TensorSpec((None, *batch.shape[1:]), batch.dtype)
+    return {name: tf.TensorSpec((None, array.shape[1], *free[name]), array.dtype) for name, array in batch.items()}
+
+
+def _rates(models: Sequence[Any], variables: Sequence[Any], plan: Plan) -> list[float]:
+    """A learning rate for each variable."""
+    if not plan.encoder_rate:
+        return [plan.learning_rate] * len(variables)
+    encoders = {
+        id(variable)
+        for model in models
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if isinstance(layer, Encoder)
+        for variable in layer.trainable_variables
+    }
+    return [plan.encoder_rate if id(variable) in encoders else plan.learning_rate for variable in variables]
