@@ -1,6 +1,6 @@
 """A picture file becomes pixels, whatever its colour mode, or a named reason why not.
 
-What README's table of odd pictures says is decided here, and by `image_root` where a name leads to no file.
+The table of pictures in docs/manifest.md is decided here, and by `image_root` where a name leads to no file.
 """
 
 import errno
