@@ -20,10 +20,13 @@ from automm.config.strict_yaml import parse_yaml
 from automm.data.layouts import LAYOUTS, find_layout
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.quality.messages import KINDS
+from automm.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+EXPERIMENTS = ROOT / "experiments" / "README.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 COMMANDS = typer.main.get_command(app).commands
 SHELL = {"automm", "python", "pip", "pytest", "."}  # what else the blocks may run
 MINIMAL = {"name": "m", "records": "m.csv", "fields": {"text": "body"}}
@@ -107,6 +110,10 @@ def place_of(block: Block) -> str:
     return block.place
 
 
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
 @pytest.mark.parametrize("block", blocks("yaml"), ids=place_of)
 def test_every_yaml_block_is_a_manifest_or_an_experiment_file_or_a_part_of_one(block):
     content, _ = parse_yaml(block.content)
@@ -115,11 +122,11 @@ def test_every_yaml_block_is_a_manifest_or_an_experiment_file_or_a_part_of_one(b
 
 def test_a_yaml_block_with_a_mistake_is_found():
     for wrong in ({"splits": {"foldz": 5}}, {"tuner": "gredy"}, {"manifest": "m.yaml", "trials": 5}):
-        with pytest.raises(Exception, match=r"foldz|gredy|trials"):
+        with pytest.raises(ConfigError, match=r"foldz|gredy|trials"):
             parsed_or_part(wrong)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_in_the_text_is_valid(page):
     legal = (Manifest.model_fields.keys() | Experiment.model_fields.keys()) - {"name", "manifest", "label"}
     for span in inline(page, "code_inline"):
@@ -136,7 +143,7 @@ def test_every_command_of_a_shell_block_parses(block):
             COMMANDS[words[1]].make_context(words[1], words[2:])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_in_the_text_is_there_with_its_options(page):
     for span in inline(page, "code_inline"):
         words = re.split(r"[\s|]+", span.content)
@@ -226,7 +233,7 @@ def test_every_layout_has_a_row_with_its_options(name):
     assert all(f"`{option}`" in row for option in find_layout(name).options.model_fields)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, EXPERIMENTS], ids=name_of)
 def test_every_link_and_path_leads_somewhere(page):
     for link in inline(page, "link_open") + inline(page, "image"):
         address, _, anchor = str(link.attrs.get("href") or link.attrs["src"]).partition("#")
@@ -247,6 +254,18 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_experiment_is_in_the_table_of_questions():
+    table = EXPERIMENTS.read_text(encoding="utf-8").partition("\n## ")[0]
+    scripts = [path for path in EXPERIMENTS.parent.glob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    assert [path.name for path in scripts if f"`{path.name}`" not in table] == []
+
+
+def test_the_changelog_is_one_release():
+    lines = CHANGELOG.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("## ")] == ["## 0.1.0"]
+    assert sum(line.startswith("- ") for line in lines) <= 25
+
+
 def test_the_readme_is_short():
     assert 900 <= len(README.read_text(encoding="utf-8").split()) <= 1300
 
@@ -256,6 +275,6 @@ def test_the_readme_links_every_page():
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= links
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, EXPERIMENTS, CHANGELOG], ids=name_of)
 def test_pages_are_in_plain_english(page):
     assert re.findall(r"\b(?:mend|torn|treat)\w*", page.read_text(encoding="utf-8"), re.I) == []

@@ -46,12 +46,11 @@ def test_every_experiment_says_its_question_command_and_cost(path):
 
 
 def test_the_readme_has_the_two_commands_that_ci_runs():
-    commands = [
-        line
-        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("python -m venv")
-    ]
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line.startswith("python -m venv")]
     assert len(commands) == 2
+    assert all("pip install -q " in command for command in commands)
+    assert lines.index(commands[1]) < 30  # the first screen
     assert "automm search demo/manifest.yaml" in commands[0]
     assert commands[1].endswith("pytest")
 
