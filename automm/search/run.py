@@ -147,14 +147,14 @@ def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, 
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
-        if search.best() is None:
+        if search.ranking.best() is None:
             raise
         log.warning("%s. The search ends here with what has completed", error)
         given_up = str(error)
-    if search.best() is None:
+    if search.ranking.best() is None:
         raise NoTrialError(_nothing_completed(search))
     summary = finish(search, loaded)
-    if given_up and not search.trials_done():
+    if given_up and not search.budget.trials_done():
         raise NoTrialError(
             f"no trial completed: {given_up}. The baselines are measured: automm leaderboard; what was tried stands in "
             f"{search.run.folder}/log.txt"

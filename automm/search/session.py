@@ -21,27 +21,24 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search.autokeras.tuner import TrialFailed
+from automm.search.budget import Budget, last_trial_number, reason_to_give_up
 from automm.search.features.cut import cut
 from automm.search.features.encoded import Features
 from automm.search.features.states import States, encode_states, source_of
 from automm.search.interrupt import check
 from automm.search.memory import available_memory, give_back, peak_memory
+from automm.search.ranking import Ranking
 from automm.search.setup.data import Task, feature_store
 from automm.search.space import table as space_module
 from automm.search.space.validation import space_of
-from automm.search.training import stopping
 from automm.search.training.batches import Lacking, Rows
 from automm.search.training.loop import Trained, predict, train
 from automm.search.training.options import Options, Plan
-from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
+from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of
 from automm.tracking.tracker import Tracker
 
-FINALISTS = 3
 VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
 BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments
-SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
-ANY_CAUSE = 20  # failures in a row that end it whatever their causes: they cost no budget, and would go on for ever
-WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
 
 log = logging.getLogger("automm")
 
@@ -68,11 +65,26 @@ class Reporter(Protocol):
 class Search:
     """See the module. `deadline` is on the clock of `time.monotonic`."""
 
-    def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
+    def __init__(
+        self,
+        task: Task,
+        run: Run,
+        tracker: Tracker,
+        reporter: Reporter,
+        deadline: float | None,
+        *,
+        give_up: Callable[[Sequence[Candidate]], str] = reason_to_give_up,
+    ):
+        """
+        Args:
+            give_up: why candidates that have failed end the search, '' where they do not.
+        """
+        self._give_up = give_up
         self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
-        self.deadline = deadline
         self.space = space_of(task.experiment, task.dataset.manifest)
         self.candidates: list[Candidate] = run.candidates()
+        self.budget = Budget(task.experiment, self.candidates, deadline)
+        self.ranking = Ranking(task.experiment, self.candidates)
         # Built when first asked for: this is what loads the weights.
         self.layers = EncoderLayers.of(
             task.text_source,
@@ -81,9 +93,8 @@ class Search:
             [*space_module.readouts(self.space), "text", "image"],
         )
         self._states: dict[bool, States] = {}  # with and without pictures
-        self.workers = 1  # as many trials may be in hand at a time
         self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
-        self.number = self._numbers_used()
+        self.number = last_trial_number(self.candidates)
 
     # ---- what the tuner asks (tuner.Session)
 
@@ -105,7 +116,10 @@ class Search:
 
     def may_continue(self) -> bool:
         check()
-        return self.trials_left() > 0 and not self.out_of_time()
+        return not self.budget.is_used_up()
+
+    def epochs_left(self) -> int:
+        return self.budget.epochs_left()
 
     def proposal_seed(self) -> int:
         return self.seed_of(f"proposal-{self.number}")
@@ -123,47 +137,6 @@ class Search:
             raise TrialFailed(candidate.error)
         assert candidate.score is not None
         return candidate.score
-
-    # ---- the budget
-
-    def trials_done(self) -> int:
-        return sum(candidate.status == COMPLETED for candidate in self._trials())
-
-    def trials_left(self) -> int:
-        """Completed trials that are still to come; of Hyperband: how many full trainings the epochs left would pay."""
-        experiment = self.task.experiment
-        if experiment.tuner == "hyperband":
-            return self.epochs_left() // experiment.training.epochs
-        return experiment.budget.trials - self.trials_done()
-
-    def epochs_left(self) -> int:
-        """Of what trials may spend together; those that failed or were killed have spent none."""
-        experiment = self.task.experiment
-        spent = sum(len(candidate.history) for candidate in self._trials())
-        return experiment.budget.trials * experiment.training.epochs - spent
-
-    def out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    def seconds_left(self) -> float | None:
-        """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
-        done = [candidate for candidate in self._trials() if candidate.status == COMPLETED]
-        by_trials = None
-        if done:
-            seconds = sum(candidate.seconds for candidate in done) / self.workers
-            by_trials = seconds / len(done) * self.trials_left()
-            if self.task.experiment.tuner == "hyperband":
-                by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
-        by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-        known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
-        return min(known) if known else None
-
-    def _trials(self) -> list[Candidate]:
-        return [c for c in self.candidates if c.kind == "trial" and c.status != KILLED]
-
-    def _numbers_used(self) -> int:
-        """The highest number of a trial; where several ran at a time, one below it may have been interrupted."""
-        return max((int(candidate.name.rpartition("-")[2]) for candidate in self._trials()), default=0)
 
     # ---- training one candidate
 
@@ -226,7 +199,7 @@ class Search:
         seed = self.seed_of(seed_name or name) if seed is None else seed
         plan = self.plan(seed, values)
         full = plan.epochs
-        plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())
+        plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.ranking.bars() if kind == "trial" else ())
 
         def work() -> tuple[Any, Trained]:
             models = self.members(build, limited=kind == "trial")
@@ -241,7 +214,7 @@ class Search:
                 source,
                 self.task.arrays.labels,
                 plan,
-                deadline=self.deadline,
+                deadline=self.budget.deadline,
                 together=not large,
                 costs=features.lengths if features.sequences else None,
                 reader_batch=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
@@ -382,67 +355,22 @@ class Search:
         """Record a candidate that is finished, whatever has become of it.
 
         Raises:
-            GiveUp: it is one more in a row that failed of the same cause.
+            GiveUp: it has failed, and too many before it have.
         """
         self._in_hand.pop(candidate.name, None)
         self.candidates.append(candidate)
         self.run.append(candidate)  # to disk first, so that an outage of the tracker loses nothing
         self.tracker.candidate(candidate)
-        self._delete_losers()
-        self.reporter.finished(candidate, self.best(), self.seconds_left())
-        if candidate.status == FAILED:
-            self._give_up_on_one_cause()
-
-    # ---- the order of candidates
-
-    def ranked(self) -> list[Candidate]:
-        """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
-        return rank(self.candidates, self.task.experiment.direction)
-
-    def best(self) -> Candidate | None:
-        ranked = self.ranked()
-        return ranked[0] if ranked else None
-
-    def bars(self) -> tuple[float, ...]:
-        """What a trial should have reached by each epoch; Hyperband gives trials up by rules of its own."""
-        experiment = self.task.experiment
-        if experiment.tuner == "hyperband" or not experiment.training.halve_behind:
-            return ()
-        histories = [candidate.history for candidate in self._trials() if candidate.status == COMPLETED]
-        return stopping.bars(histories, experiment.objective, experiment.direction)
-
-    def trained(self) -> list[Candidate]:
-        """Completed candidates of tier 1 that gradient descent has made, best first."""
-        return [candidate for candidate in self.ranked() if candidate.tier == 1 and candidate.history]
-
-    def _delete_losers(self) -> None:
-        """Weights of trials that are no finalists of either tier go at once; baselines are few and stay."""
-        finalists = self.ranked()[:FINALISTS] + self.trained()[: self.task.experiment.tier2.finalists]
-        kept = {candidate.name for candidate in finalists}
-        for candidate in self.candidates:
-            if candidate.kind == "trial" and candidate.name not in kept:
-                self.run.model_path(candidate.name).unlink(missing_ok=True)
-
-    def _give_up_on_one_cause(self) -> None:
-        # A process that died says nothing of the next: memory may have been short, or somebody ended it.
-        counted = [c for c in self.candidates if c.status != KILLED and not c.error.startswith(WORKER_DIED)]
-        last = counted[-SAME_CAUSE:]
-        causes = {cause_in_words(candidate) for candidate in last}
-        if len(last) == SAME_CAUSE and all(c.status == FAILED for c in last) and len(causes) == 1:
-            raise GiveUp(f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}")
-        last = counted[-ANY_CAUSE:]
-        if len(last) == ANY_CAUSE and all(c.status == FAILED for c in last):
-            raise GiveUp(f"{ANY_CAUSE} candidates in a row failed, the last: {cause_in_words(last[-1])}")
+        for loser in self.ranking.losers():
+            self.run.model_path(loser.name).unlink(missing_ok=True)
+        self.reporter.finished(candidate, self.ranking.best(), self.budget.seconds_left())
+        if candidate.status == FAILED and (reason := self._give_up(self.candidates)):
+            raise GiveUp(reason)
 
     def seed_of(self, name: str) -> int:
         """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
         text = f"{self.task.experiment.seed}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
-
-
-def cause_in_words(candidate: Candidate) -> str:
-    """The first line of its error."""
-    return candidate.error.split("\n", 1)[0]
 
 
 def trial_name(number: int) -> str:

@@ -1,6 +1,7 @@
 """A whole search in this process, on tiny encoders."""
 
 import json
+import time
 from dataclasses import replace
 
 import keras
@@ -303,18 +304,19 @@ class TestBudget:
     @pytest.mark.usefixtures("trials_only")
     def test_time_ends_a_search(self, search, monkeypatch):
         """The clock is ours: an hour passes with each candidate."""
-        from automm.search import session
+        from automm.search.budget import Budget
+        from automm.search.session import Search
 
         hours = iter(range(100))
-        real, keep, late = session.time.monotonic, session.Search.keep, []
+        real, keep, late = time.monotonic, Search.keep, []
 
         def hour_later(self, candidate):
             late.append(3600.0 * (next(hours) + 1))
             keep(self, candidate)
 
-        monkeypatch.setattr(session.Search, "keep", hour_later)
+        monkeypatch.setattr(Search, "keep", hour_later)
         monkeypatch.setattr(
-            session.Search,
+            Budget,
             "out_of_time",
             lambda self: self.deadline is not None and real() + sum(late[-1:]) >= self.deadline,
         )
@@ -427,9 +429,9 @@ class TestFailures:
         assert run.candidates()[1].error.startswith("too large: more memory than is free")
 
     def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
-        from automm.search import session
+        from automm.search import budget, session
 
-        monkeypatch.setattr(session, "ANY_CAUSE", 7)
+        monkeypatch.setattr(budget, "ANY_CAUSE", 7)
         count = iter(range(1000))
 
         def explode(*args, **kwargs):

@@ -29,7 +29,7 @@ def run_baselines(search: Search) -> None:
     manifest = search.task.dataset.manifest
     names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
-        if name not in done and not search.out_of_time():
+        if name not in done and not search.budget.out_of_time():
             run_baseline(search, name)
 
 
@@ -113,7 +113,7 @@ def _end_to_end(search: Search, name: str) -> None:
         )
 
     deadline = time.monotonic() + settings.end_to_end_time
-    deadline = deadline if search.deadline is None else min(deadline, search.deadline)
+    deadline = deadline if search.budget.deadline is None else min(deadline, search.budget.deadline)
     plan = replace(
         search.plan(search.seed_of(name), values),
         epochs=settings.end_to_end_epochs,

@@ -28,7 +28,7 @@ def run_ensemble(search: Search) -> None:
     """Record one, unless there is one of these candidates already or there is nothing to join."""
     if not search.task.experiment.ensemble:
         return
-    name = f"ensemble-{search.trials_done():03d}"
+    name = f"ensemble-{search.budget.trials_done():03d}"
     members = _members(search)
     done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
     if len(members) < 2 or name in done:
@@ -78,7 +78,7 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
     """Candidates judged on all of the task's folds whose weights and predictions are there, best first."""
     members = []
-    for candidate in search.ranked():
+    for candidate in search.ranking.ranked():
         usable = (
             candidate.evaluation == search.task.evaluation
             and candidate.kind != "ensemble"

@@ -37,13 +37,13 @@ def fine_tune(search: Search) -> None:
     """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
     settings = search.task.experiment.tier2
     finalists = chosen(search, settings.finalists)
-    if not finalists or search.out_of_time():
+    if not finalists or search.budget.out_of_time():
         return
     search.reporter.stage("fine-tuning")
     deadline = None
-    if search.deadline is not None:
+    if search.budget.deadline is not None:
         now = time.monotonic()
-        deadline = now + settings.share * (search.deadline - now)
+        deadline = now + settings.share * (search.budget.deadline - now)
     for candidate in finalists:
         if deadline is None or time.monotonic() < deadline:
             _fine_tune(search, candidate, deadline)
@@ -55,7 +55,7 @@ def chosen(search: Search, count: int) -> list[Candidate]:
     A candidate that reads nothing of the encoders' upper parts has nothing there to fine-tune, which is said.
     """
     trained: list[Candidate] = []
-    for candidate in search.trained():
+    for candidate in search.ranking.trained():
         if candidate.name in LEFT_OUT:
             continue
         if not _reads_upper_parts(candidate.point):

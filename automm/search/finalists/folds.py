@@ -98,13 +98,6 @@ def parts_of(search: Search, name: str) -> tuple[dict[str, float], bool]:
     return parts, frozen
 
 
-class _Fold(Search):
-    """The part of a search that trains, on another fold: its record stands in a folder of its own."""
-
-    def _give_up_on_one_cause(self) -> None:
-        """One that fails on every fold is a figure that is missing, and no reason to lose the others."""
-
-
 class _Quiet:
     """A `Reporter` of what is encoded alone."""
 
@@ -123,7 +116,8 @@ def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     task = prepare(experiment, there, sources(experiment, there), search.reporter.step)
     run.candidates_folder.mkdir(parents=True, exist_ok=True)
     run.repair()
-    inner = _Fold(task, run, NoTracker(), _Quiet(search.reporter), None)
+    # One that fails on every fold is a figure that is missing, and no reason to lose the others.
+    inner = Search(task, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
     if task.text_source.fingerprint == search.task.text_source.fingerprint:
         inner.layers = search.layers  # which count parameters, and need not be built again for it
     return inner

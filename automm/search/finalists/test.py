@@ -20,7 +20,8 @@ from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.finalists.folds import cross_validate
-from automm.search.session import FINALISTS, Search, converter
+from automm.search.ranking import FINALISTS
+from automm.search.session import Search, converter
 from automm.search.setup.data import Loaded, Task
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
@@ -43,9 +44,9 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     folds, finalists and the recipe are measured on the others too.
     """
     task, run = search.task, search.run
-    finalists = search.ranked()[:FINALISTS]
-    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranked())), "")
-    on_folds = [*finalists, *(c for c in search.ranked()[FINALISTS:] if c.name == recipe)]
+    finalists = search.ranking.ranked()[:FINALISTS]
+    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranking.ranked())), "")
+    on_folds = [*finalists, *(c for c in search.ranking.ranked()[FINALISTS:] if c.name == recipe)]
     measured = cross_validate(search, loaded, on_folds)
     search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
@@ -108,9 +109,9 @@ def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.nda
 def selection_of(search: Search) -> Selection | None:
     """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
     evaluation = search.task.evaluation
-    if search.ranked()[0].evaluation != evaluation:
+    if search.ranking.ranked()[0].evaluation != evaluation:
         return None
-    comparable = [candidate for candidate in search.ranked() if candidate.evaluation == evaluation]
+    comparable = [candidate for candidate in search.ranking.ranked() if candidate.evaluation == evaluation]
     predictions = [search.run.predictions(candidate.name) for candidate in comparable]
     same = [part for part in predictions if part is not None]
     if len(same) < 2:

@@ -93,7 +93,7 @@ class WorkerSearch(Search):
 
     def begin_trial(self, trial_id: str) -> None:
         self.number = int(trial_id) + self._first_number  # as the chief counts: see `Chief`
-        self.candidates = self.run.candidates()  # what other workers have finished meanwhile: see `bars`
+        self.candidates[:] = self.run.candidates()  # what other workers have finished meanwhile: see `bars`
         self.reporter.stage(trial_name(self.number))
 
     def keep(self, candidate: Candidate) -> None:

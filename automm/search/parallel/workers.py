@@ -18,10 +18,11 @@ import grpc
 from keras_tuner.src import protos
 
 from automm.errors import ConfigError
+from automm.search.budget import WORKER_DIED
 from automm.search.interrupt import check
 from automm.search.parallel.chief import Chief, Hand
 from automm.search.parallel.crew import LOOPBACK, NO_ADDRESS, Crew, how_it_ended, threads, worker_command
-from automm.search.session import WORKER_DIED, GiveUp, Search
+from automm.search.session import GiveUp, Search
 from automm.tracking.runs import FAILED, Run
 
 FOLDER = "workers"  # in the run: result files, and what the workers of this machine say
@@ -57,7 +58,7 @@ class Workers:
     def __enter__(self) -> "Workers":
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(exist_ok=True)
-        self._search.workers = max(1, self._crew.processes)
+        self._search.budget.workers = max(1, self._crew.processes)
         for _ in range(self._crew.processes):  # they import while the parent builds its own graph
             self._start()
         if self._crew.chief is not None:
