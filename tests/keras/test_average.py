@@ -77,7 +77,7 @@ def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, s
         task=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
         candidates=[Candidate("ensemble-003", "ensemble", status)],
         budget=SimpleNamespace(trials_done=lambda: 3),
-        record=lambda name, *rest: recorded.append(name),
+        runner=SimpleNamespace(record=lambda name, *rest: recorded.append(name)),
     )
     monkeypatch.setattr(ensemble, "_members", lambda search: ["one", "another"])
     ensemble.run_ensemble(search)

@@ -47,9 +47,9 @@ def run_ensemble(search: Search) -> None:
         chosen = [(candidate.name, share) for (candidate, _), share in zip(members, weights, strict=True) if share > 0]
         values.update({f"ensemble/{member}": round(float(share), 3) for member, share in chosen})
         models = [keras.saving.load_model(search.run.model_path(member), compile=False) for member, _ in chosen]
-        return average(models, [float(share) for _, share in chosen], name="member"), search.judged(crossed)
+        return average(models, [float(share) for _, share in chosen], name="member"), search.runner.judged(crossed)
 
-    search.record(name, "ensemble", values, work)
+    search.runner.record(name, "ensemble", values, work)
 
 
 def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
@@ -97,5 +97,5 @@ def _parts(search: Search) -> Sequence[np.ndarray]:
         ends = np.cumsum([len(fold.validation) for fold in folds])
         return np.split(np.arange(ends[-1]), ends[:-1])
     count = len(search.task.judged)
-    order = np.random.default_rng(search.seed_of("ensemble")).permutation(count)
+    order = np.random.default_rng(search.runner.seed_of("ensemble")).permutation(count)
     return [part for part in np.array_split(order, PARTS) if len(part)]

@@ -29,7 +29,8 @@ from automm.search.finalists.fine_tune import KIND as FINE_TUNED
 from automm.search.finalists.fine_tune import SUFFIX
 from automm.search.interrupt import check, interruptible
 from automm.search.memory import give_back
-from automm.search.session import Reporter, Search
+from automm.search.reporter import Reporter
+from automm.search.session import Search
 from automm.search.setup.data import Loaded, Task, prepare, sources
 from automm.search.training.pixels import pixel_encoder
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
@@ -119,7 +120,7 @@ def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     # One that fails on every fold is a figure that is missing, and no reason to lose the others.
     inner = Search(task, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
     if task.text_source.fingerprint == search.task.text_source.fingerprint:
-        inner.layers = search.layers  # which count parameters, and need not be built again for it
+        inner.runner.layers = search.runner.layers  # which count parameters, and need not be built again for it
     return inner
 
 
@@ -138,7 +139,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
         outcome = str(error)
         log.warning("fold %d: %s", fold, error)
     except KeyboardInterrupt:
-        inner.interrupted()
+        inner.recorder.interrupted()
         raise
     inner.run.write("result.json", {"test": {**_known(inner.run), name: outcome}})
     if not isinstance(outcome, str):
@@ -159,7 +160,7 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
         lines = [one for one in inner.candidates if one.name == name]
     if lines[-1].status != COMPLETED:
         raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
-    answers = inner.reader(keras.saving.load_model(path, compile=False))(inner.task.rows("test"))
+    answers = inner.runner.reader(keras.saving.load_model(path, compile=False))(inner.task.rows("test"))
     inner.run.save_predictions(kept, answers)
     path.unlink()  # of no use any more: the model to export is the one that the search has made
     return answers
@@ -171,7 +172,7 @@ def _train(search: Search, inner: Search, name: str) -> None:
         run_baseline(inner, name)
         return
     values = dict(found.hyperparameters)
-    inner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
+    inner.runner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
 
 
 def suffix_of(task: Task, point: dict[str, Any]) -> Any:

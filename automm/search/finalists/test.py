@@ -19,9 +19,10 @@ from automm.evaluate.metrics import confusion, main_metrics, measure, paired_int
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
+from automm.search.candidate_runner import converter
 from automm.search.finalists.folds import cross_validate
 from automm.search.ranking import FINALISTS
-from automm.search.session import Search, converter
+from automm.search.session import Search
 from automm.search.setup.data import Loaded, Task
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
@@ -58,9 +59,9 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
         saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-        read = search.reader(saved)
+        read = search.runner.reader(saved)
         if candidate.name in names:
-            whole[candidate.name] = whole_model(run, candidate.name, search.layers, saved)
+            whole[candidate.name] = whole_model(run, candidate.name, search.runner.layers, saved)
             probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
         else:
             probabilities[candidate.name] = read(task.rows("test"))
@@ -126,7 +127,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     parts = [present(search.task.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
-    seeds = {name: np.random.default_rng(search.seed_of(f"missing {name}")) for name in has}
+    seeds = {name: np.random.default_rng(search.runner.seed_of(f"missing {name}")) for name in has}
     return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
 
 

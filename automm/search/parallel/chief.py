@@ -22,7 +22,8 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from automm.search.autokeras.tuner import active_values
-from automm.search.session import Search, trial_name
+from automm.search.candidate_runner import trial_name
+from automm.search.session import Search
 from automm.tracking.runs import COMPLETED, EPOCHS, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
@@ -177,7 +178,7 @@ class Chief(OracleServicer):
             candidate.hyperparameters = active_values(trial.hyperparameters)
             candidate.objective = self._search.task.experiment.objective
             candidate.evaluation = self._search.task.evaluation
-            candidate.seed = self._search.seed_of(candidate.name)
+            candidate.seed = self._search.runner.seed_of(candidate.name)
             self.in_hand[trial.trial_id] = Hand(worker, candidate)
             self.events.put(("given", trial.trial_id))
         return trial
