@@ -93,7 +93,9 @@ def measure(
             point["training/learning_rate"] = rate
             label = f"{name}-{head['label/layers']}-{rate}"
             tried.append(
-                search.train(label, "baseline", point, lambda p=point: fused(task.shapes, p), seed_name=str(seed))
+                search.runner.train(
+                    label, "baseline", point, lambda p=point: fused(task.shapes, p), seed_name=str(seed)
+                )
             )
             if tried[-1].error:
                 raise SystemExit(tried[-1].error)

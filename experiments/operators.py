@@ -104,14 +104,14 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
             point = {name: value for name, value in point.items() if is_active(name, point)}
             if name not in done:
                 # Not as trials, whose weights go unless they are among the best.
-                search.train(name, "baseline", point, lambda p=point: suffix_of(task, p), seed_name=REFERENCE)
+                search.runner.train(name, "baseline", point, lambda p=point: suffix_of(task, p), seed_name=REFERENCE)
                 print(f"seed {seed}  trained {name}", flush=True)
         rows, predictions = task.rows("test"), {"labels": task.targets("test")}
         table = {}
         for candidate in search.candidates:
             if candidate.error:
                 raise SystemExit(f"{candidate.name}: {candidate.error}")
-            predictions[candidate.name] = search.reader(saved(search, candidate.name))(rows)
+            predictions[candidate.name] = search.runner.reader(saved(search, candidate.name))(rows)
             table[candidate.name] = {
                 "validation": candidate.validation,
                 "test": measure(predictions["labels"], predictions[candidate.name]),

@@ -107,11 +107,11 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
     for number, name in enumerate(names):
         point = {**CONCATENATION, "image/pooling": "gated_attention", **CANDIDATES[name]}
         build = lambda point=point: fused(task.shapes, point, pixel_encoder(point))  # noqa: E731
-        candidate = search.train(f"candidate-{number}", "baseline", point, build, seed_name="concatenation")
+        candidate = search.runner.train(f"candidate-{number}", "baseline", point, build, seed_name="concatenation")
         if candidate.error:
             raise SystemExit(candidate.error)
         model = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
-        found[name] = {"candidate": candidate, "test": search.reader(model)(task.rows("test"))}
+        found[name] = {"candidate": candidate, "test": search.runner.reader(model)(task.rows("test"))}
         print(f"seed {seed} {name}: {candidate.score:.3f} before the test, {candidate.seconds:.0f} s", flush=True)
     return {"labels": task.targets("test"), "encoding": encoding, "found": found}
 

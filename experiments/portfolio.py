@@ -83,7 +83,9 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
         search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
         for number in range(len(data["validation"]), len(result["points"])):
             point = {**DEFAULTS, **result["points"][number]}  # points may be older than a hyperparameter
-            candidate = search.train(f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p))
+            candidate = search.runner.train(
+                f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p)
+            )
             if candidate.error:
                 raise SystemExit(candidate.error)
             data["validation"].append({**candidate.validation, "epochs": len(candidate.history)})

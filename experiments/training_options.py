@@ -96,7 +96,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
     for name in names:
         point = {**CONCATENATION, **OPTIONS[name]}
         build = lambda: fused(task.shapes, CONCATENATION)  # noqa: E731 - the options are of training, not of the model
-        candidate = search.train(name, "baseline", point, build, seed_name="concatenation")
+        candidate = search.runner.train(name, "baseline", point, build, seed_name="concatenation")
         if candidate.error:
             raise SystemExit(candidate.error)
         read[name] = readings(search, keras.saving.load_model(search.run.model_path(name), compile=False))
@@ -108,7 +108,7 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
     from automm.evaluate.missing import losers
 
-    rows, read = search.task.rows("test"), search.reader(model)
+    rows, read = search.task.rows("test"), search.runner.reader(model)
     found = {WHOLE: read(rows)}
     half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.task.experiment.seed))[2::2]
     for modality, words in (("image", "pictures"), ("text", "texts")):

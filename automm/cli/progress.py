@@ -14,7 +14,7 @@ PLAIN_EVERY = 15.0  # seconds between progress lines where there is no terminal
 
 
 class ConsoleReporter:
-    """A `search.session.Reporter`.
+    """A `search.reporter.Reporter`.
 
     Args:
         trials: the budget, for "trial 3 of 20"; 0 where trials are of different lengths and are not counted.

@@ -29,7 +29,9 @@ from automm.search.memory import settle
 from automm.search.parallel.chief import quiet
 from automm.search.parallel.crew import Crew
 from automm.search.parallel.workers import Workers
-from automm.search.session import GiveUp, Reporter, Search
+from automm.search.recorder import GiveUp
+from automm.search.reporter import Reporter
+from automm.search.session import Search
 from automm.search.setup.data import Loaded, Task, check_folds, load, prepare, same_data, sources
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
@@ -122,7 +124,7 @@ def _search_in(
             try:
                 summary = _everything(search, loaded, crew)
             except KeyboardInterrupt:
-                search.interrupted()
+                search.recorder.interrupted()
                 status = "KILLED"
                 raise
             status = "FINISHED"
@@ -147,14 +149,14 @@ def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, 
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
-        if search.best() is None:
+        if search.ranking.best() is None:
             raise
         log.warning("%s. The search ends here with what has completed", error)
         given_up = str(error)
-    if search.best() is None:
+    if search.ranking.best() is None:
         raise NoTrialError(_nothing_completed(search))
     summary = finish(search, loaded)
-    if given_up and not search.trials_done():
+    if given_up and not search.budget.trials_done():
         raise NoTrialError(
             f"no trial completed: {given_up}. The baselines are measured: automm leaderboard; what was tried stands in "
             f"{search.run.folder}/log.txt"
@@ -174,10 +176,10 @@ def _search(search: Search, other_folds: int, crew: Crew | None) -> None:
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
     shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
     if crew is None:
-        tune(search, "tuner")
+        tune(search.runner, search, "tuner", session=search)
     else:
         with quiet(), Workers(search, crew) as workers:
-            tune(search, "tuner", serve=workers.serve)
+            tune(search.runner, search, "tuner", session=search, serve=workers.serve)
     if search.may_continue():
         log.warning("every candidate of the space has been tried: the search ends before its budget")
 

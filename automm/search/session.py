@@ -1,469 +1,90 @@
-"""One search as it runs: trains candidates, records each the moment it is finished, and keeps the budget."""
+"""One search as it runs: its parts put together, and what the tuner asks of them."""
 
-import hashlib
-import json
-import logging
-import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-import keras
-import keras_tuner
-import numpy as np
-
-from automm.errors import NoTrialError, TrialError
-from automm.evaluate.metrics import measure, score
-from automm.models.average import average
-from automm.models.heads import learn_statistics
-from automm.models.packing import pack, packed_layout, unwrap
-from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
-from automm.search.autokeras.tuner import TrialFailed
-from automm.search.features.cut import cut
-from automm.search.features.encoded import Features
-from automm.search.features.states import States, encode_states, source_of
+from automm.search.budget import Budget, last_trial_number, reason_to_give_up
+from automm.search.candidate_runner import CandidateRunner
 from automm.search.interrupt import check
-from automm.search.memory import available_memory, give_back, peak_memory
-from automm.search.setup.data import Task, feature_store
-from automm.search.space import table as space_module
-from automm.search.space.validation import space_of
-from automm.search.training import stopping
-from automm.search.training.batches import Lacking, Rows
-from automm.search.training.loop import Trained, predict, train
-from automm.search.training.options import Options, Plan
-from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, KILLED, Candidate, Run, now, point_of, rank
+from automm.search.ranking import Ranking
+from automm.search.recorder import Recorder
+from automm.search.reporter import Reporter
+from automm.search.setup.data import Task
+from automm.search.space.table import Space, contains, is_active
+from automm.search.training.options import Options
+from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
 from automm.tracking.tracker import Tracker
-
-FINALISTS = 3
-VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
-BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments
-SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
-ANY_CAUSE = 20  # failures in a row that end it whatever their causes: they cost no budget, and would go on for ever
-WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
-
-log = logging.getLogger("automm")
-
-
-class Reporter(Protocol):
-    """Shows a person how far a search is."""
-
-    def began(self, run: Run) -> None:
-        """The run has its folder, and can be resumed from now on."""
-
-    def stage(self, text: str) -> None:
-        """A new part begins."""
-
-    def step(self, what: str, done: int, total: int) -> None:
-        """Progress of a long loop."""
-
-    def started(self, name: str) -> None:
-        """A candidate is being trained."""
-
-    def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
-        """A candidate is finished, or has failed."""
 
 
 class Search:
-    """See the module. `deadline` is on the clock of `time.monotonic`."""
+    """The parts of a search, and the tuner's session (`tuner.Trials` and `tuner.Session`).
 
-    def __init__(self, task: Task, run: Run, tracker: Tracker, reporter: Reporter, deadline: float | None):
+    Attributes:
+        candidates: all of them, in the order in which they were finished; those of the run first.
+        number: of the last trial.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        run: Run,
+        tracker: Tracker,
+        reporter: Reporter,
+        deadline: float | None,
+        *,
+        give_up: Callable[[Sequence[Candidate]], str] = reason_to_give_up,
+    ):
+        """
+        Args:
+            deadline: on the clock of `time.monotonic`.
+            give_up: why candidates that have failed end the search, '' where they do not.
+        """
         self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
-        self.deadline = deadline
-        self.space = space_of(task.experiment, task.dataset.manifest)
         self.candidates: list[Candidate] = run.candidates()
-        # Built when first asked for: this is what loads the weights.
-        self.layers = EncoderLayers.of(
-            task.text_source,
-            task.image_source,
-            task.experiment.inputs.image_size,
-            [*space_module.readouts(self.space), "text", "image"],
-        )
-        self._states: dict[bool, States] = {}  # with and without pictures
-        self.workers = 1  # as many trials may be in hand at a time
-        self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
-        self.number = self._numbers_used()
-
-    # ---- what the tuner asks (tuner.Session)
+        self.budget = Budget(task.experiment, self.candidates, deadline)
+        self.ranking = Ranking(task.experiment, self.candidates)
+        self.recorder = Recorder(run, tracker, reporter, self.candidates, self.ranking, self.budget, give_up)
+        self.runner = CandidateRunner(task, run, reporter, self.recorder, self.ranking.bars, deadline)
+        self.number = last_trial_number(self.candidates)
 
     def known(self) -> Sequence[Candidate]:
-        finished = [
-            replace(candidate, hyperparameters=self._with_options(candidate.hyperparameters))
-            for candidate in self.candidates
-            if candidate.status in (COMPLETED, FAILED)
-            and candidate.tier == 1
-            and candidate.name != "packed_concatenation"  # the same point as the concatenation
-        ]
-        return [one for one in finished if space_module.contains(self.space, one.hyperparameters)]
-
-    def _with_options(self, values: dict[str, Any]) -> dict[str, Any]:
-        """A baseline's values name no options; where the space does, it stands at the point at which they are off."""
-        off = Options(class_weights=self.task.experiment.training.class_weights).values()
-        asked = {name: off[name] for name in off if name in self.space and space_module.is_active(name, values)}
-        return {**asked, **values}
+        return known_points(self.candidates, self.runner.space, self.task.experiment.training.class_weights)
 
     def may_continue(self) -> bool:
         check()
-        return self.trials_left() > 0 and not self.out_of_time()
+        return not self.budget.is_used_up()
+
+    def epochs_left(self) -> int:
+        return self.budget.epochs_left()
 
     def proposal_seed(self) -> int:
-        return self.seed_of(f"proposal-{self.number}")
+        return self.runner.seed_of(f"proposal-{self.number}")
 
     def begin_trial(self, trial_id: str) -> None:
         self.number += 1
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        name = trial_name(self.number)
-        # A trial that Hyperband promotes begins as it began before, with the same weights and batches: its seed is its
-        # point's, which every worker knows.
-        seed_name = json.dumps(point_of(values), sort_keys=True) if EPOCHS in values else name
-        candidate = self.train(name, "trial", values, lambda: cut(build()), seed_name=seed_name)
-        if candidate.status != COMPLETED:
-            raise TrialFailed(candidate.error)
-        assert candidate.score is not None
-        return candidate.score
-
-    # ---- the budget
-
-    def trials_done(self) -> int:
-        return sum(candidate.status == COMPLETED for candidate in self._trials())
-
-    def trials_left(self) -> int:
-        """Completed trials that are still to come; of Hyperband: how many full trainings the epochs left would pay."""
-        experiment = self.task.experiment
-        if experiment.tuner == "hyperband":
-            return self.epochs_left() // experiment.training.epochs
-        return experiment.budget.trials - self.trials_done()
-
-    def epochs_left(self) -> int:
-        """Of what trials may spend together; those that failed or were killed have spent none."""
-        experiment = self.task.experiment
-        spent = sum(len(candidate.history) for candidate in self._trials())
-        return experiment.budget.trials * experiment.training.epochs - spent
-
-    def out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    def seconds_left(self) -> float | None:
-        """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
-        done = [candidate for candidate in self._trials() if candidate.status == COMPLETED]
-        by_trials = None
-        if done:
-            seconds = sum(candidate.seconds for candidate in done) / self.workers
-            by_trials = seconds / len(done) * self.trials_left()
-            if self.task.experiment.tuner == "hyperband":
-                by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
-        by_clock = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-        known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
-        return min(known) if known else None
-
-    def _trials(self) -> list[Candidate]:
-        return [c for c in self.candidates if c.kind == "trial" and c.status != KILLED]
-
-    def _numbers_used(self) -> int:
-        """The highest number of a trial; where several ran at a time, one below it may have been interrupted."""
-        return max((int(candidate.name.rpartition("-")[2]) for candidate in self._trials()), default=0)
-
-    # ---- training one candidate
-
-    def states(self, cells: bool = True) -> States:
-        """What the lower halves of the encoders yield, encoded when first asked for.
-
-        Args:
-            cells: those of pictures too, which a model with a CNN of its own does without.
-        """
-        if cells not in self._states:
-            text_lower, _, image_lower, _ = self.layers.halves()
-            self._states[cells] = encode_states(
-                self.task.arrays,
-                (self.task.text_source.name, text_lower),
-                (self.task.image_source.name, image_lower) if cells else None,
-                feature_store(),
-                progress=self.reporter.step,
-            )
-        return self._states[cells]
-
-    def source(self, model: Any) -> Rows:
-        """What a suffix or whole model reads, by the names of its inputs."""
-        names = [tensor.name for tensor in unwrap(model).inputs]
-        return source_of(names, self.task.arrays, self.task.features, self.states)
-
-    def reader(self, model: Any) -> Callable[..., np.ndarray]:
-        """What reads reviews by a trained model, whole or a suffix, which is compiled once.
-
-        Returns:
-            (rows, lacking=None) -> (len(rows), classes) float32 probabilities, or (len(rows), 1) numbers; `lacking` is
-            a modality that the reviews lose before.
-        """
-        source, convert = self.source(model), converter(model)
-        call, at_once = model, VECTORS_AT_ONCE
-        if not isinstance(source, Features):
-            call, at_once = compiled(model), rows_at_once(self.task.experiment.inputs.max_images)
-        elif source.large:
-            at_once = LARGE_AT_ONCE
-
-        def read(rows: np.ndarray, lacking: str | None = None) -> np.ndarray:
-            given = source if lacking is None else Lacking(source, lacking)
-            return predict(call, given, rows, batch_size=at_once, convert=convert)
-
-        return read
-
-    def train(
-        self,
-        name: str,
-        kind: str,
-        values: dict[str, Any],
-        build: Callable[[], Any],
-        *,
-        seed_name: str | None = None,
-        seed: int | None = None,
-    ) -> Candidate:
-        """Build, train, measure and record a candidate on features, a model a fold.
-
-        Candidates of one seed name share their seed; one that is trained again brings its own.
-        """
-        seed = self.seed_of(seed_name or name) if seed is None else seed
-        plan = self.plan(seed, values)
-        full = plan.epochs
-        plan = replace(plan, epochs=values.get(EPOCHS, full), bars=self.bars() if kind == "trial" else ())
-
-        def work() -> tuple[Any, Trained]:
-            models = self.members(build, limited=kind == "trial")
-            source = self.source(models[0])
-            # Sequences and pixels are large: one model after the other, step by step. Texts of like length share a
-            # batch where their sequences are read.
-            features = source if isinstance(source, Features) else self.task.features
-            large = features.large
-            trained = train(
-                models,
-                self.task.folds,
-                source,
-                self.task.arrays.labels,
-                plan,
-                deadline=self.deadline,
-                together=not large,
-                costs=features.lengths if features.sequences else None,
-                reader_batch=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
-                convert=converter(models[0]),
-                progress=partial(self.reporter.step, f"training {name}") if large else None,
-            )
-            if trained.stopped == "epochs" and plan.epochs < full:
-                trained.stopped = "round"
-            return average(models), trained
-
-        return self.record(name, kind, values, work, seed=seed)
-
-    def members(self, build: Callable[[], Any], *, limited: bool = False) -> list[Any]:
-        """A suffix for each fold, each with its own fold's statistics and its own first weights.
-
-        Raises:
-            TrialError: together they would not fit into what memory is free, or, where `limited`, have more parameters
-                than the budget allows.
-        """
-        first = build()
-        self._check_size(first, limited)
-        # Cloning gives new first weights, and is quicker than another walk through AutoKeras.
-        models = [first, *(keras.models.clone_model(first) for _ in self.task.folds[1:])]
-        for model, statistics in zip(models, self.task.statistics, strict=True):
-            learn_statistics(model, statistics)
-        return models
-
-    def _check_size(self, model: Any, limited: bool) -> None:
-        folds, most = len(self.task.folds), self.task.experiment.budget.parameters
-        own = int(model.count_params())
-        if limited and most is not None:
-            total = parameters_of(model, self.layers) + (folds - 1) * own
-            if total > most:
-                raise TrialError(f"too large: more parameters than budget.parameters allows ({most:,})\n{total:,}")
-        trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-        needed, free = folds * trained * BYTES_TRAINED, available_memory()
-        if needed > free:
-            raise TrialError(
-                "too large: more memory than is free\n"
-                f"{folds} models of {trained:,} parameters take {needed / 1e6:,.0f} MB in training, and "
-                f"{free / 1e6:,.0f} MB are free"
-            )
-
-    def judge(self, models: Sequence[Any]) -> Trained:
-        """What models that need no training are worth: each reads its fold's validation rows."""
-        probabilities = np.concatenate(
-            [
-                predict(model, self.source(model), fold.validation, convert=converter(model))
-                for model, fold in zip(models, self.task.folds, strict=True)
-            ]
-        )
-        return self.judged(probabilities)
-
-    def judged(self, probabilities: np.ndarray) -> Trained:
-        """The same of probabilities that are there already, in the order of `Trained.probabilities`."""
-        validation = measure(self.task.judged, probabilities)
-        return Trained(stopped="", validation=validation, probabilities=probabilities)
-
-    def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:
-        """What a candidate of tier 1 is trained by: its point names the learning rate, and perhaps some options."""
-        experiment = self.task.experiment
-        return Plan(
-            objective=experiment.objective,
-            epochs=experiment.training.epochs,
-            patience=experiment.training.patience,
-            batch_size=experiment.training.batch_size,
-            learning_rate=values["training/learning_rate"],
-            seed=seed,
-            options=Options.of(values, experiment.training.class_weights),
-        )
-
-    def record(
-        self,
-        name: str,
-        kind: str,
-        values: dict[str, Any],
-        work: Callable[[], tuple[Any, Trained]],
-        *,
-        tier: int = 1,
-        evaluation: str | None = None,
-        seed: int | None = None,
-    ) -> Candidate:
-        """Run one candidate, and write its line whatever becomes of it.
-
-        Args:
-            work: makes the model and measures it, after the candidate's seed is set: a suffix, of features or of
-                states, or a whole model.
-            evaluation: what it is judged on, if not on all of the task's folds.
-        """
-        seed = self.seed_of(name) if seed is None else seed
-        objective = self.task.experiment.objective
-        candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
-        candidate.evaluation = evaluation or self.task.evaluation
-        begun = self.take_in_hand(candidate)
-        try:
-            keras.utils.set_random_seed(seed)  # KerasTuner seeds proposals only, not weights
-            model, trained = work()
-            self._describe(candidate, model, trained)
-            model.save(self.run.model_path(name))
-            self.run.save_predictions(name, trained.probabilities)
-        except Exception as error:  # noqa: BLE001 - whatever a candidate dies of is its own failure, not the search's
-            candidate.status = FAILED
-            candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"
-            log.warning("%s failed: %s", name, cause_of(error))
-        candidate.seconds = time.monotonic() - begun
-        candidate.peak_memory = peak_memory()
-        self.keep(candidate)
-        give_back()
-        return candidate
-
-    def take_in_hand(self, candidate: Candidate) -> float:
-        """It is being trained, from now on."""
-        self.reporter.started(candidate.name)
-        begun = time.monotonic()
-        self._in_hand[candidate.name] = candidate, begun
-        return begun
-
-    def seconds_in_hand(self, candidate: Candidate) -> float:
-        return time.monotonic() - self._in_hand[candidate.name][1]
-
-    def interrupted(self) -> None:
-        """Record the candidates in hand as KILLED; they do not count."""
-        for candidate, _ in list(self._in_hand.values()):
-            candidate.status = KILLED
-            candidate.error = "interrupted"
-            candidate.seconds = self.seconds_in_hand(candidate)  # its time is spent
-            self.keep(candidate)
-
-    def _describe(self, candidate: Candidate, model: Any, trained: Trained) -> None:
-        candidate.validation = trained.validation
-        candidate.score = score(trained.validation, self.task.experiment.objective)
-        candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
-        candidate.stopped = trained.stopped
-        candidate.parameters = parameters_of(model, self.layers)
-        candidate.trainable_parameters = int(sum(np.prod(v.shape) for v in model.trainable_variables))
-
-    def keep(self, candidate: Candidate) -> None:
-        """Record a candidate that is finished, whatever has become of it.
-
-        Raises:
-            GiveUp: it is one more in a row that failed of the same cause.
-        """
-        self._in_hand.pop(candidate.name, None)
-        self.candidates.append(candidate)
-        self.run.append(candidate)  # to disk first, so that an outage of the tracker loses nothing
-        self.tracker.candidate(candidate)
-        self._delete_losers()
-        self.reporter.finished(candidate, self.best(), self.seconds_left())
-        if candidate.status == FAILED:
-            self._give_up_on_one_cause()
-
-    # ---- the order of candidates
-
-    def ranked(self) -> list[Candidate]:
-        """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
-        return rank(self.candidates, self.task.experiment.direction)
-
-    def best(self) -> Candidate | None:
-        ranked = self.ranked()
-        return ranked[0] if ranked else None
-
-    def bars(self) -> tuple[float, ...]:
-        """What a trial should have reached by each epoch; Hyperband gives trials up by rules of its own."""
-        experiment = self.task.experiment
-        if experiment.tuner == "hyperband" or not experiment.training.halve_behind:
-            return ()
-        histories = [candidate.history for candidate in self._trials() if candidate.status == COMPLETED]
-        return stopping.bars(histories, experiment.objective, experiment.direction)
-
-    def trained(self) -> list[Candidate]:
-        """Completed candidates of tier 1 that gradient descent has made, best first."""
-        return [candidate for candidate in self.ranked() if candidate.tier == 1 and candidate.history]
-
-    def _delete_losers(self) -> None:
-        """Weights of trials that are no finalists of either tier go at once; baselines are few and stay."""
-        finalists = self.ranked()[:FINALISTS] + self.trained()[: self.task.experiment.tier2.finalists]
-        kept = {candidate.name for candidate in finalists}
-        for candidate in self.candidates:
-            if candidate.kind == "trial" and candidate.name not in kept:
-                self.run.model_path(candidate.name).unlink(missing_ok=True)
-
-    def _give_up_on_one_cause(self) -> None:
-        # A process that died says nothing of the next: memory may have been short, or somebody ended it.
-        counted = [c for c in self.candidates if c.status != KILLED and not c.error.startswith(WORKER_DIED)]
-        last = counted[-SAME_CAUSE:]
-        causes = {cause_in_words(candidate) for candidate in last}
-        if len(last) == SAME_CAUSE and all(c.status == FAILED for c in last) and len(causes) == 1:
-            raise GiveUp(f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}")
-        last = counted[-ANY_CAUSE:]
-        if len(last) == ANY_CAUSE and all(c.status == FAILED for c in last):
-            raise GiveUp(f"{ANY_CAUSE} candidates in a row failed, the last: {cause_in_words(last[-1])}")
-
-    def seed_of(self, name: str) -> int:
-        """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
-        text = f"{self.task.experiment.seed}/{name}".encode()
-        return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
+        return self.runner.trial(self.number, values, build)
 
 
-def cause_in_words(candidate: Candidate) -> str:
-    """The first line of its error."""
-    return candidate.error.split("\n", 1)[0]
+def known_points(candidates: Sequence[Candidate], space: Space, class_weights: str) -> list[Candidate]:
+    """Finished candidates of tier 1 that are points of the space, as copies.
 
+    Args:
+        class_weights: the experiment's, by which baselines are trained.
+    """
+    # A baseline's values name no options; where the space does, it is the point at which they are off.
+    off = Options(class_weights=class_weights).values()
 
-def trial_name(number: int) -> str:
-    return f"trial-{number:03d}"
+    def with_options(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {**{name: off[name] for name in off if name in space and is_active(name, values)}, **values}
 
-
-class GiveUp(keras_tuner.errors.FatalError, NoTrialError):
-    """Ends a search from inside the tuner, which goes on after every other exception."""
-
-
-def converter(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray] | None:
-    """The packing that a model behind one packed input needs, else None."""
-    layout = packed_layout(model)
-    return None if layout is None else lambda batch: pack(batch, layout)
-
-
-def cause_of(error: BaseException) -> str:
-    """One line: why a candidate failed."""
-    if isinstance(error, TrialError):
-        return str(error)
-    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
-        return "out of memory"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    finished = [
+        replace(candidate, hyperparameters=with_options(candidate.hyperparameters))
+        for candidate in candidates
+        if candidate.status in (COMPLETED, FAILED)
+        and candidate.tier == 1
+        and candidate.name != "packed_concatenation"  # the same point as the concatenation
+    ]
+    return [one for one in finished if contains(space, one.hyperparameters)]

@@ -168,6 +168,6 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
         candidate("e", "two_thirds", "two_thirds"),
     ]
     caplog.set_level("INFO", "automm")
-    search = SimpleNamespace(trained=lambda: ranked, candidates=ranked)
+    search = SimpleNamespace(ranking=SimpleNamespace(trained=lambda: ranked), candidates=ranked)
     assert [found.name for found in chosen(search, 2)] == ["b", "d"]
     assert [record.args[0] for record in caplog.records] == ["a", "c"]

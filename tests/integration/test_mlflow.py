@@ -150,9 +150,9 @@ def best_test(searched):
 @pytest.mark.usefixtures("eager", "trials_only")
 class TestWhatGoesWrong:
     def test_a_failed_trial(self, search, store, monkeypatch):
-        from automm.search.session import Search
+        from automm.search.candidate_runner import CandidateRunner
 
-        record = Search.record
+        record = CandidateRunner.record
 
         def failing(self, name, kind, values, work, **options):
             def explode():
@@ -160,7 +160,7 @@ class TestWhatGoesWrong:
 
             return record(self, name, kind, values, explode if name == "trial-001" else work, **options)
 
-        monkeypatch.setattr(Search, "record", failing)
+        monkeypatch.setattr(CandidateRunner, "record", failing)
         tracker = store()
         run = search(*QUICK, tracker=tracker)
         assert tracker.behind == 0
@@ -176,9 +176,9 @@ class TestWhatGoesWrong:
         assert told.parent.info.status == "FINISHED"
 
     def test_an_interrupted_trial_and_the_one_that_takes_its_place(self, search, store, monkeypatch, tmp_path):
-        from automm.search import session
+        from automm.search import candidate_runner
 
-        train, calls = session.train, []
+        train, calls = candidate_runner.train, []
 
         def interrupted(*args, **kwargs):
             calls.append(1)
@@ -186,7 +186,7 @@ class TestWhatGoesWrong:
                 raise KeyboardInterrupt
             return train(*args, **kwargs)
 
-        monkeypatch.setattr(session, "train", interrupted)
+        monkeypatch.setattr(candidate_runner, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(*QUICK, tracker=store())
         (run,) = all_runs(tmp_path / "runs")

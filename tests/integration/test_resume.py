@@ -23,9 +23,9 @@ BARE = ("baselines=[concatenation]", "training.epochs=1")
 
 def interrupt(monkeypatch, name):
     """Ctrl-C in the middle of the training of `name`, once."""
-    from automm.search import session
+    from automm.search import candidate_runner
 
-    train, calls = session.train, []
+    train, calls = candidate_runner.train, []
 
     def interrupted(model, *args, **kwargs):
         calls.append(1)
@@ -33,7 +33,7 @@ def interrupt(monkeypatch, name):
             raise KeyboardInterrupt
         return train(model, *args, **kwargs)
 
-    monkeypatch.setattr(session, "train", interrupted)
+    monkeypatch.setattr(candidate_runner, "train", interrupted)
 
 
 def statuses(run):

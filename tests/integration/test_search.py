@@ -1,6 +1,7 @@
 """A whole search in this process, on tiny encoders."""
 
 import json
+import time
 from dataclasses import replace
 
 import keras
@@ -128,13 +129,13 @@ class TestWhatARunLeaves:
         search = Search(task, searched.run, NoTracker(), reporter, None)
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
-        whole = compiled(compose(saved, search.layers, sequence_length=16, image_shape=arrays.image_shape))
+        whole = compiled(compose(saved, search.runner.layers, sequence_length=16, image_shape=arrays.image_shape))
         nothing = encode_texts(task.text_source.tokenizer, [""] * len(arrays), 16)
         bare = {
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
-        read = search.reader(saved)
+        read = search.runner.reader(saved)
         for modality, without in bare.items():
             lacking = read(rows, lacking=modality)
             np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
@@ -303,18 +304,19 @@ class TestBudget:
     @pytest.mark.usefixtures("trials_only")
     def test_time_ends_a_search(self, search, monkeypatch):
         """The clock is ours: an hour passes with each candidate."""
-        from automm.search import session
+        from automm.search.budget import Budget
+        from automm.search.recorder import Recorder
 
         hours = iter(range(100))
-        real, keep, late = session.time.monotonic, session.Search.keep, []
+        real, keep, late = time.monotonic, Recorder.keep, []
 
         def hour_later(self, candidate):
             late.append(3600.0 * (next(hours) + 1))
             keep(self, candidate)
 
-        monkeypatch.setattr(session.Search, "keep", hour_later)
+        monkeypatch.setattr(Recorder, "keep", hour_later)
         monkeypatch.setattr(
-            session.Search,
+            Budget,
             "out_of_time",
             lambda self: self.deadline is not None and real() + sum(late[-1:]) >= self.deadline,
         )
@@ -330,9 +332,9 @@ class TestBudget:
 
 def fail(monkeypatch, *names, error=None):
     """Candidates of these names raise where they are built; all of them, if none is named."""
-    from automm.search.session import Search
+    from automm.search.candidate_runner import CandidateRunner
 
-    record = Search.record
+    record = CandidateRunner.record
 
     def failing(self, name, kind, values, work, **options):
         def explode():
@@ -340,7 +342,7 @@ def fail(monkeypatch, *names, error=None):
 
         return record(self, name, kind, values, explode if not names or name in names else work, **options)
 
-    monkeypatch.setattr(Search, "record", failing)
+    monkeypatch.setattr(CandidateRunner, "record", failing)
 
 
 @pytest.mark.slow
@@ -422,20 +424,20 @@ class TestFailures:
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
-        monkeypatch.setattr("automm.search.session.available_memory", lambda: 1000)
+        monkeypatch.setattr("automm.search.candidate_runner.available_memory", lambda: 1000)
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
         assert run.candidates()[1].error.startswith("too large: more memory than is free")
 
     def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
-        from automm.search import session
+        from automm.search import budget, candidate_runner
 
-        monkeypatch.setattr(session, "ANY_CAUSE", 7)
+        monkeypatch.setattr(budget, "ANY_CAUSE", 7)
         count = iter(range(1000))
 
         def explode(*args, **kwargs):
             raise ValueError(f"number {next(count)}")
 
-        monkeypatch.setattr(session, "train", explode)
+        monkeypatch.setattr(candidate_runner, "train", explode)
         with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last: ValueError: number 6"):
             search(*BARE, "budget.trials=50")
 
@@ -446,15 +448,15 @@ class TestFailures:
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_loss_that_is_no_number_fails_the_trial(self, search, monkeypatch):
-        from automm.search.session import Search
+        from automm.search.candidate_runner import CandidateRunner
 
-        plan = Search.plan
+        plan = CandidateRunner.plan
 
         def hopeless(self, seed, values):
             first = seed == self.seed_of("trial-001")
             return plan(self, seed, {**values, "training/learning_rate": float("nan")} if first else values)
 
-        monkeypatch.setattr(Search, "plan", hopeless)
+        monkeypatch.setattr(CandidateRunner, "plan", hopeless)
         run = search(*BARE, "budget.trials=1")
         first, second = trials_of(run)
         assert first.status == FAILED

@@ -16,7 +16,6 @@ from samples import SMALL, write_reviews
 
 from automm.errors import NoTrialError
 from automm.search.parallel.crew import Crew
-from automm.search.session import WORKER_DIED, GiveUp, Search
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
 
 pytestmark = pytest.mark.slow
@@ -197,15 +196,3 @@ def test_workers_that_never_begin_end_the_search(search, monkeypatch, tmp_path):
     [run] = all_runs(tmp_path / "runs")
     assert [candidate.name for candidate in run.candidates()] == ["majority"]
     assert run.read("result.json")["best"] == "majority"
-
-
-def test_deaths_are_no_common_cause():
-    """Where trials fail five times in a row of one cause, the search ends; a process says nothing of the next."""
-    search = Search.__new__(Search)
-    died = Candidate("", "trial", FAILED, error=f"{WORKER_DIED}: SIGKILL")
-    failed = Candidate("", "trial", FAILED, error="out of memory\n\nTraceback")
-    search.candidates = [died] * 6 + [failed] * 4 + [died]
-    search._give_up_on_one_cause()
-    search.candidates.append(failed)
-    with pytest.raises(GiveUp, match="out of memory"):
-        search._give_up_on_one_cause()

@@ -76,8 +76,8 @@ def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, s
     search = SimpleNamespace(
         task=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
         candidates=[Candidate("ensemble-003", "ensemble", status)],
-        trials_done=lambda: 3,
-        record=lambda name, *rest: recorded.append(name),
+        budget=SimpleNamespace(trials_done=lambda: 3),
+        runner=SimpleNamespace(record=lambda name, *rest: recorded.append(name)),
     )
     monkeypatch.setattr(ensemble, "_members", lambda search: ["one", "another"])
     ensemble.run_ensemble(search)

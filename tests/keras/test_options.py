@@ -1,7 +1,6 @@
 """What a candidate can be trained by beside plain cross-entropy: each option does what its paper says, and no more."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,7 +11,7 @@ from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 from automm.models import baselines
 from automm.models.encoders.halves import with_inputs
 from automm.models.fusion import FUSIONS
-from automm.search.session import Search
+from automm.search.session import known_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
 from automm.search.training.batches import Batches, Feed, partners
@@ -327,11 +326,9 @@ def test_options_of_a_point():
 )
 def test_a_baseline_is_known_as_the_point_at_which_options_are_off(choices, known):
     """The experiment weights by the inverse frequency, and so was the baseline."""
-    search = Search.__new__(Search)
-    search.space = narrow(choices)
-    search.task = SimpleNamespace(experiment=SimpleNamespace(training=SimpleNamespace(class_weights="inverse")))
-    search.candidates = [Candidate("concatenation", "baseline", COMPLETED, hyperparameters=baselines.CONCATENATION)]
-    points = [candidate.hyperparameters for candidate in search.known()]
+    space = narrow(choices)
+    baseline = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=baselines.CONCATENATION)
+    points = [candidate.hyperparameters for candidate in known_points([baseline], space, "inverse")]
     assert len(points) == known
-    assert all(contains(search.space, point) for point in points)
-    assert search.candidates[0].hyperparameters is baselines.CONCATENATION, "the record itself stays"
+    assert all(contains(space, point) for point in points)
+    assert baseline.hyperparameters is baselines.CONCATENATION, "the record itself stays"

@@ -53,8 +53,7 @@ class Play:
 
     def resume(self, candidates):
         self.candidates = list(candidates)
-        known = types.SimpleNamespace(known=lambda: self.candidates)
-        HarnessTuner._enter_known(types.SimpleNamespace(session=known, oracle=self.oracle))
+        HarnessTuner._enter_known(types.SimpleNamespace(oracle=self.oracle), self.candidates)
         return self
 
     def ask(self, tuner_id="t"):

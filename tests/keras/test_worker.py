@@ -1,12 +1,13 @@
-"""What a worker checks before it trains."""
+"""What a worker checks before it trains, and what it leaves behind."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from automm.errors import DataError
-from automm.search.parallel.worker import _same_engines
-from automm.tracking.runs import Run
+from automm.search.parallel.worker import Dismissed, ResultFiles, _same_engines
+from automm.search.parallel.workers import FOLDER
+from automm.tracking.runs import COMPLETED, Candidate, Run
 
 
 def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
@@ -18,3 +19,39 @@ def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
     other = SimpleNamespace(features=SimpleNamespace(engines={"text": "keras-3.15", "image": "keras-3.15"}))
     with pytest.raises(DataError, match=r"reads image by keras-3\.15, and the search by onnxruntime-1"):
         _same_engines(run, other)
+
+
+class TestResultFiles:
+    """What is finished is left for the parent, which alone writes the record."""
+
+    @pytest.fixture
+    def told(self):
+        return []
+
+    @pytest.fixture
+    def reporter(self, told):
+        return SimpleNamespace(
+            started=lambda name: told.append(("started", name)),
+            finished=lambda candidate, best, left: told.append(("finished", candidate.name, best, left)),
+        )
+
+    def test_a_candidate_goes_into_a_file_of_its_own(self, tmp_path, told, reporter):
+        run = Run(tmp_path)
+        (run.folder / FOLDER).mkdir()
+        results = ResultFiles(run, SimpleNamespace(confirm=lambda: told.append("confirmed")), reporter)
+        candidate = Candidate("trial-001", "trial", COMPLETED, score=0.5)
+        results.take_in_hand(candidate)
+        results.keep(candidate)
+        assert Run.candidate((run.folder / FOLDER / "trial-001.json").read_bytes()) == candidate
+        assert run.candidates() == []
+        assert told == [("started", "trial-001"), "confirmed", ("finished", "trial-001", None, None)]
+
+    def test_nothing_is_left_to_a_search_that_has_ended(self, tmp_path, told, reporter):
+        def confirm():
+            raise Dismissed("the search has ended")
+
+        run = Run(tmp_path)
+        (run.folder / FOLDER).mkdir()
+        with pytest.raises(Dismissed):
+            ResultFiles(run, SimpleNamespace(confirm=confirm), reporter).keep(Candidate("a", "trial", COMPLETED))
+        assert list((run.folder / FOLDER).iterdir()) == told == []

@@ -1,33 +1,43 @@
-"""The AutoKeras search of a session, set up the same way in the process that owns the oracle and in every worker."""
+"""The AutoKeras search, set up the same way in the process that owns the oracle and in every worker."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from automm.search.autokeras.tuner import build_search
-from automm.search.session import Search
+from automm.search.autokeras.tuner import Session, Trials, build_search
+from automm.search.candidate_runner import CandidateRunner
 from automm.search.space.portfolio import portfolio
 
 
-def tune(search: Search, folder: str, serve: Callable[[Any], None] | None = None) -> None:
+def tune(
+    runner: CandidateRunner,
+    trials: Trials,
+    folder: str,
+    *,
+    session: Session | None = None,
+    serve: Callable[[Any], None] | None = None,
+) -> None:
     """Propose trials and train them, until the session's budget is used up or the space is.
 
     Args:
+        runner: of the task that is searched; `trials` trains with it.
         folder: KerasTuner's own files, relative to the run.
+        session: of the process that owns the oracle; None in a worker.
         serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
     """
-    experiment, task = search.task.experiment, search.task
+    experiment, task = runner.task.experiment, runner.task
     model = build_search(
-        search,
-        space=search.space,
+        trials,
+        session=session,
+        space=runner.space,
         tuner=experiment.tuner,
         objective=experiment.objective,
         seed=experiment.seed,
-        folder=search.run.folder / folder,
-        portfolio=portfolio(search.space) if experiment.portfolio else (),
+        folder=runner.run.folder / folder,
+        portfolio=portfolio(runner.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
-        encoders=search.layers.whole,  # not called here: it loads the weights, which takes seconds
+        encoders=runner.layers.whole,  # not called here: it loads the weights, which takes seconds
         columns=task.dataset.manifest.columns,
     )
     model.tuner.serve = serve

@@ -31,8 +31,18 @@ class TrialFailed(keras_tuner.errors.FailedTrialError):
     """The session has recorded a failed trial; the oracle shall know that this point is bad."""
 
 
+class Trials(Protocol):
+    """What the tuner needs in every process."""
+
+    def begin_trial(self, trial_id: str) -> None:
+        """The oracle has made a proposal; `run_trial` follows."""
+
+    def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
+        """Train and record one trial; its objective. Raises TrialFailed."""
+
+
 class Session(Protocol):
-    """What the tuner needs of the search around it."""
+    """What the tuner needs of the search around it, in the process that owns the oracle."""
 
     def known(self) -> Sequence[Candidate]:
         """Finished candidates that are points of the space."""
@@ -45,12 +55,6 @@ class Session(Protocol):
 
     def proposal_seed(self) -> int:
         """A seed for the next proposal, the same in every process that has the same history."""
-
-    def begin_trial(self, trial_id: str) -> None:
-        """The oracle has made a proposal; `run_trial` follows."""
-
-    def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        """Train and record one trial; its objective. Raises TrialFailed."""
 
 
 class SearchGraph(graph_module.Graph):
@@ -89,9 +93,10 @@ class SearchModel(ak.AutoModel):
 
 
 class HarnessTuner(AutoTuner):
-    """AutoKeras' tuner: a trial is the session's business, proposals are the oracle's, bookkeeping is KerasTuner's."""
+    """AutoKeras' tuner: training is the harness's business, proposals are the oracle's, bookkeeping is KerasTuner's."""
 
-    session: Session
+    trials: Trials
+    session: Session | None = None  # None in a worker, whose oracle is a client of the chief's
     serve: Callable[[Any], None] | None = None  # runs the trials elsewhere: given this tuner, once its oracle is ready
 
     def __init__(self, *, oracle: Any, hypermodel: Any, directory: Any, project_name: str, **of_the_oracle: Any):
@@ -102,24 +107,19 @@ class HarnessTuner(AutoTuner):
         """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
         hp = self.oracle.get_space()
         self._prepare_model_build(hp, x=x, y=y)
-        if self.owns_oracle:
+        if self.session is not None:
             self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
             self.oracle.max_trials = MANY
             declare(hp, self.hypermodel.space)  # KerasTuner would build models until it has met every condition
             self.oracle.update_space(hp)
-            self._enter_known()
+            self._enter_known(self.session.known())
         if self.serve is not None:
             self.serve(self)
         else:
             base_tuner.BaseTuner.search(self, verbose=0)
 
-    @property
-    def owns_oracle(self) -> bool:
-        """Not so in a worker, whose oracle is a client of the chief's."""
-        return isinstance(self.oracle, keras_tuner.Oracle)
-
     def pre_create_trial(self) -> None:
-        if self.owns_oracle:
+        if self.session is not None:
             if self.oracle.waiting:  # KerasTuner's loop would ask again at once, and for ever
                 time.sleep(WAIT)
             # Lowering max_trials is how a search ends: the next trial of the oracle has the status STOPPED.
@@ -128,6 +128,7 @@ class HarnessTuner(AutoTuner):
 
     def seed_proposal(self) -> None:
         """Make the next proposal depend on the history alone."""
+        assert self.session is not None
         seed = self.session.proposal_seed()
         np.random.seed(seed)  # AutoKeras' greedy oracle draws from the global generator
         self.oracle._seed_state = seed
@@ -135,13 +136,13 @@ class HarnessTuner(AutoTuner):
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         hp = trial.hyperparameters
-        self.session.begin_trial(trial.trial_id)
-        score = self.session.run_trial(active_values(hp), lambda: self.hypermodel.build(hp))
+        self.trials.begin_trial(trial.trial_id)
+        score = self.trials.run_trial(active_values(hp), lambda: self.hypermodel.build(hp))
         return {self.oracle.objective.name: score}
 
-    def _enter_known(self) -> None:
-        """Baselines, and after a resume earlier trials, stand in the oracle as trials that it has had."""
-        for candidate in self.session.known():
+    def _enter_known(self, known: Sequence[Candidate]) -> None:
+        """Enter baselines, and after a resume earlier trials, as trials that the oracle has had."""
+        for candidate in known:
             hp = self.oracle.get_space()
             hp.values = dict(candidate.hyperparameters)
             trial = keras_tuner.engine.trial.Trial(hp, trial_id=candidate.name, status=candidate.status)
@@ -185,8 +186,9 @@ def graph_of_blocks(encoders: Encoders, columns: Sequence[str] = ()) -> tuple[li
 
 
 def build_search(
-    session: Session,
+    trials: Trials,
     *,
+    session: Session | None,
     space: Space,
     tuner: str,
     objective: str,
@@ -197,9 +199,10 @@ def build_search(
     encoders: Encoders,
     columns: Sequence[str] = (),
 ) -> SearchModel:
-    """An AutoKeras model over all inputs, whose tuner asks `session`.
+    """An AutoKeras model over all inputs, whose tuner asks `trials` and `session`.
 
     Args:
+        session: None in a worker.
         encoders, columns: as in `graph_of_blocks`.
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
@@ -216,5 +219,5 @@ def build_search(
         tuner=HarnessTuner,
         oracle=build_oracle(tuner, space=space, portfolio=portfolio, objective=goal, seed=seed, epochs=epochs),
     )
-    model.tuner.session = session
+    model.tuner.trials, model.tuner.session = trials, session
     return model

@@ -41,11 +41,11 @@ def run_linear(search: Search, name: str) -> None:
     fit, key = (_logistic, "C") if kind == "logistic" else (_ridge, "alpha")
 
     def work() -> tuple[Any, Trained]:
-        models = search.members(lambda: baselines.linear(search.task.shapes, modalities))
+        models = search.runner.members(lambda: baselines.linear(search.task.shapes, modalities))
         values[key] = _fit(search, models, fit)
-        return average(models), search.judge(models)
+        return average(models), search.runner.judge(models)
 
-    search.record(name, "baseline", values, work)
+    search.runner.record(name, "baseline", values, work)
 
 
 def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:

@@ -29,7 +29,7 @@ def run_baselines(search: Search) -> None:
     manifest = search.task.dataset.manifest
     names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
-        if name not in done and not search.out_of_time():
+        if name not in done and not search.budget.out_of_time():
             run_baseline(search, name)
 
 
@@ -44,7 +44,7 @@ def _trained(search: Search, name: str) -> None:
         values = baselines.with_columns(values, search.task.dataset.manifest.columns)
     # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
     seed_name = name.removeprefix("packed_")
-    search.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
+    search.runner.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
 
 
 def _majority(search: Search, name: str) -> None:
@@ -52,9 +52,9 @@ def _majority(search: Search, name: str) -> None:
         labels, classes = search.task.arrays.labels, len(search.task.labels)
         shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.task.folds]
         models = [baselines.majority(search.task.shapes, share) for share in shares]
-        return average(models), search.judge(models)
+        return average(models), search.runner.judge(models)
 
-    search.record(name, "baseline", {}, work)
+    search.runner.record(name, "baseline", {}, work)
 
 
 def _median(search: Search, name: str) -> None:
@@ -62,9 +62,9 @@ def _median(search: Search, name: str) -> None:
         values = search.task.arrays.labels
         medians = [np.median(values[fold.train], keepdims=True) for fold in search.task.folds]
         models = [baselines.majority(search.task.shapes, median) for median in medians]
-        return average(models), search.judge(models)
+        return average(models), search.runner.judge(models)
 
-    search.record(name, "baseline", {}, work)
+    search.runner.record(name, "baseline", {}, work)
 
 
 def _late_average(search: Search, name: str) -> None:
@@ -78,9 +78,9 @@ def _late_average(search: Search, name: str) -> None:
                 raise TrialError(f"late_average needs the baseline {member}, which has not completed")
             predictions.append(predicted)
             members[member] = keras.saving.load_model(search.run.model_path(member), compile=False)
-        return baselines.late_average(search.task.shapes, members), search.judged(np.mean(predictions, axis=0))
+        return baselines.late_average(search.task.shapes, members), search.runner.judged(np.mean(predictions, axis=0))
 
-    search.record(name, "baseline", {}, work)
+    search.runner.record(name, "baseline", {}, work)
 
 
 def _end_to_end(search: Search, name: str) -> None:
@@ -107,15 +107,15 @@ def _end_to_end(search: Search, name: str) -> None:
         unfreeze(image)
         return compose(
             suffix,
-            replace(search.layers, whole=lambda: (text, image)),
+            replace(search.runner.layers, whole=lambda: (text, image)),
             sequence_length=task.experiment.inputs.sequence_length,
             image_shape=task.arrays.image_shape,
         )
 
     deadline = time.monotonic() + settings.end_to_end_time
-    deadline = deadline if search.deadline is None else min(deadline, search.deadline)
+    deadline = deadline if search.budget.deadline is None else min(deadline, search.budget.deadline)
     plan = replace(
-        search.plan(search.seed_of(name), values),
+        search.runner.plan(search.runner.seed_of(name), values),
         epochs=settings.end_to_end_epochs,
     )
 
@@ -134,7 +134,7 @@ def _end_to_end(search: Search, name: str) -> None:
         return model, trained
 
     evaluation = None if len(task.folds) == 1 else PARTIAL + task.evaluation
-    search.record(name, "baseline", values, work, tier=2, evaluation=evaluation)
+    search.runner.record(name, "baseline", values, work, tier=2, evaluation=evaluation)
 
 
 def _completed(search: Search, name: str) -> bool:

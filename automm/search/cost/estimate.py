@@ -12,7 +12,7 @@ from automm.models.encoders.halves import UPPER_SHARE
 from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.search.cost.pixels import pixel_costs
 from automm.search.finalists.ensemble import PICKS
-from automm.search.session import FINALISTS
+from automm.search.ranking import FINALISTS
 from automm.search.setup.data import Task
 from automm.search.space.validation import narrow
 

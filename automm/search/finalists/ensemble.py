@@ -28,7 +28,7 @@ def run_ensemble(search: Search) -> None:
     """Record one, unless there is one of these candidates already or there is nothing to join."""
     if not search.task.experiment.ensemble:
         return
-    name = f"ensemble-{search.trials_done():03d}"
+    name = f"ensemble-{search.budget.trials_done():03d}"
     members = _members(search)
     done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
     if len(members) < 2 or name in done:
@@ -47,9 +47,9 @@ def run_ensemble(search: Search) -> None:
         chosen = [(candidate.name, share) for (candidate, _), share in zip(members, weights, strict=True) if share > 0]
         values.update({f"ensemble/{member}": round(float(share), 3) for member, share in chosen})
         models = [keras.saving.load_model(search.run.model_path(member), compile=False) for member, _ in chosen]
-        return average(models, [float(share) for _, share in chosen], name="member"), search.judged(crossed)
+        return average(models, [float(share) for _, share in chosen], name="member"), search.runner.judged(crossed)
 
-    search.record(name, "ensemble", values, work)
+    search.runner.record(name, "ensemble", values, work)
 
 
 def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
     """Candidates judged on all of the task's folds whose weights and predictions are there, best first."""
     members = []
-    for candidate in search.ranked():
+    for candidate in search.ranking.ranked():
         usable = (
             candidate.evaluation == search.task.evaluation
             and candidate.kind != "ensemble"
@@ -97,5 +97,5 @@ def _parts(search: Search) -> Sequence[np.ndarray]:
         ends = np.cumsum([len(fold.validation) for fold in folds])
         return np.split(np.arange(ends[-1]), ends[:-1])
     count = len(search.task.judged)
-    order = np.random.default_rng(search.seed_of("ensemble")).permutation(count)
+    order = np.random.default_rng(search.runner.seed_of("ensemble")).permutation(count)
     return [part for part in np.array_split(order, PARTS) if len(part)]

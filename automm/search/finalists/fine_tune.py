@@ -37,13 +37,13 @@ def fine_tune(search: Search) -> None:
     """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
     settings = search.task.experiment.tier2
     finalists = chosen(search, settings.finalists)
-    if not finalists or search.out_of_time():
+    if not finalists or search.budget.out_of_time():
         return
     search.reporter.stage("fine-tuning")
     deadline = None
-    if search.deadline is not None:
+    if search.budget.deadline is not None:
         now = time.monotonic()
-        deadline = now + settings.share * (search.deadline - now)
+        deadline = now + settings.share * (search.budget.deadline - now)
     for candidate in finalists:
         if deadline is None or time.monotonic() < deadline:
             _fine_tune(search, candidate, deadline)
@@ -55,7 +55,7 @@ def chosen(search: Search, count: int) -> list[Candidate]:
     A candidate that reads nothing of the encoders' upper parts has nothing there to fine-tune, which is said.
     """
     trained: list[Candidate] = []
-    for candidate in search.trained():
+    for candidate in search.ranking.trained():
         if candidate.name in LEFT_OUT:
             continue
         if not _reads_upper_parts(candidate.point):
@@ -81,7 +81,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
         "training/encoder_rate": settings.encoder_rate,
     }
     plan = replace(
-        search.plan(search.seed_of(name), values),
+        search.runner.plan(search.runner.seed_of(name), values),
         epochs=settings.epochs,
         encoder_rate=settings.encoder_rate,
         warm_up=settings.warm_up,
@@ -90,12 +90,12 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
     def work() -> tuple[Any, Trained]:
         saved = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
         suffixes = members_of(saved)
-        states = search.states(bool(of_modality("image", [tensor.name for tensor in suffixes[0].inputs])))
+        states = search.runner.states(bool(of_modality("image", [tensor.name for tensor in suffixes[0].inputs])))
         models = raised(search, suffixes, states.shapes)
         trained = train(
             models,
             task.folds,
-            search.source(models[0]),
+            search.runner.source(models[0]),
             task.arrays.labels,
             plan,
             deadline=deadline,
@@ -107,12 +107,12 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
         )
         return average(models), trained
 
-    search.record(name, KIND, values, work, tier=2)
+    search.runner.record(name, KIND, values, work, tier=2)
 
 
 def raised(search: Search, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
     """Fine-tunable models of suffixes, each with trainable upper halves of its own."""
-    _, text_upper, _, image_upper = search.layers.halves()
+    _, text_upper, _, image_upper = search.runner.layers.halves()
     models = []
     for suffix in suffixes:
         names = [tensor.name for tensor in suffix.inputs]

@@ -29,7 +29,8 @@ from automm.search.finalists.fine_tune import KIND as FINE_TUNED
 from automm.search.finalists.fine_tune import SUFFIX
 from automm.search.interrupt import check, interruptible
 from automm.search.memory import give_back
-from automm.search.session import Reporter, Search
+from automm.search.reporter import Reporter
+from automm.search.session import Search
 from automm.search.setup.data import Loaded, Task, prepare, sources
 from automm.search.training.pixels import pixel_encoder
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
@@ -98,13 +99,6 @@ def parts_of(search: Search, name: str) -> tuple[dict[str, float], bool]:
     return parts, frozen
 
 
-class _Fold(Search):
-    """The part of a search that trains, on another fold: its record stands in a folder of its own."""
-
-    def _give_up_on_one_cause(self) -> None:
-        """One that fails on every fold is a figure that is missing, and no reason to lose the others."""
-
-
 class _Quiet:
     """A `Reporter` of what is encoded alone."""
 
@@ -123,9 +117,10 @@ def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     task = prepare(experiment, there, sources(experiment, there), search.reporter.step)
     run.candidates_folder.mkdir(parents=True, exist_ok=True)
     run.repair()
-    inner = _Fold(task, run, NoTracker(), _Quiet(search.reporter), None)
+    # One that fails on every fold is a figure that is missing, and no reason to lose the others.
+    inner = Search(task, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
     if task.text_source.fingerprint == search.task.text_source.fingerprint:
-        inner.layers = search.layers  # which count parameters, and need not be built again for it
+        inner.runner.layers = search.runner.layers  # which count parameters, and need not be built again for it
     return inner
 
 
@@ -144,7 +139,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
         outcome = str(error)
         log.warning("fold %d: %s", fold, error)
     except KeyboardInterrupt:
-        inner.interrupted()
+        inner.recorder.interrupted()
         raise
     inner.run.write("result.json", {"test": {**_known(inner.run), name: outcome}})
     if not isinstance(outcome, str):
@@ -165,7 +160,7 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
         lines = [one for one in inner.candidates if one.name == name]
     if lines[-1].status != COMPLETED:
         raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
-    answers = inner.reader(keras.saving.load_model(path, compile=False))(inner.task.rows("test"))
+    answers = inner.runner.reader(keras.saving.load_model(path, compile=False))(inner.task.rows("test"))
     inner.run.save_predictions(kept, answers)
     path.unlink()  # of no use any more: the model to export is the one that the search has made
     return answers
@@ -177,7 +172,7 @@ def _train(search: Search, inner: Search, name: str) -> None:
         run_baseline(inner, name)
         return
     values = dict(found.hyperparameters)
-    inner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
+    inner.runner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
 
 
 def suffix_of(task: Task, point: dict[str, Any]) -> Any:

@@ -19,8 +19,10 @@ from automm.evaluate.metrics import confusion, main_metrics, measure, paired_int
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
+from automm.search.candidate_runner import converter
 from automm.search.finalists.folds import cross_validate
-from automm.search.session import FINALISTS, Search, converter
+from automm.search.ranking import FINALISTS
+from automm.search.session import Search
 from automm.search.setup.data import Loaded, Task
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
@@ -43,9 +45,9 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     folds, finalists and the recipe are measured on the others too.
     """
     task, run = search.task, search.run
-    finalists = search.ranked()[:FINALISTS]
-    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranked())), "")
-    on_folds = [*finalists, *(c for c in search.ranked()[FINALISTS:] if c.name == recipe)]
+    finalists = search.ranking.ranked()[:FINALISTS]
+    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranking.ranked())), "")
+    on_folds = [*finalists, *(c for c in search.ranking.ranked()[FINALISTS:] if c.name == recipe)]
     measured = cross_validate(search, loaded, on_folds)
     search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
@@ -57,9 +59,9 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
         saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-        read = search.reader(saved)
+        read = search.runner.reader(saved)
         if candidate.name in names:
-            whole[candidate.name] = whole_model(run, candidate.name, search.layers, saved)
+            whole[candidate.name] = whole_model(run, candidate.name, search.runner.layers, saved)
             probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
         else:
             probabilities[candidate.name] = read(task.rows("test"))
@@ -108,9 +110,9 @@ def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.nda
 def selection_of(search: Search) -> Selection | None:
     """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
     evaluation = search.task.evaluation
-    if search.ranked()[0].evaluation != evaluation:
+    if search.ranking.ranked()[0].evaluation != evaluation:
         return None
-    comparable = [candidate for candidate in search.ranked() if candidate.evaluation == evaluation]
+    comparable = [candidate for candidate in search.ranking.ranked() if candidate.evaluation == evaluation]
     predictions = [search.run.predictions(candidate.name) for candidate in comparable]
     same = [part for part in predictions if part is not None]
     if len(same) < 2:
@@ -125,7 +127,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     parts = [present(search.task.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
-    seeds = {name: np.random.default_rng(search.seed_of(f"missing {name}")) for name in has}
+    seeds = {name: np.random.default_rng(search.runner.seed_of(f"missing {name}")) for name in has}
     return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
 
 

@@ -22,7 +22,8 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from automm.search.autokeras.tuner import active_values
-from automm.search.session import Search, trial_name
+from automm.search.candidate_runner import trial_name
+from automm.search.session import Search
 from automm.tracking.runs import COMPLETED, EPOCHS, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
@@ -76,7 +77,7 @@ class Chief(OracleServicer):
                 self.seen[worker] = time.monotonic()
                 if LEAVING in said:
                     self.left.add(worker)
-            deadline = self._search.deadline
+            deadline = self._search.budget.deadline
             left = "" if deadline is None else str(deadline - time.monotonic())
             first = str(self._first_number)
             context.send_initial_metadata(((TOKEN, self._token), (SECONDS_LEFT, left), (FIRST_NUMBER, first)))
@@ -154,13 +155,13 @@ class Chief(OracleServicer):
             )
 
     def _over(self) -> bool:
-        return self.closing or self._search.trials_left() <= 0 or self._search.out_of_time()
+        return self.closing or self._search.budget.is_used_up()
 
     def _next(self, worker: str) -> Trial:
         self.seen[worker] = time.monotonic()
         if self._over() or worker in self.left:
             return self._stop(worker)
-        if len(self.in_hand) >= self._search.trials_left():
+        if len(self.in_hand) >= self._search.budget.trials_left():
             return _answer(TrialStatus.IDLE)  # one of those in hand may fail yet
         self._tuner.seed_proposal()
         # What is in hand is not in the record yet, and has its epochs.
@@ -177,7 +178,7 @@ class Chief(OracleServicer):
             candidate.hyperparameters = active_values(trial.hyperparameters)
             candidate.objective = self._search.task.experiment.objective
             candidate.evaluation = self._search.task.evaluation
-            candidate.seed = self._search.seed_of(candidate.name)
+            candidate.seed = self._search.runner.seed_of(candidate.name)
             self.in_hand[trial.trial_id] = Hand(worker, candidate)
             self.events.put(("given", trial.trial_id))
         return trial

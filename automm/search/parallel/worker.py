@@ -4,6 +4,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -15,15 +16,16 @@ from keras_tuner.src import protos
 from automm.config.experiment import Experiment
 from automm.errors import AutommError, DataError
 from automm.search.autokeras.tune import tune
+from automm.search.candidate_runner import CandidateRunner, trial_name
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
 from automm.search.parallel.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, TOKEN, WORKER, quiet
 from automm.search.parallel.crew import past_proxies
 from automm.search.parallel.workers import FOLDER
-from automm.search.session import Reporter, Search, trial_name
+from automm.search.ranking import Ranking
+from automm.search.reporter import Reporter
 from automm.search.setup.data import Task, load, prepare, same_data, sources
 from automm.tracking.runs import Candidate, Run
-from automm.tracking.tracker import NoTracker
 
 HEARTBEAT = 5.0  # seconds between two signs of life
 PATIENCE = 4  # signs of life that the chief may miss
@@ -56,12 +58,13 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     answer = line.hello(ANSWER)
     left = answer.get(SECONDS_LEFT)
     deadline = time.monotonic() + float(left) if left else None
-    search = WorkerSearch(task, run, reporter, deadline, line, int(answer[FIRST_NUMBER]))
+    results = ResultFiles(run, line, reporter)
+    trials = WorkerTrials(task, run, reporter, results, deadline, int(answer[FIRST_NUMBER]))
     os.environ |= {"KERASTUNER_ORACLE_IP": host, "KERASTUNER_ORACLE_PORT": port, "KERASTUNER_TUNER_ID": name}
     threading.Thread(target=line.keep_alive, daemon=True).start()
     try:
         with interruptible(), quiet():
-            tune(search, f"tuner/{name}")
+            tune(trials.runner, trials, f"tuner/{name}")
     except grpc.RpcError as error:
         raise Dismissed(f"{chief}: {error.details()}") from error
     finally:
@@ -82,25 +85,45 @@ class Dismissed(keras_tuner.errors.FatalError, AutommError):
     """Ends a worker from inside the tuner, which goes on after every other exception."""
 
 
-class WorkerSearch(Search):
-    """The part of a search that trains: what is finished goes into a file for the parent, and not into the record."""
+class WorkerTrials:
+    """What the tuner asks in a worker (`tuner.Trials`)."""
 
     def __init__(
-        self, task: Task, run: Run, reporter: Reporter, deadline: float | None, line: "Line", first_number: int
+        self, task: Task, run: Run, reporter: Reporter, results: "ResultFiles", deadline: float | None, first: int
     ):
-        super().__init__(task, run, NoTracker(), reporter, deadline)
-        self._line, self._first_number = line, first_number
+        """
+        Args:
+            first: the number of the oracle's trial 0, as the chief counts: see `Chief`.
+        """
+        self._run, self._reporter, self._first = run, reporter, first
+        self._number = 0
+        self._candidates: list[Candidate] = []
+        ranking = Ranking(task.experiment, self._candidates)
+        self.runner = CandidateRunner(task, run, reporter, results, ranking.bars, deadline)
 
     def begin_trial(self, trial_id: str) -> None:
-        self.number = int(trial_id) + self._first_number  # as the chief counts: see `Chief`
-        self.candidates = self.run.candidates()  # what other workers have finished meanwhile: see `bars`
-        self.reporter.stage(trial_name(self.number))
+        self._number = int(trial_id) + self._first
+        self._candidates[:] = self._run.candidates()  # what other workers have finished meanwhile: see `bars`
+        self._reporter.stage(trial_name(self._number))
+
+    def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
+        return self.runner.trial(self._number, values, build)
+
+
+class ResultFiles:
+    """Leaves what is finished in a file for the parent, which alone writes the record (`candidate_runner.Keeper`)."""
+
+    def __init__(self, run: Run, line: "Line", reporter: Reporter):
+        self._run, self._line, self._reporter = run, line, reporter
+
+    def take_in_hand(self, candidate: Candidate) -> None:
+        self._reporter.started(candidate.name)
 
     def keep(self, candidate: Candidate) -> None:
-        self._in_hand.pop(candidate.name, None)
+        """Raises Dismissed where the search has ended: its parent reads no file any more."""
         self._line.confirm()
-        self.run.write(f"{FOLDER}/{candidate.name}.json", asdict(candidate))
-        self.reporter.finished(candidate, None, None)
+        self._run.write(f"{FOLDER}/{candidate.name}.json", asdict(candidate))
+        self._reporter.finished(candidate, None, None)
 
 
 class Line:

@@ -18,10 +18,12 @@ import grpc
 from keras_tuner.src import protos
 
 from automm.errors import ConfigError
+from automm.search.budget import WORKER_DIED
 from automm.search.interrupt import check
 from automm.search.parallel.chief import Chief, Hand
 from automm.search.parallel.crew import LOOPBACK, NO_ADDRESS, Crew, how_it_ended, threads, worker_command
-from automm.search.session import WORKER_DIED, GiveUp, Search
+from automm.search.recorder import GiveUp
+from automm.search.session import Search
 from automm.tracking.runs import FAILED, Run
 
 FOLDER = "workers"  # in the run: result files, and what the workers of this machine say
@@ -57,7 +59,7 @@ class Workers:
     def __enter__(self) -> "Workers":
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(exist_ok=True)
-        self._search.workers = max(1, self._crew.processes)
+        self._search.budget.workers = max(1, self._crew.processes)
         for _ in range(self._crew.processes):  # they import while the parent builds its own graph
             self._start()
         if self._crew.chief is not None:
@@ -71,7 +73,7 @@ class Workers:
         for process in self._processes.values():
             process.wait()
         self._server.stop(grace=None).wait()
-        self._search.interrupted()  # nothing is in hand after a whole search
+        self._search.recorder.interrupted()  # nothing is in hand after a whole search
 
     def serve(self, tuner: Any) -> None:
         """Have the trials of a tuner's oracle trained, until the budget is used up or the space is.
@@ -113,7 +115,7 @@ class Workers:
             if what == "given":
                 self._stillborn = 0
                 self._served.add(hand.worker)
-                self._search.take_in_hand(hand.candidate)
+                self._search.recorder.take_in_hand(hand.candidate)
             else:
                 self._collect(trial_id, hand)
             patience = 0
@@ -134,7 +136,7 @@ class Workers:
             candidate.error = f"{hand.worker} left no {path}. Do all machines share this folder?"
         candidate.hyperparameters = hand.candidate.hyperparameters
         try:
-            self._search.keep(candidate)
+            self._search.recorder.keep(candidate)
         finally:
             self._chief.forget(trial_id)
 
@@ -202,9 +204,9 @@ class Workers:
         for trial_id in lost:
             candidate = self._chief.in_hand[trial_id].candidate
             candidate.status, candidate.error = FAILED, cause
-            candidate.seconds = self._search.seconds_in_hand(candidate)
+            candidate.seconds = self._search.recorder.seconds_in_hand(candidate)
             try:
-                self._search.keep(candidate)
+                self._search.recorder.keep(candidate)
             finally:
                 self._chief.forget(trial_id)
 

@@ -1,0 +1,128 @@
+"""One candidate at a time: trained on features of a tiny task, and handed to whoever keeps the record."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from samples import SMALL, write_reviews
+
+from automm.config.experiment import resolve
+from automm.errors import TrialError
+from automm.models import baselines
+from automm.models.average import members_of
+from automm.search import candidate_runner
+from automm.search.autokeras.tuner import TrialFailed
+from automm.search.candidate_runner import CandidateRunner, cause_of, trial_name
+from automm.search.setup.data import load, prepare, sources
+from automm.tracking.runs import COMPLETED, FAILED, create_run
+
+POINT = {**baselines.CONCATENATION, "training/learning_rate": 0.01}
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reviews")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOMM_CACHE_DIR", str(folder / "cache"))
+        content = {**SMALL, "manifest": str(write_reviews(folder)), "evaluation": {"folds": 2}}
+        experiment = resolve(content, folder, name="test")
+        loaded = load(experiment)
+        return prepare(experiment, loaded, sources(experiment, loaded))
+
+
+@pytest.fixture
+def make(task, tmp_path):
+    """make() -> (runner, the list of what it has told its keeper)."""
+
+    def make(bars=lambda: ()):
+        told = []
+        keeper = SimpleNamespace(
+            take_in_hand=lambda candidate: told.append(("in hand", candidate.name)),
+            keep=lambda candidate: told.append((candidate.status, candidate.name)),
+        )
+        run = create_run(tmp_path, "test", "0" * 6)
+        return CandidateRunner(task, run, SimpleNamespace(step=print), keeper, bars, None), told
+
+    return make
+
+
+def head(task, **more):
+    return lambda: baselines.fused(task.shapes, {**POINT, **more})
+
+
+def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
+    runner, told = make()
+    one = runner.train("one", "baseline", POINT, head(task))
+    assert told == [("in hand", "one"), (COMPLETED, "one")]
+    assert (one.evaluation, one.objective, one.tier) == ("2 folds", task.experiment.objective, 1)
+    assert one.score == one.validation[one.objective.removeprefix("val_")]
+    saved = keras.saving.load_model(runner.run.model_path("one"), compile=False)
+    assert len(members_of(saved)) == 2
+    assert runner.run.predictions("one").shape == (len(task.judged), 3)
+
+
+def test_a_seed_follows_from_the_name_alone(make, task):
+    first, _ = make()
+    second, _ = make()
+    second.train("another", "baseline", POINT, head(task))
+    one, other = (runner.train("one", "baseline", POINT, head(task)) for runner in (first, second))
+    assert one.seed == other.seed == first.seed_of("one") != first.seed_of("other")
+    np.testing.assert_array_equal(first.run.predictions("one"), second.run.predictions("one"))
+
+
+def test_a_failure_is_the_candidates_own(make, task):
+    runner, told = make()
+
+    def explode():
+        raise ValueError("as the test wants it")
+
+    one = runner.train("one", "baseline", POINT, explode)
+    assert told == [("in hand", "one"), (FAILED, "one")]
+    assert one.error.startswith("ValueError: as the test wants it\n\nTraceback")
+    with pytest.raises(TrialFailed, match="as the test wants it"):
+        runner.trial(7, POINT, explode)
+    assert told[-1] == (FAILED, "trial-007")
+
+
+def test_an_interrupted_candidate_is_not_handed_over(make):
+    runner, told = make()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.train("one", "baseline", POINT, interrupted)
+    assert told == [("in hand", "one")]
+
+
+def test_bars_are_for_trials(make, task, monkeypatch):
+    runner, _ = make(bars=lambda: (0.5,))
+    plans, train = [], candidate_runner.train
+
+    def noted(models, folds, source, labels, plan, **options):
+        plans.append(plan)
+        return train(models, folds, source, labels, plan, **options)
+
+    monkeypatch.setattr(candidate_runner, "train", noted)
+    runner.train("one", "baseline", POINT, head(task))
+    runner.train("two", "trial", POINT, head(task))
+    assert [plan.bars for plan in plans] == [(), (0.5,)]
+
+
+def test_models_that_memory_cannot_hold_are_not_trained(make, task, monkeypatch):
+    runner, _ = make()
+    monkeypatch.setattr(candidate_runner, "available_memory", lambda: 1000)
+    with pytest.raises(TrialError, match="more memory than is free"):
+        runner.members(head(task))
+
+
+def test_causes_in_words():
+    assert cause_of(TrialError("too large")) == "too large"
+    assert cause_of(MemoryError()) == "out of memory"
+    assert cause_of(ValueError("first\nsecond")) == "ValueError: first"
+    assert cause_of(KeyError()) == "KeyError: "
+
+
+def test_names_of_trials():
+    assert trial_name(7) == "trial-007"

@@ -1,0 +1,59 @@
+"""The order of candidates, and whose weights are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from automm.config.experiment import Experiment
+from automm.search.ranking import FINALISTS, Ranking
+from automm.search.training.stopping import ENOUGH
+from automm.tracking.runs import COMPLETED, FAILED, Candidate
+
+
+def experiment(**settings):
+    return Experiment(manifest=Path("m.yaml"), name="test", objective="val_macro_f1", **settings)
+
+
+def done(name, score, kind="trial", tier=1, trained=True):
+    history = [{"val_macro_f1": score}] if trained else []
+    return Candidate(name, kind, COMPLETED, tier, score=score, history=history, hyperparameters={"point": name})
+
+
+def names(candidates):
+    return [candidate.name for candidate in candidates]
+
+
+def test_best_first():
+    candidates = []
+    ranking = Ranking(experiment(), candidates)
+    assert ranking.best() is None
+    candidates += [done("a", 0.1), done("b", 0.3), Candidate("c", "trial", FAILED), done("d", 0.2)]
+    assert names(ranking.ranked()) == ["b", "d", "a"]
+    assert ranking.best() is candidates[1]
+
+
+def test_trained_are_those_of_tier_1_that_have_epochs():
+    candidates = [done("a", 0.1), done("majority", 0.9, "baseline", trained=False), done("b", 0.8, tier=2)]
+    assert names(Ranking(experiment(), candidates).trained()) == ["a"]
+
+
+@pytest.mark.parametrize("tier2", [1, FINALISTS + 1])
+def test_trials_that_are_no_finalists_lose_their_weights(tier2):
+    best = [done(f"ensemble-{number}", 0.9, "ensemble", trained=False) for number in range(FINALISTS)]
+    trials = [done(f"trial-{number}", number / 10) for number in range(6)]
+    baseline = done("concatenation", 0.0, "baseline")
+    ranking = Ranking(experiment(tier2={"finalists": tier2}), [baseline, *trials, *best])
+    assert names(ranking.losers()) == names(trials)[: 6 - tier2]
+
+
+def test_a_failed_trial_leaves_no_weights():
+    assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).losers()) == ["a"]
+
+
+def test_bars_are_of_completed_trials():
+    trials = [done(str(number), 0.5) for number in range(ENOUGH)]
+    others = [done("concatenation", 0.1, "baseline"), Candidate("a", "trial", FAILED)] * ENOUGH
+    assert Ranking(experiment(), [*others, *trials]).bars() == (0.5,)
+    assert Ranking(experiment(), others).bars() == ()
+    assert Ranking(experiment(tuner="hyperband"), trials).bars() == ()
+    assert Ranking(experiment(training={"halve_behind": False}), trials).bars() == ()
