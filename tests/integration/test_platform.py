@@ -1,6 +1,7 @@
 """What the code works around in the pinned libraries: a test that fails after an upgrade shows what can go.
 
-Each asserts the misbehaviour itself, in the library alone.
+Each asserts the misbehaviour itself, in the library alone. The tests at the end are of the private names that the code
+uses: each asserts what the code needs of the name, through the one file that reads it.
 """
 
 import importlib.util
@@ -11,6 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+
+from automm.models import keras_internals
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -314,3 +317,57 @@ def test_a_search_that_waits_spins():
     )  # fmt: skip
     base.search(idle)
     assert len(asked) == 1000
+
+
+def nested_model():
+    """x -> inner (two Dense layers) -> shared, called twice; its layers, by name."""
+    inner_input = keras.Input((4,))
+    hidden = keras.layers.Dense(3, name="inner_1")(inner_input)
+    inner = keras.Model(inner_input, keras.layers.Dense(4, name="inner_2")(hidden), name="inner")
+    shared = keras.layers.Dense(4, name="shared")
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, shared(shared(inner(x))))
+    return model, {"inner": inner, "shared": shared}
+
+
+def test_keras_keeps_the_nodes_of_a_model_by_depth():
+    """keras_internals.nodes_of_graph: only this model's calls of a layer, and none before its inputs are computed."""
+    model, layers = nested_model()
+    layers["shared"](keras.Input((4,)))  # a call that belongs to no model
+    nodes = keras_internals.nodes_of_graph(model)
+    assert [node.operation.name for node in nodes] == ["x", "inner", "shared", "shared"]
+    assert len(layers["shared"]._inbound_nodes) == 3  # the layer itself cannot tell which calls are the model's
+    computed = set()
+    for node in nodes:
+        assert {id(tensor) for tensor in node.input_tensors} <= computed
+        computed |= {id(tensor) for tensor in node.output_tensors}
+    assert id(model.outputs[0]) in computed
+
+
+def test_a_keras_tensor_knows_its_operation():
+    """keras_internals.operation_of: the operation is the layer itself."""
+    model, layers = nested_model()
+    assert keras_internals.operation_of(model.outputs[0]) is layers["shared"]
+
+
+def test_keras_runs_a_graph_with_other_callables():
+    """keras_internals.run_through_graph: operations are replaced one by one, and the others keep their weights."""
+    model, layers = nested_model()
+    replaced = keras_internals.run_through_graph(
+        model,
+        [X],
+        lambda operation: (lambda given, **recorded: 2 * given) if operation is layers["inner"] else operation,
+    )
+    expected = layers["shared"](layers["shared"](2 * X))
+    np.testing.assert_array_equal(np.asarray(replaced), np.asarray(expected))
+
+
+def test_keras_lists_the_layers_of_nested_models():
+    """keras_internals.layers_within: all depths; the public `layers` stops at the first."""
+    model, _ = nested_model()
+    names = {layer.name for layer in keras_internals.layers_within(model)}
+    assert names == {"x", "inner", "inner_1", "inner_2", "shared"} | {
+        layer.name for layer in model.get_layer("inner").layers
+    }
+    assert "inner_1" not in {layer.name for layer in model.layers}
+    assert model not in keras_internals.layers_within(model)
