@@ -417,7 +417,7 @@ def test_a_keras_tuner_oracle_draws_from_the_state_of_its_seed():
     assert draws(5, public=1) == draws(5, public=2) != draws(6, public=1)
 
 
-def test_a_bayesian_oracle_goes_on_with_its_generator():
+def test_a_bayesian_oracle_goes_on_with_its_generator(monkeypatch):
     """keras_tuner_internals.restart_generator: without it, proposals depend on how many there were in this process."""
     hp = keras_tuner.HyperParameters()
     hp.Float("rate", 0.0, 1.0)
@@ -425,13 +425,18 @@ def test_a_bayesian_oracle_goes_on_with_its_generator():
     oracle = keras_tuner.oracles.BayesianOptimizationOracle(
         objective=keras_tuner.Objective("val_loss", "min"), num_initial_points=2, seed=1, hyperparameters=hp
     )
-    keras_tuner_internals.seed_oracle(oracle, 5)
-    drawn = []
+    for number, score in enumerate((0.1, 0.4, 0.3)):
+        oracle.trials[str(number)] = trial_of(hp, number, score, rate=score, width=1 - score)
+    monkeypatch.setattr(oracle.gpr, "fit", lambda *data: None)
+    # All are as good: the first point that is drawn stays the best.
+    monkeypatch.setattr(oracle.gpr, "predict", lambda x, return_std: (np.zeros(1), np.ones(1)))
+    proposals = []
     for restart in (True, True, False):
+        keras_tuner_internals.seed_oracle(oracle, 5)
         if restart:
             keras_tuner_internals.restart_generator(oracle)
-        drawn.append(oracle._random_state.uniform())
-    assert drawn[0] == drawn[1] != drawn[2]
+        proposals.append(oracle.populate_space("3")["values"])
+    assert proposals[0] == proposals[1] != proposals[2]
 
 
 def test_keras_tuner_ends_only_trials_that_it_has_begun(tmp_path):
