@@ -106,8 +106,9 @@ def sync(
     Example: automm sync latest
     """
     from automm.tracking.mlflow_server import tracking_uri as store
-    from automm.tracking.mlflow_store import MlflowTracker, sync_run
+    from automm.tracking.mlflow_store import MlflowTracker
     from automm.tracking.runs import find_run
+    from automm.tracking.sync import sync_run
 
     found = find_run(runs_dir, run)
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")

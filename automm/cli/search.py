@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from automm.config.experiment import Experiment
     from automm.search.cost.pixels import PixelCost
     from automm.search.parallel.crew import Crew
+    from automm.tracking.runs import Run
 
 
 @app.command()
@@ -70,33 +72,16 @@ def search(
 
     automm search demo/manifest.yaml --workers 2
     """
-    from automm.config.experiment import load_experiment
-
     if parent is not None:  # before all that takes time, so that it is never left behind
         from automm.search.interrupt import die_with
 
         die_with(parent)
     if worker and (chief is None or resume is None):
         raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
-    crew = None
-    if not worker and (workers is not None or chief is not None):
-        from automm.search.parallel.crew import Crew
-
-        crew = Crew(workers or 0, chief)
-        crew.check()
-    overrides = list(set_ or [])
-    overrides += [] if trials is None else [f"budget.trials={trials}"]
-    overrides += [] if subsample is None else [f"subsample={subsample}"]
-    overrides += [] if time_budget is None else [f"budget.time={time_budget}"]
-    run = None
-    if resume is not None:
-        from automm.tracking.runs import find_run
-
-        run = find_run(runs_dir, resume)
-    source = path or (run.folder / "config.yaml" if run else None)
-    if source is None:
-        raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
-    experiment = load_experiment(source, overrides, allow_code=allow_code)
+    crew = None if worker else _crew(workers, chief)
+    options = {"budget.trials": trials, "subsample": subsample, "budget.time": time_budget}
+    run = None if resume is None else _earlier_run(runs_dir, resume)
+    experiment = _load(path, run, [*(set_ or []), *_overrides(options)], allow_code)
     if dry_run:
         _dry_run(experiment)
         return
@@ -105,6 +90,38 @@ def search(
         _work(experiment, run, chief, worker_name)
     else:
         _search(experiment, runs_dir, tracking_uri, run, crew)
+
+
+def _crew(workers: int | None, chief: str | None) -> "Crew | None":
+    """What runs the trials elsewhere; None where they run in this process."""
+    if workers is None and chief is None:
+        return None
+    from automm.search.parallel.crew import Crew
+
+    crew = Crew(workers or 0, chief)
+    crew.check()
+    return crew
+
+
+def _earlier_run(runs_dir: Path, name: str) -> "Run":
+    from automm.tracking.runs import find_run
+
+    return find_run(runs_dir, name)
+
+
+def _overrides(options: Mapping[str, object]) -> list[str]:
+    """KEY=VALUE of those options that were given."""
+    return [f"{key}={value}" for key, value in options.items() if value is not None]
+
+
+def _load(path: Path | None, run: "Run | None", overrides: list[str], allow_code: bool) -> "Experiment":
+    """The experiment of a file, or else of the run that is gone on with."""
+    from automm.config.experiment import load_experiment
+
+    source = path or (run.folder / "config.yaml" if run else None)
+    if source is None:
+        raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
+    return load_experiment(source, overrides, allow_code=allow_code)
 
 
 def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:

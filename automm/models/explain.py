@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from automm.models.average import WeightedMean, members_of
+from automm.models.keras_internals import layers_within, run_through_graph
 from automm.models.packing import unwrap
 from automm.models.pooling.base import Weighing
 
@@ -37,7 +38,7 @@ class Explained:
 
 def poolings_of(model: Any) -> int:
     """How many poolings of a model weigh pictures."""
-    return sum(isinstance(layer, Weighing) for layer in model._flatten_layers())
+    return sum(isinstance(layer, Weighing) for layer in layers_within(model))
 
 
 def _run(model: Any, batch: Any, share: float, found: list[tuple[float, Any]]) -> Any:
@@ -57,7 +58,7 @@ def _run(model: Any, batch: Any, share: float, found: list[tuple[float, Any]]) -
         return note if isinstance(operation, Weighing) else operation
 
     inputs = [batch[tensor.name] for tensor in model.inputs] if isinstance(batch, dict) else [batch]
-    return model._run_through_graph(inputs, operation_fn=visit)
+    return run_through_graph(model, inputs, visit)
 
 
 def _shares(model: Any) -> dict[str, float]:

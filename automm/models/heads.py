@@ -25,6 +25,7 @@ from keras import ops
 from automm.models.fusion import OPERATORS
 from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.history import HISTORIES
+from automm.models.keras_internals import layers_within
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality
@@ -258,7 +259,7 @@ def _head(x: Any, values: Mapping[str, Any], classes: int, *, prefix: str, name:
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:
     """Give the training split's statistics to the layers of a suffix that want some, nested models included."""
-    for layer in model._flatten_layers(include_self=False, recursive=True):
+    for layer in layers_within(model):
         if isinstance(layer, Learned):
             name = "label" if isinstance(layer, Unscale) else layer.name.removesuffix(STANDARDIZE)
             layer.learn(*statistics[name])

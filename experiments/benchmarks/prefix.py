@@ -136,8 +136,10 @@ def autokeras_alone(folder: Path, task: Any) -> float:
             return model
 
     class Model(SearchModel):
-        def _build_graph(self) -> Graph:
-            return Graph(inputs=self.inputs, outputs=self.outputs)
+        def make_graph(self) -> Graph:
+            graph = Graph(inputs=self.inputs, outputs=self.outputs)
+            graph.space = space
+            return graph
 
     class Tuner(ak.tuners.RandomSearch):
         def _configure_tensorboard_dir(self, *arguments: Any) -> None:

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from automm.errors import ConfigError, NotFoundError, TrackingError
-from automm.tracking.mlflow_store import MlflowTracker, flatten, sync_run
+from automm.tracking.mlflow_store import MlflowTracker, flatten
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Run, all_runs
+from automm.tracking.sync import sync_run
 
 PARENT = "mlflow.parentRunId"
 QUICK = ("training.epochs=1", "baselines=[majority, concatenation]", "budget.trials=1")

@@ -1,9 +1,11 @@
 """What the code works around in the pinned libraries: a test that fails after an upgrade shows what can go.
 
-Each asserts the misbehaviour itself, in the library alone.
+Each asserts the misbehaviour itself, in the library alone. The tests at the end are of the private names that the code
+uses: each asserts what the code needs of the name, through the one file that reads it.
 """
 
 import importlib.util
+import pkgutil
 import types
 
 import autokeras as ak
@@ -11,6 +13,11 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+
+import automm
+from automm.models import keras_internals
+from automm.search.autokeras import internals, keras_tuner_internals
+from automm.tracking.runs import EPOCHS
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -314,3 +321,223 @@ def test_a_search_that_waits_spins():
     )  # fmt: skip
     base.search(idle)
     assert len(asked) == 1000
+
+
+def nested_model():
+    """x -> inner (two Dense layers) -> shared, called twice; its layers, by name."""
+    inner_input = keras.Input((4,))
+    hidden = keras.layers.Dense(3, name="inner_1")(inner_input)
+    inner = keras.Model(inner_input, keras.layers.Dense(4, name="inner_2")(hidden), name="inner")
+    shared = keras.layers.Dense(4, name="shared")
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, shared(shared(inner(x))))
+    return model, {"inner": inner, "shared": shared}
+
+
+def test_keras_keeps_the_nodes_of_a_model_by_depth():
+    """keras_internals.nodes_of_graph: only this model's calls of a layer, and none before its inputs are computed."""
+    model, layers = nested_model()
+    layers["shared"](keras.Input((4,)))  # a call that belongs to no model
+    nodes = keras_internals.nodes_of_graph(model)
+    assert [node.operation.name for node in nodes] == ["x", "inner", "shared", "shared"]
+    assert len(layers["shared"]._inbound_nodes) == 3  # the layer itself cannot tell which calls are the model's
+    computed = set()
+    for node in nodes:
+        assert {id(tensor) for tensor in node.input_tensors} <= computed
+        computed |= {id(tensor) for tensor in node.output_tensors}
+    assert id(model.outputs[0]) in computed
+
+
+def test_a_keras_tensor_knows_its_operation():
+    """keras_internals.operation_of: the operation is the layer itself."""
+    model, layers = nested_model()
+    assert keras_internals.operation_of(model.outputs[0]) is layers["shared"]
+
+
+def test_keras_runs_a_graph_with_other_callables():
+    """keras_internals.run_through_graph: operations are replaced one by one, and the others keep their weights."""
+    model, layers = nested_model()
+    replaced = keras_internals.run_through_graph(
+        model,
+        [X],
+        lambda operation: (lambda given, **recorded: 2 * given) if operation is layers["inner"] else operation,
+    )
+    expected = layers["shared"](layers["shared"](2 * X))
+    np.testing.assert_array_equal(np.asarray(replaced), np.asarray(expected))
+
+
+def test_keras_lists_the_layers_of_nested_models():
+    """keras_internals.layers_within: all depths; the public `layers` stops at the first."""
+    model, _ = nested_model()
+    names = {layer.name for layer in keras_internals.layers_within(model)}
+    assert names == {"x", "inner", "inner_1", "inner_2", "shared"} | {
+        layer.name for layer in model.get_layer("inner").layers
+    }
+    assert "inner_1" not in {layer.name for layer in model.layers}
+    assert model not in keras_internals.layers_within(model)
+
+
+def trial_of(hp, number, score=0.5, **values):
+    trial = keras_tuner.engine.trial.Trial(hp.copy(), trial_id=str(number), status="COMPLETED")
+    trial.hyperparameters.values.update(values)
+    trial.score = score
+    return trial
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_keras_tuner_tells_trials_apart_by_all_their_values(aware):
+    """keras_tuner_internals.PointHashes: the epochs of a trial are no part of its point."""
+
+    class Aware(keras_tuner_internals.PointHashes, keras_tuner.oracles.RandomSearchOracle):
+        pass
+
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("width", [1, 2])
+    made_by = Aware if aware else keras_tuner.oracles.RandomSearchOracle
+    oracle = made_by(objective=keras_tuner.Objective("val_loss", "min"), hyperparameters=hp)
+    oracle._record_values(trial_of(hp, 0, width=1))
+    assert oracle._duplicate({"width": 1, EPOCHS: 3}) == aware
+    if aware:
+        assert not oracle.is_new({"width": 1, EPOCHS: 3})
+        assert oracle.is_new({"width": 2})
+        assert oracle.hash_of({"width": 2}) == oracle.hash_of({"width": 2, EPOCHS: 3})
+
+
+def test_a_keras_tuner_oracle_draws_from_the_state_of_its_seed():
+    """keras_tuner_internals.seed_oracle: the public `seed` counts for nothing once the oracle is made."""
+
+    def draws(seed, public):
+        oracle = known_oracle([], seed=1)
+        oracle.hyperparameters.Float("rate", 0.0, 1.0)
+        oracle.seed = public
+        keras_tuner_internals.seed_oracle(oracle, seed)
+        assert keras_tuner_internals.seed_of(oracle) == seed
+        return oracle.populate_space("0")["values"]["rate"]
+
+    assert draws(5, public=1) == draws(5, public=2) != draws(6, public=1)
+
+
+def test_a_bayesian_oracle_goes_on_with_its_generator(monkeypatch):
+    """keras_tuner_internals.restart_generator: without it, proposals depend on how many there were in this process."""
+    hp = keras_tuner.HyperParameters()
+    hp.Float("rate", 0.0, 1.0)
+    hp.Float("width", 0.0, 1.0)
+    oracle = keras_tuner.oracles.BayesianOptimizationOracle(
+        objective=keras_tuner.Objective("val_loss", "min"), num_initial_points=2, seed=1, hyperparameters=hp
+    )
+    for number, score in enumerate((0.1, 0.4, 0.3)):
+        oracle.trials[str(number)] = trial_of(hp, number, score, rate=score, width=1 - score)
+    monkeypatch.setattr(oracle.gpr, "fit", lambda *data: None)
+    # All are as good: the first point that is drawn stays the best.
+    monkeypatch.setattr(oracle.gpr, "predict", lambda x, return_std: (np.zeros(1), np.ones(1)))
+    proposals = []
+    for restart in (True, True, False):
+        keras_tuner_internals.seed_oracle(oracle, 5)
+        if restart:
+            keras_tuner_internals.restart_generator(oracle)
+        proposals.append(oracle.populate_space("3")["values"])
+    assert proposals[0] == proposals[1] != proposals[2]
+
+
+def test_keras_tuner_ends_only_trials_that_it_has_begun(tmp_path):
+    """keras_tuner_internals.enter_trial: what is entered is known, ranked and on disk."""
+    oracle = known_oracle([])
+    oracle.verbose = 0
+    oracle._set_project_dir(tmp_path, "p")
+    trial = trial_of(oracle.get_space(), 7, width=3)
+    with pytest.raises(KeyError):
+        oracle.end_trial(trial)
+    oracle = known_oracle([])  # the first one keeps its lock
+    oracle._set_project_dir(tmp_path, "p")
+    keras_tuner_internals.enter_trial(oracle, trial)
+    assert oracle._duplicate({"width": 3})
+    assert oracle.get_best_trials(1) == [trial]
+    assert (oracle.start_order, oracle.end_order) == (["7"], ["7"])
+    assert len(list((tmp_path / "p").glob("trial_*7/trial.json"))) == 1
+
+
+def test_the_rounds_of_keras_tuners_hyperband():
+    """keras_tuner_internals: brackets_of, first_size, epochs_of_round."""
+    oracle = keras_tuner.oracles.HyperbandOracle(
+        objective=keras_tuner.Objective("val_loss", "min"), max_epochs=9, factor=3
+    )
+    assert keras_tuner_internals.brackets_of(oracle) == 3
+    assert [keras_tuner_internals.first_size(oracle, halvings) for halvings in range(3)] == [3, 5, 9]
+    assert [keras_tuner_internals.epochs_of_round(oracle, 2, number) for number in range(3)] == [1, 3, 9]
+
+
+def test_an_autokeras_block_has_one_output_unless_it_is_told(tmp_path):
+    """internals.set_outputs."""
+    one, two = (ak.DenseBlock(name=name) for name in ("one", "two"))
+    internals.set_outputs(two, 2)
+    assert [len(block([ak.Input()])) for block in (one, two)] == [1, 2]
+
+
+@pytest.mark.parametrize(("kind", "compiles"), [(ak.graph.Graph, True), (internals.UncompiledGraph, False)])
+def test_an_autokeras_graph_tunes_an_optimizer_of_its_own(kind, compiles):
+    """internals.UncompiledGraph."""
+    node = ak.Input(name="x")
+    head = ak.RegressionHead(dropout=0.0)
+    graph = kind(inputs=[node], outputs=[head(node)[0]])
+    node.shape, node.dtype, head.shape = (4,), "float32", (1,)
+    hp = keras_tuner.HyperParameters()
+    model = graph.build(hp)
+    assert model.compiled == compiles
+    assert ("optimizer" in hp.values) == compiles
+
+
+def test_an_auto_model_makes_its_graph_once(tmp_path, monkeypatch):
+    """internals.ModelOfGraph, and internals.learn_shapes, which trains nothing."""
+    made = []
+
+    class Model(internals.ModelOfGraph):
+        def make_graph(self):
+            made.append(internals.UncompiledGraph(inputs=self.inputs, outputs=self.outputs))
+            return made[-1]
+
+    node = ak.Input(name="x")
+    head = ak.RegressionHead(dropout=0.0)
+    model = Model(node, head(node), directory=str(tmp_path), project_name="p", max_trials=1, objective="val_loss")
+    assert len(made) == 1
+    assert model.tuner.hypermodel is made[0]
+
+    def search(x, y, **options):
+        internals.learn_shapes(model.tuner, keras_tuner.HyperParameters(), x, y)
+
+    monkeypatch.setattr(model.tuner, "search", search)
+    model.fit(X, X[:, :1], validation_data=(X, X[:, :1]), verbose=0)
+    assert (tuple(node.shape), tuple(head.shape)) == ((4,), (1,))
+    assert model.tuner.oracle.trials == {}
+
+
+def own_classes():
+    """Every class of automm that has a base class in one of the three libraries."""
+    for found in pkgutil.walk_packages(automm.__path__, "automm."):
+        if found.name.startswith(("automm.models.", "automm.search.", "automm.deliver.")):
+            importlib.import_module(found.name)
+    waiting = [keras.Layer, keras.Model, keras.optimizers.Optimizer, keras.utils.PyDataset, ak.AutoModel]
+    waiting += [ak.graph.Graph, ak.Block, ak.Input, ak.Head, keras_tuner.Oracle, keras_tuner.Tuner]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if one.__module__.startswith("automm."):
+            yield one
+
+
+def test_private_names_of_the_libraries_are_overridden_in_the_files_that_list_them():
+    """A private name of automm's own that a library has too would be called by the library."""
+    listed = {module.__name__ for module in (keras_internals, internals, keras_tuner_internals)}
+    overridden = {
+        (ours.__module__, name)
+        for one in own_classes()
+        for ours in one.__mro__
+        if ours.__module__.startswith("automm.")
+        for base in one.__mro__
+        if base.__module__.split(".")[0] in ("keras", "keras_tuner", "autokeras")
+        for name in vars(ours).keys() & vars(base).keys()
+        if name.startswith("_") and not name.startswith("__") and name != "_abc_impl"
+    }
+    assert {name for module, name in overridden if module in listed} == {
+        "_build_graph", "_compile_keras_model", "_compute_values_hash"
+    }  # fmt: skip
+    assert {module for module, _ in overridden} <= listed, overridden

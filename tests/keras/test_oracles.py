@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from automm.config.experiment import TUNERS
+from automm.search.autokeras.keras_tuner_internals import seed_oracle
 from automm.search.autokeras.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
 from automm.search.autokeras.tuner import MANY, HarnessTuner
 from automm.search.space.portfolio import PORTFOLIO, portfolio
@@ -57,8 +58,9 @@ class Play:
         return self
 
     def ask(self, tuner_id="t"):
-        self.oracle._seed_state = 1000 + len(self.candidates)
-        np.random.seed(self.oracle._seed_state)
+        seed = 1000 + len(self.candidates)
+        seed_oracle(self.oracle, seed)
+        np.random.seed(seed)
         spent = sum(candidate.hyperparameters.get(EPOCHS, self.epochs) for candidate in self.done())
         self.oracle.epochs_left = self.trials * self.epochs - spent
         return self.oracle.create_trial(tuner_id)

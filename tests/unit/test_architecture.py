@@ -1,4 +1,4 @@
-"""What holds for the source as a whole: imports run downwards, and quick commands stay quick."""
+"""What holds for the source as a whole: sizes, private names, imports that run downwards, quick commands."""
 
 import ast
 import os
@@ -39,6 +39,17 @@ ENGINES = {
     "tensorflow": {"cli", "search", "deliver", "models"},
     "typer": {"cli"},
 }
+LONGEST_MODULE, LONGEST_FUNCTION = 350, 60  # lines
+MOST_MODULES = 14  # in a folder, without its __init__.py
+PLUG_INS = {"data/layouts"}  # folders that hold one file for each plug-in may hold any number
+# The files that may read private names of libraries: one for each library.
+INTERNALS = {
+    "models/keras_internals.py",
+    "search/autokeras/internals.py",
+    "search/autokeras/keras_tuner_internals.py",
+}
+# Public, although they begin with an underscore: of named tuples, of enumerations, of `os`.
+PUBLIC = {"_replace", "_value_", "_exit"}
 
 
 def room_of(path: Path) -> str:
@@ -86,6 +97,106 @@ def test_the_walk_sees_imports_inside_functions():
     names = {name for _, name in imported(ROOT / "cli" / "search.py")}
     assert "automm.search.run.run_search" in names  # were it blind, the test above would prove nothing
     assert target_room("automm.search.run.run_search") == "search"
+
+
+def test_modules_are_short():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+    assert {name for name, lines in lengths.items() if lines > LONGEST_MODULE} == set()
+
+
+def test_functions_are_short():
+    lengths = {
+        f"{path.relative_to(ROOT)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+
+
+def test_folders_are_small():
+    folders = {path.parent for path in SOURCES}
+    sizes = {
+        str(folder.relative_to(ROOT)): len({*folder.glob("*.py")} - {folder / "__init__.py"}) for folder in folders
+    }
+    assert {name for name, modules in sizes.items() if modules > MOST_MODULES} == PLUG_INS
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def of_itself(node: ast.expr) -> bool:
+    """Whether an expression is self, cls or super()."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "super"
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def private_names(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
+    """Every use of a private name of an object, as (line, name, whether of self, cls or super())."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            yield node.lineno, node.attr, of_itself(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr"):
+            name = node.args[1]
+            if isinstance(name, ast.Constant) and is_private(str(name.value)):
+                yield node.lineno, str(name.value), of_itself(node.args[0])
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """Private names that the classes and functions of a file define: methods, fields, attributes of self."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            parts = [part for target in targets for part in ast.walk(target)]
+            names |= {part.id for part in parts if isinstance(part, ast.Name)}
+            names |= {part.attr for part in parts if isinstance(part, ast.Attribute) and of_itself(part.value)}
+    return {name for name in names if is_private(name)}
+
+
+def foreign_names(sources: dict[str, str]) -> list[str]:
+    """Uses of private names that automm does not define: of self in any file, of other objects in the file itself."""
+    trees = {name: ast.parse(text) for name, text in sources.items()}
+    own = {name: defined(tree) for name, tree in trees.items()}
+    anywhere = set().union(*own.values())
+    return [
+        f"{file}:{line}: {name}"
+        for file, tree in trees.items()
+        for line, name, itself in private_names(tree)
+        if name not in (anywhere if itself else own[file]) | PUBLIC
+    ]
+
+
+def test_private_names_of_libraries_are_read_in_one_file_for_each():
+    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in SOURCES}
+    listed = {file: texts.pop(file) for file in INTERNALS}
+    assert foreign_names(texts) == []
+    assert {line.partition(":")[0] for line in foreign_names(listed)} == INTERNALS, "it reads none: delete it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model._nodes_by_depth",
+        "get()._nodes_by_depth",
+        "getattr(model, '_nodes_by_depth')",
+        "oracle._seed_state = 1",
+        "class A(Oracle):\n def a(self): return self._seed_state",
+        "class A(Oracle):\n def a(self): return super()._get_state()",
+    ],
+)
+def test_the_walk_sees_private_names(text):
+    assert len(foreign_names({"a.py": text})) == 1
+
+
+def test_the_walk_knows_names_of_its_own():
+    text = "class A:\n _a: int\n def __init__(self): self._b = 1\n def _c(self): return self._a, self._b\nA()._c()"
+    assert foreign_names({"a.py": text, "b.py": "class B(A):\n def b(self): return self._b"}) == []
+    assert foreign_names({"a.py": text, "b.py": "A()._b"}) == ["b.py:1: _b"]
 
 
 def reached(start: str) -> set[Path]:

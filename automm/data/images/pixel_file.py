@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,25 +95,9 @@ def write_pictures(
         known = _decoded(store.parent, recipe, size, files)
         with _temporary(store.parent) as (temporary, descriptor):
             allocate(descriptor, len(digests) * length)
-
-            def fill(rows: Sequence[int]) -> list[int | PictureError]:
-                return [
-                    _fill(descriptor, row * length, files[digests[row]], size, known.get(digests[row])) for row in rows
-                ]
-
-            outcomes: list[int | PictureError] = []
-            unchecked = not is_checked_whole(
-                len(digests) * length
-            )  # else what a crash loses is seen at the next opening
-            synced = 0
-            with quiet_pillow():
-                for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
-                    outcomes += some
-                    if unchecked and len(outcomes) * length >= synced + SYNCED:
-                        os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
-                        synced = len(outcomes) * length
-                    if progress is not None:
-                        progress("pictures decoded", len(outcomes), len(digests))
+            # Where a store is checked whole, what a crash loses is seen at the next opening.
+            unchecked = not is_checked_whole(len(digests) * length)
+            outcomes = _decode_all(descriptor, files, size, known, sync=unchecked, progress=progress)
             good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
             _close_gaps(descriptor, good, length)
             if unchecked:
@@ -137,6 +121,39 @@ def write_pictures(
             "space, or set AUTOMM_CACHE_DIR to another folder"
         ) from error
     return notes, gone
+
+
+def _decode_all(
+    descriptor: int,
+    files: dict[str, Path],
+    size: int,
+    known: Mapping[str, "_Row"],
+    *,
+    sync: bool,
+    progress: Progress | None,
+) -> list[int | PictureError]:
+    """Fill one row after another, in threads: its crc32 each, or why it stays empty.
+
+    Args:
+        known: where a picture lies already, by its digest.
+        sync: have what was written go to the disk on the way.
+    """
+    digests, length = list(files), 3 * size**2
+
+    def fill(rows: Sequence[int]) -> list[int | PictureError]:
+        return [_fill(descriptor, row * length, files[digests[row]], size, known.get(digests[row])) for row in rows]
+
+    outcomes: list[int | PictureError] = []
+    synced = 0
+    with quiet_pillow():
+        for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
+            outcomes += some
+            if sync and len(outcomes) * length >= synced + SYNCED:
+                os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
+                synced = len(outcomes) * length
+            if progress is not None:
+                progress("pictures decoded", len(outcomes), len(digests))
+    return outcomes
 
 
 @dataclass(frozen=True, slots=True)

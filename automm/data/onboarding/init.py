@@ -5,7 +5,7 @@ A guess is a beginning: it is written with its reason beside it, for somebody wh
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,65 +103,122 @@ def guess_manifest(
     Args:
         given: what is known already of `fields`, by key; it is not guessed.
     """
-    given = given or {}
     columns, written, reasons = _read(file, encoding)
-    content: dict[str, Any] = {"name": file.stem, "records": _relative(file, folder), **written}
-    fields: dict[str, Any] = {}
-    taken: set[str] = {name for name in columns if names_no_column(name)}
-    if taken:
-        reasons["fields"] = "a column without a name, such as the index that pandas writes, is left out"
-
-    taken |= {name for value in given.values() for name in _named(value)}
-
-    def settle(key: str, value: Any, names: Iterable[str], reason: str) -> None:
-        if key in given:
-            return
-        fields[key] = value
-        reasons[f"fields.{key}"] = reason
-        taken.update(names)
-
-    pictures = pictures_of(columns, file.parent) if "images" not in given else Pictures()
-    portraits = {name for name in columns if names_portrait(name)} - taken
-    taken |= pictures.looked_like | portraits
-    if pictures.images is not None:
-        content["image_root"] = _relative(pictures.root, folder)
-        settle("images", pictures.images, pictures.used, pictures.reason)
-        fields |= pictures.more
-    label = label_of(_rest(columns, taken))
-    if label is not None:
-        settle("label", label[0].name, [label[0].name], label[1])
-        if label[0].distinct > MANY and label[0].numeric and "label" not in given:
-            reasons["fields.label"] += ". To predict the number itself: task: regression"
-    identity = identity_of(_rest(columns, taken - set(pictures.used if pictures.template else ())))
-    if identity is not None:
-        settle("id", identity[0].name, [identity[0].name], identity[1])
-    elif "id" not in given:
-        reasons["fields.id"] = "no column holds a different value in each record: ids are made from line numbers"
-        reasons["fields.id"] += _repeated(_rest(columns, taken))
-    split = split_of(_rest(columns, taken))
+    content = {"name": file.stem, "records": _relative(file, folder), **written}
+    draft = _Draft(columns, given or {}, content, reasons)
+    _leave_out_nameless(draft)
+    pictures, set_aside = _settle_pictures(draft, file.parent, folder)
+    label = _settle_label(draft)
+    _settle_identity(draft, pictures)
+    split = split_of(draft.free())
     if split is not None:
         content["splits"] = split[1]
         reasons["splits.column"] = split[2]
-        taken.add(split[0])
-    texts, reason = texts_of(_rest(columns, taken))
+        draft.taken.add(split[0])
+    texts, reason = texts_of(draft.free())
     if texts:
-        settle("text", texts[0] if len(texts) == 1 else texts, texts, reason)
-    group = group_of(_rest(columns, taken))
+        draft.settle("text", texts[0] if len(texts) == 1 else texts, texts, reason)
+    group = group_of(draft.free())
     if group is not None:
-        settle("group", group[0].name, [group[0].name], group[1])
-    unused = unused_pictures(_rest(columns, taken - pictures.looked_like - portraits), pictures)
+        draft.settle("group", group[0].name, [group[0].name], group[1])
+    unused = unused_pictures(draft.free(set_aside), pictures)
     reasons |= unused
-    if not texts and pictures.images is None and not given.keys() & {"text", "images"}:
-        text, named = "no column looks like text or pictures", f"Columns: {', '.join(columns)}"
-        why = [Problem("unused_column", f"{file.name}: {name}", reason) for name, reason in unused.items()]
-        raise ConfigError([Problem("no_columns", file.name, text, named), *why])
-    if label is None and "label" not in given:
+    if not texts and pictures.images is None and not draft.given.keys() & {"text", "images"}:
+        raise ConfigError(_no_content(file.name, columns, unused))
+    if label is None and "label" not in draft.given:
         reasons["fields.label"] = "no column looks like a label: name it, or use the manifest for predictions only"
-        hint = numbers_of(_rest(columns, taken))
+        hint = numbers_of(draft.free())
         reasons["fields.label"] += f". Or: {hint}" if hint else ""
     order = ("id", "text", "images", "separator", "none_values", "label", "group")
-    content["fields"] = {key: fields[key] for key in order if key in fields} | dict(given)
+    content["fields"] = {key: draft.fields[key] for key in order if key in draft.fields} | dict(draft.given)
     return Guess(content, reasons)
+
+
+@dataclass
+class _Draft:
+    """A manifest in the making.
+
+    Attributes:
+        columns: of the records, by name.
+        given: keys of `fields` that are known already and not guessed.
+        content, reasons: as in `Guess`, without `fields`.
+        fields: what was guessed of them so far.
+        taken: columns that no further key may use.
+    """
+
+    columns: dict[str, Column]
+    given: Mapping[str, Any]
+    content: dict[str, Any]
+    reasons: dict[str, str]
+    fields: dict[str, Any] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def settle(self, key: str, value: Any, names: Iterable[str], reason: str) -> None:
+        """Guess a key, which takes the columns of these names."""
+        if key in self.given:
+            return
+        self.fields[key] = value
+        self.reasons[f"fields.{key}"] = reason
+        self.taken.update(names)
+
+    def free(self, also: Iterable[str] = ()) -> list[Column]:
+        """Columns that are not taken, and these even if they are; none that is empty."""
+        taken = self.taken.difference(also)
+        return [column for name, column in self.columns.items() if name not in taken and column.cells]
+
+
+def _leave_out_nameless(draft: _Draft) -> None:
+    draft.taken |= {name for name in draft.columns if names_no_column(name)}
+    if draft.taken:
+        draft.reasons["fields"] = "a column without a name, such as the index that pandas writes, is left out"
+    draft.taken |= {name for value in draft.given.values() for name in _named(value)}
+
+
+def _settle_pictures(draft: _Draft, data: Path, folder: Path) -> tuple[Pictures, frozenset[str]]:
+    """What was found of pictures, and the columns that look like them or like portraits and are set aside.
+
+    Args:
+        data: the folder of the records.
+        folder: that of the manifest.
+    """
+    pictures = pictures_of(draft.columns, data) if "images" not in draft.given else Pictures()
+    portraits = {name for name in draft.columns if names_portrait(name)} - draft.taken
+    set_aside = pictures.looked_like | portraits
+    draft.taken |= set_aside
+    if pictures.images is not None:
+        draft.content["image_root"] = _relative(pictures.root, folder)
+        draft.settle("images", pictures.images, pictures.used, pictures.reason)
+        draft.fields |= pictures.more
+    return pictures, set_aside
+
+
+def _settle_label(draft: _Draft) -> Column | None:
+    """The column of labels, if one looks like it."""
+    found = label_of(draft.free())
+    if found is None:
+        return None
+    label, reason = found
+    draft.settle("label", label.name, [label.name], reason)
+    if label.distinct > MANY and label.numeric and "label" not in draft.given:
+        draft.reasons["fields.label"] += ". To predict the number itself: task: regression"
+    return label
+
+
+def _settle_identity(draft: _Draft, pictures: Pictures) -> None:
+    """Ids may also be what the names of pictures are made of."""
+    identity = identity_of(draft.free(pictures.used if pictures.template else ()))
+    if identity is not None:
+        draft.settle("id", identity[0].name, [identity[0].name], identity[1])
+    elif "id" not in draft.given:
+        reason = "no column holds a different value in each record: ids are made from line numbers"
+        draft.reasons["fields.id"] = reason + _repeated(draft.free())
+
+
+def _no_content(file: str, columns: Iterable[str], unused: Mapping[str, str]) -> list[Problem]:
+    """Neither text nor pictures: every column, and why those that seemed to hold pictures are of no use."""
+    text, named = "no column looks like text or pictures", f"Columns: {', '.join(columns)}"
+    why = [Problem("unused_column", f"{file}: {name}", reason) for name, reason in unused.items()]
+    return [Problem("no_columns", file, text, named), *why]
 
 
 def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str, Any], dict[str, str]]:
@@ -254,10 +311,6 @@ def _repeated(columns: list[Column]) -> str:
     """What is to be said of a column that names the records themselves and repeats."""
     found = [column for column in columns if OWN_IDS.fullmatch(spelt(column.name))]
     return f" ({found[0].name!r} has {found[0].distinct:,} in {found[0].records:,} records)" if found else ""
-
-
-def _rest(columns: dict[str, Column], taken: set[str]) -> list[Column]:
-    return [column for name, column in columns.items() if name not in taken and column.cells]
 
 
 def _relative(path: Path, folder: Path) -> str:

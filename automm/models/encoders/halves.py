@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from automm.errors import ConfigError
+from automm.models.keras_internals import nodes_of_graph, operation_of, run_through_graph
 
 # Of a transformer's layers (the last two of six), or of a CNN's weights. Training the last quarter of BERT gives nine
 # tenths of what training all of it does (Lee et al. 2019, arXiv 1911.03090).
@@ -34,7 +35,7 @@ class Frontier:
 
     @property
     def operation(self) -> Any:
-        return self.tensor._keras_history.operation
+        return operation_of(self.tensor)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _place_in_cnn(model: Any, size: int) -> Frontier:
 
 def frontiers(model: Any) -> list[Frontier]:
     """Every place where a functional model can be cut through one tensor, from its inputs to its output."""
-    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    nodes = nodes_of_graph(model)
     inputs = {id(tensor): tensor for tensor in model.inputs}
     last_use = {id(tensor): len(nodes) for tensor in model.outputs}
     for position, node in enumerate(nodes):
@@ -153,7 +154,7 @@ def with_inputs(
         key: keras.Input((None, *tensor.shape[2:]) if key in free else tensor.shape[1:], dtype=tensor.dtype, name=key)
         for key, tensor in zip(names, tensors, strict=True)
     }
-    results = inner._run_through_graph(list(named.values()), operation_fn=lambda operation: operation)
+    results = run_through_graph(inner, list(named.values()), lambda operation: operation)
     inputs = named[names[0]] if bare and len(named) == 1 else named
     return keras.Model(inputs, results[0] if isinstance(results, list) else results, name=name)
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from automm.models.keras_internals import layers_within
 from automm.models.padding import empty_once
 from automm.models.readouts import READOUTS, TOKEN_MASK, is_sequence, of_modality, places_of, read_cells, read_text
 
@@ -198,7 +199,7 @@ def unfreeze(layer: Any) -> None:
     read-out stays, since ours pass it by.
     """
     layer.trainable = True
-    for inner in layer._flatten_layers(include_self=False, recursive=True):
+    for inner in layers_within(layer):
         if isinstance(inner, keras.layers.BatchNormalization) or inner.name == "pooled_dense":
             inner.trainable = False
 

@@ -15,6 +15,7 @@ from autokeras.engine import head as head_module
 
 from automm.models.heads import AnyPicture, classify, fuse, history_tower, metadata_tower
 from automm.models.towers import image_part, text_part
+from automm.search.autokeras.internals import set_outputs
 from automm.search.training.pixels import pixel_encoder
 
 
@@ -43,7 +44,7 @@ class TextBlock(block_module.Block):
     def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
-        self._num_output_node = 2
+        set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         token_ids, mask = inputs
@@ -63,7 +64,7 @@ class ImageBlock(block_module.Block):
     def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.encoder = encoder
-        self._num_output_node = 2
+        set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs

@@ -11,10 +11,17 @@ import keras_tuner
 import numpy as np
 from autokeras.tuners.greedy import GreedyOracle
 
+from automm.search.autokeras.keras_tuner_internals import (
+    PointHashes,
+    brackets_of,
+    epochs_of_round,
+    first_size,
+    restart_generator,
+    seed_of,
+)
 from automm.search.space.table import Space, draw, points
 from automm.tracking.runs import BOOKKEEPING, EPOCHS, point_of
 
-Base: Any = object  # a mixin: what it calls on itself is KerasTuner's Oracle
 Status = keras_tuner.engine.trial.TrialStatus
 DRAWS = 200  # by chance, before the space is gone through in order
 
@@ -22,7 +29,7 @@ DRAWS = 200  # by chance, before the space is gone through in order
 BRACKET, HALVINGS, SIZE, ROUND = (BOOKKEEPING + name for name in ("bracket", "halvings", "size", "round"))
 
 
-class Proposals(Base):
+class Proposals(PointHashes):
     """Mixed into an oracle: the portfolio comes first, no point comes twice, and a new one is found while there is one.
 
     KerasTuner's Bayesian oracle repeats points, and AutoKeras' greedy one gives up when twenty neighbours of the best
@@ -50,25 +57,18 @@ class Proposals(Base):
         point = self.new_point()
         return {"status": Status.STOPPED if point is None else Status.RUNNING, "values": point}
 
-    def is_new(self, values: dict[str, Any]) -> bool:
-        """Whether no trial has had this point. (`_tried_so_far` also holds what was drawn a moment ago.)"""
-        return self._compute_values_hash(values) not in set(self._id_to_hash.values())
-
     def first_point(self) -> dict[str, Any] | None:
         """The next one of the portfolio."""
         return next((dict(point) for point in self.portfolio if self.is_new(point)), None)
 
     def new_point(self) -> dict[str, Any] | None:
         """A random point that no trial has had; None where all have been tried."""
-        rng = np.random.default_rng(self._seed_state)
+        rng = np.random.default_rng(seed_of(self))
         for _ in range(DRAWS):
             point = draw(self.choices, rng)
             if self.is_new(point):
                 return point
         return next((point for point in points(self.choices) if self.is_new(point)), None)
-
-    def _compute_values_hash(self, values: dict[str, Any]) -> Any:
-        return super()._compute_values_hash(point_of(values))
 
 
 class Greedy(Proposals, GreedyOracle):
@@ -79,8 +79,7 @@ class Bayesian(Proposals, keras_tuner.oracles.BayesianOptimizationOracle):
     """A Gaussian process over the space, upper confidence bound."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        # Its own generator would go on from proposal to proposal, and begin anew in a process that resumes.
-        self._random_state = np.random.RandomState(self._seed_state)
+        restart_generator(self)
         return super().populate_space(trial_id)
 
 
@@ -142,11 +141,11 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
         """
         to_come = sum(trial.status == Status.RUNNING for trial in begun[0])  # no new point is left to begin
         for number in range(1, len(rounds)):
-            taken = {self._compute_values_hash(values_of(trial)) for trial in begun[number]}
+            taken = {self.hash_of(values_of(trial)) for trial in begun[number]}
             waiting = [
                 trial
                 for trial in begun[number - 1]
-                if trial.status == Status.COMPLETED and self._compute_values_hash(values_of(trial)) not in taken
+                if trial.status == Status.COMPLETED and self.hash_of(values_of(trial)) not in taken
             ]
             room = rounds[number][0] - len(begun[number])
             if room > to_come and waiting:
@@ -159,10 +158,10 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
     def _in_new_bracket(self, left: int) -> dict[str, Any] | None:
         """The first trial of the next bracket that `left` epochs can pay."""
         numbers = [values_of(trial)[BRACKET] for trial in self._rounds_run()]
-        number, count = max(numbers, default=-1) + 1, self._get_num_brackets()
+        number, count = max(numbers, default=-1) + 1, brackets_of(self)
         for halvings in range(count - 1 - number % count, -1, -1):
             fewest = self.factor if halvings else 1
-            for size in range(self._get_size(halvings, 0), fewest - 1, -1):
+            for size in range(first_size(self, halvings), fewest - 1, -1):
                 rounds = self.rounds(halvings, size)
                 if sum(trials * epochs for trials, epochs in rounds) <= left:
                     point = self.first_point() or self.new_point()
@@ -173,7 +172,7 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
     def rounds(self, halvings: int, size: int) -> list[tuple[int, int]]:
         """(trials, epochs) of each round of a bracket that begins with `size` trials."""
         return [
-            (-(-size // self.factor**number), int(self._get_epochs(halvings, number))) for number in range(halvings + 1)
+            (-(-size // self.factor**number), epochs_of_round(self, halvings, number)) for number in range(halvings + 1)
         ]
 
 

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import autokeras as ak
 import keras_tuner
 import numpy as np
-from autokeras import graph as graph_module
 from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
 from automm.config.experiment import OBJECTIVES
 from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
+from automm.search.autokeras.internals import ModelOfGraph, UncompiledGraph, learn_shapes
+from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_oracle
 from automm.search.autokeras.oracles import build_oracle
 from automm.search.space.table import Space, declare
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
@@ -57,8 +57,8 @@ class Session(Protocol):
         """A seed for the next proposal, the same in every process that has the same history."""
 
 
-class SearchGraph(graph_module.Graph):
-    """AutoKeras' graph without its own optimizer choices, and with plain integers for shapes."""
+class SearchGraph(UncompiledGraph):
+    """AutoKeras' graph over the choices of the experiment, and with plain integers for shapes."""
 
     space: Space  # set by SearchModel; AutoKeras makes the graph, and saves its constructor's arguments
 
@@ -74,19 +74,15 @@ class SearchGraph(graph_module.Graph):
             head = node.in_blocks[0]
             head.shape = tuple(int(size) for size in head.shape)
 
-    def _compile_keras_model(self, hp: Any, model: Any) -> Any:
-        # AutoKeras would tune its optimizer here (three of them, rates from 0.1 to 1e-5). The harness trains.
-        return model
 
-
-class SearchModel(ak.AutoModel):
+class SearchModel(ModelOfGraph):
     """An AutoModel over a `SearchGraph`."""
 
     def __init__(self, space: Space, **kwargs: Any):
         self._space = space
         super().__init__(**kwargs)
 
-    def _build_graph(self) -> SearchGraph:
+    def make_graph(self) -> SearchGraph:
         graph = SearchGraph(inputs=self.inputs, outputs=self.outputs)
         graph.space = self._space
         return graph
@@ -106,7 +102,7 @@ class HarnessTuner(AutoTuner):
     def search(self, x: Any = None, y: Any = None, validation_data: Any = None, **ignored: Any) -> None:
         """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
         hp = self.oracle.get_space()
-        self._prepare_model_build(hp, x=x, y=y)
+        learn_shapes(self, hp, x, y)
         if self.session is not None:
             self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
             self.oracle.max_trials = MANY
@@ -131,7 +127,7 @@ class HarnessTuner(AutoTuner):
         assert self.session is not None
         seed = self.session.proposal_seed()
         np.random.seed(seed)  # AutoKeras' greedy oracle draws from the global generator
-        self.oracle._seed_state = seed
+        seed_oracle(self.oracle, seed)
         self.oracle.epochs_left = self.session.epochs_left()
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -150,11 +146,7 @@ class HarnessTuner(AutoTuner):
                 trial.metrics.register(self.oracle.objective.name, self.oracle.objective.direction)
                 trial.metrics.update(self.oracle.objective.name, candidate.score, step=0)
                 trial.score, trial.best_step = candidate.score, 0
-            self.oracle.trials[trial.trial_id] = trial
-            self.oracle.start_order.append(trial.trial_id)
-            self.oracle.end_order.append(trial.trial_id)
-            self.oracle._record_values(trial)
-            self.oracle._save_trial(trial)
+            enter_trial(self.oracle, trial)
 
 
 def active_values(hp: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from automm.models.encoders.halves import with_inputs
 from automm.models.encoders.layers import FrozenEncoder
+from automm.models.keras_internals import nodes_of_graph
 from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality
 
 
@@ -25,7 +26,7 @@ def cut(model: Any) -> Any:
     """
     frontier: list[Any] = []
     names: list[str] = []
-    used = {id(tensor) for nodes in model._nodes_by_depth.values() for node in nodes for tensor in node.input_tensors}
+    used = {id(tensor) for node in nodes_of_graph(model) for tensor in node.input_tensors}
     used |= {id(tensor) for tensor in model.outputs}
     for layer in model.layers:
         if isinstance(layer, FrozenEncoder):
@@ -50,8 +51,7 @@ def _is_ragged(name: str) -> bool:
 
 def nodes_of(model: Any, layer: Any) -> list[Any]:
     """The places of a layer in this model: it may stand in others too, and knows of all of them."""
-    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
-    return [node for node in nodes if node.operation is layer]
+    return [node for node in nodes_of_graph(model) if node.operation is layer]
 
 
 def _outputs_in(model: Any, layer: Any) -> list[Any]:

@@ -97,32 +97,22 @@ def train(
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place), costs, options.mixup) for place, fold in enumerate(folds)]
     feed = Feed(source, targets, convert, None if together else 1, options.modality_dropout)
-    everyone = list(range(len(models)))
-    groups = [everyone] if together else [[place] for place in everyone]
-    runners = [steps_function([models[place] for place in group], plan, steps * plan.epochs) for group in groups]
-    total = steps * len(groups) * plan.epochs
+    runners = _runners(models, plan, steps * plan.epochs, together)
+    total = steps * len(runners) * plan.epochs
     result = Trained()
     best: list[list[np.ndarray]] = []
     best_score = math.nan
     for epoch in range(plan.epochs):
         epochs = [one.epoch(epoch) for one in batches]
         losses = []
-        for number, (group, run_steps) in enumerate(zip(groups, runners, strict=True)):
-            tell = partial(_tell, progress, steps * (epoch * len(groups) + number), total)
+        for number, (group, run_steps) in enumerate(runners):
+            tell = partial(_tell, progress, steps * (epoch * len(runners) + number), total)
             portions = feed.portions([epochs[place] for place in group], [weights[place] for place in group])
             losses.append(_pass(run_steps, portions, deadline, tell))
-        probabilities = np.concatenate(
-            [
-                predict(reader, source, fold.validation, batch_size=reader_batch, convert=convert)
-                for reader, fold in zip(readers or models, folds, strict=True)
-            ]
-        )
-        validation = measure(labels[judged_rows(folds)], probabilities)
-        if not all(math.isfinite(value) for value in validation.values()):
-            raise TrialError(f"the validation loss {TOO_HIGH}")
-        result.history.append(
-            {"loss": float(np.mean(losses)), **{f"val_{name}": value for name, value in validation.items()}}
-        )
+        read = partial(predict, source=source, batch_size=reader_batch, convert=convert)
+        probabilities, validation = _judge(readers or models, read, folds, labels)
+        measured = {f"val_{name}": value for name, value in validation.items()}
+        result.history.append({"loss": float(np.mean(losses)), **measured})
         value = score(validation, plan.objective)
         if not best or better(value, best_score, OBJECTIVES[plan.objective]):
             best, best_score = [model.get_weights() for model in models], value
@@ -133,6 +123,35 @@ def train(
     for model, kept in zip(models, best, strict=True):
         model.set_weights(kept)
     return result
+
+
+def _runners(
+    models: Sequence[Any], plan: Plan, steps: int, together: bool
+) -> list[tuple[list[int], Callable[[list[Any], list[Any]], float]]]:
+    """For each graph: the places in `models` of those that are trained in it, and what runs some of their steps."""
+    everyone = list(range(len(models)))
+    groups = [everyone] if together else [[place] for place in everyone]
+    return [(group, steps_function([models[place] for place in group], plan, steps)) for group in groups]
+
+
+def _judge(
+    readers: Sequence[Any], read: Callable[..., np.ndarray], folds: Sequence[Fold], labels: np.ndarray
+) -> tuple[np.ndarray, dict[str, float]]:
+    """What the readers give for the validation rows of their folds, as in `Trained`, and its metrics.
+
+    Args:
+        read: `predict`, but for a reader and its rows.
+
+    Raises:
+        TrialError: a metric is no number.
+    """
+    probabilities = np.concatenate(
+        [read(reader, rows=fold.validation) for reader, fold in zip(readers, folds, strict=True)]
+    )
+    validation = measure(labels[judged_rows(folds)], probabilities)
+    if not all(math.isfinite(value) for value in validation.values()):
+        raise TrialError(f"the validation loss {TOO_HIGH}")
+    return probabilities, validation
 
 
 def _targets(

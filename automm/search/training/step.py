@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from automm.models.encoders.layers import Encoder
+from automm.models.keras_internals import layers_within
 from automm.search.training.criterion import Criterion
 from automm.search.training.modulation import with_noise
 from automm.search.training.options import Plan
@@ -97,7 +98,7 @@ def _rates(models: Sequence[Any], variables: Sequence[Any], plan: Plan) -> list[
     encoders = {
         id(variable)
         for model in models
-        for layer in model._flatten_layers(include_self=False, recursive=True)
+        for layer in layers_within(model)
         if isinstance(layer, Encoder)
         for variable in layer.trainable_variables
     }
