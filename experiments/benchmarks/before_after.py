@@ -32,26 +32,35 @@ from pictures import photos
 from records import write_records
 from synthetic import write_reviews
 
-LOAD = """
+# Functions may have moved between two checkouts: the first name that there is.
+FOUND = """
 import sys
+from importlib import import_module
 from pathlib import Path
-from automm.data.manifest import load_manifest
-from automm.data.records.reviews import load_dataset
-from automm.data.splitting.stratified import split_dataset
-dataset = load_dataset(load_manifest(Path(sys.argv[1])))
-try:
-    from automm.data.splitting.links import links_of
-except ImportError:  # before reviews were linked once for all
-    split_dataset(dataset, {})
-else:
-    split_dataset(dataset, links_of(dataset, {}))
+def found(function, *modules):
+    for module in modules:
+        try:
+            return getattr(import_module(f"automm.data.{module}"), function)
+        except (ImportError, AttributeError):
+            pass
 """
-DECODE = """
-import sys
-from pathlib import Path
-from automm.data.images.pixel_store import prepare_pictures
+LOAD = (
+    FOUND
+    + """
+load_dataset = found("load_dataset", "records.reviews", "reviews")
+split_dataset = found("split_dataset", "splitting.stratified", "splits")
+links_of = found("links_of", "splitting.links", "links")
+dataset = load_dataset(found("load_manifest", "manifest")(Path(sys.argv[1])))
+split_dataset(dataset, {} if links_of is None else links_of(dataset, {}))  # before, digests of pictures
+"""
+)
+DECODE = (
+    FOUND
+    + """
+prepare_pictures = found("prepare_pictures", "images.pixel_store", "pictures")
 prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), 224, Path(sys.argv[2]))
 """
+)
 HELP = """
 import subprocess, sys
 for _ in range(10):
