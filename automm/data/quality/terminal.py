@@ -52,7 +52,7 @@ def verdict(report: Report) -> str:
     """The report in a line."""
     counts = Counter(finding.severity for finding in report.findings)
     if not report.ok:
-        return "not ready: mend the errors above"
+        return "not ready: fix the errors above"
     if not report.clean:
         kinds = "1 kind" if counts["warning"] == 1 else f"{counts['warning']} kinds"
         return f"no errors, {kinds} of warnings: read them before a search"
