@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from automm.data.images.decode import FORMATS, decode_picture
-from automm.data.images.inspect import Look, look_at
+from automm.data.images.inspect import Inspection, inspect_images
 from automm.data.images.near_duplicates import near_duplicates
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -81,12 +81,14 @@ def share_found(together: list[list[str]], copies: int) -> float:
     return found / copies
 
 
-def looks(images: list[Image.Image], folder: Path, name: str, form: str, options: dict) -> dict[str, Look]:
+def looks(images: list[Image.Image], folder: Path, name: str, form: str, options: dict) -> dict[str, Inspection]:
     paths = []
     for place, image in enumerate(images):
         paths.append(folder / f"{name} {place}")
         image.save(paths[-1], form, **options)
-    return {path.name: look for path, look in zip(paths, look_at(paths), strict=True) if isinstance(look, Look)}
+    return {
+        path.name: look for path, look in zip(paths, inspect_images(paths), strict=True) if isinstance(look, Inspection)
+    }
 
 
 if __name__ == "__main__":

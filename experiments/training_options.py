@@ -108,9 +108,9 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
     from automm.evaluate.missing import losers
 
-    rows, read = search.task.rows("test"), search.runner.reader(model)
+    rows, read = search.setup.rows("test"), search.runner.reader(model)
     found = {WHOLE: read(rows)}
-    half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.task.experiment.seed))[2::2]
+    half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[2::2]
     for modality, words in (("image", "pictures"), ("text", "texts")):
         bare = read(rows, lacking=modality)
         for lost, reading in ((half, f"half the {words}"), (everyone, f"no {words}")):

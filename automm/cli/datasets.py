@@ -49,7 +49,7 @@ def import_(
         copy_images=copy_images,
         allow_code=allow_code,
     )
-    for line in change_lines(done.treated):
+    for line in change_lines(done.changes):
         say(line)
     for key, reason in done.reasons.items():
         say(f"{key}: {reason}")

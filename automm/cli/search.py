@@ -25,7 +25,7 @@ from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
 if TYPE_CHECKING:
     from automm.config.experiment import Experiment
     from automm.search.cost.pixels import PixelCost
-    from automm.search.parallel.crew import Crew
+    from automm.search.parallel.worker_options import WorkerOptions
     from automm.tracking.runs import Run
 
 
@@ -78,7 +78,7 @@ def search(
         die_with(parent)
     if worker and (chief is None or resume is None):
         raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
-    crew = None if worker else _crew(workers, chief)
+    worker_options = None if worker else _worker_options(workers, chief)
     options = {"budget.trials": trials, "subsample": subsample, "budget.time": time_budget}
     run = None if resume is None else _earlier_run(runs_dir, resume)
     experiment = _load(path, run, [*(set_ or []), *_overrides(options)], allow_code)
@@ -89,18 +89,18 @@ def search(
     if worker:
         _work(experiment, run, chief, worker_name)
     else:
-        _search(experiment, runs_dir, tracking_uri, run, crew)
+        _search(experiment, runs_dir, tracking_uri, run, worker_options)
 
 
-def _crew(workers: int | None, chief: str | None) -> "Crew | None":
+def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | None":
     """What runs the trials elsewhere; None where they run in this process."""
     if workers is None and chief is None:
         return None
-    from automm.search.parallel.crew import Crew
+    from automm.search.parallel.worker_options import WorkerOptions
 
-    crew = Crew(workers or 0, chief)
-    crew.check()
-    return crew
+    worker_options = WorkerOptions(workers or 0, chief)
+    worker_options.check()
+    return worker_options
 
 
 def _earlier_run(runs_dir: Path, name: str) -> "Run":
@@ -143,7 +143,11 @@ def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> N
 
 
 def _search(
-    experiment: "Experiment", runs_dir: Path, tracking_uri: str | None, resume: Any, crew: "Crew | None"
+    experiment: "Experiment",
+    runs_dir: Path,
+    tracking_uri: str | None,
+    resume: Any,
+    worker_options: "WorkerOptions | None",
 ) -> None:
     import_tensorflow()
     from automm.cli import tables
@@ -162,7 +166,7 @@ def _search(
     reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
-        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, crew=crew)
+        run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, worker_options=worker_options)
     except KeyboardInterrupt:
         reporter.close()
         say("interrupted: what was finished is kept")

@@ -206,8 +206,8 @@ class Fractions(Section):
         return self
 
 
-Tie = Literal["groups", "texts", "pictures"]
-TIES: tuple[Tie, ...] = ("groups", "texts", "pictures")
+LinkKind = Literal["groups", "texts", "pictures"]
+LINK_KINDS: tuple[LinkKind, ...] = ("groups", "texts", "pictures")
 
 
 class Splits(Section):
@@ -228,7 +228,7 @@ class Splits(Section):
     by: Literal["hash"] | None = None
     folds: int | None = Field(default=None, ge=3, le=100)
     fold: int | None = Field(default=None, ge=1)
-    keep_together: tuple[Tie, ...] = TIES
+    keep_together: tuple[LinkKind, ...] = LINK_KINDS
     near_duplicates: Literal["ignore", "together"] = "ignore"
 
     @field_validator("values", mode="before")

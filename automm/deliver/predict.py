@@ -149,7 +149,7 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
     inputs = bundle.about["inputs"]
     size, most = inputs["image_size"], inputs["max_images"]
     refused = {place: item.error for place, item in enumerate(batch) if isinstance(item, Refused)}
-    # All pictures, as in training: what is bad is treated first, and what is too many is left out then.
+    # All pictures, as in training: unreadable ones are dropped first, then those beyond max_images.
     wanted = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)

@@ -25,7 +25,7 @@ from automm.search.features.encoded import Features
 from automm.search.features.states import States, encode_states, source_of
 from automm.search.memory import available_memory, give_back, peak_memory
 from automm.search.reporter import Reporter
-from automm.search.setup.data import Task, feature_store
+from automm.search.setup.data import Setup, feature_store
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.batches import Lacking, Rows
@@ -50,7 +50,7 @@ class Keeper(Protocol):
 
 
 class CandidateRunner:
-    """Trains candidates of one task, one at a time; their weights and predictions go into the run's folder.
+    """Trains candidates of one setup, one at a time; their weights and predictions go into the run's folder.
 
     Attributes:
         space: of the experiment.
@@ -60,7 +60,7 @@ class CandidateRunner:
 
     def __init__(
         self,
-        task: Task,
+        setup: Setup,
         run: Run,
         reporter: Reporter,
         keeper: Keeper,
@@ -71,13 +71,13 @@ class CandidateRunner:
         Args:
             bars: what a trial that begins should have reached by each epoch: see `Ranking.bars`.
         """
-        self.task, self.run, self.reporter, self.deadline = task, run, reporter, deadline
+        self.setup, self.run, self.reporter, self.deadline = setup, run, reporter, deadline
         self._keeper, self._bars = keeper, bars
-        self.space = space_of(task.experiment, task.dataset.manifest)
+        self.space = space_of(setup.experiment, setup.dataset.manifest)
         self.layers = EncoderLayers.of(
-            task.text_source,
-            task.image_source,
-            task.experiment.inputs.image_size,
+            setup.text_source,
+            setup.image_source,
+            setup.experiment.inputs.image_size,
             [*readouts(self.space), "text", "image"],
         )
         self._states: dict[bool, States] = {}  # with and without pictures
@@ -107,9 +107,9 @@ class CandidateRunner:
         if cells not in self._states:
             text_lower, _, image_lower, _ = self.layers.halves()
             self._states[cells] = encode_states(
-                self.task.arrays,
-                (self.task.text_source.name, text_lower),
-                (self.task.image_source.name, image_lower) if cells else None,
+                self.setup.arrays,
+                (self.setup.text_source.name, text_lower),
+                (self.setup.image_source.name, image_lower) if cells else None,
                 feature_store(),
                 progress=self.reporter.step,
             )
@@ -118,7 +118,7 @@ class CandidateRunner:
     def source(self, model: Any) -> Rows:
         """What a suffix or whole model reads, by the names of its inputs."""
         names = [tensor.name for tensor in unwrap(model).inputs]
-        return source_of(names, self.task.arrays, self.task.features, self.states)
+        return source_of(names, self.setup.arrays, self.setup.features, self.states)
 
     def reader(self, model: Any) -> Callable[..., np.ndarray]:
         """What reads reviews by a trained model, whole or a suffix, which is compiled once.
@@ -130,7 +130,7 @@ class CandidateRunner:
         source, convert = self.source(model), converter(model)
         call, at_once = model, VECTORS_AT_ONCE
         if not isinstance(source, Features):
-            call, at_once = compiled(model), rows_at_once(self.task.experiment.inputs.max_images)
+            call, at_once = compiled(model), rows_at_once(self.setup.experiment.inputs.max_images)
         elif source.large:
             at_once = LARGE_AT_ONCE
 
@@ -164,13 +164,13 @@ class CandidateRunner:
             source = self.source(models[0])
             # Sequences and pixels are large: one model after the other, step by step. Texts of like length share a
             # batch where their sequences are read.
-            features = source if isinstance(source, Features) else self.task.features
+            features = source if isinstance(source, Features) else self.setup.features
             large = features.large
             trained = train(
                 models,
-                self.task.folds,
+                self.setup.folds,
                 source,
-                self.task.arrays.labels,
+                self.setup.arrays.labels,
                 plan,
                 deadline=self.deadline,
                 together=not large,
@@ -195,13 +195,13 @@ class CandidateRunner:
         first = build()
         self._check_size(first, limited)
         # Cloning gives new first weights, and is quicker than another walk through AutoKeras.
-        models = [first, *(keras.models.clone_model(first) for _ in self.task.folds[1:])]
-        for model, statistics in zip(models, self.task.statistics, strict=True):
+        models = [first, *(keras.models.clone_model(first) for _ in self.setup.folds[1:])]
+        for model, statistics in zip(models, self.setup.statistics, strict=True):
             learn_statistics(model, statistics)
         return models
 
     def _check_size(self, model: Any, limited: bool) -> None:
-        folds, most = len(self.task.folds), self.task.experiment.budget.parameters
+        folds, most = len(self.setup.folds), self.setup.experiment.budget.parameters
         own = int(model.count_params())
         if limited and most is not None:
             total = parameters_of(model, self.layers) + (folds - 1) * own
@@ -221,19 +221,19 @@ class CandidateRunner:
         probabilities = np.concatenate(
             [
                 predict(model, self.source(model), fold.validation, convert=converter(model))
-                for model, fold in zip(models, self.task.folds, strict=True)
+                for model, fold in zip(models, self.setup.folds, strict=True)
             ]
         )
         return self.judged(probabilities)
 
     def judged(self, probabilities: np.ndarray) -> Trained:
         """The same of probabilities that are there already, in the order of `Trained.probabilities`."""
-        validation = measure(self.task.judged, probabilities)
+        validation = measure(self.setup.judged, probabilities)
         return Trained(stopped="", validation=validation, probabilities=probabilities)
 
     def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:
         """What a candidate of tier 1 is trained by: its point names the learning rate, and perhaps some options."""
-        experiment = self.task.experiment
+        experiment = self.setup.experiment
         return Plan(
             objective=experiment.objective,
             epochs=experiment.training.epochs,
@@ -260,12 +260,12 @@ class CandidateRunner:
         Args:
             work: makes the model and measures it, after the candidate's seed is set: a suffix, of features or of
                 states, or a whole model.
-            evaluation: what it is judged on, if not on all of the task's folds.
+            evaluation: what it is judged on, if not on all of the folds of the setup.
         """
         seed = self.seed_of(name) if seed is None else seed
-        objective = self.task.experiment.objective
+        objective = self.setup.experiment.objective
         candidate = Candidate(name, kind, COMPLETED, tier, values, seed=seed, objective=objective, started=now())
-        candidate.evaluation = evaluation or self.task.evaluation
+        candidate.evaluation = evaluation or self.setup.evaluation
         self._keeper.take_in_hand(candidate)
         begun = time.monotonic()
         try:
@@ -286,7 +286,7 @@ class CandidateRunner:
 
     def _describe(self, candidate: Candidate, model: Any, trained: Trained) -> None:
         candidate.validation = trained.validation
-        candidate.score = score(trained.validation, self.task.experiment.objective)
+        candidate.score = score(trained.validation, self.setup.experiment.objective)
         candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
         candidate.stopped = trained.stopped
         candidate.parameters = parameters_of(model, self.layers)
@@ -294,7 +294,7 @@ class CandidateRunner:
 
     def seed_of(self, name: str) -> int:
         """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
-        text = f"{self.task.experiment.seed}/{name}".encode()
+        text = f"{self.setup.experiment.seed}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
 
 

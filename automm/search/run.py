@@ -27,12 +27,12 @@ from automm.search.finalists.test import finish
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
 from automm.search.parallel.chief import quiet
-from automm.search.parallel.crew import Crew
+from automm.search.parallel.worker_options import WorkerOptions
 from automm.search.parallel.workers import Workers
 from automm.search.recorder import GiveUp
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Task, check_folds, load, prepare, same_data, sources
+from automm.search.setup.data import Loaded, Setup, check_folds, load, prepare, same_data, sources
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
 from automm.tracking.mlflow_store import flatten
@@ -62,13 +62,13 @@ def run_search(
     reporter: Reporter,
     *,
     resume: Run | None = None,
-    crew: Crew | None = None,
+    worker_options: WorkerOptions | None = None,
 ) -> Run:
     """Search, and leave the record of it under `runs_dir`.
 
     Args:
         resume: a run to go on with; its experiment must be the same but for the budget.
-        crew: processes that the trials run in; without one they run in this process.
+        worker_options: processes that the trials run in; without one they run in this process.
 
     Raises:
         ConfigError: another experiment than the one to be resumed, or an address that cannot be listened on.
@@ -78,8 +78,8 @@ def run_search(
     """
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space_of(experiment, manifest)  # a typing error shall not cost an encoding
-    if crew is not None:
-        crew.check()
+    if worker_options is not None:
+        worker_options.check()
     if resume is not None:
         _same_experiment(resume, experiment)
     settle()
@@ -90,7 +90,7 @@ def run_search(
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
         reporter.began(run)
-        _search_in(run, experiment, loaded, encoders, tracker, reporter, crew)
+        _search_in(run, experiment, loaded, encoders, tracker, reporter, worker_options)
     return run
 
 
@@ -101,7 +101,7 @@ def _search_in(
     encoders: tuple[TextSource, ImageSource],
     tracker: Tracker,
     reporter: Reporter,
-    crew: Crew | None,
+    worker_options: WorkerOptions | None,
 ) -> None:
     """All that happens in a run folder that is ours."""
     same_data(run, loaded, encoders)
@@ -109,20 +109,20 @@ def _search_in(
     began = time.monotonic()
     with _logged_to(run):
         reporter.stage("encoding")
-        task = prepare(experiment, loaded, encoders, reporter.step)
+        setup = prepare(experiment, loaded, encoders, reporter.step)
         if not run.read("manifest.json"):
-            _write_head(run, task)
+            _write_head(run, setup)
         run.repair()
         run.reopen()
         status = "FAILED"
         try:
-            tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(task))
+            tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(setup))
             spent = wall_seconds(run.candidates())
             limit = experiment.budget.time
             deadline = None if limit is None else began + limit - spent
-            search = Search(task, run, tracker, reporter, deadline)
+            search = Search(setup, run, tracker, reporter, deadline)
             try:
-                summary = _everything(search, loaded, crew)
+                summary = _everything(search, loaded, worker_options)
             except KeyboardInterrupt:
                 search.recorder.interrupted()
                 status = "KILLED"
@@ -135,7 +135,7 @@ def _search_in(
             raise
 
 
-def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, Any]:
+def _everything(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
     """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary.
 
     Raises:
@@ -144,8 +144,8 @@ def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, 
     given_up = ""
     try:
         with interruptible():
-            _search(search, len(loaded.others), crew)
-            if search.task.experiment.budget.trials:
+            _search(search, len(loaded.others), worker_options)
+            if search.setup.experiment.budget.trials:
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
@@ -164,33 +164,33 @@ def _everything(search: Search, loaded: Loaded, crew: Crew | None) -> dict[str, 
     return summary
 
 
-def _search(search: Search, other_folds: int, crew: Crew | None) -> None:
+def _search(search: Search, other_folds: int, worker_options: WorkerOptions | None) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
         return
-    wanted = estimate(search.task, other_folds)
+    wanted = estimate(search.setup, other_folds)
     search.reporter.stage(f"search ({wanted})")
     if problem := short_of_disk(wanted, str(search.run.folder)):
         log.warning("%s", problem)
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
     shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
-    if crew is None:
+    if worker_options is None:
         tune(search.runner, search, "tuner", session=search)
     else:
-        with quiet(), Workers(search, crew) as workers:
+        with quiet(), Workers(search, worker_options) as workers:
             tune(search.runner, search, "tuner", session=search, serve=workers.serve)
     if search.may_continue():
         log.warning("every candidate of the space has been tried: the search ends before its budget")
 
 
-def _write_head(run: Run, task: Task) -> None:
+def _write_head(run: Run, setup: Setup) -> None:
     """manifest.json comes last: with it the head is whole."""
     run.write("environment.json", environment())
-    write_atomically(run.folder / "tokenizer.json", task.text_source.tokenizer.to_str().encode())
-    vocabulary = "".join(f"{token}\n" for token in task.text_source.vocabulary)
+    write_atomically(run.folder / "tokenizer.json", setup.text_source.tokenizer.to_str().encode())
+    vocabulary = "".join(f"{token}\n" for token in setup.text_source.vocabulary)
     write_atomically(run.folder / "vocab.txt", vocabulary.encode())
-    run.write("manifest.json", describe(task))
+    run.write("manifest.json", describe(setup))
 
 
 def environment() -> dict[str, Any]:
@@ -215,12 +215,12 @@ def _commit() -> str:
     return answer.stdout.strip()
 
 
-def _dataset(task: Task) -> dict[str, Any]:
+def _dataset(setup: Setup) -> dict[str, Any]:
     return {
-        "name": task.dataset.manifest.name,
-        "source": str(task.experiment.manifest),
-        "fingerprint": task.digest,
-        "rows": {name: len(rows) for name, rows in task.splits.items()},
+        "name": setup.dataset.manifest.name,
+        "source": str(setup.experiment.manifest),
+        "fingerprint": setup.digest,
+        "rows": {name: len(rows) for name, rows in setup.splits.items()},
     }
 
 

@@ -10,7 +10,7 @@ from automm.search.interrupt import check
 from automm.search.ranking import Ranking
 from automm.search.recorder import Recorder
 from automm.search.reporter import Reporter
-from automm.search.setup.data import Task
+from automm.search.setup.data import Setup
 from automm.search.space.table import Space, contains, is_active
 from automm.search.training.options import Options
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
@@ -27,7 +27,7 @@ class Search:
 
     def __init__(
         self,
-        task: Task,
+        setup: Setup,
         run: Run,
         tracker: Tracker,
         reporter: Reporter,
@@ -40,16 +40,16 @@ class Search:
             deadline: on the clock of `time.monotonic`.
             give_up: why candidates that have failed end the search, '' where they do not.
         """
-        self.task, self.run, self.tracker, self.reporter = task, run, tracker, reporter
+        self.setup, self.run, self.tracker, self.reporter = setup, run, tracker, reporter
         self.candidates: list[Candidate] = run.candidates()
-        self.budget = Budget(task.experiment, self.candidates, deadline)
-        self.ranking = Ranking(task.experiment, self.candidates)
+        self.budget = Budget(setup.experiment, self.candidates, deadline)
+        self.ranking = Ranking(setup.experiment, self.candidates)
         self.recorder = Recorder(run, tracker, reporter, self.candidates, self.ranking, self.budget, give_up)
-        self.runner = CandidateRunner(task, run, reporter, self.recorder, self.ranking.bars, deadline)
+        self.runner = CandidateRunner(setup, run, reporter, self.recorder, self.ranking.bars, deadline)
         self.number = last_trial_number(self.candidates)
 
     def known(self) -> Sequence[Candidate]:
-        return known_points(self.candidates, self.runner.space, self.task.experiment.training.class_weights)
+        return known_points(self.candidates, self.runner.space, self.setup.experiment.training.class_weights)
 
     def may_continue(self) -> bool:
         check()

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from synthetic import WORDS
 
-from automm.data.images.inspect import Look, Looks
+from automm.data.images.inspect import Inspection, Inspections
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.manifest import parse_manifest
 from automm.data.quality.checked import Checked
-from automm.data.quality.checks.duplicates import contradictions, repeated, tied_together, whole_reviews
+from automm.data.quality.checks.duplicates import contradictions, linked_reviews, repeated, whole_reviews
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.records.reviews import Dataset, Review, load_dataset
 from automm.data.splitting.links import link_reviews
@@ -130,8 +130,8 @@ def sharing(count: int, folder: Path) -> Callable[[], object]:
     splits = split_dataset(data, links)
     split_of = {data.reviews[row].id: split for split, rows in splits.items() for row in rows}
     digests = {path: path.name for one in data.reviews for path in one.images}
-    checked = Checked(data, Looks(digests, {}, {}, {}), links, [], [], split_of, UnusedIds(data.manifest))
-    checks = (repeated, contradictions, whole_reviews, tied_together)
+    checked = Checked(data, Inspections(digests, {}, {}, {}), links, [], [], split_of, UnusedIds(data.manifest))
+    checks = (repeated, contradictions, whole_reviews, linked_reviews)
     return lambda: [found for check in checks for found in check(checked)]
 
 
@@ -174,8 +174,8 @@ def dataset(count: int) -> Dataset:
     return Dataset(parse_manifest(RULES, Path("manifest.yaml")), reviews(count), LABELS, {})
 
 
-def look(bits: int, thumbnail: np.ndarray) -> Look:
-    return Look("PNG", 640, 480, animated=False, contrast=200, hash=bits, thumbnail=thumbnail)
+def look(bits: int, thumbnail: np.ndarray) -> Inspection:
+    return Inspection("PNG", 640, 480, animated=False, contrast=200, hash=bits, thumbnail=thumbnail)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def prepare(folder: Path, cache: Path) -> int:
-    from automm.data.images.pixel_store import treat_bad_pictures
+    from automm.data.images.pixel_store import drop_bad_pictures
     from automm.data.inputs.arrays import all_paths
     from automm.data.manifest import load_manifest
     from automm.data.records.reviews import load_dataset
@@ -148,7 +148,7 @@ def prepare(folder: Path, cache: Path) -> int:
     peak = Peak()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
     pictures = prepare_pictures(all_paths(dataset.reviews), 32, cache)
-    dataset = treat_bad_pictures(dataset, pictures.bad)
+    dataset = drop_bad_pictures(dataset, pictures.bad)
     split_dataset(dataset, links_of(dataset, pictures.digests))
     return max(peak.stop().values())
 

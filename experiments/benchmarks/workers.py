@@ -31,7 +31,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
-    from automm.search.parallel.crew import Crew
+    from automm.search.parallel.worker_options import WorkerOptions
     from automm.search.run import run_search
     from automm.tracking.tracker import NoTracker
 
@@ -50,7 +50,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
     for _ in range(rounds):
         for count, measured in rates.items():
             reporter = ConsoleReporter(Console(stderr=True), trials, "macro_f1")
-            run = run_search(experiment, folder, NoTracker(), reporter, crew=Crew(count))
+            run = run_search(experiment, folder, NoTracker(), reporter, worker_options=WorkerOptions(count))
             measured.append(rate([c for c in run.candidates() if c.kind == "trial"], count))
     one, two = (sum(measured) / rounds for measured in rates.values())
     return {

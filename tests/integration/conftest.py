@@ -102,9 +102,11 @@ def search(tmp_path, tiny, reporter, recorder):
     """search("tuner=random") runs the tiny experiment with that setting, told to `recorder`."""
     from automm.search.run import run_search
 
-    def run(*overrides: str, tracker=None, resume=None, runs_dir: Path | None = None, crew=None):
+    def run(*overrides: str, tracker=None, resume=None, runs_dir: Path | None = None, worker_options=None):
         folder = runs_dir or tmp_path / "runs"
-        return run_search(tiny(*overrides), folder, tracker or recorder, reporter, resume=resume, crew=crew)
+        return run_search(
+            tiny(*overrides), folder, tracker or recorder, reporter, resume=resume, worker_options=worker_options
+        )
 
     return run
 
@@ -157,7 +159,7 @@ class Searched:
 def searched(tmp_path_factory, experiment_file, shared_cache, store_template) -> Iterator[Searched]:
     """The tiny experiment with three trials, recorded in MLflow."""
     from automm.search.run import run_search
-    from automm.search.setup.data import Task
+    from automm.search.setup.data import Setup
     from automm.tracking.mlflow_store import MlflowTracker
 
     runs = tmp_path_factory.mktemp("searched")
@@ -165,7 +167,7 @@ def searched(tmp_path_factory, experiment_file, shared_cache, store_template) ->
     experiment = load_experiment(experiment_file)
     reads: list[tuple[str, bool]] = []  # each look at a split, and whether the search was over by then
     reporter = SilentReporter()
-    rows, targets = Task.rows, Task.targets
+    rows, targets = Setup.rows, Setup.targets
 
     def seen(method):
         def read(task, split):
@@ -176,8 +178,8 @@ def searched(tmp_path_factory, experiment_file, shared_cache, store_template) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
-        patch.setattr(Task, "rows", seen(rows))
-        patch.setattr(Task, "targets", seen(targets))
+        patch.setattr(Setup, "rows", seen(rows))
+        patch.setattr(Setup, "targets", seen(targets))
         tracker = MlflowTracker(f"sqlite:///{runs / 'mlflow.db'}", runs / "mlartifacts")
         run = run_search(experiment, runs, tracker, reporter)
     before = _times(run.folder)

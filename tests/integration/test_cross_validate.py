@@ -43,7 +43,7 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
     from automm.search.finalists import folds as cross_validate
 
     opened, train, answers = cross_validate._open, candidate_runner.train, cross_validate._answers
-    trained, tasks = [], {}
+    trained, setups = [], {}
 
     def interrupted(*args, **kwargs):
         trained.append(1)
@@ -53,11 +53,11 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
 
     def kept(search, loaded, fold, run):
         inner = opened(search, loaded, fold, run)
-        tasks[fold] = inner.task
+        setups[fold] = inner.setup
         return inner
 
     def failing(search, inner, name):
-        if name == "majority" and inner.task is tasks.get(3):
+        if name == "majority" and inner.setup is setups.get(3):
             raise TrialError("majority failed: out of memory")
         return answers(search, inner, name)
 
@@ -102,10 +102,10 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
     assert "folds macro-F1" in capsys.readouterr().out
     assert any("on 3 folds" in line and " ± " in line for line in verdict(result))
 
-    assert sorted(tasks) == [2, 3]
-    tested = [set(task.splits["test"].tolist()) for task in tasks.values()]
+    assert sorted(setups) == [2, 3]
+    tested = [set(task.splits["test"].tolist()) for task in setups.values()]
     assert not tested[0] & tested[1]
-    for task, test in zip(tasks.values(), tested, strict=True):
+    for task, test in zip(setups.values(), tested, strict=True):
         learned = {row for fold in task.folds for row in (*fold.train.tolist(), *fold.validation.tolist())}
         assert not learned & test
         assert len(learned) + len(test) == 60

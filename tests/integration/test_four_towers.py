@@ -49,7 +49,7 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     columns = Columns.from_dict(data["columns"])
     assert columns.steps == 4
     assert sorted(columns.values["brand"]) == ["acme", "zenith"]
-    assert data["treated"] == {"more_steps": 10}
+    assert data["changes"] == {"more_steps": 10}
     assert set(result["missing"]["reviews"]) == {"text", "image", "metadata", "history"}
     assert leaderboard(tmp_path / "runs")[0]["name"] == result["best"]
     assert verdict(result)[0].startswith(f"best by validation: {result['best']}")

@@ -15,7 +15,7 @@ import yaml
 from samples import SMALL, write_reviews
 
 from automm.errors import NoTrialError
-from automm.search.parallel.crew import Crew
+from automm.search.parallel.worker_options import WorkerOptions
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
 
 pytestmark = pytest.mark.slow
@@ -192,7 +192,7 @@ def test_workers_that_never_begin_end_the_search(search, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     ended = "no trial completed: 3 workers ended before they took a trial, the last one: it ended with exit code 1"
     with pytest.raises(NoTrialError, match=ended):
-        search("baselines=[majority]", crew=Crew(1))
+        search("baselines=[majority]", worker_options=WorkerOptions(1))
     [run] = all_runs(tmp_path / "runs")
     assert [candidate.name for candidate in run.candidates()] == ["majority"]
     assert run.read("result.json")["best"] == "majority"

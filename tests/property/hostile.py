@@ -19,7 +19,7 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 
-from automm.data.images.pixel_store import prepare_pictures, treat_bad_pictures
+from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import all_paths
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
@@ -198,7 +198,7 @@ def end_of(load: Callable[[], Dataset], cache: Path) -> str:
     try:
         dataset = load()
         pictures = prepare_pictures(all_paths(dataset.reviews), 8, cache)
-        dataset = drop_duplicates(treat_bad_pictures(dataset, pictures.bad), pictures.digests)
+        dataset = drop_duplicates(drop_bad_pictures(dataset, pictures.bad), pictures.digests)
         split_dataset(dataset, links_of(dataset, pictures.digests))
     except AutommError as error:
         return type(error).__name__

@@ -55,7 +55,7 @@ def test_a_data_set_of_the_hub(tmp_path):
     put(tmp_path / "hub/data/test-00000-of-00001.parquet", [*rows_of(6, 30), rows_of(1, 30)[0]], features)
     (tmp_path / "hub/README.md").write_text("# About the data set")
     done = import_data("auto", tmp_path / "hub", tmp_path / "out")
-    assert (done.records, done.pictures, done.treated) == (37, 36, {})
+    assert (done.records, done.pictures, done.changes) == (37, 36, {})
     dataset = load_dataset(load_manifest(done.manifest))
     assert dataset.labels == ("bad", "fair", "good")
     assert [review.split for review in dataset.reviews] == ["test"] * 7 + ["train"] * 24 + ["validation"] * 6
@@ -96,7 +96,7 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
     rows.append(rows[0] | {"photo": None, "more": [], "sound": None})
     put(tmp_path / "reviews.parquet", rows)
     done = import_data("embedded", tmp_path / "reviews.parquet", tmp_path / "out", fields={"label": "stars"})
-    assert done.treated == {
+    assert done.changes == {
         "picture_outside": 4,
         "not_a_picture": 4,
     }
@@ -109,7 +109,7 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
 
 def test_no_picture_is_no_picture_that_is_named(tmp_path):
     put(tmp_path / "a.parquet", [*rows_of(4), rows_of(1, 4)[0] | {"image": None}])
-    assert import_data("auto", tmp_path / "a.parquet", tmp_path / "out").treated == {}
+    assert import_data("auto", tmp_path / "a.parquet", tmp_path / "out").changes == {}
 
 
 def test_splits_without_a_validation_split_can_be_used(tmp_path):
@@ -220,7 +220,7 @@ def test_a_shard_that_begins_with_a_broken_picture_keeps_the_others(tmp_path):
     put(tmp_path / "in/a.parquet", rows_of(4))
     put(tmp_path / "in/b.parquet", rows)
     done = import_data("auto", tmp_path / "in", tmp_path / "out")
-    assert (done.records, done.pictures, done.treated) == (8, 8, {})
+    assert (done.records, done.pictures, done.changes) == (8, 8, {})
 
 
 def test_a_label_without_a_name_is_an_error(tmp_path):
@@ -241,7 +241,7 @@ def test_maps_of_bytes_are_left_out_and_decimals_keep_their_digits(tmp_path):
     )
     pq.write_table(table, tmp_path / "a.parquet")
     done = import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
-    assert done.treated == {"not_a_picture": 1}
+    assert done.changes == {"not_a_picture": 1}
     assert [record["exact"] for record in records_of(tmp_path / "out")] == ["12345678901234567.89", 0.25]
 
 

@@ -30,7 +30,7 @@ def test_the_packing_with_two_lists(tmp_path):
     assert first.images == (tmp_path / "MVSA_Single" / "data" / "1.jpg",)
     assert dataset.labels == ("negative", "positive")
     assert dataset.encoding == "gb18030"
-    assert dataset.treated == {
+    assert dataset.changes == {
         "no_label": 1,
         "not_listed": 1,
         "other_encoding": 5,
@@ -53,7 +53,7 @@ def test_the_original_list_and_its_rule(tmp_path):
     listed = "ID\ttext,image\n" + "".join(f"{n}\t{row}\n" for n, row in enumerate(rows, 1))
     dataset = load_dataset(layout(tmp_path, {"labelResultAll.txt": listed}))
     assert [review.label for review in dataset.reviews] == ["positive", "negative", "positive", "negative"]
-    assert dataset.treated["opposite_labels"] == 1
+    assert dataset.changes["opposite_labels"] == 1
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_three_annotators_vote_on_text_and_picture_first(tmp_path):
     listed += "".join("\t".join([str(n), *row]) + "\n" for n, row in enumerate(rows, 1))
     dataset = load_dataset(layout(tmp_path, {"labelResultAll.txt": listed}))
     assert [review.label for review in dataset.reviews] == ["positive", "negative", "positive", "negative"]
-    assert dataset.treated["no_majority"] == 1
-    assert dataset.treated["opposite_labels"] == 1
+    assert dataset.changes["no_majority"] == 1
+    assert dataset.changes["opposite_labels"] == 1
 
 
 def test_a_majority_is_more_than_half():
@@ -110,7 +110,7 @@ def test_texts_of_another_encoding_are_named(tmp_path):
 def test_a_packing_in_utf_8_is_read_as_utf_8_and_says_so(tmp_path):
     dataset = load_dataset(layout(tmp_path, {"train.txt": TRAIN}, "utf-8"))
     assert [review.text for review in dataset.reviews] == [f"caf\u00e9 {number}" for number in range(1, 5)]
-    assert dataset.treated == {"utf8_copy": 4, "not_listed": 2}
+    assert dataset.changes == {"utf8_copy": 4, "not_listed": 2}
 
 
 def test_a_text_that_happens_to_be_utf_8_does_not_decide(tmp_path):

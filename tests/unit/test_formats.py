@@ -111,7 +111,7 @@ def test_amazon(tmp_path):
     assert (second.text, second.label, second.group) == ("Fine bottle\nReview 1<br />of it.", "5", "P0")
     assert names(second, tmp_path) == [local_name("https://m.example/I/1._SL1600_.jpg")]
     assert dataset.reviews[-1].id == "A1-B1-1617235200001-2"
-    assert dataset.treated == {"same_record": 1}
+    assert dataset.changes == {"same_record": 1}
 
 
 def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
@@ -119,7 +119,7 @@ def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
     dataset = load(tmp_path, "amazon-reviews-2023", fields=fields, options=PICTURED, labels=TWO)
     assert dataset.reviews[0].text == "Steel bottle\nFine bottle"
     assert dataset.reviews[1].text == "Leaks a little"
-    assert dataset.treated["no_picture"] == 1
+    assert dataset.changes["no_picture"] == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pic
     source = open_source(manifest.model_copy(update={"path": f"data/{file}", "options": {}}))
     kept = list(source.rows)
     assert [record.where for record in kept] == [f"{file}:3", f"{file}:4"]
-    assert source.treated == {"rating_alone": 2}
+    assert source.changes == {"rating_alone": 2}
 
 
 def test_amazon_without_the_file_of_products(tmp_path):
@@ -176,7 +176,7 @@ def test_yelp_by_business(tmp_path):
     assert dataset.reviews[1].text == "Fine bottle"
     assert names(dataset.reviews[1], tmp_path) == ["photos/p1.jpg"]
     assert [review.label for review in dataset.reviews] == ["low", "high", "low", "high"]
-    assert dataset.treated == {"no_review": 1}
+    assert dataset.changes == {"no_review": 1}
 
 
 def test_yelp_reads_one_list_of_photos(tmp_path):
@@ -191,19 +191,19 @@ def test_yelp_keeps_no_texts_of_businesses_that_are_left_out(tmp_path):
     dataset = load_dataset(manifest_of(tmp_path, "yelp", options=options), labelled=False)
     assert [review.id for review in dataset.reviews] == ["b0", "b1"]
     assert all(review.text for review in dataset.reviews)
-    assert dataset.treated["no_photo"] == 2
+    assert dataset.changes["no_photo"] == 2
 
 
 def test_google_local(tmp_path):
     dataset = load(tmp_path, "google-local-2021")
     assert dataset.reviews[1].id == "10000000000000000001-0x0:0x0-1568748357167"
     assert len(dataset.reviews[1].images) == 2
-    assert dataset.treated == {"no_label": 1}
+    assert dataset.changes == {"no_label": 1}
 
 
 def test_google_local_asks_for_another_size(tmp_path):
     dataset = load(tmp_path, "google-local-2021", options={"size": 512}, images={"on_bad": "drop-image"})
-    assert dataset.treated["not_fetched"] == 2
+    assert dataset.changes["not_fetched"] == 2
 
 
 def test_twitter(tmp_path):
@@ -225,7 +225,7 @@ def test_hateful_memes(tmp_path):
     dataset = load(tmp_path, "hateful-memes")
     assert [review.id for review in dataset.reviews] == [str(n) for n in range(12)]
     assert [review.split for review in dataset.reviews[3:5]] == ["train", "validation"]
-    assert dataset.treated == {"same_record": 2, "no_label": 1}
+    assert dataset.changes == {"same_record": 2, "no_label": 1}
 
 
 def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
@@ -234,22 +234,22 @@ def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
     put(tmp_path / "data", {"test.jsonl": re.sub(r'"label": \d, ', "", labelled)})
     dataset = load_dataset(manifest)
     assert [review.id for review in dataset.reviews if review.split == "test"] == ["10", "11"]
-    assert dataset.treated == {"same_record": 4, "no_label": 1}
+    assert dataset.changes == {"same_record": 4, "no_label": 1}
 
 
 def test_a_meme_that_has_two_labels_is_counted_as_such(tmp_path):
     manifest = manifest_of(tmp_path, "hateful-memes")
     again = json.loads((tmp_path / "data" / "train.jsonl").read_text().splitlines()[0])
     put(tmp_path / "data", {"test_seen.jsonl": json.dumps(again | {"label": 1 - again["label"]})})
-    treated = load_dataset(manifest).treated
-    assert treated["relabelled"] == 1
+    changes = load_dataset(manifest).changes
+    assert changes["relabelled"] == 1
 
 
 def test_mm_imdb_has_several_labels(tmp_path):
     dataset = load(tmp_path, "mm-imdb")
     assert dataset.reviews[0].all_labels == ("Comedy", "Drama")
     assert dataset.reviews[0].text == "Made Up 1\nA baker builds a boat.\nPart 1."
-    assert dataset.treated == {"not_listed": 1}
+    assert dataset.changes == {"not_listed": 1}
     fields = {"label": {"column": "genres", "pick": "first"}}
     assert load(tmp_path / "first", "mm-imdb", fields=fields).reviews[0].all_labels == ("Comedy",)
 
@@ -280,7 +280,7 @@ def test_multi_zol(tmp_path):
     assert (first.id, first.text, first.label) == ("train-1", "拍照效果\n手机 很 好 Train 0", "8")
     assert first.group == second.group
     assert len(first.images) == 2
-    assert dataset.treated == {"misencoded": 3}
+    assert dataset.changes == {"misencoded": 3}
 
 
 def test_multi_zol_with_a_mark_at_its_beginning_and_lines_at_its_end(tmp_path):
@@ -299,7 +299,7 @@ def test_multi_zol_in_another_encoding_is_an_error_and_no_cleaned_texts(tmp_path
         load_dataset(manifest)
     dataset = load_dataset(manifest.model_copy(update={"encoding": "gb18030"}))
     assert dataset.reviews[0].text.startswith("\u62cd\u7167\u6548\u679c")
-    assert not dataset.treated
+    assert not dataset.changes
 
 
 def test_food101(tmp_path):
@@ -323,7 +323,7 @@ def test_imagefolder_with_metadata_above_the_splits(tmp_path):
     counts = Counter(review.split for review in dataset.reviews)
     assert counts == {"train": 3, "validation": 3, "test": 4}
     assert names(dataset.reviews[0], tmp_path) == ["train/0.png"]
-    assert dataset.treated == {"own_metadata": 3}
+    assert dataset.changes == {"own_metadata": 3}
 
 
 def test_imagefolder_keeps_a_split_of_its_metadata(tmp_path):
@@ -400,7 +400,7 @@ def test_markdown(tmp_path):
     assert names(tea, tmp_path) == ["static/pix/t.webp"]
     assert names(gin, tmp_path) == ["static/pix/g.webp", local_name("https://a.example/h.jpg")]
     assert "Level" not in plain.text
-    assert dataset.treated == {"no_label": 1, "pattern_absent": 2}
+    assert dataset.changes == {"no_label": 1, "pattern_absent": 2}
 
 
 @pytest.mark.parametrize(
@@ -452,7 +452,7 @@ def test_duplicate_keys_of_front_matter_are_counted(tmp_path):
     put(tmp_path / "data", documents)
     dataset = load_dataset(manifest)
     assert dataset.labels == ("late", "other")
-    assert dataset.treated[Change.DUPLICATE_KEY] == 2
+    assert dataset.changes[Change.DUPLICATE_KEY] == 2
 
 
 def test_markdown_that_begins_with_a_line(tmp_path):
@@ -671,4 +671,4 @@ def test_a_business_without_an_id_is_counted_and_no_datapoint(tmp_path):
         path.write_text(path.read_text() + lines([row]))
     dataset = load_dataset(manifest)
     assert "None" not in {review.id for review in dataset.reviews}
-    assert dataset.treated[Change.NO_ID] == 1
+    assert dataset.changes[Change.NO_ID] == 1

@@ -48,7 +48,7 @@ def test_auto_takes_the_format_that_is_there(tmp_path):
     assert "format hateful-memes" in done.manifest.read_text()
     assert load_manifest(done.manifest).fields.group == "img"
     assert done.records == 13
-    assert done.treated == {"same_record": 2}
+    assert done.changes == {"same_record": 2}
 
 
 def tree(*names):
@@ -172,7 +172,7 @@ def test_splits_are_offered_where_they_can_be_used(tmp_path, splits, expected):
 def test_nothing_is_counted_that_did_not_occur(tmp_path):
     manifest_of(tmp_path, "mm-imdb")
     (tmp_path / "data" / "dataset" / "0000007.json").unlink()
-    assert import_data("mm-imdb", tmp_path / "data", tmp_path / "out").treated == {}
+    assert import_data("mm-imdb", tmp_path / "data", tmp_path / "out").changes == {}
 
 
 def test_splits_of_the_layout_can_be_used_afterwards(tmp_path):

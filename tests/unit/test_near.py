@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from samples import write_reviews
 
 from automm.data.images.decode import PictureError, UnreachableError
-from automm.data.images.inspect import Look, look_at, look_at_all
+from automm.data.images.inspect import Inspection, inspect_all, inspect_images
 from automm.data.images.near_duplicates import may_be_close, near_duplicates
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
@@ -42,7 +42,7 @@ def pictures(tmp_path):
 
 
 def test_the_same_picture_in_other_forms_is_found_and_others_are_not(pictures):
-    looks = look_at_all(pictures)
+    looks = inspect_all(pictures)
     found = [sorted(looks.path[digest].name for digest in near) for near in near_duplicates(looks.seen)]
     assert found == [["a-large.bmp", "a-small.webp", "a.jpg", "a.png"]]
     assert near_duplicates({}) == []
@@ -53,7 +53,7 @@ def test_a_picture_of_another_colour_is_another_picture(tmp_path):
     picture(1).convert("L").save(tmp_path / "grey.png")
     picture(1).save(tmp_path / "a.png")
     turned.save(tmp_path / "turned.png")
-    looks = look_at_all(sorted(tmp_path.iterdir()))
+    looks = inspect_all(sorted(tmp_path.iterdir()))
     assert len({tuple(sorted(near)) for near in near_duplicates(looks.seen)}) == 0
 
 
@@ -83,16 +83,16 @@ def test_a_look(tmp_path):
     half = (tmp_path / "still.png").read_bytes()
     (tmp_path / "half.png").write_bytes(half[: len(half) // 2])
     names = ("half.png", "moving.gif", "absent.png", "still.png")
-    broken, moving, absent, still = look_at([(tmp_path / name, None) for name in names])
+    broken, moving, absent, still = inspect_images([(tmp_path / name, None) for name in names])
     assert isinstance(broken, PictureError)
     assert isinstance(absent, PictureError)
     assert (moving.form, moving.width, moving.height, moving.animated, moving.contrast) == ("GIF", 40, 20, True, 0)
     assert moving.thumbnail.tolist() == np.full((8, 8, 3), (255, 0, 0)).tolist()
     assert (still.form, still.width, still.height, still.animated) == ("PNG", 96, 64, False)
-    (alone,) = look_at([(tmp_path / "still.png", (tmp_path / "still.png").read_bytes())])
+    (alone,) = inspect_images([(tmp_path / "still.png", (tmp_path / "still.png").read_bytes())])
     assert (alone.hash, alone.contrast) == (still.hash, still.contrast)
     assert alone.hash.bit_count() == 32
-    assert [type(one) for one in look_at([(tmp_path / "absent.png", None)])] == [UnreachableError]
+    assert [type(one) for one in inspect_images([(tmp_path / "absent.png", None)])] == [UnreachableError]
 
 
 def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
@@ -109,7 +109,7 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
     def torn(text: str) -> int:
         manifest.write_text(text)
         dataset = load_dataset(load_manifest(manifest))
-        digests = look_at_all([path for review in dataset.reviews for path in review.images]).digests
+        digests = inspect_all([path for review in dataset.reviews for path in review.images]).digests
         split = {row: name for name, rows in split_dataset(dataset, links_of(dataset, digests)).items() for row in rows}
         return sum(len({split[row] for row in range(3 * n, 3 * n + 3)}) > 1 for n in range(10))
 
@@ -118,11 +118,11 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
     assert torn(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
 
 
-def look_of(bits: int, thumbnail: np.ndarray) -> Look:
-    return Look("PNG", 9, 9, animated=False, contrast=200, hash=bits, thumbnail=thumbnail.astype(np.uint8))
+def look_of(bits: int, thumbnail: np.ndarray) -> Inspection:
+    return Inspection("PNG", 9, 9, animated=False, contrast=200, hash=bits, thumbnail=thumbnail.astype(np.uint8))
 
 
-def compared(looks: dict[str, Look]) -> list[list[str]]:
+def compared(looks: dict[str, Inspection]) -> list[list[str]]:
     """The sets of near duplicates, by comparing each with each."""
     names = sorted(looks)
     hashes = np.array([looks[name].hash for name in names], np.uint64)
@@ -170,7 +170,7 @@ def test_small_things_on_a_white_ground_are_told_apart(tmp_path):
         )
         image.save(tmp_path / f"{name}.png")
         image.resize((120, 120)).save(tmp_path / f"{name}.jpg", quality=70)
-    looks = look_at_all(sorted(tmp_path.iterdir()))
+    looks = inspect_all(sorted(tmp_path.iterdir()))
     found = [sorted(looks.path[digest].stem for digest in near) for near in near_duplicates(looks.seen)]
     assert sorted(found) == [[name, name] for name in sorted(shapes)]
 

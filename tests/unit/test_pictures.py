@@ -13,10 +13,10 @@ from automm.data.images import decode as images
 from automm.data.images import pixel_file as picture_file
 from automm.data.images import pixel_store as pictures
 from automm.data.images.decode import decode_many
-from automm.data.images.inspect import look_at_all
+from automm.data.images.inspect import inspect_all
 from automm.data.images.pixel_cache import picture_sets
 from automm.data.images.pixel_file import notes_path
-from automm.data.images.pixel_store import prepare_pictures, treat_bad_pictures
+from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
 from automm.errors import CacheError, DataError
@@ -165,25 +165,25 @@ def dataset(paths, on_bad: str, on_empty: str = "keep", text: str = "t") -> Data
     return Dataset(manifest, reviews, ("x", "y"), {"no_label": 2})
 
 
-def test_unreadable_pictures_are_treated_as_the_manifest_says(paths, tmp_path):
+def test_unreadable_pictures_are_dropped_as_the_manifest_says(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError) as caught:
-        treat_bad_pictures(dataset(paths, "error"), store.bad)
+        drop_bad_pictures(dataset(paths, "error"), store.bad)
     assert [line.split(": ")[0] for line in caught.value.lines] == ["r.jsonl:1", "r.jsonl:2"]
-    thinner = treat_bad_pictures(dataset(paths, "drop-image"), store.bad)
+    thinner = drop_bad_pictures(dataset(paths, "drop-image"), store.bad)
     assert [len(review.images) for review in thinner.reviews] == [0, 1, 1]
-    assert thinner.treated == {"no_label": 2, "unreadable_picture": 2}
-    fewer = treat_bad_pictures(dataset(paths, "drop-review"), store.bad)
+    assert thinner.changes == {"no_label": 2, "unreadable_picture": 2}
+    fewer = drop_bad_pictures(dataset(paths, "drop-review"), store.bad)
     assert [review.id for review in fewer.reviews] == ["3"]
-    assert fewer.treated["unreadable_picture_review"] == 2
+    assert fewer.changes["unreadable_picture_review"] == 2
 
 
 def test_a_review_left_with_nothing(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
-        treat_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
-    treated = treat_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).treated
-    assert treated["empty_text"] == 1
+        drop_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
+    changes = drop_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).changes
+    assert changes["empty_text"] == 1
 
 
 def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):
@@ -252,7 +252,7 @@ def test_what_the_machine_fails_at_is_an_error_and_drops_no_picture(paths, tmp_p
     place, name, error, remedy = MACHINE[what]
     ways = {
         "search": lambda: [*prepare_pictures([paths["a"]], 4, tmp_path / "cache").row],
-        "check": lambda: [*look_at_all([paths["a"]]).path.values()],
+        "check": lambda: [*inspect_all([paths["a"]]).path.values()],
         "predict": lambda: [paths["a"] for _, one in decode_many([paths["a"]], 4) if isinstance(one, np.ndarray)],
     }
     Image.init()  # before os.open fails

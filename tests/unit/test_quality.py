@@ -92,7 +92,7 @@ def test_sound_data(make, tmp_path):
     assert json.loads(json.dumps(report.to_dict()))["pictures_per_review"] == {"1": 24}
 
 
-def test_unreadable_pictures_are_an_error_unless_treated(make, tmp_path):
+def test_unreadable_pictures_are_an_error_unless_dropped(make, tmp_path):
     def spoil(records):
         (tmp_path / "3.png").write_bytes(b"[bold]nothing")
 
@@ -102,10 +102,10 @@ def test_unreadable_pictures_are_an_error_unless_treated(make, tmp_path):
     assert (finding.severity, finding.count) == ("error", 1)
     assert finding.examples[0].line.startswith("r.jsonl:4 (id 3): '3.png': not a picture")
     assert "not ready" in printed(report)
-    treated = check(make(spoil, images={"on_bad": "drop-review"}))
-    assert treated.ok
-    assert treated.treated == {"unreadable_picture_review": 1}
-    assert [finding.key for finding in treated.findings] == ["left_out_pictures"]
+    changes = check(make(spoil, images={"on_bad": "drop-review"}))
+    assert changes.ok
+    assert changes.changes == {"unreadable_picture_review": 1}
+    assert [finding.key for finding in changes.findings] == ["left_out_pictures"]
 
 
 def test_absent_pictures_do_not_hide_what_else_is_wrong(make):
@@ -156,7 +156,7 @@ def test_contradictions_and_leaks(make):
     found = findings(make(repeat, splits={"column": "part"}))
     across = found["texts_across_splits"]
     assert across.examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'This is a very")
-    assert "in place of splits.column" in across.mend
+    assert "in place of splits.column" in across.fix
     assert found["pictures_across_splits"].count == 1
     assert [path.name for path in found["pictures_across_splits"].examples[0].pictures] == ["0.png"]
     assert found["text_contradictions"].severity == "warning"
@@ -231,7 +231,7 @@ def test_near_texts_are_found_on_request(make):
     assert found[across].examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full")
     assert "until late" in found[across].examples[0].detail
     assert "until noon" in found[across].examples[0].detail
-    assert "splits: {near_duplicates: together}" in found[across].mend
+    assert "splits: {near_duplicates: together}" in found[across].fix
     assert set(findings(make(alter, splits={"near_duplicates": "together"}))) == {"near_duplicate_texts"}
 
 
@@ -251,7 +251,7 @@ def test_too_many_near_texts_are_named_where_they_are_not_linked(make):
             record["text"] = f"The hall was full of people, and nobody left until {chr(97 + n) * 3}"
 
     found = findings(make(alter, splits={"near_duplicates": "together"}))
-    assert "more than 20 reviews each, and not linked" in found["near_duplicate_texts_across_splits"].mend
+    assert "more than 20 reviews each, and not linked" in found["near_duplicate_texts_across_splits"].fix
 
 
 @pytest.mark.parametrize(("kept", "named"), [("texts", "pictures"), ("pictures", "texts")])
@@ -264,7 +264,7 @@ def test_near_duplicates_that_keep_together_leaves_out_are_named_with_it(make, t
 
     found = findings(make(alter, splits={"near_duplicates": "together", "keep_together": [kept]}))
     key = {"pictures": "near_duplicates", "texts": "near_duplicate_texts"}[named]
-    assert found[f"{key}_across_splits"].mend == f"Name {named} in splits.keep_together."
+    assert found[f"{key}_across_splits"].fix == f"Name {named} in splits.keep_together."
 
 
 def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
@@ -285,7 +285,7 @@ def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
             record["photos"] = ["0.png"]
 
     found = findings(make(in_one_room, splits={"folds": 4, "near_duplicates": "together"}))
-    assert "tied_together" in found
+    assert "linked_reviews" in found
     assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "_place": 2}
 
 
@@ -296,12 +296,12 @@ def test_users_that_no_group_keeps_together(make):
 
     # findings() would not take a second one: the label is no user, and no order has two reviews.
     finding = findings(make(of_users, fields={"label": "shop"}))["ungrouped_column"]
-    assert finding.mend == "Set fields: {group: userId}, unless it means something else."
+    assert finding.fix == "Set fields: {group: userId}, unless it means something else."
     assert 1 <= finding.count <= 12
     assert finding.examples[0].detail.startswith("userId 'u")
     assert findings(make(of_users, fields={"group": "userId"})) == {}
     torn = findings(make(of_users, fields={"label": "shop"}, splits={"keep_together": ["texts", "pictures"]}))
-    assert torn["ungrouped_column"].mend.endswith("And: Name groups in splits.keep_together.")
+    assert torn["ungrouped_column"].fix.endswith("And: Name groups in splits.keep_together.")
 
 
 def test_an_id_steers_no_terminal(make):
@@ -322,7 +322,7 @@ def test_users_that_a_group_of_products_tears_apart(make):
 
     finding = findings(make(of_both, fields={"group": "product"}))["ungrouped_column"]
     assert "'userId'" in finding.what
-    assert finding.mend.startswith("fields.group, which names one column, is 'product': set 'userId' in its place")
+    assert finding.fix.startswith("fields.group, which names one column, is 'product': set 'userId' in its place")
 
 
 @pytest.mark.parametrize(
@@ -364,14 +364,14 @@ def test_reviews_that_are_all_tied_to_one_another(make):
         for n, record in enumerate(records[:12]):
             record["photos"] = [f"{n}.png", f"{n + 1}.png"]
 
-    found = findings(make(in_rooms))["tied_together"]
+    found = findings(make(in_rooms))["linked_reviews"]
     assert found.count == 13
     assert "54% of all" in found.what
     assert found.examples[0].detail.startswith("the pictures that most of them share: '1.png'")
-    assert "tied_together" not in findings(make(in_rooms, splits={"by": "hash"}))
+    assert "linked_reviews" not in findings(make(in_rooms, splits={"by": "hash"}))
     torn = findings(make(in_rooms, splits={"keep_together": ["groups", "texts"]}))
-    assert "tied_together" not in torn
-    assert torn["pictures_across_splits"].mend == "Name pictures in splits.keep_together."
+    assert "linked_reviews" not in torn
+    assert torn["pictures_across_splits"].fix == "Name pictures in splits.keep_together."
 
 
 def test_urls_that_were_not_fetched(make):
@@ -525,8 +525,8 @@ def test_several_labels_are_an_error_whose_mend_helps(make, separator):
     (finding,) = report.findings
     assert (finding.key, finding.severity, finding.count) == ("several_labels", "error", 5)
     assert [one.detail for one in finding.examples] == ["a, c", "b, c", "a, c", "b, c", "a, c"]
-    mend = re.match(r"Set fields: (\{.*\}), or", finding.mend)[1]
-    assert findings(make(several, fields=yaml.safe_load(mend))) == {}
+    fix = re.match(r"Set fields: (\{.*\}), or", finding.fix)[1]
+    assert findings(make(several, fields=yaml.safe_load(fix))) == {}
 
 
 def test_lists_of_one_label_each_are_refused_by_a_search_too(make):
@@ -547,7 +547,7 @@ def test_columns_of_pictures_that_nothing_names(make):
     found = findings(make(without, fields={"images": []}))["no_pictures"]
     assert (found.severity, found.count) == ("warning", 24)
     assert "column 'photo' looks" in found.what
-    assert found.mend == "Set fields: {images: photo}, unless it holds something else."
+    assert found.fix == "Set fields: {images: photo}, unless it holds something else."
     assert findings(make(without, fields={"images": "photo"})) == {}
     assert findings(make(lambda records: [record.pop("photos") for record in records], fields={"images": []})) == {}
 
@@ -578,16 +578,16 @@ def test_a_group_that_ties_everything_is_named(make):
             record["shop"] = "one" if n < 14 else f"s{n}"
 
     splits = {"keep_together": ["groups", "texts"]}
-    found = findings(make(in_one_group, fields={"group": "shop"}, splits=splits))["tied_together"]
+    found = findings(make(in_one_group, fields={"group": "shop"}, splits=splits))["linked_reviews"]
     assert found.count == 14
     assert found.examples[0].detail == "the largest group of column 'shop': 'one', of 14 reviews"
-    assert "fields.group" in found.mend
-    assert "splits: {keep_together: [texts]}" in found.mend
-    assert "fields.images" not in found.mend
+    assert "fields.group" in found.fix
+    assert "splits: {keep_together: [texts]}" in found.fix
+    assert "fields.images" not in found.fix
     alone = {"keep_together": ["groups"]}
     assert (
         "{keep_together: []}"
-        in findings(make(in_one_group, fields={"group": "shop"}, splits=alone))["tied_together"].mend
+        in findings(make(in_one_group, fields={"group": "shop"}, splits=alone))["linked_reviews"].fix
     )
     assert findings(make(in_one_group, fields={"group": "shop"}, splits={"keep_together": []})).keys() == {
         "groups_across_splits"
@@ -599,9 +599,9 @@ def test_a_text_that_ties_everything_is_named(make):
         for record in records[:14]:
             record["text"] = "This is the text of a template, and no more"
 
-    found = findings(make(of_one_template))["tied_together"]
+    found = findings(make(of_one_template))["linked_reviews"]
     assert found.examples[0].detail.startswith("the text that most of them share, 14: 'This is the text")
-    assert "splits: {keep_together: [groups, pictures]}" in found.mend
+    assert "splits: {keep_together: [groups, pictures]}" in found.fix
 
 
 def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
@@ -609,8 +609,8 @@ def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
         for n, record in enumerate(records[:12]):
             record["photos"] = [f"{n}.png", f"{n + 1}.png"]
 
-    found = findings(make(in_rooms, splits={"near_duplicates": "together"}))["tied_together"]
-    assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.mend
+    found = findings(make(in_rooms, splits={"near_duplicates": "together"}))["linked_reviews"]
+    assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.fix
 
 
 def test_near_texts_that_tie_everything_are_named_and_loosened(make):
@@ -619,21 +619,21 @@ def test_near_texts_that_tie_everything_are_named_and_loosened(make):
             record["text"] = f"The hall was full of people and nobody left until {chr(97 + n) * 4}"
 
     rules = {"near_duplicates": "together", "keep_together": ["texts"]}
-    found = findings(make(of_one_post, splits=rules))["tied_together"]
+    found = findings(make(of_one_post, splits=rules))["linked_reviews"]
     assert found.examples[0].detail.startswith("the text that most of them share, 14: 'The hall was full of people")
-    mend = "splits: {near_duplicates: ignore, keep_together: []}"
-    assert mend in found.mend
-    assert "tied_together" not in findings(make(of_one_post, **yaml.safe_load(mend)))
+    fix = "splits: {near_duplicates: ignore, keep_together: []}"
+    assert fix in found.fix
+    assert "linked_reviews" not in findings(make(of_one_post, **yaml.safe_load(fix)))
 
 
 def test_what_is_set_is_not_advised(make):
     def repeat(records):
         records[1]["photos"] = records[0]["photos"]
 
-    assert "set drop_duplicates: true" in findings(make(repeat))["picture_contradictions"].mend
-    mend = findings(make(repeat, drop_duplicates=True))["picture_contradictions"].mend
-    assert mend.startswith("Correct the labels: ")
-    assert "set drop_duplicates" not in mend
+    assert "set drop_duplicates: true" in findings(make(repeat))["picture_contradictions"].fix
+    fix = findings(make(repeat, drop_duplicates=True))["picture_contradictions"].fix
+    assert fix.startswith("Correct the labels: ")
+    assert "set drop_duplicates" not in fix
 
 
 def test_pictures_that_are_left_out_are_not_counted(make, tmp_path):
@@ -785,13 +785,13 @@ def test_labels_that_look_like_none_are_named(make):
     found = findings(make(relabelled("pos", "neg", "N/A", "None")))["missing_like_labels"]
     assert found.count == 2
     assert [one.detail for one in found.examples] == ["'N/A' of 6 reviews", "'None' of 6 reviews"]
-    assert "on_missing: drop" in found.mend
+    assert "on_missing: drop" in found.fix
 
 
 def test_labels_that_differ_in_case_alone_are_named_with_their_map(make):
     found = findings(make(relabelled("pos", "Pos", "pos", "neg")))["labels_of_one_word"]
     assert [one.detail for one in found.examples] == ["'pos' (12), 'Pos' (6)"]
-    assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.mend  # in quotes: a label may hold a colon
+    assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.fix  # in quotes: a label may hold a colon
 
 
 def test_labels_that_a_map_lists_are_meant(make):

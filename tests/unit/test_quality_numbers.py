@@ -92,7 +92,7 @@ def test_other_values_in_another_split(make):
     shift = finding["number_shift"]
     assert (shift.severity, shift.count) == ("warning", 1)
     assert shift.examples[0].detail.startswith("test: median ")
-    assert "splits.column" in shift.mend
+    assert "splits.column" in shift.fix
     assert "number_shift" not in found(check(make(PRICES, **BY_COLUMN)))
 
 
@@ -118,7 +118,7 @@ def test_missing_numbers_are_counted_and_the_rest_is_reported(make):
         said = said.replace(key, "")
     assert "label" not in said.lower()
     dropped = check(make([None, *PRICES], labels={"on_missing": "drop"}))
-    assert dropped.treated == {"no_number": 1}
+    assert dropped.changes == {"no_number": 1}
     assert "missing_numbers" not in found(dropped)
 
 
@@ -135,7 +135,7 @@ def test_the_same_text_with_two_numbers(make, tmp_path):
     records.write_text(records.read_text().replace('A fine thing number 7"', 'A fine thing number 8"'))
     finding = found(check(manifest))["text_contradictions"]
     assert "different numbers" in finding.what
-    assert "label" not in finding.mend
+    assert "label" not in finding.fix
 
 
 def test_the_command(make):

@@ -35,7 +35,7 @@ EMPTY = Report(
     words={},
     languages={},
     encoding="gb18030",
-    treated={Change.EMPTY_TEXT: 1200},
+    changes={Change.EMPTY_TEXT: 1200},
     findings=(),
 )
 
@@ -173,4 +173,4 @@ def test_what_reading_did_is_said_in_words():
     lines = ["texts decoded as gb18030", "dropped: empty text: 1,200"]
     assert EMPTY.of_reading == lines
     assert {*lines} <= {*Page(page(EMPTY)).texts}
-    assert replace(EMPTY, encoding="UTF_8", treated={}).of_reading == []
+    assert replace(EMPTY, encoding="UTF_8", changes={}).of_reading == []

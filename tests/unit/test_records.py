@@ -196,15 +196,15 @@ def test_a_missing_file_is_not_found(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("content", "mend"),
+    ("content", "fix"),
     [
         ('{"text": "a"},\n{"text": "b"},\n', "Lines end without commas"),
         ("{'text': 'a'}\n", "write it by json.dumps"),
         ('{\n  "text": "a",\n  "label": 1\n}\n', "call the file .json"),
     ],
 )
-def test_what_json_lines_are_not_is_said(tmp_path, content, mend):
-    assert all(mend in problem for problem in faults(tmp_path, "r.jsonl", content)[:2])
+def test_what_json_lines_are_not_is_said(tmp_path, content, fix):
+    assert all(fix in problem for problem in faults(tmp_path, "r.jsonl", content)[:2])
 
 
 def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def test_records_become_reviews(tmp_path):
     assert first.images == (tmp_path / "images" / "a.png",)
     assert first.where == "r.jsonl:1"
     assert dataset.labels == ("x", "y")
-    assert dataset.treated == {}
+    assert dataset.changes == {}
 
 
 def test_columns_of_text_are_joined_and_empty_cells_left_out(tmp_path):
@@ -114,7 +114,7 @@ def test_labels_of_several_that_the_map_does_not_list(tmp_path):
     assert any("unknown label 'd'" in line for line in faults(tmp_path, records, fields=fields, labels=MAP))
     dataset = load(tmp_path, records, fields=fields, labels=MAP | {"on_unlisted": "drop"})
     assert [review.all_labels for review in dataset.reviews] == [("x",), ("x", "y"), ("x",)]
-    assert dataset.treated == {
+    assert dataset.changes == {
         "unlisted_label": 1,
         "unlisted_label_of_several": 1,
     }
@@ -166,12 +166,12 @@ def test_a_url_stands_for_the_file_that_was_fetched(tmp_path):
     file.write_bytes(b"x")
     dataset = load(tmp_path, rows(photos=[absent, there]), images={"on_bad": "drop-image"})
     assert dataset.reviews[0].images == (file,)
-    assert dataset.treated == {"not_fetched": 1}
+    assert dataset.changes == {"not_fetched": 1}
 
 
 def test_urls_of_which_none_was_fetched(tmp_path):
     records = [row | {"photos": [f"https://example.org/{row['id']}.png"]} for row in rows()]
-    assert load(tmp_path, records, images={"on_bad": "drop-image"}).treated == {"not_fetched": 4}
+    assert load(tmp_path, records, images={"on_bad": "drop-image"}).changes == {"not_fetched": 4}
     for on_bad in ("error", "drop-review"):
         (problem,) = faults(tmp_path, records, images={"on_bad": on_bad})
         assert "none of the 4 pictures" in problem
@@ -212,17 +212,17 @@ def test_missing_columns_are_named_once_with_the_nearest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("on_bad", "reviews", "treated"),
+    ("on_bad", "reviews", "changes"),
     [
         ("drop-image", 4, {"missing_picture": 1}),
         ("drop-review", 3, {"missing_picture_review": 1}),
     ],
 )
-def test_missing_pictures_are_treated_by_name(tmp_path, on_bad, reviews, treated):
+def test_missing_pictures_are_dropped_by_name(tmp_path, on_bad, reviews, changes):
     records = [*rows(photos=["absent.png", "a.png"]), {"id": 9, "text": "t", "photos": [], "label": "x"}]
     dataset = load(tmp_path, records, images={"on_bad": on_bad})
     assert len(dataset.reviews) == reviews + 1
-    assert dataset.treated == treated
+    assert dataset.changes == changes
 
 
 @pytest.mark.parametrize("on_bad", ["error", "drop-image", "drop-review"])
@@ -238,7 +238,7 @@ def test_unlisted_labels(tmp_path):
     records = [*rows(), {"id": 9, "text": "t", "photos": [], "label": "z"}]
     assert "unknown label 'z'" in faults(tmp_path, records, labels=labels)[0]
     dataset = load(tmp_path, records, labels=labels | {"on_unlisted": "drop"})
-    assert dataset.treated == {"unlisted_label": 1}
+    assert dataset.changes == {"unlisted_label": 1}
 
 
 def test_a_label_without_example_is_named(tmp_path):
@@ -253,7 +253,7 @@ def test_one_label_is_not_enough(tmp_path):
 def test_empty_texts(tmp_path):
     records = [*rows(text=" "), {"id": 9, "text": "t", "photos": [], "label": "x"}]
     assert len(load(tmp_path, records).reviews) == 5
-    assert load(tmp_path, records, text={"on_empty": "drop"}).treated == {"empty_text": 1}
+    assert load(tmp_path, records, text={"on_empty": "drop"}).changes == {"empty_text": 1}
     assert "r.jsonl:1: empty text" in faults(tmp_path, records, text={"on_empty": "error"})[0]
 
 
@@ -325,7 +325,7 @@ def test_backslashes_of_windows_are_read_and_counted(tmp_path):
     some = [row | {"photos": [r"In\a.jpg", "In/b.jpg"]} for row in rows()]
     dataset = load(tmp_path, some)
     assert {path.name for review in dataset.reviews for path in review.images} == {"a.jpg", "b.jpg"}
-    assert dataset.treated["backslashes"] == len(some)
+    assert dataset.changes["backslashes"] == len(some)
 
 
 class TestLabels:
@@ -337,7 +337,7 @@ class TestLabels:
             labels={"on_missing": "drop"},
         )
         assert [review.labels for review in dataset.reviews] == [("x", "y"), ("x",), ("1", "2"), ("y", "x")]
-        assert dataset.treated == {"no_label": 1}
+        assert dataset.changes == {"no_label": 1}
 
     def test_the_first_of_a_list_is_picked(self, tmp_path):
         fields = FIELDS | {"label": {"column": "label", "pick": "first"}}
@@ -394,12 +394,12 @@ def test_reviews_with_neither_can_be_dropped_and_pictured_ones_kept(tmp_path):
     [problem] = faults(tmp_path, some)
     assert problem == "r.jsonl:1: neither text nor picture. Remove it, or set text.on_empty: drop-bare"
     dataset = load(tmp_path, [*some, rows()[0] | {"id": 10}], text={"on_empty": "drop-bare"})
-    assert dataset.treated == {"no_content": 1}
+    assert dataset.changes == {"no_content": 1}
     assert "9" in {review.id for review in dataset.reviews}
 
 
 @pytest.mark.parametrize(
-    ("name", "mend"),
+    ("name", "fix"),
     [
         ("a.png|b.png", "It looks like several names: set fields: {separator: '|'}"),
         ("a.png, b.jpg", "It looks like several names: set fields: {separator: ','}"),
@@ -409,8 +409,8 @@ def test_reviews_with_neither_can_be_dropped_and_pictured_ones_kept(tmp_path):
         ("data:image/png;base64," + "A" * 500, "AAA...' not found"),
     ],
 )
-def test_what_a_name_looks_like_is_said(tmp_path, name, mend):
-    assert mend in faults(tmp_path, rows(photos=["b.png", name]))[0]
+def test_what_a_name_looks_like_is_said(tmp_path, name, fix):
+    assert fix in faults(tmp_path, rows(photos=["b.png", name]))[0]
 
 
 def test_an_absolute_name_inside_the_root_is_written_relative(tmp_path):

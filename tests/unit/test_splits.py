@@ -104,7 +104,7 @@ def test_a_subsample_is_a_small_likeness_and_counted():
     part = subsample(data, 0.1)
     kept = Counter((one.label, one.split) for one in part.reviews)
     assert kept == {("common", "train"): 24, ("common", "test"): 8, ("rare", "train"): 6, ("rare", "test"): 2}
-    assert part.treated == {"not_sampled": 360}
+    assert part.changes == {"not_sampled": 360}
     assert part.labels == data.labels
     other = subsample(replace(data, reviews=data.reviews[::-1]), 0.1)
     assert {one.id for one in other.reviews} == {one.id for one in part.reviews}
@@ -184,7 +184,7 @@ def test_dropping_duplicates():
     assert drop_duplicates(dataset(reviews), {}).reviews == reviews
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["1", "5"]
-    assert fewer.treated == {
+    assert fewer.changes == {
         "duplicate": 1,
         "conflicting_duplicates": 2,
     }
@@ -212,7 +212,7 @@ def test_duplicates_conflict_where_any_of_their_labels_differ():
     reviews = [replace(review(n, "a", f"one long text of pair {n // 2}"), labels=tags[n]) for n in range(4)]
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["2"]
-    assert fewer.treated["conflicting_duplicates"] == 2
+    assert fewer.changes["conflicting_duplicates"] == 2
     with pytest.raises(DataError, match=r"no reviews left: .* 2\. Correct the labels, or leave drop_duplicates out"):
         drop_duplicates(dataset(reviews[:2], drop_duplicates=True), {})
 

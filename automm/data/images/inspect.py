@@ -17,7 +17,7 @@ GREY = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Inspection:
     """One picture.
 
     Attributes:
@@ -39,7 +39,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Inspections:
     """Many pictures.
 
     Attributes:
@@ -51,11 +51,11 @@ class Looks:
 
     digests: Mapping[Path, str]
     bad: Mapping[Path, str]
-    seen: Mapping[str, Look]
+    seen: Mapping[str, Inspection]
     path: Mapping[str, Path]
 
 
-def look_at_all(paths: Sequence[Path]) -> Looks:
+def inspect_all(paths: Sequence[Path]) -> Inspections:
     """Read each file once and decode each distinct picture once, small; repetitions allowed.
 
     Raises:
@@ -65,7 +65,7 @@ def look_at_all(paths: Sequence[Path]) -> Looks:
     begun: set[str] = set()  # which digests; two threads that begin one at once see the same
     digests: dict[Path, str] = {}
     bad: dict[Path, str] = {}
-    seen: dict[str, Look | PictureError] = {}
+    seen: dict[str, Inspection | PictureError] = {}
     with quiet_pillow():
         for of_paths, of_digests in in_order(lambda some: _look_at_new(some, begun), portions(distinct, AT_ONCE)):
             seen |= of_digests
@@ -80,13 +80,13 @@ def look_at_all(paths: Sequence[Path]) -> Looks:
         if isinstance(fault, PictureError):
             bad[path] = str(fault)
         first.setdefault(digest, path)
-    good = {digest: look for digest in first if isinstance(look := seen[digest], Look)}
-    return Looks(digests, bad, good, {digest: first[digest] for digest in good})
+    good = {digest: look for digest in first if isinstance(look := seen[digest], Inspection)}
+    return Inspections(digests, bad, good, {digest: first[digest] for digest in good})
 
 
 def _look_at_new(
     paths: Sequence[Path], begun: set[str]
-) -> tuple[dict[Path, str | OSError], dict[str, Look | PictureError]]:
+) -> tuple[dict[Path, str | OSError], dict[str, Inspection | PictureError]]:
     """The digest of each file, or why it cannot be read, and a look at those that nobody has begun to look at."""
     digests: dict[Path, str | OSError] = {}
     new: list[str] = []
@@ -106,11 +106,11 @@ def _look_at_new(
                 new.append(digest)
                 yield path, content
 
-    looks = look_at(contents())
+    looks = inspect_images(contents())
     return digests, dict(zip(new, looks, strict=True))
 
 
-def look_at(sources: Iterable[tuple[Path, bytes | None]]) -> list[Look | PictureError]:
+def inspect_images(sources: Iterable[tuple[Path, bytes | None]]) -> list[Inspection | PictureError]:
     """Each picture, or the reason why it cannot be read: the same that a search would meet.
 
     Args:
@@ -141,7 +141,7 @@ def look_at(sources: Iterable[tuple[Path, bytes | None]]) -> list[Look | Picture
     rows = seen.reshape(len(seen), THUMBNAIL, step, SIDE * 3).sum(axis=2, dtype=np.uint16)
     cells = rows.reshape(len(seen), THUMBNAIL, THUMBNAIL, step, 3).sum(axis=3, dtype=np.uint16) / step**2
     details = zip(contrasts.tolist(), perceptual_hashes(seen), cells.round().astype(np.uint8), strict=True)
-    return [fact if isinstance(fact, PictureError) else Look(*fact, *next(details)) for fact in facts]
+    return [fact if isinstance(fact, PictureError) else Inspection(*fact, *next(details)) for fact in facts]
 
 
 def perceptual_hashes(pixels: np.ndarray) -> list[int]:

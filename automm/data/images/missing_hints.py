@@ -22,7 +22,7 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= SHOWN else f"{name[:SHOWN]}...")
 
 
-def mend_of_name(name: str) -> str:
+def fix_of_name(name: str) -> str:
     """What to do about a name that no file of any folder has as it is written; "" where it may be the name of one."""
     for separator in SEPARATORS:
         parts = [part.strip() for part in name.split(separator) if part.strip()]
@@ -36,22 +36,22 @@ def mend_of_name(name: str) -> str:
     return ""
 
 
-def mend_of_outside(name: str, root: Path) -> str:
+def fix_of_outside(name: str, root: Path) -> str:
     """What to do about a name that leads out of the root, or is absolute."""
     if Path(name).is_absolute() and Path(name).is_relative_to(root) and ".." not in Path(name).parts:
         return f"Write {Path(name).relative_to(root).as_posix()!r}, relative to image_root"
-    return mend_of_name(name) or ("Name it relative to image_root" if is_absolute(name) else "Move it inside")
+    return fix_of_name(name) or ("Name it relative to image_root" if is_absolute(name) else "Move it inside")
 
 
 def why_lost(name: str, root: Path) -> str:
-    """A likely cause and its mend, in a sentence; "" where nothing is known.
+    """A likely cause and its fix, in a sentence; "" where nothing is known.
 
     Args:
         name: of a picture that is not there.
         root: the folder under which it was looked for.
     """
-    if mend := mend_of_name(name):
-        return mend
+    if fix := fix_of_name(name):
+        return fix
     if is_absolute(name):
         system = "a Windows path" if _OF_WINDOWS.match(name) else "an absolute path"
         return f"It is {system}: write names relative to image_root, with slashes"

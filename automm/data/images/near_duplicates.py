@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automm.data.images.inspect import THUMBNAIL, Look, look_at_all
+from automm.data.images.inspect import THUMBNAIL, Inspection, inspect_all
 from automm.data.records.reviews import Dataset
 
 DISTANCE = 6  # of 64 bits
@@ -22,7 +22,7 @@ FEW = 256  # pictures up to which each is compared with each, which is faster th
 DIRECTIONS, SAMPLE = 16, 10_000  # of the tree, and thumbnails that tell them
 
 
-def near_duplicates(seen: Mapping[str, Look]) -> list[list[str]]:
+def near_duplicates(seen: Mapping[str, Inspection]) -> list[list[str]]:
     """Sets of pictures that are nearly the same: their digests, two or more each, sorted.
 
     Each picture of a set looks like its first: their thumbnails differ by at most 8 of 255 and a sixth of the contrast
@@ -152,6 +152,6 @@ def picture_names(
     if rules.near_duplicates == "ignore" or "pictures" not in rules.keep_together:
         return digests
     if near is None:
-        near = near_duplicates(look_at_all([path for review in dataset.reviews for path in review.images]).seen)
+        near = near_duplicates(inspect_all([path for review in dataset.reviews for path in review.images]).seen)
     name = {digest: same[0] for same in near for digest in same}
     return {path: name.get(digest, digest) for path, digest in digests.items()}

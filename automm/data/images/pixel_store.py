@@ -100,7 +100,7 @@ def _opened(
             notes = None
 
 
-def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:
+def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:
     """Apply the manifest's images.on_bad to pictures that could not be read, and why.
 
     Raises:
@@ -109,7 +109,7 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
     rule = dataset.manifest.images.on_bad
     kept: list[Review] = []
     problems: list[Problem] = []
-    treated: list[Change] = []
+    changes: list[Change] = []
     for review in dataset.reviews:
         bad = [path for path in review.images if path in unreadable]
         if bad and rule == "error":
@@ -123,14 +123,14 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
                 for path in bad
             ]
         elif bad and rule == "drop-review":
-            treated.append(Change.UNREADABLE_PICTURE_REVIEW)
+            changes.append(Change.UNREADABLE_PICTURE_REVIEW)
         elif bad:
-            treated += [Change.UNREADABLE_PICTURE] * len(bad)
+            changes += [Change.UNREADABLE_PICTURE] * len(bad)
             left = review.without(unreadable)
             if not nothing_left(left.text, left.images):
                 kept.append(left)
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
-                treated.append(Change.EMPTY_TEXT)
+                changes.append(Change.EMPTY_TEXT)
             else:
                 fix = "Remove it, or set text.on_empty: drop-bare"
                 problems.append(Problem("no_content", review.where, "neither text nor readable picture", fix))
@@ -141,4 +141,4 @@ def treat_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Data
         problems.append(Problem("nothing_left", file, "no review is left without its unreadable pictures"))
     if problems:
         raise DataError(problems)
-    return dataset.keep(kept, treated)
+    return dataset.keep(kept, changes)

@@ -142,11 +142,11 @@ def build_arrays(
         picture_items=pictures.items,
         columns=columns.encode(reviews),
     )
-    treated = {
+    changes = {
         Change.MORE_PICTURES: beyond,
         Change.MORE_STEPS: columns.beyond(reviews),
     }
-    return arrays, {what: count for what, count in treated.items() if count}
+    return arrays, {what: count for what, count in changes.items() if count}
 
 
 def all_paths(reviews: Sequence[Review]) -> list[Path]:

@@ -98,7 +98,7 @@ def _read(
     urls: Callable[[Values], list[str]],
     texts: Sequence[str],
 ) -> Iterator[Record]:
-    ids = Ids(reading.treated)
+    ids = Ids(reading.changes)
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
         for where, fallback, values, pictures in with_pictures(reading, file, urls, texts):

@@ -33,14 +33,14 @@ class Reading:
         options: the manifest's `options`, an instance of the layout's model.
         encoding: of the texts.
         problems: what could not be read; any of them fails the reading when it is through.
-        treated: what was left out and how often.
+        changes: what was left out and how often.
     """
 
     path: Path
     options: Any
     encoding: str
     problems: list[Problem] = field(default_factory=list)
-    treated: Counter[Change] = field(default_factory=Counter)
+    changes: Counter[Change] = field(default_factory=Counter)
 
     def problem(self, where: str, text: str, fix: str = "", code: str = "malformed") -> None:
         """Note something that could not be read; arguments as of `Problem`."""

@@ -74,9 +74,9 @@ def with_pictures(
             reading.problem(where, str(error))
             continue
         if reading.options.only_with_images and not pictures:
-            reading.treated[Change.NO_PICTURE] += 1
+            reading.changes[Change.NO_PICTURE] += 1
         elif not pictures and all(is_empty(values.get(text)) for text in texts):
-            reading.treated[Change.RATING_ALONE] += 1
+            reading.changes[Change.RATING_ALONE] += 1
         else:
             yield where, fallback, values, pictures
 
@@ -134,7 +134,7 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
             return raw.decode("utf-8-sig")
         text = raw.decode(reading.encoding)
         if not _is_utf8(raw):
-            reading.treated[Change.OTHER_ENCODING] += 1
+            reading.changes[Change.OTHER_ENCODING] += 1
         return text
     except UnicodeError:
         reading.problem(where, f"{name!r} is not {reading.encoding}", "Set encoding: in the manifest", ENCODING)
@@ -228,8 +228,8 @@ def joined_key(values: Values, columns: Sequence[str]) -> str | None:
 class Ids:
     """Ids for records that have none: their key; where another record has the same key, a number after it."""
 
-    def __init__(self, treated: Counter[Change]):
-        self._treated = treated
+    def __init__(self, changes: Counter[Change]):
+        self._changes = changes
         self._seen: set[bytes] = set()  # of digests, because the records themselves would fill the memory
         self._count: Counter[str] = Counter()  # distinct records, by their key
 
@@ -237,7 +237,7 @@ class Ids:
         """The id, or None for a record that was there before, which is counted."""
         digest = hashlib.blake2b(repr((key, content)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if digest in self._seen:
-            self._treated[Change.SAME_RECORD] += 1
+            self._changes[Change.SAME_RECORD] += 1
             return None
         self._seen.add(digest)
         self._count[key] += 1

@@ -37,7 +37,7 @@ class Options(Section):
 
 def read(reading: Reading) -> Iterator[Record]:
     """The review's own columns, and review_id and image_urls."""
-    ids = Ids(reading.treated)
+    ids = Ids(reading.changes)
 
     def urls(values: Values) -> list[str]:
         return _urls(values.get("pics"), reading.options.size)

@@ -37,13 +37,13 @@ def read(reading: Reading) -> Iterator[Record]:
                 unlabelled.append((key, content, record))
             elif seen.get(key) == content:
                 same = labels[key] == [values.get(label) for label in LABELS]
-                reading.treated[Change.SAME_RECORD if same else Change.RELABELLED] += 1
+                reading.changes[Change.SAME_RECORD if same else Change.RELABELLED] += 1
             else:
                 seen[key], labels[key] = content, [values.get(label) for label in LABELS]
                 yield record
     for key, known, record in unlabelled:
         if seen.get(key) == known:
-            reading.treated[Change.SAME_RECORD] += 1
+            reading.changes[Change.SAME_RECORD] += 1
         else:
             seen[key] = known
             yield record

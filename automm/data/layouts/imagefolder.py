@@ -34,7 +34,7 @@ def read(reading: Reading) -> Iterator[Record]:
             if folder is None:
                 yield record
             elif _metadata(folder) is not None:
-                reading.treated[Change.OWN_METADATA] += 1
+                reading.changes[Change.OWN_METADATA] += 1
             else:
                 values = {**record.values, "split": splits[folder]}
                 yield Record(record.where, values, record.fallback_id)

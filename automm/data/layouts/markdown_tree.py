@@ -124,7 +124,7 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
     if options.pattern is not None:
         match = re.search(options.pattern, text)
         if match is None:
-            reading.treated[Change.PATTERN_ABSENT] += 1
+            reading.changes[Change.PATTERN_ABSENT] += 1
         else:
             found, text = match[1], text[: match.start()] + text[match.end() :]
     text, links = take_pictures(text)
@@ -140,7 +140,7 @@ def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
     try:
         values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
     except DuplicateKeyError as error:
-        reading.treated[Change.DUPLICATE_KEY] += 1
+        reading.changes[Change.DUPLICATE_KEY] += 1
         values = error.content
     except NotYamlError as error:
         for line, fault in error.faults:

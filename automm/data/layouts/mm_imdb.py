@@ -24,7 +24,7 @@ def read(reading: Reading) -> Iterator[Record]:
     listed = _listed(reading)
     there = {file.stem for file in (reading.path / texts).glob("*.json")}
     if listed and (outside := there - {name for name, _ in listed}):
-        reading.treated[Change.NOT_LISTED] += len(outside)
+        reading.changes[Change.NOT_LISTED] += len(outside)
     for name, split in listed or [(name, None) for name in sorted(there)]:
         file = f"{texts}/{name}.json"
         values = small_object(reading, file, SPLIT_FILE if listed else file)

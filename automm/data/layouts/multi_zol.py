@@ -66,7 +66,7 @@ def _lines(reading: Reading, file: Path) -> list[str]:
         reading.problem(file.name, wrong, "Set encoding: in the manifest (gb18030, ...)", ENCODING)
         return []
     if cleaned:
-        reading.treated[Change.MISENCODED] += cleaned
+        reading.changes[Change.MISENCODED] += cleaned
     return lines
 
 

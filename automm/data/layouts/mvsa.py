@@ -46,7 +46,7 @@ def read(reading: Reading) -> Iterator[Record]:
         text = small_text(reading, f"data/{name}.txt", where)
         if text is not None:
             if reading.encoding == "utf-8" and not text.isascii():
-                reading.treated[Change.UTF8_COPY] += 1
+                reading.changes[Change.UTF8_COPY] += 1
             values: dict[str, object] = {
                 "id": name,
                 "text": text.strip(),
@@ -56,7 +56,7 @@ def read(reading: Reading) -> Iterator[Record]:
             yield Record(where, values, name)
     pairs = {file.stem for file in (reading.path / "data").glob("*.txt") if file.with_suffix(".jpg").is_file()}
     if pairs - listed:
-        reading.treated[Change.NOT_LISTED] = len(pairs - listed)
+        reading.changes[Change.NOT_LISTED] = len(pairs - listed)
 
 
 def encoding_of(path: Path) -> str:
@@ -92,14 +92,14 @@ def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
                 yield where, cells[0], None
             elif any(len(vote) != (2 if own else 1) or not set(vote) <= set(SENTIMENTS) for vote in votes):
                 reading.problem(where, f"unknown label {' '.join(cells[1:])!r}", f"Expected {', '.join(SENTIMENTS)}")
-            elif (label := _label(votes, reading.treated)) is not None:
+            elif (label := _label(votes, reading.changes)) is not None:
                 yield where, cells[0], label
 
 
-def _label(votes: Sequence[Sequence[str]], treated: Counter[Change]) -> str | None:
+def _label(votes: Sequence[Sequence[str]], changes: Counter[Change]) -> str | None:
     """The label of some annotators' votes, each of a text and an image or of both at once; None if it is dropped."""
     text, image = majority([vote[0] for vote in votes]), majority([vote[-1] for vote in votes])
     label = None if text is None or image is None else combine(text, image)
     if label is None:
-        treated[Change.NO_MAJORITY if text is None or image is None else Change.OPPOSITE_LABELS] += 1
+        changes[Change.NO_MAJORITY if text is None or image is None else Change.OPPOSITE_LABELS] += 1
     return label

@@ -44,7 +44,7 @@ def open_native(manifest: Manifest) -> Source:
         manifest.fields,
         _root(path, manifest),
         label_optional=layout.label_optional,
-        treated=reading.treated,
+        changes=reading.changes,
         encoding=encoding,
     )
 

@@ -45,7 +45,7 @@ def read(reading: Reading) -> Iterator[Record]:
         for _, _, values in objects(reading, file):
             business = joined_key(values, [KEY])
             if business is None:
-                reading.treated[Change.NO_ID] += 1
+                reading.changes[Change.NO_ID] += 1
             else:
                 businesses[business] = {name: values.get(key) for name, key in BUSINESS.items()}
     by_review = reading.options.unit == "review"
@@ -53,7 +53,7 @@ def read(reading: Reading) -> Iterator[Record]:
     for record in records:
         found = photos.get(joined_key(record.values, [KEY]) or "", [])
         if reading.options.only_with_images and not found:
-            reading.treated[Change.NO_PHOTO] += 1
+            reading.changes[Change.NO_PHOTO] += 1
         else:
             yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
 
@@ -114,4 +114,4 @@ def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping
             own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}
             yield Record(f"business {name}", own | values, f"business-{name}")
         else:
-            reading.treated[Change.NO_REVIEW] += 1
+            reading.changes[Change.NO_REVIEW] += 1

@@ -145,8 +145,8 @@ def numbers_of(columns: list[Column]) -> str:
         return ""
     first, *others = [repr(column.name) for column in named]
     also = f", and so {'do' if len(others) > 1 else 'does'} {' and '.join(others)}" if others else ""
-    mend = f"for a number to predict set label: {yaml_word(named[0].name)} and task: regression"
-    return f"column {first} holds numbers{also}: {mend}"
+    fix = f"for a number to predict set label: {yaml_word(named[0].name)} and task: regression"
+    return f"column {first} holds numbers{also}: {fix}"
 
 
 def split_of(columns: list[Column]) -> tuple[str, dict[str, Any], str] | None:

@@ -45,7 +45,7 @@ class Imported:
     manifest: Path
     records: int
     pictures: int
-    treated: dict[Change, int]
+    changes: dict[Change, int]
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -131,7 +131,7 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         text = manifest_text(guess, source)
         text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
         (draft / MANIFEST).write_text(text, encoding="utf-8")
-    return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.treated), guess.reasons)
+    return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.changes), guess.reasons)
 
 
 def _without_labels(guess: Guess, records: Path) -> None:
@@ -207,12 +207,12 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
         (draft / MANIFEST).write_text(text, encoding="utf-8")
         if copy_images:
             (draft / PICTURES).mkdir(exist_ok=True)
-    return Imported(to / MANIFEST, count, len(copied), dict(source.treated), reasons)
+    return Imported(to / MANIFEST, count, len(copied), dict(source.changes), reasons)
 
 
 def _no_reviews(manifest: Manifest, source: Source) -> str:
     looks_for = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
-    left_out = "".join(f". {line}" for line in change_lines(source.treated))
+    left_out = "".join(f". {line}" for line in change_lines(source.changes))
     return f"{manifest.path}: no reviews in it, read as format {manifest.format}{looks_for}{left_out}"
 
 

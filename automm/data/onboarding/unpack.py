@@ -58,7 +58,7 @@ class Unpacking:
     Attributes:
         columns: those that hold pictures.
         records, pictures: how many were written.
-        treated: what was left out, and how often.
+        changes: what was left out, and how often.
         splits: what stands in the column `split`.
     """
 
@@ -66,7 +66,7 @@ class Unpacking:
         self.source, self.folder = source, pictures
         self.columns: list[str] = []
         self.records = self.pictures = 0
-        self.treated: Counter[Change] = Counter()
+        self.changes: Counter[Change] = Counter()
         self.splits: set[str] = set()
         self._written: dict[bytes, str] = {}
 
@@ -103,7 +103,7 @@ class Unpacking:
             elif not _has_bytes(cell):
                 record[column] = _plain(cell)
             else:
-                self.treated[Change.NOT_A_PICTURE] += 1
+                self.changes[Change.NOT_A_PICTURE] += 1
         split = _split(file)
         if split is not None and "split" not in record:
             record["split"] = split
@@ -118,7 +118,7 @@ class Unpacking:
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes) or not content:
             if cell is not None:
-                self.treated[Change.PICTURE_OUTSIDE] += 1
+                self.changes[Change.PICTURE_OUTSIDE] += 1
             return None
         digest = hashlib.sha256(content)
         if digest.digest() not in self._written:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.images.inspect import Look, Looks
+from automm.data.images.inspect import Inspection, Inspections
 from automm.data.quality.checks.encodings import Misread, misread_texts
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.quality.language import languages
@@ -20,7 +20,7 @@ class Checked:
 
     Attributes:
         dataset: without what the manifest leaves out.
-        looks: at all its pictures.
+        inspections: of all its pictures.
         links: of its reviews.
         near_pictures: sets of its pictures that are nearly the same, by their digests.
         near_texts: sets of its reviews, by their rows, whose texts are nearly the same; empty where nobody asked.
@@ -29,7 +29,7 @@ class Checked:
     """
 
     dataset: Dataset
-    looks: Looks
+    inspections: Inspections
     links: Links
     near_pictures: Sequence[Sequence[str]]
     near_texts: Sequence[list[int]]
@@ -51,18 +51,18 @@ class Checked:
 
     def digests(self, review: Review) -> list[str]:
         """Of its pictures, each once."""
-        digests = self.looks.digests
+        digests = self.inspections.digests
         return list(dict.fromkeys(digests[path] for path in review.images if path in digests))
 
-    def looked_at(self) -> Iterable[tuple[Review, Path, Look]]:
+    def inspected(self) -> Iterable[tuple[Review, Path, Inspection]]:
         """Each readable picture once, with the first review that names it."""
         done: set[str] = set()
         for review in self.reviews:
             for path in review.images:
-                digest = self.looks.digests.get(path, "")
-                if digest in self.looks.seen and digest not in done:
+                digest = self.inspections.digests.get(path, "")
+                if digest in self.inspections.seen and digest not in done:
                     done.add(digest)
-                    yield review, path, self.looks.seen[digest]
+                    yield review, path, self.inspections.seen[digest]
 
     @cached_property
     def languages(self) -> dict[int, str]:

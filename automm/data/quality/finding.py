@@ -46,7 +46,7 @@ class Finding:
         count: how many reviews, pictures, texts or values.
         examples: up to five.
         effect: what it does to the result.
-        mend: what to write in the manifest, or to do.
+        fix: what to write in the manifest, or to do.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Finding:
     count: int
     examples: tuple[Example, ...]
     effect: str
-    mend: str
+    fix: str
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
@@ -73,7 +73,7 @@ class Finding:
 def finding(key: str, count: int, examples: Sequence[Example], **details: object) -> Finding:
     """A finding of a known kind; `details` fill its texts."""
     kind = KINDS[key]
-    texts = {name: getattr(kind, name).format(**details) for name in ("what", "effect", "mend")}
+    texts = {name: getattr(kind, name).format(**details) for name in ("what", "effect", "fix")}
     return Finding(key=key, severity=kind.severity, count=count, examples=tuple(examples[:SHOWN]), **texts)
 
 

@@ -14,12 +14,12 @@ class Kind:
     severity: str
     what: str
     effect: str
-    mend: str
+    fix: str
 
 
 SEVERITIES = ("error", "warning", "note")
 _LEAK = "The measured quality is too good: what is tested was seen in training."
-_TOGETHER = "{mend}"
+_TOGETHER = "{fix}"
 
 KINDS = {
     # What keeps a search from starting.
@@ -57,13 +57,13 @@ KINDS = {
         "warning",
         "sets of pictures that are nearly the same and stand in more than one split",
         "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
-        "{mend}",
+        "{fix}",
     ),
     "near_duplicate_texts_across_splits": Kind(
         "warning",
         "sets of texts that are nearly the same and are in more than one split",
         "Where they are copies of one text, the measured quality is too good: what is tested was seen in training.",
-        "{mend}",
+        "{fix}",
     ),
     "common_texts": Kind(
         "warning",
@@ -76,19 +76,19 @@ KINDS = {
         "warning",
         "values of column {column!r} whose reviews stand in more than one split",
         "If it names users or products, a model can recognise them, and does worse on new ones than measured.",
-        "{mend}",
+        "{fix}",
     ),
     "label_shift": Kind(
         "warning",
         "labels whose shares differ between the splits (Cramér's V {effect:.2f}, p {chance:.1g})",
         "Validation chooses, and test measures, for another mixture than the one that is learned.",
-        "{mend}",
+        "{fix}",
     ),
-    "tied_together": Kind(
+    "linked_reviews": Kind(
         "warning",
         "reviews that are tied to one another, {share:.0%} of all, by what they share ({ties})",
         "They stand in one split as a whole, so that the splits differ in their {targets} and sizes.",
-        "{mend} Or say what may be torn apart: splits: {{{rules}}}, and read the figures with that in mind.",
+        "{fix} Or say what may be torn apart: splits: {{{rules}}}, and read the figures with that in mind.",
     ),
     "absent_labels": Kind(
         "warning",
@@ -134,20 +134,20 @@ KINDS = {
         "warning",
         "splits whose values to predict are not as in training (Kolmogorov-Smirnov {effect:.2f}, p {chance:.1g})",
         "Validation chooses, and test measures, for other values than those that are learned.",
-        "{mend}",
+        "{fix}",
     ),
     # Duplicates.
     "text_contradictions": Kind(
         "warning",
         "texts that occur with different {targets}",
         "No model of the texts alone can be right about all of them.",
-        "{mend}",
+        "{fix}",
     ),
     "picture_contradictions": Kind(
         "warning",
         "pictures that occur with different {targets}",
         "No model of the pictures alone can be right about all of them.",
-        "{mend}",
+        "{fix}",
     ),
     "duplicate_reviews": Kind(
         "note",
@@ -158,13 +158,13 @@ KINDS = {
     "duplicate_texts": Kind(
         "note",
         "texts that several reviews share",
-        "They stand on one side of the split here; drawn review by review, about {torn:.0f} would stand on both.",
+        "They stand on one side of the split here; drawn review by review, about {expected:.0f} would stand on both.",
         "Nothing needs to be done. Where they name a product, fields.group says it better.",
     ),
     "duplicate_pictures": Kind(
         "note",
         "pictures that several reviews share",
-        "They stand on one side of the split here; drawn review by review, about {torn:.0f} would stand on both.",
+        "They stand on one side of the split here; drawn review by review, about {expected:.0f} would stand on both.",
         "Nothing needs to be done. Where they show a product, fields.group says it better.",
     ),
     "near_duplicate_pictures": Kind(

@@ -28,7 +28,7 @@ class Report:
         words: quantiles of the text length.
         languages: texts by their language, of those that were looked at.
         encoding: in which texts were decoded; "" where a reader of somebody's own decides.
-        treated: what the manifest's rules left out.
+        changes: what the manifest's rules left out.
         findings: the errors first.
     """
 
@@ -42,7 +42,7 @@ class Report:
     words: dict[str, float]
     languages: dict[str, int]
     encoding: str
-    treated: dict[Change, int]
+    changes: dict[Change, int]
     findings: tuple[Finding, ...]
 
     @property
@@ -55,7 +55,7 @@ class Report:
         """How the records were read, a line each: their encoding where it is not UTF-8, and what was left out."""
         named = self.encoding.lower().replace("_", "-")
         decoded = [] if named in ("", "utf-8", "utf8") else [f"texts decoded as {self.encoding}"]
-        return [*decoded, *change_lines(self.treated)]
+        return [*decoded, *change_lines(self.changes)]
 
     @property
     def clean(self) -> bool:
@@ -74,7 +74,7 @@ def describe(checked: Checked, findings: list[Finding]) -> Report:
     """Count, and put the findings in order."""
     lengths = [len(review.text.split()) for review in checked.reviews]
     guesses = Counter(checked.languages.values())
-    digests = checked.looks.digests
+    digests = checked.inspections.digests
     quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.95, 1])
     return Report(
         name=checked.dataset.manifest.name,
@@ -87,6 +87,6 @@ def describe(checked: Checked, findings: list[Finding]) -> Report:
         words=dict(zip(["min", "25%", "50%", "75%", "95%", "max"], map(float, quantiles), strict=True)),
         languages=dict(guesses.most_common()),
         encoding=checked.dataset.encoding,
-        treated=checked.dataset.treated,
+        changes=checked.dataset.changes,
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
     )

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.images.inspect import look_at_all
+from automm.data.images.inspect import inspect_all
 from automm.data.images.near_duplicates import near_duplicates
-from automm.data.images.pixel_store import treat_bad_pictures
+from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.columns import ungrouped_columns
 from automm.data.quality.checks.duplicates import (
     common_texts,
     contradictions,
+    linked_reviews,
     nearly_same_pictures,
     nearly_same_texts,
     repeated,
-    tied_together,
     whole_reviews,
 )
 from automm.data.quality.checks.labels import (
@@ -71,7 +71,7 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     one_number,
     far_numbers,
     number_shift,
-    tied_together,
+    linked_reviews,
     no_pictures,
     one_picture,
     odd_pictures,
@@ -101,11 +101,11 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     unused = UnusedIds(manifest)
     dataset, lacking = read_dataset(manifest, watch=unused)
     findings = [*_lacking(lacking)]
-    looks = look_at_all([path for review in dataset.reviews for path in review.images])
+    looks = inspect_all([path for review in dataset.reviews for path in review.images])
     bad = [*unreadable(dataset, looks.bad)]
     findings += bad
     if not bad or dataset.manifest.images.on_bad != "error":
-        dataset = treat_bad_pictures(dataset, looks.bad)
+        dataset = drop_bad_pictures(dataset, looks.bad)
     dataset = drop_duplicates(dataset, looks.digests)
     near_pictures = near_duplicates(looks.seen)
     with_near_texts = with_near_texts or dataset.manifest.splits.near_duplicates == "together"
@@ -157,7 +157,7 @@ def _of_records(dataset: Dataset) -> Iterator[Finding]:
         examples = [example([review], ", ".join(review.labels)) for review in (several or lists)[:5]]
         column = _one_label(fields)
         yield finding("several_labels", len(several or lists), examples, what=what, column=column)
-    if not_fetched := dataset.treated.get(Change.NOT_FETCHED):
+    if not_fetched := dataset.changes.get(Change.NOT_FETCHED):
         yield finding("not_fetched", not_fetched, [])
     if dataset.manifest.format == "records" and fields is not None and fields.id is None:
         yield finding("no_ids", len(dataset.reviews), [])

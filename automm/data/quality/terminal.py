@@ -44,7 +44,7 @@ def render(report: Report, console: "Console") -> None:
         console.print(Text(f"{finding.severity}: {finding.count:,} x {finding.what} [{finding.key}]", style=style))
         for example in finding.examples:
             console.print(Text(f"    {example.line}"))
-        console.print(Text(f"  {finding.effect} {finding.mend}"))
+        console.print(Text(f"  {finding.effect} {finding.fix}"))
     console.print(Text(verdict(report)))
 
 

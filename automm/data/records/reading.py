@@ -9,7 +9,7 @@ from typing import Any
 
 from automm.data.changes import Change
 from automm.data.download.urls import is_url, local_name
-from automm.data.images.missing_hints import SHOWN, mend_of_name, mend_of_outside, shown, why_lost
+from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, shown, why_lost
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
@@ -71,14 +71,14 @@ class ReviewReader:
     Attributes:
         problems: in the order of the records; with the numbers, without the pictures that are lacking.
         lacking: numbers and pictures that are not there.
-        treated: what was left out, and how often.
+        changes: what was left out, and how often.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.problems: list[Problem] = []
         self.lacking = Lacking()
-        self.treated: Counter[Change] = Counter()
+        self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.found = self.unfetched = 0
@@ -103,7 +103,7 @@ class ReviewReader:
             self.problems.append(Problem(CELL, record.where, str(error)))
             return None
         if self.labelled and not values and self.may_lack_label:
-            self.treated[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
+            self.changes[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
         pictures = self._images(given, record.where)
@@ -137,7 +137,7 @@ class ReviewReader:
         URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
         """
         missing = len(self.lacking.pictures)
-        absent = self.treated[Change.MISSING_PICTURE] + self.treated[Change.MISSING_PICTURE_REVIEW] + missing
+        absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
         if absent < 2 or self.found or not (self.labelled or missing):
             return None
         example, fix = self._cause()
@@ -216,7 +216,7 @@ class ReviewReader:
             for value in unlisted:
                 self.problems.append(self._unknown_label(value, where))
         elif unlisted:
-            self.treated[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
+            self.changes[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
                 len(unlisted) if kept else 1
             )
         return kept
@@ -243,11 +243,11 @@ class ReviewReader:
                 found.append(path)
                 self.found += 1
                 if "\\" in name and found[-1].name != name.rpartition("/")[2]:
-                    self.treated[Change.BACKSLASHES] += 1
+                    self.changes[Change.BACKSLASHES] += 1
                 continue
             except OutsideError:
                 text = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
-                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, mend_of_outside(name, self.root.path)))
+                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
                 continue
             except AbsentError as error:
                 fault = str(error)
@@ -257,15 +257,15 @@ class ReviewReader:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                fix = self._fetch if remote else mend_of_name(name) or "Fix the path"
+                fix = self._fetch if remote else fix_of_name(name) or "Fix the path"
                 text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
                 fix += ", or set images.on_bad: drop-image"
                 self.lacking.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
-                self.treated[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
+                self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
-                self.treated[Change.MISSING_PICTURE_REVIEW] += 1
+                self.changes[Change.MISSING_PICTURE_REVIEW] += 1
                 return None
         lost = tuple(absent)
         return tuple(found), lost, tuple(names) if found else lost
@@ -286,9 +286,9 @@ class ReviewReader:
     def _drops_empty(self, pictured: bool, where: str) -> bool:
         rule = self.manifest.text.on_empty
         if rule == "drop":
-            self.treated[Change.EMPTY_TEXT] += 1
+            self.changes[Change.EMPTY_TEXT] += 1
         elif rule == "drop-bare" and not pictured:
-            self.treated[Change.NO_CONTENT] += 1
+            self.changes[Change.NO_CONTENT] += 1
         elif rule == "error":
             self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
         elif not pictured:

@@ -33,7 +33,7 @@ class Dataset:
         manifest: where they come from.
         reviews: n reviews, in the order of the records.
         labels: a label's index is its place here; none where a number is predicted.
-        treated: what was left out and how often, by name.
+        changes: what was left out and how often, by name.
         columns: of the records, also those that nothing names.
         encoding: as of `Source`.
     """
@@ -41,7 +41,7 @@ class Dataset:
     manifest: Manifest
     reviews: list[Review]
     labels: tuple[str, ...]
-    treated: dict[Change, int] = field(default_factory=dict)
+    changes: dict[Change, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     encoding: str = ""
 
@@ -50,9 +50,9 @@ class Dataset:
         """Whether a review may have any number of labels."""
         return any(review.labels for review in self.reviews)
 
-    def keep(self, reviews: list[Review], treated: Iterable[Change]) -> "Dataset":
-        """The same with other reviews; `treated` names each treatment as often as it happened."""
-        return replace(self, reviews=reviews, treated=dict(Counter(self.treated) + Counter(treated)))
+    def keep(self, reviews: list[Review], changes: Iterable[Change]) -> "Dataset":
+        """The same with other reviews; `changes` names each treatment as often as it happened."""
+        return replace(self, reviews=reviews, changes=dict(Counter(self.changes) + Counter(changes)))
 
 
 def load_dataset(
@@ -113,9 +113,9 @@ def read_dataset(
     if of_labels:
         raise DataError(lacking.problems or of_labels)  # without what is lacking, counts of labels mislead
     if not reviews:
-        raise DataError(lacking.problems or f"{source.name}: no reviews left: {_counts(reader.treated)}")
-    treated = dict(Counter(source.treated) + reader.treated)
-    return Dataset(manifest, reviews, labels, treated, tuple(columns), source.encoding), lacking
+        raise DataError(lacking.problems or f"{source.name}: no reviews left: {_counts(reader.changes)}")
+    changes = dict(Counter(source.changes) + reader.changes)
+    return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), lacking
 
 
 def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict[str, None] | None, list[Problem]]:
@@ -217,5 +217,5 @@ def _place(label: str) -> tuple[int, float, str]:
     return (0, float(label), label) if is_number(label) else (1, 0.0, label)
 
 
-def _counts(treated: Counter[Change]) -> str:
-    return ", ".join(change_lines(treated)) or "nothing was in it"
+def _counts(changes: Counter[Change]) -> str:
+    return ", ".join(change_lines(changes)) or "nothing was in it"

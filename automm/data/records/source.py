@@ -37,7 +37,7 @@ class Source:
         fields: what their columns mean.
         image_root: the folder that no picture may lead out of.
         label_optional: a record without a label is no mistake, but stands outside the labelled data.
-        treated: what the reader left out, filled while `rows` is consumed.
+        changes: what the reader left out, filled while `rows` is consumed.
         encoding: in which texts are decoded; "" where a reader of somebody's own decides.
     """
 
@@ -46,7 +46,7 @@ class Source:
     fields: Fields
     image_root: Path
     label_optional: bool = False
-    treated: dict[Change, int] = field(default_factory=dict)
+    changes: dict[Change, int] = field(default_factory=dict)
     encoding: str = ""
 
 

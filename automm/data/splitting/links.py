@@ -9,7 +9,7 @@ from pathlib import Path
 from automm.data.collector import no_cycles
 from automm.data.images.near_duplicates import picture_names
 from automm.data.records.reviews import Dataset, Review
-from automm.data.sections import TIES
+from automm.data.sections import LINK_KINDS
 from automm.data.splitting.disjoint_sets import Unions
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.text_forms import linking_text, picture_name, telling_text
@@ -28,8 +28,8 @@ class Links:
 
     Attributes:
         count: of reviews, n.
-        kinds: of links that keep reviews on one side of a split, some of `TIES`.
-        shared: by each kind of `TIES`, the sets of reviews that share a group, a text or a picture.
+        kinds: of links that keep reviews on one side of a split, some of `LINK_KINDS`.
+        shared: by each kind of `LINK_KINDS`, the sets of reviews that share a group, a text or a picture.
         near_texts: sets of reviews whose texts are nearly the same, where the manifest asks for them.
         common_texts: sets of reviews whose texts are variants of one phrase, too many to be linked by it.
     """
@@ -95,13 +95,16 @@ def links_of(
 
 
 def link_reviews(
-    reviews: Sequence[Review], names: Mapping[Path, str], kinds: Sequence[str] = TIES, near: Sequence[list[int]] = ()
+    reviews: Sequence[Review],
+    names: Mapping[Path, str],
+    kinds: Sequence[str] = LINK_KINDS,
+    near: Sequence[list[int]] = (),
 ) -> Links:
     """What links n reviews.
 
     Args:
         names: of pictures, such as their digests; one without is known by its path.
-        kinds: of links that keep reviews on one side of a split, some of `TIES`.
+        kinds: of links that keep reviews on one side of a split, some of `LINK_KINDS`.
         near: sets of reviews whose texts are nearly the same; one that is too large links nobody.
     """
     with no_cycles():

@@ -162,20 +162,20 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
             kept.add(review.id)
         else:
             same[key].append(review)
-    treated: list[Change] = []
+    changes: list[Change] = []
     for reviews in same.values():
         if len({frozenset(review.all_labels) for review in reviews}) > 1:
-            treated += [Change.CONFLICTING] * len(reviews)
+            changes += [Change.CONFLICTING] * len(reviews)
         else:
             kept.add(min(review.id for review in reviews))
-            treated += [Change.DUPLICATE] * (len(reviews) - 1)
+            changes += [Change.DUPLICATE] * (len(reviews) - 1)
     if not kept:
         file, number = dataset.manifest.file.name, len(dataset.reviews)
         raise DataError(
             f"{file}: no reviews left: {Change.CONFLICTING.text} {number}. Correct the labels, or leave "
             "drop_duplicates out"
         )
-    return dataset.keep([review for review in dataset.reviews if review.id in kept], treated)
+    return dataset.keep([review for review in dataset.reviews if review.id in kept], changes)
 
 
 def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[str, np.ndarray]) -> str:

@@ -21,12 +21,12 @@ def tune(
     """Propose trials and train them, until the session's budget is used up or the space is.
 
     Args:
-        runner: of the task that is searched; `trials` trains with it.
+        runner: of the setup that is searched; `trials` trains with it.
         folder: KerasTuner's own files, relative to the run.
         session: of the process that owns the oracle; None in a worker.
         serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
     """
-    experiment, task = runner.task.experiment, runner.task
+    experiment, setup = runner.setup.experiment, runner.setup
     model = build_search(
         trials,
         session=session,
@@ -38,23 +38,23 @@ def tune(
         portfolio=portfolio(runner.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
         encoders=runner.layers.whole,  # not called here: it loads the weights, which takes seconds
-        columns=task.dataset.manifest.columns,
+        columns=setup.dataset.manifest.columns,
     )
     model.tuner.serve = serve
     inputs, targets = {}, {}
     for split in ("train", "validation"):
-        rows = task.rows(split)
+        rows = setup.rows(split)
         # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no
         # size.
-        images = np.broadcast_to(np.uint8(0), (len(rows), *task.arrays.image_shape))
+        images = np.broadcast_to(np.uint8(0), (len(rows), *setup.arrays.image_shape))
         inputs[split] = [
-            task.arrays.token_ids[rows],
-            task.arrays.text_mask[rows],
+            setup.arrays.token_ids[rows],
+            setup.arrays.text_mask[rows],
             images,
-            task.arrays.image_mask[rows],
-            *task.arrays.columns_of(rows).values(),
+            setup.arrays.image_mask[rows],
+            *setup.arrays.columns_of(rows).values(),
         ]
-        targets[split] = np.zeros((len(rows), task.outputs), np.float32)
+        targets[split] = np.zeros((len(rows), setup.outputs), np.float32)
     model.fit(
         inputs["train"],
         targets["train"],

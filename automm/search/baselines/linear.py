@@ -36,12 +36,12 @@ Fit = Callable[[Search, np.ndarray, Fold], Iterator[tuple[float, Fitted]]]
 def run_linear(search: Search, name: str) -> None:
     """Record the baseline `logistic_...` or `ridge_...`."""
     kind, _, parts = name.partition("_")
-    modalities = tuple(one for one in PARTS[parts] if one in ("text", "image", *search.task.dataset.manifest.columns))
+    modalities = tuple(one for one in PARTS[parts] if one in ("text", "image", *search.setup.dataset.manifest.columns))
     values: dict[str, Any] = {"modalities": "+".join(modalities)}
     fit, key = (_logistic, "C") if kind == "logistic" else (_ridge, "alpha")
 
     def work() -> tuple[Any, Trained]:
-        models = search.runner.members(lambda: baselines.linear(search.task.shapes, modalities))
+        models = search.runner.members(lambda: baselines.linear(search.setup.shapes, modalities))
         values[key] = _fit(search, models, fit)
         return average(models), search.runner.judge(models)
 
@@ -50,9 +50,9 @@ def run_linear(search: Search, name: str) -> None:
 
 def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:
     """Set the models, one a fold, to the strength that is best over all folds, and say which."""
-    task, objective = search.task, search.task.experiment.objective
+    setup, objective = search.setup, search.setup.experiment.objective
     by_strength: dict[float, list[tuple[Fitted, np.ndarray]]] = {}
-    for model, fold in zip(models, task.folds, strict=True):
+    for model, fold in zip(models, setup.folds, strict=True):
         with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
             for strength, (coefficients, intercepts) in fit(search, learn, fold):
                 answers = judge @ coefficients.T + intercepts
@@ -60,8 +60,8 @@ def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:
     best: tuple[float, float] | None = None
     for strength, fitted in by_strength.items():
         answers = _activated(np.concatenate([part[1] for part in fitted]))
-        value = score(measure(task.judged, answers), objective)
-        if best is None or better(value, best[0], task.experiment.direction):
+        value = score(measure(setup.judged, answers), objective)
+        if best is None or better(value, best[0], setup.experiment.direction):
             best = (value, strength)
     assert best is not None
     for model, (numbers, _) in zip(models, by_strength[best[1]], strict=True):
@@ -72,9 +72,9 @@ def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:
 def _logistic(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
     from sklearn.linear_model import LogisticRegression
 
-    labels, classes = search.task.arrays.labels, len(search.task.labels)
+    labels, classes = search.setup.arrays.labels, len(search.setup.labels)
     # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
-    weights = row_weights(labels, fold.train, classes, search.task.experiment.training.class_weights)[fold.train]
+    weights = row_weights(labels, fold.train, classes, search.setup.experiment.training.class_weights)[fold.train]
     regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
     for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
         regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
@@ -84,7 +84,7 @@ def _logistic(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[f
 def _ridge(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
     from sklearn.linear_model import Ridge
 
-    values = search.task.arrays.labels[fold.train].astype(np.float64)
+    values = search.setup.arrays.labels[fold.train].astype(np.float64)
     for penalty in PENALTIES:
         regression = Ridge(alpha=penalty, solver="lsqr").fit(learn, values)
         yield (
@@ -112,7 +112,7 @@ def _design(search: Search, model: Any, rows: np.ndarray) -> Iterator[np.ndarray
         values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
         for start in range(0, len(rows), DESIGN_ROWS):
             part = rows[start : start + DESIGN_ROWS]
-            values[start : start + len(part)] = predict(design, search.task.features, part)
+            values[start : start + len(part)] = predict(design, search.setup.features, part)
         yield values
 
 

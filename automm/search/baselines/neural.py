@@ -25,8 +25,8 @@ AVERAGED = ("text_only", "image_only")  # by the baseline `late_average`
 def run_baselines(search: Search) -> None:
     """Every baseline of the experiment that has no line yet, in order, until the time is up."""
     done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
-    wanted = search.task.experiment.baselines
-    manifest = search.task.dataset.manifest
+    wanted = search.setup.experiment.baselines
+    manifest = search.setup.dataset.manifest
     names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
         if name not in done and not search.budget.out_of_time():
@@ -41,17 +41,17 @@ def run_baseline(search: Search, name: str) -> None:
 def _trained(search: Search, name: str) -> None:
     build, values = baselines.TRAINED[name]
     if "fusion/operator" in values:
-        values = baselines.with_columns(values, search.task.dataset.manifest.columns)
+        values = baselines.with_columns(values, search.setup.dataset.manifest.columns)
     # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
     seed_name = name.removeprefix("packed_")
-    search.runner.train(name, "baseline", values, lambda: build(search.task.shapes, values), seed_name=seed_name)
+    search.runner.train(name, "baseline", values, lambda: build(search.setup.shapes, values), seed_name=seed_name)
 
 
 def _majority(search: Search, name: str) -> None:
     def work() -> tuple[Any, Trained]:
-        labels, classes = search.task.arrays.labels, len(search.task.labels)
-        shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.task.folds]
-        models = [baselines.majority(search.task.shapes, share) for share in shares]
+        labels, classes = search.setup.arrays.labels, len(search.setup.labels)
+        shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.setup.folds]
+        models = [baselines.majority(search.setup.shapes, share) for share in shares]
         return average(models), search.runner.judge(models)
 
     search.runner.record(name, "baseline", {}, work)
@@ -59,9 +59,9 @@ def _majority(search: Search, name: str) -> None:
 
 def _median(search: Search, name: str) -> None:
     def work() -> tuple[Any, Trained]:
-        values = search.task.arrays.labels
-        medians = [np.median(values[fold.train], keepdims=True) for fold in search.task.folds]
-        models = [baselines.majority(search.task.shapes, median) for median in medians]
+        values = search.setup.arrays.labels
+        medians = [np.median(values[fold.train], keepdims=True) for fold in search.setup.folds]
+        models = [baselines.majority(search.setup.shapes, median) for median in medians]
         return average(models), search.runner.judge(models)
 
     search.runner.record(name, "baseline", {}, work)
@@ -78,7 +78,7 @@ def _late_average(search: Search, name: str) -> None:
                 raise TrialError(f"late_average needs the baseline {member}, which has not completed")
             predictions.append(predicted)
             members[member] = keras.saving.load_model(search.run.model_path(member), compile=False)
-        return baselines.late_average(search.task.shapes, members), search.runner.judged(np.mean(predictions, axis=0))
+        return baselines.late_average(search.setup.shapes, members), search.runner.judged(np.mean(predictions, axis=0))
 
     search.runner.record(name, "baseline", {}, work)
 
@@ -90,26 +90,26 @@ def _end_to_end(search: Search, name: str) -> None:
     Where candidates are judged on folds, this one is on the first alone: it costs a hundred times what a head does. It
     then ranks behind them, since its figure is of other rows, and reads the test split like every baseline.
     """
-    task, settings = search.task, search.task.experiment.baselines
-    values = baselines.with_columns(baselines.CONCATENATION, task.dataset.manifest.columns)
+    setup, settings = search.setup, search.setup.experiment.baselines
+    values = baselines.with_columns(baselines.CONCATENATION, setup.dataset.manifest.columns)
     values["training/learning_rate"] = settings.end_to_end_learning_rate
-    fold = task.folds[0]
+    fold = setup.folds[0]
 
     def build() -> Any:
         if _completed(search, "concatenation"):
             frozen = keras.saving.load_model(search.run.model_path("concatenation"), compile=False)
             suffix = members_of(frozen)[0]
         else:
-            suffix = baselines.fused(task.shapes, values)
-            learn_statistics(suffix, task.statistics[0])
-        text, image = task.text_source.build(), task.image_source.build()
+            suffix = baselines.fused(setup.shapes, values)
+            learn_statistics(suffix, setup.statistics[0])
+        text, image = setup.text_source.build(), setup.image_source.build()
         unfreeze(text)
         unfreeze(image)
         return compose(
             suffix,
             replace(search.runner.layers, whole=lambda: (text, image)),
-            sequence_length=task.experiment.inputs.sequence_length,
-            image_shape=task.arrays.image_shape,
+            sequence_length=setup.experiment.inputs.sequence_length,
+            image_shape=setup.arrays.image_shape,
         )
 
     deadline = time.monotonic() + settings.end_to_end_time
@@ -124,16 +124,16 @@ def _end_to_end(search: Search, name: str) -> None:
         trained = train(
             [model],
             [fold],
-            task.arrays,
-            task.arrays.labels,
+            setup.arrays,
+            setup.arrays.labels,
             plan,
             deadline=deadline,
             readers=[compiled(model)],
-            reader_batch=rows_at_once(task.experiment.inputs.max_images),
+            reader_batch=rows_at_once(setup.experiment.inputs.max_images),
         )
         return model, trained
 
-    evaluation = None if len(task.folds) == 1 else PARTIAL + task.evaluation
+    evaluation = None if len(setup.folds) == 1 else PARTIAL + setup.evaluation
     search.runner.record(name, "baseline", values, work, tier=2, evaluation=evaluation)
 
 

@@ -13,7 +13,7 @@ from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.search.cost.pixels import pixel_costs
 from automm.search.finalists.ensemble import PICKS
 from automm.search.ranking import FINALISTS
-from automm.search.setup.data import Task
+from automm.search.setup.data import Setup
 from automm.search.space.validation import narrow
 
 TRIAL_SECONDS = 4.0  # of building, tracing and saving
@@ -40,21 +40,21 @@ class Estimate:
         return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
 
 
-def estimate(task: Task, other_folds: int = 0) -> Estimate:
+def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
     """Before the first trial of a search; time is that of the whole budget.
 
     Args:
         other_folds: on how many finalists are measured beside the one that is searched on; after the budget.
     """
-    experiment, folds = task.experiment, len(task.folds)
-    steps = folds * math.ceil(max(len(fold.train) for fold in task.folds) / experiment.training.batch_size)
-    pixels = pixel_seconds(task)
+    experiment, folds = setup.experiment, len(setup.folds)
+    steps = folds * math.ceil(max(len(fold.train) for fold in setup.folds) / experiment.training.batch_size)
+    pixels = pixel_seconds(setup)
     tracing = TRACE_SECONDS * folds if pixels else 0.0
-    trial = TRIAL_SECONDS + tracing + max(step_seconds(task), pixels) * steps * experiment.training.epochs
+    trial = TRIAL_SECONDS + tracing + max(step_seconds(setup), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
-    head = BYTES * folds * fused(task.shapes, with_columns(CONCATENATION, task.shapes.columns)).count_params()
-    encoders = task.text_source.weight_bytes + task.image_source.weight_bytes  # building them would take seconds
+    head = BYTES * folds * fused(setup.shapes, with_columns(CONCATENATION, setup.shapes.columns)).count_params()
+    encoders = setup.text_source.weight_bytes + setup.image_source.weight_bytes  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
     disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
@@ -67,26 +67,26 @@ def estimate(task: Task, other_folds: int = 0) -> Estimate:
     return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
 
 
-def step_seconds(task: Task) -> float:
+def step_seconds(setup: Setup) -> float:
     """Of a head, a fold; one that reads whole sequences multiplies its weights with every element of them."""
-    experiment = task.experiment
-    space, inputs = narrow(experiment.space, task.shapes.columns), experiment.inputs
-    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, task.shapes.columns)
+    experiment = setup.experiment
+    space, inputs = narrow(experiment.space, setup.shapes.columns), experiment.inputs
+    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
-        fused(task.shapes, {**largest, "fusion/operator": name}).count_params()
+        fused(setup.shapes, {**largest, "fusion/operator": name}).count_params()
         for name in space["fusion/operator"]
         if name in SEQUENCE_FUSIONS
     ]
-    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * task.shapes.cells)
+    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * setup.shapes.cells)
     return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
 
 
-def pixel_seconds(task: Task) -> float:
+def pixel_seconds(setup: Setup) -> float:
     """Of a step of the dearest CNN that trials train, a fold; 0 where all pictures are frozen features."""
-    inputs = task.experiment.inputs
-    space = narrow(task.experiment.space, task.shapes.columns, image_size=inputs.image_size)
+    inputs = setup.experiment.inputs
+    space = narrow(setup.experiment.space, setup.shapes.columns, image_size=inputs.image_size)
     seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
-    return task.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
+    return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 
 
 def short_of_disk(wanted: Estimate, folder: str) -> str:

@@ -26,7 +26,7 @@ LEFT_OUT = ("majority", "median", "packed_concatenation")  # one knows nothing, 
 
 def run_ensemble(search: Search) -> None:
     """Record one, unless there is one of these candidates already or there is nothing to join."""
-    if not search.task.experiment.ensemble:
+    if not search.setup.experiment.ensemble:
         return
     name = f"ensemble-{search.budget.trials_done():03d}"
     members = _members(search)
@@ -37,7 +37,7 @@ def run_ensemble(search: Search) -> None:
 
     def work() -> tuple[Any, Trained]:
         predictions = np.stack([prediction for _, prediction in members])
-        labels = search.task.judged
+        labels = search.setup.judged
         crossed = np.zeros_like(predictions[0])
         for part in _parts(search):
             rest = np.setdiff1d(np.arange(len(labels)), part)
@@ -76,11 +76,11 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
-    """Candidates judged on all of the task's folds whose weights and predictions are there, best first."""
+    """Candidates judged on all of the folds of the setup whose weights and predictions are there, best first."""
     members = []
     for candidate in search.ranking.ranked():
         usable = (
-            candidate.evaluation == search.task.evaluation
+            candidate.evaluation == search.setup.evaluation
             and candidate.kind != "ensemble"
             and candidate.name not in LEFT_OUT
         )
@@ -92,10 +92,10 @@ def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
 
 def _parts(search: Search) -> Sequence[np.ndarray]:
     """Places in the judged rows, cut as the folds are; those of a holdout by chance."""
-    folds = search.task.folds
+    folds = search.setup.folds
     if len(folds) > 1:
         ends = np.cumsum([len(fold.validation) for fold in folds])
         return np.split(np.arange(ends[-1]), ends[:-1])
-    count = len(search.task.judged)
+    count = len(search.setup.judged)
     order = np.random.default_rng(search.runner.seed_of("ensemble")).permutation(count)
     return [part for part in np.array_split(order, PARTS) if len(part)]

@@ -35,7 +35,7 @@ log = logging.getLogger("automm")
 
 def fine_tune(search: Search) -> None:
     """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
-    settings = search.task.experiment.tier2
+    settings = search.setup.experiment.tier2
     finalists = chosen(search, settings.finalists)
     if not finalists or search.budget.out_of_time():
         return
@@ -73,7 +73,7 @@ def _reads_upper_parts(point: Mapping[str, Any]) -> bool:
 
 
 def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> None:
-    task, settings = search.task, search.task.experiment.tier2
+    setup, settings = search.setup, search.setup.experiment.tier2
     name = candidate.name + SUFFIX
     values = {
         **{key: value for key, value in candidate.point.items() if key not in OF_SUFFIXES},
@@ -94,13 +94,13 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
         models = raised(search, suffixes, states.shapes)
         trained = train(
             models,
-            task.folds,
+            setup.folds,
             search.runner.source(models[0]),
-            task.arrays.labels,
+            setup.arrays.labels,
             plan,
             deadline=deadline,
             together=False,
-            costs=search.task.features.lengths,  # or the short texts of a batch would be padded to its longest
+            costs=search.setup.features.lengths,  # or the short texts of a batch would be padded to its longest
             readers=[compiled(model) for model in models],
             reader_batch=READ_AT_ONCE,
             progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),

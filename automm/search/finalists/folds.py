@@ -31,7 +31,7 @@ from automm.search.interrupt import check, interruptible
 from automm.search.memory import give_back
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Task, prepare, sources
+from automm.search.setup.data import Loaded, Setup, prepare, sources
 from automm.search.training.pixels import pixel_encoder
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
 from automm.tracking.tracker import NoTracker
@@ -112,14 +112,14 @@ class _Quiet:
 
 
 def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
-    """The other fold's task: its own statistics, columns and, where an encoder has none, vocabulary."""
-    there, experiment = loaded.on(fold), search.task.experiment
-    task = prepare(experiment, there, sources(experiment, there), search.reporter.step)
+    """The other fold's setup: its own statistics, columns and, where an encoder has none, vocabulary."""
+    there, experiment = loaded.on(fold), search.setup.experiment
+    setup = prepare(experiment, there, sources(experiment, there), search.reporter.step)
     run.candidates_folder.mkdir(parents=True, exist_ok=True)
     run.repair()
     # One that fails on every fold is a figure that is missing, and no reason to lose the others.
-    inner = Search(task, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
-    if task.text_source.fingerprint == search.task.text_source.fingerprint:
+    inner = Search(setup, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
+    if setup.text_source.fingerprint == search.setup.text_source.fingerprint:
         inner.runner.layers = search.runner.layers  # which count parameters, and need not be built again for it
     return inner
 
@@ -134,7 +134,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
     outcome: dict[str, float] | str
     try:
         answers = sum(share * _answers(search, inner, base) for base, share in parts.items())
-        outcome = measure(inner.task.targets("test"), np.asarray(answers, np.float32))
+        outcome = measure(inner.setup.targets("test"), np.asarray(answers, np.float32))
     except TrialError as error:
         outcome = str(error)
         log.warning("fold %d: %s", fold, error)
@@ -143,7 +143,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
         raise
     inner.run.write("result.json", {"test": {**_known(inner.run), name: outcome}})
     if not isinstance(outcome, str):
-        metric = search.task.experiment.objective.removeprefix("val_")
+        metric = search.setup.experiment.objective.removeprefix("val_")
         log.info("fold %d: %s: test %s %.3f", fold, name, metric, outcome[metric])
 
 
@@ -160,7 +160,7 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
         lines = [one for one in inner.candidates if one.name == name]
     if lines[-1].status != COMPLETED:
         raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
-    answers = inner.runner.reader(keras.saving.load_model(path, compile=False))(inner.task.rows("test"))
+    answers = inner.runner.reader(keras.saving.load_model(path, compile=False))(inner.setup.rows("test"))
     inner.run.save_predictions(kept, answers)
     path.unlink()  # of no use any more: the model to export is the one that the search has made
     return answers
@@ -172,17 +172,17 @@ def _train(search: Search, inner: Search, name: str) -> None:
         run_baseline(inner, name)
         return
     values = dict(found.hyperparameters)
-    inner.runner.train(name, "finalist", values, lambda: suffix_of(inner.task, found.point), seed=found.seed)
+    inner.runner.train(name, "finalist", values, lambda: suffix_of(inner.setup, found.point), seed=found.seed)
 
 
-def suffix_of(task: Task, point: dict[str, Any]) -> Any:
+def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:
     """The suffix of a point, built for what it reads of the encoders there."""
     point = {**baselines.READ, **point}
     text, image, *_ = asked_for(point)
-    sizes: dict[str, Any] = {"text_features": task.features.text[text].shape[-1]}
+    sizes: dict[str, Any] = {"text_features": setup.features.text[text].shape[-1]}
     if image != PIXELS:
-        pictures = task.features.image[image]
+        pictures = setup.features.image[image]
         sizes["image_features"] = pictures.shape[-1]
         if pictures.ndim == 3:
             sizes["cells"] = pictures.shape[1]
-    return baselines.fused(replace(task.shapes, **sizes), point, pixel_encoder(point))
+    return baselines.fused(replace(setup.shapes, **sizes), point, pixel_encoder(point))

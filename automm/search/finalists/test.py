@@ -23,7 +23,7 @@ from automm.search.candidate_runner import converter
 from automm.search.finalists.folds import cross_validate
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Task
+from automm.search.setup.data import Loaded, Setup
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
 from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
@@ -44,7 +44,7 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     raw arrays. The other baselines read it through the same features that they were measured on. Where the manifest has
     folds, finalists and the recipe are measured on the others too.
     """
-    task, run = search.task, search.run
+    setup, run = search.setup, search.run
     finalists = search.ranking.ranked()[:FINALISTS]
     recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranking.ranked())), "")
     on_folds = [*finalists, *(c for c in search.ranking.ranked()[FINALISTS:] if c.name == recipe)]
@@ -64,17 +64,17 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
             whole[candidate.name] = whole_model(run, candidate.name, search.runner.layers, saved)
             probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
         else:
-            probabilities[candidate.name] = read(task.rows("test"))
-        without[candidate.name] = {name: read(task.rows("test"), lacking=name) for name in lost}
-    labels = task.targets("test")
+            probabilities[candidate.name] = read(setup.rows("test"))
+        without[candidate.name] = {name: read(setup.rows("test"), lacking=name) for name in lost}
+    labels = setup.targets("test")
     test = {name: measure(labels, values) for name, values in probabilities.items()}
     best = finalists[0]
     luck = selection_of(search)
     result: dict[str, Any] = {
         "best": best.name,
-        "objective": task.experiment.objective,
+        "objective": setup.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
-        "selection": {**vars(luck), "optimism": luck.optimism, "of": task.evaluation} if luck else None,
+        "selection": {**vars(luck), "optimism": luck.optimism, "of": setup.evaluation} if luck else None,
         "test": test,
         "test_reads": run.test_reads() + 1,
         "missing": {
@@ -88,7 +88,7 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
         result["against_recipe"] = _apart(search, labels, probabilities[best.name], probabilities[recipe])
     if measured:
         result["folds"] = summary(measured, test, result.get("recipe"))
-    ids = [task.arrays.ids[row] for row in task.rows("test")]
+    ids = [setup.arrays.ids[row] for row in setup.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
@@ -100,7 +100,7 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
 
 def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     """How much better the first answers are than the second, by metric."""
-    seed = search.task.experiment.seed
+    seed = search.setup.experiment.seed
     return {
         metric: vars(paired_interval(labels, first, second, metric, rng=np.random.default_rng(seed)))
         for metric in main_metrics(measure(labels, first))
@@ -109,7 +109,7 @@ def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.nda
 
 def selection_of(search: Search) -> Selection | None:
     """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
-    evaluation = search.task.evaluation
+    evaluation = search.setup.evaluation
     if search.ranking.ranked()[0].evaluation != evaluation:
         return None
     comparable = [candidate for candidate in search.ranking.ranked() if candidate.evaluation == evaluation]
@@ -117,14 +117,14 @@ def selection_of(search: Search) -> Selection | None:
     same = [part for part in predictions if part is not None]
     if len(same) < 2:
         return None
-    rng = np.random.default_rng(search.task.experiment.seed)
-    return selection(search.task.judged, same, search.task.experiment.objective, rng=rng)
+    rng = np.random.default_rng(search.setup.experiment.seed)
+    return selection(search.setup.judged, same, search.setup.experiment.objective, rng=rng)
 
 
 def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     """Which test reviews lose what, where there are two modalities or more to lose."""
-    rows = search.task.rows("test")
-    parts = [present(search.task.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
+    rows = search.setup.rows("test")
+    parts = [present(search.setup.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
     seeds = {name: np.random.default_rng(search.runner.seed_of(f"missing {name}")) for name in has}
@@ -133,7 +133,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
 
 def _draw_missing(search: Search, result: dict[str, Any]) -> None:
     """missing.png in the run's folder: finalists, and the baselines that show what each modality is worth."""
-    missing, metric = result["missing"], search.task.experiment.objective.removeprefix("val_")
+    missing, metric = result["missing"], search.setup.experiment.objective.removeprefix("val_")
     shown = [name for name in missing["scores"] if name in (*result["finalists"], *SHOWN)]
     lines = {name: {modality: scores[metric] for modality, scores in missing["scores"][name].items()} for name in shown}
     plots.missing_curves(lines, PERCENTS, f"test {metric}", search.run.folder / MISSING_FIGURE)
@@ -144,11 +144,11 @@ def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.nda
 
     A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
     """
-    task = search.task
+    setup = search.setup
     whole, convert = compiled(model), converter(model)
-    at_once = rows_at_once(task.experiment.inputs.max_images)
-    rows = task.rows("validation")[:PARITY_ROWS]
-    from_arrays = predict(whole, task.arrays, rows, batch_size=at_once, convert=convert)
+    at_once = rows_at_once(setup.experiment.inputs.max_images)
+    rows = setup.rows("validation")[:PARITY_ROWS]
+    from_arrays = predict(whole, setup.arrays, rows, batch_size=at_once, convert=convert)
     # Probabilities as they are; numbers have a unit, and float32 has seven digits of them.
     size = max(1.0, float(np.abs(from_arrays).max()))
     difference = float(np.abs(read(rows) - from_arrays).max()) / size
@@ -159,7 +159,7 @@ def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.nda
             difference,
             PARITY,
         )
-    return predict(whole, task.arrays, task.rows("test"), batch_size=at_once, convert=convert)
+    return predict(whole, setup.arrays, setup.rows("test"), batch_size=at_once, convert=convert)
 
 
 def _track(
@@ -169,11 +169,11 @@ def _track(
     probabilities: dict[str, np.ndarray],
     result: dict[str, Any],
 ) -> None:
-    task = search.task
+    setup = search.setup
     work = Path(tempfile.mkdtemp(prefix="automm-"))
     try:
         for candidate in candidates:
-            pictures = _answers(task, probabilities[candidate.name], work)
+            pictures = _answers(setup, probabilities[candidate.name], work)
             if candidate.history:
                 pictures["plots/learning_curves.png"] = plots.learning_curves(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
@@ -190,10 +190,10 @@ def _track(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _answers(task: Task, answers: np.ndarray, folder: Path) -> dict[str, Path]:
+def _answers(setup: Setup, answers: np.ndarray, folder: Path) -> dict[str, Path]:
     """A picture of the answers for the test split, by its name in the store."""
-    true = task.targets("test")
+    true = setup.targets("test")
     if answers.shape[1] == 1:
         return {"plots/predicted.png": plots.true_and_predicted(true, answers[:, 0], folder / "predicted.png")}
-    counts = confusion(true, answers.argmax(axis=1), len(task.labels))
-    return {"plots/confusion.png": plots.confusion_matrix(counts, task.labels, folder / "confusion.png")}
+    counts = confusion(true, answers.argmax(axis=1), len(setup.labels))
+    return {"plots/confusion.png": plots.confusion_matrix(counts, setup.labels, folder / "confusion.png")}

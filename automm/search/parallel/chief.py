@@ -176,8 +176,8 @@ class Chief(OracleServicer):
             self._search.begin_trial(trial.trial_id)
             candidate = Candidate(trial_name(self._search.number), "trial", COMPLETED, started=now())
             candidate.hyperparameters = active_values(trial.hyperparameters)
-            candidate.objective = self._search.task.experiment.objective
-            candidate.evaluation = self._search.task.evaluation
+            candidate.objective = self._search.setup.experiment.objective
+            candidate.evaluation = self._search.setup.evaluation
             candidate.seed = self._search.runner.seed_of(candidate.name)
             self.in_hand[trial.trial_id] = Hand(worker, candidate)
             self.events.put(("given", trial.trial_id))

@@ -20,11 +20,11 @@ from automm.search.candidate_runner import CandidateRunner, trial_name
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
 from automm.search.parallel.chief import FIRST_NUMBER, LEAVING, SECONDS_LEFT, TOKEN, WORKER, quiet
-from automm.search.parallel.crew import past_proxies
+from automm.search.parallel.worker_options import past_proxies
 from automm.search.parallel.workers import FOLDER
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
-from automm.search.setup.data import Task, load, prepare, same_data, sources
+from automm.search.setup.data import Setup, load, prepare, same_data, sources
 from automm.tracking.runs import Candidate, Run
 
 HEARTBEAT = 5.0  # seconds between two signs of life
@@ -50,8 +50,8 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     loaded = load(experiment, reporter.step)
     encoders = sources(experiment, loaded)
     same_data(run, loaded, encoders)
-    task = prepare(experiment, loaded, encoders, reporter.step)
-    _same_engines(run, task)
+    setup = prepare(experiment, loaded, encoders, reporter.step)
+    _same_engines(run, setup)
     host, _, port = chief.rpartition(":")
     past_proxies(host)
     line = Line(chief, name)
@@ -59,7 +59,7 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     left = answer.get(SECONDS_LEFT)
     deadline = time.monotonic() + float(left) if left else None
     results = ResultFiles(run, line, reporter)
-    trials = WorkerTrials(task, run, reporter, results, deadline, int(answer[FIRST_NUMBER]))
+    trials = WorkerTrials(setup, run, reporter, results, deadline, int(answer[FIRST_NUMBER]))
     os.environ |= {"KERASTUNER_ORACLE_IP": host, "KERASTUNER_ORACLE_PORT": port, "KERASTUNER_TUNER_ID": name}
     threading.Thread(target=line.keep_alive, daemon=True).start()
     try:
@@ -71,12 +71,12 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
         line.goodbye()
 
 
-def _same_engines(run: Run, task: Task) -> None:
+def _same_engines(run: Run, setup: Setup) -> None:
     """Scores are compared, so that features must be the same numbers."""
     for kind, recorded in run.read("manifest.json")["encoders"].items():
-        if recorded["engine"] != task.features.engines[kind]:
+        if recorded["engine"] != setup.features.engines[kind]:
             raise DataError(
-                f"this machine reads {kind} by {task.features.engines[kind]}, and the search by {recorded['engine']}. "
+                f"this machine reads {kind} by {setup.features.engines[kind]}, and the search by {recorded['engine']}. "
                 "Install the same versions, with or without automm[fast] on both"
             )
 
@@ -89,7 +89,7 @@ class WorkerTrials:
     """What the tuner asks in a worker (`tuner.Trials`)."""
 
     def __init__(
-        self, task: Task, run: Run, reporter: Reporter, results: "ResultFiles", deadline: float | None, first: int
+        self, setup: Setup, run: Run, reporter: Reporter, results: "ResultFiles", deadline: float | None, first: int
     ):
         """
         Args:
@@ -98,8 +98,8 @@ class WorkerTrials:
         self._run, self._reporter, self._first = run, reporter, first
         self._number = 0
         self._candidates: list[Candidate] = []
-        ranking = Ranking(task.experiment, self._candidates)
-        self.runner = CandidateRunner(task, run, reporter, results, ranking.bars, deadline)
+        ranking = Ranking(setup.experiment, self._candidates)
+        self.runner = CandidateRunner(setup, run, reporter, results, ranking.bars, deadline)
 
     def begin_trial(self, trial_id: str) -> None:
         self._number = int(trial_id) + self._first

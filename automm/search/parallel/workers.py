@@ -21,7 +21,14 @@ from automm.errors import ConfigError
 from automm.search.budget import WORKER_DIED
 from automm.search.interrupt import check
 from automm.search.parallel.chief import Chief, Hand
-from automm.search.parallel.crew import LOOPBACK, NO_ADDRESS, Crew, how_it_ended, threads, worker_command
+from automm.search.parallel.worker_options import (
+    LOOPBACK,
+    NO_ADDRESS,
+    WorkerOptions,
+    how_it_ended,
+    threads,
+    worker_command,
+)
 from automm.search.recorder import GiveUp
 from automm.search.session import Search
 from automm.tracking.runs import FAILED, Run
@@ -39,12 +46,12 @@ class Workers:
     """Processes that train the trials of a search. A context: none of them outlives it.
 
     Raises:
-        ConfigError: `crew.chief` is no address of this machine, or is taken.
+        ConfigError: `worker_options.chief` is no address of this machine, or is taken.
     """
 
-    def __init__(self, search: Search, crew: Crew):
-        self._search, self._crew = search, crew
-        self._allow_code = search.task.experiment.allow_code
+    def __init__(self, search: Search, worker_options: WorkerOptions):
+        self._search, self._worker_options = search, worker_options
+        self._allow_code = search.setup.experiment.allow_code
         self._folder = search.run.folder / FOLDER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -53,16 +60,16 @@ class Workers:
         self._deaths = 0
         # SO_REUSEPORT would let two searches listen on one port, and mix their trials.
         self._server = grpc.server(ThreadPoolExecutor(max_workers=32), options=[("grpc.so_reuseport", 0)])
-        self._address = self._listen(crew.chief or f"{LOOPBACK}:0")
+        self._address = self._listen(worker_options.chief or f"{LOOPBACK}:0")
         self._chief: Chief | None = None
 
     def __enter__(self) -> "Workers":
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(exist_ok=True)
-        self._search.budget.workers = max(1, self._crew.processes)
-        for _ in range(self._crew.processes):  # they import while the parent builds its own graph
+        self._search.budget.workers = max(1, self._worker_options.processes)
+        for _ in range(self._worker_options.processes):  # they import while the parent builds its own graph
             self._start()
-        if self._crew.chief is not None:
+        if self._worker_options.chief is not None:
             command = worker_command(self._search.run, self._address, self._allow_code)
             self._search.reporter.stage(f"workers of other machines join with: {command}")
         return self
@@ -164,7 +171,7 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **threads(self._crew.processes)},
+                env={**os.environ, **threads(self._worker_options.processes)},
             )
 
     def _bury(self) -> None:
@@ -185,7 +192,7 @@ class Workers:
                     f"{STILLBORN} workers ended before they took a trial, the last one: {how_it_ended(code)}"
                     f"{self._last_words(name)}. See {self._folder}"
                 )
-            if self._deaths > REPLACEMENTS * self._search.task.experiment.budget.trials:
+            if self._deaths > REPLACEMENTS * self._search.setup.experiment.budget.trials:
                 raise GiveUp(f"{self._deaths} workers have died, the last one: {how_it_ended(code)}")
             if not self._chief.done():
                 self._start()

@@ -8,7 +8,7 @@ import numpy as np
 
 from automm.config.experiment import Experiment, Folds
 from automm.data.changes import Change
-from automm.data.images.pixel_store import PictureStore, prepare_pictures, treat_bad_pictures
+from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
@@ -34,7 +34,7 @@ log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
-class Task:
+class Setup:
     """One experiment's data, encoders and features.
 
     Attributes:
@@ -42,7 +42,7 @@ class Task:
         folds: what candidates learn from and are judged on: train and validation as they are, or cut into folds.
         statistics: of each fold's training rows.
         columns: what the training split says of metadata and history.
-        treated: every named treatment of the data, counted.
+        changes: every named treatment of the data, counted.
         digest: names the data: texts, labels, pictures and splits.
     """
 
@@ -56,7 +56,7 @@ class Task:
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
-    treated: dict[Change, int]
+    changes: dict[Change, int]
     digest: str
 
     @property
@@ -122,7 +122,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         dataset = subsample(dataset, experiment.subsample)
     size = experiment.inputs.image_size
     pictures = prepare_pictures(all_paths(dataset.reviews), size, cache_dir(), progress, limit=cache_limit())
-    dataset = treat_bad_pictures(dataset, pictures.bad)
+    dataset = drop_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
     links = links_of(dataset, pictures.digests)
@@ -143,7 +143,7 @@ def prepare(
     loaded: Loaded,
     encoders: tuple[TextSource, ImageSource],
     progress: Progress | None = None,
-) -> Task:
+) -> Setup:
     """Pair, encode, and take the training split's statistics."""
     text, image = encoders
     reviews = loaded.dataset.reviews
@@ -161,7 +161,7 @@ def prepare(
     asked = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, text, image, feature_store(), asked, progress=progress)
     folds = make_folds(experiment, loaded)
-    return Task(
+    return Setup(
         experiment=experiment,
         dataset=loaded.dataset,
         splits=loaded.splits,
@@ -172,7 +172,7 @@ def prepare(
         features=features,
         folds=folds,
         statistics=tuple(features.statistics(fold.train) for fold in folds),
-        treated={**loaded.dataset.treated, **cut_off},
+        changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
     )
 

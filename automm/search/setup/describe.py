@@ -4,28 +4,28 @@ import os
 from typing import Any
 
 from automm.data.manifest import Manifest
-from automm.search.setup.data import Task
+from automm.search.setup.data import Setup
 
 
-def describe(task: Task) -> dict[str, Any]:
+def describe(setup: Setup) -> dict[str, Any]:
     """manifest.json: what the data was."""
-    manifest = task.dataset.manifest
+    manifest = setup.dataset.manifest
     return {
         "name": manifest.name,
-        "manifest": str(task.experiment.manifest),
-        "fingerprint": task.digest,
-        "labels": list(task.labels),
-        "reviews": {name: len(rows) for name, rows in task.splits.items()},
-        "evaluation": task.evaluation,
-        "subsample": task.experiment.subsample,
-        "pictures": len(task.arrays.pixels),
-        "treated": task.treated,
-        "columns": task.columns.to_dict(),
+        "manifest": str(setup.experiment.manifest),
+        "fingerprint": setup.digest,
+        "labels": list(setup.labels),
+        "reviews": {name: len(rows) for name, rows in setup.splits.items()},
+        "evaluation": setup.evaluation,
+        "subsample": setup.experiment.subsample,
+        "pictures": len(setup.arrays.pixels),
+        "changes": setup.changes,
+        "columns": setup.columns.to_dict(),
         "reading": reading(manifest),
         "image_root": image_root(manifest),
         "encoders": {
-            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": task.features.engines[kind]}
-            for kind, source in (("text", task.text_source), ("image", task.image_source))
+            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": setup.features.engines[kind]}
+            for kind, source in (("text", setup.text_source), ("image", setup.image_source))
         },
     }
 

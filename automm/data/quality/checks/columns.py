@@ -18,13 +18,13 @@ def ungrouped_columns(checked: Checked) -> Iterator[Finding]:
         if spread.values < FEWEST_VALUES or not spread.apart:
             continue
         examples = [example(reviews, f"{column} {value!r}" if value else column) for value, reviews in spread.examples]
-        mend = f"Set fields: {{group: {yaml_word(column)}}}, unless it means something else."
+        fix = f"Set fields: {{group: {yaml_word(column)}}}, unless it means something else."
         if group is not None:
-            mend = (
+            fix = (
                 f"fields.group, which names one column, is {group!r}: set {column!r} in its place where "
                 "new ones of it matter more; else read the figures with that in mind."
             )
         rules = checked.dataset.manifest.splits
         if rules.rule not in ("fractions", "folds", "by") or "groups" not in rules.keep_together:
-            mend = f"{mend} And: {keep_together(rules, 'groups')}"
-        yield finding("ungrouped_column", spread.apart, examples, column=column, mend=mend)
+            fix = f"{fix} And: {keep_together(rules, 'groups')}"
+        yield finding("ungrouped_column", spread.apart, examples, column=column, fix=fix)

@@ -13,7 +13,7 @@ from automm.data.splitting.text_forms import normal_text, whole_key
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 # What to do about each tie that joins too many.
-UNTIED = {
+UNLINK = {
     "groups": "Name a column in fields.group whose values are users, products and the like, or none.",
     "texts": "Leave texts that many share (templates, descriptions of products) out of fields.text.",
     "pictures": "Leave pictures of other things (rooms, shops, placeholders) out of fields.images.",
@@ -35,17 +35,17 @@ def repeated(checked: Checked) -> Iterator[Finding]:
     """Texts, pictures and groups of several reviews: a warning where splits tear them apart, else a note."""
     rules = checked.dataset.manifest.splits
     for kind, sharing in checked.shared.items():
-        torn = [same for same in sharing if len(checked.splits(same)) > 1]
-        if torn:
-            mend = keep_together(rules, kind)
-            yield finding(f"{kind}_across_splits", len(torn), _examples(checked, kind, torn), mend=mend)
+        across = [same for same in sharing if len(checked.splits(same)) > 1]
+        if across:
+            fix = keep_together(rules, kind)
+            yield finding(f"{kind}_across_splits", len(across), _examples(checked, kind, across), fix=fix)
         kept = [same for same in sharing if len(checked.splits(same)) == 1]
         if kept and kind != "groups":
             expected = sum(1 - sum(share ** len(same) for share in rules.shares.values()) for same in kept)
-            yield finding(f"duplicate_{kind}", len(kept), _examples(checked, kind, kept), torn=expected)
+            yield finding(f"duplicate_{kind}", len(kept), _examples(checked, kind, kept), expected=expected)
 
 
-def tied_together(checked: Checked) -> Iterator[Finding]:
+def linked_reviews(checked: Checked) -> Iterator[Finding]:
     """The largest set of reviews that must stand in one split, where no split can hold it well."""
     splits = checked.dataset.manifest.splits
     if splits.rule not in ("fractions", "folds"):
@@ -60,13 +60,13 @@ def tied_together(checked: Checked) -> Iterator[Finding]:
         if splits.near_duplicates == "together" and kind != "groups" and "pictures" not in others:
             rules = f"near_duplicates: ignore, {rules}"
         yield finding(
-            "tied_together",
+            "linked_reviews",
             len(largest),
             [_tie(checked, kind, largest)],
             share=share,
             ties=kind if len(alone) == 1 else f"above all {kind}",
             targets=checked.targets,
-            mend=UNTIED[kind],
+            fix=UNLINK[kind],
             rules=rules,
         )
 
@@ -76,7 +76,11 @@ def _tie(checked: Checked, kind: str, linked: list[int]) -> Example:
     if kind == "pictures":
         reviews = checked.at(linked)
         counts = Counter(digest for review in reviews for digest in checked.digests(review))
-        paths = [checked.looks.path[digest] for digest, _ in counts.most_common(3) if digest in checked.looks.path]
+        paths = [
+            checked.inspections.path[digest]
+            for digest, _ in counts.most_common(3)
+            if digest in checked.inspections.path
+        ]
         named = ", ".join(f"'{path.name}'" for path in paths)
         return example(reviews, f"the pictures that most of them share: {named}" if paths else "", paths)
     sharing = [*checked.links.shared[kind], *(checked.links.near_texts if kind == "texts" else [])]
@@ -113,8 +117,8 @@ def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
         same = checked.at(rows)
         (across if len(checked.splits(same)) > 1 else kept).append(example(same, _variants(same)))
     if across:
-        mend = _link_near(checked, "texts") or TOO_MANY.format(limit=most_copies(len(checked.reviews)))
-        yield finding("near_duplicate_texts_across_splits", len(across), across, mend=mend)
+        fix = _link_near(checked, "texts") or TOO_MANY.format(limit=most_copies(len(checked.reviews)))
+        yield finding("near_duplicate_texts_across_splits", len(across), across, fix=fix)
     if kept:
         yield finding("near_duplicate_texts", len(kept), kept)
 
@@ -126,7 +130,7 @@ def nearly_same_pictures(checked: Checked) -> Iterator[Finding]:
     def keys(review: Review) -> list[str]:
         return [name[digest] for digest in checked.digests(review) if digest in name]
 
-    torn: list[Example] = []
+    across: list[Example] = []
     kept: list[Example] = []
     for same in checked.sharing(keys):
         cluster = set(keys(same[0])).intersection(*map(keys, same[1:]))
@@ -134,16 +138,16 @@ def nearly_same_pictures(checked: Checked) -> Iterator[Finding]:
             digest: path
             for review in same
             for path in review.images
-            if name.get(digest := checked.looks.digests.get(path, "")) in cluster
+            if name.get(digest := checked.inspections.digests.get(path, "")) in cluster
         }
         if len(shown) > 1:
             pictures = list(shown.values())
-            (torn if len(checked.splits(same)) > 1 else kept).append(
+            (across if len(checked.splits(same)) > 1 else kept).append(
                 example(same, " ~ ".join(f"'{path.name}'" for path in pictures[:3]), pictures)
             )
-    if torn:
-        mend = _link_near(checked, "pictures")
-        yield finding("near_duplicates_across_splits", len(torn), torn, mend=mend)
+    if across:
+        fix = _link_near(checked, "pictures")
+        yield finding("near_duplicates_across_splits", len(across), across, fix=fix)
     if kept:
         yield finding("near_duplicate_pictures", len(kept), kept)
 
@@ -166,16 +170,16 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
         ]
         if several:
             # What drop_duplicates would drop is gone where it is set.
-            mend = DIFFERENT if checked.dataset.manifest.drop_duplicates else CONTRADICTING
-            mend = mend.format(targets=checked.targets)
-            yield finding(key, len(several), examples, targets=checked.targets, mend=mend)
+            fix = DIFFERENT if checked.dataset.manifest.drop_duplicates else CONTRADICTING
+            fix = fix.format(targets=checked.targets)
+            yield finding(key, len(several), examples, targets=checked.targets, fix=fix)
 
 
 def whole_reviews(checked: Checked) -> Iterator[Finding]:
     """Reviews that are the same in text and pictures, as `drop_duplicates` sees it."""
 
     def keys(review: Review) -> list[str]:
-        key = whole_key(review, checked.looks.digests)
+        key = whole_key(review, checked.inspections.digests)
         return [] if key is None else ["\0".join(key)]
 
     same = checked.sharing(keys)
@@ -204,7 +208,7 @@ def _shared_pictures(checked: Checked, kind: str, same: list[Review]) -> list[Pa
     if kind != "pictures":
         return []
     shared = set(checked.digests(same[0])).intersection(*map(checked.digests, same[1:]))
-    return [path for path in same[0].images if checked.looks.digests.get(path) in shared][:1]
+    return [path for path in same[0].images if checked.inspections.digests.get(path) in shared][:1]
 
 
 def _labels(same: list[Review]) -> str:

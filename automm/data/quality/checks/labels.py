@@ -17,10 +17,10 @@ SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and
 MISSING_LIKE = {"nan", "na", "n/a", "#n/a", "nat", "none", "null", "nil", "undefined", "missing", "-", "--", "?"}
 SAYING, FEWEST_SAYING = 0.9, 20  # share of each label's texts that say it; reviews, of fewer it may be chance
 SAMPLE = 1000  # reviews that are looked at first
-TIED = (
+LARGE_SETS = (
     "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
 )
-SHIFT_MENDS = {
+SHIFT_FIXES = {
     "column": "Set splits: {fractions: ...} in place of splits.column, which keeps the shares.",
     "by": "Set splits: {fractions: ...} in place of splits.by, which keeps the shares.",
     "time": "It may be the truth of a later time, and worth knowing; splits: {fractions: ...} keeps the shares.",
@@ -62,8 +62,8 @@ def label_shift(checked: Checked) -> Iterator[Finding]:
     effect, squared, freedom = _association(counts)
     if effect >= SHIFT and (chance := _chance(squared, freedom)) <= CHANCE:
         shifted = _shifted(table)
-        mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
-        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, mend=mend)
+        fix = SHIFT_FIXES.get(checked.dataset.manifest.splits.rule, LARGE_SETS)
+        yield finding("label_shift", len(shifted), shifted, effect=effect, chance=chance, fix=fix)
 
 
 def missing_like_labels(checked: Checked) -> Iterator[Finding]:

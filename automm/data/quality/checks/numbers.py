@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from automm.data.quality.checked import Checked
-from automm.data.quality.checks.labels import CHANCE, SHIFT, SHIFT_MENDS, TIED
+from automm.data.quality.checks.labels import CHANCE, LARGE_SETS, SHIFT, SHIFT_FIXES
 from automm.data.quality.finding import Example, Finding, example, finding
 from automm.data.records.reviews import Review
 from automm.data.sections import SPLITS
@@ -73,8 +73,8 @@ def number_shift(checked: Checked) -> Iterator[Finding]:
             Example((), f"{split}: median {np.median(parts[split]):g}, of training {median:g}") for split, *_ in shifted
         ]
         _, effect, chance = max(shifted, key=lambda one: one[1])
-        mend = SHIFT_MENDS.get(checked.dataset.manifest.splits.rule, TIED)
-        yield finding("number_shift", len(shifted), examples, effect=effect, chance=chance, mend=mend)
+        fix = SHIFT_FIXES.get(checked.dataset.manifest.splits.rule, LARGE_SETS)
+        yield finding("number_shift", len(shifted), examples, effect=effect, chance=chance, fix=fix)
 
 
 def distance(ours: np.ndarray, theirs: np.ndarray) -> float:

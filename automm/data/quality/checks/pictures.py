@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from automm.data.images.inspect import Look
+from automm.data.images.inspect import Inspection
 from automm.data.onboarding.column_roles import names_portrait
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.unused import unused_columns, words_of
@@ -44,7 +44,7 @@ SUFFIXES = {
 }
 
 # A kind of finding: who belongs to it, what its texts name, and what an example shows.
-TRAITS: dict[str, tuple[Callable[[Look], bool], dict[str, object], Callable[[Look], str]]] = {
+TRAITS: dict[str, tuple[Callable[[Inspection], bool], dict[str, object], Callable[[Inspection], str]]] = {
     "blank_pictures": (lambda look: look.contrast <= BLANK, {}, lambda look: _sides(look)),
     "tiny_pictures": (lambda look: min(look.width, look.height) < TINY, {"limit": TINY}, lambda look: _sides(look)),
     "huge_pictures": (
@@ -64,7 +64,7 @@ TRAITS: dict[str, tuple[Callable[[Look], bool], dict[str, object], Callable[[Loo
 def odd_pictures(checked: Checked) -> Iterator[Finding]:
     """Blank, tiny, huge, stretched, animated pictures; each distinct one counts once."""
     odd = {
-        key: [(review, path, look) for review, path, look in checked.looked_at() if belongs(look)]
+        key: [(review, path, look) for review, path, look in checked.inspected() if belongs(look)]
         for key, (belongs, _, _) in TRAITS.items()
     }
     for key, (_, details, shown) in TRAITS.items():
@@ -79,7 +79,7 @@ def odd_pictures(checked: Checked) -> Iterator[Finding]:
 def wrong_extensions(checked: Checked) -> Iterator[Finding]:
     found = [
         example([review], f"'{path.name}' is {look.form}", [path])
-        for review, path, look in checked.looked_at()
+        for review, path, look in checked.inspected()
         if path.suffix.lower() not in SUFFIXES.get(look.form, (path.suffix.lower(),))
     ]
     if found:
@@ -94,7 +94,7 @@ def one_picture(checked: Checked) -> Iterator[Finding]:
         share = count / len(pictured)
         if share >= ONE_PICTURE_SHARE and count >= ONE_PICTURE_REVIEWS:
             reviews = [review for review in pictured if digest in checked.digests(review)]
-            path = next(path for path in reviews[0].images if checked.looks.digests.get(path) == digest)
+            path = next(path for path in reviews[0].images if checked.inspections.digests.get(path) == digest)
             shown = example(reviews, f"'{reviews[0].name_of(path)}'", [path])
             yield finding("one_picture", count, [shown], share=share)
 
@@ -104,8 +104,8 @@ def repeated_pictures(checked: Checked) -> Iterator[Finding]:
     found = []
     for review in checked.reviews:
         if len(review.images) > 1:
-            counts = Counter(picture_name(path, checked.looks.digests) for path in review.images)
-            twice = [path for path in review.images if counts[picture_name(path, checked.looks.digests)] > 1]
+            counts = Counter(picture_name(path, checked.inspections.digests) for path in review.images)
+            twice = [path for path in review.images if counts[picture_name(path, checked.inspections.digests)] > 1]
             if twice:
                 found.append(example([review], ", ".join(f"'{path.name}'" for path in twice), twice[:1]))
     if found:
@@ -144,5 +144,5 @@ def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:
         yield finding("unreadable_pictures" if rule == "error" else "left_out_pictures", len(found), found, rule=rule)
 
 
-def _sides(look: Look) -> str:
+def _sides(look: Inspection) -> str:
     return f"{look.width} x {look.height}"

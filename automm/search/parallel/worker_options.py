@@ -15,7 +15,7 @@ NO_ADDRESS = "--chief {}: cannot listen there. Write HOST:PORT, an address of th
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerOptions:
     """Who trains.
 
     Attributes:

@@ -7,28 +7,35 @@ import socket
 import pytest
 
 from automm.errors import ConfigError
-from automm.search.parallel.crew import NO_PROXY, Crew, how_it_ended, past_proxies, threads, worker_command
+from automm.search.parallel.worker_options import (
+    NO_PROXY,
+    WorkerOptions,
+    how_it_ended,
+    past_proxies,
+    threads,
+    worker_command,
+)
 from automm.tracking.runs import Run
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "192.0.2.1:5000", ":5000", "5000"])
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(ConfigError, match=f"--chief {address}: cannot listen there"):
-        Crew(0, address).check()
+        WorkerOptions(0, address).check()
 
 
 def test_a_port_that_is_taken_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match="in use"):
-            Crew(0, address).check()
-    Crew(0, address).check()
+            WorkerOptions(0, address).check()
+    WorkerOptions(0, address).check()
 
 
 def test_somebody_must_train():
     with pytest.raises(ConfigError, match="nobody to train"):
-        Crew(0).check()
-    Crew(1).check()
+        WorkerOptions(0).check()
+    WorkerOptions(1).check()
 
 
 def test_threads_are_divided(monkeypatch):
