@@ -117,7 +117,7 @@ def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
     from automm.search.training.loop import predict
 
     rows = np.arange(len(task.arrays))
-    hits = predict(model, task.features, rows).argmax(axis=1) == task.arrays.labels
+    hits = predict(model, task.features, rows).argmax(axis=1) == task.arrays.targets
     right = None
     if poolings_of(model):
         weights = np.asarray(Explained(model)(task.features.batch(rows))["weights"])

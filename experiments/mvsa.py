@@ -49,8 +49,8 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
 
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
-    from automm.evaluate.metrics import measure
     from automm.search.run import run_search
+    from automm.tasks.registry import TASKS
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker
 
@@ -72,7 +72,9 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
         predictions = {name: saved[name] for name in saved.files if name != "ids"}
     (tuned,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
     predictions |= {TUNED: predictions[tuned], BEFORE: read_origin(experiment, run, tuned.removesuffix("-tuned"))}
-    test = result["test"] | {name: measure(predictions["labels"], predictions[name]) for name in (TUNED, BEFORE)}
+    test = result["test"] | {
+        name: TASKS["classification"].measure(predictions["labels"], predictions[name]) for name in (TUNED, BEFORE)
+    }
     return {
         "seed": seed,
         "seconds": time.monotonic() - began,
@@ -103,6 +105,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
 def summarise(results: list[dict]) -> dict:
     """Means and spreads over the seeds, and the paired differences to the recipe."""
     from automm.evaluate.metrics import paired_interval
+    from automm.tasks.registry import TASKS
 
     names = [name for name in results[0]["test"] if all(name in result["test"] for result in results)]
     names = [name for name in names if not name.startswith("trial-")]
@@ -122,7 +125,7 @@ def summarise(results: list[dict]) -> dict:
         """Of two candidates, each named by a function of a seed's result."""
         pair = [np.concatenate([r["predictions"][name(r)] for r in results]) for name in (first, second)]
         return {
-            metric: vars(paired_interval(labels, *pair, metric, rng=np.random.default_rng(0)))
+            metric: vars(paired_interval(TASKS["classification"], labels, *pair, metric, rng=np.random.default_rng(0)))
             for metric in ("macro_f1", "accuracy")
         }
 

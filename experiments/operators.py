@@ -69,12 +69,12 @@ def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
 def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
     """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
     from automm.config.experiment import load_experiment
-    from automm.evaluate.metrics import measure
     from automm.search.baselines.neural import run_baselines
     from automm.search.finalists.folds import suffix_of
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
     from automm.search.space.table import DEFAULTS, is_active
+    from automm.tasks.registry import TASKS
     from automm.tracking.runs import Run, create_run
 
     manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
             predictions[candidate.name] = search.runner.reader(saved(search, candidate.name))(rows)
             table[candidate.name] = {
                 "validation": candidate.validation,
-                "test": measure(predictions["labels"], predictions[candidate.name]),
+                "test": TASKS["classification"].measure(predictions["labels"], predictions[candidate.name]),
                 "trainable_parameters": candidate.trainable_parameters,
                 "seconds": round(candidate.seconds, 1),
                 "epochs": len(candidate.history),
@@ -143,12 +143,14 @@ class Silent:
 def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     """Of each candidate to the concatenation, on the test rows of all seeds."""
     from automm.evaluate.metrics import paired_interval
+    from automm.tasks.registry import TASKS
 
     joined = {name: np.concatenate([one[name] for one in predictions]) for name in predictions[0]}
     return {
         name: {
             metric: vars(
                 paired_interval(
+                    TASKS["classification"],
                     joined["labels"],
                     probabilities,
                     joined[REFERENCE],

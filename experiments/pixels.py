@@ -118,10 +118,10 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
 
 def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Mean and standard deviation over the seeds, and what it cost."""
-    from automm.evaluate.metrics import measure
     from automm.search.cost.pixels import cost_of
+    from automm.tasks.registry import TASKS
 
-    scores = [measure(run["labels"], run["found"][name]["test"]) for run in runs]
+    scores = [TASKS["classification"].measure(run["labels"], run["found"][name]["test"]) for run in runs]
     candidates = [run["found"][name]["candidate"] for run in runs]
     columns = {metric: [one[metric] for one in scores] for metric in METRICS}
     columns |= {"seconds": [one.seconds for one in candidates], "epochs": [len(one.history) for one in candidates]}
@@ -144,12 +144,13 @@ def stored_size() -> int:
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
     """To the frozen encoder, of each metric: the difference and its 95 % interval."""
     from automm.evaluate.metrics import paired_interval
+    from automm.tasks.registry import TASKS
 
     labels = np.concatenate([run["labels"] for run in runs])
     pair = [np.concatenate([run["found"][which]["test"] for run in runs]) for which in (name, FROZEN)]
     found = {}
     for metric in METRICS:
-        interval = paired_interval(labels, *pair, metric, rng=np.random.default_rng(0))
+        interval = paired_interval(TASKS["classification"], labels, *pair, metric, rng=np.random.default_rng(0))
         found[metric] = [round(value, 4) for value in (interval.difference, interval.low, interval.high)]
     return found
 

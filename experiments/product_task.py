@@ -78,14 +78,23 @@ def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epoch
     from automm.models.heads import Shapes
     from automm.search.training.loop import Fold, predict, train
     from automm.search.training.options import Plan
+    from automm.tasks.registry import TASKS
 
     reviews = Reviews(learn + STOP + MEASURE, seed)
     order = np.arange(len(reviews.labels))
     fold = Fold(order[:learn], order[learn : learn + STOP])
     keras.utils.set_random_seed(seed)
     values: dict[str, Any] = {**POINT, "fusion/operator": operator, "label/layers": layers}
-    model = fused(Shapes(FEATURES, FEATURES, 1, 2), values)
-    plan = Plan("val_loss", epochs=epochs, patience=10, batch_size=32, learning_rate=3e-3, seed=seed)
+    model = fused(Shapes(FEATURES, FEATURES, 1, 2, head="softmax"), values)
+    plan = Plan(
+        "val_loss",
+        task=TASKS["classification"],
+        epochs=epochs,
+        patience=10,
+        batch_size=32,
+        learning_rate=3e-3,
+        seed=seed,
+    )
     train([model], [fold], reviews, reviews.labels, plan)
     unseen = order[learn + STOP :]
     return float((predict(model, reviews, unseen).argmax(axis=1) == reviews.labels[unseen]).mean())

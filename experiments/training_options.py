@@ -120,11 +120,13 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
 
 def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
     """Mean and standard deviation over the seeds, of each reading."""
-    from automm.evaluate.metrics import measure
+    from automm.tasks.registry import TASKS
 
     found = {}
     for reading in READINGS:
-        scores = [measure(run["labels"], read[reading]) for read, run in zip(reads, runs, strict=True)]
+        scores = [
+            TASKS["classification"].measure(run["labels"], read[reading]) for read, run in zip(reads, runs, strict=True)
+        ]
         columns = {metric: [one[metric] for one in scores] for metric in ("macro_f1", "accuracy", "loss")}
         found[reading] = {
             metric: [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)]
@@ -136,12 +138,13 @@ def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> d
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
     """Of macro-F1 to plain training, of each reading: the difference and its 95 % interval."""
     from automm.evaluate.metrics import paired_interval
+    from automm.tasks.registry import TASKS
 
     labels = np.concatenate([run["labels"] for run in runs])
     found = {}
     for reading in READINGS:
         pair = [np.concatenate([run["read"][which][reading] for run in runs]) for which in (name, "plain")]
-        interval = paired_interval(labels, *pair, "macro_f1", rng=np.random.default_rng(0))
+        interval = paired_interval(TASKS["classification"], labels, *pair, "macro_f1", rng=np.random.default_rng(0))
         found[reading] = [round(value, 4) for value in (interval.difference, interval.low, interval.high)]
     return found
 

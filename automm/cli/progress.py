@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from automm.evaluate.metrics import main_metrics
+from automm.tasks.registry import task_of
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
 PLAIN_EVERY = 15.0  # seconds between progress lines where there is no terminal
@@ -69,7 +69,7 @@ class ConsoleReporter:
         left = "" if seconds_left is None or candidate.kind != "trial" else f"  left {duration(seconds_left)}"
         if candidate.status == COMPLETED:
             scores = candidate.validation
-            other = main_metrics(scores)[1]
+            other = task_of(scores).main_metrics[1]
             what = f"{self._metric} {scores[self._metric]:.3f}  {other} {scores[other]:.3f}"
         else:
             what = f"{candidate.status} {candidate.error.splitlines()[0]}"

@@ -226,7 +226,7 @@ def _dry_run(experiment: "Experiment") -> None:
         show(f"only where `space` names it: {name.replace('/', '.')}: {', '.join(more)}")
     if whole := sequence_bytes(experiment, space):
         show(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
-    names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
+    names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task_object)) or "none"
     show(f"{size(space):,} different candidates; baselines: {names}")
 
 

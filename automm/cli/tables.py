@@ -13,7 +13,7 @@ from rich.text import Text
 
 from automm.cli.screen import show
 from automm.errors import escape_lines
-from automm.evaluate.metrics import METRICS, TITLES, main_metrics
+from automm.tasks.registry import all_metrics, task_of
 from automm.tracking.runs import COMPLETED, is_partial
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ def console(stream: Any) -> Console:
 def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     """Print the rows of `evaluate.leaderboard`."""
     of_rows = [row["validation"] for row in rows if row["validation"]]
-    metrics = [name for name in METRICS if any(name in scores for scores in of_rows)] or list(METRICS)[:3]
-    main = [name for name in metrics if any(name in main_metrics(scores) for scores in of_rows)] or metrics[:2]
-    scored = [f"val {TITLES[name]}" for name in metrics] + [f"test {TITLES[name]}" for name in main]
+    known = all_metrics()
+    metrics = [name for name in known if any(name in scores for scores in of_rows)] or list(known)[:3]
+    main = [name for name in metrics if any(name in task_of(scores).main_metrics for scores in of_rows)] or metrics[:2]
+    scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
     folded = any(row["folds"] for row in rows)
-    scored += [f"folds {TITLES[name]}" for name in main] if folded else []
+    scored += [f"folds {known[name].title}" for name in main] if folded else []
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
@@ -132,10 +133,11 @@ def fetched_table(done: "Fetched") -> None:
 def verdict(result: dict[str, Any]) -> list[str]:
     """What a search has found, in words: from its result.json."""
     test = result["test"][result["best"]]
-    first, second = main_metrics(test)
+    known = all_metrics()
+    first, second = task_of(test).main_metrics
     lines = [
-        f"best by validation: {result['best']}; test {TITLES[first]} {test[first]:.3f}, "
-        f"{TITLES[second]} {test[second]:.3f}"
+        f"best by validation: {result['best']}; test {known[first].title} {test[first]:.3f}, "
+        f"{known[second].title} {test[second]:.3f}"
     ]
     if luck := result.get("selection"):
         lines.append(
@@ -154,20 +156,22 @@ def verdict(result: dict[str, Any]) -> list[str]:
         left = dict(zip(missing["percent"], scores[first], strict=True))
         lost = {"text": "their text", "image": "their pictures"}.get(modality, f"their {modality}")
         lines.append(
-            f"  where reviews lose {lost}: {TITLES[first]} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
+            f"  where reviews lose {lost}: {known[first].title} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
         )
     return lines
 
 
 def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str, str]) -> list[str]:
-    best = folds["scores"][result["best"]]
-    told = ", ".join(f"{TITLES[name]} {_spread(best, name)}" for name in metrics)
+    known, best = all_metrics(), folds["scores"][result["best"]]
+    told = ", ".join(f"{known[name].title} {_spread(best, name)}" for name in metrics)
     how = " (encoders frozen)" if best["frozen"] else ""
     lines = [f"  on {len(best['folds'])} folds, mean and deviation of their test parts: {told}{how}"]
     for fold, why in best["failed"].items():
         lines.append(f"  not on fold {fold}: {why}")
     if apart := folds.get("against_recipe"):
-        told = ", ".join(f"{TITLES[name]} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics)
+        told = ", ".join(
+            f"{known[name].title} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics
+        )
         lines.append(f"  on folds against {RECIPES[result['recipe']]}: {told}")
     return lines
 

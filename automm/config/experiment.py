@@ -16,15 +16,11 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
+from automm.tasks.base import Task
+from automm.tasks.registry import TASKS, all_objectives
 
 T = TypeVar("T")
 
-# By the manifest's task, the first of each is the default; and whether more is better.
-OBJECTIVES_OF = {
-    "classification": {"val_macro_f1": "max", "val_accuracy": "max", "val_loss": "min"},
-    "regression": {"val_mae": "min", "val_rmse": "min"},
-}
-OBJECTIVES = {name: direction for named in OBJECTIVES_OF.values() for name, direction in named.items()}
 TUNERS = ("greedy", "bayesian", "hyperband", "random")
 BASELINES = (
     "majority",
@@ -38,14 +34,6 @@ BASELINES = (
     "bilinear",
     "packed_concatenation",
 )
-FOR_NUMBERS = {  # what stands in their place where a number is predicted
-    "majority": "median",
-    "logistic_text": "ridge_text",
-    "logistic_image": "ridge_image",
-    "logistic_both": "ridge_both",
-    "logistic_columns": "ridge_columns",
-    "logistic_all": "ridge_all",
-}
 OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -139,10 +127,18 @@ def _included(value: object) -> object:
         return value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baselines")
-    legal = (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())
+    general = (*BASELINES, *OF_COLUMNS)
+    legal = dict.fromkeys([*general, *(task.baseline(name) for task in TASKS.values() for name in general)])
     for name in value:
         if name not in legal:
-            raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
+            raise ValueError(f"unknown baseline {name!r}.{nearest(name, list(legal))} Legal: {', '.join(legal)}")
+    return value
+
+
+def _objective(value: object) -> object:
+    legal = list(all_objectives())
+    if not isinstance(value, str) or value not in legal:
+        raise ValueError(f"unknown objective {value!r}.{nearest(str(value), legal)} Legal: {', '.join(legal)}")
     return value
 
 
@@ -161,16 +157,14 @@ class Baselines(Section):
         """`baselines: all` and `baselines: [majority, concatenation]` are short for `include`."""
         return {"include": value} if isinstance(value, str | list | tuple) else value
 
-    def names(self, columns: Collection[str] = (), task: str = "classification") -> list[str]:
+    def names(self, columns: Collection[str], task: Task) -> list[str]:
         """The baselines that run, in the order in which they run.
 
         Args:
             columns: what the manifest has beside text and pictures: 'metadata', 'history'.
             task: the manifest's.
         """
-        possible = [*BASELINES, *(OF_COLUMNS if columns else ())]
-        if task == "regression":
-            possible = [FOR_NUMBERS.get(name, name) for name in possible]
+        possible = [task.baseline(name) for name in (*BASELINES, *(OF_COLUMNS if columns else ()))]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []
         return [name for name in possible if name in self.include]
@@ -194,7 +188,7 @@ class Experiment(Section):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     seed: int = Field(1, ge=0, le=2**31 - 1)
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
-    objective: Literal["val_macro_f1", "val_accuracy", "val_loss", "val_mae", "val_rmse"] = "val_macro_f1"
+    objective: Annotated[str, BeforeValidator(_objective)] = "val_macro_f1"
     tuner: Literal["greedy", "bayesian", "hyperband", "random"] = "greedy"
     portfolio: bool = True  # known good points are the first proposals, before the tuner's own
     budget: Budget = Budget()
@@ -219,7 +213,7 @@ class Experiment(Section):
     @property
     def direction(self) -> str:
         """'max' or 'min', of the objective."""
-        return OBJECTIVES[self.objective]
+        return all_objectives()[self.objective]
 
     @property
     def allow_code(self) -> bool:
@@ -291,13 +285,14 @@ def _set_objective(content: dict[str, Any], folder: Path) -> Faults:
     task = _task_of(folder, content.get("manifest"))
     if task is None:
         return []
-    objective = content.setdefault("objective", next(iter(OBJECTIVES_OF[task])))
-    if not isinstance(objective, str) or objective not in OBJECTIVES or objective in OBJECTIVES_OF[task]:
+    legal = task.objectives
+    objective = content.setdefault("objective", next(iter(legal)))
+    if not isinstance(objective, str) or objective not in all_objectives() or objective in legal:
         return []
-    return [(("objective",), f"objective: {objective!r} is none of a {task}. Legal: {', '.join(OBJECTIVES_OF[task])}")]
+    return [(("objective",), f"objective: {objective!r} is none of a {task.name}. Legal: {', '.join(legal)}")]
 
 
-def _task_of(folder: Path, manifest: object) -> str | None:
+def _task_of(folder: Path, manifest: object) -> Task | None:
     """The task of a manifest, None where it cannot be read: what is wrong with it is said by who reads it whole."""
     if not isinstance(manifest, str):
         return None
@@ -306,7 +301,7 @@ def _task_of(folder: Path, manifest: object) -> str | None:
     except (ConfigError, NotFoundError):
         return None
     task = content.get("task", "classification")
-    return task if isinstance(task, str) and task in OBJECTIVES_OF else None
+    return TASKS.get(task) if isinstance(task, str) else None
 
 
 def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:

@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from automm.config.experiment import OBJECTIVES_OF
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_yaml
 from automm.data.layouts import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
 from automm.data.sections import Fields, Images, Labels, Source, Splits, Text, known_encoding
 from automm.errors import ConfigError, nearest
+from automm.tasks.base import Task
+from automm.tasks.registry import TASKS
 
 
 class Manifest(Section):
@@ -50,9 +51,8 @@ class Manifest(Section):
     @field_validator("task")
     @classmethod
     def _known_task(cls, value: str) -> str:
-        if value not in OBJECTIVES_OF:
-            hint = nearest(value, list(OBJECTIVES_OF))
-            raise ValueError(f"unknown task {value!r}.{hint} Legal: {', '.join(OBJECTIVES_OF)}")
+        if value not in TASKS:
+            raise ValueError(f"unknown task {value!r}.{nearest(value, list(TASKS))} Legal: {', '.join(TASKS)}")
         return value
 
     @field_validator("encoding")
@@ -105,17 +105,19 @@ class Manifest(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_number_needs_no_map(self) -> "Manifest":
-        if self.predicts_number and self.labels != Labels(on_missing=self.labels.on_missing):
+    def _labels_of_a_label_set(self) -> "Manifest":
+        task = self.task_object
+        if not task.has_labels and self.labels != Labels(on_missing=self.labels.on_missing):
             raise ValueError(
-                "labels joins values into labels, and a regression predicts a number. Remove all but labels.on_missing"
+                f"labels joins values into labels, and a {task.name} predicts a {task.target}. "
+                "Remove all but labels.on_missing"
             )
         return self
 
     @property
-    def predicts_number(self) -> bool:
-        """A number, and not a label."""
-        return self.task == "regression"
+    def task_object(self) -> Task:
+        """What a review is predicted to have, and all that depends on it."""
+        return TASKS[self.task]
 
     @property
     def columns(self) -> tuple[str, ...]:

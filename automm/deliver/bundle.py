@@ -33,6 +33,8 @@ from automm.models import average, baselines  # noqa: F401 - registers the layer
 from automm.models.encoders.sources import image_source, text_source
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
+from automm.tasks.base import Task
+from automm.tasks.registry import TASKS
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
 
@@ -45,6 +47,11 @@ class Bundle:
     model: Any
     tokenizer: Any
     columns: Columns
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+        return TASKS[self.about["reading"]["task"]]
 
 
 def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved: Any = None) -> Any:
@@ -105,11 +112,6 @@ def load_bundle(folder: Path) -> Bundle:
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     columns = Columns.from_dict(about["columns"])
     return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"), columns)
-
-
-def predicts_number(bundle: Bundle) -> bool:
-    """A number, and not a label."""
-    return bool(bundle.about["reading"]["task"] == "regression")
 
 
 def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> EncoderLayers:

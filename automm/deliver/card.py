@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from automm.evaluate.metrics import TITLES
 from automm.models.cnn.pixels import FROZEN
+from automm.tasks.registry import TASKS, all_metrics
 
 
 def model_card(about: dict[str, Any]) -> str:
     """Markdown, from a bundle's description."""
-    number = about["reading"]["task"] == "regression"
+    task = TASKS[about["reading"]["task"]]
     metrics = list(about["validation"])
     fields = about["reading"]["fields"]
     columns = "".join(f", {name}" for name in ("metadata", "history") if fields.get(name))
     lines = [
         f"# {about['experiment']}: {about['candidate']}",
         "",
-        f"A {'regression' if number else 'classifier'} of reviews with text{columns} and up to "
+        f"A {task.model} of reviews with text{columns} and up to "
         f"{about['inputs']['max_images']} pictures, made by automm {about['automm']} (run `{about['run']}`).",
         "",
-        *([] if number else ["## Labels", "", ", ".join(f"`{label}`" for label in about["labels"]), ""]),
+        *(["## Labels", "", ", ".join(f"`{label}`" for label in about["labels"]), ""] if task.has_labels else []),
         "## What it is made of",
         "",
         f"- text encoder: `{about['encoders']['text']['name']}`, {about['inputs']['sequence_length']} word pieces",
@@ -29,7 +29,7 @@ def model_card(about: dict[str, Any]) -> str:
         "",
         "## What it scored",
         "",
-        f"| judged on | reviews | {' | '.join(TITLES[name] for name in metrics)} |",
+        f"| judged on | reviews | {' | '.join(task.metrics[name].title for name in metrics)} |",
         f"|---|---|{'---|' * len(metrics)}",
     ]
     what, count = _judged_on(about)
@@ -93,8 +93,9 @@ def _on_folds(about: dict[str, Any]) -> list[str]:
     folds = about.get("folds")
     if not folds or len(folds["folds"]) < 2:
         return []
+    metrics = all_metrics()
     figures = ", ".join(
-        f"{TITLES[metric]} {mean:.3f} ± {folds['deviation'][metric]:.3f}" for metric, mean in folds["mean"].items()
+        f"{metrics[name].title} {mean:.3f} ± {folds['deviation'][name]:.3f}" for name, mean in folds["mean"].items()
     )
     frozen = (
         " Encoders were frozen there, so that these are the figures of what this candidate was made from."

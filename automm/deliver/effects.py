@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from automm.data.inputs.modalities import present, without
+from automm.tasks.base import Task
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def effects_of(
-    answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
+    task: Task, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """How much each part of some reviews speaks for the answers.
 
     Args:
-        answers: (n, outputs) of the reviews as they are: probabilities, or (n, 1) numbers.
+        answers: (n, outputs) of the reviews as they are.
         read: what gives them; it is asked once for each modality, and once for each place of a picture.
         arrays: the reviews' inputs, raw.
 
@@ -28,7 +29,7 @@ def effects_of(
         By modality (n,), and by place of a picture (n, max_images) float32: the probability of the predicted label, or
         the number, less what it is without that part. NaN where a review has no such part.
     """
-    chosen = answers.argmax(axis=1)
+    chosen = task.explained(answers)
 
     def loss(rows: np.ndarray, changed: Arrays) -> np.ndarray:
         """(n,): NaN but for `rows`, which alone are read."""

@@ -22,7 +22,7 @@ import numpy as np
 from automm.data.images.decode import PictureError, decode_many
 from automm.data.inputs.tokens import encode_texts
 from automm.data.records.reviews import Review
-from automm.deliver.bundle import Bundle, predicts_number
+from automm.deliver.bundle import Bundle
 from automm.deliver.effects import Arrays, effects_of
 from automm.deliver.opened import Refused, open_reviews
 from automm.errors import ConfigError
@@ -104,9 +104,9 @@ def predict_reviews(
         if inputs.good:
             answers, weights = read(inputs.arrays)
             for place, row in zip(inputs.good, answers, strict=True):
-                lines[place] |= _answer(bundle, row)
+                lines[place] |= bundle.task.record(row, bundle.about["labels"])
             if explain:
-                modalities, effects = effects_of(answers, lambda arrays: read(arrays)[0], inputs.arrays)
+                modalities, effects = effects_of(bundle.task, answers, lambda arrays: read(arrays)[0], inputs.arrays)
                 for number, place in enumerate(inputs.good):
                     lines[place]["modalities"] = {name: _figure(found[number]) for name, found in modalities.items()}
                     lines[place]["pictures"] = _pictures(
@@ -179,17 +179,8 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | Refused]) -> _Inputs:
 
 
 def _line(bundle: Bundle, item: Review | Refused, error: str | None, explain: bool) -> Prediction:
-    answers = ("value",) if predicts_number(bundle) else ("label", "probabilities")
     explanations = ("modalities", "pictures") if explain else ()
-    return {"id": item.id, **dict.fromkeys(answers), **dict.fromkeys(explanations), "error": error}
-
-
-def _answer(bundle: Bundle, answer: np.ndarray) -> Prediction:
-    if predicts_number(bundle):
-        return {"value": float(f"{float(answer[0]):.7g}")}  # as many digits as float32 has
-    labels = bundle.about["labels"]
-    probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
-    return {"label": labels[int(answer.argmax())], "probabilities": probabilities}
+    return {"id": item.id, **dict.fromkeys(bundle.task.record_types), **dict.fromkeys(explanations), "error": error}
 
 
 def _pictures(

@@ -5,9 +5,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from automm.config.experiment import OBJECTIVES
 from automm.errors import ConfigError, NotFoundError, nearest
-from automm.evaluate.metrics import METRICS
+from automm.tasks.base import LARGER
+from automm.tasks.registry import all_metrics, all_objectives
 from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial
 
 COLUMNS = (
@@ -66,7 +66,7 @@ def leaderboard(
         for candidate in run.candidates()
     ]
     chosen = _metric(rows, metric)
-    sign = -1.0 if METRICS[chosen] == "max" else 1.0
+    sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
         raise ConfigError(f"these runs have no {chosen}: {', '.join(others)}. Name an experiment, or another --metric")
@@ -80,7 +80,7 @@ def to_csv(rows: list[Row]) -> str:
     """The rows as CSV, a column a metric and split."""
     flat = []
     of_rows = [row["validation"] for row in rows if row["validation"]]
-    metrics = [name for name in METRICS if any(name in scores for scores in of_rows)]
+    metrics = [name for name in all_metrics() if any(name in scores for scores in of_rows)]
     for row in rows:
         entry = {key: value for key, value in row.items() if key not in ("validation", "test", "folds")}
         for split in ("validation", "test"):
@@ -130,12 +130,13 @@ def _folds(result: dict[str, Any], name: str) -> Row | None:
 def _metric(rows: list[Row], wanted: str | None) -> str:
     if wanted is not None:
         name = wanted.removeprefix("val_")
-        if name not in METRICS:
-            raise ConfigError(f"--metric {wanted}: unknown.{nearest(name, list(METRICS))} Legal: {', '.join(METRICS)}")
+        legal = list(all_metrics())
+        if name not in legal:
+            raise ConfigError(f"--metric {wanted}: unknown.{nearest(name, legal)} Legal: {', '.join(legal)}")
         return name
     objectives = {row["objective"] for row in rows if row["objective"]}
     if len(objectives) > 1:
         raise ConfigError(
             f"these runs have different objectives ({', '.join(sorted(objectives))}). Name an experiment, or a --metric"
         )
-    return next(iter(objectives), next(iter(OBJECTIVES))).removeprefix("val_")
+    return next(iter(objectives), next(iter(all_objectives()))).removeprefix("val_")

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from automm.evaluate.metrics import measure
+from automm.tasks.base import Task
 
 PERCENTS = (0, 25, 50, 75, 100)
 
-Curves = dict[str, list[float]]  # of each metric of `measure`, a value for each of PERCENTS
+Curves = dict[str, list[float]]  # of each metric, a value for each of PERCENTS
 
 
 def losers(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -27,20 +27,24 @@ def losers(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def curves(
-    labels: np.ndarray, whole: np.ndarray, without: Mapping[str, np.ndarray], lost: Mapping[str, list[np.ndarray]]
+    task: Task,
+    targets: np.ndarray,
+    whole: np.ndarray,
+    without: Mapping[str, np.ndarray],
+    lost: Mapping[str, list[np.ndarray]],
 ) -> dict[str, Curves]:
     """The metrics of a candidate while reviews lose each modality in turn.
 
     A model's answer for a review does not hang on other reviews, so that two readings give the answers at all percents.
 
     Args:
-        labels: (n,) integers.
-        whole: (n, classes) probabilities of the reviews as they are.
+        targets: (n,), as the task has them.
+        whole: (n, outputs) answers for the reviews as they are.
         without: the same when none has the modality.
         lost: of each modality, what `losers` has chosen.
     """
     found = {}
     for modality, chosen in lost.items():
-        scores = [measure(labels, np.where(rows[:, None], without[modality], whole)) for rows in chosen]
+        scores = [task.measure(targets, np.where(rows[:, None], without[modality], whole)) for rows in chosen]
         found[modality] = {metric: [one[metric] for one in scores] for metric in scores[0]}
     return found

@@ -1,12 +1,13 @@
 """Pictures of a candidate, drawn without a screen. Each function writes a PNG and gives its path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from automm.evaluate.metrics import main_metrics
+from automm.tasks.classification import confusion
+from automm.tasks.registry import task_of
 
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
@@ -49,16 +50,14 @@ def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: 
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     right = axes.twinx()
-    shown = [f"val_{name}" for name in main_metrics({key[4:]: 0.0 for key in history[0] if key.startswith("val_")})]
+    task = task_of(key.removeprefix("val_") for key in history[0] if key.startswith("val_"))
+    shown = [f"val_{name}" for name in task.main_metrics]
     for key, colour in zip(shown, ("C1", "C2"), strict=True):
         right.plot(epochs, [entry[key] for entry in history], colour, label=key)
-    if "val_accuracy" in shown:
-        axes.set_ylabel("loss (nats)")
-        right.set_ylabel("score")
-        right.set_ylim(0, 1)
-    else:
-        axes.set_ylabel("loss (of scaled numbers)")
-        right.set_ylabel("error")
+    axes.set_ylabel(task.loss_unit)
+    right.set_ylabel(task.score_unit)
+    if task.score_range is not None:
+        right.set_ylim(*task.score_range)
     axes.axvline(best_epoch, color="grey", linewidth=0.8, linestyle=":")
     handles = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, frameon=False, fontsize=8)
@@ -84,6 +83,23 @@ def missing_curves(
     panels[0].set_ylabel(metric)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
     return _save(figure, path)
+
+
+def _confusion(targets: np.ndarray, answers: np.ndarray, labels: Sequence[str], folder: Path) -> Path:
+    counts = confusion(targets, answers.argmax(axis=1), len(labels))
+    return confusion_matrix(counts, labels, folder / "confusion.png")
+
+
+def _true_and_predicted(targets: np.ndarray, answers: np.ndarray, labels: Sequence[str], folder: Path) -> Path:
+    return true_and_predicted(targets, answers[:, 0], folder / "predicted.png")
+
+
+# The picture of a candidate's answers that a task names: targets (n,), answers (n, outputs), the label set and a folder
+# in, the file out.
+FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, Sequence[str], Path], Path]] = {
+    "confusion": _confusion,
+    "true_and_predicted": _true_and_predicted,
+}
 
 
 def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:

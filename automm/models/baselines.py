@@ -14,10 +14,11 @@ from keras import ops
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
 from automm.models.heads import (
+    HEADS,
     AnyPicture,
     Indicators,
     Shapes,
-    classify,
+    answer,
     column_towers,
     fuse,
     image_tower,
@@ -78,7 +79,7 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
     image, image_places = image_part(pictures, inputs["image_mask"], values, text)
     vectors, masks = column_towers(inputs, values)
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
-    outputs = classify(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.classes)
+    outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
     return keras.Model(inputs, outputs, name="fused")
 
 
@@ -87,7 +88,8 @@ def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
     inputs = suffix_inputs(shapes)
     vector = text_tower(inputs["text"], inputs["text_mask"])
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
-    return keras.Model(inputs, classify(vector, [inputs["text_mask"]], values, shapes.classes), name="text_only")
+    outputs = answer(vector, [inputs["text_mask"]], values, shapes.outputs, shapes.head)
+    return keras.Model(inputs, outputs, name="text_only")
 
 
 def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
@@ -96,7 +98,8 @@ def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
     vector = image_tower(inputs["image"], inputs["image_mask"], MEAN)
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    return keras.Model(inputs, classify(vector, [has_picture], values, shapes.classes), name="image_only")
+    outputs = answer(vector, [has_picture], values, shapes.outputs, shapes.head)
+    return keras.Model(inputs, outputs, name="image_only")
 
 
 def packed_concatenation(shapes: Shapes, values: dict[str, Any]) -> Any:
@@ -124,7 +127,7 @@ def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
 
 @keras.saving.register_keras_serializable(package="automm")
 class ClassShares(keras.layers.Layer):
-    """(n,) in, (n, classes) out: every row the training split's shares of the classes."""
+    """(n,) in, (n, outputs) out: every row is the same, such as the shares of the classes in the training rows."""
 
     def __init__(self, shares: list[float], **kwargs: Any):
         super().__init__(**kwargs)
@@ -141,10 +144,10 @@ class ClassShares(keras.layers.Layer):
         return {**super().get_config(), "shares": self.shares}
 
 
-def majority(shapes: Shapes, shares: np.ndarray) -> Any:
-    """The same answer for every review: the training split's shares of the classes, or the median of its numbers."""
+def constant(shapes: Shapes, answer: np.ndarray) -> Any:
+    """The same answer for every review, (outputs,)."""
     inputs = suffix_inputs(shapes)
-    outputs = ClassShares(list(shares), name="label")(inputs["text_mask"])
+    outputs = ClassShares(list(answer), name="label")(inputs["text_mask"])
     return keras.Model(inputs, outputs, name="majority")
 
 
@@ -166,8 +169,7 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
         parts += [keras.layers.Flatten(name="history_flat")(steps), inputs["history_mask"]]
         masks.append(AnyPicture(name="any_step")(inputs["history_mask"]))
     design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
-    activation = "softmax" if shapes.classes > 1 else None
-    outputs = keras.layers.Dense(shapes.classes, activation=activation, name="label")(design)
+    outputs = keras.layers.Dense(shapes.outputs, activation=HEADS[shapes.head].activation, name="label")(design)
     return keras.Model(inputs, outputs, name="linear")
 
 

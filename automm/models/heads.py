@@ -14,7 +14,7 @@ and, where the manifest names them, metadata, history and their masks as in `dat
 raw `images` of `data/inputs/arrays`, where it has a CNN of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,21 +38,23 @@ class Shapes:
     """Sizes that a suffix is built for.
 
     Attributes:
-        classes: one output is a number, two or more are probabilities of labels.
+        outputs: how many numbers a model gives for a review.
+        head: a name of HEADS.
         columns: of metadata, history and their masks, as far as there are some: the shape of one review's.
     """
 
     text_features: int
     image_features: int
     max_images: int
-    classes: int
+    outputs: int
+    head: str = field(kw_only=True)
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     image_size: int = 224  # of the stored pictures, in pixels
     cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Those of pictures and of steps are taken over real ones only. "label" are those of the numbers to predict.
+# Those of pictures and of steps are taken over real ones only. "label": of the targets, for a task that scales them.
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -227,34 +229,59 @@ def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[st
     return operator(**{key: values[f"{block}/{key}"] for key in operator.hyperparameters}, name=name)
 
 
-def classify(vector: Any, masks: list[Any], values: Mapping[str, Any], classes: int) -> Any:
-    """Dense layers with dropout before each, then class probabilities, (n, classes), or a number, (n, 1).
+@dataclass(frozen=True)
+class Head:
+    """The last layers of a model.
 
-    Two classes get a softmax too, so that one metric code serves every number of classes. Where the fusion has kept the
-    modalities apart, (n, modalities, size), each has such a head of its own, and their probabilities are weighed.
+    Attributes:
+        activation: of a linear model's only layer.
+        layers: (vector (n, size), outputs, name) -> answers (n, outputs), the last layer under this name.
+    """
+
+    activation: str | None
+    layers: Callable[[Any, int, str], Any]
+
+
+def _softmax(vector: Any, outputs: int, name: str) -> Any:
+    return keras.layers.Dense(outputs, activation="softmax", name=name)(vector)
+
+
+def _number(vector: Any, outputs: int, name: str) -> Any:
+    return Unscale(outputs, name=name)(keras.layers.Dense(outputs, name=f"{name}_scaled")(vector))
+
+
+# A task names its own. Two labels get a softmax too, so that one metric code serves every number of labels.
+HEADS: dict[str, Head] = {"softmax": Head("softmax", _softmax), "number": Head(None, _number)}
+
+
+def answer(vector: Any, masks: list[Any], values: Mapping[str, Any], outputs: int, head: str) -> Any:
+    """Dense layers with dropout before each, then the head of the task: (n, outputs).
+
+    Where the fusion has kept the modalities apart, (n, modalities, size), each has such layers of its own, and their
+    answers are weighed.
 
     Args:
         masks: (n,) each, one a modality in the fusion's order.
+        head: a name of HEADS.
         values: `label/layers`, `label/dropout`, and `label/width` where there are layers.
     """
     if len(vector.shape) == 2:
         with_masks = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
-        return _head(with_masks, values, classes, prefix="head", name="label")
+        return _head(with_masks, values, outputs, head, prefix="head", name="label")
     parts = Apart(name="apart")(vector)
     answers = [
-        _head(part, values, classes, prefix=f"head_{place}", name=f"label_{place}") for place, part in enumerate(parts)
+        _head(part, values, outputs, head, prefix=f"head_{place}", name=f"label_{place}")
+        for place, part in enumerate(parts)
     ]
     return WeighedAnswers(name="label")(answers, masks)
 
 
-def _head(x: Any, values: Mapping[str, Any], classes: int, *, prefix: str, name: str) -> Any:
+def _head(x: Any, values: Mapping[str, Any], outputs: int, head: str, *, prefix: str, name: str) -> Any:
     x = keras.layers.Dropout(values["label/dropout"], name=f"{prefix}_dropout_0")(x)
     for place in range(1, values["label/layers"] + 1):
         x = keras.layers.Dense(values["label/width"], activation="relu", name=f"{prefix}_dense_{place}")(x)
         x = keras.layers.Dropout(values["label/dropout"], name=f"{prefix}_dropout_{place}")(x)
-    if classes == 1:
-        return Unscale(1, name=name)(keras.layers.Dense(1, name=f"{name}_scaled")(x))
-    return keras.layers.Dense(classes, activation="softmax", name=name)(x)
+    return HEADS[head].layers(x, outputs, name)
 
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:

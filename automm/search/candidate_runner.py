@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from automm.errors import TrialError
-from automm.evaluate.metrics import measure, score
+from automm.evaluate.metrics import score
 from automm.models.average import average
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
@@ -124,8 +124,8 @@ class CandidateRunner:
         """What reads reviews by a trained model, whole or a suffix, which is compiled once.
 
         Returns:
-            (rows, lacking=None) -> (len(rows), classes) float32 probabilities, or (len(rows), 1) numbers; `lacking` is
-            a modality that the reviews lose before.
+            (rows, lacking=None) -> (len(rows), outputs) float32 answers; `lacking` is a modality that the reviews lose
+            before.
         """
         source, convert = self.source(model), converter(model)
         call, at_once = model, VECTORS_AT_ONCE
@@ -170,7 +170,7 @@ class CandidateRunner:
                 models,
                 self.setup.folds,
                 source,
-                self.setup.arrays.labels,
+                self.setup.arrays.targets,
                 plan,
                 deadline=self.deadline,
                 together=not large,
@@ -228,13 +228,14 @@ class CandidateRunner:
 
     def judged(self, probabilities: np.ndarray) -> Trained:
         """The same of probabilities that are there already, in the order of `Trained.probabilities`."""
-        validation = measure(self.setup.judged, probabilities)
+        validation = self.setup.task.measure(self.setup.judged, probabilities)
         return Trained(stopped="", validation=validation, probabilities=probabilities)
 
     def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:
         """What a candidate of tier 1 is trained by: its point names the learning rate, and perhaps some options."""
         experiment = self.setup.experiment
         return Plan(
+            task=self.setup.task,
             objective=experiment.objective,
             epochs=experiment.training.epochs,
             patience=experiment.training.patience,

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from automm.tasks.registry import TASKS
+
 
 def save_model(folder: Path, bundle: Path, code: Path) -> None:
     """Write a bundle as an MLflow model.
@@ -37,9 +39,9 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     kinds |= dict.fromkeys(cells.get("categorical", []), DataType.string)
     kinds |= dict.fromkeys(history, DataType.double if len(history) > 1 else Array(DataType.double))
     inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
-    texts, number = ("label", "probabilities"), ColSpec(DataType.double, "value")
-    answers = [number] if reading["task"] == "regression" else [ColSpec(DataType.string, name) for name in texts]
-    outputs: list[Any] = [*answers, ColSpec(DataType.string, "error")]
+    answers = TASKS[reading["task"]].record_types
+    types = {name: DataType.double if kind is float else DataType.string for name, kind in answers.items()}
+    outputs: list[Any] = [ColSpec(kind, name) for name, kind in {**types, "error": DataType.string}.items()]
     return {
         "python_model": str(code),
         "artifacts": {"bundle": str(bundle)},

@@ -104,10 +104,11 @@ def without_prefix(task: Any) -> float:
     from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
     from automm.search.training.loop import train
     from automm.search.training.options import Plan
+    from automm.tasks.registry import TASKS
 
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     layers.whole()
-    plan = Plan("val_macro_f1", FEW_EPOCHS, FEW_EPOCHS, 32, 1e-3, seed=1)
+    plan = Plan("val_macro_f1", FEW_EPOCHS, FEW_EPOCHS, 32, 1e-3, task=TASKS["classification"], seed=1)
     began = time.perf_counter()
     for _ in range(FEW_TRIALS):
         model = compose(
@@ -117,7 +118,9 @@ def without_prefix(task: Any) -> float:
             image_shape=task.arrays.image_shape,
         )
         readers = [compiled(model)]
-        train([model], task.folds, task.arrays, task.arrays.labels, plan, readers=readers, reader_batch=rows_at_once(1))
+        train(
+            [model], task.folds, task.arrays, task.arrays.targets, plan, readers=readers, reader_batch=rows_at_once(1)
+        )
     return time.perf_counter() - began
 
 
@@ -148,7 +151,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
     text_encoder, image_encoder = layers.whole()
     space = full_space()
-    nodes, outputs = graph_of_blocks(lambda: (text_encoder, image_encoder))
+    nodes, outputs = graph_of_blocks(lambda: (text_encoder, image_encoder), "softmax")
     model = Model(
         space,
         inputs=nodes,

@@ -4,7 +4,7 @@ import pytest
 
 from automm.models.heads import Shapes
 
-SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3)
+SHAPES = Shapes(text_features=4, image_features=3, max_images=2, outputs=3, head="softmax")
 SMALL = {
     "image/pooling": "mean",
     "fusion/operator": "concatenation",

@@ -96,6 +96,6 @@ class TestPixels:
     def test_a_cnn_counts_among_the_parameters_of_a_candidate(self):
         narrowed = {**DEFAULTS, **CNN, "image/source": "residual", "image/filters": 256, "image/depth": 3}
         del narrowed["image/stage"]
-        shapes = Shapes(4, 3, 2, 3, image_size=32)
+        shapes = Shapes(4, 3, 2, 3, image_size=32, head="softmax")
         point, parameters = most_parameters(narrow(narrowed), shapes)
         assert parameters > cost_of(point, 32).parameters > 10**7

@@ -9,29 +9,32 @@ from automm.config.experiment import resolve
 from automm.models.encoders.sources import image_source, text_source
 from automm.search.cost.estimate import estimate, short_of_disk
 from automm.search.training.loop import Fold
+from automm.tasks.registry import TASKS
 
 FOLDS = 3
 TEXT = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
 IMAGE = image_source("tiny-cnn")
 
 
-def task(tmp_path, **settings):
+def setup(tmp_path, **settings):
     experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, name="test")
     fold = Fold(np.arange(320), np.arange(320, 400))
     sources = {"text_source": TEXT, "image_source": IMAGE}
-    return SimpleNamespace(experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, **sources)
+    return SimpleNamespace(
+        experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, task=TASKS["classification"], **sources
+    )
 
 
 def test_more_trials_take_longer_and_the_budget_is_the_limit(tmp_path):
-    few, many = (estimate(task(tmp_path, budget={"trials": count})) for count in (5, 50))
+    few, many = (estimate(setup(tmp_path, budget={"trials": count})) for count in (5, 50))
     assert many.trials == pytest.approx(10 * few.trials)
-    short = estimate(task(tmp_path, budget={"trials": 50, "time": "30s"}))
+    short = estimate(setup(tmp_path, budget={"trials": 50, "time": "30s"}))
     assert short.trials == 30
     assert short.tier2 == 0
 
 
 def test_tier_2_takes_time_and_disk(tmp_path):
-    with_it, without = (estimate(task(tmp_path, tier2={"finalists": count})) for count in (2, 0))
+    with_it, without = (estimate(setup(tmp_path, tier2={"finalists": count})) for count in (2, 0))
     assert without.tier2 == 0 < with_it.tier2
     assert with_it.disk > without.disk
     assert "tier 2" in str(with_it)
@@ -40,14 +43,14 @@ def test_tier_2_takes_time_and_disk(tmp_path):
 
 def test_whole_sequences_take_longer(tmp_path):
     few, more = (
-        estimate(task(tmp_path, space={"fusion.operator": names}, budget={"trials": 5, "time": None}))
+        estimate(setup(tmp_path, space={"fusion.operator": names}, budget={"trials": 5, "time": None}))
         for names in (["concatenation"], ["concatenation", "cross_attention"])
     )
     assert more.trials > 10 * few.trials
 
 
 def test_every_other_fold_takes_as_long_again(tmp_path):
-    none, one, four = (estimate(task(tmp_path), folds) for folds in (0, 1, 4))
+    none, one, four = (estimate(setup(tmp_path), folds) for folds in (0, 1, 4))
     assert none.folds == 0 < one.folds
     assert four.folds == pytest.approx(4 * one.folds)
     assert "finalists on other folds up to" in str(four)
@@ -57,14 +60,14 @@ def test_every_other_fold_takes_as_long_again(tmp_path):
 def test_pixels_take_longer_and_more_of_them_longer_still(tmp_path):
     asked = [{}, *({"image.source": ["frozen", "residual"], "image.size": size} for size in (32, [32, 64]))]
     frozen, small, large = (
-        estimate(task(tmp_path, space=space, budget={"trials": 5, "time": None})) for space in asked
+        estimate(setup(tmp_path, space=space, budget={"trials": 5, "time": None})) for space in asked
     )
     assert large.trials > 2 * small.trials > 10 * frozen.trials
     assert large.tier2 > small.tier2 > frozen.tier2
 
 
 def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
-    wanted = estimate(task(tmp_path))
+    wanted = estimate(setup(tmp_path))
     assert short_of_disk(wanted, str(tmp_path)) == ""
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=wanted.disk - 1))
     assert "--runs-dir" in short_of_disk(wanted, str(tmp_path))

@@ -34,7 +34,7 @@ def arrays():
         text_mask=np.array([float(bool(text)) for text in TEXTS], np.float32),
         pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
         picture_rows=ROWS,
-        labels=np.arange(len(TEXTS), dtype=np.int32) % 2,
+        targets=np.arange(len(TEXTS), dtype=np.int32) % 2,
         picture_items=item_digests([b"0", b"1", b"2", b"3"]),
     )
 
@@ -206,7 +206,7 @@ def test_no_pictures_at_all(arrays, tmp_path):
     assert batch["image"].shape == (len(TEXTS), 2, 16)
     assert not batch["image"].any()
     assert not batch["image_mask"].any()
-    statistics = features.statistics(ALL)
+    statistics = features.statistics(ALL, of_targets=False)
     np.testing.assert_array_equal(statistics["image"][0], 0)
     np.testing.assert_array_equal(statistics["image"][1], 1)
 
@@ -214,7 +214,7 @@ def test_no_pictures_at_all(arrays, tmp_path):
 def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
     features = encoded[0]
     train = np.array([0, 2, 3, 4, 6])  # review 4 has no text
-    statistics = features.statistics(train)
+    statistics = features.statistics(train, of_targets=False)
     batch = features.batch(train)
     text = batch["text"][batch["text_mask"] > 0]
     pictures = batch["image"][batch["image_mask"] > 0]
@@ -225,8 +225,8 @@ def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
 
 
 def test_sizes(encoded):
-    shapes = encoded[0].shapes(3)
-    assert (shapes.text_features, shapes.image_features, shapes.max_images, shapes.classes) == (16, 16, 2, 3)
+    shapes = encoded[0].shapes(3, "softmax")
+    assert (shapes.text_features, shapes.image_features, shapes.max_images, shapes.outputs) == (16, 16, 2, 3)
 
 
 def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
@@ -261,7 +261,7 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
         np.testing.assert_allclose(batch[name], expected * mask, atol=1e-2 if is_sequence(name) else 1e-5)
     assert {batch[name].dtype for name in READOUTS} == {np.dtype(np.float32)}
     assert {features.text["text_states_last"].dtype, features.image["image_cells_last"].dtype} == {np.dtype("f2")}
-    assert set(features.statistics(ALL)) == {name for name in READOUTS if not is_sequence(name)}
+    assert set(features.statistics(ALL, of_targets=False)) == {name for name in READOUTS if not is_sequence(name)}
 
 
 def test_what_another_space_asked_for_is_there(encoded, arrays):
@@ -310,7 +310,7 @@ def some(arrays, reviews):
         pixels=arrays.pixels[pictures],
         picture_items=arrays.picture_items[pictures],
         picture_rows=np.where(chosen >= 0, np.searchsorted(pictures, chosen), -1).astype(np.int32),
-        labels=arrays.labels[reviews],
+        targets=arrays.targets[reviews],
     )
 
 

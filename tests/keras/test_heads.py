@@ -8,7 +8,7 @@ from automm.models.heads import (
     AnyPicture,
     Shapes,
     Standardize,
-    classify,
+    answer,
     column_towers,
     image_tower,
     learn_statistics,
@@ -19,7 +19,7 @@ from automm.models.packing import pack, packed_layout, unwrap
 from automm.search.space.table import DEFAULTS
 from automm.search.training.losses import huber, scaled
 
-SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=2)
+SHAPES = Shapes(text_features=3, image_features=4, max_images=2, outputs=2, head="softmax")
 SMALL = {
     "image/pooling": "mean",
     "fusion/operator": "concatenation",
@@ -96,7 +96,7 @@ def test_statistics_reach_the_packed_baseline():
 
 
 COLUMNS = {"metadata": (2,), "metadata_mask": (), "history": (3,), "history_mask": (3,)}
-FOUR = Shapes(text_features=3, image_features=4, max_images=2, classes=2, columns=COLUMNS)
+FOUR = Shapes(text_features=3, image_features=4, max_images=2, outputs=2, columns=COLUMNS, head="softmax")
 
 
 def four(n=6):
@@ -192,7 +192,7 @@ def test_towers_give_zeros_where_there_is_nothing():
 @pytest.mark.parametrize("layers", [0, 2])
 def test_a_softmax_for_any_number_of_classes(classes, layers):
     vector, mask = keras.Input((6,)), keras.Input(())
-    output = classify(vector, [mask], {**SMALL, "label/layers": layers}, classes)
+    output = answer(vector, [mask], {**SMALL, "label/layers": layers}, classes, "softmax")
     model = keras.Model([vector, mask], output)
     assert sum(isinstance(layer, keras.layers.Dense) for layer in model.layers) == layers + 1
     probabilities = np.asarray(model([np.random.default_rng(0).normal(size=(7, 6)), np.ones(7)], training=False))
@@ -204,7 +204,7 @@ def test_the_head_sees_what_is_absent():
     """All features zero and a mask 0 is another input than all features zero and a mask 1."""
     keras.utils.set_random_seed(0)
     vector, mask = keras.Input((2,)), keras.Input(())
-    model = keras.Model([vector, mask], classify(vector, [mask], {"label/layers": 0, "label/dropout": 0.0}, 2))
+    model = keras.Model([vector, mask], answer(vector, [mask], {"label/layers": 0, "label/dropout": 0.0}, 2, "softmax"))
     output = np.asarray(model([np.zeros((2, 2)), np.array([0.0, 1.0])]))
     assert np.abs(output[0] - output[1]).max() > 1e-3
 
@@ -240,7 +240,7 @@ def test_late_average_is_the_mean_of_its_members():
 
 
 def test_majority_gives_the_shares_of_the_classes():
-    output = np.asarray(baselines.majority(SHAPES, np.array([0.75, 0.25]))(batch()))
+    output = np.asarray(baselines.constant(SHAPES, np.array([0.75, 0.25]))(batch()))
     np.testing.assert_allclose(output, np.tile([0.75, 0.25], (5, 1)), rtol=1e-6)
 
 
@@ -248,7 +248,7 @@ def test_majority_gives_the_shares_of_the_classes():
 def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
     from sklearn.linear_model import LogisticRegression
 
-    model = baselines.linear(Shapes(3, 4, 2, 3), modalities)
+    model = baselines.linear(Shapes(3, 4, 2, 3, head="softmax"), modalities)
     learn_statistics(model, STATISTICS)
     given = batch(30)
     design = np.asarray(baselines.design_matrix(model)(given))
@@ -261,7 +261,7 @@ def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
 class TestNumbers:
     """One output is a number in the data's own unit."""
 
-    SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=1)
+    SHAPES = Shapes(text_features=3, image_features=4, max_images=2, outputs=1, head="number")
 
     @pytest.mark.parametrize("operator", ["concatenation", "late"])
     def test_answers_are_of_the_size_of_the_training_numbers(self, operator, tmp_path):

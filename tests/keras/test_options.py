@@ -122,7 +122,7 @@ class TestMixup:
         batch, weights = source.batch(rows), np.full(6, 1 / 6, np.float32)
         order, kept = np.array([3, 0, 5, 1, 2, 4], np.int32), np.float32(0.3)
         part = part_of(source.labels[rows], weights, partners=order, kept=kept)
-        loss = float(Criterion(model, Options(mixup=0.4), 1).loss(batch, part))
+        loss = float(Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, part))
         parts = Parts(model)
         fused = np.asarray(parts.read(batch)[0])
         mixed = kept * fused + (1 - kept) * fused[order]
@@ -130,7 +130,9 @@ class TestMixup:
         assert loss == pytest.approx(weighed_cross_entropy(np.asarray(parts.answer(mixed)), targets, weights), rel=1e-5)
         all_kept = {**part, "kept": np.float32(1.0)}
         plain = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], weights)
-        assert float(Criterion(model, Options(mixup=0.4), 1).loss(batch, all_kept)) == pytest.approx(plain, rel=1e-5)
+        assert float(
+            Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, all_kept)
+        ) == pytest.approx(plain, rel=1e-5)
 
 
 class TestParts:
@@ -167,7 +169,7 @@ class TestAuxiliaryHeads:
     def test_the_loss_is_the_sum_over_reviews_that_have_the_modality(self, source):
         model, rows = still(), np.arange(9)
         batch, part = source.batch(rows), part_of(source.labels[rows])
-        criterion = Criterion(model, Options(auxiliary=0.5), 1)
+        criterion = Criterion(model, replace(PLAN, options=Options(auxiliary=0.5)))
         expected = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], part["weights"])
         own = Parts(model).read(batch)[1]
         heads = [criterion.variables[-4:-2], criterion.variables[-2:]]
@@ -202,7 +204,7 @@ class TestAuxiliaryHeads:
         slopes = {}
         for weight in (0.0, 1.0):
             with tf.GradientTape() as tape:
-                loss = Criterion(model, Options(auxiliary=weight), 1).loss(batch, part)
+                loss = Criterion(model, replace(PLAN, options=Options(auxiliary=weight))).loss(batch, part)
             slopes[weight] = np.asarray(tape.gradient(loss, model.get_layer("fusion").projections[0].kernel))
         assert not slopes[0.0].any()
         assert slopes[1.0].any()
@@ -233,7 +235,7 @@ class TestModulation:
         learn(model, source, Options(), epochs=12, learning_rate=0.05)
         source.arrays["image_mask"][:, 0] = 1
         batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
-        criterion = Criterion(model, Options(modulation=1.0), 1)
+        criterion = Criterion(model, replace(PLAN, options=Options(modulation=1.0)))
         shares = [float(share) for share in criterion.shares(batch, part)]
         owners = owners_of(Parts(model), batch, model.trainable_variables)
         assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
@@ -241,7 +243,7 @@ class TestModulation:
 
     def test_without_a_review_that_has_all_nothing_is_held_back(self, source):
         source.arrays["image_mask"][:] = 0
-        criterion = Criterion(still(), Options(modulation=1.0), 1)
+        criterion = Criterion(still(), replace(PLAN, options=Options(modulation=1.0)))
         shares = criterion.shares(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
         assert {float(share) for share in shares} == {1.0}
 

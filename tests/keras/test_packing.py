@@ -68,7 +68,7 @@ def test_the_layout_of_raw_inputs():
     assert sorted(layout_of(model), key=lambda part: part["name"]) == sorted(LAYOUT, key=lambda part: part["name"])
 
 
-SHAPES = Shapes(text_features=3, image_features=4, max_images=2, classes=3)
+SHAPES = Shapes(text_features=3, image_features=4, max_images=2, outputs=3, head="softmax")
 SMALL = {
     "image/pooling": "gated_attention",
     "fusion/operator": "product",
@@ -97,7 +97,7 @@ def test_a_wrapped_suffix_gives_the_same_numbers():
 def whole():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad"]).build()
     image = image_source("tiny-cnn").build()
-    suffix = baselines.fused(Shapes(16, 16, 2, 3), SMALL)
+    suffix = baselines.fused(Shapes(16, 16, 2, 3, head="softmax"), SMALL)
     return compose(suffix, layers_of(text, image), sequence_length=5, image_shape=(2, 16, 16, 3))
 
 

@@ -21,9 +21,10 @@ from automm.search.space.validation import full_space, narrow
 from automm.search.training.loop import Fold, train
 from automm.search.training.options import Plan
 from automm.search.training.pixels import BACKBONES, pixel_encoder
+from automm.tasks.registry import TASKS
 
 STORED = 18
-SHAPES = Shapes(text_features=4, image_features=3, max_images=2, classes=3, image_size=STORED)
+SHAPES = Shapes(text_features=4, image_features=3, max_images=2, outputs=3, image_size=STORED, head="softmax")
 PIXELS = {
     "image/source": "convolution",
     "image/size": 8,
@@ -121,7 +122,15 @@ class TestEverySource:
 
 
 def learned(source, epochs=8, **values):
-    plan = Plan("val_loss", epochs=epochs, patience=epochs, batch_size=8, learning_rate=0.01, seed=3)
+    plan = Plan(
+        "val_loss",
+        task=TASKS["classification"],
+        epochs=epochs,
+        patience=epochs,
+        batch_size=8,
+        learning_rate=0.01,
+        seed=3,
+    )
     model = model_of(**{"label/dropout": 0.0, **values})
     fold = Fold(np.arange(16), np.arange(16, REVIEWS))
     trained = train([model], [fold], source, source.labels, plan, together=False)
@@ -201,7 +210,7 @@ def test_whole_sequences_of_a_trained_map_go_through_a_fusion():
 def test_the_text_is_cut_off_and_pixels_go_raw_to_the_suffix():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]).build()
     layers = layers_of(text, image_source("tiny-cnn").build())
-    shapes = Shapes(text_features=16, image_features=16, max_images=2, classes=3, image_size=STORED)
+    shapes = Shapes(text_features=16, image_features=16, max_images=2, outputs=3, image_size=STORED, head="softmax")
     point = {**SMALL, **PIXELS, "image/readout": "average", "text/readout": "mean", "text/layer": "last"}
     suffix = fused(shapes, point, pixel_encoder(point))
     whole = compose(suffix, layers, sequence_length=6, image_shape=(2, STORED, STORED, 3))
@@ -264,7 +273,16 @@ def test_options_that_work_between_the_parts_of_a_model_work_on_pixels(source):
     from automm.search.training.options import Options
 
     options = Options(mixup=0.2, auxiliary=0.1, modulation=0.3, modality_dropout=0.2)
-    plan = Plan("val_loss", epochs=1, patience=1, batch_size=8, learning_rate=0.01, seed=3, options=options)
+    plan = Plan(
+        "val_loss",
+        task=TASKS["classification"],
+        epochs=1,
+        patience=1,
+        batch_size=8,
+        learning_rate=0.01,
+        seed=3,
+        options=options,
+    )
     fold = Fold(np.arange(16), np.arange(16, REVIEWS))
     models = [model_of(seed) for seed in (1, 2)]
     trained = train(models, [fold, fold], source, source.labels, plan, together=True)

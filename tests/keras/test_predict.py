@@ -29,7 +29,9 @@ def bundle(encoders, pooling):
     tokenizer, layers = encoders
     text, image = layers.whole()
     keras.utils.set_random_seed(1)
-    suffix = fused(Shapes(text.features, image.features, PICTURES, 3), {**SMALL, "image/pooling": pooling})
+    suffix = fused(
+        Shapes(text.features, image.features, PICTURES, 3, head="softmax"), {**SMALL, "image/pooling": pooling}
+    )
     model = compose(suffix, layers, sequence_length=LENGTH, image_shape=(PICTURES, SIZE, SIZE, 3))
     about = {
         "labels": ["bad", "fair", "good"],

@@ -6,11 +6,12 @@ from small import layers_of
 from automm.models import baselines, packing
 from automm.models.encoders.layers import FrozenEncoder
 from automm.models.encoders.sources import image_source, text_source
-from automm.models.heads import AnyPicture, Shapes, classify, fuse, image_tower, text_tower
+from automm.models.heads import AnyPicture, Shapes, answer, fuse, image_tower, text_tower
 from automm.models.whole import compose, raw_inputs
 from automm.search.features.cut import cut
+from automm.tasks.registry import TASKS
 
-SHAPES = Shapes(text_features=16, image_features=16, max_images=2, classes=3)
+SHAPES = Shapes(text_features=16, image_features=16, max_images=2, outputs=3, head="softmax")
 SMALL = {
     "image/pooling": "gated_attention",
     "fusion/operator": "low_rank_bilinear",
@@ -120,7 +121,7 @@ def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image
         image_tower(image.named(inputs["images"])[image_name], inputs["image_mask"], SMALL, name=image_name),
     ]
     masks = [inputs["text_mask"], AnyPicture()(inputs["image_mask"])]
-    whole = keras.Model(inputs, classify(fuse(vectors, SMALL), masks, SMALL, 3))
+    whole = keras.Model(inputs, answer(fuse(vectors, SMALL), masks, SMALL, 3, "softmax"))
     suffix = cut(whole)
     assert {tensor.name for tensor in suffix.inputs} == {text_name, "text_mask", image_name, "image_mask"}
     given = {name: raw[name] for name in ("text_mask", "image_mask")}
@@ -213,7 +214,7 @@ def test_training_the_suffix_is_training_the_whole(encoders):
             return {name: array[rows] for name, array in self.arrays.items()}
 
     fold = Fold(np.arange(45), np.arange(45, count))
-    plan = Plan("val_loss", 4, 4, 16, 1e-3, seed=3)
+    plan = Plan("val_loss", 4, 4, 16, 1e-3, task=TASKS["classification"], seed=3)
     results, predictions = [], []
     for halved in (False, True):
         keras.utils.set_random_seed(1)

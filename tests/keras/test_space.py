@@ -30,6 +30,7 @@ from automm.search.space.table import (
 )
 from automm.search.space.validation import full_space, narrow
 from automm.search.training.options import Options
+from automm.tasks.registry import TASKS
 from automm.tracking.runs import EPOCHS, point_of
 
 # Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.
@@ -255,12 +256,15 @@ class TestWhatAManifestHas:
         ("key", "words"),
         [
             ("history.encoder", "space.history.encoder: the manifest names no fields.history. Remove the key"),
-            ("training.mixup", "space.training.mixup: the manifest predicts a number. Remove the key"),
+            (
+                "training.mixup",
+                "space.training.mixup: the manifest predicts numbers, which cannot use it. Remove the key",
+            ),
         ],
     )
     def test_what_the_manifest_has_not_is_named(self, key, words):
         with pytest.raises(ConfigError) as caught:
-            narrow({key: 0.2}, (), "regression")
+            narrow({key: 0.2}, (), TASKS["regression"])
         assert caught.value.lines == [words]
 
 
@@ -303,6 +307,6 @@ def test_how_a_vector_is_made_is_no_choice_where_none_is_made():
     ids=lambda choice: next(iter(choice.values())),
 )
 def test_what_is_there_on_request_can_be_built(choice):
-    model = baselines.fused(Shapes(3, 4, 2, 3, cells=5), {**DEFAULTS, **choice, "label/layers": 0})
+    model = baselines.fused(Shapes(3, 4, 2, 3, cells=5, head="softmax"), {**DEFAULTS, **choice, "label/layers": 0})
     assert model.output_shape == (None, 3)
     assert any(is_sequence(tensor.name) for tensor in model.inputs)

@@ -10,7 +10,6 @@ import pytest
 from small import SHAPES, SMALL, layers_of
 
 from automm.errors import TrialError
-from automm.evaluate.metrics import measure
 from automm.models import baselines
 from automm.models.encoders.half_layers import ImageUpper
 from automm.models.heads import Shapes
@@ -23,8 +22,11 @@ from automm.search.training.batches import Batches
 from automm.search.training.loop import Fold, judged_rows, predict, train
 from automm.search.training.losses import row_weights
 from automm.search.training.options import Options, Plan
+from automm.tasks.registry import TASKS
 
-PLAN = Plan(objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1)
+PLAN = Plan(
+    task=TASKS["classification"], objective="val_loss", epochs=4, patience=10, batch_size=8, learning_rate=0.01, seed=1
+)
 
 
 class Memory:
@@ -98,9 +100,9 @@ def test_the_seed_decides_everything(source):
 
 def test_it_learns_in_a_graph_and_says_what_it_left(source):
     model = suffix()
-    before = measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
+    before = PLAN.task.measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
     result = run(model, source, replace(PLAN, epochs=12, learning_rate=0.05))
-    after = measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
+    after = PLAN.task.measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
     assert after["loss"] < before["loss"] / 2
     assert after == pytest.approx(result.validation)
     assert result.stopped == "epochs"
@@ -119,7 +121,7 @@ class TestEarlyStopping:
             kept.append([weight.copy() for weight in model.get_weights()])
             return {"accuracy": 0.5, "macro_f1": scores[len(kept) - 1], "loss": 1.0}
 
-        monkeypatch.setattr(module, "measure", made_up)
+        monkeypatch.setattr(type(PLAN.task), "measure", lambda task, *given: made_up(*given))
         plan = replace(PLAN, **{"objective": "val_macro_f1", "epochs": len(scores), "patience": 3, **plan})
         return run(model, source, plan), model, kept
 
@@ -153,7 +155,9 @@ class TestEarlyStopping:
     def test_an_objective_that_gets_smaller(self, monkeypatch, source):
         model = suffix()
         losses = iter([1.0, 0.5, 0.7])
-        monkeypatch.setattr(module, "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": next(losses)})
+        monkeypatch.setattr(
+            type(PLAN.task), "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": next(losses)}
+        )
         assert run(model, source, replace(PLAN, epochs=3)).best_epoch == 2
 
     def test_a_validation_loss_that_is_no_number(self, monkeypatch, source):
@@ -336,7 +340,7 @@ class TestFolds:
         expected = [predict(model, source, fold.validation) for model, fold in zip(models, self.FOLDS, strict=True)]
         np.testing.assert_allclose(result.probabilities, np.concatenate(expected), atol=1e-6)
         assert result.validation == pytest.approx(
-            measure(source.labels[judged_rows(self.FOLDS)], result.probabilities), abs=1e-6
+            PLAN.task.measure(source.labels[judged_rows(self.FOLDS)], result.probabilities), abs=1e-6
         )
 
     def test_a_model_does_not_feel_its_neighbour_in_a_graph(self, source):
@@ -417,7 +421,7 @@ class TestClassWeights:
         source.arrays["image_mask"][:] = 0
         falling = iter(range(100, 0, -1))  # the last epoch is the best, so that its weights are kept
         monkeypatch.setattr(
-            module, "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": float(next(falling))}
+            type(PLAN.task), "measure", lambda *_: {"accuracy": 0.5, "macro_f1": 0.5, "loss": float(next(falling))}
         )
         rare = {}
         for weights in ("none", "square_root"):
@@ -461,7 +465,7 @@ class TestPredict:
 
         text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()
         image = image_source("tiny-cnn").build()
-        part = baselines.fused(Shapes(16, 16, 1, 3), SMALL)
+        part = baselines.fused(Shapes(16, 16, 1, 3, head="softmax"), SMALL)
         whole = compose(part, layers_of(text, image), sequence_length=4, image_shape=(1, 16, 16, 3))
         rng = np.random.default_rng(0)
         raw = {

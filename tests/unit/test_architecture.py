@@ -24,6 +24,7 @@ ORDER = (
     "models",
     "data",
     "config",
+    "tasks",
     "paths",
     "errors",
     "__init__",

@@ -9,6 +9,7 @@ from automm.config.experiment import BASELINES, Experiment, load_experiment, par
 from automm.config.schema import Section
 from automm.data.manifest import load_manifest
 from automm.errors import ConfigError, NotFoundError
+from automm.tasks.registry import TASKS
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_manifest_alone_gets_every_default(write, tmp_path):
     )
     assert (experiment.encoders.text, experiment.encoders.image) == ("minilm-l6", "efficientnet-lite0")
     assert (experiment.objective, experiment.direction, experiment.tuner) == ("val_macro_f1", "max", "greedy")
-    assert experiment.baselines.names() == list(BASELINES)
+    assert experiment.baselines.names((), TASKS["classification"]) == list(BASELINES)
     assert not experiment.baselines.end_to_end
 
 
@@ -153,13 +154,17 @@ def test_the_last_set_wins(write):
 def test_the_short_form_of_baselines(write, short, names):
     in_file = load_experiment(write(f"manifest: m.yaml\nbaselines: {short}\n"))
     by_set = load_experiment(write("manifest: m.yaml\n"), [f"baselines={short}"])
-    assert in_file.baselines.names() == by_set.baselines.names() == names
+    assert (
+        in_file.baselines.names((), TASKS["classification"])
+        == by_set.baselines.names((), TASKS["classification"])
+        == names
+    )
 
 
 def test_set_beside_a_short_form(write):
     path = write("manifest: m.yaml\nbaselines: [majority]\n")
     baselines = load_experiment(path, ["baselines.end_to_end=true", "baselines.end_to_end_time=2m"]).baselines
-    assert baselines.names() == ["majority"]
+    assert baselines.names((), TASKS["classification"]) == ["majority"]
     assert baselines.end_to_end
     assert baselines.end_to_end_time == 120.0
 
@@ -198,7 +203,7 @@ def test_every_problem_at_once_with_file_and_nearest_key(write):
     assert "unknown key 'sed'. Did you mean 'seed'?" in text
     assert "unknown key 'budget.trails'. Did you mean 'trials'? Legal here: trials, time" in text
     assert "objective" in text
-    assert "'val_accuracy'" in text
+    assert "val_accuracy" in text
     assert "'soon' is not a duration" in text
     assert "inputs.image_size" in text
     assert "(given: 4)" in text

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from automm.evaluate.metrics import better, confusion, macro_f1, measure, paired_interval, score
+from automm.evaluate.metrics import better, paired_interval, score
+from automm.tasks.classification import confusion, macro_f1
+from automm.tasks.registry import TASKS
+
+TASK = TASKS["classification"]
 
 
 def random_case(seed, classes=4, rows=30, absent=()):
@@ -22,7 +26,7 @@ def test_against_scikit_learn(seed, absent):
     if seed % 2:  # an absent class that is not predicted either is left out of the mean
         probabilities[:, list(absent)] = 0.0
     predicted = probabilities.argmax(axis=1)
-    measured = measure(labels, probabilities)
+    measured = TASK.measure(labels, probabilities)
     assert measured["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     assert measured["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0.0))
     np.testing.assert_array_equal(
@@ -35,7 +39,7 @@ def test_loss_against_scikit_learn():
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     expected = log_loss(labels, exact, labels=list(range(4)))
-    assert measure(labels, probabilities)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert TASK.measure(labels, probabilities)["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_class_that_is_there_and_never_right_counts_zero():
@@ -43,23 +47,29 @@ def test_a_class_that_is_there_and_never_right_counts_zero():
 
 
 def test_a_sure_mistake_costs_much_and_not_infinitely():
-    loss = measure(np.array([0]), np.array([[0.0, 1.0]], np.float32))["loss"]
+    loss = TASK.measure(np.array([0]), np.array([[0.0, 1.0]], np.float32))["loss"]
     assert loss == pytest.approx(-math.log(1e-7))
 
 
 def test_the_best_there_is():
-    assert measure(np.array([0, 1]), np.eye(2, dtype=np.float32)) == {"accuracy": 1.0, "macro_f1": 1.0, "loss": 0.0}
+    assert TASK.measure(np.array([0, 1]), np.eye(2, dtype=np.float32)) == {
+        "accuracy": 1.0,
+        "macro_f1": 1.0,
+        "loss": 0.0,
+    }
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_row_order_does_not_matter(seed):
     labels, probabilities = random_case(seed, rows=50)
     order = np.random.default_rng(seed).permutation(50)
-    assert measure(labels[order], probabilities[order]) == pytest.approx(measure(labels, probabilities), rel=1e-12)
+    assert TASK.measure(labels[order], probabilities[order]) == pytest.approx(
+        TASK.measure(labels, probabilities), rel=1e-12
+    )
 
 
 def test_a_number_that_is_no_number_stays_one():
-    assert math.isnan(measure(np.array([0, 1]), np.array([[np.nan, np.nan], [0.5, 0.5]]))["loss"])
+    assert math.isnan(TASK.measure(np.array([0, 1]), np.array([[np.nan, np.nan], [0.5, 0.5]]))["loss"])
 
 
 def test_score_and_better():
@@ -77,16 +87,16 @@ def test_score_and_better():
 def test_the_paired_interval_is_symmetric_and_holds_the_difference(metric):
     labels, first = random_case(1, rows=60)
     second = random_case(2, rows=60)[1]
-    one = paired_interval(labels, first, second, metric, rng=np.random.default_rng(0), samples=300)
-    other = paired_interval(labels, second, first, metric, rng=np.random.default_rng(0), samples=300)
+    one = paired_interval(TASK, labels, first, second, metric, rng=np.random.default_rng(0), samples=300)
+    other = paired_interval(TASK, labels, second, first, metric, rng=np.random.default_rng(0), samples=300)
     assert (one.difference, one.low, one.high) == pytest.approx((-other.difference, -other.high, -other.low))
     assert one.low <= one.difference <= one.high
-    assert one.difference == pytest.approx(measure(labels, first)[metric] - measure(labels, second)[metric])
+    assert one.difference == pytest.approx(TASK.measure(labels, first)[metric] - TASK.measure(labels, second)[metric])
 
 
 def test_the_paired_interval_of_a_candidate_and_itself_is_nothing():
     labels, same = random_case(1)
-    interval = paired_interval(labels, same, same, "accuracy", rng=np.random.default_rng(0), samples=50)
+    interval = paired_interval(TASK, labels, same, same, "accuracy", rng=np.random.default_rng(0), samples=50)
     assert (interval.difference, interval.low, interval.high) == (0.0, 0.0, 0.0)
 
 
@@ -94,5 +104,5 @@ def test_the_paired_interval_knows_a_clear_winner():
     """The rows are resampled in pairs: a candidate that is right where the other is wrong wins for sure."""
     labels = np.arange(60) % 3
     right, wrong = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]
-    interval = paired_interval(labels, right, wrong, "accuracy", rng=np.random.default_rng(0), samples=50)
+    interval = paired_interval(TASK, labels, right, wrong, "accuracy", rng=np.random.default_rng(0), samples=50)
     assert (interval.low, interval.high) == (1.0, 1.0)

@@ -5,9 +5,11 @@ import pytest
 
 from automm.cli.tables import verdict
 from automm.evaluate import plots
-from automm.evaluate.metrics import measure
 from automm.evaluate.missing import PERCENTS, curves, losers
+from automm.tasks.registry import TASKS
 from automm.tracking.results import missing_curves, summary_of
+
+TASK = TASKS["classification"]
 
 HAS = np.arange(30) % 3 > 0  # 20 reviews of 30
 
@@ -37,13 +39,13 @@ def probabilities(seed):
 
 def test_curves_go_from_the_whole_to_the_bare(lost):
     labels, whole, bare = np.arange(30) % 3, probabilities(1), probabilities(2)
-    found = curves(labels, whole, {"image": bare}, {"image": lost})["image"]
-    assert {metric: values[0] for metric, values in found.items()} == measure(labels, whole)
+    found = curves(TASK, labels, whole, {"image": bare}, {"image": lost})["image"]
+    assert {metric: values[0] for metric, values in found.items()} == TASK.measure(labels, whole)
     gone = np.where(HAS[:, None], bare, whole)
-    assert {metric: values[-1] for metric, values in found.items()} == measure(labels, gone)
+    assert {metric: values[-1] for metric, values in found.items()} == TASK.measure(labels, gone)
     half = whole.copy()
     half[lost[2]] = bare[lost[2]]
-    assert {metric: values[2] for metric, values in found.items()} == measure(labels, half)
+    assert {metric: values[2] for metric, values in found.items()} == TASK.measure(labels, half)
 
 
 RESULT = {

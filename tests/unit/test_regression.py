@@ -13,9 +13,12 @@ from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
 from automm.data.splitting.stratified import fold_rows, split_dataset
 from automm.errors import ConfigError, DataError
-from automm.evaluate.metrics import main_metrics, measure, paired_interval, score, smooth
+from automm.evaluate.metrics import paired_interval, score
 from automm.evaluate.plots import learning_curves, true_and_predicted
 from automm.evaluate.selection import selection
+from automm.tasks.registry import TASKS, task_of
+
+TASK = TASKS["regression"]
 
 CONTENT = {"name": "x", "records": "r.jsonl", "task": "regression", "fields": {"text": "t", "label": "price"}}
 
@@ -94,7 +97,7 @@ class TestExperiment:
 
     def test_baselines_of_numbers(self, tmp_path):
         baselines = load_experiment(self.write(tmp_path, "regression", "")).baselines
-        names = baselines.names(("metadata",), "regression")
+        names = baselines.names(("metadata",), TASK)
         assert {"median", "ridge_text", "ridge_both", "ridge_columns", "ridge_all", "concatenation"} <= set(names)
         assert not [name for name in names if name.startswith(("majority", "logistic"))]
 
@@ -109,7 +112,7 @@ class TestMetrics:
     @pytest.mark.parametrize("seed", range(3))
     def test_against_scikit_learn(self, seed):
         true, predicted = answers(seed, noise=15.0)
-        scores = measure(true, predicted)
+        scores = TASK.measure(true, predicted)
         assert scores == pytest.approx(
             {
                 "mae": mean_absolute_error(true, predicted),
@@ -118,16 +121,16 @@ class TestMetrics:
             },
             rel=1e-4,
         )
-        assert main_metrics(scores) == ("mae", "rmse")
-        assert smooth(scores) == scores["rmse"]
+        assert task_of(scores).main_metrics == ("mae", "rmse")
+        assert TASK.smooth == "rmse"
 
     def test_numbers_that_are_all_the_same(self):
-        assert measure(np.full(3, 2.0), np.full((3, 1), 3.0)) == {"mae": 1.0, "rmse": 1.0, "r2": 0.0}
+        assert TASK.measure(np.full(3, 2.0), np.full((3, 1), 3.0)) == {"mae": 1.0, "rmse": 1.0, "r2": 0.0}
 
     def test_an_interval_of_a_difference(self):
         true, near = answers(noise=1.0)
         far = near + 10
-        interval = paired_interval(true, near, far, "mae", rng=np.random.default_rng(0), samples=200)
+        interval = paired_interval(TASK, true, near, far, "mae", rng=np.random.default_rng(0), samples=200)
         assert interval.low <= interval.difference <= interval.high < 0
 
     @pytest.mark.parametrize("objective", ["val_mae", "val_rmse"])
@@ -136,8 +139,8 @@ class TestMetrics:
         candidates = [
             answers(seed, 200, 10.0)[1] - answers(seed, 200)[0][:, None] + true[:, None] for seed in range(30)
         ]
-        found = selection(true, candidates, objective, rng=np.random.default_rng(0), samples=100)
-        scores = [score(measure(true, part), objective) for part in candidates]
+        found = selection(TASK, true, candidates, objective, rng=np.random.default_rng(0), samples=100)
+        scores = [score(TASK.measure(true, part), objective) for part in candidates]
         assert found.score == pytest.approx(min(scores))
         assert min(scores) < found.corrected < max(scores)
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from automm.evaluate.metrics import measure, score
+from automm.evaluate.metrics import score
 from automm.evaluate.selection import selection
+from automm.tasks.registry import TASKS
+
+TASK = TASKS["classification"]
 
 
 def guesses(rng, labels, classes, skill):
@@ -17,8 +20,8 @@ def test_the_best_of_many_equals_was_lucky(objective):
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 3, 200)
     predictions = [guesses(rng, labels, 3, 0.4) for _ in range(40)]
-    found = selection(labels, predictions, objective, rng=rng, samples=100)
-    scores = [score(measure(labels, part), objective) for part in predictions]
+    found = selection(TASK, labels, predictions, objective, rng=rng, samples=100)
+    scores = [score(TASK.measure(labels, part), objective) for part in predictions]
     best = min(scores) if objective == "val_loss" else max(scores)
     assert found.score == pytest.approx(best)
     assert found.candidates == 40
@@ -31,13 +34,13 @@ def test_a_clear_winner_has_little_luck():
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 3, 600)
     predictions = [guesses(rng, labels, 3, skill) for skill in (0.1, 0.2, 0.9)]
-    assert selection(labels, predictions, "val_accuracy", rng=rng, samples=100).optimism < 0.01
+    assert selection(TASK, labels, predictions, "val_accuracy", rng=rng, samples=100).optimism < 0.01
 
 
 def test_it_is_repeated_by_its_seed():
     labels = np.arange(60) % 3
     predictions = [guesses(np.random.default_rng(seed), labels, 3, 0.5) for seed in range(4)]
     one, two = (
-        selection(labels, predictions, "val_macro_f1", rng=np.random.default_rng(5), samples=20) for _ in range(2)
+        selection(TASK, labels, predictions, "val_macro_f1", rng=np.random.default_rng(5), samples=20) for _ in range(2)
     )
     assert one == two

@@ -14,7 +14,7 @@
 `images` is never built whole: distinct pictures lie in one memory-mapped array, and a batch gathers its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,7 @@ class Arrays:
         text_mask: (n,) float32.
         pixels: (k, height, width, 3) uint8, the distinct pictures, memory-mapped.
         picture_rows: (n, max_images) int32, a row of `pixels`, or -1 where there is no picture.
-        labels: (n,) int32, the place of the label in the label set; -1 where there is none. Of a regression: (n,)
-            float32, the number itself.
+        targets: (n, ...), what reviews are predicted to have: see `data/records/targets`.
         picture_items: (k,) S16, what names each of `pixels`: see `data/inputs/items`.
         columns: metadata, history and their masks, as far as the manifest names them.
     """
@@ -49,7 +48,7 @@ class Arrays:
     text_mask: np.ndarray
     pixels: np.ndarray
     picture_rows: np.ndarray
-    labels: np.ndarray
+    targets: np.ndarray
     picture_items: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -108,7 +107,7 @@ class Arrays:
 
 def build_arrays(
     reviews: Sequence[Review],
-    labels: Sequence[str],
+    targets: np.ndarray,
     pictures: PictureStore,
     tokenizer: Any,
     columns: Columns,
@@ -121,7 +120,6 @@ def build_arrays(
     Returns:
         The arrays, and what was cut off: {Change.MORE_PICTURES: 12}.
     """
-    index: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
     rows = np.full((len(reviews), max_images), -1, np.int32)
     beyond = 0
     for number, review in enumerate(reviews):
@@ -134,11 +132,7 @@ def build_arrays(
         text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
         pixels=pictures.pixels,
         picture_rows=rows,
-        labels=(
-            np.array([-1 if r.label is None else index[r.label] for r in reviews], np.int32)
-            if labels
-            else np.array([r.value for r in reviews], np.float32)
-        ),
+        targets=targets,
         picture_items=pictures.items,
         columns=columns.encode(reviews),
     )

@@ -43,7 +43,7 @@ class Checked:
     @property
     def targets(self) -> str:
         """What reviews are predicted to have, in words."""
-        return "numbers" if self.dataset.manifest.predicts_number else "labels"
+        return self.dataset.manifest.task_object.targets
 
     def splits(self, reviews: Iterable[Review]) -> set[str]:
         """In which splits these stand."""

@@ -54,6 +54,7 @@ from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.stratified import drop_duplicates, split_dataset
 from automm.errors import DataError, yaml_word
+from automm.tasks.registry import belongs
 
 # In the order in which their findings are told, each severity for itself.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
@@ -114,14 +115,15 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     split_of, problems = _split(dataset, links)
     checked = Checked(dataset, looks, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_of_records(dataset)]
-    findings += [found for one in CHECKS for found in one(checked)]
+    task = manifest.task_object
+    findings += [found for one in CHECKS if belongs(task, "checks", one.__name__) for found in one(checked)]
     return describe(checked, findings)
 
 
 def _lacking(lacking: Lacking) -> Iterator[Finding]:
     """Pictures, and numbers to predict, that are not there."""
     for key, problems, told in (
-        ("missing_numbers", lacking.numbers, lacking.numbers),
+        ("missing_numbers", lacking.targets, lacking.targets),
         ("missing_pictures", lacking.pictures, lacking.of_pictures),
     ):
         if problems:

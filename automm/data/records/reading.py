@@ -15,7 +15,6 @@ from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
     cell_id,
     cell_images,
-    cell_labels,
     cell_number,
     cell_series,
     cell_text,
@@ -24,14 +23,15 @@ from automm.data.records.field_values import (
 )
 from automm.data.records.opening import Record, Source
 from automm.data.records.review import Review
+from automm.data.records.targets import TARGETS
 from automm.data.records.times import cell_time
-from automm.data.sections import SPLITS, Fields, plain_value
+from automm.data.sections import SPLITS, Fields
 from automm.errors import SHOWN_PROBLEMS, Problem, nearest
 from automm.paths import from_here
 
 # Codes of problems.
 CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
-MISSING_LABEL, MISSING_NUMBER, UNKNOWN_LABEL = "missing_label", "missing_number", "unknown_label"
+UNKNOWN_LABEL = "unknown_label"
 PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
 
 SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
@@ -45,19 +45,19 @@ class Lacking:
     """What records lack that a search needs, while `automm check` reports it and goes on.
 
     Attributes:
-        numbers: a problem for each record without the number to predict, which is no review.
+        targets: a problem for each record without what it is predicted to have, which is no review.
         pictures: a problem for each picture that is not there, whose review is without it.
         none_fetched: what says all of `pictures` at once, where none was found, most of them URLs.
     """
 
-    numbers: list[Problem] = field(default_factory=list)
+    targets: list[Problem] = field(default_factory=list)
     pictures: list[Problem] = field(default_factory=list)
     none_fetched: Problem | None = None
 
     @property
     def problems(self) -> list[Problem]:
         """All of them, for people."""
-        return self.numbers + self.of_pictures
+        return self.targets + self.of_pictures
 
     @property
     def of_pictures(self) -> list[Problem]:
@@ -69,13 +69,14 @@ class ReviewReader:
     """Turns records into reviews and remembers what was wrong.
 
     Attributes:
-        problems: in the order of the records; with the numbers, without the pictures that are lacking.
-        lacking: numbers and pictures that are not there.
+        problems: in the order of the records; with the targets, without the pictures that are lacking.
+        lacking: targets and pictures that are not there.
         changes: what was left out, and how often.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
+        self.target = TARGETS[manifest.task_object.target]
         self.problems: list[Problem] = []
         self.lacking = Lacking()
         self.changes: Counter[Change] = Counter()
@@ -103,7 +104,7 @@ class ReviewReader:
             self.problems.append(Problem(CELL, record.where, str(error)))
             return None
         if self.labelled and not values and self.may_lack_label:
-            self.changes[Change.NO_NUMBER if self.manifest.predicts_number else Change.NO_LABEL] += 1
+            self.changes[self.target.absent] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
         pictures = self._images(given, record.where)
@@ -114,7 +115,7 @@ class ReviewReader:
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
-        value = float(label) if label is not None and self.manifest.predicts_number else None
+        value = None if label is None else self.target.number(label)
         return Review(
             id=identity,
             text=text,
@@ -191,23 +192,14 @@ class ReviewReader:
 
     def _values(self, record: Record) -> list[str]:
         rule = self.source.fields.label
-        if rule is not None and self.labelled and self.manifest.predicts_number:
-            number = cell_number(record.values.get(rule.column), rule.column, fix="Correct it")
-            return [] if number is None else [plain_value(number)]
-        return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
+        return [] if rule is None or not self.labelled else self.target.values(record.values.get(rule.column), rule)
 
     def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
         """The labels that the manifest knows, in order."""
         if not values and self.source.fields.label is not None:
-            column = self.source.fields.label.column
-            if self.manifest.predicts_number:
-                fix = "Give it one, or set labels.on_missing: drop"
-                self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
-                if self.manifest.labels.on_missing is None:
-                    self.lacking.numbers.append(self.problems[-1])
-            else:
-                fix = "Give it one, or set labels: {on_missing: drop}"
-                self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
+            self.problems.append(self.target.missing(where, self.source.fields.label.column))
+            if self.target.reported and self.manifest.labels.on_missing is None:
+                self.lacking.targets.append(self.problems[-1])
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]

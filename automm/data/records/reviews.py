@@ -1,24 +1,19 @@
 """Records become reviews: texts joined, pictures found, labels in one form, all problems at once."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.changes import Change, change_lines
 from automm.data.collector import no_cycles
-from automm.data.images.missing_hints import shown
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
-from automm.data.records.field_values import columns_of, is_number
+from automm.data.records.field_values import columns_of
 from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import Lacking, ReviewReader
 from automm.data.records.review import Review
-from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest, yaml_word
-
-MANY = 20  # labels of one review, beyond which the column is most likely another
-LABEL_SEPARATORS = (",", ";", "|", "/")
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest
 
 Watch = Callable[[Record, Review], None]
 
@@ -32,7 +27,7 @@ class Dataset:
     Attributes:
         manifest: where they come from.
         reviews: n reviews, in the order of the records.
-        labels: a label's index is its place here; none where a number is predicted.
+        labels: a label's index is its place here; () where the task has no label set.
         changes: what was left out and how often, by name.
         columns: of the records, also those that nothing names.
         encoding: as of `Source`.
@@ -107,9 +102,9 @@ def read_dataset(
     if none_found is not None and not reader.merely_unfetched:
         raise DataError([*problems, none_found])
     lacking = replace(reader.lacking, none_fetched=none_found)
-    if len(problems) > len(lacking.numbers):
+    if len(problems) > len(lacking.targets):
         raise DataError([*problems, *lacking.of_pictures])
-    labels, of_labels = _label_set(manifest, reviews) if labelled else ((), [])
+    labels, of_labels = reader.target.label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
         raise DataError(lacking.problems or of_labels)  # without what is lacking, counts of labels mislead
     if not reviews:
@@ -158,63 +153,6 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
         text = f"no column {name!r}, which {key} names.{hint} {listed}"
         problems.append(Problem("missing_column", source.name, text))
     return problems
-
-
-def _label_set(manifest: Manifest, reviews: list[Review]) -> tuple[tuple[str, ...], list[Problem]]:
-    counts = Counter(label for review in reviews for label in review.all_labels)
-    if manifest.predicts_number:
-        text = f"every review has the value {next(iter(counts), '')}: there is nothing to learn"
-        return (), [Problem("one_value", manifest.file.name, text)] if len(counts) == 1 else []
-    if manifest.labels.map is not None:
-        labels = tuple(manifest.labels.map)
-    else:
-        labels = tuple(sorted(counts, key=_place))
-    several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
-    rare = [label for label in labels if counts[label] < 2]
-    if not several and (other := _other_meaning(labels, rare, manifest)):
-        return labels, [other]
-    problems: list[Problem] = []
-    first = {review.label: review.where for review in reversed(reviews)}
-    for label in rare:
-        if not several:
-            example = first.get(label, manifest.file.name)
-            text = f"label {shown(label)} has {'one example' if counts[label] else 'no example'}, expected two or more"
-            problems.append(Problem("rare_label", example, text, "Add examples, or join it with another in labels.map"))
-    if len(labels) < 2:
-        text = f"{len(labels)} label in the data, expected two or more"
-        problems.append(Problem("one_label", manifest.file.name, text))
-    return labels, problems
-
-
-def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
-    """Why most labels occur once: they are numbers to predict, or several labels in one text; None if they are not."""
-    if manifest.labels.map is not None or len(rare) <= max(2, len(labels) / 2):
-        return None
-    rule = manifest.fields.label if manifest.fields is not None else None
-    column, file = (rule.column if rule is not None else "..."), manifest.file.name
-    if sum(is_number(label) for label in labels) > 0.9 * len(labels):
-        fix = "To predict a number set task: regression; to predict classes join them in labels.map"
-        text = f"column {column!r} holds {len(labels)} different numbers, most of them once"
-        return Problem("numbers_as_labels", file, text, fix)
-    for mark in LABEL_SEPARATORS:
-        parts = Counter(part.strip() for label in labels for part in label.split(mark))
-        if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
-            rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
-            text = (
-                f"column {column!r} holds {len(labels)} different labels, most of them once, such as {shown(rare[0])}"
-            )
-            fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
-            return Problem("several_in_one", file, text, fix)
-    if len(rare) > MANY:
-        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {shown(rare[0])}"
-        fix = "Does fields.label name the right column? If so, join labels in labels.map"
-        return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
-    return None
-
-
-def _place(label: str) -> tuple[int, float, str]:
-    """Numbers in their order, before words."""
-    return (0, float(label), label) if is_number(label) else (1, 0.0, label)
 
 
 def _counts(changes: Counter[Change]) -> str:

@@ -13,7 +13,7 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.models.heads import AnyPicture, classify, fuse, history_tower, metadata_tower
+from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
 from automm.models.towers import image_part, text_part
 from automm.search.autokeras.internals import set_outputs
 from automm.search.training.pixels import pixel_encoder
@@ -104,21 +104,22 @@ class FusionBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class LabelHead(head_module.Head):
-    """Dense layers and a softmax, for two classes too.
+    """Dense layers and the head of the task.
 
     AutoKeras' own head hands numpy integers to Dense, which Keras 3.13 and later refuse, and is a sigmoid for two
     classes, on which macro-F1 would need a code of its own.
     """
 
-    def __init__(self, **kwargs: Any):
-        kwargs.setdefault("loss", "categorical_crossentropy")
+    def __init__(self, head: str = "softmax", **kwargs: Any):
+        kwargs.setdefault("loss", "categorical_crossentropy")  # AutoKeras wants one; the harness trains by its own
         super().__init__(**kwargs)
+        self.head = head
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         vector, *given = inputs
         # Of masks of pictures and of steps: whether there is any.
         masks = [AnyPicture(name=f"any_{m.name}")(m) if len(m.shape) == 2 else m for m in given]
-        return classify(vector, masks, hp.values, int(self.shape[-1]))
+        return answer(vector, masks, hp.values, int(self.shape[-1]), self.head)
 
     def get_adapter(self) -> Any:
         return adapters.InputAdapter()

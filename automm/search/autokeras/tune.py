@@ -31,6 +31,7 @@ def tune(
         trials,
         session=session,
         space=runner.space,
+        task=setup.task,
         tuner=experiment.tuner,
         objective=experiment.objective,
         seed=experiment.seed,

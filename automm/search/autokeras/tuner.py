@@ -13,12 +13,12 @@ import numpy as np
 from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
-from automm.config.experiment import OBJECTIVES
 from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
 from automm.search.autokeras.internals import ModelOfGraph, UncompiledGraph, learn_shapes
 from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_oracle
 from automm.search.autokeras.oracles import build_oracle
 from automm.search.space.table import Space, declare
+from automm.tasks.base import Task
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
 
 Encoders = Callable[[], tuple[Any, Any]]
@@ -154,11 +154,12 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(encoders: Encoders, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
+def graph_of_blocks(encoders: Encoders, head: str, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
     """AutoKeras' nodes from raw arrays to the label: inputs, in the order of `Arrays.batch`, and outputs.
 
     Args:
         encoders: () -> (text encoder, image encoder); asked when the first trial is built.
+        head: of the task, a name of HEADS in `models/heads`.
         columns: 'metadata', 'history', where reviews have them.
     """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
@@ -173,7 +174,7 @@ def graph_of_blocks(encoders: Encoders, columns: Sequence[str] = ()) -> tuple[li
         inputs += pair
         masks.append(pair[1])
     fusion = FusionBlock(name="fusion")(parts)[0]
-    label = LabelHead(name="label")([fusion, *masks])[0]
+    label = LabelHead(head, name="label")([fusion, *masks])[0]
     return inputs, [label]
 
 
@@ -182,6 +183,7 @@ def build_search(
     *,
     session: Session | None,
     space: Space,
+    task: Task,
     tuner: str,
     objective: str,
     seed: int,
@@ -199,8 +201,8 @@ def build_search(
         portfolio: points of `space` that are proposed first, in order.
         epochs: the most that one trial may have.
     """
-    inputs, outputs = graph_of_blocks(encoders, columns)
-    goal = keras_tuner.Objective(objective, OBJECTIVES[objective])
+    inputs, outputs = graph_of_blocks(encoders, task.head, columns)
+    goal = keras_tuner.Objective(objective, task.objectives[objective])
     model = SearchModel(
         space,
         inputs=inputs,

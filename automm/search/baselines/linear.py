@@ -4,16 +4,18 @@ Both are fitted at several strengths of their penalty, a model a fold; the stren
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.evaluate.metrics import better, measure, score
+from automm.evaluate.metrics import better, score
 from automm.models import baselines
 from automm.models.average import average
 from automm.search.session import Search
+from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, Trained, predict
 from automm.search.training.losses import row_weights
 
@@ -24,13 +26,73 @@ PARTS = {  # what each sees, as far as reviews have it
     "columns": ("metadata", "history"),
     "all": ("text", "image", "metadata", "history"),
 }
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of a logistic regression: the inverse of its penalty
-PENALTIES = (1e4, 1e3, 1e2, 1e1, 1.0)  # alpha of a ridge regression
 DESIGN_ROWS = 4096
 NEVER = -1e3  # the logit of a class that a fold's training rows do not have
 
 Fitted = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
-Fit = Callable[[Search, np.ndarray, Fold], Iterator[tuple[float, Fitted]]]
+
+
+class Linear(ABC):
+    """A linear model that is fitted at several strengths of its penalty.
+
+    Attributes:
+        key: what scikit-learn calls the strength.
+        strengths: from strong regularization to weak.
+    """
+
+    key: ClassVar[str]
+    strengths: ClassVar[tuple[float, ...]]
+
+    @abstractmethod
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+        """Each strength with its coefficients, from (training rows, features) float32."""
+
+    @abstractmethod
+    def answers(self, sums: np.ndarray) -> np.ndarray:
+        """(rows, outputs) answers from coefficients times features plus intercepts."""
+
+
+class Logistic(Linear):
+    """A softmax regression of labels."""
+
+    key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
+
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+        from sklearn.linear_model import LogisticRegression
+
+        labels, classes = setup.arrays.targets, setup.outputs
+        # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
+        weights = row_weights(labels, fold.train, classes, setup.experiment.training.class_weights)[fold.train]
+        regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
+        for strength in self.strengths:  # each begins where the one before has ended
+            regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
+            yield strength, _all_classes(regression, classes)
+
+    def answers(self, sums: np.ndarray) -> np.ndarray:
+        from sklearn.utils.extmath import softmax
+
+        return np.asarray(softmax(sums))
+
+
+class Ridge(Linear):
+    """A ridge regression of numbers."""
+
+    key, strengths = "alpha", (1e4, 1e3, 1e2, 1e1, 1.0)
+
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+        from sklearn.linear_model import Ridge as Regression
+
+        values = setup.arrays.targets[fold.train].astype(np.float64)
+        for penalty in self.strengths:
+            regression = Regression(alpha=penalty, solver="lsqr").fit(learn, values)
+            coefficients = regression.coef_.reshape(1, -1).astype(np.float32)
+            yield penalty, (coefficients, np.array([regression.intercept_], np.float32))
+
+    def answers(self, sums: np.ndarray) -> np.ndarray:
+        return sums
+
+
+REGRESSIONS: dict[str, Linear] = {"logistic": Logistic(), "ridge": Ridge()}  # a task names its own
 
 
 def run_linear(search: Search, name: str) -> None:
@@ -38,66 +100,35 @@ def run_linear(search: Search, name: str) -> None:
     kind, _, parts = name.partition("_")
     modalities = tuple(one for one in PARTS[parts] if one in ("text", "image", *search.setup.dataset.manifest.columns))
     values: dict[str, Any] = {"modalities": "+".join(modalities)}
-    fit, key = (_logistic, "C") if kind == "logistic" else (_ridge, "alpha")
+    linear = REGRESSIONS[kind]
 
     def work() -> tuple[Any, Trained]:
         models = search.runner.members(lambda: baselines.linear(search.setup.shapes, modalities))
-        values[key] = _fit(search, models, fit)
+        values[linear.key] = _fit(search, models, linear)
         return average(models), search.runner.judge(models)
 
     search.runner.record(name, "baseline", values, work)
 
 
-def _fit(search: Search, models: Sequence[Any], fit: Fit) -> float:
+def _fit(search: Search, models: Sequence[Any], linear: Linear) -> float:
     """Set the models, one a fold, to the strength that is best over all folds, and say which."""
     setup, objective = search.setup, search.setup.experiment.objective
     by_strength: dict[float, list[tuple[Fitted, np.ndarray]]] = {}
     for model, fold in zip(models, setup.folds, strict=True):
         with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
-            for strength, (coefficients, intercepts) in fit(search, learn, fold):
+            for strength, (coefficients, intercepts) in linear.fit(setup, learn, fold):
                 answers = judge @ coefficients.T + intercepts
                 by_strength.setdefault(strength, []).append(((coefficients, intercepts), answers))
     best: tuple[float, float] | None = None
     for strength, fitted in by_strength.items():
-        answers = _activated(np.concatenate([part[1] for part in fitted]))
-        value = score(measure(setup.judged, answers), objective)
+        answers = linear.answers(np.concatenate([part[1] for part in fitted]))
+        value = score(setup.task.measure(setup.judged, answers), objective)
         if best is None or better(value, best[0], setup.experiment.direction):
             best = (value, strength)
     assert best is not None
     for model, (numbers, _) in zip(models, by_strength[best[1]], strict=True):
         baselines.set_linear(model, *numbers)
     return best[1]
-
-
-def _logistic(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
-    from sklearn.linear_model import LogisticRegression
-
-    labels, classes = search.setup.arrays.labels, len(search.setup.labels)
-    # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
-    weights = row_weights(labels, fold.train, classes, search.setup.experiment.training.class_weights)[fold.train]
-    regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-    for strength in STRENGTHS:  # from strong regularisation to weak, each from where the last one ended
-        regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
-        yield strength, _all_classes(regression, classes)
-
-
-def _ridge(search: Search, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
-    from sklearn.linear_model import Ridge
-
-    values = search.setup.arrays.labels[fold.train].astype(np.float64)
-    for penalty in PENALTIES:
-        regression = Ridge(alpha=penalty, solver="lsqr").fit(learn, values)
-        yield (
-            penalty,
-            (regression.coef_.reshape(1, -1).astype(np.float32), np.array([regression.intercept_], np.float32)),
-        )
-
-
-def _activated(answers: np.ndarray) -> np.ndarray:
-    """(rows, classes) logits to probabilities; a single column of numbers as it is."""
-    from sklearn.utils.extmath import softmax
-
-    return answers if answers.shape[1] == 1 else np.asarray(softmax(answers))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from automm.models.average import average, members_of
 from automm.models.encoders.layers import unfreeze
 from automm.models.heads import learn_statistics
 from automm.models.whole import compiled, compose, rows_at_once
-from automm.search.baselines.linear import PARTS, run_linear
+from automm.search.baselines.linear import PARTS, REGRESSIONS, run_linear
 from automm.search.session import Search
 from automm.search.training.loop import Trained, train
 from automm.tracking.runs import COMPLETED, PARTIAL
@@ -27,7 +27,7 @@ def run_baselines(search: Search) -> None:
     done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
     wanted = search.setup.experiment.baselines
     manifest = search.setup.dataset.manifest
-    names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
+    names = wanted.names(manifest.columns, search.setup.task) + (["end_to_end"] if wanted.end_to_end else [])
     for name in names:
         if name not in done and not search.budget.out_of_time():
             run_baseline(search, name)
@@ -47,21 +47,13 @@ def _trained(search: Search, name: str) -> None:
     search.runner.train(name, "baseline", values, lambda: build(search.setup.shapes, values), seed_name=seed_name)
 
 
-def _majority(search: Search, name: str) -> None:
+def _constant(search: Search, name: str) -> None:
+    """The best answer that is the same for every review."""
+
     def work() -> tuple[Any, Trained]:
-        labels, classes = search.setup.arrays.labels, len(search.setup.labels)
-        shares = [np.bincount(labels[fold.train], minlength=classes) / len(fold.train) for fold in search.setup.folds]
-        models = [baselines.majority(search.setup.shapes, share) for share in shares]
-        return average(models), search.runner.judge(models)
-
-    search.runner.record(name, "baseline", {}, work)
-
-
-def _median(search: Search, name: str) -> None:
-    def work() -> tuple[Any, Trained]:
-        values = search.setup.arrays.labels
-        medians = [np.median(values[fold.train], keepdims=True) for fold in search.setup.folds]
-        models = [baselines.majority(search.setup.shapes, median) for median in medians]
+        setup = search.setup
+        answers = [setup.task.constant(setup.arrays.targets[fold.train], setup.outputs) for fold in setup.folds]
+        models = [baselines.constant(setup.shapes, one) for one in answers]
         return average(models), search.runner.judge(models)
 
     search.runner.record(name, "baseline", {}, work)
@@ -125,7 +117,7 @@ def _end_to_end(search: Search, name: str) -> None:
             [model],
             [fold],
             setup.arrays,
-            setup.arrays.labels,
+            setup.arrays.targets,
             plan,
             deadline=deadline,
             readers=[compiled(model)],
@@ -142,9 +134,9 @@ def _completed(search: Search, name: str) -> bool:
 
 
 _RUNNERS: dict[str, Callable[[Search, str], None]] = {
-    "majority": _majority,
-    "median": _median,
-    **{f"{kind}_{parts}": run_linear for kind in ("logistic", "ridge") for parts in PARTS},
+    "majority": _constant,
+    "median": _constant,
+    **{f"{kind}_{parts}": run_linear for kind in REGRESSIONS for parts in PARTS},
     "late_average": _late_average,
     "end_to_end": _end_to_end,
 }

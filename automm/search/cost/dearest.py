@@ -13,6 +13,7 @@ from automm.models.readouts import is_sequence, of_modality
 from automm.models.weights.packages import PACKAGES
 from automm.search.space.table import TABLE, Space, is_active, readouts
 from automm.search.training.pixels import pixel_encoder
+from automm.tasks.classification import Classification
 
 CLASSES = 2  # of the count: how many there are, the data says, and a class more is a few hundred numbers
 NUMBERS = 4  # in memory for each parameter: itself, its gradient, two moments of Adam
@@ -49,7 +50,8 @@ def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) 
     text, image = (PACKAGES[name].features for name in names)
     columns = largest_shapes(fields, experiment.inputs.history_steps)
     inputs = experiment.inputs
-    shapes = Shapes(text, image, inputs.max_images, CLASSES, columns, image_size=inputs.image_size)
+    head = Classification.head  # that of a number has fewer parameters, by one class
+    shapes = Shapes(text, image, inputs.max_images, CLASSES, columns, image_size=inputs.image_size, head=head)
     point, parameters = most_parameters(space, shapes)
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS

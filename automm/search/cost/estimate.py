@@ -70,7 +70,7 @@ def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
 def step_seconds(setup: Setup) -> float:
     """Of a head, a fold; one that reads whole sequences multiplies its weights with every element of them."""
     experiment = setup.experiment
-    space, inputs = narrow(experiment.space, setup.shapes.columns), experiment.inputs
+    space, inputs = narrow(experiment.space, setup.shapes.columns, setup.task), experiment.inputs
     largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
         fused(setup.shapes, {**largest, "fusion/operator": name}).count_params()
@@ -84,7 +84,7 @@ def step_seconds(setup: Setup) -> float:
 def pixel_seconds(setup: Setup) -> float:
     """Of a step of the dearest CNN that trials train, a fold; 0 where all pictures are frozen features."""
     inputs = setup.experiment.inputs
-    space = narrow(setup.experiment.space, setup.shapes.columns, image_size=inputs.image_size)
+    space = narrow(setup.experiment.space, setup.shapes.columns, setup.task, image_size=inputs.image_size)
     seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 

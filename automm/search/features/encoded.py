@@ -57,12 +57,18 @@ class Features:
         """(n,) word pieces of each review."""
         return self.texts.lengths[self.texts.rows]
 
-    def shapes(self, classes: int) -> Shapes:
+    def shapes(self, outputs: int, head: str) -> Shapes:
         """Those of the hand-built baselines, which read `text`, `image` and the columns."""
         columns = {name: array.shape[1:] for name, array in self.arrays.columns.items()}
         text, image = self.text["text"].shape[1], self.image["image"].shape[1]
         return Shapes(
-            text, image, self.arrays.picture_rows.shape[1], classes, columns, image_size=self.arrays.pixels.shape[1]
+            text,
+            image,
+            self.arrays.picture_rows.shape[1],
+            outputs,
+            columns,
+            image_size=self.arrays.pixels.shape[1],
+            head=head,
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,16 +86,20 @@ class Features:
             given[PIXELS] = self.arrays.images(rows)
         return {name: given[name] for name in self.names}
 
-    def statistics(self, train: np.ndarray) -> Statistics:
-        """Mean and deviation of every vector over the training rows; of pictures and steps, over each real one."""
+    def statistics(self, train: np.ndarray, *, of_targets: bool) -> Statistics:
+        """Mean and deviation of every vector over the training rows; of pictures and steps, over each real one.
+
+        Args:
+            of_targets: of the targets too, as "label".
+        """
         texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
         pictures = pictures[pictures >= 0]
         vectors = {name: (values, texts) for name, values in self.text.items()}
         vectors |= {name: (values, pictures) for name, values in self.image.items()}
         found = {name: _moments(*given) for name, given in vectors.items() if not is_sequence(name)}
-        if self.arrays.labels.dtype == np.float32:
-            found["label"] = _moments(self.arrays.labels[:, None], train)
+        if of_targets:
+            found["label"] = _moments(self.arrays.targets.reshape(len(self), -1), train)
         columns = self.arrays.columns_of(train)
         if "metadata" in columns:
             found["metadata"] = _of_columns(columns["metadata"])

@@ -13,15 +13,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.evaluate.metrics import measure, smooth
 from automm.models.average import average
 from automm.search.session import Search
 from automm.search.training.loop import Trained
+from automm.tasks.base import Task
 from automm.tracking.runs import KILLED, Candidate
 
 PICKS = 20
 PARTS = 5  # of the judged rows, where candidates have no folds of their own
-LEFT_OUT = ("majority", "median", "packed_concatenation")  # one knows nothing, the other is the concatenation again
+LEFT_OUT = ("majority", "packed_concatenation")  # one knows nothing, the other is the concatenation again
 
 
 def run_ensemble(search: Search) -> None:
@@ -37,13 +37,13 @@ def run_ensemble(search: Search) -> None:
 
     def work() -> tuple[Any, Trained]:
         predictions = np.stack([prediction for _, prediction in members])
-        labels = search.setup.judged
+        task, labels = search.setup.task, search.setup.judged
         crossed = np.zeros_like(predictions[0])
         for part in _parts(search):
             rest = np.setdiff1d(np.arange(len(labels)), part)
-            weights = pick(labels[rest], predictions[:, rest])
+            weights = pick(task, labels[rest], predictions[:, rest])
             crossed[part] = np.tensordot(weights, predictions[:, part], axes=1)
-        weights = pick(labels, predictions)
+        weights = pick(task, labels, predictions)
         chosen = [(candidate.name, share) for (candidate, _), share in zip(members, weights, strict=True) if share > 0]
         values.update({f"ensemble/{member}": round(float(share), 3) for member, share in chosen})
         models = [keras.saving.load_model(search.run.model_path(member), compile=False) for member, _ in chosen]
@@ -52,12 +52,12 @@ def run_ensemble(search: Search) -> None:
     search.runner.record(name, "ensemble", values, work)
 
 
-def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+def pick(task: Task, targets: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """The share of each candidate in the ensemble.
 
     Args:
-        labels: (n,) integers.
-        predictions: (candidates, n, classes) probabilities.
+        targets: (n,), as the task has them.
+        predictions: (candidates, n, outputs) answers.
 
     Returns:
         (candidates,) float64, not negative, their sum 1.
@@ -66,7 +66,7 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     total = np.zeros_like(predictions[0], dtype=np.float64)
     best_counts, least = counts.copy(), np.inf
     for size in range(1, PICKS + 1):
-        losses = [smooth(measure(labels, (total + prediction) / size)) for prediction in predictions]
+        losses = [task.measure(targets, (total + one) / size)[task.smooth] for one in predictions]
         place = int(np.argmin(losses))
         counts[place] += 1
         total += predictions[place]
@@ -78,11 +78,12 @@ def pick(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def _members(search: Search) -> list[tuple[Candidate, np.ndarray]]:
     """Candidates judged on all of the folds of the setup whose weights and predictions are there, best first."""
     members = []
+    left_out = [search.setup.task.baseline(name) for name in LEFT_OUT]
     for candidate in search.ranking.ranked():
         usable = (
             candidate.evaluation == search.setup.evaluation
             and candidate.kind != "ensemble"
-            and candidate.name not in LEFT_OUT
+            and candidate.name not in left_out
         )
         predictions = search.run.predictions(candidate.name) if usable else None
         if predictions is not None and search.run.model_path(candidate.name).is_file():

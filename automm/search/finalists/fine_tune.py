@@ -96,7 +96,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
             models,
             setup.folds,
             search.runner.source(models[0]),
-            setup.arrays.labels,
+            setup.arrays.targets,
             plan,
             deadline=deadline,
             together=False,

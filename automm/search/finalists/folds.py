@@ -20,7 +20,6 @@ import numpy as np
 
 from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, Measured
-from automm.evaluate.metrics import measure
 from automm.models import baselines
 from automm.models.readouts import PIXELS
 from automm.models.towers import asked_for
@@ -134,7 +133,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
     outcome: dict[str, float] | str
     try:
         answers = sum(share * _answers(search, inner, base) for base, share in parts.items())
-        outcome = measure(inner.setup.targets("test"), np.asarray(answers, np.float32))
+        outcome = inner.setup.task.measure(inner.setup.targets("test"), np.asarray(answers, np.float32))
     except TrialError as error:
         outcome = str(error)
         log.warning("fold %d: %s", fold, error)

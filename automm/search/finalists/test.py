@@ -3,7 +3,8 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
 from automm.evaluate.folds import summary
-from automm.evaluate.metrics import confusion, main_metrics, measure, paired_interval
+from automm.evaluate.metrics import paired_interval
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
@@ -23,12 +24,12 @@ from automm.search.candidate_runner import converter
 from automm.search.finalists.folds import cross_validate
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Setup
+from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
 from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
 
-RECIPES = ("logistic_all", "ridge_all", "logistic_both", "ridge_both")  # the first there is must be beaten
+RECIPES = ("logistic_all", "logistic_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
 READ_AT_ONCE = 4096
 PARITY_ROWS = 16
@@ -37,73 +38,109 @@ PARITY = 1e-5
 log = logging.getLogger("automm")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What candidates answer for the test split.
+
+    Attributes:
+        answers: (n, outputs) of each candidate, by name.
+        without: the same for reviews that have lost a modality, by the name of the modality.
+        whole: the whole models of the finalists, by name.
+    """
+
+    answers: dict[str, np.ndarray] = field(default_factory=dict)
+    without: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    whole: dict[str, Any] = field(default_factory=dict)
+
+
 def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
-    """Test metrics, intervals, figures, models; writes result.json and test_predictions.npz, and gives a summary.
+    """Read the test split, log figures and models, and write result.json and test_predictions.npz; give a summary.
 
     The finalists are the best by validation, baselines among them; they are composed whole and read the test split from
-    raw arrays. The other baselines read it through the same features that they were measured on. Where the manifest has
+    raw arrays. The other baselines read it through the features that they were measured on. Where the manifest has
     folds, finalists and the recipe are measured on the others too.
     """
-    setup, run = search.setup, search.run
+    run = search.run
     finalists = search.ranking.ranked()[:FINALISTS]
-    recipe = next((name for name in RECIPES if any(c.name == name for c in search.ranking.ranked())), "")
+    recipe = _recipe(search)
     on_folds = [*finalists, *(c for c in search.ranking.ranked()[FINALISTS:] if c.name == recipe)]
     measured = cross_validate(search, loaded, on_folds)
     search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
     lost = _losers(search)
-    probabilities: dict[str, np.ndarray] = {}
-    without: dict[str, dict[str, np.ndarray]] = {}  # the same of reviews that have lost a modality
-    whole: dict[str, Any] = {}  # of the finalists
-    for place, candidate in enumerate([*finalists, *others]):
-        search.reporter.step("test split read", place, len(finalists) + len(others))
-        saved = keras.saving.load_model(run.model_path(candidate.name), compile=False)
-        read = search.runner.reader(saved)
-        if candidate.name in names:
-            whole[candidate.name] = whole_model(run, candidate.name, search.runner.layers, saved)
-            probabilities[candidate.name] = _read_whole(search, candidate, read, whole[candidate.name])
-        else:
-            probabilities[candidate.name] = read(setup.rows("test"))
-        without[candidate.name] = {name: read(setup.rows("test"), lacking=name) for name in lost}
-    labels = setup.targets("test")
-    test = {name: measure(labels, values) for name, values in probabilities.items()}
-    best = finalists[0]
-    luck = selection_of(search)
-    result: dict[str, Any] = {
-        "best": best.name,
-        "objective": setup.experiment.objective,
-        "finalists": [candidate.name for candidate in finalists],
-        "selection": {**vars(luck), "optimism": luck.optimism, "of": setup.evaluation} if luck else None,
-        "test": test,
-        "test_reads": run.test_reads() + 1,
-        "missing": {
-            "percent": PERCENTS,
-            "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
-            "scores": {name: curves(labels, values, without[name], lost) for name, values in probabilities.items()},
-        },
-    }
-    if recipe and recipe != best.name:
+    reading = _read(search, finalists, others, lost)
+    result = _result(search, finalists, reading, lost)
+    if recipe and recipe != result["best"]:
         result["recipe"] = recipe
-        result["against_recipe"] = _apart(search, labels, probabilities[best.name], probabilities[recipe])
+        result["against_recipe"] = _apart(search, reading.answers[result["best"]], reading.answers[recipe])
     if measured:
-        result["folds"] = summary(measured, test, result.get("recipe"))
-    ids = [setup.arrays.ids[row] for row in setup.rows("test")]
-    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": labels, **probabilities}
+        result["folds"] = summary(measured, result["test"], result.get("recipe"))
+    ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
+    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test"), **reading.answers}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
-    _track(search, [*finalists, *others], whole, probabilities, result)
+    _track(search, [*finalists, *others], reading, result)
     return summary_of(result)
 
 
-def _apart(search: Search, labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    """How much better the first answers are than the second, by metric."""
-    seed = search.setup.experiment.seed
+def _read(
+    search: Search, finalists: Sequence[Candidate], others: Sequence[Candidate], lost: Mapping[str, object]
+) -> Reading:
+    reading, rows = Reading(), search.setup.rows("test")
+    for place, candidate in enumerate([*finalists, *others]):
+        search.reporter.step("test split read", place, len(finalists) + len(others))
+        name = candidate.name
+        saved = keras.saving.load_model(search.run.model_path(name), compile=False)
+        read = search.runner.reader(saved)
+        if candidate in finalists:
+            reading.whole[name] = whole_model(search.run, name, search.runner.layers, saved)
+            reading.answers[name] = _read_whole(search, candidate, read, reading.whole[name])
+        else:
+            reading.answers[name] = read(rows)
+        reading.without[name] = {modality: read(rows, lacking=modality) for modality in lost}
+    return reading
+
+
+def _result(
+    search: Search, finalists: Sequence[Candidate], reading: Reading, lost: Mapping[str, list[np.ndarray]]
+) -> dict[str, Any]:
+    """result.json, without comparisons."""
+    setup, task, targets = search.setup, search.setup.task, search.setup.targets("test")
+    luck = selection_of(search)
     return {
-        metric: vars(paired_interval(labels, first, second, metric, rng=np.random.default_rng(seed)))
-        for metric in main_metrics(measure(labels, first))
+        "best": finalists[0].name,
+        "objective": setup.experiment.objective,
+        "finalists": [candidate.name for candidate in finalists],
+        "selection": {**vars(luck), "optimism": luck.optimism, "of": setup.evaluation} if luck else None,
+        "test": {name: task.measure(targets, answers) for name, answers in reading.answers.items()},
+        "test_reads": search.run.test_reads() + 1,
+        "missing": {
+            "percent": PERCENTS,
+            "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
+            "scores": {
+                name: curves(task, targets, answers, reading.without[name], lost)
+                for name, answers in reading.answers.items()
+            },
+        },
+    }
+
+
+def _recipe(search: Search) -> str:
+    """The linear baseline that the best must beat, "" where none has completed."""
+    completed = {candidate.name for candidate in search.ranking.ranked()}
+    names = [search.setup.task.baseline(name) for name in RECIPES]
+    return next((name for name in names if name in completed), "")
+
+
+def _apart(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """How much better the first answers are than the second, by metric."""
+    seed, task, targets = search.setup.experiment.seed, search.setup.task, search.setup.targets("test")
+    return {
+        metric: vars(paired_interval(task, targets, first, second, metric, rng=np.random.default_rng(seed)))
+        for metric in task.main_metrics
     }
 
 
@@ -118,7 +155,8 @@ def selection_of(search: Search) -> Selection | None:
     if len(same) < 2:
         return None
     rng = np.random.default_rng(search.setup.experiment.seed)
-    return selection(search.setup.judged, same, search.setup.experiment.objective, rng=rng)
+    setup = search.setup
+    return selection(setup.task, setup.judged, same, setup.experiment.objective, rng=rng)
 
 
 def _losers(search: Search) -> dict[str, list[np.ndarray]]:
@@ -134,7 +172,8 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
 def _draw_missing(search: Search, result: dict[str, Any]) -> None:
     """missing.png in the run's folder: finalists, and the baselines that show what each modality is worth."""
     missing, metric = result["missing"], search.setup.experiment.objective.removeprefix("val_")
-    shown = [name for name in missing["scores"] if name in (*result["finalists"], *SHOWN)]
+    wanted = {*result["finalists"], *map(search.setup.task.baseline, SHOWN)}
+    shown = [name for name in missing["scores"] if name in wanted]
     lines = {name: {modality: scores[metric] for modality, scores in missing["scores"][name].items()} for name in shown}
     plots.missing_curves(lines, PERCENTS, f"test {metric}", search.run.folder / MISSING_FIGURE)
 
@@ -162,38 +201,25 @@ def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.nda
     return predict(whole, setup.arrays, setup.rows("test"), batch_size=at_once, convert=convert)
 
 
-def _track(
-    search: Search,
-    candidates: list[Candidate],
-    whole: dict[str, Any],
-    probabilities: dict[str, np.ndarray],
-    result: dict[str, Any],
-) -> None:
+def _track(search: Search, candidates: Sequence[Candidate], reading: Reading, result: dict[str, Any]) -> None:
     setup = search.setup
     work = Path(tempfile.mkdtemp(prefix="automm-"))
     try:
         for candidate in candidates:
-            pictures = _answers(setup, probabilities[candidate.name], work)
+            answers = reading.answers[candidate.name]
+            figure = plots.FIGURES[setup.task.figure](setup.targets("test"), answers, setup.labels, work)
+            pictures = {f"plots/{figure.name}": figure}
             if candidate.history:
                 pictures["plots/learning_curves.png"] = plots.learning_curves(
                     candidate.history, candidate.best_epoch, work / "learning_curves.png"
                 )
             curves = missing_curves(result, candidate.name) | fold_curves(result, candidate.name)
             search.tracker.test(candidate.name, result["test"][candidate.name], pictures, curves)
-        for place, candidate in enumerate(candidates[: len(whole)]):
-            search.reporter.step("models logged", place, len(whole))
+        for place, candidate in enumerate(candidates[: len(reading.whole)]):
+            search.reporter.step("models logged", place, len(reading.whole))
             folder = work / candidate.name
-            write_bundle(folder, search.run, candidate, whole[candidate.name])
+            write_bundle(folder, search.run, candidate, reading.whole[candidate.name])
             search.tracker.model(candidate.name, folder, Path(mlflow_model.__file__))
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _answers(setup: Setup, answers: np.ndarray, folder: Path) -> dict[str, Path]:
-    """A picture of the answers for the test split, by its name in the store."""
-    true = setup.targets("test")
-    if answers.shape[1] == 1:
-        return {"plots/predicted.png": plots.true_and_predicted(true, answers[:, 0], folder / "predicted.png")}
-    counts = confusion(true, answers.argmax(axis=1), len(setup.labels))
-    return {"plots/confusion.png": plots.confusion_matrix(counts, setup.labels, folder / "confusion.png")}

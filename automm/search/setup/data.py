@@ -13,6 +13,7 @@ from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
+from automm.data.records.targets import TARGETS
 from automm.data.splitting.folds import each_fold, on_fold, other_folds
 from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
@@ -26,6 +27,7 @@ from automm.search.features.store import FeatureStore
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, judged_rows
+from automm.tasks.base import Task
 from automm.tracking.runs import Run
 
 FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
@@ -65,12 +67,16 @@ class Setup:
 
     @property
     def shapes(self) -> Shapes:
-        return self.features.shapes(self.outputs)
+        return self.features.shapes(self.outputs, self.task.head)
+
+    @property
+    def task(self) -> Task:
+        return self.dataset.manifest.task_object
 
     @property
     def outputs(self) -> int:
-        """What a model yields for a review: a probability a label, or one number."""
-        return len(self.labels) or 1
+        """How many numbers a model gives for a review."""
+        return self.task.outputs(self.labels)
 
     @property
     def evaluation(self) -> str:
@@ -79,14 +85,14 @@ class Setup:
 
     @property
     def judged(self) -> np.ndarray:
-        """The labels of the rows that candidates are judged on, in the order of `Trained.probabilities`."""
-        return self.arrays.labels[judged_rows(self.folds)]
+        """The targets of the rows that candidates are judged on, in the order of `Trained.probabilities`."""
+        return self.arrays.targets[judged_rows(self.folds)]
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
 
     def targets(self, split: str) -> np.ndarray:
-        return self.arrays.labels[self.splits[split]]
+        return self.arrays.targets[self.splits[split]]
 
 
 @dataclass(frozen=True)
@@ -146,12 +152,13 @@ def prepare(
 ) -> Setup:
     """Pair, encode, and take the training split's statistics."""
     text, image = encoders
+    task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
     train = [reviews[row] for row in loaded.splits["train"]]
     columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
     arrays, cut_off = build_arrays(
         reviews,
-        loaded.dataset.labels,
+        TARGETS[task.target].array(reviews, loaded.dataset.labels),
         loaded.pictures,
         text.tokenizer,
         columns,
@@ -171,7 +178,7 @@ def prepare(
         image_source=image,
         features=features,
         folds=folds,
-        statistics=tuple(features.statistics(fold.train) for fold in folds),
+        statistics=tuple(features.statistics(fold.train, of_targets=task.scaled) for fold in folds),
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
     )

@@ -39,7 +39,6 @@ class Hyperparameter:
         only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
             stands above it in the table. Where only values on request of the other ask for this one, it is a
             hyperparameter only if the file names one of those, or this one.
-        labels: it is one only where labels are predicted.
         optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
             else. What most data does not need would cost a search of few trials more than it gives.
     """
@@ -50,7 +49,6 @@ class Hyperparameter:
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
     column: str = ""
-    labels: bool = False
 
 
 def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
@@ -90,18 +88,17 @@ TABLE: dict[str, Hyperparameter] = {
     "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), bounds=(1e-7, 1.0)),
-    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), labels=True, optional=True),
-    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), labels=True, optional=True),
-    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), labels=True, optional=True),
+    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), optional=True),
+    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), optional=True),
+    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), optional=True),
     "training/mixup": Hyperparameter(
         (0.0, 0.2, 0.4),
         bounds=(0.0, 10.0),
         only=("fusion/operator", lambda name: OPERATORS[name] is not Late),
-        labels=True,
         optional=True,
     ),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), labels=True, optional=True),
-    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), labels=True, optional=True),
+    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), optional=True),
+    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), optional=True),
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.9), optional=True),
 }
 

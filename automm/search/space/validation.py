@@ -7,11 +7,13 @@ from automm.config.experiment import Experiment
 from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
 from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space
+from automm.tasks.base import Task
+from automm.tasks.registry import TASKS, belongs
 
 SPACE = "space"  # code of problems
 
 
-def full_space(columns: Collection[str] = (), task: str = "classification") -> Space:
+def full_space(columns: Collection[str] = (), task: Task = TASKS["classification"]) -> Space:
     """Every hyperparameter with all its choices, but for those on request, and for the optional ones.
 
     Args:
@@ -23,13 +25,13 @@ def full_space(columns: Collection[str] = (), task: str = "classification") -> S
 
 def space_of(experiment: Experiment, manifest: Manifest) -> Space:
     """The space that an experiment file asks for; raises as `narrow` does."""
-    return narrow(experiment.space, manifest.columns, manifest.task, image_size=experiment.inputs.image_size)
+    return narrow(experiment.space, manifest.columns, manifest.task_object, image_size=experiment.inputs.image_size)
 
 
 def narrow(
     overrides: Mapping[str, Any],
     columns: Collection[str] = (),
-    task: str = "classification",
+    task: Task = TASKS["classification"],
     *,
     image_size: int | None = None,
 ) -> Space:
@@ -56,7 +58,8 @@ def narrow(
             problems.append(Problem(SPACE, "space", text))
             continue
         if name not in _possible(columns, task):
-            lacking = f"names no fields.{TABLE[name].column}" if TABLE[name].column else "predicts a number"
+            column = TABLE[name].column
+            lacking = f"names no fields.{column}" if column else f"predicts {task.targets}, which cannot use it"
             problems.append(Problem(SPACE, f"space.{key}", f"the manifest {lacking}", "Remove the key"))
             continue
         listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
@@ -77,11 +80,11 @@ def narrow(
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
 
 
-def _possible(columns: Collection[str], task: str) -> dict[str, Hyperparameter]:
+def _possible(columns: Collection[str], task: Task) -> dict[str, Hyperparameter]:
     return {
         name: row
         for name, row in TABLE.items()
-        if (not row.column or row.column in columns) and not (row.labels and task == "regression")
+        if (not row.column or row.column in columns) and belongs(task, "options", name.removeprefix("training/"))
     }
 
 

@@ -101,7 +101,7 @@ class Feed:
     """What every pass over training rows is given.
 
     Attributes:
-        targets: (all rows, classes) float32.
+        targets: (all rows, ...) float32, what the loss has prepared.
         portion: steps that are given to the graph at once; None: as many as fit in CHUNK_BYTES.
         dropout: the rate at which modalities are left out (`data/inputs/modalities`).
     """

@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
-from automm.search.training.losses import cross_entropy, huber
+from automm.search.training.losses import LOSSES
 from automm.search.training.modulation import Modulation, presence
-from automm.search.training.options import Options
+from automm.search.training.options import Plan
 from automm.search.training.parts import Parts
 
-Part = Mapping[str, Any]  # of a batch: targets (n, classes), weights (n,); with mixup: partners (n,) and kept ()
+Part = Mapping[str, Any]  # of a batch: targets (n, ...), weights (n,); with mixup: partners (n,) and kept ()
 
 
 class Criterion:
@@ -20,11 +20,12 @@ class Criterion:
 
     Args:
         model: a suffix or a whole model; options that work between its parts need a suffix with a fusion.
-        seed: of the auxiliary heads' first weights.
+        plan: names the options, and the task, whose loss it is; its seed is that of the auxiliary heads' first weights.
     """
 
-    def __init__(self, model: Any, options: Options, seed: int):
-        self._model, self._options = model, options
+    def __init__(self, model: Any, plan: Plan):
+        options, seed = plan.options, plan.seed
+        self._model, self._options, self._loss = model, options, LOSSES[plan.task.loss]
         self._parts = Parts(model) if options.mixup or options.auxiliary or options.modulation else None
         self._auxiliary: list[Any] = []
         if self._parts is not None and options.auxiliary:
@@ -64,12 +65,10 @@ class Criterion:
         shares = self._modulation.shares(batch, part)
         return [*shares, *[1.0] * (len(self.variables) - len(shares))]
 
-    def _weighed(self, probabilities: Any, targets: Any, weights: Any) -> Any:
+    def _weighed(self, answers: Any, targets: Any, weights: Any) -> Any:
         import tensorflow as tf
 
-        if probabilities.shape[-1] == 1:
-            return tf.reduce_sum(huber(targets, probabilities) * weights)
-        return tf.reduce_sum(cross_entropy(targets, probabilities, self._options.focal_gamma) * weights)
+        return tf.reduce_sum(self._loss.of_rows(targets, answers, self._options) * weights)
 
     def _mixed(self, fused: Any, part: Part) -> Any:
         """Pairs of fused vectors are mixed, and so are their losses: of a cross-entropy, the same as soft labels."""

@@ -17,14 +17,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.config.experiment import OBJECTIVES
 from automm.errors import TrialError
-from automm.evaluate.metrics import better, measure, score
+from automm.evaluate.metrics import better, score
 from automm.search.interrupt import check
 from automm.search.training.batches import Batches, Convert, Feed, Rows
-from automm.search.training.losses import row_weights, scaled, smoothed
-from automm.search.training.options import Options, Plan
+from automm.search.training.losses import LOSSES
+from automm.search.training.options import Plan
 from automm.search.training.step import steps_function
+from automm.tasks.base import Task
 
 TOO_HIGH = "became NaN or infinite: the learning rate is too high"
 
@@ -47,8 +47,7 @@ class Trained:
         stopped: why: 'epochs', 'patience', 'time', 'behind' the others; 'round', where Hyperband gave it less than the
             full epochs.
         validation: the metrics of the best epoch over all folds' validation rows.
-        probabilities: (rows, classes) of these rows, fold after fold, each by the model that has not seen it; numbers,
-            (rows, 1), where those are predicted.
+        probabilities: (rows, outputs), answers for these rows, fold after fold, each by the model that has not seen it.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -67,7 +66,7 @@ def train(
     models: Sequence[Any],
     folds: Sequence[Fold],
     source: Rows,
-    labels: np.ndarray,
+    targets: np.ndarray,
     plan: Plan,
     *,
     deadline: float | None = None,
@@ -81,7 +80,7 @@ def train(
     """Train suffixes or whole models in place, one a fold.
 
     Args:
-        labels: (all rows,) integers, or the numbers that a model of one output shall learn.
+        targets: (all rows,), as the task of the plan has them.
         deadline: on the clock of `time.monotonic`, or None.
         together: all models in one graph, many steps at a time: what small heads want. Else one model after the other,
             step by step: what models with encoders in them want, whose activations would not fit side by side.
@@ -92,11 +91,11 @@ def train(
     Raises:
         TrialError: the loss is no number.
     """
-    options = plan.options
-    targets, weights = _targets(labels, folds, models[0].output_shape[-1], options)
+    options, direction = plan.options, plan.task.objectives[plan.objective]
+    prepared, weights = _prepared(targets, folds, models[0].output_shape[-1], plan)
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
     batches = [Batches(fold.train, steps, (plan.seed, place), costs, options.mixup) for place, fold in enumerate(folds)]
-    feed = Feed(source, targets, convert, None if together else 1, options.modality_dropout)
+    feed = Feed(source, prepared, convert, None if together else 1, options.modality_dropout)
     runners = _runners(models, plan, steps * plan.epochs, together)
     total = steps * len(runners) * plan.epochs
     result = Trained()
@@ -110,11 +109,11 @@ def train(
             portions = feed.portions([epochs[place] for place in group], [weights[place] for place in group])
             losses.append(_pass(run_steps, portions, deadline, tell))
         read = partial(predict, source=source, batch_size=reader_batch, convert=convert)
-        probabilities, validation = _judge(readers or models, read, folds, labels)
+        probabilities, validation = _judge(readers or models, read, folds, targets, plan.task)
         measured = {f"val_{name}": value for name, value in validation.items()}
         result.history.append({"loss": float(np.mean(losses)), **measured})
         value = score(validation, plan.objective)
-        if not best or better(value, best_score, OBJECTIVES[plan.objective]):
+        if not best or better(value, best_score, direction):
             best, best_score = [model.get_weights() for model in models], value
             result.best_epoch, result.validation, result.probabilities = epoch + 1, validation, probabilities
         if reason := _stops(plan, epoch, result.best_epoch, best_score, deadline):
@@ -135,7 +134,7 @@ def _runners(
 
 
 def _judge(
-    readers: Sequence[Any], read: Callable[..., np.ndarray], folds: Sequence[Fold], labels: np.ndarray
+    readers: Sequence[Any], read: Callable[..., np.ndarray], folds: Sequence[Fold], targets: np.ndarray, task: Task
 ) -> tuple[np.ndarray, dict[str, float]]:
     """What the readers give for the validation rows of their folds, as in `Trained`, and its metrics.
 
@@ -148,27 +147,26 @@ def _judge(
     probabilities = np.concatenate(
         [read(reader, rows=fold.validation) for reader, fold in zip(readers, folds, strict=True)]
     )
-    validation = measure(labels[judged_rows(folds)], probabilities)
+    validation = task.measure(targets[judged_rows(folds)], probabilities)
     if not all(math.isfinite(value) for value in validation.values()):
         raise TrialError(f"the validation loss {TOO_HIGH}")
     return probabilities, validation
 
 
-def _targets(
-    labels: np.ndarray, folds: Sequence[Fold], classes: int, options: Options
+def _prepared(
+    targets: np.ndarray, folds: Sequence[Fold], outputs: int, plan: Plan
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """What is to be learned of each row, (all rows, ...) float32, and for each fold its weight, (all rows,) float32."""
-    if classes == 1:
-        targets = scaled(labels, np.concatenate([fold.train for fold in folds]))
-        return targets, [np.ones(len(labels), np.float32) for _ in folds]
-    targets = smoothed(np.eye(classes, dtype=np.float32)[labels], options.label_smoothing)
-    return targets, [row_weights(labels, fold.train, classes, options.class_weights) for fold in folds]
+    """What the loss learns of each row, (all rows, ...) float32, and for each fold the weights, (all rows,) float32."""
+    loss = LOSSES[plan.task.loss]
+    everywhere = np.concatenate([fold.train for fold in folds])
+    weights = [loss.weights(targets, fold.train, outputs, plan.options) for fold in folds]
+    return loss.prepare(targets, everywhere, outputs, plan.options), weights
 
 
 def _stops(plan: Plan, epoch: int, best_epoch: int, best_score: float, deadline: float | None) -> str:
     """Why training ends after an epoch, as in `Trained`; '' where it goes on."""
     waited = epoch + 1 - best_epoch
-    behind = epoch < len(plan.bars) and better(plan.bars[epoch], best_score, OBJECTIVES[plan.objective])
+    behind = epoch < len(plan.bars) and better(plan.bars[epoch], best_score, plan.task.objectives[plan.objective])
     if waited >= plan.patience:
         return "patience"
     if behind and waited >= max(1, plan.patience // 2):
@@ -184,7 +182,7 @@ def predict(
     batch_size: int = 512,
     convert: Convert | None = None,
 ) -> np.ndarray:
-    """(len(rows), classes) float32 probabilities, row for row.
+    """(len(rows), outputs) float32 answers, row for row.
 
     Args:
         model: a Keras model, or what `models/whole.compiled` made of one. A suffix is called eagerly: that is quicker

@@ -1,8 +1,10 @@
 """How a candidate is trained."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from automm.tasks.base import Task
 
 # What works between the parts of a suffix. A model of tier 2 has its suffix inside, and goes on without.
 OF_SUFFIXES = ("training/mixup", "training/auxiliary", "training/modulation")
@@ -51,6 +53,7 @@ class Options:
 class Plan:
     """What every candidate of a tier is given, and what one of them has asked for."""
 
+    task: Task = field(kw_only=True)
     objective: str
     epochs: int
     patience: int

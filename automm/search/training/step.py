@@ -19,7 +19,7 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
     from automm.search.training.adam import AdamW
 
-    criteria = [Criterion(model, plan.options, plan.seed) for model in models]
+    criteria = [Criterion(model, plan) for model in models]
     variables = [variable for criterion in criteria for variable in criterion.variables]
     optimizer = AdamW(variables, _rates(models, variables, plan), plan.weight_decay)
     steps_done = tf.Variable(0.0)

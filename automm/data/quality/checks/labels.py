@@ -31,9 +31,9 @@ _WORD = re.compile(r"\w+")
 
 def label_table(checked: Checked) -> dict[str, dict[str, int]]:
     """Reviews per split and label; empty where no split could be made."""
-    there = set(checked.split_of.values())
-    if checked.dataset.manifest.predicts_number:
+    if not checked.dataset.labels:
         return {}
+    there = set(checked.split_of.values())
     table = {split: dict.fromkeys(checked.dataset.labels, 0) for split in SPLITS if split in there}
     for review in checked.reviews:
         for label in review.all_labels if review.id in checked.split_of else ():
@@ -92,11 +92,7 @@ def labels_in_texts(checked: Checked) -> Iterator[Finding]:
     """Texts that say their label, and no other one, in nearly every review of every label: "Rating: positive"."""
     reviews = [review for review in checked.reviews if len(review.all_labels) == 1]
     spelt = {label: _spaced(label) for label in checked.dataset.labels}
-    if (
-        checked.dataset.manifest.predicts_number
-        or len(reviews) < FEWEST_SAYING
-        or not all(map(str.strip, spelt.values()))
-    ):
+    if len(reviews) < FEWEST_SAYING or not all(map(str.strip, spelt.values())):
         return
     for some in (reviews[:: max(1, len(reviews) // SAMPLE)], reviews):  # a million texts are read only where these do
         of_label: dict[str, list[Review | None]] = defaultdict(list)
@@ -123,7 +119,7 @@ def _spaced(text: str) -> str:
 def _unlisted(checked: Checked) -> Counter[str]:
     """How many reviews have each label, where the manifest does not say which labels there are."""
     manifest = checked.dataset.manifest
-    if manifest.predicts_number or manifest.labels.map is not None:
+    if manifest.labels.map is not None:
         return Counter()
     return Counter(label for review in checked.reviews for label in review.all_labels)
 

@@ -18,7 +18,7 @@ ALL = "all"  # where no split could be made
 
 
 def number_table(checked: Checked) -> dict[str, dict[str, float]]:
-    """Reviews and quantiles of their numbers, per split; {} where labels are predicted."""
+    """Reviews and quantiles of their numbers, per split; {} where no number is predicted."""
     return {
         split: {
             "reviews": len(reviews),
@@ -97,9 +97,7 @@ def chance_of(largest: float, ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _by_split(checked: Checked) -> dict[str, list[Review]]:
-    """Reviews with a number, in the order of the splits; under one name where there are none."""
-    if not checked.dataset.manifest.predicts_number:
-        return {}
+    """Reviews with a number, in the order of the splits; under one name where there are none; {} without numbers."""
     reviews = [review for review in checked.reviews if review.value is not None]
     parts = {split: [one for one in reviews if checked.split_of.get(one.id) == split] for split in SPLITS}
     parts = {split: part for split, part in parts.items() if part}

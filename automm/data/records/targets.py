@@ -1,0 +1,160 @@
+"""How a record's cell becomes what a review is predicted to have: a label, or a number.
+
+A task names its kind of target (`Task.target`); a kind is one class here, named in TARGETS.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from automm.data.changes import Change
+from automm.data.images.missing_hints import shown
+from automm.data.manifest import Manifest
+from automm.data.records.field_values import cell_labels, cell_number, is_number
+from automm.data.records.review import Review
+from automm.data.sections import LabelColumn, plain_value
+from automm.errors import Problem, yaml_word
+
+MANY = 20  # labels with one review each, from which on the column is most likely another
+LABEL_SEPARATORS = (",", ";", "|", "/")
+
+
+class Target(ABC):
+    """A kind of target.
+
+    Attributes:
+        absent: how a record that is dropped because it has none is counted.
+        reported: whether `automm check` reports records without one and goes on, where the manifest has no rule.
+    """
+
+    absent: ClassVar[Change]
+    reported: ClassVar[bool] = False
+
+    @abstractmethod
+    def values(self, cell: object, rule: LabelColumn) -> list[str]:
+        """The targets of a cell in their normal form, in order; [] where it has none.
+
+        Raises:
+            ValueError: the cell holds something else.
+        """
+
+    @abstractmethod
+    def missing(self, where: str, column: str) -> Problem:
+        """What is wrong with a record that has none."""
+
+    def number(self, label: str) -> float | None:
+        """`Review.value` of a label, None where a target is no number."""
+        return None
+
+    @abstractmethod
+    def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
+        """The labels in their order, () where targets are numbers; and why these reviews cannot be learned from."""
+
+    @abstractmethod
+    def array(self, reviews: Sequence[Review], labels: Sequence[str]) -> np.ndarray:
+        """(n, ...): the targets of n reviews."""
+
+
+class Label(Target):
+    """One label of a label set; (n,) int32 places in it, -1 where there is none."""
+
+    absent = Change.NO_LABEL
+
+    def values(self, cell: object, rule: LabelColumn) -> list[str]:
+        return cell_labels(cell, rule)
+
+    def missing(self, where: str, column: str) -> Problem:
+        fix = "Give it one, or set labels: {on_missing: drop}"
+        return Problem("missing_label", where, f"no label in column {column!r}", fix)
+
+    def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
+        counts = Counter(label for review in reviews for label in review.all_labels)
+        if manifest.labels.map is not None:
+            labels = tuple(manifest.labels.map)
+        else:
+            labels = tuple(sorted(counts, key=_place))
+        several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
+        rare = [label for label in labels if counts[label] < 2]
+        if not several and (other := _other_meaning(labels, rare, manifest)):
+            return labels, [other]
+        problems: list[Problem] = []
+        first = {review.label: review.where for review in reversed(reviews)}
+        for label in [] if several else rare:
+            examples = "one example" if counts[label] else "no example"
+            text = f"label {shown(label)} has {examples}, expected two or more"
+            fix = "Add examples, or join it with another in labels.map"
+            problems.append(Problem("rare_label", first.get(label, manifest.file.name), text, fix))
+        if len(labels) < 2:
+            text = f"{len(labels)} label in the data, expected two or more"
+            problems.append(Problem("one_label", manifest.file.name, text))
+        return labels, problems
+
+    def array(self, reviews: Sequence[Review], labels: Sequence[str]) -> np.ndarray:
+        places = {label: place for place, label in enumerate(labels)}
+        return np.array([-1 if one.label is None else places[one.label] for one in reviews], np.int32)
+
+
+class Number(Target):
+    """A number; (n,) float32."""
+
+    absent = Change.NO_NUMBER
+    reported = True
+
+    def values(self, cell: object, rule: LabelColumn) -> list[str]:
+        number = cell_number(cell, rule.column, fix="Correct it")
+        return [] if number is None else [plain_value(number)]
+
+    def missing(self, where: str, column: str) -> Problem:
+        fix = "Give it one, or set labels.on_missing: drop"
+        return Problem("missing_number", where, f"no number in column {column!r}", fix)
+
+    def number(self, label: str) -> float | None:
+        return float(label)
+
+    def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
+        values = {review.label for review in reviews}
+        if len(values) != 1:
+            return (), []
+        text = f"every review has the value {values.pop()}: there is nothing to learn"
+        return (), [Problem("one_value", manifest.file.name, text)]
+
+    def array(self, reviews: Sequence[Review], labels: Sequence[str]) -> np.ndarray:
+        return np.array([review.value for review in reviews], np.float32)
+
+
+TARGETS: dict[str, Target] = {"label": Label(), "number": Number()}
+
+
+def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
+    """Why most labels occur once: they are numbers to predict, or several labels in one text; None if they are not."""
+    if manifest.labels.map is not None or len(rare) <= max(2, len(labels) / 2):
+        return None
+    rule = manifest.fields.label if manifest.fields is not None else None
+    column, file = (rule.column if rule is not None else "..."), manifest.file.name
+    if sum(is_number(label) for label in labels) > 0.9 * len(labels):
+        fix = "To predict a number set task: regression; to predict classes join them in labels.map"
+        text = f"column {column!r} holds {len(labels)} different numbers, most of them once"
+        return Problem("numbers_as_labels", file, text, fix)
+    for mark in LABEL_SEPARATORS:
+        parts = Counter(part.strip() for label in labels for part in label.split(mark))
+        if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
+            rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
+            text = (
+                f"column {column!r} holds {len(labels)} different labels, most of them once, such as {shown(rare[0])}"
+            )
+            fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
+            return Problem("several_in_one", file, text, fix)
+    if len(rare) > MANY:
+        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {shown(rare[0])}"
+        fix = "Does fields.label name the right column? If so, join labels in labels.map"
+        return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
+    return None
+
+
+def _place(label: str) -> tuple[int, float, str]:
+    """Numbers in their order, before words."""
+    return (0, float(label), label) if is_number(label) else (1, 0.0, label)

@@ -1,0 +1,89 @@
+"""A number for each review."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
+
+
+class Regression(Task):
+    """Answers are numbers in the unit of the targets, (n, 1); targets are numbers, (n,) float32."""
+
+    name = "regression"
+    targets = "numbers"
+    model = "regression"
+    target = "number"
+    head = "number"
+    loss = "huber"
+    linear = "ridge"
+    figure = "true_and_predicted"
+    has_labels = False
+    scaled = True
+    metrics: ClassVar[dict[str, Metric]] = {
+        "mae": Metric("MAE", SMALLER),
+        "rmse": Metric("RMSE", SMALLER),
+        "r2": Metric("R2", LARGER, objective=False),
+    }
+    smooth = "rmse"
+    loss_unit = "loss (of scaled numbers)"
+    score_unit = "error"
+    checks = frozenset(("one_number", "far_numbers", "number_shift"))
+    baselines: ClassVar[dict[str, str]] = {
+        "majority": "median",
+        "logistic_text": "ridge_text",
+        "logistic_image": "ridge_image",
+        "logistic_both": "ridge_both",
+        "logistic_columns": "ridge_columns",
+        "logistic_all": "ridge_all",
+    }
+
+    def outputs(self, labels: Sequence[str]) -> int:
+        return 1
+
+    def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+        """Mean absolute error, root mean squared error, and the share of the variance that is explained.
+
+        Returns:
+            {"mae", "rmse", "r2"}: the first two in the unit of the targets; r2 is 0 for the mean of the targets, and
+            where all targets are the same.
+        """
+        true = targets.astype(np.float64)
+        errors = answers[:, 0].astype(np.float64) - true
+        squared, variance = float((errors**2).mean()), float(true.var())
+        r2 = 1.0 - squared / variance if variance > 0 else 0.0
+        return {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt(squared)), "r2": r2}
+
+    def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> Scorer:
+        return _Errors(targets, answers, objective)
+
+    def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
+        """The median, which has the smallest mean absolute error."""
+        return np.asarray(np.median(targets, keepdims=True))
+
+    def explained(self, answers: np.ndarray) -> np.ndarray:
+        """The number itself."""
+        return np.zeros(len(answers), np.int64)
+
+    def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+        """{"value": the number}, with as many digits as float32 has."""
+        return {"value": float(f"{float(answer[0]):.7g}")}
+
+    @property
+    def record_types(self) -> dict[str, type]:
+        return {"value": float}
+
+
+class _Errors:
+    """Errors of numbers, computed once."""
+
+    def __init__(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str):
+        errors = np.stack([one[:, 0] for one in answers]).astype(np.float64) - targets
+        self._squared = objective == "val_rmse"
+        self._errors = errors**2 if self._squared else np.abs(errors)
+
+    def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
+        chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
+        means = self._errors[chosen][:, rows].mean(axis=1)
+        return np.asarray(np.sqrt(means) if self._squared else means)
