@@ -25,6 +25,7 @@ import keras
 from automm import __version__
 from automm.config.experiment import Experiment
 from automm.data.inputs.columns import Columns
+from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.tokens import load_tokenizer
 from automm.deliver.card import model_card
 from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, fresh_folder, read_about
@@ -124,7 +125,8 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
             raise NotFoundError(
                 f"{run.name}: the {kind} encoder {source.name!r} has other weights now than in the search"
             )
-    return EncoderLayers.of(text, image, experiment.inputs.image_size, names)
+    readouts = [source_of_input(name).short_name for name in names]
+    return EncoderLayers.of([text, image], experiment.inputs.image_size, readouts)
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:

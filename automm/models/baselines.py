@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from automm.data.inputs.input_sources import PIXELS, source_of_input
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
 from automm.models.heads import (
@@ -27,8 +28,7 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
-from automm.models.readouts import PIXELS
-from automm.models.towers import asked_for, image_part, text_part
+from automm.models.towers import image_part, needed_sources, text_part
 
 # The concatenation that the project began with: two models joined by a layer, and a small head of two dense layers. The
 # same point of the search space, so that the search knows its result.
@@ -64,19 +64,21 @@ def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[st
 
 
 def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = None) -> Any:
-    """Text, pictures, metadata and history, fused: the suffix that a point of the search space names.
+    """Build the suffix that a point of the search space names: text, pictures, metadata and history, fused.
 
     Args:
-        shapes: of whatever the point reads, whose places have other widths in some encoders.
-        values: what they do not name of the read-outs is as the baselines have it.
-        pixels: the encoder that is trained, where the point names one.
+        shapes: with the widths of the places that the point reads; some encoders have another width at each place.
+        values: the point; read-outs that it does not name are those of the baselines.
+        pixels: the CNN that the point trains, if it names one.
     """
     values = {**READ, **values}
-    inputs = suffix_inputs(shapes, asked_for(values))
+    inputs = suffix_inputs(shapes, needed_sources(values))
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    text, text_places = text_part(inputs, inputs["text_mask"], values)
-    pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
-    image, image_places = image_part(pictures, inputs["image_mask"], values, text)
+    text, text_places = text_part(inputs, inputs["text_mask"], values, shapes.source("text").encoder)
+    pictures, encoder = inputs, shapes.source("image").encoder
+    if pixels is not None:
+        pictures, encoder = pixels.named(inputs[PIXELS]), ""
+    image, image_places = image_part(pictures, inputs["image_mask"], values, text, encoder)
     vectors, masks = column_towers(inputs, values)
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
@@ -84,18 +86,18 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
 
 
 def text_only(shapes: Shapes, values: dict[str, Any]) -> Any:
-    """BERT alone."""
-    inputs = suffix_inputs(shapes)
-    vector = text_tower(inputs["text"], inputs["text_mask"])
+    """Build a suffix that reads the text alone."""
+    inputs, source = suffix_inputs(shapes), shapes.source("text")
+    vector = text_tower(inputs[source.name], inputs[source.mask], source)
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
     outputs = answer(vector, [inputs["text_mask"]], values, shapes.outputs, shapes.head)
     return keras.Model(inputs, outputs, name="text_only")
 
 
 def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
-    """CNN alone, averaged over the pictures."""
-    inputs = suffix_inputs(shapes)
-    vector = image_tower(inputs["image"], inputs["image_mask"], MEAN)
+    """Build a suffix that reads the pictures alone, averaged over a review."""
+    inputs, source = suffix_inputs(shapes), shapes.source("image")
+    vector = image_tower(inputs[source.name], inputs[source.mask], MEAN, source=source)
     vector = keras.layers.Dense(values["fusion/width"], activation="relu", name="projection")(vector)
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
     outputs = answer(vector, [has_picture], values, shapes.outputs, shapes.head)
@@ -117,11 +119,15 @@ TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]
 
 
 def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
-    """The mean of the probabilities of trained suffixes."""
+    """Average the probabilities of trained suffixes."""
     inputs = suffix_inputs(shapes)
     for name, member in members.items():
         member.name = name
-    outputs = [member(inputs) for member in members.values()]
+    # The inputs of members from older runs have short names.
+    outputs = [
+        member({tensor.name: inputs[source_of_input(tensor.name).of(shapes.encoders).name] for tensor in member.inputs})
+        for member in members.values()
+    ]
     return keras.Model(inputs, keras.layers.Average(name="label")(outputs), name="late_average")
 
 
@@ -155,11 +161,12 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
     """A softmax regression, or a linear one, on frozen features; its weights are set by `set_linear`."""
     inputs = suffix_inputs(shapes)
     parts, masks = [], []
+    text, image = shapes.source("text"), shapes.source("image")
     if "text" in modalities:
-        parts.append(text_tower(inputs["text"], inputs["text_mask"]))
-        masks.append(inputs["text_mask"])
+        parts.append(text_tower(inputs[text.name], inputs[text.mask], text))
+        masks.append(inputs[text.mask])
     if "image" in modalities:
-        parts.append(image_tower(inputs["image"], inputs["image_mask"], MEAN))
+        parts.append(image_tower(inputs[image.name], inputs[image.mask], MEAN, source=image))
         masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
     if "metadata" in modalities:
         parts.append(standard_metadata(inputs["metadata"], inputs["metadata_mask"]))

@@ -1,17 +1,18 @@
-"""What stands between features and probabilities: the parts that hand-built baselines and searched blocks share.
+"""The layers between features and probabilities, which hand-built baselines and searched blocks share.
 
-A *suffix* is a Keras model from encoded features to probabilities. Its inputs, by name (n reviews):
+A *suffix* is a Keras model from encoded features to probabilities. The inputs of a suffix of n reviews, whose names
+carry their source (`data/inputs/input_sources`):
 
 | input | shape |
 |---|---|
-| text | (n, text_features) float32 |
+| text@minilm-l6:mean | (n, text_features) float32 |
 | text_mask | (n,) float32 |
-| image | (n, max_images, image_features) float32 |
+| image@efficientnet-lite0:average | (n, max_images, image_features) float32 |
 | image_mask | (n, max_images) float32 |
 
-and, where the manifest names them, metadata, history and their masks as in `data/inputs/arrays`. In place of `text` and
-`image` it may have other read-outs of the encoders, by their names (`models/readouts`), and in place of `image` the
-raw `images` of `data/inputs/arrays`, where it has a CNN of its own.
+and, where the manifest names them, metadata, history and their masks as in `data/inputs/arrays`. A suffix may read
+other read-outs (`models/readouts`) of these encoders, read-outs of several encoders of a modality, or, where it trains
+a CNN, the raw `images` of `data/inputs/arrays`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,25 +23,29 @@ import keras
 import numpy as np
 from keras import ops
 
+from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.fusion import OPERATORS
 from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.history import HISTORIES
 from automm.models.keras_internals import layers_within
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality
 
-STANDARDIZE = "_standardize"  # after the name of an input, in that of its layer
+BASELINE_SOURCES = (default_source("text"), default_source("image"))
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Sizes that a suffix is built for.
+    """The sizes that a suffix is built for, and the encoders whose outputs it reads.
 
     Attributes:
         outputs: how many numbers a model gives for a review.
         head: a name of HEADS.
-        columns: of metadata, history and their masks, as far as there are some: the shape of one review's.
+        columns: the shape of one review's metadata, history and their masks, where the manifest names these columns.
+        image_size: of the stored pictures, in pixels.
+        cells: of a picture's last feature map; most CNNs turn 224 pixels into 7 x 7 cells.
+        encoders: the name of the encoder by modality; without it, inputs have their short names.
+        other_features: the size of the features of further encoders of a modality, by the encoder's name.
     """
 
     text_features: int
@@ -49,19 +54,37 @@ class Shapes:
     outputs: int
     head: str = field(kw_only=True)
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    image_size: int = 224  # of the stored pictures, in pixels
-    cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
+    image_size: int = 224
+    cells: int = 49
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    other_features: Mapping[str, int] = field(default_factory=dict)
+
+    def source(self, modality: str) -> InputSource:
+        """Return the source of the vector that the hand-built baselines read."""
+        return default_source(modality).of(self.encoders)
+
+    def of_review(self, source: InputSource) -> tuple[int | None, ...]:
+        """Return the shape of one review's input."""
+        if source.how == PIXELS:
+            return self.max_images, self.image_size, self.image_size, 3
+        if source.how == TOKEN_MASK:
+            return (None,)
+        of_modality = self.text_features if source.modality == "text" else self.image_features
+        features = self.other_features.get(source.encoder, of_modality)
+        if source.modality == "text":
+            return (None, features) if source.is_sequence else (features,)
+        return (self.max_images, self.cells, features) if source.is_sequence else (self.max_images, features)
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Those of pictures and of steps are taken over real ones only. "label": of the targets, for a task that scales them.
+# Masked pictures and steps do not count. "label" has those of the targets, for a task that scales them.
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 class Learned(keras.layers.Layer):
-    """Base: a mean and a deviation that `learn_statistics` sets, and training never changes.
+    """Base: a mean and a standard deviation, set by `learn_statistics` and never changed by training.
 
-    The numbers are weights, not configuration, so that a saved model holds them exactly.
+    The numbers are weights, not configuration: a saved model holds them exactly.
 
     Args:
         features: the size of the last axis.
@@ -79,7 +102,7 @@ class Learned(keras.layers.Layer):
         self.built = True
 
     def learn(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Set the numbers; a feature that never varies is only shifted."""
+        """Set the numbers; a constant feature is only shifted."""
         self.mean.assign(mean)
         self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0))
 
@@ -89,7 +112,19 @@ class Learned(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Standardize(Learned):
-    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0."""
+    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0.
+
+    Args:
+        features: as in `Learned`.
+        source: the name of the input that it standardises, for `learn_statistics`.
+    """
+
+    def __init__(self, features: int, source: str = "", **kwargs: Any):
+        super().__init__(features, **kwargs)
+        self.source = source
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "source": self.source}
 
     def call(self, values: Any, mask: Any) -> Any:
         mask = ops.expand_dims(mask, -1)
@@ -101,7 +136,7 @@ class Standardize(Learned):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Unscale(Learned):
-    """(n, 1) in, value * deviation + mean out: a head learns numbers of size 1, and answers in the data's unit."""
+    """Scale (n, 1) back to the data's unit: value * deviation + mean. The layers before it learn numbers of size 1."""
 
     def call(self, values: Any) -> Any:
         return values * self.deviation + self.mean
@@ -112,7 +147,7 @@ class Unscale(Learned):
 
 @keras.saving.register_keras_serializable(package="automm")
 class AnyPicture(keras.layers.Layer):
-    """(n, max_images) mask in, (n,) float32 out: 1.0 where the review has a picture. Of a history's mask: a step."""
+    """Reduce a mask (n, max_images) to (n,) float32: 1.0 where the review has any picture, or any step of a history."""
 
     def call(self, mask: Any) -> Any:
         return ops.max(mask, axis=-1)
@@ -120,82 +155,86 @@ class AnyPicture(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Indicators(keras.layers.Layer):
-    """Masks (n,) side by side as features: (n, modalities). A model may learn what it means that one is absent."""
+    """Stack masks (n,) as features (n, modalities): a model may learn from the absence of a modality."""
 
     def call(self, masks: Any) -> Any:
         return ops.stack(masks, axis=-1)
 
 
-def suffix_inputs(shapes: Shapes, names: Sequence[str] = ("text", "image")) -> dict[str, Any]:
-    """Fresh named Keras inputs of a suffix: read-outs (`models/readouts`), columns, and the masks of all modalities."""
+def suffix_inputs(shapes: Shapes, sources: Sequence[InputSource] = BASELINE_SOURCES) -> dict[str, Any]:
+    """Return fresh Keras inputs of a suffix, by name: its sources, the columns, and the masks of all modalities.
+
+    Args:
+        sources: read-outs, masks of tokens, pixels; those without an encoder are read of the encoders of `shapes`.
+    """
+    dtypes = {TOKEN_MASK: "int32", PIXELS: "uint8"}
     sizes: dict[str, tuple[int | None, ...]] = {"text_mask": (), "image_mask": (shapes.max_images,), **shapes.columns}
-    for name in of_modality("text", names):
-        sizes[name] = (None, shapes.text_features) if is_sequence(name) else (shapes.text_features,)
-    for name in of_modality("image", names):
-        inner = (shapes.cells, shapes.image_features) if is_sequence(name) else (shapes.image_features,)
-        sizes[name] = (shapes.max_images, *inner)
     inputs = {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
-    if TOKEN_MASK in names:
-        inputs[TOKEN_MASK] = keras.Input((None,), name=TOKEN_MASK, dtype="int32")
-    if PIXELS in names:
-        picture = (shapes.max_images, shapes.image_size, shapes.image_size, 3)
-        inputs[PIXELS] = keras.Input(picture, name=PIXELS, dtype="uint8")
+    for source in (source.of(shapes.encoders) for source in sources):
+        dtype = dtypes.get(source.how, "float32")
+        inputs[source.name] = keras.Input(shapes.of_review(source), name=source.name, dtype=dtype)
     return inputs
 
 
-def text_tower(text: Any, text_mask: Any, name: str = "text") -> Any:
-    """Standardised text features, a learned vector where there is no text: (n, text_features).
+def standardized(values: Any, mask: Any, source: InputSource) -> Any:
+    """Standardise the values of a source by its statistics, with zeros where the mask is 0."""
+    layer = Standardize(values.shape[-1], source=source.name, name=f"{source.layer_name}_standardize")
+    return layer(values, mask)
+
+
+def text_tower(text: Any, text_mask: Any, source: InputSource = BASELINE_SOURCES[0]) -> Any:
+    """Standardise text features, and put a learned vector where there is no text: (n, text_features)."""
+    text = standardized(text, text_mask, source)
+    return StandIn(name=f"{source.layer_name}_stand_in")(text, text_mask)
+
+
+def image_tower(
+    image: Any,
+    image_mask: Any,
+    values: Mapping[str, Any],
+    text: Any = None,
+    source: InputSource = BASELINE_SOURCES[1],
+) -> Any:
+    """Standardise picture features, and pool them over the pictures: (n, size), where the pooling sets the size.
 
     Args:
-        name: of the read-out, whose statistics are taken.
+        text: the text tower's vector, for a pooling that uses it as its query.
     """
-    text = Standardize(text.shape[-1], name=name + STANDARDIZE)(text, text_mask)
-    return StandIn(name="text_stand_in")(text, text_mask)
-
-
-def image_tower(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None, name: str = "image") -> Any:
-    """Standardised picture features, pooled over the pictures: (n, size), a size of the pooling's own.
-
-    Args:
-        text: the text tower's vector, for a pooling that asks by it.
-        name: of the read-out, whose statistics are taken.
-    """
-    image = Standardize(image.shape[-1], name=name + STANDARDIZE)(image, image_mask)
-    return pooled(image, image_mask, values, text)
+    return pooled(standardized(image, image_mask, source), image_mask, values, text)
 
 
 def pooled(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
-    """One vector of a review's pictures: (n, max_images, features) to (n, size), a size of the pooling's own."""
+    """Pool a review's pictures: (n, max_images, features) to (n, size), where the pooling sets the size."""
     pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
     return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
 
 
 def metadata_tower(metadata: Any, mask: Any, values: Mapping[str, Any]) -> Any:
-    """Standardised numbers and indicators through a dense layer, a learned vector where all is missing: (n, size)."""
+    """Standardise numbers and indicators, and apply a dense layer: (n, size), a learned vector where all is missing."""
     dense = keras.layers.Dense(values["metadata/width"], activation="relu", name="metadata_dense")
     return StandIn(name="metadata_stand_in")(dense(standard_metadata(metadata, mask)), mask)
 
 
 def standard_metadata(metadata: Any, mask: Any) -> Any:
-    """(n, columns): numbers standardised, indicators as they are, zeros where all is missing."""
-    return Standardize(metadata.shape[-1], name="metadata" + STANDARDIZE)(metadata, mask)
+    """Standardise numbers and keep indicators: (n, columns), zeros where all is missing."""
+    return standardized(metadata, mask, source_of_input("metadata"))
 
 
 def history_tower(history: Any, mask: Any, values: Mapping[str, Any]) -> Any:
-    """Standardised steps through the encoder that a point names, a learned vector where there is none: (n, size)."""
+    """Standardise steps, and apply the encoder that a point names: (n, size), a learned vector where none is real."""
     encoder = chosen(HISTORIES, "history/encoder", values, name="history_encoder")
     vector = encoder(standard_steps(history, mask), mask)
     return StandIn(name="history_stand_in")(vector, AnyPicture(name="history_any")(mask))
 
 
 def standard_steps(history: Any, mask: Any) -> Any:
-    """(n, steps, 1) standardised, zeros where a step is masked out."""
+    """Standardise a history: (n, steps) to (n, steps, 1), zeros where a step is masked."""
     steps = keras.layers.Reshape((history.shape[-1], 1), name="history_steps")(history)
-    return Standardize(1, name="history" + STANDARDIZE)(steps, mask)
+    return standardized(steps, mask, source_of_input("history"))
 
 
 def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-    """The vectors of metadata and history, as far as there are such inputs, and the mask (n,) of each."""
+    """Return the vectors of metadata and history, of those that are inputs, and the mask (n,) of each."""
     vectors, masks = [], []
     if "metadata" in inputs:
         vectors.append(metadata_tower(inputs["metadata"], inputs["metadata_mask"], values))
@@ -207,21 +246,21 @@ def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple
 
 
 def fuse(parts: list[Any], values: Mapping[str, Any], masks: Sequence[Any] = ()) -> Any:
-    """One vector of several modalities.
+    """Fuse several modalities into one vector.
 
     Args:
-        parts: a vector a modality; also sequences, where the fusion takes such, and then `masks` are those of all.
+        parts: a vector for each modality, or a sequence for a fusion of sequences, which also needs `masks`.
     """
     fusion = chosen(OPERATORS, "fusion/operator", values, name="fusion")
     return fusion(parts, list(masks)) if fusion.of_sequences else fusion(parts)
 
 
 def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[str, Any], *, name: str) -> Any:
-    """The layer that a point of the search space names, with the hyperparameters that its class says it has.
+    """Return the layer that a point of the search space names, with the hyperparameters that its class lists.
 
     Args:
-        operators: the legal names, and a class each.
-        hyperparameter: 'image/pooling'; the layer's own are named like it: 'image/heads'.
+        operators: the class of each legal name.
+        hyperparameter: 'image/pooling'; the layer's hyperparameters begin with the same word: 'image/heads'.
         name: of the layer.
     """
     block = hyperparameter.partition("/")[0]
@@ -285,8 +324,11 @@ def _head(x: Any, values: Mapping[str, Any], outputs: int, head: str, *, prefix:
 
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:
-    """Give the training split's statistics to the layers of a suffix that want some, nested models included."""
+    """Set the statistics of a suffix's layers, those of nested models too.
+
+    Args:
+        statistics: of the training rows, by the name of the input that a layer standardises.
+    """
     for layer in layers_within(model):
         if isinstance(layer, Learned):
-            name = "label" if isinstance(layer, Unscale) else layer.name.removesuffix(STANDARDIZE)
-            layer.learn(*statistics[name])
+            layer.learn(*statistics["label" if isinstance(layer, Unscale) else layer.source])

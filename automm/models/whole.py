@@ -1,7 +1,7 @@
 """A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -10,18 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from automm.data.inputs.input_sources import LOWER, InputSource, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.packing import unwrap
-from automm.models.readouts import READOUTS, TOKEN_MASK
 
-STATES = ("text_states", "image_cells")  # what the lower halves yield, beside a mask
-PICTURES_AT_ONCE = (
-    16  # activations of more no longer fit the caches, and their memory goes back to the system each time
-)
+# Activations of more no longer fit the caches, and their memory goes back to the system each time.
+PICTURES_AT_ONCE = 16
+READ_BY = {"text": "token_ids", "image": "images"}  # the raw array that encoders of a modality read
 
 
 def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Fresh named Keras inputs for the arrays of `data/inputs/arrays`."""
+    """Return fresh Keras inputs for the arrays of `data/inputs/arrays`, by name."""
     return {
         "token_ids": keras.Input((sequence_length,), name="token_ids", dtype="int32"),
         "text_mask": keras.Input((), name="text_mask", dtype="float32"),
@@ -31,52 +30,142 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
 
 
 def passing(suffix: Any) -> dict[str, Any]:
-    """Fresh inputs for what a suffix takes as it is: masks, metadata, history, pixels."""
-    encoded = {*READOUTS, TOKEN_MASK, *STATES}
+    """Return fresh inputs for the arrays that a suffix reads without an encoder: masks, metadata, history, pixels."""
     return {
         tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
         for tensor in suffix.inputs
-        if tensor.name not in encoded
+        if source_of_input(tensor.name).is_array
     }
 
 
 @dataclass(frozen=True)
-class EncoderLayers:
-    """The frozen layers that a whole model may need; each is asked for only where it is needed, and built once.
+class LazyEncoder:
+    """The frozen layers of one encoder, each built when it is first needed, and once.
 
     Attributes:
-        whole: () -> (TextEncoder, ImageEncoder), which yield all read-outs that a suffix may ask for.
-        halves: () -> (TextLower, TextUpper, ImageLower, ImageUpper), as pre-trained.
+        modality: 'text' or 'image'.
+        name: as in an experiment file.
+        whole: returns a TextEncoder or ImageEncoder, with all read-outs that a suffix may need.
+        halves: returns a lower and an upper layer, as pre-trained.
     """
 
-    whole: Callable[[], tuple[Any, Any]]
-    halves: Callable[[], tuple[Any, Any, Any, Any]]
+    modality: str
+    name: str
+    whole: Callable[[], Any]
+    halves: Callable[[], tuple[Any, Any]]
+
+    @classmethod
+    def of(cls, source: TextSource | ImageSource, image_size: int, names: Sequence[str], place: int) -> "LazyEncoder":
+        """Build layers from a source; arguments as in `EncoderLayers.of`.
+
+        Args:
+            place: among the encoders of its modality, from 0 on: layers of one model have different names.
+        """
+
+        def whole() -> Any:
+            with undisturbed():
+                layer = source.build(names) if isinstance(source, TextSource) else source.build(names, image_size)
+            return _renamed(layer, place)
+
+        def halves() -> tuple[Any, Any]:
+            with undisturbed():
+                lower, upper = source.halves() if isinstance(source, TextSource) else source.halves(image_size)
+            return _renamed(lower, place), _renamed(upper, place)
+
+        return cls(source.modality, source.name, cache(whole), cache(halves))
+
+    @classmethod
+    def built(cls, layer: Any) -> "LazyEncoder":
+        """Take a whole encoder that is built already; it has no halves."""
+
+        def halves() -> tuple[Any, Any]:
+            raise ValueError(f"{layer.name} is a whole encoder, and has no halves")
+
+        return cls(layer.modality, layer.encoder, lambda: layer, halves)
+
+    def wanted(self, sources: Iterable[InputSource]) -> list[InputSource]:
+        """Return the sources that this encoder computes."""
+        return [source for source in sources if (source.modality, source.encoder) == (self.modality, self.name)]
+
+    def read(self, sources: Iterable[InputSource], array: Any) -> dict[str, Any]:
+        """Compute sources of this encoder, by name.
+
+        Args:
+            array: token ids or pictures. An ensemble of both tiers also reads read-outs of the pre-trained upper half.
+        """
+        wanted = self.wanted(sources)
+        if not wanted:
+            return {}
+        names = [source.name for source in wanted]
+        if not any(source.how == LOWER for source in wanted):
+            return self.whole().reading(names).named(array)
+        lower, upper = self.halves()
+        states = lower.named(array)
+        return states | upper.reading(names).named(*states.values())
+
+    def parameters(self, sources: Iterable[InputSource]) -> int:
+        """Return how many numbers the layers hold that `read` uses."""
+        wanted = self.wanted(sources)
+        names = [source.name for source in wanted]
+        if any(source.how == LOWER for source in wanted):
+            lower, upper = self.halves()
+            return int(lower.count_params() + upper.reading(names).count_params())
+        return int(self.whole().count_params()) if wanted else 0
+
+
+@dataclass(frozen=True)
+class EncoderLayers:
+    """The frozen encoders that a whole model may need: one of each modality, or several side by side."""
+
+    encoders: tuple[LazyEncoder, ...]
 
     @classmethod
     def of(
-        cls, text: TextSource, image: ImageSource, image_size: int, names: Sequence[str] = ("text", "image")
+        cls, sources: Sequence[TextSource | ImageSource], image_size: int, names: Sequence[str] = ("text", "image")
     ) -> "EncoderLayers":
-        """Those of two encoders.
+        """Build layers from sources, when they are first needed.
 
         Args:
-            names: read-outs that a suffix may ask for; others are left out.
+            image_size: of a picture, in pixels.
+            names: read-outs that a suffix may need, by short name.
         """
+        modalities = [source.modality for source in sources]
+        places = [modalities[:number].count(modality) for number, modality in enumerate(modalities)]
+        pairs = zip(sources, places, strict=True)
+        return cls(tuple(LazyEncoder.of(source, image_size, names, place) for source, place in pairs))
 
-        def whole() -> tuple[Any, Any]:
-            with undisturbed():
-                return text.build(names), image.build(names, image_size)
+    @classmethod
+    def built(cls, layers: Sequence[Any]) -> "EncoderLayers":
+        """Take whole encoders that are built already; they have no halves."""
+        return cls(tuple(map(LazyEncoder.built, layers)))
 
-        def halves() -> tuple[Any, Any, Any, Any]:
-            with undisturbed():
-                return *text.halves(), *image.halves(image_size)
+    @property
+    def names(self) -> dict[str, str]:
+        """The encoder's name by modality: the first one's, where there are several."""
+        return {encoder.modality: encoder.name for encoder in reversed(self.encoders)}
 
-        return cls(cache(whole), cache(halves))
+    def first(self, modality: str) -> LazyEncoder:
+        """Return the encoder of a modality that a search uses."""
+        return next(encoder for encoder in self.encoders if encoder.modality == modality)
+
+    def sources_of(self, model: Any) -> dict[str, InputSource]:
+        """Return the source of each input of a suffix, by the input's name, which is short in older run folders."""
+        return {tensor.name: source_of_input(tensor.name).of(self.names) for tensor in model.inputs}
+
+
+def _renamed(layer: Any, place: int) -> Any:
+    if place:
+        layer.name = f"{layer.name}_{place + 1}"
+    return layer
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Leave the random states as they were: Keras draws a seed for each layer, and whoever asks for encoders first may
-    be in the middle of a trial, whose first weights shall not hang on that."""
+    """Leave the random states as they were.
+
+    Keras draws a seed for each layer. The encoders may be built in the middle of a trial, whose first weights must not
+    depend on that.
+    """
     states = random.getstate(), np.random.get_state()
     try:
         yield
@@ -92,11 +181,11 @@ def compose(
     sequence_length: int,
     image_shape: tuple[int, int, int, int],
 ) -> Any:
-    """The whole model of a suffix.
+    """Build the whole model of a suffix.
 
     Args:
         suffix: a model with the inputs of `models/heads`, or of `fine_tunable`, or of both.
-        layers: shared, not copied.
+        layers: the encoders, which are shared, not copied.
         sequence_length: of `token_ids`.
         image_shape: (max_images, height, width, 3).
 
@@ -104,72 +193,60 @@ def compose(
         A Keras model that takes a dict of the raw arrays, and yields (n, classes) float32.
     """
     inputs = raw_inputs(sequence_length, image_shape)
-    wanted = {tensor.name for tensor in suffix.inputs}
     given = passing(suffix)
     inputs |= given
-    if wanted & {*STATES}:
-        text_lower, text_upper, image_lower, image_upper = layers.halves()
-        given["text_states"], given["token_mask"] = text_lower(inputs["token_ids"])
-        given["image_cells"] = image_lower(inputs["images"])
-        # Other members of an ensemble read what the pre-trained upper halves make of the same states.
-        given |= text_upper.reading(wanted).named(given["text_states"], given["token_mask"])
-        given |= image_upper.reading(wanted).named(given["image_cells"])
-    else:
-        text_encoder, image_encoder = layers.whole()
-        given |= text_encoder.reading(wanted).named(inputs["token_ids"])
-        given |= image_encoder.reading(wanted).named(inputs["images"])
-    return keras.Model(inputs, suffix({name: given[name] for name in given if name in wanted}), name="candidate")
+    sources = layers.sources_of(suffix)
+    for encoder in layers.encoders:
+        given |= encoder.read(sources.values(), inputs[READ_BY[encoder.modality]])
+    return keras.Model(inputs, suffix({name: given[source.name] for name, source in sources.items()}), name="candidate")
 
 
 def parameters_of(model: Any, layers: EncoderLayers) -> int:
-    """How many numbers a candidate's whole model holds.
+    """Return how many numbers a candidate's whole model holds.
 
     Args:
         model: whole already, or a suffix that `compose` would make whole.
     """
     inner = unwrap(model)
-    wanted = {tensor.name for tensor in inner.inputs}
-    if "token_ids" in wanted:
-        parts = []
-    elif wanted & {*STATES}:
-        text_lower, text_upper, image_lower, image_upper = layers.halves()
-        parts = [part.reading(wanted) for part in (text_upper, image_upper)]
-        parts += [text_lower, image_lower] if parts[1].yields or "image_cells" in wanted else [text_lower]
-    else:
-        parts = [layer for layer in layers.whole() if layer.reading(wanted).yields]
-    return int(inner.count_params() + sum(part.count_params() for part in parts))
+    sources = layers.sources_of(inner).values()
+    return int(inner.count_params()) + sum(encoder.parameters(sources) for encoder in layers.encoders)
 
 
-def fine_tunable(suffix: Any, text_upper: Any, image_upper: Any, states: Mapping[str, Any]) -> Any:
-    """A suffix with the upper halves of both encoders before it, ready to be trained.
+def fine_tunable(suffix: Any, uppers: Sequence[Any], states: Mapping[str, Any]) -> Any:
+    """Put the upper halves of encoders before a suffix, ready to be trained.
 
     Args:
         suffix: a model with the inputs of `models/heads`; shared, not copied.
-        text_upper, image_upper: layers of this model's own, which yield what the suffix asks for.
-        states: shape without the batch and dtype of what the lower halves yield, by name; without `image_cells` for a
-            suffix that reads pixels.
+        uppers: the upper half of each encoder that the suffix reads; layers of this model alone.
+        states: shape without the batch and dtype of the lower halves' outputs, by name.
 
     Returns:
-        A model with the inputs of `states`, and whatever the suffix takes as it is.
+        A model with the inputs of `states`, and the arrays that the suffix reads without an encoder.
     """
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
     others = passing(suffix)
-    given = text_upper.named(inputs["text_states"], inputs["token_mask"]) | others
-    if "image_cells" in inputs:
-        given |= image_upper.named(inputs["image_cells"])
-    outputs = suffix({tensor.name: given[tensor.name] for tensor in suffix.inputs})
+    given = dict(others)
+    for upper in uppers:
+        given |= upper.named(*(inputs[name] for name in inputs if _is_of(upper, name)))
+    encoders = {upper.modality: upper.encoder for upper in reversed(uppers)}
+    outputs = suffix({t.name: given[source_of_input(t.name).of(encoders).name] for t in suffix.inputs})
     return keras.Model(inputs | others, outputs, name="fine_tuned")
 
 
+def _is_of(layer: Any, name: str) -> bool:
+    source = source_of_input(name)
+    return (source.modality, source.encoder) == (layer.modality, layer.encoder)
+
+
 def rows_at_once(max_images: int) -> int:
-    """How many reviews a whole model is given at a time on a CPU."""
+    """Return how many reviews a whole model reads at a time on a CPU."""
     return max(1, PICTURES_AT_ONCE // max_images)
 
 
 def compiled(model: Any) -> Callable[[Any], Any]:
-    """A whole model as one graph in inference mode: batch in, what the model yields out, as numpy arrays.
+    """Compile a whole model into one graph in inference mode, from a batch to the model's outputs as numpy arrays.
 
-    Half the time of calling its hundreds of layers one by one. Traced once, whatever the batch sizes are.
+    This takes half the time of calling its hundreds of layers one by one. The graph is traced once for all batch sizes.
     """
     import tensorflow as tf
 

@@ -54,7 +54,7 @@ class CandidateRunner:
 
     Attributes:
         space: of the experiment.
-        layers: of both encoders, built when first asked for: this is what loads the weights.
+        layers: of the encoders, built when they are first needed, which loads the weights.
         deadline: on the clock of `time.monotonic`, or None.
     """
 
@@ -75,8 +75,7 @@ class CandidateRunner:
         self._keeper, self._bars = keeper, bars
         self.space = space_of(setup.experiment, setup.dataset.manifest)
         self.layers = EncoderLayers.of(
-            setup.text_source,
-            setup.image_source,
+            [setup.text_source, setup.image_source],
             setup.experiment.inputs.image_size,
             [*readouts(self.space), "text", "image"],
         )
@@ -99,24 +98,23 @@ class CandidateRunner:
         return candidate.score
 
     def states(self, cells: bool = True) -> States:
-        """What the lower halves of the encoders yield, encoded when first asked for.
+        """Return the outputs of the encoders' lower halves, encoded when they are first needed.
 
         Args:
-            cells: those of pictures too, which a model with a CNN of its own does without.
+            cells: those of pictures too; a model that trains a CNN on the pictures does not read them.
         """
         if cells not in self._states:
-            text_lower, _, image_lower, _ = self.layers.halves()
+            modalities = ("text", "image") if cells else ("text",)
             self._states[cells] = encode_states(
                 self.setup.arrays,
-                (self.setup.text_source.name, text_lower),
-                (self.setup.image_source.name, image_lower) if cells else None,
+                [encoder.halves()[0] for encoder in self.layers.encoders if encoder.modality in modalities],
                 feature_store(),
                 progress=self.reporter.step,
             )
         return self._states[cells]
 
     def source(self, model: Any) -> Rows:
-        """What a suffix or whole model reads, by the names of its inputs."""
+        """Return the rows that a suffix or whole model reads, by the names of its inputs."""
         names = [tensor.name for tensor in unwrap(model).inputs]
         return source_of(names, self.setup.arrays, self.setup.features, self.states)
 

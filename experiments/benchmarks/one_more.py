@@ -62,7 +62,7 @@ def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str,
     features = prepare(experiment, loaded, sources(experiment, loaded)).features
     seconds = time.monotonic() - began
     batch = features.batch(np.arange(COMPARED))
-    return seconds, {name: batch[name] for name in ("text", "image")}
+    return seconds, {modality: batch[features.shapes(1).source(modality).name] for modality in ("text", "image")}
 
 
 if __name__ == "__main__":

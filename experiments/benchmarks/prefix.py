@@ -106,8 +106,9 @@ def without_prefix(task: Any) -> float:
     from automm.search.training.options import Plan
     from automm.tasks.registry import TASKS
 
-    layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
-    layers.whole()
+    layers = EncoderLayers.of([task.text_source, task.image_source], task.experiment.inputs.image_size)
+    for encoder in layers.encoders:
+        encoder.whole()
     plan = Plan("val_macro_f1", FEW_EPOCHS, FEW_EPOCHS, 32, 1e-3, task=TASKS["classification"], seed=1)
     began = time.perf_counter()
     for _ in range(FEW_TRIALS):
@@ -148,10 +149,10 @@ def autokeras_alone(folder: Path, task: Any) -> float:
         def _configure_tensorboard_dir(self, *arguments: Any) -> None:
             """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not bring."""
 
-    layers = EncoderLayers.of(task.text_source, task.image_source, task.experiment.inputs.image_size)
-    text_encoder, image_encoder = layers.whole()
+    layers = EncoderLayers.of([task.text_source, task.image_source], task.experiment.inputs.image_size)
+    encoders = {encoder.modality: encoder.whole() for encoder in layers.encoders}
     space = full_space()
-    nodes, outputs = graph_of_blocks(lambda: (text_encoder, image_encoder), "softmax")
+    nodes, outputs = graph_of_blocks(encoders.__getitem__, "softmax")
     model = Model(
         space,
         inputs=nodes,

@@ -9,6 +9,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import keras
 import pytest
 
 from automm.config.experiment import load_experiment
@@ -63,3 +64,27 @@ def test_its_run_is_resumed(earlier, recorder, reporter):
     run = run_search(experiment, earlier / "runs", recorder, reporter, resume=Run(earlier / "runs" / "tiny" / "run"))
     assert run.candidates()[: len(before)] == before
     assert [(c.name, c.status) for c in run.candidates()[len(before) :]] == [("trial-002", COMPLETED)]
+
+
+@pytest.mark.usefixtures("eager")
+def test_its_suffixes_are_fine_tuned_and_join_new_ones_in_an_ensemble(earlier, recorder, reporter):
+    """Their inputs have short names without an encoder, as if the run had been interrupted before its second tier."""
+    run = Run(earlier / "runs" / "tiny" / "run")
+    more = ["ensemble=true", "tier2.finalists=2", "tier2.epochs=1", "baselines.end_to_end=true"]
+    experiment = load_experiment(earlier / "data" / "tiny.yaml", more)
+    (run.folder / "config.yaml").write_text(experiment.to_yaml())
+    assert inputs_of(run, "trial-001") == {"text", "text_mask", "image", "image_mask"}
+    run_search(experiment, earlier / "runs", recorder, reporter, resume=run)
+    new = {candidate.name: candidate for candidate in run.candidates()[4:]}
+    assert set(new) == {"end_to_end", "concatenation-tuned", "trial-001-tuned", "ensemble-001"}
+    assert all(candidate.status == COMPLETED for candidate in new.values()), [c.error for c in new.values()]
+    states = {"text@tiny-bert:lower", "text@tiny-bert:token_mask", "image@tiny-cnn:lower"}
+    assert inputs_of(run, "trial-001-tuned") == states | {"text_mask", "image_mask"}
+    assert "differs from the suffix" not in (run.folder / "log.txt").read_text()
+    for name in new:
+        assert whole_model(run, name).count_params() == new[name].parameters
+
+
+def inputs_of(run: Run, name: str) -> set[str]:
+    model = keras.saving.load_model(run.model_path(name), compile=False)
+    return {tensor.name for tensor in model.inputs}

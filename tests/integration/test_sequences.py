@@ -70,8 +70,9 @@ def test_each_kind_was_trained_and_its_suffix_names_what_it_reads(run):
     assert {candidate.point["fusion/operator"] for candidate in trials} == set(OPERATORS)
     for candidate in trials:
         whole = candidate.point["fusion/operator"] != "concatenation"
-        names = {"text_states_last", "token_mask", "text_mask", "image_mask"}
-        assert inputs_of(run, candidate.name) == names | {f"image_{'cells' if whole else 'gem'}_two_thirds"}
+        names = {"text@tiny-bert:states", "text@tiny-bert:token_mask", "text_mask", "image_mask"}
+        pictures = f"image@tiny-cnn:{'cells' if whole else 'gem'}@two_thirds"
+        assert inputs_of(run, candidate.name) == names | {pictures}
         assert ("text/readout" in candidate.point) == (not whole)
     assert {f"{candidate.name}-tuned" for candidate in trials} < set(candidates)
 

@@ -81,8 +81,8 @@ def test_each_source_was_trained_and_its_suffix_names_what_it_reads(run):
     assert all(candidate.status == COMPLETED for candidate in candidates), [c.error for c in candidates]
     assert {candidate.point["image/source"] for candidate in candidates} == set(SOURCES)
     for candidate in candidates:
-        pictures = "image" if candidate.point["image/source"] == "frozen" else "images"
-        assert inputs_of(run, candidate.name) == {"text", "text_mask", pictures, "image_mask"}
+        pictures = "image@tiny-cnn:average" if candidate.point["image/source"] == "frozen" else "images"
+        assert inputs_of(run, candidate.name) == {"text@tiny-bert:mean", "text_mask", pictures, "image_mask"}
     scores = run.read("result.json")["missing"]["scores"]
     assert scores.keys() == {candidate.name for candidate in candidates}
 
@@ -110,7 +110,7 @@ def test_tier_2_trains_the_texts_upper_half_and_goes_on_with_the_cnn(searched_wi
     candidates = run.candidates()
     assert [candidate.name for candidate in candidates] == ["trial-001", "trial-001-tuned", "ensemble-001"]
     assert all(candidate.status == COMPLETED for candidate in candidates), [c.error for c in candidates]
-    tuned = {"text_states", "token_mask", "text_mask", "images", "image_mask"}  # and no states of pictures
-    assert inputs_of(run, "trial-001-tuned") == tuned
+    tuned = {"text@tiny-bert:lower", "text@tiny-bert:token_mask", "text_mask", "images", "image_mask"}
+    assert inputs_of(run, "trial-001-tuned") == tuned, "the model reads states of pictures"
     for name in ("trial-001-tuned", "ensemble-001"):
         predicts_what_the_search_has(run, name, reviews, tmp_path / name)

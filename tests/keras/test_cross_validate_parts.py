@@ -49,9 +49,8 @@ def test_an_ensemble_is_the_mean_of_its_members():
     ],
 )
 def test_its_suffix_is_built_anew_for_what_it_reads(choices, inputs):
-    sizes = {"text": (5, 4), "text_states_last": (9, 4)}, {"image": (5, 3), "image_gem_last": (5, 3)}
-    text, image = ({name: np.zeros(shape) for name, shape in modality.items()} for modality in sizes)
-    image["image_cells_last"] = np.zeros((5, 4, 3))
-    task = SimpleNamespace(shapes=SHAPES, features=SimpleNamespace(text=text, image=image))
+    sizes = {"text": (5, 4), "text_states_last": (9, 4), "image": (5, 3), "image_gem_last": (5, 3)}
+    encoded = {name: np.zeros(shape) for name, shape in (sizes | {"image_cells_last": (5, 4, 3)}).items()}
+    task = SimpleNamespace(shapes=SHAPES, features=SimpleNamespace(readout=encoded.__getitem__))
     suffix = suffix_of(task, {**SMALL, "image/augmentation": "none", **choices})
     assert {tensor.name for tensor in suffix.inputs} == inputs | {"text_mask", "image_mask"}

@@ -195,11 +195,12 @@ def test_a_trial_that_asks_for_the_encoders_has_the_weights_that_it_has_without(
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
     drawn = []
     for asks in (False, True):
-        layers = EncoderLayers.of(text, image, 16)
+        layers = EncoderLayers.of([text, image], 16)
         keras.utils.set_random_seed(5)
         if asks:
-            layers.whole()
-            layers.halves()
+            for encoder in layers.encoders:
+                encoder.whole()
+                encoder.halves()
         drawn.append(keras.layers.Dense(3))
         drawn[-1].build((None, 4))
     first, second = (np.asarray(layer.kernel) for layer in drawn)

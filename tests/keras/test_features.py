@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.items import item_digests
 from automm.data.inputs.tokens import encode_texts
 from automm.errors import ConfigError
@@ -23,6 +24,7 @@ LENGTH = 24
 ROWS = np.array([[0, 1], [-1, -1], [2, -1], [0, -1], [-1, 3], [1, 0], [3, 3], [-1, -1]], np.int32)
 TEXT = text_source("tiny-bert", vocabulary_of_texts(TEXTS))
 IMAGE = image_source("tiny-cnn")
+TEXT_INPUT, IMAGE_INPUT = "text@tiny-bert:mean", "image@tiny-cnn:average"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def encode(arrays, text, image, cache, batch_size=None, **more):
         if batch_size:
             patch.setattr(passes.TextPass, "batch_size", batch_size)
             patch.setattr(passes.PicturePass, "batch_size", batch_size)
-        return module.encode(arrays, text, image, FeatureStore(cache / "features", 10**9), **more)
+        return module.encode(arrays, [text, image], FeatureStore(cache / "features", 10**9), **more)
 
 
 def refuse():
@@ -80,9 +82,9 @@ def test_features_are_what_the_encoders_say_of_the_padded_whole(encoded, arrays,
     """Texts are encoded by length, duplicates once; a row must still be its own review's."""
     batch = encoded[0].batch(ALL)
     raw = arrays.batch(ALL)
-    np.testing.assert_allclose(batch["text"], np.asarray(built[0](raw["token_ids"])), atol=1e-5)
+    np.testing.assert_allclose(batch[TEXT_INPUT], np.asarray(built[0](raw["token_ids"])), atol=1e-5)
     mask = raw["image_mask"][..., None]
-    np.testing.assert_allclose(batch["image"], np.asarray(built[1](raw["images"])) * mask, atol=1e-5)
+    np.testing.assert_allclose(batch[IMAGE_INPUT], np.asarray(built[1](raw["images"])) * mask, atol=1e-5)
     np.testing.assert_array_equal(batch["text_mask"], raw["text_mask"])
     np.testing.assert_array_equal(batch["image_mask"], raw["image_mask"])
     assert {array.dtype for array in batch.values()} == {np.dtype(np.float32)}
@@ -97,8 +99,8 @@ def test_the_size_of_a_batch_does_not_matter(encoded, arrays, tmp_path, batch_si
 
 def test_duplicates_are_encoded_once(encoded):
     features = encoded[0]
-    assert len(features.text["text"]) == len(set(TEXTS)) == 6
-    assert len(features.image["image"]) == 4
+    assert len(features.readout("text")) == len(set(TEXTS)) == 6
+    assert len(features.readout("image")) == 4
     assert features.texts.rows[0] == features.texts.rows[3]
     assert len(features) == len(TEXTS)
 
@@ -106,8 +108,8 @@ def test_duplicates_are_encoded_once(encoded):
 def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
     first, cache = encoded
     again = encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), cache)
-    np.testing.assert_array_equal(again.text["text"], first.text["text"])
-    np.testing.assert_array_equal(again.image["image"], first.image["image"])
+    np.testing.assert_array_equal(again.readout("text"), first.readout("text"))
+    np.testing.assert_array_equal(again.readout("image"), first.readout("image"))
     assert {path.suffix for path in (cache / "features").iterdir()} == {".npy", ".json"}
 
 
@@ -150,7 +152,7 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     calls = []
     features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path)
     assert calls == ["tiny-bert", "tiny-cnn"]
-    np.testing.assert_allclose(features.text["text"], encoded[0].text["text"], atol=1e-5)
+    np.testing.assert_allclose(features.readout("text"), encoded[0].readout("text"), atol=1e-5)
     encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), tmp_path)
 
 
@@ -203,12 +205,12 @@ def test_no_pictures_at_all(arrays, tmp_path):
     )
     features = encode(none, TEXT, IMAGE, tmp_path)
     batch = features.batch(ALL)
-    assert batch["image"].shape == (len(TEXTS), 2, 16)
-    assert not batch["image"].any()
+    assert batch[IMAGE_INPUT].shape == (len(TEXTS), 2, 16)
+    assert not batch[IMAGE_INPUT].any()
     assert not batch["image_mask"].any()
     statistics = features.statistics(ALL, of_targets=False)
-    np.testing.assert_array_equal(statistics["image"][0], 0)
-    np.testing.assert_array_equal(statistics["image"][1], 1)
+    np.testing.assert_array_equal(statistics[IMAGE_INPUT][0], 0)
+    np.testing.assert_array_equal(statistics[IMAGE_INPUT][1], 1)
 
 
 def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
@@ -216,10 +218,10 @@ def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
     train = np.array([0, 2, 3, 4, 6])  # review 4 has no text
     statistics = features.statistics(train, of_targets=False)
     batch = features.batch(train)
-    text = batch["text"][batch["text_mask"] > 0]
-    pictures = batch["image"][batch["image_mask"] > 0]
+    text = batch[TEXT_INPUT][batch["text_mask"] > 0]
+    pictures = batch[IMAGE_INPUT][batch["image_mask"] > 0]
     assert (len(text), len(pictures)) == (4, 7)
-    for name, values in (("text", text), ("image", pictures)):
+    for name, values in ((TEXT_INPUT, text), (IMAGE_INPUT, pictures)):
         np.testing.assert_allclose(statistics[name][0], values.mean(axis=0), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(statistics[name][1], values.std(axis=0), rtol=1e-5, atol=1e-6)
 
@@ -236,12 +238,12 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
         counting(TEXT, calls),
         counting(IMAGE, calls),
         tmp_path,
-        names=list(READOUTS),
+        readouts=list(READOUTS),
         progress=lambda what, done, total: told.append((what, done == total)),
     )
     assert calls == ["tiny-bert", "tiny-cnn"]
     assert told.count(("texts", True)) == told.count(("pictures", True)) == 1
-    np.testing.assert_allclose(features.text["text"], encoded[0].text["text"], atol=1e-5)
+    np.testing.assert_allclose(features.readout("text"), encoded[0].readout("text"), atol=1e-5)
     text, image = TEXT.build(list(READOUTS)), IMAGE.build(list(READOUTS), 16)
     names = (*READOUTS, "token_mask", "text_mask", "image_mask")
     batch = features.only(names).batch(ALL)
@@ -251,27 +253,33 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
     length = batch["token_mask"].shape[1]
     np.testing.assert_array_equal(batch["token_mask"], real[:, :length])
     assert not real[:, length:].any()
+
+    def given(name):
+        return batch[source_of_input(name).short_name]
+
     for name, expected in text.named(raw["token_ids"]).items():
         expected = np.asarray(expected)
         if is_sequence(name):
             expected = np.where(real[..., None], expected, 0)[:, :length]
-        np.testing.assert_allclose(batch[name], expected[:, :length], atol=1e-2 if is_sequence(name) else 1e-5)
+        np.testing.assert_allclose(given(name), expected[:, :length], atol=1e-2 if is_sequence(name) else 1e-5)
     for name, expected in image.named(raw["images"]).items():
         mask = raw["image_mask"].reshape(*raw["image_mask"].shape, *[1] * (expected.ndim - 2))
-        np.testing.assert_allclose(batch[name], expected * mask, atol=1e-2 if is_sequence(name) else 1e-5)
+        np.testing.assert_allclose(given(name), expected * mask, atol=1e-2 if is_sequence(name) else 1e-5)
     assert {batch[name].dtype for name in READOUTS} == {np.dtype(np.float32)}
-    assert {features.text["text_states_last"].dtype, features.image["image_cells_last"].dtype} == {np.dtype("f2")}
-    assert set(features.statistics(ALL, of_targets=False)) == {name for name in READOUTS if not is_sequence(name)}
+    assert {features.readout(name).dtype for name in ("text_states_last", "image_cells_last")} == {np.dtype("f2")}
+    found = {source_of_input(name).short_name for name in features.statistics(ALL, of_targets=False)}
+    assert found == {name for name in READOUTS if not is_sequence(name)}
 
 
 def test_what_another_space_asked_for_is_there(encoded, arrays):
     """Every read-out is an entry of its own: those of the baselines need no encoder."""
     names = ["text_cls_last", "image_gem_last"]
     calls = []
-    first = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), encoded[1], names=names)
+    first = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), encoded[1], readouts=names)
     assert calls == ["tiny-bert", "tiny-cnn"]
-    assert set(first.text) == {"text", "text_cls_last"}
-    encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], names=names[:1])
+    texts = {source.short_name for source in first.encoded if source.modality == "text"}
+    assert texts == {"text", "text_cls_last"}
+    encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names[:1])
 
 
 def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
@@ -280,8 +288,8 @@ def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
         backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
         return backbone, None
 
-    with pytest.raises(ConfigError, match="beyond what float16 holds"):
-        encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, names=["image_cells_last"])
+    with pytest.raises(ConfigError, match="float16, in which whole sequences are stored, ends at 65504"):
+        encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])
 
 
 def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
@@ -317,21 +325,23 @@ def some(arrays, reviews):
 def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays):
     """Fewer reviews, or texts for which there is more room, are copies; in whole sequences, too."""
     names = list(READOUTS)
-    whole = encode(arrays, TEXT, IMAGE, encoded[1], names=names).only((*READOUTS, "token_mask"))
+    whole = encode(arrays, TEXT, IMAGE, encoded[1], readouts=names).only((*READOUTS, "token_mask"))
     wide = replace(arrays, token_ids=np.pad(arrays.token_ids, ((0, 0), (0, 16))))
     for given, rows in ((some(arrays, [5, 2, 6]), [5, 2, 6]), (wide, ALL)):
-        again = encode(given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], names=names)
+        again = encode(
+            given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names
+        )
         for name, array in again.only(whole.names).batch(np.arange(len(rows))).items():
             np.testing.assert_array_equal(array, whole.batch(np.array(rows))[name])
 
 
 def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
     names = list(READOUTS)
-    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, names=names)
+    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, readouts=names)
     told = []
-    second = encode(arrays, TEXT, IMAGE, tmp_path, names=names, progress=lambda *what: told.append(what))
+    second = encode(arrays, TEXT, IMAGE, tmp_path, readouts=names, progress=lambda *what: told.append(what))
     assert told == [("texts", 4, 4), ("pictures", 2, 2)]
-    fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", names=names)
+    fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", readouts=names)
     for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
         found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
         np.testing.assert_allclose(found, expected, atol=1e-2 if is_sequence(name) else 1e-5)
@@ -378,14 +388,14 @@ class TestEngines:
         monkeypatch.setattr(engines, "FEWEST_FOR_ONNX", 1)
         caplog.set_level("INFO", "automm")
         names = ["image_gem_last", "image_max_two_thirds", "image_cells_last", "image_cells_two_thirds"]
-        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3, names=names)
+        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3, readouts=names)
         for name, value in IMAGE.build(names, 16).named(arrays.pixels[:, None]).items():
             value = np.asarray(value)[:, 0]
-            np.testing.assert_allclose(features.image[name], value, atol=1e-2 if "cells" in name else 1e-4)
-        assert cosines(features.image["image"], encoded[0].image["image"]).min() >= 0.99999
-        assert features.engines["image"].startswith("onnxruntime-")
-        assert features.engines["text"] == encoded[0].engines["text"]
-        assert f"4 pictures: tiny-cnn on {features.engines['image']}" in caplog.text
+            np.testing.assert_allclose(features.readout(name), value, atol=1e-2 if "cells" in name else 1e-4)
+        assert cosines(features.readout("image"), encoded[0].readout("image")).min() >= 0.99999
+        assert features.engines["image", "tiny-cnn"].startswith("onnxruntime-")
+        assert features.engines["text", "tiny-bert"] == encoded[0].engines["text", "tiny-bert"]
+        assert f"4 pictures: tiny-cnn on {features.engines['image', 'tiny-cnn']}" in caplog.text
         keys = [{path.stem for path in (cache / "features").glob("*.npy")} for cache in (tmp_path, encoded[1])]
         texts = {path.stem for path in (tmp_path / "features").glob("*.npy") if len(np.load(path)) == 6}
         assert keys[0] & keys[1] == texts

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -237,6 +239,19 @@ def test_late_average_is_the_mean_of_its_members():
     given = batch()
     expected = np.mean([np.asarray(member(given)) for member in members.values()], axis=0)
     np.testing.assert_allclose(np.asarray(baselines.late_average(SHAPES, members)(given)), expected, rtol=1e-6)
+
+
+def test_late_average_of_members_from_an_older_run():
+    """Their inputs have short names; those of the average name the encoders of the run."""
+    keras.utils.set_random_seed(0)
+    named = replace(SHAPES, encoders={"text": "a", "image": "b"})
+    members = {"text_only": baselines.text_only(SHAPES, SMALL), "image_only": baselines.image_only(named, SMALL)}
+    given = batch()
+    long = {"text@a:mean": given.pop("text"), "image@b:average": given.pop("image"), **given}
+    expected = np.mean([np.asarray(members["text_only"](batch())), np.asarray(members["image_only"](long))], axis=0)
+    late = baselines.late_average(named, members)
+    assert {tensor.name for tensor in late.inputs} == set(long)
+    np.testing.assert_allclose(np.asarray(late(long)), expected, rtol=1e-6)
 
 
 def test_majority_gives_the_shares_of_the_classes():

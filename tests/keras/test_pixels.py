@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from small import SMALL, layers_of
+from small import SMALL, TEXT, layers_of
 
 from automm.errors import ConfigError
 from automm.models.baselines import fused
@@ -217,7 +217,7 @@ def test_the_text_is_cut_off_and_pixels_go_raw_to_the_suffix():
     assert {tensor.name for tensor in whole.inputs} == {"token_ids", "text_mask", "images", "image_mask"}
     assert whole.count_params() == parameters_of(suffix, layers)  # without the frozen picture encoder
     again = cut(whole)
-    assert {tensor.name for tensor in again.inputs} == {"text", "text_mask", "images", "image_mask"}
+    assert {tensor.name for tensor in again.inputs} == {TEXT, "text_mask", "images", "image_mask"}
     assert {layer.name for layer in again._flatten_layers()} >= {"image_cnn"}
 
 

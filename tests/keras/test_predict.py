@@ -22,12 +22,12 @@ LENGTH, PICTURES, SIZE = 8, 2, 16
 @pytest.fixture(scope="module")
 def encoders():
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
-    return text.tokenizer, EncoderLayers.of(text, image, SIZE)
+    return text.tokenizer, EncoderLayers.of([text, image], SIZE)
 
 
 def bundle(encoders, pooling):
     tokenizer, layers = encoders
-    text, image = layers.whole()
+    text, image = (encoder.whole() for encoder in layers.encoders)
     keras.utils.set_random_seed(1)
     suffix = fused(
         Shapes(text.features, image.features, PICTURES, 3, head="softmax"), {**SMALL, "image/pooling": pooling}

@@ -1,8 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from small import layers_of
+from small import IMAGE, TEXT, layers_of
 
+from automm.data.inputs.input_sources import source_of_input
 from automm.models import baselines, packing
 from automm.models.encoders.layers import FrozenEncoder
 from automm.models.encoders.sources import image_source, text_source
@@ -52,9 +53,9 @@ def raw():
 def encoded(raw, encoders):
     text, image = encoders
     return {
-        "text": np.asarray(text(raw["token_ids"])),
+        TEXT: np.asarray(text(raw["token_ids"])),
         "text_mask": raw["text_mask"],
-        "image": np.asarray(image(raw["images"])),
+        IMAGE: np.asarray(image(raw["images"])),
         "image_mask": raw["image_mask"],
     }
 
@@ -82,12 +83,12 @@ def test_same_numbers_before_and_after_the_suffix_is_trained(whole, raw, encoder
 
 def test_the_suffix_has_the_inputs_that_others_feed(whole):
     suffix = cut(whole)
-    assert {tensor.name for tensor in suffix.inputs} == {"text", "text_mask", "image", "image_mask"}
+    assert {tensor.name for tensor in suffix.inputs} == {TEXT, "text_mask", IMAGE, "image_mask"}
     shapes = {tensor.name: (tensor.shape, tensor.dtype) for tensor in suffix.inputs}
     assert shapes == {
-        "text": ((None, 16), "float32"),
+        TEXT: ((None, 16), "float32"),
         "text_mask": ((None,), "float32"),
-        "image": ((None, 2, 16), "float32"),
+        IMAGE: ((None, 2, 16), "float32"),
         "image_mask": ((None, 2), "float32"),
     }
 
@@ -116,9 +117,11 @@ def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image
     text = text_source("tiny-bert", lambda size: VOCABULARY).build(names)
     image = image_source("tiny-cnn").build(names, 16)
     inputs = raw_inputs(6, (2, 16, 16, 3))
+    sources = [source_of_input(name).of({"text": "tiny-bert", "image": "tiny-cnn"}) for name in (text_name, image_name)]
+    text_name, image_name = (source.name for source in sources)
     vectors = [
-        text_tower(text.named(inputs["token_ids"])[text_name], inputs["text_mask"], text_name),
-        image_tower(image.named(inputs["images"])[image_name], inputs["image_mask"], SMALL, name=image_name),
+        text_tower(text.named(inputs["token_ids"])[text_name], inputs["text_mask"], sources[0]),
+        image_tower(image.named(inputs["images"])[image_name], inputs["image_mask"], SMALL, source=sources[1]),
     ]
     masks = [inputs["text_mask"], AnyPicture()(inputs["image_mask"])]
     whole = keras.Model(inputs, answer(fuse(vectors, SMALL), masks, SMALL, 3, "softmax"))
@@ -174,9 +177,9 @@ def test_one_modality_alone(raw, encoders):
     token_ids = inputs["token_ids"]
     whole = keras.Model({"token_ids": token_ids}, keras.layers.Dense(3)(encoders[0](token_ids)))
     suffix = cut(whole)
-    assert [tensor.name for tensor in suffix.inputs] == ["text"]
+    assert [tensor.name for tensor in suffix.inputs] == [TEXT]
     np.testing.assert_allclose(
-        np.asarray(suffix({"text": encoded(raw, encoders)["text"]})),
+        np.asarray(suffix({TEXT: encoded(raw, encoders)[TEXT]})),
         np.asarray(whole({"token_ids": raw["token_ids"]})),
         atol=1e-6,
     )
@@ -233,15 +236,15 @@ def test_a_model_with_trained_upper_halves_is_cut_behind_the_lower_ones(raw):
     from automm.models.whole import EncoderLayers, fine_tunable
 
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
-    layers = EncoderLayers.of(text, image, 16)
-    text_lower, text_upper, image_lower, image_upper = layers.halves()
+    layers = EncoderLayers.of([text, image], 16)
+    (text_lower, text_upper), (image_lower, image_upper) = (encoder.halves() for encoder in layers.encoders)
     unfreeze(text_upper)
     unfreeze(image_upper)
-    states, mask = text_lower(raw["token_ids"])
-    yielded = {"text_states": states, "token_mask": mask, "image_cells": image_lower(raw["images"])}
+    yielded = text_lower.named(raw["token_ids"]) | image_lower.named(raw["images"])
+    assert list(yielded) == ["text@tiny-bert:lower", "text@tiny-bert:token_mask", "image@tiny-cnn:lower"]
     given = {name: np.asarray(array) for name, array in yielded.items()}
     shapes = {name: (array.shape[1:], str(array.dtype)) for name, array in given.items()}
-    suffix = fine_tunable(baselines.fused(SHAPES, SMALL), text_upper, image_upper, shapes)
+    suffix = fine_tunable(baselines.fused(SHAPES, SMALL), [text_upper, image_upper], shapes)
     whole = compose(suffix, layers, sequence_length=6, image_shape=(2, 16, 16, 3))
     given |= {name: raw[name] for name in ("text_mask", "image_mask")}
     again = cut(whole)

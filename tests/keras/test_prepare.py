@@ -117,7 +117,7 @@ def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monke
         return prepare(wanted, one, sources(wanted, one), lambda *what: told.append(what))
 
     first = prepared([])
-    assert any(array.dtype == np.float16 for array in first.features.text.values())
+    assert any(array.dtype == np.float16 for array in first.features.encoded.values())
     distinct = len(first.features.texts.token_ids)
     assert sum(count for name, count in encoded if name == "text_encoder") == distinct
     add_review(manifest)

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from automm.data.inputs.input_sources import source_of_input
 from automm.models import readouts
 from automm.models.encoders.sources import image_source, text_source
-from automm.models.readouts import READOUTS, Readout, is_sequence, of_modality
+from automm.models.readouts import READOUTS, is_sequence, of_modality
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
 IDS = np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3], [2, 3, 0, 0, 0, 0]], np.int32)
@@ -26,8 +27,11 @@ def halves():
 
 @pytest.fixture(scope="module")
 def yielded(encoders):
-    found = encoders[0].named(IDS) | encoders[1].named(PIXELS)
-    return {name: np.asarray(value) for name, value in found.items()}
+    return by_short_name(encoders[0].named(IDS) | encoders[1].named(PIXELS))
+
+
+def by_short_name(outputs):
+    return {source_of_input(name).short_name: np.asarray(value) for name, value in outputs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +80,15 @@ def test_the_mask_of_tokens_comes_with_their_states(yielded):
     np.testing.assert_array_equal(yielded["token_mask"], IDS != 0)
 
 
-def test_names(yielded):
-    assert Readout("text", "mean", "last").name == "text"
-    assert Readout("image", "average", "last").name == "image"
-    assert Readout("image", "gem", "two_thirds").name == "image_gem_two_thirds"
+def test_each_output_is_named_by_its_source(encoders, yielded):
     assert set(yielded) == {*READOUTS, "token_mask"}
+    assert all(name.startswith("text@tiny-bert:") for name in encoders[0].yields)
+    assert all(name.startswith("image@tiny-cnn:") for name in encoders[1].yields)
 
 
 def test_padding_changes_no_vector(encoders, yielded):
     longer = np.concatenate([IDS, np.zeros((3, 4), np.int32)], axis=1)
-    for name, value in encoders[0].named(longer).items():
+    for name, value in by_short_name(encoders[0].named(longer)).items():
         if not is_sequence(name) and name != "token_mask":
             np.testing.assert_allclose(value, yielded[name], atol=1e-5, err_msg=name)
 
@@ -104,7 +107,7 @@ def test_a_generalised_mean_of_one_value_is_the_value():
 def test_upper_halves_yield_the_same(names, halves, yielded):
     text_lower, text_upper, image_lower, image_upper = halves
     text, image = text_upper.reading(names), image_upper.reading(names)
-    found = text.named(*text_lower(IDS)) | image.named(image_lower(PIXELS))
+    found = by_short_name(text.named(*text_lower(IDS)) | image.named(image_lower(PIXELS)))
     assert list(found) == names
     for name, value in found.items():
         np.testing.assert_allclose(value, yielded[name], atol=1e-5)
@@ -116,9 +119,9 @@ def test_upper_halves_yield_the_same(names, halves, yielded):
 def test_one_layer_for_some_names_shares_the_backbone(encoders, yielded):
     text = encoders[0].reading(["image", "text_cls_last", "text"])
     assert text.backbone is encoders[0].backbone
-    assert text.yields == ("text", "text_cls_last")
+    assert text.yields == ("text@tiny-bert:mean", "text@tiny-bert:cls")
     assert not text.trainable
-    np.testing.assert_allclose(text.named(IDS)["text_cls_last"], yielded["text_cls_last"], atol=1e-6)
+    np.testing.assert_allclose(text.named(IDS)["text@tiny-bert:cls"], yielded["text_cls_last"], atol=1e-6)
     assert encoders[0].reading(encoders[0].readouts) is encoders[0]
     with pytest.raises(ValueError, match="built without two_thirds"):
         TEXT.build().reading(["text_cls_two_thirds"])
@@ -127,12 +130,12 @@ def test_one_layer_for_some_names_shares_the_backbone(encoders, yielded):
 def test_saved_and_loaded(encoders, yielded, tmp_path):
     ids, pictures = keras.Input((6,), dtype="int32"), keras.Input((3, 16, 16, 3), dtype="uint8")
     outputs = encoders[0].named(ids) | encoders[1].named(pictures)
-    assert {name: tensor.shape[1:] for name, tensor in outputs.items()} == {
+    assert {source_of_input(name).short_name: tensor.shape[1:] for name, tensor in outputs.items()} == {
         name: value.shape[1:] for name, value in yielded.items()
     }
     keras.Model([ids, pictures], outputs).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    for name, value in loaded([IDS, PIXELS]).items():
+    for name, value in by_short_name(loaded([IDS, PIXELS])).items():
         np.testing.assert_allclose(value, yielded[name], atol=1e-6, err_msg=name)
 
 

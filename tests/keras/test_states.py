@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixture
 
+from automm.data.inputs.input_sources import source_of_input
 from automm.models.encoders.sources import image_source
 from automm.search.features.encoded import encode
 from automm.search.features.states import Both, encode_states
 from automm.search.features.store import FeatureStore
 
 IMAGE = image_source("tiny-cnn")
+TEXT_STATES, TOKENS, CELLS = "text@tiny-bert:lower", "text@tiny-bert:token_mask", "image@tiny-cnn:lower"
 
 
 @pytest.fixture(scope="module")
@@ -23,34 +25,33 @@ def states(arrays, halves, tmp_path_factory):  # noqa: F811
 
 
 def encoded(arrays, halves, folder):  # noqa: F811
-    return encode_states(arrays, (TEXT.name, halves[0]), (IMAGE.name, halves[2]), FeatureStore(folder, 10**9))
+    return encode_states(arrays, [halves[0], halves[2]], FeatureStore(folder, 10**9))
 
 
 def test_a_batch_holds_what_the_lower_halves_yield(arrays, halves, states):  # noqa: F811
     rows = np.array([1, 0, 4, 7])
     batch = states.batch(rows)
     expected, mask = (np.asarray(array) for array in halves[0](arrays.token_ids[rows]))
-    longest = batch["token_mask"].shape[1]
+    longest = batch[TOKENS].shape[1]
     assert longest % 8 == 0
-    np.testing.assert_array_equal(batch["token_mask"], mask[:, :longest])
-    real = batch["token_mask"] > 0
-    np.testing.assert_allclose(batch["text_states"][real], expected[:, :longest][real], atol=1e-5)
-    assert not batch["text_states"][~real].any()
+    np.testing.assert_array_equal(batch[TOKENS], mask[:, :longest])
+    real = batch[TOKENS] > 0
+    np.testing.assert_allclose(batch[TEXT_STATES][real], expected[:, :longest][real], atol=1e-5)
+    assert not batch[TEXT_STATES][~real].any()
     cells = np.asarray(halves[2](arrays.images(rows)))
-    np.testing.assert_allclose(batch["image_cells"], cells * (ROWS[rows] >= 0)[..., None, None, None], atol=1e-5)
+    np.testing.assert_allclose(batch[CELLS], cells * (ROWS[rows] >= 0)[..., None, None, None], atol=1e-5)
     np.testing.assert_array_equal(batch["image_mask"], ROWS[rows] >= 0)
 
 
 def test_a_short_batch_is_short(states):
-    assert states.batch(np.array([0, 2]))["text_states"].shape[1] == 8
+    assert states.batch(np.array([0, 2]))[TEXT_STATES].shape[1] == 8
 
 
 def test_each_text_takes_its_own_word_pieces(states):
     distinct = len(set(TEXTS))
     assert len(states.texts.starts) == distinct + 1
-    assert (
-        len(states.tokens) == states.texts.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
-    )
+    tokens = states.lower[source_of_input(TEXT_STATES)]
+    assert len(tokens) == states.texts.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
 
 
 def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
@@ -58,16 +59,16 @@ def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(type(halves[0]), "call", lambda *a, **k: pytest.fail("encoded again"))
     monkeypatch.setattr(type(halves[2]), "call", lambda *a, **k: pytest.fail("encoded again"))
     again = encoded(arrays, halves, tmp_path)
-    np.testing.assert_array_equal(first.tokens, again.tokens)
-    np.testing.assert_array_equal(first.cells, again.cells)
+    assert [source.name for source in first.lower] == [TEXT_STATES, CELLS]
+    for source, values in first.lower.items():
+        np.testing.assert_array_equal(values, again.lower[source])
 
 
 def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa: F811
     few, told = some(arrays, [5, 2]), []
     encoded(few, halves, tmp_path)
     store = FeatureStore(tmp_path, 10**9)
-    both = (TEXT.name, halves[0]), (IMAGE.name, halves[2])
-    found = encode_states(arrays, *both, store, progress=lambda *what: told.append(what))
+    found = encode_states(arrays, [halves[0], halves[2]], store, progress=lambda *what: told.append(what))
     assert told == [("texts, lower half", 4, 4), ("pictures, lower half", 1, 1)]
     rows = np.arange(len(TEXTS))
     for name, array in found.batch(rows).items():
@@ -75,10 +76,22 @@ def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa
 
 
 def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):  # noqa: F811
-    features = encode(arrays, TEXT, IMAGE, FeatureStore(tmp_path, 10**9))
+    features = encode(arrays, [TEXT, IMAGE], FeatureStore(tmp_path, 10**9))
     rows = np.array([3, 1])
-    names = ("text", "text_mask", "image_cells", "image_mask")
+    vector = "text@tiny-bert:mean"
+    names = (vector, "text_mask", CELLS, "image_mask")
     batch = Both(features, states, names).batch(rows)
     assert set(batch) == set(names)
-    np.testing.assert_array_equal(batch["text"], features.batch(rows)["text"])
-    assert set(Both(features, states, ("text_states", "token_mask")).batch(rows)) == {"text_states", "token_mask"}
+    np.testing.assert_array_equal(batch[vector], features.batch(rows)[vector])
+    assert set(Both(features, states, (TEXT_STATES, TOKENS)).batch(rows)) == {TEXT_STATES, TOKENS}
+
+
+def test_a_model_of_an_older_run_gets_the_same_under_its_short_names(arrays, states, tmp_path):  # noqa: F811
+    features = encode(arrays, [TEXT, IMAGE], FeatureStore(tmp_path, 10**9))
+    rows = np.array([3, 1])
+    names = {"text": "text@tiny-bert:mean", "text_states": TEXT_STATES, "token_mask": TOKENS, "image_cells": CELLS}
+    short = Both(features, states, list(names)).batch(rows)
+    long = Both(features, states, list(names.values())).batch(rows)
+    assert list(short) == list(names)
+    for name, now in names.items():
+        np.testing.assert_array_equal(short[name], long[now])

@@ -1,51 +1,68 @@
-"""Which modalities a review has, and what a batch looks like without some of them.
+"""Which modalities a review has, and the batch without some of them.
 
-A modality is what has a mask of its name among the inputs: `text_mask`, `image_mask`. Its inputs are those whose names
-begin with its own. Where it is absent its mask is 0, and its inputs are zeros, as of a review without it.
+Each input of a batch has a source (`data/inputs/input_sources`), which knows its modality and the mask that is 0 where
+the modality is absent. The values of an absent modality are zeros.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-MODALITIES = ("text", "image", "metadata", "history")  # in the order in which they are fused
+from automm.data.inputs.input_sources import MODALITIES, TOKEN_MASK, source_of_input
+
+# An absent text keeps the word pieces [CLS] and [SEP], as in a review without text: an encoder that reads padding alone
+# may yield NaN.
+KEPT = ("token_ids", TOKEN_MASK)
 
 Batch = dict[str, np.ndarray]
 
 
+def masks_of(names: Iterable[str]) -> dict[str, str]:
+    """The mask of each modality that inputs of these names belong to, by modality and in the order of fusion."""
+    sources = [source_of_input(name) for name in names]
+    masks = {source.modality: source.mask for source in sources}
+    return {modality: masks[modality] for modality in MODALITIES if modality in masks}
+
+
+def is_lost_with(modality: str, name: str) -> bool:
+    """Whether an input is zero in reviews that lack a modality."""
+    source = source_of_input(name)
+    return source.modality == modality and source.how not in KEPT
+
+
 def present(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """(n,) bool of each modality that the batch has inputs of."""
-    masks = {name: batch[f"{name}_mask"] for name in MODALITIES if f"{name}_mask" in batch}
-    return {name: mask.reshape(len(mask), -1).max(axis=1) > 0 for name, mask in masks.items()}
+    """(n,) bool for each modality of the batch: True where the review has it."""
+    masks = {modality: batch[mask] for modality, mask in masks_of(batch).items() if mask in batch}
+    return {modality: mask.reshape(len(mask), -1).max(axis=1) > 0 for modality, mask in masks.items()}
 
 
 def without(batch: Mapping[str, np.ndarray], modality: str, rows: np.ndarray) -> Batch:
-    """The batch without a modality in some of its rows.
+    """Return the batch without a modality in some of its rows; the given one is not changed.
 
     Args:
         rows: (n,) bool.
     """
     left = dict(batch)
     for name in left:
-        if name.startswith(modality):
+        if is_lost_with(modality, name):
             left[name] = left[name].copy()
             left[name][rows] = 0
     return left
 
 
 def with_dropout(batch: Mapping[str, np.ndarray], rate: float, rng: np.random.Generator) -> Batch:
-    """The batch without each modality in about `rate` of its rows, drawn for each row and modality alone.
+    """Return the batch without each modality in about `rate` of its rows, drawn for each row and modality.
 
-    ModDrop (Neverova et al. 2016, "ModDrop: adaptive multi-modal gesture recognition", arXiv 1501.00102), but that a
-    row never loses all that it has: with two modalities each goes in rate - rate**2 / 2 of the rows.
+    ModDrop (Neverova et al. 2016, "ModDrop: adaptive multi-modal gesture recognition", arXiv 1501.00102), except that a
+    row keeps at least one of its modalities: with two modalities each goes in rate - rate**2 / 2 of the rows.
     """
-    there = present(batch)
-    has = np.stack(list(there.values()), axis=1)
+    has_modality = present(batch)
+    has = np.stack(list(has_modality.values()), axis=1)
     draws = rng.random(has.shape)
     drop = has & (draws < rate)
-    stays = np.where(has, draws, -1.0).argmax(axis=1)  # dropped only where every other one is, too
+    stays = np.where(has, draws, -1.0).argmax(axis=1)  # dropped only where every other one is dropped too
     drop[np.arange(len(drop)), stays] = False
     left = dict(batch)
-    for place, modality in enumerate(there):
+    for place, modality in enumerate(has_modality):
         left = without(left, modality, drop[:, place])
     return left

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from automm.data.inputs.input_sources import DEFAULT, SEQUENCE, InputSource
 from automm.models.encoders.layers import in_reviews, side_by_side
 from automm.models.padding import empty_once
-from automm.models.readouts import DEFAULT, IMAGE_READOUTS, SEQUENCE, Readout, cells_in_a_row
+from automm.models.readouts import IMAGE_READOUTS, cells_in_a_row
 
 FROZEN = "frozen"  # of `image/source`: pictures are what the experiment's encoder makes of them
 HALF_OF_BYTES = 127.5
@@ -59,8 +60,8 @@ class PixelEncoder(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(name="norm")
 
     def named(self, images: Any) -> dict[str, Any]:
-        """What it yields, by the name of the read-out (`models/readouts`)."""
-        return {Readout("image", self.readout, "last").name: self(images)}
+        """Call the layer, and return its output by the name of a read-out without an encoder."""
+        return {InputSource("image", "", self.readout).name: self(images)}
 
     def build(self, images_shape: Any) -> None:
         if images_shape[2] < self.size:

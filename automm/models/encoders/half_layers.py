@@ -1,4 +1,4 @@
-"""An encoder in two layers, for tier 2: a lower half, frozen, whose states are computed once, and an upper half that is
+"""An encoder in two layers, for tier 2: a frozen lower half, whose output is computed once, and an upper half, which is
 trained and yields the read-outs of the whole encoder."""
 
 from collections.abc import Sequence
@@ -8,19 +8,22 @@ from typing import Any
 import keras
 from keras import ops
 
+from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource
 from automm.models.encoders.layers import FrozenEncoder, ImageReader, TextReader, in_reviews, side_by_side, token_states
 from automm.models.padding import empty_once
-from automm.models.readouts import TOKEN_MASK, places_of
+from automm.models.readouts import places_of
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextLower(FrozenEncoder):
-    """Token states of a middle layer, and the mask of what is no [PAD].
+    """Turns token ids (n, length) int32 into token states of a middle layer (n, length, features) float32, and their
+    mask (n, length) int32, 1 where a token is no [PAD]."""
 
-    Token ids (n, length) int32 in, ((n, length, features) float32, (n, length) int32) out.
-    """
+    modality = "text"
 
-    yields = ("text_states", TOKEN_MASK)
+    @property
+    def sources(self) -> tuple[InputSource, ...]:
+        return self._source(LOWER), self._source(TOKEN_MASK)
 
     def call(self, token_ids: Any, training: bool | None = None) -> Any:
         states, real = token_states(self.backbone, token_ids, self._training(training))
@@ -35,10 +38,14 @@ class TextLower(FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageLower(FrozenEncoder):
-    """A middle feature map of each picture: (n, max_images, height, width, 3) uint8 in, (n, max_images, h, w, features)
-    float32 out."""
+    """Turns pictures (n, max_images, height, width, 3) uint8 into middle feature maps (n, max_images, h, w, features)
+    float32."""
 
-    yields = ("image_cells",)
+    modality = "image"
+
+    @property
+    def sources(self) -> tuple[InputSource, ...]:
+        return (self._source(LOWER),)
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -55,14 +62,14 @@ class ImageLower(FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextUpper(TextReader):
-    """What `TextLower` yields in, what `TextEncoder` yields out.
+    """Turns the outputs of `TextLower` into those of `TextEncoder`.
 
-    Its backbone is None where nothing is read behind the lower half.
+    Its backbone is None where every read-out is computed from the lower half.
     """
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # the lower half's, which the input shows
+        return {"last": self.features, "two_thirds": 0}  # that of the lower half is seen from its output
 
     def call(self, states: Any, real: Any, training: bool | None = None) -> Any:
         places = {"two_thirds": states}
@@ -82,11 +89,11 @@ class TextUpper(TextReader):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageUpper(ImageReader):
-    """What `ImageLower` yields in, what `ImageEncoder` yields out; its backbone as in `TextUpper`."""
+    """Turns the output of `ImageLower` into those of `ImageEncoder`; its backbone as in `TextUpper`."""
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # the lower half's, which the input shows
+        return {"last": self.features, "two_thirds": 0}  # that of the lower half is seen from its output
 
     def call(self, cells: Any, training: bool | None = None) -> Any:
         maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}

@@ -1,38 +1,61 @@
 """The encoder layers: a backbone, its read-outs, and whether it is trained.
 
-A whole encoder reads arrays and yields read-outs. For tier 2 it comes in two halves: `half_layers`.
+A whole encoder takes arrays and yields read-outs. Tier 2 uses an encoder in two halves: `half_layers`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
+from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
 from automm.models.keras_internals import layers_within
 from automm.models.padding import empty_once
-from automm.models.readouts import READOUTS, TOKEN_MASK, is_sequence, of_modality, places_of, read_cells, read_text
+from automm.models.readouts import READOUTS, is_sequence, of_modality, places_of, read_cells, read_text
 
 
 class Encoder(keras.layers.Layer):
     """A backbone, and whether it is trained.
 
-    While `trainable` is False the backbone runs in inference mode whatever the caller says: a `training=False` that was
-    recorded in a functional model is overridden by `fit`, and dropout inside a nested backbone would fire.
+    While `trainable` is False the backbone runs in inference mode, even in training: `fit` overrides a `training=False`
+    that a functional model has recorded, and dropout inside a nested backbone would fire.
 
     Args:
         backbone: a built Keras model.
-        features: the size of the last axis of what comes out.
+        features: the size of the last axis of the output.
         fingerprint: names the weights.
+        encoder: the encoder's name, for the names of outputs; '' gives them their short names, as in models saved
+            before inputs named their encoder.
     """
 
-    def __init__(self, backbone: Any, features: int, fingerprint: str, **kwargs: Any):
+    modality = ""
+
+    def __init__(self, backbone: Any, features: int, fingerprint: str, *, encoder: str = "", **kwargs: Any):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.features = features
         self.fingerprint = fingerprint
+        self.encoder = encoder
         self.built = True
+
+    @property
+    def sources(self) -> tuple[InputSource, ...]:
+        """The source of each output, in order."""
+        raise NotImplementedError
+
+    @property
+    def yields(self) -> tuple[str, ...]:
+        """The name of each output, as the input of a suffix."""
+        return tuple(source.name for source in self.sources)
+
+    def named(self, *inputs: Any) -> dict[str, Any]:
+        """Call the layer, and return its outputs by name."""
+        return dict(zip(self.yields, keras.tree.flatten(self(*inputs)), strict=True)) if self.yields else {}
+
+    def _source(self, how: str) -> InputSource:
+        return InputSource(self.modality, self.encoder, how)
 
     def _training(self, training: bool | None) -> bool:
         return bool(training) and self.trainable
@@ -43,6 +66,7 @@ class Encoder(keras.layers.Layer):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "features": self.features,
             "fingerprint": self.fingerprint,
+            "encoder": self.encoder,
         }
 
     @classmethod
@@ -52,33 +76,32 @@ class Encoder(keras.layers.Layer):
 
 
 class FrozenEncoder(Encoder):
-    """An encoder behind which a whole model is cut: what it yields is computed once (`search/features/cut`)."""
-
-    yields: tuple[str, ...] = ()  # names of what comes out, as the inputs of a suffix
+    """An encoder behind which a whole model is cut: its outputs are computed once (`search/features/cut`)."""
 
 
 class ReadingEncoder(Encoder):
     """An encoder that yields read-outs (`models/readouts`): a tensor, or several in order.
 
-    While it is frozen, whole sequences have the digits of float16, as they are stored: or a whole model would read
-    other numbers than its suffix was trained on.
+    While it is frozen, whole sequences are rounded to float16, as in the feature store: a whole model reads the numbers
+    that its suffix was trained on.
 
     Args:
-        readouts: names, all of its own modality.
+        readouts: short names, all of its own modality.
 
     Raises:
         ValueError: the backbone does not yield a place that a read-out names.
     """
 
-    modality = ""
-
     def __init__(self, backbone: Any, features: int, fingerprint: str, readouts: Sequence[str], **kwargs: Any):
         super().__init__(backbone, features, fingerprint, **kwargs)
         self.readouts = tuple(readouts)
-        self.yields = self.readouts
         missing = places_of(self.readouts) - self.widths.keys()
         if missing:
             raise ValueError(f"{self.name} was built without {', '.join(missing)}: {', '.join(self.readouts)}")
+
+    @property
+    def sources(self) -> tuple[InputSource, ...]:
+        return tuple(READOUTS[name].of({self.modality: self.encoder}) for name in self.readouts)
 
     @property
     def widths(self) -> dict[str, int]:
@@ -88,29 +111,31 @@ class ReadingEncoder(Encoder):
             return {place: int(tensor.shape[-1]) for place, tensor in outputs.items()}
         return {"last": self.features}
 
-    def reading(self, names: Sequence[str]) -> "ReadingEncoder":
-        """This layer, or one with the same backbone, that yields those of `names` that are of its modality."""
-        readouts = of_modality(self.modality, names)
+    def reading(self, names: Iterable[str]) -> "ReadingEncoder":
+        """Return this layer, or one with the same backbone, that yields only the inputs of these names.
+
+        Args:
+            names: inputs of a suffix. Other encoders' inputs and masks are left out; a short name is any encoder's.
+        """
+        sources = [source_of_input(name) for name in names]
+        own = [source.short_name for source in sources if source.encoder in ("", self.encoder)]
+        readouts = of_modality(self.modality, own)
         if readouts == self.readouts:
             return self
         backbone = self.backbone if self.needs_backbone(readouts) else None
-        layer = type(self)(backbone, self.features, self.fingerprint, readouts, name=self.name)
+        layer = type(self)(backbone, self.features, self.fingerprint, readouts, encoder=self.encoder, name=self.name)
         if not self.trainable:
             layer.trainable = False
         return layer
 
     def needs_backbone(self, readouts: Sequence[str]) -> bool:
-        """Whether any of them is read behind it."""
+        """Whether any of the read-outs is computed from the backbone's output."""
         return True
-
-    def named(self, *inputs: Any) -> dict[str, Any]:
-        """What it yields, by name."""
-        return dict(zip(self.yields, keras.tree.flatten(self(*inputs)), strict=True)) if self.yields else {}
 
     def _yielded(self, values: Sequence[Any]) -> Any:
         values = [
-            _rounded(value) if is_sequence(name) and not self.trainable else value
-            for name, value in zip(self.yields, values, strict=True)
+            _rounded(value) if source.is_sequence and not self.trainable else value
+            for source, value in zip(self.sources, values, strict=True)
         ]
         return values[0] if len(values) == 1 else tuple(values)
 
@@ -119,33 +144,36 @@ class ReadingEncoder(Encoder):
 
 
 class TextReader(ReadingEncoder):
-    """Beside whole sequences it yields their mask."""
+    """A text encoder. Beside whole sequences it yields their mask."""
 
     modality = "text"
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        if any(is_sequence(name) for name in self.readouts):
-            self.yields = (*self.readouts, TOKEN_MASK)
+    @property
+    def sources(self) -> tuple[InputSource, ...]:
+        return (*super().sources, *([self._source(TOKEN_MASK)] if self._has_sequences else []))
+
+    @property
+    def _has_sequences(self) -> bool:
+        return any(is_sequence(name) for name in self.readouts)
 
     def _read(self, states: Mapping[str, Any], real: Any) -> Any:
         values = read_text(self.readouts, states, real)
-        return self._yielded(values if self.yields == self.readouts else [*values, real])
+        return self._yielded([*values, real] if self._has_sequences else values)
 
     def _specs(self, rows: int | None, length: int | None, widths: Mapping[str, int]) -> Any:
-        """What `_read` gives, of token states of these widths by place."""
+        """Return the specs of `_read`'s outputs, for token states of these widths by place."""
         specs = []
         for name in self.readouts:
             width = widths[READOUTS[name].place]
             shape = (rows, length, width) if is_sequence(name) else (rows, width)
             specs.append(keras.KerasTensor(shape, "float32"))
-        if self.yields != self.readouts:
+        if self._has_sequences:
             specs.append(keras.KerasTensor((rows, length), "int32"))
         return specs[0] if len(specs) == 1 else tuple(specs)
 
 
 class ImageReader(ReadingEncoder):
-    """Zero pictures that fill a review up are read too, once; whoever pools leaves them out by the mask."""
+    """A picture encoder. Zero pictures that fill a review up are read too, once; a pooling leaves them out."""
 
     modality = "image"
 
@@ -154,11 +182,11 @@ class ImageReader(ReadingEncoder):
         self.supports_jit = False  # how many pictures are empty is not known beforehand; nor does XLA gain here
 
     def _read(self, maps: Mapping[str, Any], pictures: Any) -> Any:
-        """Of feature maps by place, picture by picture; `pictures` has a row a review."""
+        """Compute the read-outs of feature maps by place, picture by picture; `pictures` has a row for each review."""
         return self._yielded([in_reviews(value, pictures) for value in read_cells(self.readouts, maps)])
 
     def _specs(self, rows: int | None, pictures: int, shapes: Mapping[str, Sequence[int]]) -> Any:
-        """What `_read` gives, of feature maps of these shapes by place: (height, width, features)."""
+        """Return the specs of `_read`'s outputs, for feature maps (height, width, features) by place."""
         specs = []
         for name in self.readouts:
             height, width, features = shapes[READOUTS[name].place]
@@ -169,7 +197,8 @@ class ImageReader(ReadingEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextEncoder(TextReader, FrozenEncoder):
-    """Token ids (n, length) int32 in, read-outs out: (n, features) float32 each, but for whole sequences."""
+    """Turns token ids (n, length) int32 into read-outs: vectors (n, features) float32, whole sequences
+    (n, length, features) float32."""
 
     def call(self, token_ids: Any, training: bool | None = None) -> Any:
         return self._read(*token_states(self.backbone, token_ids, self._training(training)))
@@ -180,8 +209,8 @@ class TextEncoder(TextReader, FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageEncoder(ImageReader, FrozenEncoder):
-    """(n, max_images, height, width, 3) uint8 in, read-outs out: (n, max_images, features) float32 each, but for whole
-    sequences, which are (n, max_images, cells, features)."""
+    """Turns pictures (n, max_images, height, width, 3) uint8 into read-outs: (n, max_images, features) float32 each,
+    whole sequences (n, max_images, cells, features)."""
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
@@ -193,10 +222,10 @@ class ImageEncoder(ImageReader, FrozenEncoder):
 
 
 def unfreeze(layer: Any) -> None:
-    """Make an encoder trainable, but for what must not move.
+    """Make an encoder trainable, except its batch normalisation and BERT's pooled output.
 
-    Batch norm keeps the statistics of pre-training: zero pictures that fill a review up would spoil them. BERT's own
-    read-out stays, since ours pass it by.
+    Batch normalisation keeps the statistics of pre-training: zero pictures that fill a review up would spoil them. Our
+    read-outs do not use BERT's pooled output.
     """
     layer.trainable = True
     for inner in layers_within(layer):
@@ -205,7 +234,7 @@ def unfreeze(layer: Any) -> None:
 
 
 def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[str, Any], Any]:
-    """Token states by place, and what is no [PAD]."""
+    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is no [PAD]."""
     token_ids = ops.cast(token_ids, "int32")
     real = ops.cast(ops.not_equal(token_ids, 0), "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
@@ -213,7 +242,7 @@ def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[st
 
 
 def _by_place(outputs: Any) -> dict[str, Any]:
-    """What a backbone yields: by place, or of the last one alone, which KerasHub's transformers give a name."""
+    """Return a backbone's outputs by place; KerasHub's transformers name their only one `sequence_output`."""
     if not isinstance(outputs, dict):
         return {"last": outputs}
     return outputs if "last" in outputs else {"last": outputs["sequence_output"]}
@@ -224,11 +253,11 @@ def _rounded(sequence: Any) -> Any:
 
 
 def side_by_side(images: Any) -> tuple[Any, int]:
-    """(n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32; and max_images."""
+    """Reshape (n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32; also max_images."""
     return ops.cast(ops.reshape(images, (-1, *images.shape[2:])), "float32"), images.shape[1]
 
 
 def in_reviews(values: Any, pictures: Any) -> Any:
-    """(n * max_images, ...) back to (n, max_images, ...)."""
+    """Reshape (n * max_images, ...) back to (n, max_images, ...)."""
     shape = ops.shape(pictures)
     return ops.reshape(values, (shape[0], shape[1], *values.shape[1:]))

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -18,7 +18,6 @@ from automm.errors import ConfigError, WeightsError, nearest
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.half_layers import ImageLower, ImageUpper, TextLower, TextUpper
 from automm.models.encoders.halves import (
-    Halves,
     both_places_of_cnn,
     both_places_of_transformer,
     halve_cnn,
@@ -36,15 +35,16 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class TextSource:
-    """A text encoder that can be had: its tokenizer, and how the layer is built.
+    """A text encoder by name: its tokenizer, and how its layer is built.
 
     Attributes:
         fingerprint: names weights, tokenizer and recipe.
         vocabulary: tokens in the order of their ids, for the bundle.
-        weight_bytes: about how large its weights are, at most; known without building it.
+        weight_bytes: an upper bound of the size of its weights, known without building it.
         backbone: builds the functional model whose token states are read.
     """
 
+    modality: ClassVar[str] = "text"
     name: str
     fingerprint: str
     tokenizer: Any
@@ -53,62 +53,70 @@ class TextSource:
     backbone: Callable[[], Any]
 
     def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
-        """The whole encoder, frozen, that yields the texts' read-outs of these names (`models/readouts`)."""
+        """Return the whole encoder, frozen.
+
+        Args:
+            names: of the read-outs that it yields (`models/readouts`); those of other modalities are left out.
+        """
         backbone, readouts = self.backbone(), of_modality("text", names)
         features = _width(backbone)
         if "two_thirds" in places_of(readouts):
             backbone = both_places_of_transformer(backbone, _sequence_output(backbone))
-        return _frozen(TextEncoder(backbone, features, self.fingerprint, readouts, name="text_encoder"))
+        layer = TextEncoder(backbone, features, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
+        return _frozen(layer)
 
     def halves(self) -> tuple[TextLower, TextUpper]:
-        """The encoder as a lower and an upper layer, both frozen."""
+        """Return the encoder as a lower and an upper layer, both frozen."""
         backbone = self.backbone()
         halves = halve_transformer(backbone, _sequence_output(backbone))
-        lower = TextLower(halves.lower, halves.lower.outputs[0].shape[-1], self._half(halves), name="text_lower")
-        upper = TextUpper(halves.upper, _width(backbone), self._half(halves), ("text",), name="text_upper")
+        between, fingerprint = halves.lower.outputs[0].shape[-1], _fingerprint(self.fingerprint, halves.place)
+        lower = TextLower(halves.lower, between, fingerprint, encoder=self.name, name="text_lower")
+        upper = TextUpper(halves.upper, _width(backbone), fingerprint, ("text",), encoder=self.name, name="text_upper")
         return _frozen(lower), _frozen(upper)
-
-    def _half(self, halves: Halves) -> str:
-        return _fingerprint(self.fingerprint, halves.place)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A picture encoder that can be had.
+    """A picture encoder by name, and how its layer is built.
 
     Attributes:
         fingerprint: names weights and recipe.
         weight_bytes: as in `TextSource`.
-        backbone: builds the functional model whose last feature map is read, and what scales pixels for it (a layer, or
-            None where the backbone does so itself).
+        backbone: builds the functional model whose last feature map is read, and the layer that scales pixels for it
+            (None where the backbone does so itself).
     """
 
+    modality: ClassVar[str] = "image"
     name: str
     fingerprint: str
     weight_bytes: int
     backbone: Callable[[], tuple[Any, Any]]
 
     def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
-        """The whole encoder, frozen, that yields the pictures' read-outs of these names (`models/readouts`).
+        """Return the whole encoder, frozen.
 
         Args:
-            size: of a picture in pixels, as in `halves`; asked for where a read-out is not of the last place.
+            names: as in `TextSource.build`.
+            size: of a picture in pixels, as in `halves`; needed where a read-out is not of the last place.
         """
         (backbone, scaling), readouts = self.backbone(), of_modality("image", names)
         features = int(backbone.outputs[0].shape[-1])
         if "two_thirds" in places_of(readouts):
             backbone = both_places_of_cnn(backbone, size)
-        layer = ImageEncoder(_scaled(backbone, scaling), features, self.fingerprint, readouts, name="image_encoder")
+        whole = _scaled(backbone, scaling)
+        layer = ImageEncoder(whole, features, self.fingerprint, readouts, encoder=self.name, name="image_encoder")
         return _frozen(layer)
 
     def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
-        """The encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
+        """Return the encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
         backbone, scaling = self.backbone()
         halves = halve_cnn(backbone, size)
         features, fingerprint = int(backbone.outputs[0].shape[-1]), _fingerprint(self.fingerprint, halves.place)
         between = int(halves.lower.outputs[0].shape[-1])
-        lower = ImageLower(_scaled(halves.lower, scaling), between, fingerprint, name="image_lower")
-        return _frozen(lower), _frozen(ImageUpper(halves.upper, features, fingerprint, ("image",), name="image_upper"))
+        scaled = _scaled(halves.lower, scaling)
+        lower = ImageLower(scaled, between, fingerprint, encoder=self.name, name="image_lower")
+        upper = ImageUpper(halves.upper, features, fingerprint, ("image",), encoder=self.name, name="image_upper")
+        return _frozen(lower), _frozen(upper)
 
 
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:

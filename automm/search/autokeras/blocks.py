@@ -1,7 +1,7 @@
-"""AutoKeras blocks over the layers of `models/`: text, image, fusion, label; and the input nodes that they hang on.
+"""AutoKeras blocks over the layers of `models/`: text, image, fusion, label; and their input nodes.
 
-A block builds what the values of a trial name; which values there are is said in one place (`space.declare`). Every
-block has a name of its own, because AutoKeras' default names count up in a process.
+A block builds the layers that the values of a trial name; `space.declare` alone declares hyperparameters. Every block
+is given a name, because AutoKeras' default names count up in a process.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from automm.search.training.pixels import pixel_encoder
 class ArrayInput(ak.Input):
     """An input node that keeps its array's dtype and has a name.
 
-    AutoKeras' own casts to float32 (token ids and pixels would be four times their size) and names no input.
+    AutoKeras' own node casts to float32 (pixels would be four times their size) and has no name.
     """
 
     def build_node(self, hp: Any) -> Any:
@@ -35,10 +35,10 @@ class ArrayInput(ak.Input):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(block_module.Block):
-    """Token ids and their mask to a vector or a sequence, and its mask: the encoder, and what is read of it.
+    """Turns token ids and the text's mask into a vector or a sequence, and its mask: the encoder and its read-out.
 
     Args:
-        encoder: gives it when the first model is built.
+        encoder: returns the encoder; called when a model is built.
     """
 
     def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
@@ -49,16 +49,17 @@ class TextBlock(block_module.Block):
     def build(self, hp: Any, inputs: Any = None) -> Any:
         token_ids, mask = inputs
         assert self.encoder is not None
-        return text_part(self.encoder().named(token_ids), mask, hp.values)
+        encoder = self.encoder()
+        return text_part(encoder.named(token_ids), mask, hp.values, encoder.encoder)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
-    """Several pictures, their mask, and what is read of the text to a vector or a sequence, and its mask: the encoder,
-    or a CNN of the trial's own, what is read of it, and a pooling over the pictures.
+    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask: the encoder
+    or a CNN that the trial trains, its read-out, and a pooling over the pictures.
 
     Args:
-        encoder: gives it when the first model is built.
+        encoder: returns the encoder; called when a model is built.
     """
 
     def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
@@ -69,13 +70,15 @@ class ImageBlock(block_module.Block):
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs
         assert self.encoder is not None
-        encoder = pixel_encoder(hp.values) or self.encoder()
-        return image_part(encoder.named(images), mask, hp.values, text)
+        if trained := pixel_encoder(hp.values):
+            return image_part(trained.named(images), mask, hp.values, text)
+        encoder = self.encoder()
+        return image_part(encoder.named(images), mask, hp.values, text, encoder.encoder)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class MetadataBlock(block_module.Block):
-    """Metadata and their mask to one vector."""
+    """Turns metadata and their mask into one vector."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         metadata, mask = inputs
@@ -84,7 +87,7 @@ class MetadataBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class HistoryBlock(block_module.Block):
-    """A history and its mask to one vector."""
+    """Turns a history and its mask into one vector."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         history, mask = inputs
@@ -96,7 +99,7 @@ COLUMN_BLOCKS: dict[str, Any] = {"metadata": MetadataBlock, "history": HistoryBl
 
 @keras.saving.register_keras_serializable(package="automm")
 class FusionBlock(block_module.Block):
-    """A vector or a sequence of each modality, each followed by its mask, to one vector."""
+    """Turns a vector or a sequence of each modality, each followed by its mask, into one vector."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         return fuse(list(inputs[::2]), hp.values, list(inputs[1::2]))
@@ -106,8 +109,8 @@ class FusionBlock(block_module.Block):
 class LabelHead(head_module.Head):
     """Dense layers and the head of the task.
 
-    AutoKeras' own head hands numpy integers to Dense, which Keras 3.13 and later refuse, and is a sigmoid for two
-    classes, on which macro-F1 would need a code of its own.
+    AutoKeras' own head passes numpy integers to Dense, which Keras 3.13 and later refuse. For two classes it is a
+    sigmoid, for which macro-F1 would need other code.
     """
 
     def __init__(self, head: str = "softmax", **kwargs: Any):
@@ -117,7 +120,7 @@ class LabelHead(head_module.Head):
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         vector, *given = inputs
-        # Of masks of pictures and of steps: whether there is any.
+        # The masks of pictures and of steps become one number: whether there is any.
         masks = [AnyPicture(name=f"any_{m.name}")(m) if len(m.shape) == 2 else m for m in given]
         return answer(vector, masks, hp.values, int(self.shape[-1]), self.head)
 

@@ -38,7 +38,8 @@ def tune(
         folder=runner.run.folder / folder,
         portfolio=portfolio(runner.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
-        encoders=runner.layers.whole,  # not called here: it loads the weights, which takes seconds
+        # Called when a trial is built: it loads the weights, which takes seconds.
+        encoders=lambda modality: runner.layers.first(modality).whole(),
         columns=setup.dataset.manifest.columns,
     )
     model.tuner.serve = serve

@@ -21,7 +21,7 @@ from automm.search.space.table import Space, declare
 from automm.tasks.base import Task
 from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
 
-Encoders = Callable[[], tuple[Any, Any]]
+Encoders = Callable[[str], Any]  # a modality in, its whole encoder out
 
 WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
 MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
@@ -158,14 +158,14 @@ def graph_of_blocks(encoders: Encoders, head: str, columns: Sequence[str] = ()) 
     """AutoKeras' nodes from raw arrays to the label: inputs, in the order of `Arrays.batch`, and outputs.
 
     Args:
-        encoders: () -> (text encoder, image encoder); asked when the first trial is built.
+        encoders: returns the encoder of 'text' or 'image'; called when a trial is built.
         head: of the task, a name of HEADS in `models/heads`.
         columns: 'metadata', 'history', where reviews have them.
     """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text, text_places = TextBlock(lambda: encoders()[0], name="text")([token_ids, text_mask])
-    image, image_places = ImageBlock(lambda: encoders()[1], name="image")([images, image_mask, text])
+    text, text_places = TextBlock(lambda: encoders("text"), name="text")([token_ids, text_mask])
+    image, image_places = ImageBlock(lambda: encoders("image"), name="image")([images, image_mask, text])
     inputs, masks = [token_ids, text_mask, images, image_mask], [text_mask, image_mask]
     parts = [text, text_places, image, image_places]
     for name in columns:

@@ -13,7 +13,7 @@ from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.encoders.layers import unfreeze
 from automm.models.heads import learn_statistics
-from automm.models.whole import compiled, compose, rows_at_once
+from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
 from automm.search.baselines.linear import PARTS, REGRESSIONS, run_linear
 from automm.search.session import Search
 from automm.search.training.loop import Trained, train
@@ -99,7 +99,7 @@ def _end_to_end(search: Search, name: str) -> None:
         unfreeze(image)
         return compose(
             suffix,
-            replace(search.runner.layers, whole=lambda: (text, image)),
+            EncoderLayers.built([text, image]),
             sequence_length=setup.experiment.inputs.sequence_length,
             image_shape=setup.arrays.image_shape,
         )

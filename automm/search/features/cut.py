@@ -1,25 +1,24 @@
-"""A whole model, cut behind its frozen encoders.
+"""Cut a whole model behind its frozen encoders.
 
-What lies before the cut gives the same numbers in every trial and is computed once (`search/features/encoded`); what
-lies behind it, the suffix, is trained. Both halves share their layers with the whole model, so training the suffix
-trains the whole.
+The part before the cut gives the same numbers in every trial and is computed once (`search/features/encoded`). The part
+behind it, the suffix, is trained. Both share their layers with the whole model: training the suffix trains the whole.
 """
 
 from typing import Any
 
+from automm.data.inputs.input_sources import SEQUENCE, TOKEN_MASK, source_of_input
 from automm.models.encoders.halves import with_inputs
 from automm.models.encoders.layers import FrozenEncoder
 from automm.models.keras_internals import nodes_of_graph
-from automm.models.readouts import TOKEN_MASK, is_sequence, of_modality
 
 
 def cut(model: Any) -> Any:
-    """The suffix of a functional model whose encoders are frozen.
+    """Return the suffix of a functional model whose encoders are frozen.
 
     Returns:
-        A model of the same layers whose inputs are those read-outs of the encoders (`models/readouts`), or states of
-        lower halves, that it uses, and those inputs of the whole model that pass the encoders by, under their own
-        names. Token states may have any length.
+        A model of the same layers. Its inputs are the encoders' outputs that it uses, named by their sources
+        (`data/inputs/input_sources`), and the inputs of the whole model that no encoder reads, under their own names.
+        Token states may have any length.
 
     Raises:
         ValueError: an encoder is trained, so there is nothing to compute once.
@@ -32,7 +31,7 @@ def cut(model: Any) -> Any:
         if isinstance(layer, FrozenEncoder):
             if layer.trainable:
                 raise ValueError(f"encoder {layer.name!r} is trained; only frozen encoders can be cut off")
-            # The layer is shared by many models: its output in this one is found by walking this one's nodes.
+            # Many models share the layer: its output in this model is found among the nodes of this model.
             for tensor, name in zip(_outputs_in(model, layer), layer.yields, strict=True):
                 if id(tensor) in used:
                     frontier.append(tensor)
@@ -46,11 +45,11 @@ def cut(model: Any) -> Any:
 
 
 def _is_ragged(name: str) -> bool:
-    return name == TOKEN_MASK or (is_sequence(name) and bool(of_modality("text", [name])))
+    return source_of_input(name).how in (TOKEN_MASK, SEQUENCE["text"])
 
 
 def nodes_of(model: Any, layer: Any) -> list[Any]:
-    """The places of a layer in this model: it may stand in others too, and knows of all of them."""
+    """Return the nodes of a layer in this model; the layer itself lists its nodes in all models that share it."""
     return [node for node in nodes_of_graph(model) if node.operation is layer]
 
 

@@ -1,8 +1,8 @@
-"""One pass of a frozen encoder over the distinct texts or pictures, which fills one entry of the store or several.
+"""One pass of a frozen encoder over the distinct texts or pictures, which fills entries of the feature store.
 
 `search/features/store` keeps the entries. A text is named by its word pieces, a picture by its file and how it was
-decoded, a family of entries by weights, engine and read-out. Whole sequences are kept in float16: token states
-ragged, a text taking the rows of its own word pieces, and a picture's cells flat in one row.
+decoded, a family of entries by weights, engine and read-out. Whole sequences are kept in float16. Token states are
+ragged: a text has a row for each of its word pieces. The cells of a picture are flat in one row.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from automm.search.features.engines import Engine, engine_for
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
 
-Progress = Callable[[str, int, int], None]  # what, done, of how many
+Progress = Callable[[str, int, int], None]  # what is encoded, done, total
 
-LENGTHS = 8  # padded lengths go up in steps, so that TensorFlow traces a few shapes and not one for each length
+LENGTHS = 8  # padded lengths are multiples of it: TensorFlow traces a few shapes, not one for each length
 LARGEST_HALF = 65504.0
 
 log = logging.getLogger("automm")
@@ -35,8 +35,8 @@ class Texts:
 
     Attributes:
         token_ids: (distinct, sequence_length) int32.
-        rows: (reviews,) int64, the text of each.
-        starts: (distinct + 1,) int64, where each text's word pieces begin where all lie one after the other.
+        rows: (reviews,) int64, the text of each review.
+        starts: (distinct + 1,) int64, where each text's word pieces begin in the sequence of all texts.
     """
 
     token_ids: np.ndarray
@@ -46,7 +46,7 @@ class Texts:
     @classmethod
     def of(cls, token_ids: np.ndarray) -> "Texts":
         distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
-        # Up to the last word piece: a text that says [PAD] has zeros before it, too.
+        # Up to the last word piece: a text that contains the word [PAD] has zeros before it, too.
         lengths = distinct.shape[1] - np.argmax(distinct[:, ::-1] != 0, axis=1)
         return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
@@ -57,13 +57,13 @@ class Texts:
 
     @cached_property
     def items(self) -> Items:
-        """Each text named by its word pieces, so that it is the same one however long the longest may be."""
+        """The texts, named by their word pieces: a name does not depend on the length of the longest text."""
         lengths = self.lengths
         pieces = (ids[:length].tobytes() for ids, length in zip(self.token_ids, lengths.tolist(), strict=True))
         return Items(item_digests(pieces), lengths.astype(np.int32))
 
     def padded(self, sequences: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Some reviews' sequences and their mask, as long as the longest of them.
+        """Return the sequences of reviews and their mask, padded to the longest of them.
 
         Args:
             sequences: (word pieces of all distinct texts, features).
@@ -71,26 +71,31 @@ class Texts:
         Returns:
             (n, length, features) float32, zeros where there is no word piece, and (n, length) int32.
         """
+        mask = self.mask(rows)
+        values = np.zeros((*mask.shape, sequences.shape[1]), np.float32)
+        for row, text in enumerate(self.rows[rows]):
+            start, end = self.starts[text : text + 2]
+            values[row, : end - start] = sequences[start:end]
+        return values, mask
+
+    def mask(self, rows: np.ndarray) -> np.ndarray:
+        """Return the mask of `padded`: (n, length) int32."""
         texts = self.rows[rows]
         lengths = self.starts[texts + 1] - self.starts[texts]
-        longest = padded(lengths)
-        values = np.zeros((len(rows), longest, sequences.shape[1]), np.float32)
-        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
-            values[row, :length] = sequences[self.starts[text] : self.starts[text] + length]
-        return values, (np.arange(longest) < lengths[:, None]).astype(np.int32)
+        return (np.arange(padded(lengths)) < lengths[:, None]).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an encoder is to yield.
+    """The outputs of an encoder that a search needs.
 
     Attributes:
         what: 'texts' or 'pictures', for people.
-        encoder, fingerprint: its name, and what names its weights.
+        encoder, fingerprint: the names of the encoder and of its weights.
         items: distinct texts or pictures.
-        names: of what it is to yield.
-        ragged: those whose items take as many rows as they have word pieces.
-        halves: those that are kept in float16.
+        names: short names of the outputs (`data/inputs/input_sources`).
+        ragged: the outputs with a row for each word piece of an item.
+        halves: the outputs that are kept in float16.
     """
 
     what: str
@@ -115,18 +120,18 @@ class Wanted:
 def stored(
     store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """What an encoder yields by name: from the store, and encoded now only for items that nobody encoded before.
+    """Return an encoder's outputs by name: from the store, or encoded now for items that the store lacks.
 
     On Keras an item's features depend on its batch, in their last digits: by up to 6e-7 for minilm-l6 and 1.4e-6 for
-    efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. So the same data may have slightly other
-    features where some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX Runtime
-    they are the same to the bit.
+    efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. The same data may therefore have slightly
+    different features where some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On
+    ONNX Runtime they are the same to the bit.
 
     Args:
         open_pass: builds the encoder for some names, each with the family of its entry, and for some items.
 
     Returns:
-        (rows, features) each, and the version of the engine that they ran on.
+        (rows, features) each, and the version of the engine that computed them.
     """
     count = len(wanted.items)
     engine = engine_for(wanted.encoder, count)
@@ -144,16 +149,16 @@ def stored(
         return open_pass(engine, {names[family]: family for family in missing}, unseen)
 
     abouts = {family: wanted.about(name, engine) for name, family in families.items()}
-    found = store.get(abouts, wanted.items, open_missing)
-    return {name: found[family] for name, family in families.items()}, engine.version
+    by_family = store.get(abouts, wanted.items, open_missing)
+    return {name: by_family[family] for name, family in families.items()}, engine.version
 
 
 class TextPass:
-    """Texts by length: a batch is as long as its longest text, not as the longest of all.
+    """Encodes texts in order of length: a batch is as long as its longest text, not as the longest of all.
 
     Args:
-        keys: the family of the entry of each of the encoder's outputs, by its name.
-        chosen: places of the texts to be encoded.
+        keys: the family of the entry of each of the encoder's outputs, by the output's short name.
+        chosen: the places of the texts to be encoded.
     """
 
     batch_size = 32
@@ -182,7 +187,7 @@ class TextPass:
             yield {key: self._placed(texts, values[name]) for name, key in self._keys.items()}
 
     def _placed(self, texts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values of some texts with their rows: a row a text, or a row a word piece."""
+        """Return the values of some texts with their rows: one for each text, or one for each word piece."""
         if values.ndim == 2:
             return texts, values
         pieces = [state[:length] for state, length in zip(values, self._texts.lengths[texts], strict=True)]
@@ -190,11 +195,11 @@ class TextPass:
 
 
 class PicturePass:
-    """Few pictures at a time: the activations of more leave a CPU's caches, and are slower for it.
+    """Encodes a few pictures at a time: the activations of more do not fit in a CPU's caches, which is slower.
 
     Args:
-        keys: the family of the entry of each of the encoder's outputs, by its name.
-        chosen: places of the pictures to be encoded.
+        keys: the family of the entry of each of the encoder's outputs, by the output's short name.
+        chosen: the places of the pictures to be encoded.
     """
 
     batch_size = 8
@@ -223,7 +228,7 @@ class PicturePass:
 
 
 def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
-    """`size` rows at a time; those that were asked for and written count as progress."""
+    """Yield `size` rows at a time, and report the progress when the caller comes back for more."""
     for start in range(0, len(order), size):
         yield order[start : start + size]
         if progress is not None:
@@ -231,12 +236,14 @@ def portions(order: np.ndarray, size: int, what: str, progress: Progress | None)
 
 
 def padded(lengths: np.ndarray) -> int:
-    """The length that texts of these lengths are padded to."""
+    """Return the length that texts of these lengths are padded to."""
     return -(-int(lengths.max()) // LENGTHS) * LENGTHS
 
 
 def _named(encoder: Any, outputs: Any) -> dict[str, Any]:
-    return dict(zip(encoder.yields, keras.tree.flatten(outputs), strict=True))
+    """Return an encoder's outputs by short name."""
+    names = [source.short_name for source in encoder.sources]
+    return dict(zip(names, keras.tree.flatten(outputs), strict=True))
 
 
 def _flat(values: np.ndarray, rows: int) -> np.ndarray:
@@ -244,10 +251,10 @@ def _flat(values: np.ndarray, rows: int) -> np.ndarray:
 
 
 def _fits_half(values: np.ndarray) -> np.ndarray:
-    """Raises ConfigError where float16 has no such numbers."""
+    """Raise ConfigError where values are too large for float16."""
     if values.size and not np.abs(values).max() <= LARGEST_HALF:
         raise ConfigError(
-            f"an encoder's states reach {np.abs(values).max():.3g}, beyond what float16 holds. Leave what needs whole "
-            "sequences out of the space, or take another encoder"
+            f"an encoder's states reach {np.abs(values).max():.3g}; float16, in which whole sequences are stored, ends "
+            f"at {LARGEST_HALF:.0f}. Take another encoder, or leave attention and fusions of sequences out of the space"
         )
     return values

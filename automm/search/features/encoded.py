@@ -1,4 +1,4 @@
-"""What frozen encoders yield for every review: computed once, kept, and gathered into batches."""
+"""Features: the outputs of frozen encoders for every review, computed once, stored, and gathered into batches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
-from automm.models.readouts import PIXELS, TOKEN_MASK, is_sequence, of_modality, vector_beside
+from automm.models.readouts import READOUTS, is_sequence, of_modality, vector_beside
 from automm.search.features.encode import PicturePass, Progress, TextPass, Texts, Wanted, stored
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import Items
@@ -20,27 +21,35 @@ class Features:
 
     Attributes:
         arrays: the same reviews, raw.
-        texts: the distinct ones.
-        text: by read-out, (distinct texts, features) float32; of whole sequences (word pieces, features) float16.
-        image: by read-out, (distinct pictures, features) float32; of whole sequences (distinct pictures, cells,
-            features) float16.
-        engines: what the 'text' and the 'image' encoder ran on.
-        names: what a batch holds: inputs of a suffix; of the baselines', where nobody asks for others.
+        texts: the distinct texts.
+        encoded: read-outs by source. Of texts: (distinct texts, features) float32, sequences (word pieces, features)
+            float16. Of pictures: (distinct pictures, features) float32, sequences (distinct pictures, cells, features)
+            float16.
+        engines: the engine of each encoder, by modality and name.
+        encoders: the encoder's name by modality: the first one's, where there are several.
+        names: the inputs of a suffix that a batch holds; those of the hand-built baselines, unless `only` names others.
     """
 
     arrays: Arrays
     texts: Texts
-    text: Mapping[str, np.ndarray]
-    image: Mapping[str, np.ndarray]
-    engines: dict[str, str]
+    encoded: Mapping[InputSource, np.ndarray]
+    engines: Mapping[tuple[str, str], str]
+    encoders: Mapping[str, str]
     names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.arrays)
 
     def only(self, names: Sequence[str]) -> "Features":
-        """The same with other inputs in a batch."""
+        """Return the same features with other inputs in a batch."""
         return replace(self, names=tuple(names))
+
+    def readout(self, name: str) -> np.ndarray:
+        """Return one of `encoded`, by the name of its input, which may be short."""
+        return self.encoded[self._source(name)]
+
+    def _source(self, name: str) -> InputSource:
+        return source_of_input(name).of(self.encoders)
 
     @property
     def sequences(self) -> bool:
@@ -49,126 +58,155 @@ class Features:
 
     @property
     def large(self) -> bool:
-        """Whether a batch holds whole sequences or pixels, which are a hundred times as large as vectors."""
+        """Whether a batch holds whole sequences or pixels, which are about a hundred times as large as vectors."""
         return self.sequences or PIXELS in self.names
 
     @property
     def lengths(self) -> np.ndarray:
-        """(n,) word pieces of each review."""
+        """(n,) int64, the word pieces of each review."""
         return self.texts.lengths[self.texts.rows]
 
     def shapes(self, outputs: int, head: str) -> Shapes:
-        """Those of the hand-built baselines, which read `text`, `image` and the columns."""
-        columns = {name: array.shape[1:] for name, array in self.arrays.columns.items()}
-        text, image = self.text["text"].shape[1], self.image["image"].shape[1]
+        """Return the shapes of suffixes over the read-outs of the hand-built baselines."""
+        vectors = {
+            source.encoder: values.shape[1]
+            for source, values in self.encoded.items()
+            if source == default_source(source.modality, source.encoder)
+        }
+        first = set(self.encoders.values())
         return Shapes(
-            text,
-            image,
-            self.arrays.picture_rows.shape[1],
-            outputs,
-            columns,
-            image_size=self.arrays.pixels.shape[1],
+            text_features=self.readout("text").shape[1],
+            image_features=self.readout("image").shape[1],
+            max_images=self.arrays.picture_rows.shape[1],
+            outputs=outputs,
             head=head,
+            columns={name: array.shape[1:] for name, array in self.arrays.columns.items()},
+            image_size=self.arrays.pixels.shape[1],
+            encoders=self.encoders,
+            other_features={encoder: size for encoder, size in vectors.items() if encoder not in first},
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The inputs of a suffix (`models/heads`) for some reviews."""
-        given = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
-        given |= self.arrays.columns_of(rows)
-        for name in of_modality("text", self.names):
-            if is_sequence(name):
-                given[name], given[TOKEN_MASK] = self.texts.padded(self.text[name], rows)
-            else:
-                given[name] = self.text[name][self.texts.rows[rows]]
-        for name in of_modality("image", self.names):
-            given[name] = self.arrays.of_pictures(self.image[name], rows).astype(np.float32, copy=False)
-        if PIXELS in self.names:
-            given[PIXELS] = self.arrays.images(rows)
-        return {name: given[name] for name in self.names}
+        """Return the inputs of a suffix (`models/heads`) for some reviews, by name."""
+        arrays = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
+        arrays |= self.arrays.columns_of(rows)
+        return {name: arrays[name] if name in arrays else self._input(self._source(name), rows) for name in self.names}
+
+    def _input(self, source: InputSource, rows: np.ndarray) -> np.ndarray:
+        if source.how == PIXELS:
+            return self.arrays.images(rows)
+        if source.how == TOKEN_MASK:
+            return self.texts.mask(rows)
+        values = self.encoded[source]
+        if source.modality == "image":
+            return self.arrays.of_pictures(values, rows).astype(np.float32, copy=False)
+        return self.texts.padded(values, rows)[0] if source.is_sequence else values[self.texts.rows[rows]]
 
     def statistics(self, train: np.ndarray, *, of_targets: bool) -> Statistics:
-        """Mean and deviation of every vector over the training rows; of pictures and steps, over each real one.
+        """Return mean and standard deviation of every vector over the training rows, by the name of its input.
+
+        Reviews without the modality, masked pictures and masked steps do not count.
 
         Args:
             of_targets: of the targets too, as "label".
         """
         texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
-        pictures = pictures[pictures >= 0]
-        vectors = {name: (values, texts) for name, values in self.text.items()}
-        vectors |= {name: (values, pictures) for name, values in self.image.items()}
-        found = {name: _moments(*given) for name, given in vectors.items() if not is_sequence(name)}
+        rows = {"text": texts, "image": pictures[pictures >= 0]}
+        statistics = {
+            source.name: _moments(values, rows[source.modality])
+            for source, values in self.encoded.items()
+            if not source.is_sequence
+        }
         if of_targets:
-            found["label"] = _moments(self.arrays.targets.reshape(len(self), -1), train)
+            statistics["label"] = _moments(self.arrays.targets.reshape(len(self), -1), train)
         columns = self.arrays.columns_of(train)
         if "metadata" in columns:
-            found["metadata"] = _of_columns(columns["metadata"])
+            statistics["metadata"] = _of_columns(columns["metadata"])
         if "history" in columns:
             steps = columns["history"][columns["history_mask"] > 0][:, None]
-            found["history"] = _moments(steps, np.arange(len(steps)))
-        return found
+            statistics["history"] = _moments(steps, np.arange(len(steps)))
+        return statistics
 
 
 def encode(
     arrays: Arrays,
-    text_source: TextSource,
-    image_source: ImageSource,
+    sources: Sequence[TextSource | ImageSource],
     store: FeatureStore,
-    names: Sequence[str] = (),
+    readouts: Sequence[str] = (),
     *,
     progress: Progress | None = None,
 ) -> Features:
-    """Run each encoder once over the distinct texts and pictures, or find that somebody did.
+    """Run each encoder once over the distinct texts or pictures that the store lacks.
 
-    The encoders themselves are built only where something is missing in the store.
+    An encoder is built only where something is missing in the store.
 
     Args:
-        names: of read-outs that are asked for, beside those of the baselines.
+        sources: the encoders: at least one of texts and one of pictures. Text encoders share the word pieces of
+            `arrays`, so they have the same tokenizer.
+        readouts: short names of the read-outs that are needed, beside those of the baselines.
     """
     texts = Texts.of(arrays.token_ids)
-    names = ["text", "image", *names, *(vector_beside(name) for name in names if is_sequence(name))]
-    text, text_engine = stored(
+    names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
+    encoded: dict[InputSource, np.ndarray] = {}
+    engines: dict[tuple[str, str], str] = {}
+    for source in sources:
+        if isinstance(source, TextSource):
+            values, engine = _encode_texts(source, texts, store, of_modality("text", names), progress)
+        else:
+            values, engine = _encode_pictures(source, arrays, store, of_modality("image", names), progress)
+        encoded |= {READOUTS[name].of({source.modality: source.name}): array for name, array in values.items()}
+        engines[source.modality, source.name] = engine
+    encoders = {source.modality: source.name for source in reversed(sources)}
+    text, image = (default_source(modality, encoders[modality]) for modality in ("text", "image"))
+    inputs = (text.name, text.mask, image.name, image.mask, *arrays.columns)
+    return Features(arrays, texts, encoded, engines, encoders, inputs)
+
+
+def _encode_texts(
+    source: TextSource, texts: Texts, store: FeatureStore, names: Sequence[str], progress: Progress | None
+) -> tuple[dict[str, np.ndarray], str]:
+    sequences = frozenset(filter(is_sequence, names))
+    return stored(
         store,
-        _wanted("texts", text_source, texts.items, of_modality("text", names)),
-        lambda engine, keys, unseen: TextPass(
-            text_source.build(list(keys)), keys, engine, texts, unseen, progress, "texts"
-        ),
+        Wanted("texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, halves=sequences),
+        lambda engine, keys, unseen: TextPass(source.build(list(keys)), keys, engine, texts, unseen, progress, "texts"),
     )
-    size = arrays.pixels.shape[1]
-    image, image_engine = stored(
+
+
+def _encode_pictures(
+    source: ImageSource, arrays: Arrays, store: FeatureStore, names: Sequence[str], progress: Progress | None
+) -> tuple[dict[str, np.ndarray], str]:
+    sequences, size, items = frozenset(filter(is_sequence, names)), arrays.pixels.shape[1], picture_items(arrays)
+    values, engine = stored(
         store,
-        _wanted("pictures", image_source, picture_items(arrays), of_modality("image", names)),
+        Wanted("pictures", source.name, source.fingerprint, items, names, halves=sequences),
         lambda engine, keys, unseen: PicturePass(
-            image_source.build(list(keys), size), keys, engine, arrays.pixels, unseen, progress, "pictures"
+            source.build(list(keys), size), keys, engine, arrays.pixels, unseen, progress, "pictures"
         ),
     )
-    for name in image:
-        if is_sequence(name):  # cells lie flat in a row
-            image[name] = image[name].reshape(len(arrays.pixels), -1, image[vector_beside(name)].shape[1])
-    engines = {"text": text_engine, "image": image_engine}
-    return Features(arrays, texts, text, image, engines, ("text", "text_mask", "image", "image_mask", *arrays.columns))
+    for name in sequences:  # the cells of a picture are stored flat in one row
+        values[name] = values[name].reshape(len(arrays.pixels), -1, values[vector_beside(name)].shape[1])
+    return values, engine
 
 
 def picture_items(arrays: Arrays) -> Items:
-    """The distinct pictures, a row each."""
+    """Return the distinct pictures, with one row each."""
     return Items(arrays.picture_items, np.ones(len(arrays.pixels), np.int32))
 
 
-def _wanted(what: str, source: TextSource | ImageSource, items: Items, names: Sequence[str]) -> Wanted:
-    sequences = frozenset(filter(is_sequence, names))
-    ragged = sequences if isinstance(source, TextSource) else frozenset[str]()
-    return Wanted(what, source.name, source.fingerprint, items, names, ragged, halves=sequences)
-
-
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indicators stay 0 and 1: divided by its deviation, a rare one would outweigh all numbers."""
+    """Return mean and deviation of metadata; indicators get 0 and 1.
+
+    Divided by its deviation, a rare indicator would outweigh all numbers.
+    """
     mean, deviation = _moments(metadata, np.arange(len(metadata)))
     indicator = np.isin(metadata, (0.0, 1.0)).all(axis=0)
     return np.where(indicator, np.float32(0), mean), np.where(indicator, np.float32(1), deviation)
 
 
 def _moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of some rows of a memory-mapped array, a portion at a time."""
+    """Return mean and standard deviation of some rows of a memory-mapped array, read a portion at a time."""
     features = values.shape[1]
     if len(rows) == 0:  # a modality that the training split does not have
         return np.zeros(features, np.float32), np.ones(features, np.float32)

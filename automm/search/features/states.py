@@ -1,17 +1,16 @@
-"""What the frozen lower halves of both encoders yield, computed once and kept like features: tier 2 trains on it.
+"""States: the outputs of encoders' frozen lower halves, computed once and stored like features. Tier 2 trains on them.
 
-Token states are ragged: a text takes the rows of its own word pieces, not of the longest text.
+Token states are ragged: a text has a row for each of its word pieces, not for those of the longest text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from automm.data.inputs.arrays import Arrays
-from automm.models.readouts import PIXELS, READOUTS
-from automm.models.whole import STATES
+from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource, source_of_input
 from automm.search.features.encode import PicturePass, Progress, TextPass, Texts, Wanted, stored
 from automm.search.features.encoded import Features, picture_items
 from automm.search.features.store import FeatureStore
@@ -24,98 +23,114 @@ class States:
 
     Attributes:
         arrays: the same reviews, raw.
-        texts: the distinct ones.
-        tokens: (word pieces of all distinct texts, width) float32, memory-mapped.
-        cells: (distinct pictures, height, width, features) float32, memory-mapped; None where nobody asks for them.
+        texts: the distinct texts.
+        lower: by source, memory-mapped float32. Of texts: (word pieces of all distinct texts, width). Of pictures:
+            (distinct pictures, height, width, features).
     """
 
     arrays: Arrays
     texts: Texts
-    tokens: np.ndarray
-    cells: np.ndarray | None
+    lower: Mapping[InputSource, np.ndarray]
 
     @property
     def shapes(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
-        """Shape without the batch, and dtype, of each array of a batch that a lower half makes."""
-        shapes: dict[str, tuple[tuple[int | None, ...], str]] = {
-            "text_states": ((None, self.tokens.shape[1]), "float32"),
-            "token_mask": ((None,), "int32"),
-        }
-        if self.cells is not None:
-            shapes["image_cells"] = (self.arrays.picture_rows.shape[1], *self.cells.shape[1:]), "float32"
+        """The shape without the batch, and the dtype, of each input that comes from a lower half."""
+        shapes: dict[str, tuple[tuple[int | None, ...], str]] = {}
+        for source, values in self.lower.items():
+            if source.modality == "text":
+                shapes[source.name] = (None, values.shape[1]), "float32"
+                shapes[_token_mask(source).name] = (None,), "int32"
+            else:
+                shapes[source.name] = (self.arrays.picture_rows.shape[1], *values.shape[1:]), "float32"
         return shapes
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The inputs of a fine-tunable suffix (`models/whole`); texts padded to the longest of them."""
-        states, mask = self.texts.padded(self.tokens, rows)
-        batch = {
-            "text_states": states,
-            "token_mask": mask,
-            "text_mask": self.arrays.text_mask[rows],
-            "image_mask": self.arrays.image_mask_of(rows),
-            **self.arrays.columns_of(rows),
-        }
-        if self.cells is not None:
-            batch["image_cells"] = self.arrays.of_pictures(self.cells, rows)
+        """Return the inputs of a fine-tunable suffix (`models/whole`); texts are padded to the longest of them."""
+        batch = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
+        batch |= self.arrays.columns_of(rows)
+        for source, values in self.lower.items():
+            if source.modality == "text":
+                batch[source.name], batch[_token_mask(source).name] = self.texts.padded(values, rows)
+            else:
+                batch[source.name] = self.arrays.of_pictures(values, rows)
         return batch
 
 
+def _token_mask(states: InputSource) -> InputSource:
+    return InputSource(states.modality, states.encoder, TOKEN_MASK)
+
+
 class Both:
-    """Features and states side by side, as far as a model asks for them: `Rows` of an ensemble of both tiers."""
+    """`Rows` of a model that reads states: an ensemble of both tiers reads features too.
+
+    Args:
+        names: the inputs of the model, which are short in older run folders.
+    """
 
     def __init__(self, features: Features, states: States, names: Sequence[str]):
-        self._states, self._names = states, set(names)
-        self._features = features.only([name for name in names if name in READOUTS or name == PIXELS])
+        self._states = states
+        self._sources = {name: source_of_input(name).of(features.encoders) for name in names}
+        ready = {*states.shapes, *features.arrays.columns, "text_mask", "image_mask"}
+        self._features = features.only([s.name for s in self._sources.values() if s.name not in ready])
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         arrays = self._states.batch(rows) | self._features.batch(rows)
-        return {name: array for name, array in arrays.items() if name in self._names}
+        return {name: arrays[source.name] for name, source in self._sources.items()}
 
 
 def encode_states(
     arrays: Arrays,
-    text: tuple[str, Any],
-    image: tuple[str, Any] | None,
+    lowers: Sequence[Any],
     store: FeatureStore,
     *,
     progress: Progress | None = None,
 ) -> States:
-    """Run each lower half once over the distinct texts and pictures, or find that somebody did.
+    """Run each lower half once over the distinct texts or pictures that the store lacks.
 
     Args:
-        text, image: an encoder's name, and its lower half; no pictures are encoded without one.
+        lowers: the lower half of each encoder.
     """
-    text_name, text_lower = text
     texts = Texts.of(arrays.token_ids)
-    what, names = "texts, lower half", ["text_states"]
-    found, _ = stored(
+    values = {
+        lower.sources[0]: _encode_texts(lower, texts, store, progress)
+        if lower.modality == "text"
+        else _encode_pictures(lower, arrays, store, progress)
+        for lower in lowers
+    }
+    return States(arrays, texts, values)
+
+
+def _encode_texts(lower: Any, texts: Texts, store: FeatureStore, progress: Progress | None) -> np.ndarray:
+    what, name = "texts, lower half", lower.sources[0].short_name
+    values, _ = stored(
         store,
-        Wanted(what, text_name, text_lower.fingerprint, texts.items, names, ragged=frozenset(names)),
-        lambda engine, keys, unseen: TextPass(text_lower, keys, engine, texts, unseen, progress, what),
+        Wanted(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
+        lambda engine, keys, unseen: TextPass(lower, keys, engine, texts, unseen, progress, what),
     )
-    if image is None:
-        return States(arrays, texts, found["text_states"], None)
-    image_name, image_lower = image
-    of_pictures = "pictures, lower half"
-    cells, _ = stored(
+    return values[name]
+
+
+def _encode_pictures(lower: Any, arrays: Arrays, store: FeatureStore, progress: Progress | None) -> np.ndarray:
+    what, name = "pictures, lower half", lower.sources[0].short_name
+    values, _ = stored(
         store,
-        Wanted(of_pictures, image_name, image_lower.fingerprint, picture_items(arrays), ["image_cells"]),
-        lambda engine, keys, unseen: PicturePass(
-            image_lower, keys, engine, arrays.pixels, unseen, progress, of_pictures
-        ),
+        Wanted(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
+        lambda engine, keys, unseen: PicturePass(lower, keys, engine, arrays.pixels, unseen, progress, what),
     )
-    shape = image_lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
-    return States(arrays, texts, found["text_states"], cells["image_cells"].reshape(-1, *shape))
+    shape = lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
+    return values[name].reshape(-1, *shape)
 
 
 def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
-    """What a model with inputs of these names reads.
+    """Return the rows that a model reads, by the names of its inputs.
 
     Args:
-        states: asked for only where a name is one of theirs; whether with cells of pictures.
+        states: called where the model reads states, with whether it reads those of pictures.
     """
-    if "token_ids" in names:
+    sources = [source_of_input(name) for name in names]
+    if any(source.how == "token_ids" for source in sources):
         return arrays
-    if set(STATES) & set(names):
-        return Both(features, states("image_cells" in names), names)
+    lower = {source.modality for source in sources if source.how == LOWER}
+    if lower:
+        return Both(features, states("image" in lower), names)
     return features.only(names)

@@ -1,10 +1,10 @@
-"""Tier 2: the best heads go on training together with the upper layers of both encoders.
+"""Tier 2: the best heads are trained further, together with the upper layers of the encoders.
 
-A finalist's fold models are copied, each gets upper halves of its own, and all are trained at low rates on the states
-of the frozen lower halves. They start from trained heads, which keeps the first steps from spoiling what the encoders
-know (Kumar et al. 2022, arXiv 2202.10054), and rates warm up. A fine-tuned candidate is judged on the very rows that
-tier 1 was judged on, and ranked with it: it is kept where it is better, and else is one more line. A CNN that tier 1
-trained from pixels has no upper half: it goes on training, at the head's rate, beside the text's.
+A finalist's fold models are copied, each gets its own upper halves, and all are trained at low rates on the states of
+the frozen lower halves. They start from trained heads, which keeps the first steps from spoiling the encoders' weights
+(Kumar et al. 2022, arXiv 2202.10054), and rates warm up. A fine-tuned candidate is judged on the same rows as tier 1,
+and ranked with it. A CNN that tier 1 trained from pixels has no upper half: it is trained further at the head's rate,
+beside the text's upper half.
 """
 
 import logging
@@ -15,10 +15,10 @@ from typing import Any
 
 import keras
 
+from automm.data.inputs.input_sources import source_of_input
 from automm.models.average import average, members_of
 from automm.models.cnn.pixels import FROZEN
 from automm.models.encoders.layers import unfreeze
-from automm.models.readouts import of_modality
 from automm.models.whole import compiled, fine_tunable
 from automm.search.session import Search
 from automm.search.training.loop import Trained, train
@@ -34,7 +34,7 @@ log = logging.getLogger("automm")
 
 
 def fine_tune(search: Search) -> None:
-    """Train the finalists of tier 1 that have not been, as long as this tier's share of the time lasts."""
+    """Fine-tune finalists of tier 1 until this tier's share of the time is used up."""
     settings = search.setup.experiment.tier2
     finalists = chosen(search, settings.finalists)
     if not finalists or search.budget.out_of_time():
@@ -50,9 +50,9 @@ def fine_tune(search: Search) -> None:
 
 
 def chosen(search: Search, count: int) -> list[Candidate]:
-    """The best `count` trained candidates of tier 1, those left out that have been fine-tuned already.
+    """Return those of the best `count` trained candidates of tier 1 that are not fine-tuned yet.
 
-    A candidate that reads nothing of the encoders' upper parts has nothing there to fine-tune, which is said.
+    A candidate that does not use the encoders' upper layers has nothing to fine-tune: it is left out and logged.
     """
     trained: list[Candidate] = []
     for candidate in search.ranking.trained():
@@ -60,7 +60,7 @@ def chosen(search: Search, count: int) -> list[Candidate]:
             continue
         if not _reads_upper_parts(candidate.point):
             if len(trained) < count:
-                log.info("%s is not fine-tuned: it reads nothing of the encoders that tier 2 trains", candidate.name)
+                log.info("%s is not fine-tuned: it does not use the upper layers of an encoder", candidate.name)
             continue
         trained.append(candidate)
     done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
@@ -90,7 +90,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
     def work() -> tuple[Any, Trained]:
         saved = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
         suffixes = members_of(saved)
-        states = search.runner.states(bool(of_modality("image", [tensor.name for tensor in suffixes[0].inputs])))
+        states = search.runner.states(_reads_image_encoder(suffixes[0]))
         models = raised(search, suffixes, states.shapes)
         trained = train(
             models,
@@ -100,7 +100,7 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
             plan,
             deadline=deadline,
             together=False,
-            costs=search.setup.features.lengths,  # or the short texts of a batch would be padded to its longest
+            costs=search.setup.features.lengths,  # else the short texts of a batch would be padded to its longest
             readers=[compiled(model) for model in models],
             reader_batch=READ_AT_ONCE,
             progress=lambda done, total: search.reporter.step(f"fine-tuning {candidate.name}", done, total),
@@ -111,16 +111,21 @@ def _fine_tune(search: Search, candidate: Candidate, deadline: float | None) -> 
 
 
 def raised(search: Search, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
-    """Fine-tunable models of suffixes, each with trainable upper halves of its own."""
-    _, text_upper, _, image_upper = search.runner.layers.halves()
+    """Return a fine-tunable model of each suffix, each with its own trainable upper halves."""
+    pretrained = [encoder.halves()[1] for encoder in search.runner.layers.encoders]
     models = []
     for suffix in suffixes:
         names = [tensor.name for tensor in suffix.inputs]
-        text, image = _copy(text_upper.reading(names)), _copy(image_upper.reading(names))
-        unfreeze(text)
-        unfreeze(image)
-        models.append(fine_tunable(suffix, text, image, shapes))
+        uppers = [_copy(upper.reading(names)) for upper in pretrained]
+        for upper in uppers:
+            unfreeze(upper)
+        models.append(fine_tunable(suffix, uppers, shapes))
     return models
+
+
+def _reads_image_encoder(suffix: Any) -> bool:
+    sources = [source_of_input(tensor.name) for tensor in suffix.inputs]
+    return any(source.modality == "image" and not source.is_array for source in sources)
 
 
 def _copy(layer: Any) -> Any:

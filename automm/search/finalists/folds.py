@@ -18,11 +18,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from automm.data.inputs.input_sources import PIXELS
 from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, Measured
 from automm.models import baselines
-from automm.models.readouts import PIXELS
-from automm.models.towers import asked_for
+from automm.models.towers import needed_sources
 from automm.search.baselines.neural import AVERAGED, run_baseline
 from automm.search.finalists.fine_tune import KIND as FINE_TUNED
 from automm.search.finalists.fine_tune import SUFFIX
@@ -175,12 +175,12 @@ def _train(search: Search, inner: Search, name: str) -> None:
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:
-    """The suffix of a point, built for what it reads of the encoders there."""
+    """Build the suffix of a point, with the sizes of the read-outs that it needs."""
     point = {**baselines.READ, **point}
-    text, image, *_ = asked_for(point)
-    sizes: dict[str, Any] = {"text_features": setup.features.text[text].shape[-1]}
-    if image != PIXELS:
-        pictures = setup.features.image[image]
+    text, image, *_ = needed_sources(point)
+    sizes: dict[str, Any] = {"text_features": setup.features.readout(text.name).shape[-1]}
+    if image.how != PIXELS:
+        pictures = setup.features.readout(image.name)
         sizes["image_features"] = pictures.shape[-1]
         if pictures.ndim == 3:
             sizes["cells"] = pictures.shape[1]

@@ -74,9 +74,10 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
 def _same_engines(run: Run, setup: Setup) -> None:
     """Scores are compared, so that features must be the same numbers."""
     for kind, recorded in run.read("manifest.json")["encoders"].items():
-        if recorded["engine"] != setup.features.engines[kind]:
+        engine = setup.features.engines[kind, recorded["name"]]
+        if recorded["engine"] != engine:
             raise DataError(
-                f"this machine reads {kind} by {setup.features.engines[kind]}, and the search by {recorded['engine']}. "
+                f"this machine reads {kind} by {engine}, and the search by {recorded['engine']}. "
                 "Install the same versions, with or without automm[fast] on both"
             )
 

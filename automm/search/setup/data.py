@@ -166,7 +166,7 @@ def prepare(
         max_images=experiment.inputs.max_images,
     )
     asked = readouts(space_of(experiment, loaded.dataset.manifest))
-    features = encode(arrays, text, image, feature_store(), asked, progress=progress)
+    features = encode(arrays, [text, image], feature_store(), asked, progress=progress)
     folds = make_folds(experiment, loaded)
     return Setup(
         experiment=experiment,

@@ -24,8 +24,12 @@ def describe(setup: Setup) -> dict[str, Any]:
         "reading": reading(manifest),
         "image_root": image_root(manifest),
         "encoders": {
-            kind: {"name": source.name, "fingerprint": source.fingerprint, "engine": setup.features.engines[kind]}
-            for kind, source in (("text", setup.text_source), ("image", setup.image_source))
+            source.modality: {
+                "name": source.name,
+                "fingerprint": source.fingerprint,
+                "engine": setup.features.engines[source.modality, source.name],
+            }
+            for source in (setup.text_source, setup.image_source)
         },
     }
 

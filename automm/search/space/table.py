@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.inputs.input_sources import PLACES
 from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN
 from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import IMAGE_READOUTS, PIXELS, PLACES, TEXT_READOUTS
-from automm.models.towers import ATTENTION, asked_for
+from automm.models.readouts import IMAGE_READOUTS, READOUTS, TEXT_READOUTS
+from automm.models.towers import ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
 from automm.tracking.runs import point_of
@@ -198,10 +199,10 @@ def declare(hp: Any, space: Space) -> None:
 
 
 def readouts(space: Space) -> list[str]:
-    """Names of the encoders' read-outs that a point of the space may ask for (`models/readouts`)."""
+    """Return the short names of the read-outs that points of the space need (`models/readouts`)."""
     rows = ("fusion/operator", *READ)
     points = (dict(zip(rows, values, strict=True)) for values in itertools.product(*(space[row] for row in rows)))
-    return sorted({name for point in points for name in asked_for(point)} - {PIXELS})
+    return sorted({source.name for point in points for source in needed_sources(point)} & READOUTS.keys())
 
 
 def left_out(space: Space) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Training rows on their way to the graph: shuffled into batches, the batches in portions."""
+"""Shuffle training rows into batches, and give the batches to the graph in portions."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +16,14 @@ Convert = Callable[[dict[str, np.ndarray]], Any]  # the last step to what a mode
 
 
 class Rows(Protocol):
-    """Anything that makes a model's inputs for some rows: raw arrays or features."""
+    """Makes a model's inputs for some rows: raw arrays or features."""
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
 class Lacking:
-    """`Rows` of reviews that have all lost a modality."""
+    """`Rows` of reviews that all lack a modality."""
 
     source: Rows
     modality: str
@@ -34,12 +34,12 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One fold's batches of an epoch, and what else is drawn for them.
+    """One fold's batches of an epoch, and the random draws that belong to them.
 
     Attributes:
         rows: (steps, size).
         shares: (steps, size) float32: 1 / rows of the batch, 0 where a row is a filler.
-        rng: for what the rows shall lose.
+        rng: draws which modalities rows lose.
         mixing: with mixup: (steps, size) int32, the place in the batch of each row's partner, and (steps,) float32, how
             much of the row itself is kept.
     """
@@ -53,11 +53,11 @@ class Epoch:
 class Batches:
     """One fold's shuffled batches, their order fixed by the seed and the epoch.
 
-    An epoch has `steps` batches of nearly equal size, so that no update hangs on the few rows that were left over.
+    An epoch has `steps` batches of nearly equal size: no update is computed from a few rows that were left over.
 
     Args:
-        costs: (all rows,) of each row, or None: rows of like cost come into one batch, and the batches in any order.
-        mixup: alpha of the beta distribution of what is kept; 0: rows are not mixed.
+        costs: (all rows,) the cost of each row, or None: rows of similar cost share a batch, and batches are shuffled.
+        mixup: alpha of the beta distribution of each row's own share; 0: rows are not mixed.
     """
 
     def __init__(
@@ -91,19 +91,19 @@ class Batches:
 
 
 def partners(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(steps, size) int32: in each batch a permutation of its rows; fillers are their own partners."""
+    """Return (steps, size) int32, a permutation of the rows in each batch; fillers are their own partners."""
     keys = np.where(shares > 0, rng.random(shares.shape), 2.0)
     return np.argsort(keys, axis=1, kind="stable").astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What every pass over training rows is given.
+    """The inputs and targets of training rows, portion by portion.
 
     Attributes:
-        targets: (all rows, ...) float32, what the loss has prepared.
-        portion: steps that are given to the graph at once; None: as many as fit in CHUNK_BYTES.
-        dropout: the rate at which modalities are left out (`data/inputs/modalities`).
+        targets: (all rows, ...) float32, as the loss has prepared them.
+        portion: steps that the graph gets at once; None: as many as fit in CHUNK_BYTES.
+        dropout: the rate at which reviews lose modalities (`data/inputs/modalities`).
     """
 
     source: Rows
@@ -115,7 +115,7 @@ class Feed:
     def portions(
         self, epochs: Sequence[Epoch], weights: Sequence[np.ndarray]
     ) -> Iterator[tuple[list[Any], list[dict[str, np.ndarray]]]]:
-        """Inputs, and what else a `Criterion` asks for, of a few steps at a time: one of each a fold.
+        """Yield the inputs and the other arguments of a `Criterion` for a few steps at a time, one of each for a fold.
 
         Args:
             weights: (all rows,) float32 of each fold.
@@ -131,7 +131,7 @@ class Feed:
             yield inputs, parts
 
     def _chunks(self, epochs: Sequence[Epoch]) -> list[slice]:
-        """The steps of an epoch in portions."""
+        """Cut the steps of an epoch into portions."""
         (steps, size), models = epochs[0].rows.shape, len(epochs)
         portion = self.portion
         if portion is None:
@@ -142,7 +142,7 @@ class Feed:
         return [slice(start, start + portion) for start in range(0, steps, portion)]
 
     def _inputs(self, rows: np.ndarray, rng: np.random.Generator) -> Any:
-        """The inputs of (steps, size) rows: arrays (steps, size, ...)."""
+        """Return the inputs of (steps, size) rows: arrays (steps, size, ...)."""
         flat = self.source.batch(rows.reshape(-1))
         if self.dropout:
             flat = with_dropout(flat, self.dropout, rng)

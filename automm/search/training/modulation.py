@@ -1,26 +1,27 @@
-"""Keeps one modality from learning so fast that the others never do.
+"""Slow down the modality that learns fastest, so that the others learn too.
 
 On-the-fly gradient modulation with generalization enhancement (OGM-GE; Peng et al. 2022, "Balanced multimodal learning
-via on-the-fly gradient modulation", arXiv 2203.15332): what belongs to the modality that answers best alone learns in
-smaller steps, and its gradient gets the noise that small steps lack.
+via on-the-fly gradient modulation", arXiv 2203.15332): the layers of the modality that predicts best alone learn in
+smaller steps, and their gradients get the noise that small steps lack.
 
-Two things differ from the paper. A modality's own answer is the model's with the others masked out, which is the
-paper's split of a linear head's sum, and holds for every fusion. And AdamW's steps are made smaller, not gradients:
-Adam divides a gradient by its own size, so that a factor would fall out.
+Two things differ from the paper. A modality's own prediction is that of the model with the others masked. For a linear
+head this is the paper's split of the sum, and it holds for every fusion. And AdamW's steps are made smaller, not the
+gradients: Adam divides a gradient by its own size, which would cancel a factor.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from automm.data.inputs.modalities import MODALITIES
+from automm.data.inputs.input_sources import MODALITIES, mask_of
+from automm.data.inputs.modalities import is_lost_with
 from automm.search.training.parts import Parts
 
 
 class Modulation:
-    """Of one suffix.
+    """Gradient modulation of one suffix.
 
     Args:
-        parts: of this suffix.
+        parts: the parts of this suffix.
         strength: alpha in the paper; the larger, the harder the strongest modality is held back.
     """
 
@@ -29,7 +30,7 @@ class Modulation:
         self._owners: list[int | None] | None = None
 
     def shares(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> list[Any]:
-        """By what the step of each trainable variable is multiplied: 1 for what modalities share."""
+        """Return the factor of each trainable variable's step: 1 for variables that modalities share."""
         import tensorflow as tf
 
         if self._owners is None:
@@ -39,7 +40,10 @@ class Modulation:
         return [1.0 if owner is None else by_modality[owner] for owner in self._owners]
 
     def _confidences(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> Any:
-        """(modalities,) float32: the true class's mean probability from each alone, over reviews that have all."""
+        """Return (modalities,) float32: the mean probability of the true class from each modality alone.
+
+        Only reviews that have all modalities count.
+        """
         import tensorflow as tf
 
         has_all = tf.reduce_prod([presence(batch, modality) for modality in self._parts.modalities], axis=0)
@@ -52,10 +56,10 @@ class Modulation:
 
 
 def coefficients(confidences: Any, strength: float) -> Any:
-    """k = 1 - tanh(strength * rho) where rho > 1, else 1.
+    """Return k = 1 - tanh(strength * rho) where rho > 1, else 1: (modalities,) float32.
 
     Args:
-        confidences: (modalities,) float32. rho is each over the mean of the others.
+        confidences: (modalities,) float32. rho is each of them divided by the mean of the others.
     """
     import tensorflow as tf
 
@@ -65,9 +69,10 @@ def coefficients(confidences: Any, strength: float) -> Any:
 
 
 def with_noise(gradient: Any, share: Any, seed: Any) -> Any:
-    """The gradient of a step that is made smaller, with noise as large as itself; others as they are.
+    """Add noise of a gradient's own size where its step is made smaller.
 
     Args:
+        share: the factor of the step; a gradient with 1 is not changed.
         seed: (2,) int32: the same seed, the same noise.
     """
     import tensorflow as tf
@@ -77,23 +82,24 @@ def with_noise(gradient: Any, share: Any, seed: Any) -> Any:
 
 
 def alone(batch: Mapping[str, Any], modality: str) -> dict[str, Any]:
-    """The batch of tensors without all other modalities."""
+    """Return the batch of tensors without all other modalities."""
     import tensorflow as tf
 
-    others = tuple(name for name in MODALITIES if name != modality)
-    return {name: tf.zeros_like(value) if name.startswith(others) else value for name, value in batch.items()}
+    others = [other for other in MODALITIES if other != modality]
+    lost = {name for name in batch if any(is_lost_with(other, name) for other in others)}
+    return {name: tf.zeros_like(value) if name in lost else value for name, value in batch.items()}
 
 
 def presence(batch: Mapping[str, Any], modality: str) -> Any:
-    """(n,) float32: 1.0 where the review has it."""
+    """Return (n,) float32: 1.0 where the review has the modality."""
     import tensorflow as tf
 
-    mask = batch[f"{modality}_mask"]
+    mask = batch[mask_of(modality)]
     return tf.reduce_max(tf.reshape(mask, (tf.shape(mask)[0], -1)), axis=1)
 
 
 def owners_of(parts: Parts, batch: Mapping[str, Any], variables: Sequence[Any]) -> list[int | None]:
-    """The place of the modality whose part alone hangs on each variable, else None."""
+    """Return for each variable the place of the only modality whose part depends on it, else None."""
     import tensorflow as tf
 
     with tf.GradientTape(persistent=True) as tape:

@@ -1,28 +1,33 @@
-"""A suffix taken apart: what each modality is before it meets the others, the fused vector, and the head."""
+"""The parts of a suffix: the vector of each modality before the fusion, the fused vector, and the head."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from automm.data.inputs.modalities import MODALITIES
+from automm.data.inputs.modalities import masks_of
 from automm.search.features.cut import nodes_of
 
 
 class Parts:
-    """Of a suffix with a fusion; its layers are shared, not copied.
+    """The parts of a suffix with a fusion; its layers are shared, not copied.
 
     Attributes:
-        modalities: in the fusion's order.
-        sizes: of their own parts.
+        modalities: in the order of the fusion.
+        sizes: of the modalities' vectors.
+
+    Raises:
+        ValueError: the fusion does not take one vector of each modality.
     """
 
     def __init__(self, model: Any):
         inputs = {tensor.name: tensor for tensor in model.inputs}
-        self.modalities = [name for name in MODALITIES if f"{name}_mask" in inputs]
+        self.modalities = [modality for modality, mask in masks_of(inputs).items() if mask in inputs]
         fusion = model.get_layer("fusion")
         (node,) = nodes_of(model, fusion)
         own = fusion.unimodal(node.input_tensors)
+        if len(own) != len(self.modalities):
+            raise ValueError(f"{model.name} fuses {len(own)} vectors of {', '.join(self.modalities)}, not one of each")
         self.sizes = [vector.shape[-1] for vector in own]
         fused, self._head = model.outputs[0], None
         if any(layer.name == "presence" for layer in model.layers):
@@ -32,10 +37,10 @@ class Parts:
         self._front = keras.Model(inputs, [fused, *own])
 
     def read(self, batch: Mapping[str, Any]) -> tuple[Any, list[Any]]:
-        """What `answer` takes, and each modality's own part, (n, size) each, as a training step sees them."""
+        """Return the input of `answer` and the vector (n, size) of each modality, in training mode."""
         fused, *own = self._front(batch, training=True)
         return fused, own
 
     def answer(self, fused: Any) -> Any:
-        """(n, classes), of `read`'s first."""
+        """Return the prediction (n, classes) from the first result of `read`."""
         return fused if self._head is None else self._head(fused, training=True)

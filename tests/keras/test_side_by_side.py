@@ -1,0 +1,153 @@
+"""Two text encoders and a picture encoder in one suffix: encoded, trained, fine-tunable, composed, saved."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from small import SMALL
+from test_features import ALL, IMAGE, LENGTH, TEXT, arrays  # noqa: F401 - a fixture
+
+from automm.data.inputs.input_sources import default_source
+from automm.data.inputs.modalities import present
+from automm.models.heads import (
+    AnyPicture,
+    answer,
+    fuse,
+    image_tower,
+    learn_statistics,
+    suffix_inputs,
+    text_tower,
+)
+from automm.models.whole import EncoderLayers, compiled, compose, fine_tunable, parameters_of
+from automm.search.features.cut import cut
+from automm.search.features.encoded import encode
+from automm.search.features.states import encode_states, source_of
+from automm.search.features.store import FeatureStore
+from automm.search.training.batches import Lacking
+from automm.search.training.loop import Fold, predict, train
+from automm.search.training.options import Plan
+from automm.tasks.registry import TASKS
+
+FIRST, SECOND = "text@tiny-bert:mean", "text@hf:%2F%2Fgoogle%2Fbert@v1:mean"
+PICTURES = "image@tiny-cnn:average"
+SIZES = {"sequence_length": LENGTH, "image_shape": (2, 16, 16, 3)}
+
+
+def narrow_bert():
+    from keras_hub.models import BertBackbone
+
+    size = len(TEXT.vocabulary)
+    return BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+
+
+SOURCES = [TEXT, replace(TEXT, name="hf://google/bert@v1", fingerprint="narrow", backbone=narrow_bert), IMAGE]
+
+
+@pytest.fixture(scope="module")
+def layers():
+    keras.utils.set_random_seed(1)
+    return EncoderLayers.of(SOURCES, 16)
+
+
+@pytest.fixture(scope="module")
+def features(arrays, layers, tmp_path_factory):  # noqa: F811
+    """Encoded by the layers that models are composed of: the narrow encoder has other weights in each copy."""
+    backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
+    sources = [
+        replace(source, backbone=lambda name=source.name: backbones[name])
+        if source.modality == "text"
+        else replace(source, backbone=lambda name=source.name: (backbones[name], None))
+        for source in SOURCES
+    ]
+    return encode(arrays, sources, FeatureStore(tmp_path_factory.mktemp("features"), 10**9))
+
+
+@pytest.fixture(scope="module")
+def suffix(features):
+    keras.utils.set_random_seed(2)
+    inputs = suffix_inputs(
+        shapes := features.shapes(2, "softmax"), sources := [default_source(s.modality, s.name) for s in SOURCES]
+    )
+    texts = [text_tower(inputs[source.name], inputs[source.mask], source) for source in sources[:2]]
+    image = image_tower(inputs[sources[2].name], inputs["image_mask"], SMALL, source=sources[2])
+    masks = [inputs["text_mask"], AnyPicture(name="any_picture")(inputs["image_mask"])]
+    model = keras.Model(inputs, answer(fuse([*texts, image], SMALL), masks, SMALL, shapes.outputs, "softmax"))
+    learn_statistics(model, features.statistics(ALL, of_targets=False))
+    before = model.get_weights()
+    plan = Plan("val_loss", 1, 1, 4, 1e-2, task=TASKS["classification"], seed=3)
+    train([model], [Fold(ALL, ALL)], rows_of(model, features), features.arrays.targets, plan)
+    assert any(np.abs(old - new).max() > 0 for old, new in zip(before, model.get_weights(), strict=True))
+    return model
+
+
+def names_of(model):
+    return [tensor.name for tensor in model.inputs]
+
+
+def rows_of(model, features):
+    return source_of(names_of(model), features.arrays, features, lambda cells: pytest.fail("it reads no states"))
+
+
+def test_each_encoder_has_an_input_and_sizes_of_its_own(suffix, features):
+    assert set(names_of(suffix)) == {FIRST, SECOND, "text_mask", PICTURES, "image_mask"}
+    batch = rows_of(suffix, features).batch(ALL)
+    assert (batch[FIRST].shape[1], batch[SECOND].shape[1]) == (16, 8)
+    statistics = features.statistics(ALL, of_targets=False)
+    assert set(statistics) == {FIRST, SECOND, PICTURES}
+    for name in (FIRST, SECOND):
+        (layer,) = [layer for layer in suffix.layers if getattr(layer, "source", "") == name]
+        np.testing.assert_array_equal(layer.mean, statistics[name][0])
+
+
+def test_whole_it_gives_the_same(suffix, layers, features):
+    whole = compose(suffix, layers, **SIZES)
+    assert set(names_of(whole)) == {"token_ids", "text_mask", "images", "image_mask"}
+    expected = predict(suffix, rows_of(suffix, features), ALL)
+    np.testing.assert_allclose(predict(compiled(whole), features.arrays, ALL), expected, atol=1e-5)
+    assert whole.count_params() == parameters_of(suffix, layers)
+    again = cut(whole)
+    assert set(names_of(again)) == set(names_of(suffix))
+    np.testing.assert_allclose(predict(again, rows_of(again, features), ALL), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_a_review_that_lacks_a_modality_lacks_it_in_all_of_its_encoders(suffix, layers, features, modality):
+    lacking = Lacking(rows_of(suffix, features), modality)
+    batch = lacking.batch(ALL)
+    assert {name: bool(rows.any()) for name, rows in present(batch).items()} == {
+        "text": modality != "text",
+        "image": modality != "image",
+    }
+    gone = (FIRST, SECOND) if modality == "text" else (PICTURES,)
+    assert not any(batch[name].any() for name in gone)
+    dirty = {**batch, **{name: np.full_like(batch[name], np.nan) for name in gone}}
+    answers = predict(suffix, lacking, ALL)
+    np.testing.assert_array_equal(suffix(dirty, training=False), answers)
+    whole = compiled(compose(suffix, layers, **SIZES))
+    np.testing.assert_allclose(predict(whole, Lacking(features.arrays, modality), ALL), answers, atol=1e-5)
+
+
+def test_saved_and_loaded(suffix, layers, features, tmp_path):
+    expected = predict(suffix, rows_of(suffix, features), ALL)
+    suffix.save(tmp_path / "suffix.keras")
+    loaded = keras.saving.load_model(tmp_path / "suffix.keras", compile=False)
+    assert names_of(loaded) == names_of(suffix)
+    np.testing.assert_array_equal(predict(loaded, rows_of(loaded, features), ALL), expected)
+    compose(loaded, layers, **SIZES).save(tmp_path / "whole.keras")
+    whole = keras.saving.load_model(tmp_path / "whole.keras", compile=False)
+    np.testing.assert_allclose(predict(compiled(whole), features.arrays, ALL), expected, atol=1e-5)
+
+
+def test_all_of_its_encoders_are_fine_tuned(suffix, arrays, tmp_path):  # noqa: F811
+    layers = EncoderLayers.of(SOURCES, 16)
+    halves = [encoder.halves() for encoder in layers.encoders]
+    states = encode_states(arrays, [lower for lower, _ in halves], FeatureStore(tmp_path, 10**9))
+    uppers = [upper.reading(names_of(suffix)) for _, upper in halves]
+    model = fine_tunable(suffix, uppers, states.shapes)
+    lowers = {name.replace(":mean", ":lower").replace(":average", ":lower") for name in (FIRST, SECOND, PICTURES)}
+    masks = {name.replace(":mean", ":token_mask") for name in (FIRST, SECOND)}
+    assert set(names_of(model)) == {*lowers, *masks, "text_mask", "image_mask"}
+    expected = predict(compiled(model), states, ALL)
+    whole = compose(model, layers, **SIZES)
+    np.testing.assert_allclose(predict(compiled(whole), arrays, ALL), expected, atol=1e-5)
