@@ -77,6 +77,7 @@ def measure(
 
     from automm.models.baselines import CONCATENATION, fused
     from automm.models.pooling import POOLINGS
+    from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.space.table import DEFAULTS
     from automm.tracking.runs import create_run
@@ -93,8 +94,8 @@ def measure(
             point["training/learning_rate"] = rate
             label = f"{name}-{head['label/layers']}-{rate}"
             tried.append(
-                search.runner.train(
-                    label, "baseline", point, lambda p=point: fused(task.shapes, p), seed_name=str(seed)
+                search.runner.run(
+                    Head(label, "baseline", point, str(seed), build=lambda p=point: fused(task.shapes, p))
                 )
             )
             if tried[-1].error:

@@ -64,7 +64,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     pairs = [name for candidate in tuned for name in (candidate.name, candidate.name.removesuffix("-tuned"))]
     for name in dict.fromkeys((best, *pairs, "concatenation", "logistic_both", *MODALITY)):
         saved = keras.saving.load_model(run.model_path(name), compile=False)
-        predicted = search.runner.reader(saved)(everything).argmax(axis=1)
+        predicted = search.bench.reader(saved)(everything).argmax(axis=1)
         accuracy = float((predicted == task.arrays.targets).mean())
         ceiling = ceilings[MODALITY.get(name, "both")]
         rows.append({"candidate": name, "accuracy": round(accuracy, 4), "ceiling": round(ceiling, 4)})

@@ -99,7 +99,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
     loaded = load(experiment)
     task = prepare(experiment, loaded, sources(experiment, loaded))
     search = Search(task, run, NoTracker(), ConsoleReporter(Console(stderr=True), 0, "macro_f1"), None)
-    return search.runner.reader(keras.saving.load_model(run.model_path(name), compile=False))(task.rows("test"))
+    return search.bench.reader(keras.saving.load_model(run.model_path(name), compile=False))(task.rows("test"))
 
 
 def summarise(results: list[dict]) -> dict:

@@ -69,7 +69,8 @@ def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
 def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
     """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
     from automm.config.experiment import load_experiment
-    from automm.search.baselines.neural import run_baselines
+    from automm.search.baselines import run_baselines
+    from automm.search.candidates.head import Head
     from automm.search.finalists.folds import suffix_of
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
@@ -104,14 +105,14 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
             point = {name: value for name, value in point.items() if is_active(name, point)}
             if name not in done:
                 # Not as trials, whose weights go unless they are among the best.
-                search.runner.train(name, "baseline", point, lambda p=point: suffix_of(task, p), seed_name=REFERENCE)
+                search.runner.run(Head(name, "baseline", point, REFERENCE, build=lambda p=point: suffix_of(task, p)))
                 print(f"seed {seed}  trained {name}", flush=True)
         rows, predictions = task.rows("test"), {"labels": task.targets("test")}
         table = {}
         for candidate in search.candidates:
             if candidate.error:
                 raise SystemExit(f"{candidate.name}: {candidate.error}")
-            predictions[candidate.name] = search.runner.reader(saved(search, candidate.name))(rows)
+            predictions[candidate.name] = search.bench.reader(saved(search, candidate.name))(rows)
             table[candidate.name] = {
                 "validation": candidate.validation,
                 "test": TASKS["classification"].measure(predictions["labels"], predictions[candidate.name]),

@@ -95,6 +95,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
+    from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.training.pixels import pixel_encoder
     from automm.tracking.runs import create_run
@@ -107,11 +108,11 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
     for number, name in enumerate(names):
         point = {**CONCATENATION, "image/pooling": "gated_attention", **CANDIDATES[name]}
         build = lambda point=point: fused(task.shapes, point, pixel_encoder(point))  # noqa: E731
-        candidate = search.runner.train(f"candidate-{number}", "baseline", point, build, seed_name="concatenation")
+        candidate = search.runner.run(Head(f"candidate-{number}", "baseline", point, "concatenation", build=build))
         if candidate.error:
             raise SystemExit(candidate.error)
         model = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
-        found[name] = {"candidate": candidate, "test": search.runner.reader(model)(task.rows("test"))}
+        found[name] = {"candidate": candidate, "test": search.bench.reader(model)(task.rows("test"))}
         print(f"seed {seed} {name}: {candidate.score:.3f} before the test, {candidate.seconds:.0f} s", flush=True)
     return {"labels": task.targets("test"), "encoding": encoding, "found": found}
 

@@ -68,6 +68,7 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     """Train every point that has no figures yet on one data set; each is written down at once."""
     from automm.config.experiment import load_experiment
     from automm.models.baselines import fused
+    from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
     from automm.search.space.table import DEFAULTS
@@ -83,8 +84,8 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
         search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
         for number in range(len(data["validation"]), len(result["points"])):
             point = {**DEFAULTS, **result["points"][number]}  # points may be older than a hyperparameter
-            candidate = search.runner.train(
-                f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p)
+            candidate = search.runner.run(
+                Head(f"point-{number:03d}", "trial", point, "", build=lambda p=point: fused(task.shapes, p))
             )
             if candidate.error:
                 raise SystemExit(candidate.error)

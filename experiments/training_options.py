@@ -87,6 +87,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
+    from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.tracking.runs import create_run
 
@@ -96,7 +97,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
     for name in names:
         point = {**CONCATENATION, **OPTIONS[name]}
         build = lambda: fused(task.shapes, CONCATENATION)  # noqa: E731 - the options are of training, not of the model
-        candidate = search.runner.train(name, "baseline", point, build, seed_name="concatenation")
+        candidate = search.runner.run(Head(name, "baseline", point, "concatenation", build=build))
         if candidate.error:
             raise SystemExit(candidate.error)
         read[name] = readings(search, keras.saving.load_model(search.run.model_path(name), compile=False))
@@ -108,7 +109,7 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
     from automm.evaluate.missing import losers
 
-    rows, read = search.setup.rows("test"), search.runner.reader(model)
+    rows, read = search.setup.rows("test"), search.bench.reader(model)
     found = {WHOLE: read(rows)}
     half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[2::2]
     for modality, words in (("image", "pictures"), ("text", "texts")):

@@ -19,7 +19,7 @@ from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
-from automm.search.baselines.neural import run_baselines
+from automm.search.baselines import run_baselines
 from automm.search.cost.estimate import estimate, short_of_disk
 from automm.search.finalists.ensemble import run_ensemble
 from automm.search.finalists.fine_tune import fine_tune
@@ -176,10 +176,10 @@ def _search(search: Search, other_folds: int, worker_options: WorkerOptions | No
     # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
     shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
     if worker_options is None:
-        tune(search.runner, search, "tuner", session=search)
+        tune(search.bench, search, "tuner", session=search)
     else:
         with quiet(), Workers(search, worker_options) as workers:
-            tune(search.runner, search, "tuner", session=search, serve=workers.serve)
+            tune(search.bench, search, "tuner", session=search, serve=workers.serve)
     if search.may_continue():
         log.warning("every candidate of the space has been tried: the search ends before its budget")
 

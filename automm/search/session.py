@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from automm.search.bench import Bench
 from automm.search.budget import Budget, last_trial_number, reason_to_give_up
 from automm.search.candidate_runner import CandidateRunner
 from automm.search.interrupt import check
@@ -45,11 +46,12 @@ class Search:
         self.budget = Budget(setup.experiment, self.candidates, deadline)
         self.ranking = Ranking(setup.experiment, self.candidates)
         self.recorder = Recorder(run, tracker, reporter, self.candidates, self.ranking, self.budget, give_up)
-        self.runner = CandidateRunner(setup, run, reporter, self.recorder, self.ranking.bars, deadline)
+        self.bench = Bench(setup, run, reporter.step, deadline)
+        self.runner = CandidateRunner(self.bench, self.recorder, self.ranking.bars)
         self.number = last_trial_number(self.candidates)
 
     def known(self) -> Sequence[Candidate]:
-        return known_points(self.candidates, self.runner.space, self.setup.experiment.training.class_weights)
+        return known_points(self.candidates, self.bench.space, self.setup.experiment.training.class_weights)
 
     def may_continue(self) -> bool:
         check()
@@ -59,7 +61,7 @@ class Search:
         return self.budget.epochs_left()
 
     def proposal_seed(self) -> int:
-        return self.runner.seed_of(f"proposal-{self.number}")
+        return self.bench.seed_of(f"proposal-{self.number}")
 
     def begin_trial(self, trial_id: str) -> None:
         self.number += 1

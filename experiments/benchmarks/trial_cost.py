@@ -30,14 +30,14 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
-    from automm.search import candidate_runner
+    from automm.search.candidates import head
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_store import MlflowTracker
 
     manifest = write_demo(folder / "demo", reviews=reviews)
     fitted, logged, whole = [], [], []
-    train = candidate_runner.train
+    train = head.train
 
     def timed_train(*args: object, **kwargs: object) -> object:
         began = time.perf_counter()
@@ -58,7 +58,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
             whole.append(time.perf_counter())
             super().finished(candidate, best, seconds_left)
 
-    candidate_runner.train = timed_train
+    head.train = timed_train
     try:
         experiment = resolve(
             {
@@ -76,7 +76,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
         tracker = TimedTracker(tracking_uri(folder, None), folder / "mlartifacts")
         run_search(experiment, folder, tracker, TimedReporter(Console(stderr=True), trials, "macro_f1"))
     finally:
-        candidate_runner.train = train
+        head.train = train
     # The first trial traces and imports for all; it is left out on both sides.
     total = whole[-1] - whole[1]
     fit, log = sum(fitted[1:]), sum(logged[2:])

@@ -39,10 +39,10 @@ def lines(run):
 
 def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
     """Ctrl-C in the middle costs what was in hand and no more, and one that fails on a fold loses that figure alone."""
-    from automm.search import candidate_runner
+    from automm.search.candidates import head
     from automm.search.finalists import folds as cross_validate
 
-    opened, train, answers = cross_validate._open, candidate_runner.train, cross_validate._answers
+    opened, train, answers = cross_validate._open, head.train, cross_validate._answers
     trained, setups = [], {}
 
     def interrupted(*args, **kwargs):
@@ -61,7 +61,7 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
             raise TrialError("majority failed: out of memory")
         return answers(search, inner, name)
 
-    monkeypatch.setattr(candidate_runner, "train", interrupted)
+    monkeypatch.setattr(head, "train", interrupted)
     monkeypatch.setattr(cross_validate, "_open", kept)
     monkeypatch.setattr(cross_validate, "_answers", failing)
     with pytest.raises(KeyboardInterrupt):

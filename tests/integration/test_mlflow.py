@@ -151,17 +151,16 @@ def best_test(searched):
 @pytest.mark.usefixtures("eager", "trials_only")
 class TestWhatGoesWrong:
     def test_a_failed_trial(self, search, store, monkeypatch):
-        from automm.search.candidate_runner import CandidateRunner
+        from automm.search.candidates.head import Head
 
-        record = CandidateRunner.record
+        fit = Head.fit
 
-        def failing(self, name, kind, values, work, **options):
-            def explode():
+        def failing(self, bench):
+            if self.name == "trial-001":
                 raise ValueError("as the test wants it")
+            return fit(self, bench)
 
-            return record(self, name, kind, values, explode if name == "trial-001" else work, **options)
-
-        monkeypatch.setattr(CandidateRunner, "record", failing)
+        monkeypatch.setattr(Head, "fit", failing)
         tracker = store()
         run = search(*QUICK, tracker=tracker)
         assert tracker.behind == 0
@@ -177,9 +176,9 @@ class TestWhatGoesWrong:
         assert told.parent.info.status == "FINISHED"
 
     def test_an_interrupted_trial_and_the_one_that_takes_its_place(self, search, store, monkeypatch, tmp_path):
-        from automm.search import candidate_runner
+        from automm.search.candidates import head
 
-        train, calls = candidate_runner.train, []
+        train, calls = head.train, []
 
         def interrupted(*args, **kwargs):
             calls.append(1)
@@ -187,7 +186,7 @@ class TestWhatGoesWrong:
                 raise KeyboardInterrupt
             return train(*args, **kwargs)
 
-        monkeypatch.setattr(candidate_runner, "train", interrupted)
+        monkeypatch.setattr(head, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(*QUICK, tracker=store())
         (run,) = all_runs(tmp_path / "runs")

@@ -23,9 +23,9 @@ BARE = ("baselines=[concatenation]", "training.epochs=1")
 
 def interrupt(monkeypatch, name):
     """Ctrl-C in the middle of the training of `name`, once."""
-    from automm.search import candidate_runner
+    from automm.search.candidates import head
 
-    train, calls = candidate_runner.train, []
+    train, calls = head.train, []
 
     def interrupted(model, *args, **kwargs):
         calls.append(1)
@@ -33,7 +33,7 @@ def interrupt(monkeypatch, name):
             raise KeyboardInterrupt
         return train(model, *args, **kwargs)
 
-    monkeypatch.setattr(candidate_runner, "train", interrupted)
+    monkeypatch.setattr(head, "train", interrupted)
 
 
 def statuses(run):

@@ -129,13 +129,13 @@ class TestWhatARunLeaves:
         search = Search(task, searched.run, NoTracker(), reporter, None)
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
-        whole = compiled(compose(saved, search.runner.layers, sequence_length=16, image_shape=arrays.image_shape))
+        whole = compiled(compose(saved, search.bench.layers, sequence_length=16, image_shape=arrays.image_shape))
         nothing = encode_texts(task.text_source.tokenizer, [""] * len(arrays), 16)
         bare = {
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
-        read = search.runner.reader(saved)
+        read = search.bench.reader(saved)
         for modality, without in bare.items():
             lacking = read(rows, lacking=modality)
             np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
@@ -331,18 +331,20 @@ class TestBudget:
 
 
 def fail(monkeypatch, *names, error=None):
-    """Candidates of these names raise where they are built; all of them, if none is named."""
+    """Candidates of these names raise where they are fitted; all of them, if none is named."""
     from automm.search.candidate_runner import CandidateRunner
 
-    record = CandidateRunner.record
+    run = CandidateRunner.run
 
-    def failing(self, name, kind, values, work, **options):
-        def explode():
+    def failing(self, estimator):
+        def explode(bench):
             raise error or ValueError("as the test wants it")
 
-        return record(self, name, kind, values, explode if not names or name in names else work, **options)
+        if not names or estimator.name in names:
+            object.__setattr__(estimator, "fit", explode)
+        return run(self, estimator)
 
-    monkeypatch.setattr(CandidateRunner, "record", failing)
+    monkeypatch.setattr(CandidateRunner, "run", failing)
 
 
 @pytest.mark.slow
@@ -424,12 +426,13 @@ class TestFailures:
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
-        monkeypatch.setattr("automm.search.candidate_runner.available_memory", lambda: 1000)
+        monkeypatch.setattr("automm.search.bench.available_memory", lambda: 1000)
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
         assert run.candidates()[1].error.startswith("too large: more memory than is free")
 
     def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
-        from automm.search import budget, candidate_runner
+        from automm.search import budget
+        from automm.search.candidates import head
 
         monkeypatch.setattr(budget, "ANY_CAUSE", 7)
         count = iter(range(1000))
@@ -437,7 +440,7 @@ class TestFailures:
         def explode(*args, **kwargs):
             raise ValueError(f"number {next(count)}")
 
-        monkeypatch.setattr(candidate_runner, "train", explode)
+        monkeypatch.setattr(head, "train", explode)
         with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last: ValueError: number 6"):
             search(*BARE, "budget.trials=50")
 
@@ -448,15 +451,15 @@ class TestFailures:
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_loss_that_is_no_number_fails_the_trial(self, search, monkeypatch):
-        from automm.search.candidate_runner import CandidateRunner
+        from automm.search.bench import Bench
 
-        plan = CandidateRunner.plan
+        plan = Bench.plan
 
         def hopeless(self, seed, values):
             first = seed == self.seed_of("trial-001")
             return plan(self, seed, {**values, "training/learning_rate": float("nan")} if first else values)
 
-        monkeypatch.setattr(CandidateRunner, "plan", hopeless)
+        monkeypatch.setattr(Bench, "plan", hopeless)
         run = search(*BARE, "budget.trials=1")
         first, second = trials_of(run)
         assert first.status == FAILED

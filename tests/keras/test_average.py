@@ -8,8 +8,8 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
+from automm.search.candidates.ensemble import pick
 from automm.search.finalists import ensemble
-from automm.search.finalists.ensemble import pick
 from automm.tasks.registry import TASKS
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
 
@@ -78,8 +78,8 @@ def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, s
         setup=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
         candidates=[Candidate("ensemble-003", "ensemble", status)],
         budget=SimpleNamespace(trials_done=lambda: 3),
-        runner=SimpleNamespace(record=lambda name, *rest: recorded.append(name)),
+        runner=SimpleNamespace(run=lambda estimator: recorded.append(estimator.name)),
     )
-    monkeypatch.setattr(ensemble, "_members", lambda search: ["one", "another"])
+    monkeypatch.setattr(ensemble, "members_of_ensemble", lambda search: ["one", "another"])
     ensemble.run_ensemble(search)
     assert recorded == ["ensemble-003"] * again

@@ -11,9 +11,12 @@ from automm.config.experiment import resolve
 from automm.errors import TrialError
 from automm.models import baselines
 from automm.models.average import members_of
-from automm.search import candidate_runner
+from automm.search import bench
 from automm.search.autokeras.tuner import TrialFailed
+from automm.search.bench import Bench
 from automm.search.candidate_runner import CandidateRunner, cause_of, trial_name
+from automm.search.candidates import head as heads
+from automm.search.candidates.head import Head
 from automm.search.setup.data import load, prepare, sources
 from automm.tracking.runs import COMPLETED, FAILED, create_run
 
@@ -42,7 +45,7 @@ def make(task, tmp_path):
             keep=lambda candidate: told.append((candidate.status, candidate.name)),
         )
         run = create_run(tmp_path, "test", "0" * 6)
-        return CandidateRunner(task, run, SimpleNamespace(step=print), keeper, bars, None), told
+        return CandidateRunner(Bench(task, run, print), keeper, bars), told
 
     return make
 
@@ -53,22 +56,22 @@ def head(task, **more):
 
 def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
     runner, told = make()
-    one = runner.train("one", "baseline", POINT, head(task))
+    one = runner.run(Head("one", "baseline", POINT, build=head(task)))
     assert told == [("in hand", "one"), (COMPLETED, "one")]
     assert (one.evaluation, one.objective, one.tier) == ("2 folds", task.experiment.objective, 1)
     assert one.score == one.validation[one.objective.removeprefix("val_")]
-    saved = keras.saving.load_model(runner.run.model_path("one"), compile=False)
+    saved = keras.saving.load_model(runner.bench.run.model_path("one"), compile=False)
     assert len(members_of(saved)) == 2
-    assert runner.run.predictions("one").shape == (len(task.judged), 3)
+    assert runner.bench.run.predictions("one").shape == (len(task.judged), 3)
 
 
 def test_a_seed_follows_from_the_name_alone(make, task):
     first, _ = make()
     second, _ = make()
-    second.train("another", "baseline", POINT, head(task))
-    one, other = (runner.train("one", "baseline", POINT, head(task)) for runner in (first, second))
-    assert one.seed == other.seed == first.seed_of("one") != first.seed_of("other")
-    np.testing.assert_array_equal(first.run.predictions("one"), second.run.predictions("one"))
+    second.run(Head("another", "baseline", POINT, build=head(task)))
+    one, other = (runner.run(Head("one", "baseline", POINT, build=head(task))) for runner in (first, second))
+    assert one.seed == other.seed == first.bench.seed_of("one") != first.bench.seed_of("other")
+    np.testing.assert_array_equal(first.bench.run.predictions("one"), second.bench.run.predictions("one"))
 
 
 def test_a_failure_is_the_candidates_own(make, task):
@@ -77,7 +80,7 @@ def test_a_failure_is_the_candidates_own(make, task):
     def explode():
         raise ValueError("as the test wants it")
 
-    one = runner.train("one", "baseline", POINT, explode)
+    one = runner.run(Head("one", "baseline", POINT, build=explode))
     assert told == [("in hand", "one"), (FAILED, "one")]
     assert one.error.startswith("ValueError: as the test wants it\n\nTraceback")
     with pytest.raises(TrialFailed, match="as the test wants it"):
@@ -92,29 +95,29 @@ def test_an_interrupted_candidate_is_not_handed_over(make):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        runner.train("one", "baseline", POINT, interrupted)
+        runner.run(Head("one", "baseline", POINT, build=interrupted))
     assert told == [("in hand", "one")]
 
 
 def test_bars_are_for_trials(make, task, monkeypatch):
     runner, _ = make(bars=lambda: (0.5,))
-    plans, train = [], candidate_runner.train
+    plans, train = [], heads.train
 
     def noted(models, folds, source, labels, plan, **options):
         plans.append(plan)
         return train(models, folds, source, labels, plan, **options)
 
-    monkeypatch.setattr(candidate_runner, "train", noted)
-    runner.train("one", "baseline", POINT, head(task))
-    runner.train("two", "trial", POINT, head(task))
+    monkeypatch.setattr(heads, "train", noted)
+    runner.run(Head("one", "baseline", POINT, build=head(task)))
+    runner.run(Head("two", "trial", POINT, build=head(task), bars=(0.5,)))
     assert [plan.bars for plan in plans] == [(), (0.5,)]
 
 
 def test_models_that_memory_cannot_hold_are_not_trained(make, task, monkeypatch):
     runner, _ = make()
-    monkeypatch.setattr(candidate_runner, "available_memory", lambda: 1000)
+    monkeypatch.setattr(bench, "available_memory", lambda: 1000)
     with pytest.raises(TrialError, match="more memory than is free"):
-        runner.members(head(task))
+        runner.bench.members(head(task))
 
 
 def test_causes_in_words():

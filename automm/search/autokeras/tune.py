@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from automm.search.autokeras.tuner import Session, Trials, build_search
-from automm.search.candidate_runner import CandidateRunner
+from automm.search.bench import Bench
 from automm.search.space.portfolio import portfolio
 
 
 def tune(
-    runner: CandidateRunner,
+    bench: Bench,
     trials: Trials,
     folder: str,
     *,
@@ -21,25 +21,25 @@ def tune(
     """Propose trials and train them, until the session's budget is used up or the space is.
 
     Args:
-        runner: of the setup that is searched; `trials` trains with it.
+        bench: of the setup that is searched; `trials` fits on it.
         folder: KerasTuner's own files, relative to the run.
         session: of the process that owns the oracle; None in a worker.
         serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
     """
-    experiment, setup = runner.setup.experiment, runner.setup
+    experiment, setup = bench.setup.experiment, bench.setup
     model = build_search(
         trials,
         session=session,
-        space=runner.space,
+        space=bench.space,
         task=setup.task,
         tuner=experiment.tuner,
         objective=experiment.objective,
         seed=experiment.seed,
-        folder=runner.run.folder / folder,
-        portfolio=portfolio(runner.space) if experiment.portfolio else (),
+        folder=bench.run.folder / folder,
+        portfolio=portfolio(bench.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
         # Called when a trial is built: it loads the weights, which takes seconds.
-        encoders=lambda modality: runner.layers.first(modality).whole(),
+        encoders=lambda modality: bench.layers.first(modality).whole(),
         columns=setup.dataset.manifest.columns,
     )
     model.tuner.serve = serve

@@ -13,9 +13,9 @@ the mean of its members, and both say so.
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 
 from automm.data.inputs.input_sources import PIXELS
@@ -23,7 +23,9 @@ from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, Measured
 from automm.models import baselines
 from automm.models.towers import needed_sources
-from automm.search.baselines.neural import AVERAGED, run_baseline
+from automm.search.baselines import baseline
+from automm.search.candidates.head import Head
+from automm.search.candidates.late_average import AVERAGED
 from automm.search.finalists.fine_tune import KIND as FINE_TUNED
 from automm.search.finalists.fine_tune import SUFFIX
 from automm.search.interrupt import check, interruptible
@@ -119,7 +121,7 @@ def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     # One that fails on every fold is a figure that is missing, and no reason to lose the others.
     inner = Search(setup, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
     if setup.text_source.fingerprint == search.setup.text_source.fingerprint:
-        inner.runner.layers = search.runner.layers  # which count parameters, and need not be built again for it
+        inner.bench.layers = search.bench.layers  # which count parameters, and need not be built again for it
     return inner
 
 
@@ -159,7 +161,7 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
         lines = [one for one in inner.candidates if one.name == name]
     if lines[-1].status != COMPLETED:
         raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
-    answers = inner.runner.reader(keras.saving.load_model(path, compile=False))(inner.setup.rows("test"))
+    answers = inner.bench.reader(inner.bench.saved(name))(inner.setup.rows("test"))
     inner.run.save_predictions(kept, answers)
     path.unlink()  # of no use any more: the model to export is the one that the search has made
     return answers
@@ -168,10 +170,10 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
 def _train(search: Search, inner: Search, name: str) -> None:
     found = next((one for one in search.candidates if one.name == name and one.status == COMPLETED), None)
     if found is None or found.kind != "trial":
-        run_baseline(inner, name)
+        inner.runner.run(baseline(inner, name))
         return
-    values = dict(found.hyperparameters)
-    inner.runner.train(name, "finalist", values, lambda: suffix_of(inner.setup, found.point), seed=found.seed)
+    build = partial(suffix_of, inner.setup, found.point)
+    inner.runner.run(Head(name, "finalist", found.hyperparameters, seed=found.seed, build=build))
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:

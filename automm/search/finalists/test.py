@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from automm.data.inputs.modalities import present
@@ -20,7 +19,7 @@ from automm.evaluate.metrics import paired_interval
 from automm.evaluate.missing import PERCENTS, curves, losers
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
-from automm.search.candidate_runner import converter
+from automm.search.bench import converter
 from automm.search.finalists.folds import cross_validate
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
@@ -93,10 +92,10 @@ def _read(
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
         name = candidate.name
-        saved = keras.saving.load_model(search.run.model_path(name), compile=False)
-        read = search.runner.reader(saved)
+        saved = search.bench.saved(name)
+        read = search.bench.reader(saved)
         if candidate in finalists:
-            reading.whole[name] = whole_model(search.run, name, search.runner.layers, saved)
+            reading.whole[name] = whole_model(search.run, name, search.bench.layers, saved)
             reading.answers[name] = _read_whole(search, candidate, read, reading.whole[name])
         else:
             reading.answers[name] = read(rows)
@@ -165,7 +164,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     parts = [present(search.setup.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
-    seeds = {name: np.random.default_rng(search.runner.seed_of(f"missing {name}")) for name in has}
+    seeds = {name: np.random.default_rng(search.bench.seed_of(f"missing {name}")) for name in has}
     return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
 
 

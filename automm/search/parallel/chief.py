@@ -178,7 +178,7 @@ class Chief(OracleServicer):
             candidate.hyperparameters = active_values(trial.hyperparameters)
             candidate.objective = self._search.setup.experiment.objective
             candidate.evaluation = self._search.setup.evaluation
-            candidate.seed = self._search.runner.seed_of(candidate.name)
+            candidate.seed = self._search.bench.seed_of(candidate.name)
             self.in_hand[trial.trial_id] = Hand(worker, candidate)
             self.events.put(("given", trial.trial_id))
         return trial

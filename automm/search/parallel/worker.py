@@ -16,6 +16,7 @@ from keras_tuner.src import protos
 from automm.config.experiment import Experiment
 from automm.errors import AutommError, DataError
 from automm.search.autokeras.tune import tune
+from automm.search.bench import Bench
 from automm.search.candidate_runner import CandidateRunner, trial_name
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
@@ -64,7 +65,7 @@ def work(run: Run, experiment: Experiment, chief: str, reporter: Reporter, name:
     threading.Thread(target=line.keep_alive, daemon=True).start()
     try:
         with interruptible(), quiet():
-            tune(trials.runner, trials, f"tuner/{name}")
+            tune(trials.runner.bench, trials, f"tuner/{name}")
     except grpc.RpcError as error:
         raise Dismissed(f"{chief}: {error.details()}") from error
     finally:
@@ -100,7 +101,7 @@ class WorkerTrials:
         self._number = 0
         self._candidates: list[Candidate] = []
         ranking = Ranking(setup.experiment, self._candidates)
-        self.runner = CandidateRunner(setup, run, reporter, results, ranking.bars, deadline)
+        self.runner = CandidateRunner(Bench(setup, run, reporter.step, deadline), results, ranking.bars)
 
     def begin_trial(self, trial_id: str) -> None:
         self._number = int(trial_id) + self._first

@@ -7,6 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from automm.evaluate.metrics import better, score
 from automm.models import baselines
 from automm.models.average import average
-from automm.search.session import Search
+from automm.search.bench import Bench
+from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.setup.data import Setup
-from automm.search.training.loop import Fold, Trained, predict
+from automm.search.training.loop import Fold, predict
 from automm.search.training.losses import row_weights
 
 PARTS = {  # what each sees, as far as reviews have it
@@ -29,10 +31,10 @@ PARTS = {  # what each sees, as far as reviews have it
 DESIGN_ROWS = 4096
 NEVER = -1e3  # the logit of a class that a fold's training rows do not have
 
-Fitted = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
+Weights = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
 
 
-class Linear(ABC):
+class Regression(ABC):
     """A linear model that is fitted at several strengths of its penalty.
 
     Attributes:
@@ -44,7 +46,7 @@ class Linear(ABC):
     strengths: ClassVar[tuple[float, ...]]
 
     @abstractmethod
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
         """Each strength with its coefficients, from (training rows, features) float32."""
 
     @abstractmethod
@@ -52,12 +54,12 @@ class Linear(ABC):
         """(rows, outputs) answers from coefficients times features plus intercepts."""
 
 
-class Logistic(Linear):
+class Logistic(Regression):
     """A softmax regression of labels."""
 
     key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
 
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
         from sklearn.linear_model import LogisticRegression
 
         labels, classes = setup.arrays.targets, setup.outputs
@@ -74,17 +76,17 @@ class Logistic(Linear):
         return np.asarray(softmax(sums))
 
 
-class Ridge(Linear):
+class Ridge(Regression):
     """A ridge regression of numbers."""
 
     key, strengths = "alpha", (1e4, 1e3, 1e2, 1e1, 1.0)
 
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Fitted]]:
-        from sklearn.linear_model import Ridge as Regression
+    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
+        from sklearn.linear_model import Ridge as Model
 
         values = setup.arrays.targets[fold.train].astype(np.float64)
         for penalty in self.strengths:
-            regression = Regression(alpha=penalty, solver="lsqr").fit(learn, values)
+            regression = Model(alpha=penalty, solver="lsqr").fit(learn, values)
             coefficients = regression.coef_.reshape(1, -1).astype(np.float32)
             yield penalty, (coefficients, np.array([regression.intercept_], np.float32))
 
@@ -92,62 +94,68 @@ class Ridge(Linear):
         return sums
 
 
-REGRESSIONS: dict[str, Linear] = {"logistic": Logistic(), "ridge": Ridge()}  # a task names its own
+REGRESSIONS: dict[str, Regression] = {"logistic": Logistic(), "ridge": Ridge()}  # a task names its own
 
 
-def run_linear(search: Search, name: str) -> None:
-    """Record the baseline `logistic_...` or `ridge_...`."""
-    kind, _, parts = name.partition("_")
-    modalities = tuple(one for one in PARTS[parts] if one in ("text", "image", *search.setup.dataset.manifest.columns))
-    values: dict[str, Any] = {"modalities": "+".join(modalities)}
-    linear = REGRESSIONS[kind]
+@dataclass(frozen=True)
+class LinearModel(Estimator):
+    """The task's regression on the features of some modalities, fitted at several strengths of its penalty.
 
-    def work() -> tuple[Any, Trained]:
-        models = search.runner.members(lambda: baselines.linear(search.setup.shapes, modalities))
-        values[linear.key] = _fit(search, models, linear)
-        return average(models), search.runner.judge(models)
+    Attributes:
+        parts: a name of PARTS.
+    """
 
-    search.runner.record(name, "baseline", values, work)
+    parts: str = "both"
+
+    def fit(self, bench: Bench) -> Fitted:
+        setup = bench.setup
+        there = ("text", "image", *setup.dataset.manifest.columns)
+        modalities = tuple(modality for modality in PARTS[self.parts] if modality in there)
+        regression = REGRESSIONS[setup.task.linear]
+        models = bench.members(lambda: baselines.linear(setup.shapes, modalities))
+        strength = _fit(bench, models, regression)
+        point = {"modalities": "+".join(modalities), regression.key: strength}
+        return Fitted(average(models), bench.judge(models), point)
 
 
-def _fit(search: Search, models: Sequence[Any], linear: Linear) -> float:
+def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:
     """Set the models, one a fold, to the strength that is best over all folds, and say which."""
-    setup, objective = search.setup, search.setup.experiment.objective
-    by_strength: dict[float, list[tuple[Fitted, np.ndarray]]] = {}
+    setup, objective = bench.setup, bench.setup.experiment.objective
+    by_strength: dict[float, list[tuple[Weights, np.ndarray]]] = {}
     for model, fold in zip(models, setup.folds, strict=True):
-        with _design(search, model, fold.train) as learn, _design(search, model, fold.validation) as judge:
-            for strength, (coefficients, intercepts) in linear.fit(setup, learn, fold):
+        with _design(bench, model, fold.train) as learn, _design(bench, model, fold.validation) as judge:
+            for strength, (coefficients, intercepts) in regression.fit(setup, learn, fold):
                 answers = judge @ coefficients.T + intercepts
                 by_strength.setdefault(strength, []).append(((coefficients, intercepts), answers))
     best: tuple[float, float] | None = None
     for strength, fitted in by_strength.items():
-        answers = linear.answers(np.concatenate([part[1] for part in fitted]))
+        answers = regression.answers(np.concatenate([part[1] for part in fitted]))
         value = score(setup.task.measure(setup.judged, answers), objective)
         if best is None or better(value, best[0], setup.experiment.direction):
             best = (value, strength)
     assert best is not None
-    for model, (numbers, _) in zip(models, by_strength[best[1]], strict=True):
-        baselines.set_linear(model, *numbers)
+    for model, (weights, _) in zip(models, by_strength[best[1]], strict=True):
+        baselines.set_linear(model, *weights)
     return best[1]
 
 
 @contextmanager
-def _design(search: Search, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+def _design(bench: Bench, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
     """What the regression of a `linear` suffix sees of some reviews, (rows, features) float32.
 
     On disk: of 50,000 reviews it would take 330 MB of memory, and scikit-learn reads a memory map as it is.
     """
     design = baselines.design_matrix(model)
-    with tempfile.TemporaryFile(dir=search.run.folder) as file:
+    with tempfile.TemporaryFile(dir=bench.run.folder) as file:
         size = (len(rows), int(design.output_shape[-1]))
         values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
         for start in range(0, len(rows), DESIGN_ROWS):
             part = rows[start : start + DESIGN_ROWS]
-            values[start : start + len(part)] = predict(design, search.setup.features, part)
+            values[start : start + len(part)] = predict(design, bench.setup.features, part)
         yield values
 
 
-def _all_classes(regression: Any, classes: int) -> Fitted:
+def _all_classes(regression: Any, classes: int) -> Weights:
     """Of a fitted logistic regression.
 
     scikit-learn keeps one row for two classes, and none for a class that the fold's training rows do not have.

@@ -1,0 +1,66 @@
+"""CNN and BERT, concatenated and trained end to end: the model that the first question is about."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from automm.models import baselines
+from automm.models.average import members_of
+from automm.models.encoders.layers import unfreeze
+from automm.models.heads import learn_statistics
+from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
+from automm.search.bench import Bench
+from automm.search.candidates.estimator import Estimator, Fitted
+from automm.search.training.loop import train
+
+
+@dataclass(frozen=True)
+class EndToEnd(Estimator):
+    """The concatenation with both encoders unfrozen, from the frozen candidate's weights where there is one.
+
+    Starting from a trained head keeps the first steps from spoiling the encoders (Kumar et al. 2022, arXiv 2202.10054).
+    It costs a hundred times what a head does, and is therefore fitted on the first fold alone; candidates that are
+    judged on all folds rank before it.
+
+    Attributes:
+        start: the candidate whose head it starts from, "" where there is none.
+        epochs: at most.
+        deadline: on the clock of `time.monotonic`.
+    """
+
+    start: str = ""
+    epochs: int = 1
+    deadline: float | None = None
+    tier: ClassVar[int] = 2
+    folds: ClassVar[int | None] = 1
+
+    def fit(self, bench: Bench) -> Fitted:
+        setup = bench.setup
+        model = self._model(bench)
+        trained = train(
+            [model],
+            [setup.folds[0]],
+            setup.arrays,
+            setup.arrays.targets,
+            replace(bench.plan(self.seed_on(bench), self.point), epochs=self.epochs),
+            deadline=self.deadline,
+            readers=[compiled(model)],
+            reader_batch=rows_at_once(setup.experiment.inputs.max_images),
+        )
+        return Fitted(model, trained)
+
+    def _model(self, bench: Bench) -> Any:
+        setup = bench.setup
+        if self.start:
+            suffix = members_of(bench.saved(self.start))[0]
+        else:
+            suffix = baselines.fused(setup.shapes, dict(self.point))
+            learn_statistics(suffix, setup.statistics[0])
+        text, image = setup.text_source.build(), setup.image_source.build()
+        unfreeze(text)
+        unfreeze(image)
+        return compose(
+            suffix,
+            EncoderLayers.built([text, image]),
+            sequence_length=setup.experiment.inputs.sequence_length,
+            image_shape=setup.arrays.image_shape,
+        )

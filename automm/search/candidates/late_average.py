@@ -1,0 +1,34 @@
+"""The mean of the answers of candidates that are fitted already."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from automm.errors import TrialError
+from automm.models import baselines
+from automm.search.bench import Bench
+from automm.search.candidates.estimator import Estimator, Fitted
+
+AVERAGED = ("text_only", "image_only")
+
+
+@dataclass(frozen=True)
+class LateAverage(Estimator):
+    """Of AVERAGED, each as it is.
+
+    Attributes:
+        completed: names of the candidates that have completed.
+    """
+
+    completed: Collection[str] = ()
+
+    def fit(self, bench: Bench) -> Fitted:
+        predictions = []
+        for member in AVERAGED:
+            predicted = bench.run.predictions(member) if member in self.completed else None
+            if predicted is None:
+                raise TrialError(f"late_average needs the baseline {member}, which has not completed")
+            predictions.append(predicted)
+        members = {member: bench.saved(member) for member in AVERAGED}
+        return Fitted(baselines.late_average(bench.setup.shapes, members), bench.judged(np.mean(predictions, axis=0)))
