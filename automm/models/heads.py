@@ -42,8 +42,6 @@ class Shapes:
         outputs: how many numbers a model gives for a review.
         head: a name of HEADS.
         columns: the shape of one review's metadata, history and their masks, where the manifest names these columns.
-        image_size: of the stored pictures, in pixels.
-        cells: of a picture's last feature map; most CNNs turn 224 pixels into 7 x 7 cells.
         encoders: the name of the encoder by modality; without it, inputs have their short names.
         other_features: the size of the features of further encoders of a modality, by the encoder's name.
     """
@@ -54,8 +52,8 @@ class Shapes:
     outputs: int
     head: str = field(kw_only=True)
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    image_size: int = 224
-    cells: int = 49
+    image_size: int = 224  # of the stored pictures, in pixels
+    cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
     encoders: Mapping[str, str] = field(default_factory=dict)
     other_features: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""A suffix and its encoders become one whole model: raw arrays in, probabilities out."""
+"""Join a suffix and its encoders into one whole model, from raw arrays to probabilities."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,10 +88,10 @@ class LazyEncoder:
         return [source for source in sources if (source.modality, source.encoder) == (self.modality, self.name)]
 
     def read(self, sources: Iterable[InputSource], array: Any) -> dict[str, Any]:
-        """Compute sources of this encoder, by name.
+        """Compute the sources of this encoder, by name; other encoders' sources are left out.
 
         Args:
-            array: token ids or pictures. An ensemble of both tiers also reads read-outs of the pre-trained upper half.
+            array: token ids or pictures.
         """
         wanted = self.wanted(sources)
         if not wanted:
@@ -99,12 +99,13 @@ class LazyEncoder:
         names = [source.name for source in wanted]
         if not any(source.how == LOWER for source in wanted):
             return self.whole().reading(names).named(array)
+        # A fine-tuned member of an ensemble reads the lower half; the others read the pre-trained upper half behind it.
         lower, upper = self.halves()
         states = lower.named(array)
         return states | upper.reading(names).named(*states.values())
 
     def parameters(self, sources: Iterable[InputSource]) -> int:
-        """Return how many numbers the layers hold that `read` uses."""
+        """Return how many numbers the layers that `read` uses hold."""
         wanted = self.wanted(sources)
         names = [source.name for source in wanted]
         if any(source.how == LOWER for source in wanted):

@@ -1,4 +1,4 @@
-"""Pictures through a CNN that is trained from its first weights, where frozen features are not enough."""
+"""A CNN that is trained on the pictures from random weights, where frozen features are not enough."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,10 +12,10 @@ from automm.models.encoders.layers import in_reviews, side_by_side
 from automm.models.padding import empty_once
 from automm.models.readouts import IMAGE_READOUTS, cells_in_a_row
 
-FROZEN = "frozen"  # of `image/source`: pictures are what the experiment's encoder makes of them
+FROZEN = "frozen"  # a choice of `image/source`: pictures are read by the experiment's frozen encoder
 HALF_OF_BYTES = 127.5
 
-# Each is drawn anew for each picture and step, within these bounds; only in training.
+# Each is drawn within these bounds for each picture and step, only in training.
 ONE_WAY: dict[str, Callable[[], Any]] = {
     "flip": lambda: keras.layers.RandomFlip("horizontal", name="flip"),
     "translation": lambda: keras.layers.RandomTranslation(0.1, 0.1, name="translation"),
@@ -31,24 +31,24 @@ AUGMENTATIONS: dict[str, tuple[str, ...]] = {
 
 @keras.saving.register_keras_serializable(package="automm")
 class PixelEncoder(keras.layers.Layer):
-    """(n, max_images, height, width, 3) uint8 in, (n, max_images, features) float32 out; cells of the feature map,
-    (n, max_images, cells, features), where those are asked for.
+    """Turns pictures (n, max_images, height, width, 3) uint8 into vectors (n, max_images, features) float32, or into
+    the cells of their feature maps (n, max_images, cells, features).
 
-    Pictures are made smaller first: means of whole squares of pixels, then bilinear, which ONNX knows and which then
-    skips none; what is left over of a square at the right and lower edge is not read. What comes out is normalised over
-    its features (Ba, Kiros and Hinton 2016, arXiv 1607.06450): frozen features are standardised by the training split's
-    statistics, and a CNN's change with every step.
+    Pictures are made smaller first: by means of whole squares of pixels, then bilinearly, which ONNX supports and which
+    then skips no pixel. An incomplete square at the right or lower edge is not read. The output is normalised over its
+    features (Ba, Kiros and Hinton 2016, arXiv 1607.06450). Frozen features are standardised by the statistics of the
+    training split instead; a CNN's features change with every step.
 
-    Zero pictures that fill a review up are read too, once; whoever pools leaves them out by the mask. No picture must
-    change what comes out for another, so that `backbone` has no batch normalisation.
+    Zero pictures that fill a review up are read too, once; a pooling leaves them out. A picture must not change the
+    output of another: `backbone` has no batch normalisation.
 
     Args:
-        backbone: a built Keras model: (pictures, size, size, 3) float32 in [-1, 1] in, one feature map out.
+        backbone: a built Keras model from (pictures, size, size, 3) float32 in [-1, 1] to one feature map.
         readout: a name of IMAGE_READOUTS, or 'cells'.
         augmentation: a name of AUGMENTATIONS.
 
     Raises:
-        ValueError: the pictures are smaller than `backbone` reads them.
+        ValueError: the pictures are smaller than those that `backbone` reads.
     """
 
     def __init__(self, backbone: Any, readout: str = DEFAULT["image"], augmentation: str = "none", **kwargs: Any):
@@ -99,7 +99,7 @@ class PixelEncoder(keras.layers.Layer):
 
 
 def _smaller(pictures: Any, size: int) -> Any:
-    """(n, height, width, 3) to (n, size, size, 3)."""
+    """Shrink (n, height, width, 3) to (n, size, size, 3)."""
     squares = pictures.shape[1] // size
     if squares > 1:
         pictures = ops.average_pool(pictures, squares, padding="valid")

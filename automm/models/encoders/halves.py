@@ -1,7 +1,7 @@
-"""A backbone cut in two: the lower part is frozen and computed once, the upper part is what tier 2 trains.
+"""Cut a backbone in two: the lower part is frozen and computed once, the upper part is trained by tier 2.
 
-A backbone is one node of a whole model, so a search that trains only its upper layers needs it as two models. They
-share the backbone's layers; together they give the same numbers.
+A backbone is one node of a whole model. A search that trains only its upper layers needs it as two models. They share
+the backbone's layers; together they give the same numbers.
 """
 
 import math
@@ -14,19 +14,19 @@ import keras
 from automm.errors import ConfigError
 from automm.models.keras_internals import nodes_of_graph, operation_of, run_through_graph
 
-# Of a transformer's layers (the last two of six), or of a CNN's weights. Training the last quarter of BERT gives nine
-# tenths of what training all of it does (Lee et al. 2019, arXiv 1911.03090).
+# The share of a transformer's layers (the last two of six), or of a CNN's weights, in the upper part. Training the last
+# quarter of BERT gives nine tenths of the gain of training all of it (Lee et al. 2019, arXiv 1911.03090).
 UPPER_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """A tensor through which everything flows.
+    """A tensor at which a model can be cut.
 
     Attributes:
-        tensor: behind it, nothing else of what was computed so far is needed.
-        sides: inputs of the model that are still needed behind it, such as a padding mask.
-        weights_behind: how many numbers there are to train behind it.
+        tensor: the layers behind it need no other computed tensor from before it.
+        sides: inputs of the model that the layers behind it need, for example a padding mask.
+        weights_behind: the number of weights of the layers behind it.
     """
 
     tensor: Any
@@ -40,45 +40,50 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Halves:
-    """Two functional models. `upper` takes `lower`'s output named `states`, and `sides` under their own names."""
+    """Two functional models.
+
+    Attributes:
+        upper: takes the output of `lower` under the name `states`, and `sides` under their own names.
+        place: the name of the layer behind which the backbone was cut.
+    """
 
     lower: Any
     upper: Any
     sides: tuple[str, ...]
-    place: str  # the layer behind which it was cut
+    place: str
 
 
 def halve_transformer(backbone: Any, output: Any) -> Halves:
     """Cut a stack of transformer layers so that the last third of them is the upper part.
 
     Args:
-        backbone: a functional model, such as KerasHub's BertBackbone.
-        output: the tensor of it that is wanted: token states.
+        backbone: a functional model, for example KerasHub's BertBackbone.
+        output: its token states, a tensor of the model.
     """
     model = keras.Model(backbone.input, output)
     return _cut(model, _place_in_transformer(model))
 
 
 def halve_cnn(backbone: Any, size: int) -> Halves:
-    """Cut a CNN so that at most a third of its weights is the upper part, all of it on maps as coarse as they get.
+    """Cut a CNN so that the upper part has at most a third of its weights, and works on its coarsest maps only.
 
-    There they are smallest, so it is cheap to keep them and to train behind them.
+    The coarsest maps are the smallest: they are cheap to store and to train on.
 
     Args:
-        size: of a picture, in pixels: how coarse the maps get depends on it.
+        size: of a picture, in pixels; the size of the maps depends on it.
     """
     model = keras.Model(backbone.inputs, backbone.outputs[0])
     return _cut(model, _place_in_cnn(model, size))
 
 
 def both_places_of_transformer(backbone: Any, output: Any) -> Any:
-    """The model whole, which also yields what the lower half of `halve_transformer` does: {'two_thirds', 'last'}."""
+    """Return the whole model with the output of `halve_transformer`'s lower half too: {'two_thirds', 'last'}."""
     model = keras.Model(backbone.input, output)
     return keras.Model(model.input, {"two_thirds": _place_in_transformer(model).tensor, "last": output})
 
 
 def both_places_of_cnn(backbone: Any, size: int) -> Any:
-    """The same of `halve_cnn`."""
+    """Return the whole model with the output of `halve_cnn`'s lower half too: {'two_thirds', 'last'}."""
     model = keras.Model(backbone.inputs, backbone.outputs[0])
     return keras.Model(model.inputs[0], {"two_thirds": _place_in_cnn(model, size).tensor, "last": model.outputs[0]})
 
@@ -109,7 +114,7 @@ def _place_in_cnn(model: Any, size: int) -> Frontier:
 
 
 def frontiers(model: Any) -> list[Frontier]:
-    """Every place where a functional model can be cut through one tensor, from its inputs to its output."""
+    """Return every place where a functional model can be cut at one tensor, from its inputs to its output."""
     nodes = nodes_of_graph(model)
     inputs = {id(tensor): tensor for tensor in model.inputs}
     last_use = {id(tensor): len(nodes) for tensor in model.outputs}
@@ -125,7 +130,7 @@ def frontiers(model: Any) -> list[Frontier]:
         if len(computed) == 1 and computed[0] is not model.outputs[0]:
             sides = tuple(tensor for key, tensor in inputs.items() if last_use.get(key, -1) > position)
             if found and found[-1].tensor is computed[0]:
-                found.pop()  # the same tensor, and what it was waiting for is used up
+                found.pop()  # the same tensor; an input that was needed beside it is used up now
             behind = {id(node.operation): node.operation for node in nodes[position + 1 :]}
             found.append(Frontier(computed[0], sides, sum(_size(operation) for operation in behind.values())))
     return found
@@ -140,16 +145,16 @@ def with_inputs(
     bare: bool = False,
     free: Sequence[str] = (),
 ) -> Any:
-    """The part of a functional model from some of its tensors on, as a model that takes a dict of these names.
+    """Return the part of a functional model behind some of its tensors, as a model with inputs of these names.
 
     Its layers are shared, not copied.
 
     Args:
-        bare: a single input is taken as it is, not in a dict.
-        free: names whose first axis after the batch may have any length.
+        bare: the model takes a single input directly, not in a dict.
+        free: names of inputs whose first axis after the batch may have any length.
     """
     inner = keras.Model(list(tensors), outputs)
-    # Keras names the cloned inputs itself. Calling the layers again on named ones makes a model that others can read.
+    # Keras chooses the names of cloned inputs. Calling the layers again on named inputs gives a model with our names.
     named = {
         key: keras.Input((None, *tensor.shape[2:]) if key in free else tensor.shape[1:], dtype=tensor.dtype, name=key)
         for key, tensor in zip(names, tensors, strict=True)
@@ -164,7 +169,7 @@ def _size(operation: Any) -> int:
 
 
 def _useful(model: Any) -> list[Frontier]:
-    """Frontiers with something to train behind them.
+    """Return the frontiers with weights behind them.
 
     Raises:
         ConfigError: there is none.
@@ -172,15 +177,15 @@ def _useful(model: Any) -> list[Frontier]:
     places = [place for place in frontiers(model) if place.weights_behind]
     if not places:
         raise ConfigError(
-            f"encoder {model.name} cannot be cut in two: nothing to train lies behind a single tensor. Leave "
-            "text.layer and image.stage at last, and set tier2.finalists: 0"
+            f"encoder {model.name} cannot be cut in two: no single tensor has weights behind it. Leave text.layer and "
+            "image.stage at last, and set tier2.finalists: 0"
         )
     return places
 
 
 def _cut(model: Any, place: Frontier) -> Halves:
     names = [tensor.name for tensor in place.sides]
-    # Inputs of one model have names of their own; a single one is named by Keras, another in each process.
+    # Several inputs of a model have names. A single one has a name that Keras counts up in each process.
     own = [tensor.name for tensor in model.inputs] if len(model.inputs) > 1 else ["pictures"]
     lower = with_inputs(model.inputs, own, place.tensor, "lower", bare=True)
     upper = with_inputs([place.tensor, *place.sides], ["states", *names], model.outputs[0], "upper", bare=True)

@@ -1,7 +1,7 @@
-"""Encoders: arrays in, read-outs of each text or picture out. Pre-trained, frozen unless told otherwise.
+"""Encoders by name: each turns arrays into read-outs of texts or pictures, and is pre-trained and frozen at first.
 
-Each is one Keras layer, so that a whole model names it once and can be cut behind it (`search/features/cut`). Adding an
-encoder is an entry in TEXT_ENCODERS or IMAGE_ENCODERS.
+An encoder is one Keras layer: a whole model contains it once and can be cut behind it (`search/features/cut`). To add
+one, add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
 
-RECIPE = "1"  # counts up when the same weights would give other features
+RECIPE = "1"  # is increased when the same weights give other features
 TINY_VOCABULARY = 2000
-TINY_BYTES = 400_000  # at most
+TINY_BYTES = 400_000  # an upper bound
 FLOAT_BYTES = 4
 
 
@@ -124,11 +124,11 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
 
     Args:
         name: one of TEXT_ENCODERS, a folder with a KerasHub preset, or a preset's name or handle.
-        vocabulary: asked for at most so many tokens by encoders that have none of their own: learned from the training
+        vocabulary: returns at most a number of tokens, for encoders without a vocabulary: learned from the training
             texts (`vocabulary_of_texts`), or read from a run.
 
     Raises:
-        WeightsError: its weights are not there; the message has the command that fetches them.
+        WeightsError: its weights are not installed; the message has the command that fetches them.
         ConfigError: an unknown name.
     """
     if name in TEXT_ENCODERS:
@@ -137,7 +137,7 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
 
 
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
-    """The vocabulary of the training texts, made only when an encoder asks for it."""
+    """Return a function that learns a vocabulary of the training texts, for encoders that need one."""
     return lambda size: learn_vocabulary(train, size)
 
 
@@ -163,7 +163,7 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
-    """A BERT of two layers with untrained weights and the training split's own words: for tests and trying out."""
+    """A BERT of two layers with untrained weights and the words of the training split, for tests and first trials."""
     vocabulary = list(learned(TINY_VOCABULARY))
     fingerprint = _fingerprint(name, "2 layers", *vocabulary)
 
@@ -191,7 +191,7 @@ def _lite(name: str) -> ImageSource:
 
 
 def _tiny_cnn(name: str) -> ImageSource:
-    """Two convolutions with untrained weights: for tests and trying out."""
+    """Two convolutions with untrained weights, for tests and first trials."""
     fingerprint = _fingerprint(name)
 
     def backbone() -> tuple[Any, Any]:
@@ -235,7 +235,7 @@ def _preset_text(name: str) -> TextSource:
     fingerprint = _fingerprint(name, *vocabulary, *_weight_digests(backbone))
     lowercase = bool(getattr(tokenizer, "lowercase", False))
 
-    def again() -> Any:  # its own each time, for it may be trained
+    def again() -> Any:  # a new copy each time, because it may be trained
         return _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
 
     words = wordpiece_tokenizer(vocabulary, lowercase=lowercase)
@@ -254,7 +254,7 @@ def _preset_image(name: str) -> ImageSource:
     offset = 0.0 if converter.offset is None else converter.offset
     fingerprint = _fingerprint(name, str(scale), str(offset), *_weight_digests(backbone))
 
-    def again() -> tuple[Any, Any]:  # its own each time, for it may be trained
+    def again() -> tuple[Any, Any]:  # a new copy each time, because it may be trained
         rescale = keras.layers.Rescaling(scale, offset, name="rescale")
         return _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS), rescale
 
@@ -295,7 +295,7 @@ def _frozen(layer: Any) -> Any:
 
 
 def _untrained(backbone: Any) -> Any:
-    """The same untrained weights in every process, without touching anybody's random state."""
+    """Set the same untrained weights in every process, without changing a random state."""
     rng = np.random.default_rng(0)
     for variable in backbone.weights:
         if len(variable.shape) >= 2:
@@ -319,7 +319,7 @@ def _digest(path: Path) -> str:
 
 
 def _weight_digests(backbone: Any) -> list[str]:
-    # `weights`, not `variables`: those hold the random states of dropout as well, other ones in each process.
+    # `weights`, not `variables`: variables include the random states of dropout, which differ between processes.
     return [hashlib.sha256(variable.numpy().tobytes()).hexdigest() for variable in backbone.weights]
 
 
