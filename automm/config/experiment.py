@@ -35,7 +35,7 @@ BASELINES = (
     "text_only",
     "late_average",
     "concatenation",
-    "bilinear",
+    "low_rank_bilinear",
     "packed_concatenation",
 )
 FOR_NUMBERS = {  # what stands in their place where a number is predicted
@@ -46,6 +46,8 @@ FOR_NUMBERS = {  # what stands in their place where a number is predicted
     "logistic_columns": "ridge_columns",
     "logistic_all": "ridge_all",
 }
+# Experiment files and runs from before a baseline was renamed: the former name of each, and its name now.
+FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -140,10 +142,11 @@ def _included(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baselines")
     legal = (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())
-    for name in value:
+    names = [FORMER_BASELINES.get(name, name) for name in value]
+    for name in names:
         if name not in legal:
             raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")
-    return value
+    return names
 
 
 class Baselines(Section):

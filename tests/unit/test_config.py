@@ -148,6 +148,7 @@ def test_the_last_set_wins(write):
         ("all", list(BASELINES)),
         ("none", []),
         ("[concatenation, majority]", ["majority", "concatenation"]),
+        ("[bilinear, majority]", ["majority", "low_rank_bilinear"]),  # a former name
     ],
 )
 def test_the_short_form_of_baselines(write, short, names):

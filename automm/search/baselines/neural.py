@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from automm.config.experiment import FORMER_BASELINES
 from automm.errors import TrialError
 from automm.models import baselines
 from automm.models.average import average, members_of
@@ -20,11 +21,16 @@ from automm.search.training.loop import Trained, train
 from automm.tracking.runs import COMPLETED, PARTIAL
 
 AVERAGED = ("text_only", "image_only")  # by the baseline `late_average`
+# A seed is derived from a name. Two baselines take another name's seed.
+SEED_NAMES = {
+    "low_rank_bilinear": "bilinear",  # its former name, so that it trains to the same figures as before the renaming
+    "packed_concatenation": "concatenation",  # the same candidate: the same initial weights and batches
+}
 
 
 def run_baselines(search: Search) -> None:
     """Every baseline of the experiment that has no line yet, in order, until the time is up."""
-    done = {candidate.name for candidate in search.candidates if candidate.status != "KILLED"}
+    done = {_present(candidate.name) for candidate in search.candidates if candidate.status != "KILLED"}
     wanted = search.setup.experiment.baselines
     manifest = search.setup.dataset.manifest
     names = wanted.names(manifest.columns, manifest.task) + (["end_to_end"] if wanted.end_to_end else [])
@@ -39,12 +45,17 @@ def run_baseline(search: Search, name: str) -> None:
 
 
 def _trained(search: Search, name: str) -> None:
-    build, values = baselines.TRAINED[name]
+    present = _present(name)
+    build, values = baselines.TRAINED[present]
     if "fusion/operator" in values:
         values = baselines.with_columns(values, search.setup.dataset.manifest.columns)
-    # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
-    seed_name = name.removeprefix("packed_")
+    seed_name = SEED_NAMES.get(present, present)
     search.runner.train(name, "baseline", values, lambda: build(search.setup.shapes, values), seed_name=seed_name)
+
+
+def _present(name: str) -> str:
+    """Return a baseline's present name; a run from before a renaming has the former one."""
+    return FORMER_BASELINES.get(name, name)
 
 
 def _majority(search: Search, name: str) -> None:
