@@ -1,4 +1,4 @@
-"""Results as people read them on stdout: tables and verdicts."""
+"""Print results on stdout for people: tables and the verdict of a search."""
 
 import sys
 from collections import Counter
@@ -30,7 +30,7 @@ RECIPES = {
 
 
 def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
-    """Print columns and rows on stdout; those of `right` are numbers."""
+    """Print a table on stdout; the columns in `right` are aligned right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -40,10 +40,10 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
 
 
 class EscapingConsole(Console):
-    """A console that escapes what it draws, whatever that is made of; only rich's own codes reach the terminal."""
+    """A console that escapes everything it draws; only rich's own control codes reach the terminal."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Plain strings are escaped before they are measured: what is longer later would be cut off."""
+        """Escape plain strings before they are measured; otherwise the longer escaped text would be cut off."""
         return super().render_str(escape_lines(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -52,9 +52,9 @@ class EscapingConsole(Console):
 
 
 def console(stream: Any) -> Console:
-    """A rich console: as wide as the terminal, or wide enough for a pipe."""
+    """Return a rich console as wide as the terminal; 160 columns in a pipe."""
     terminal = stream.isatty()
-    # No markup and no emoji: a message may hold brackets of its own, and ":100:" where it names a line.
+    # No markup and no emoji codes: messages contain brackets, and line numbers such as ":100:".
     return EscapingConsole(file=stream, width=None if terminal else 160, highlight=False, markup=False, emoji=False)
 
 
@@ -72,7 +72,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
         scores += [_spread(row["folds"], name) for name in main] if folded else []
         name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
-        name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
+        name += f" (on {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
     if not with_run:
@@ -81,13 +81,13 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
-            show(f"{row['name']} was judged on {row['evaluation']} only, and ranks behind the others")
+            show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
-        show("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
+        show("* measured with frozen encoders: the tier-1 candidates that it was made from")
 
 
 def _spread(folds: dict[str, Any] | None, name: str) -> str:
-    """Mean and deviation over a manifest's folds."""
+    """Format the mean and the standard deviation over the folds of a manifest; * for frozen encoders."""
     if not folds or name not in folds["mean"]:
         return "-"
     deviation = folds["deviation"][name]
@@ -100,7 +100,7 @@ def _score(scores: dict[str, float] | None, name: str) -> str:
 
 
 def cache_table(found: "Listing") -> None:
-    """Print what `search.cache_listing` has found."""
+    """Print the entries of the cache."""
     rows = [
         [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
         for e in found.features
@@ -116,9 +116,9 @@ def cache_table(found: "Listing") -> None:
 
 
 def fetched_table(done: "Fetched") -> None:
-    """Print what `data.fetch` has done."""
+    """Print how many pictures were downloaded, and which are missing."""
     show(
-        f"{done.urls:,} pictures by URL: {done.there:,} were there, {done.fetched:,} fetched "
+        f"{done.urls:,} pictures by URL: {done.there:,} already there, {done.fetched:,} fetched "
         f"({decimal(done.bytes)}), {len(done.missing):,} missing"
     )
     if done.missing:
@@ -126,11 +126,11 @@ def fetched_table(done: "Fetched") -> None:
         first = {one.reason: one for one in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
-        show(f"all of them: {done.report}")
+        show(f"all missing pictures: {done.report}")
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
-    """What a search has found, in words: from its result.json."""
+    """Return the verdict of a search in words, one line each, from its result.json."""
     test = result["test"][result["best"]]
     first, second = main_metrics(test)
     lines = [
@@ -140,7 +140,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
     if luck := result.get("selection"):
         lines.append(
             f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
-            f"of which {luck['optimism']:.3f} is the luck of the pick"
+            f"of which {luck['optimism']:.3f} is selection bias"
         )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
@@ -154,21 +154,21 @@ def verdict(result: dict[str, Any]) -> list[str]:
         left = dict(zip(missing["percent"], scores[first], strict=True))
         lost = {"text": "their text", "image": "their pictures"}.get(modality, f"their {modality}")
         lines.append(
-            f"  where reviews lose {lost}: {TITLES[first]} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
+            f"  if reviews lose {lost}: {TITLES[first]} {left[50]:.3f} (half of the reviews), {left[100]:.3f} (all)"
         )
     return lines
 
 
 def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str, str]) -> list[str]:
     best = folds["scores"][result["best"]]
-    told = ", ".join(f"{TITLES[name]} {_spread(best, name)}" for name in metrics)
+    shown = ", ".join(f"{TITLES[name]} {_spread(best, name)}" for name in metrics)
     how = " (encoders frozen)" if best["frozen"] else ""
-    lines = [f"  on {len(best['folds'])} folds, mean and deviation of their test parts: {told}{how}"]
+    lines = [f"  on {len(best['folds'])} folds, mean ± standard deviation of their test parts: {shown}{how}"]
     for fold, why in best["failed"].items():
-        lines.append(f"  not on fold {fold}: {why}")
+        lines.append(f"  failed on fold {fold}: {why}")
     if apart := folds.get("against_recipe"):
-        told = ", ".join(f"{TITLES[name]} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics)
-        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {told}")
+        shown = ", ".join(f"{TITLES[name]} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics)
+        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {shown}")
     return lines
 
 
@@ -177,7 +177,7 @@ def _plus_minus(one: dict[str, Any]) -> str:
 
 
 def dataset(known: dict[str, Any]) -> None:
-    """Print all that is known of a data set."""
+    """Print everything that is known about a data set."""
     for key in ("name", "format", "size", "licence", "homepage", "citation", "get", "manifest"):
         if known[key]:
             show(f"{key + ':':<10} {' '.join(str(known[key]).split())}")

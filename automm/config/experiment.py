@@ -142,7 +142,7 @@ def _included(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baselines")
     legal = (*BASELINES, *OF_COLUMNS, *FOR_NUMBERS.values())
-    names = [FORMER_BASELINES.get(name, name) for name in value]
+    names = [FORMER_BASELINES.get(str(name), str(name)) for name in value]
     for name in names:
         if name not in legal:
             raise ValueError(f"unknown baseline {name!r}.{nearest(name, legal)} Legal: {', '.join(legal)}")

@@ -215,6 +215,6 @@ def test_a_dry_run_needs_no_weights_and_writes_nothing(automm, tmp_path):
     done = automm("search", manifest, "--dry-run", cwd=tmp_path)
     assert "fusion/operator" in done.stdout
     assert "different candidates" in done.stdout
-    assert "the dearest candidate: " in done.stdout
+    assert "the most expensive candidate: " in done.stdout
     assert done.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
