@@ -105,5 +105,5 @@ def test_an_empty_cache(folder):
 
 def test_a_limit_that_is_no_size(folder, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "much")
-    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is no size"):
+    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is not a size"):
         run()

@@ -178,8 +178,8 @@ def test_set_of_a_hyperparameter_keeps_the_dots_of_its_name(write):
         ("=5", "KEY=VALUE"),
         ("budget.trials=[1", "not YAML"),
         ("budget.trial=5", "Did you mean 'trials'?"),
-        ("seed.x=5", "'seed' holds one value"),
-        ("budget.trials.x=5", "'trials' holds one value"),
+        ("seed.x=5", "'seed' is a single value"),
+        ("budget.trials.x=5", "'trials' is a single value"),
     ],
 )
 def test_a_bad_set_says_what_is_wrong(write, override, words):
@@ -214,7 +214,7 @@ def test_what_is_not_a_mapping(write, text):
 def test_bytes_that_are_no_utf8(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_bytes(b"manifest: \xff\n")
-    assert problems_of(load_experiment, path) == [f"{path}:1: not UTF-8 (invalid start byte at byte 10)"]
+    assert problems_of(load_experiment, path) == [f"{path}:1: not UTF-8 (invalid start byte at byte 10). Save the file as UTF-8"]
 
 
 def test_a_number_as_key_is_a_problem_and_no_crash(write):
@@ -336,7 +336,7 @@ def test_an_objective_that_is_no_name(write, objective):
 def test_an_objective_of_the_other_task_has_its_line_and_hides_no_problem(write):
     write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\ntask: regression\n", "m.yaml")
     problems = problems_of(load_experiment, path := write("manifest: m.yaml\nobjective: val_loss\nsed: 1\n"))
-    assert problems[0] == f"{path}:2: objective: 'val_loss' is none of a regression. Legal: val_mae, val_rmse"
+    assert problems[0] == f"{path}:2: objective: 'val_loss' does not fit task: regression. Legal: val_mae, val_rmse"
     assert problems[1].startswith(f"{path}:3: unknown key 'sed'")
 
 
@@ -360,9 +360,9 @@ def test_whatever_lies_at_the_manifest(write, tmp_path, what):
     ("written", "expected"),
     [
         ("budget: 5", "budget: expected keys and values. Legal here: trials, time, parameters (given: 5)"),
-        ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baselines (given: 5)"),
-        ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baselines"),
-        ("baselines: some", "baselines.include: expected all, none, or a list of baselines (given: 'some')"),
+        ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baseline names (given: 5)"),
+        ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baseline names"),
+        ("baselines: some", "baselines.include: expected all, none, or a list of baseline names (given: 'some')"),
     ],
 )
 def test_a_wrong_shape_is_said_in_the_words_of_the_file(write, written, expected):

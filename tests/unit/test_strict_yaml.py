@@ -76,7 +76,7 @@ def test_values(written, read):
         ("- x\n- {1: a, 1: b}", (2, "duplicate key '1.1'")),
         ("a: &x 1\nb: *x", (2, "aliases (*name) are not supported")),
         ("a: !!str 1", (1, "the tag tag:yaml.org,2002:str is not supported")),
-        ('a: "\\ud83d"', (1, "half a surrogate pair is not a text")),
+        ('a: "\\ud83d"', (1, "half of a surrogate pair is not a character")),
         ("a: [1", (1, "not YAML")),
         ("a: " + "9" * 5000, (1, "a malformed number")),
         ("[" * 2000, (1, "nested too deeply")),
