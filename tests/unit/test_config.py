@@ -214,7 +214,9 @@ def test_what_is_not_a_mapping(write, text):
 def test_bytes_that_are_no_utf8(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_bytes(b"manifest: \xff\n")
-    assert problems_of(load_experiment, path) == [f"{path}:1: not UTF-8 (invalid start byte at byte 10). Save the file as UTF-8"]
+    assert problems_of(load_experiment, path) == [
+        f"{path}:1: not UTF-8 (invalid start byte at byte 10). Save the file as UTF-8"
+    ]
 
 
 def test_a_number_as_key_is_a_problem_and_no_crash(write):

@@ -595,7 +595,7 @@ def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
     assert load_dataset(manifest).reviews[0].text == "nice \U0001f600"
     rows[2] = PLACES.format(2, "x", 1, 2, r"\ud83d")
     put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
-    with pytest.raises(DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half of a surrogate pair .*Correct"):
+    with pytest.raises(DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half a surrogate pair .*Correct"):
         load_dataset(manifest)
 
 
