@@ -1,15 +1,16 @@
-"""Question: where one of several pictures matters, is attention worth more than the mean, and does it look at that one?
+"""Question: if one of several pictures matters, is attention worth more than the mean, and does it find that picture?
 
 Command:  python experiments/demo_attention.py --to experiments/demo_attention.json
-Data:     the demo's 600 reviews, other ones for each seed; 600 fresh ones (seed 77) to measure on, the same for all.
-Cost:     see `seconds` in the result, and the encoding of the pictures; what the file holds already is not run again.
+Data:     the demo's 600 reviews, different ones for each seed; 600 fresh reviews (seed 77) for measuring, the same for
+          all seeds.
+Cost:     see `seconds` in the result, plus encoding the pictures. Results that the file already has are not run again.
 Finding:  see experiments/README.md.
 
-A low-rank bilinear fusion is trained with every pooling of the space, as trials are (five folds over train and
-validation, whose models are averaged): each pooling with the same four heads and learning rates, of which the best by
-validation reads the fresh reviews. The generator knows which picture a review is about; the weights that `automm
-predict --explain` would give are asked whether their largest is that picture's, in the reviews with several pictures.
-By chance it would be in about a third of them.
+A low-rank bilinear fusion is trained with every pooling of the space, in the same way as trials: five folds over train
+and validation, whose models are averaged. Each pooling gets the same four combinations of head and learning rate; the
+best of them by validation reads the fresh reviews. The generator knows which picture a review is about. In reviews with
+several pictures the script tests whether the largest weight of `automm predict --explain` is on that picture. By chance
+it would be in about a third of the reviews.
 """
 
 import argparse

@@ -1,33 +1,34 @@
-"""Question: how often are encodings, misread texts and languages guessed right, by automm and by its libraries alone?
+"""Question: how often do automm and its libraries alone detect encodings, wrongly decoded texts and languages?
 
 Command:  python experiments/guessers.py
           python experiments/guessers.py --catalogs /usr/share/locale     also messages of the system's translations
-          python experiments/guessers.py --tweets mvsa_single/data --encoding gb18030     also alarms on English texts
-Cost:     15 s of processor time, a minute with the catalogs; most of it is chardet, with 1 to 20 ms for a file.
-Data:     `review_texts.py`: 169 short reviews in 28 languages, written for this, in the encodings usual there.
-Finding:  the libraries are at least as good as the tables of letters and words that automm had before, which are gone;
-          what automm adds to each is worth its lines. "Before" is automm with its tables, on the same files.
+          python experiments/guessers.py --tweets mvsa_single/data --encoding gb18030     also false alarms on English
+Cost:     15 s of processor time, a minute with the catalogs; most of it is chardet, at 1 to 20 ms per file.
+Data:     `review_texts.py`: 169 short reviews in 28 languages, written for this test, in the usual encodings of each.
+Finding:  the libraries are at least as good as the former tables of letters and words, which are gone. What automm adds
+          to each library is worth its lines. "Before" is automm with its tables, on the same files.
 
-          right, or seen                              of       before    library alone    automm
+          correct, or found                           of       before    library alone    automm
           files of 1, 3 or 6 reviews                 440          276              420       427
             beside columns of English                440          276              352       427
           files of 1, 3 or 6 messages              5,546        3,103            5,347     5,383
             beside columns of English              5,546        3,103            4,873     5,381
-          UTF-8 reviews read otherwise             1,096          325              914       914
-            genuine ones taken for such              137            0                0         0
-          sets of 6 reviews read as Western           70           29                -        65
+          UTF-8 reviews decoded otherwise          1,096          325              914       914
+            false alarms on correct texts            137            0                0         0
+          sets of 6 reviews decoded as Western        70           29                -        65
             whose encoding is named                   70           25                -        63
-            genuine ones taken for such               36            0                -         0
+            false alarms on correct texts             36            0                -         0
           languages of reviews                       169           79              165       159
             named wrong                                            48                4         0
-          tweets that are said not to be English   3,669          269              557         0
+          tweets reported as not English           3,669          269              557         0
 
-          chardet loses where ASCII surrounds the words, so that automm gives it the words beyond ASCII alone. py3langid
-          names a language for every text, automm only where the model is sure, which it would be of 117 tweets. But so
-          many of these are plainly English that automm does not load the model. What remains wrong: Romanian in
-          ISO 8859-16 (taken for cp1250), single words, UTF-8 read as cp1251 (48 of 137 are seen), Russian in capitals.
+          chardet is worse if ASCII surrounds the words; automm therefore gives it only the non-ASCII words. py3langid
+          names a language for every text; automm uses it only if the model is sure. It would be sure for 117 tweets,
+          but most tweets are plainly English, and automm does not load the model for those. Still wrong: Romanian in
+          ISO 8859-16 (detected as cp1250), single words, UTF-8 decoded as cp1251 (48 of 137 are found), Russian in
+          capitals.
 
-Each table has a row for each encoding or language: how many there are, and how many of them are right.
+Each table has a row for each encoding or language: how many samples it has, and how many of them are right.
 """
 
 import argparse

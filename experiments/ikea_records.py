@@ -1,4 +1,4 @@
-"""Question: how does a data set in a layout of its own, here tables of pickled dicts, become records that automm reads?
+"""Question: how does a data set in its own layout, here tables of pickled dicts, become records that automm reads?
 
 Command:  python experiments/ikea_records.py --data ikea_interior --to data_manifests/ikea
           then: automm check data_manifests/ikea_interior.yaml
@@ -6,9 +6,9 @@ Data:     IKEA interior (Tautkute and others 2017), see data_manifests/ikea_inte
 Cost:     a second.
 Finding:  see experiments/README.md.
 
-Writes reviews.jsonl: a product's id, name, description, kind (the first word of its type, where 30 products or more
-share it) and pictures (its own and the rooms that show it). The tables name a picture by different folders, so that
-pictures are joined by their file's name. A pickle can run code: the unpickler here knows no class.
+Writes reviews.jsonl with the id, name, description, kind (the first word of the type, if 30 or more products share it)
+and pictures of each product: its own and those of the rooms that contain it. The tables name a picture by different
+folders; pictures are therefore joined by file name. A pickle can run code; the unpickler here loads no classes.
 """
 
 import argparse

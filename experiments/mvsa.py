@@ -1,16 +1,17 @@
 """Question: on real reviews, does a search beat a logistic regression on the same frozen features, and what does
-fine-tuning the upper layers of both encoders add to frozen ones?
+fine-tuning the upper layers of both encoders add?
 
 Command:  python experiments/mvsa.py --data MVSA_DIR --to experiments/mvsa.json
-Data:     MVSA-Single (Niu et al. 2016), see data_manifests/mvsa_single.yaml; 2,800 labelled tweets with a photo each.
-          Duplicate texts and pictures stay on one side of a split; a split of its own for each seed.
+Data:     MVSA-Single (Niu et al. 2016), see data_manifests/mvsa_single.yaml; 2,800 labelled tweets with one photo each.
+          Duplicate texts and pictures are in the same split. Each seed has its own split.
 Cost:     see `seconds` in the result; the first seed also encodes.
 Finding:  see experiments/README.md.
 
-Each seed draws its own split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the
-best of them, and an ensemble; the test split is read once, after the search. Reported: every baseline, the candidate
-that the search chose by macro-F1 out of fold, its paired difference to the logistic regression on both modalities, and
-that of the fine-tuned candidate to the one that it began as, with a bootstrap over the test rows of all seeds.
+Each seed draws a split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the best of
+them, and an ensemble. The test split is read once, after the search. Reported: every baseline; the candidate that the
+search chose by macro-F1 out of fold; its paired difference to the logistic regression on both modalities; and the
+paired difference between the fine-tuned candidate and the candidate it started from. The bootstrap is over the test
+rows of all seeds.
 """
 
 import argparse

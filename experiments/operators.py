@@ -1,14 +1,14 @@
 """Question: which fusion of text and pictures is good here, and how should several pictures become one vector?
 
 Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json  (--max-images, --seeds, --vary)
-Data:     any manifest; those whose results stand here, and how to write them, are in experiments/README.md.
-Cost:     see `seconds` in the result; features are encoded before.
+Data:     any manifest; experiments/README.md has results on three, and says how to write them.
+Cost:     see `seconds` in the result, without encoding.
 Finding:  see experiments/README.md.
 
 The hand-built concatenation with mean pooling is changed in one place at a time: every fusion operator, every pooling,
-every read-out. All have the same seed, folds, epochs, patience and class weights, and are judged out of fold on train
-and validation; then the mean of the five fold models reads the test split. Each seed draws a split of its own (0.6,
-0.15, 0.25) and first weights. Nothing is chosen here, so that no test figure is the best of many. Differences to the
+every read-out. All have the same seed, folds, epochs, patience and class weights, and are scored out of fold on train
+and validation; then the mean of the five fold models reads the test split. Each seed draws its own split (0.6, 0.15,
+0.25) and initial weights. Nothing is chosen here, and no test figure is therefore the best of many. Differences to the
 concatenation are paired, with a bootstrap over the test rows of all seeds.
 """
 

@@ -1,16 +1,17 @@
-"""Question: does a CNN from scratch beat the frozen encoder on these data, and at what cost?
+"""Question: does a CNN trained from scratch beat the frozen encoder on these data, and at what cost?
 
 Command:  python experiments/pixels.py --data MVSA_DIR --to experiments/pixels.json
-Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), splits of 0.6, 0.15, 0.25; without --data the
-          demo's 600 reviews, others for each seed. In small: --seeds 1 --candidates 'convolution 32'
+          python experiments/pixels.py --seeds 1 --candidates 'convolution 32'            a small run
+Data:     MVSA-Single as in mvsa.py (2,800 tweets with one photo each), splits of 0.6, 0.15, 0.25; without --data the
+          demo's 600 reviews, different ones for each seed.
 Cost:     see `seconds` in the result, of each candidate and of the whole.
 Finding:  not run yet.
 
-One head, that of the hand-built concatenation with gated attention over pictures, is trained on the frozen encoder's
-features and on CNNs that are trained with it from their first weights: convolutions or residual blocks, two sizes of
-pictures, augmented or not. All else is equal: frozen text features, seed, split, epochs, patience, class weights. A
-candidate is one model, its best epoch chosen on the validation split (`--folds 5` for five, out of fold); then it reads
-the test split. Differences to the frozen encoder are paired over the test rows of all seeds.
+One head, the hand-built concatenation with gated attention over pictures, is trained on the frozen encoder's features
+and together with CNNs from random weights: convolutions or residual blocks, two picture sizes, augmented or not. All
+else is equal: frozen text features, seed, split, epochs, patience, class weights. A candidate is one model, its best
+epoch chosen on the validation split (`--folds 5`: five models, out of fold); then it reads the test split. Differences
+to the frozen encoder are paired over the test rows of all seeds.
 """
 
 import argparse

@@ -1,18 +1,18 @@
-"""Question: which points of the search space are good first proposals, on data that they were not picked on?
+"""Question: which points of the search space are good first proposals on data that they were not chosen on?
 
-Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then picks
-          python experiments/portfolio.py --to experiments/portfolio.json                  picks from what is measured
-Data:     any manifests; which were used, and how to write them, is in experiments/README.md.
-Cost:     see `seconds` in the result; features are encoded before.
+Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then chooses
+          python experiments/portfolio.py --to experiments/portfolio.json                  chooses from the measurements
+Data:     any manifests; experiments/README.md says which were used and how to write them.
+Cost:     see `seconds` in the result, without encoding.
 Finding:  see experiments/README.md.
 
-Some random points of the full space, the same for every data set, are trained as trials are and judged on five folds of
-train and validation; the test split is never read. A point's regret on a data set is what it lacks to the best of all
-points there, as a share of the distance from the best to the median. The portfolio is picked greedily: each time the
-point that leaves the smallest mean regret of the portfolio's best; ties, and what is left when the best is in, by the
-mean regret of the point itself. To be honest about it, the portfolio of all data sets but one is measured on the one
-left out, against as many random points (the exact expectation of their best). Variants of one data set (`demo`,
-`demo-300`) are left out together.
+Random points of the full space, the same for every data set, are trained like trials and scored on five folds of train
+and validation; the test split is never read. The regret of a point on a data set is its distance to the best of all
+points, as a share of the distance from the median to the best. The portfolio is built greedily: each step adds the
+point that makes the mean regret of the portfolio's best smallest. Ties, and all points after the best is in, are
+decided by the mean regret of the point alone. For an honest estimate, the portfolio of all data sets but one is
+measured on the one left out, against as many random points (the exact expectation of their best). Variants of one data
+set (`demo`, `demo-300`) are left out together.
 """
 
 import argparse

@@ -1,14 +1,15 @@
-"""Question: which fusions see a label that lies in the product of the modalities, and in neither of them alone?
+"""Question: which fusions learn a label that is in the product of the modalities, and in neither of them alone?
 
 Command:  python experiments/product_task.py --to experiments/product_task.json
-Data:     made here: text and picture features of 16 normal numbers each, label = whether (a . text) * (b . picture) > 0
-          for fixed random a and b; 2,000 reviews to learn from, 1,000 to stop by, 4,000 to measure on.
+Data:     generated: text and picture features of 16 normal numbers each, label = whether (a . text) * (b . picture) > 0
+          for fixed random a and b; 2,000 reviews for training, 1,000 for early stopping, 4,000 for measuring.
 Cost:     see `seconds` in the result.
 Finding:  see experiments/README.md.
 
-Each modality alone, and every sum of a function of the one and a function of the other, is at chance by construction.
-So with a linear head (no hidden layer) a fusion must multiply, or let one modality steer the other; with one hidden
-layer the head itself can. Every fusion of the space is trained with both heads, with three seeds, as trials are.
+By construction each modality alone is at chance, and so is every sum of a function of the text and a function of the
+picture. With a linear head (no hidden layer) a fusion must therefore multiply, or let one modality control the other;
+with one hidden layer the head can do this. Every fusion of the space is trained with both heads and three seeds, like
+trials.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  (punctuation and letters of other scripts)
-"""Short reviews in 28 languages, written for `guessers.py`: from two words to two sentences, as buyers write them."""
+"""Short reviews in 28 languages, written for `guessers.py`: two words to two sentences, like those of real buyers."""
 
 REVIEWS = {
     "English": (

@@ -1,14 +1,14 @@
-"""Question: what does each way of training give, where reviews are whole and where they have lost pictures or text?
+"""Question: what does each training option give, on complete reviews and on reviews that have lost pictures or text?
 
 Command:  python experiments/training_options.py --data MVSA_DIR --to experiments/training_options.json
-Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), three splits of 0.6, 0.15, 0.25; without --data
-          the demo's 600 reviews, others for each seed.
+Data:     MVSA-Single as in mvsa.py (2,800 tweets with one photo each), three splits of 0.6, 0.15, 0.25; without --data
+          the demo's 600 reviews, different ones for each seed.
 Cost:     see `seconds` in the result; on new data most of it is encoding pictures.
-Finding:  see experiments/README.md, of modality dropout; the other options have not been run.
+Finding:  see experiments/README.md for modality dropout; the other options have not been run.
 
-The hand-built concatenation is trained once for each option, all else equal: same seed, same folds (five over train and
-validation, whose models are averaged), same first weights. It reads the test split as it is, with half and with all of
-the pictures gone, and so with the text. Differences to plain training are paired over the test rows of all seeds.
+The hand-built concatenation is trained once with each option. All else is equal: seed, folds (five over train and
+validation, whose models are averaged) and initial weights. It reads the test split complete, with half and with all of
+the pictures removed, and the same with texts. Differences to plain training are paired over the test rows of all seeds.
 """
 
 import argparse

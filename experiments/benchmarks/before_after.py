@@ -1,17 +1,16 @@
-"""Question: does a change of the code cost processor time? Two checkouts, in turn, on the same data.
+"""Question: does a change of the code cost processor time? Two checkouts, in turns, on the same data.
 
 Command:  git worktree add ../before COMMIT
           python experiments/benchmarks/before_after.py ../before                           all workloads
           python experiments/benchmarks/before_after.py ../before --only help records       some of them
           python experiments/benchmarks/before_after.py ../before --manifest FILE           automm check of FILE alone
-Cost:     about 25 minutes on two cores for all of them and nine rounds.
-Prints:   for each workload the processor seconds (user and system, children included) of both checkouts round by
-          round, the median of their ratios (after over before), and an interval that holds the median in 95 of 100
-          (order statistics, exact: of nine rounds the second smallest and the second largest ratio). Which of the two
-          goes first changes from round to round. `records` loads and splits 100,000 lines; `check` and `check-small`
-          are `automm check` on 1,000 photos of 640 x 480 and 2,000 smooth squares of 224; `pictures` decodes 800
-          photos into an empty cache; `help` is `automm --help`, ten times. The bar of a change that should cost
-          nothing: 1.05.
+Cost:     about 25 minutes on two cores for all workloads and nine rounds.
+Prints:   for each workload the processor seconds (user and system, with child processes) of both checkouts in each
+          round, the median of their ratios (after over before), and an exact 95 % confidence interval of the median
+          (order statistics: for nine rounds the second smallest and the second largest ratio). The checkouts take turns
+          in going first. `records` loads and splits 100,000 lines; `check` and `check-small` are `automm check` on
+          1,000 photos of 640 x 480 and 2,000 smooth squares of 224; `pictures` decodes 800 photos into an empty cache;
+          `help` is `automm --help`, ten times. The limit for a change that should cost nothing is 1.05.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Question: how fast are reviews encoded, against ONNX Runtime on the same inputs, and against texts padded to 128?
+"""Question: how fast are reviews encoded, compared with ONNX Runtime on the same inputs and with texts padded to 128?
 
 Command:  python experiments/benchmarks/encode_rate.py --data MVSA_DIR
-Cost:     about five minutes on two cores after the weights are installed, converting MiniLM (40 s) included.
-Prints:   of each engine rows a second (in its best round) and processor time a row (the median of the rounds), and
-          ratios of both. The engines take turns in one run: those that `automm search` uses, as the feature store sees
-          them, and what they are held against. On a busy machine only the ratios of processor time mean something. Also
-          the smallest cosine against Keras, and how fast a stored entry is checked.
+Cost:     about five minutes on two cores after the weights are installed, including the conversion of MiniLM (40 s).
+Prints:   for each engine the rows per second (of its best round) and the processor time per row (the median of the
+          rounds), and ratios of both. The engines take turns in one run: those that `automm search` uses, as the
+          feature store calls them, and the references. On a busy machine only the ratios of processor time are
+          meaningful. Also the smallest cosine similarity with Keras, and the speed of verifying a stored entry.
 """
 
 import argparse

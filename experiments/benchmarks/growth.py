@@ -1,10 +1,10 @@
-"""Question: do the costs that must grow with the number of reviews, and no faster, do so?
+"""Question: do the costs that may grow in proportion to the number of reviews grow no faster?
 
 Command:  python experiments/benchmarks/growth.py
-          python experiments/benchmarks/growth.py --reviews 100000 --cases link place       larger, some of them
+          python experiments/benchmarks/growth.py --reviews 100000 --cases link place       larger, some of the cases
 Cost:     about two minutes on one core with the defaults.
-Prints:   processor seconds with n, 2n and 4n reviews or pictures for each case, and what doubling them multiplied the
-          seconds by. The bar: less than 3 where a case takes a second or more; below that, imports and the clock show.
+Prints:   processor seconds with n, 2n and 4n reviews or pictures for each case, and the factor at each doubling. The
+          limit is 3 for cases of a second or more; shorter ones are dominated by imports and the clock.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Question: how much anonymous memory does a search take, and how much of that grows with the reviews?
+"""Question: how much anonymous memory does a search take, and how much of it grows with the reviews?
 
 Command:  python experiments/benchmarks/memory.py                                           4,000 reviews, 224 pixels
           python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32 --words 4 --tier-1 --trials 1
 Cost:     about six minutes on two cores for the first, most of it encoding; see experiments/README.md for the second.
-Prints:   the peak of RssAnon (what cannot be given back to files) during each search and each of its parts, libraries
-          included, each search in a process of its own; then the growth. Linux only.
+Prints:   the peak of RssAnon (memory that is not backed by files) during each search and each of its parts, libraries
+          included, each search in its own process; then the growth. Linux only.
 
-The second shows the growth. Its pictures and texts are small: pixels lie in a memory map whatever their size, and a
-feature has one size for all; and it leaves fine-tuning out, which would train for an hour.
+The second command shows the growth. Its pictures and texts are small, because pixels are in a memory map whatever their
+size, and all features have the same size. It omits fine-tuning, which would train for an hour.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""Question: how fast are pictures prepared, against bare Pillow in a process pool, and does memory grow with them?
+"""Question: how fast are pictures prepared, compared with plain Pillow in a process pool, and does memory grow?
 
 Command:  python experiments/benchmarks/pictures.py rate                        800 generated photos of 1024 x 768
           python experiments/benchmarks/pictures.py rate --data FOLDER          the JPEG files of a folder
           python experiments/benchmarks/pictures.py memory                      10,000 and 100,000 small pictures
 Cost:     about two minutes on two cores for a rate; about six for the memory, most of it writing the pictures.
-Prints:   rate: pictures a second and ratios, round by round in turns, and their medians; by processor time too, which
-          counts on a busy machine, where more threads get more of it. Ours is the whole of `prepare_pictures` into an
-          empty cache: hashing, decoding, checksums, writing, fsync. Pillow's is open, draft, resize and the pixels as
-          bytes, in as many processes as there are cores, which run already: thrown away there, or returned. Then a
-          restart, which finds what was decoded.
+Prints:   rate: pictures per second and ratios for each round, in turns, and their medians; also by processor time,
+          which is fairer on a busy machine, where a program with more threads gets more of it. automm's time is the
+          whole of `prepare_pictures` into an empty cache: hashing, decoding, checksums, writing, fsync. Pillow's time
+          is open, draft, resize and pixels as bytes, in as many running processes as there are cores, once discarding
+          the bytes and once returning them. Then a restart, which finds the decoded pictures in the cache.
           memory: the peak of RssAnon while reviews are loaded, pictures prepared and rows split. Linux only.
 """
 

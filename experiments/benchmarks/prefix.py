@@ -1,11 +1,11 @@
-"""Question: how much faster is a search whose encoders run once, against one that runs them in every epoch?
+"""Question: how much faster is a search whose encoders run once than one that runs them in every epoch?
 
 Command:  python experiments/benchmarks/prefix.py
 Cost:     about fifteen minutes on two cores after the weights are installed.
-Prints:   seconds of 20 trials of 10 epochs on 2,000 reviews (a picture of 224 pixels and up to 64 word pieces each),
-          encoding counted in and nothing cached; the same trials uncut; and AutoKeras alone: an AutoModel over the same
-          blocks and frozen encoders with AutoKeras' own tuner and Keras' own fit. The latter two train 2 trials of 2
-          epochs, and are scaled. Then how many times slower they are.
+Prints:   seconds of 20 trials of 10 epochs on 2,000 reviews (one picture of 224 pixels and up to 64 word pieces each),
+          with encoding and an empty cache; the same trials with the encoders in every epoch; and AutoKeras alone: an
+          AutoModel of the same blocks and frozen encoders with AutoKeras' own tuner and Keras' own fit. The latter two
+          train 2 trials of 2 epochs, scaled up. Then how many times slower they are.
 """
 
 import argparse

@@ -3,11 +3,12 @@
 Command:  python experiments/benchmarks/second_search.py                  2,000 reviews, a 224-pixel picture each
           python experiments/benchmarks/second_search.py --reviews 10000
 Cost:     the first search encodes everything: a minute or two on two cores for 2,000 reviews.
-Prints:   for the first search and two more, each in a process of its own: seconds from the end of imports to the moment
-          at which the first trial begins, and what of that each part took; then second over first.
+Prints:   for the first search and two more, each in its own process: seconds from the end of imports to the start of
+          the first trial, and the time of each part; then second over first.
 
-Without baselines, so that nothing stands before the trial. What counts as imports: tensorflow, autokeras, mlflow and
-automm's own modules. Pictures, texts and features are looked up in the stores that the first search has filled.
+The searches have no baselines, which would run before the first trial. Imports are those of tensorflow, autokeras,
+mlflow and automm's own modules. The later searches find pictures, texts and features in the stores that the first has
+filled.
 """
 
 import argparse

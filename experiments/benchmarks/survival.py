@@ -2,11 +2,12 @@
 
 Command:  python experiments/benchmarks/survival.py --worker-kills 20
           python experiments/benchmarks/survival.py --search-kills 30
-Cost:     about ten seconds a killed worker and a minute a killed search, on two cores; tiny encoders, nothing fetched.
-Prints:   --worker-kills: one search of two workers, of which one is killed (kill -9) in each of so many trials.
-          --search-kills: so many searches of two workers, the parent killed within seconds of a trial drawn at random
-          (seeded), and resumed.
-          Anything lost, repeated, doubled in MLflow, left RUNNING or left behind is counted; exit code 1 if there is.
+Cost:     about ten seconds per killed worker and a minute per killed search, on two cores; tiny encoders, no downloads.
+Prints:   --worker-kills: one search with two workers; in each of this number of trials one worker is killed (kill -9).
+          --search-kills: this number of searches with two workers; the parent is killed within seconds of a trial drawn
+          at random (seeded), and the search resumed.
+          Counts everything lost, repeated, duplicated in MLflow, left RUNNING or left behind; exit code 1 if there is
+          any.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Reviews for benchmarks: as many as wanted, with a picture each, learnable from the first word."""
+"""Reviews for benchmarks: any number, with one picture each; the first word gives the label."""
 
 import json
 from pathlib import Path

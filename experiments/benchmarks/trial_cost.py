@@ -1,10 +1,10 @@
-"""Question: what does a trial cost beyond its own training, and how much of it is logging?
+"""Question: what does a trial cost in addition to its own training, and how much of that is logging?
 
 Command:  python experiments/benchmarks/trial_cost.py
 Cost:     about three minutes on two cores after the weights are installed.
-Prints:   wall time of the trials over their training loop, tracing and validation in it (building, cutting, saving,
-          logging and bookkeeping are the rest), and the share of MLflow in it. Both are ratios within one run: 20
-          epochs a trial, no early stopping, on the demo data and the default encoders.
+Prints:   the wall time of the trials over the time of their training loops, which includes tracing and validation (the
+          rest is building, cutting, saving, logging and bookkeeping), and the share of MLflow in it. Both are ratios
+          within one run: 20 epochs per trial, no early stopping, on the demo data and the default encoders.
 """
 
 import argparse

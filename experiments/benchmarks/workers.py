@@ -2,9 +2,9 @@
 
 Command:  python experiments/benchmarks/workers.py
 Cost:     about four minutes on two cores after the weights are installed.
-Prints:   trials a second of one worker and of two, and their ratio. Rounds of one and of two take turns, so that what
-          else the machine does weighs on both; the same points of the space are trained in both. Imports and the first
-          trial of each worker, which traces and loads for all, are left out.
+Prints:   trials per second of one worker and of two, and their ratio. Rounds with one and with two take turns, because
+          other work on the machine then affects both equally; both train the same points of the space. Imports and the
+          first trial of each worker, which traces and loads for all, are not counted.
 """
 
 import argparse
