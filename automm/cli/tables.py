@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 RECIPES = {
-    "logistic_both": "logistic regression on both",
-    "logistic_all": "logistic regression on everything",
-    "ridge_both": "ridge regression on both",
-    "ridge_all": "ridge regression on everything",
+    "logistic_both": "logistic regression on text and pictures",
+    "logistic_all": "logistic regression on all modalities",
+    "ridge_both": "ridge regression on text and pictures",
+    "ridge_all": "ridge regression on all modalities",
 }
 
 
@@ -144,7 +144,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
         )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
-            f"  against {RECIPES[result['recipe']]}: {metric} {interval['difference']:+.3f} "
+            f"  against {RECIPES[result['recipe']]}: {TITLES[metric]} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
     if folds := result.get("folds"):

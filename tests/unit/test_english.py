@@ -10,6 +10,9 @@ FILES = [
     *sorted((ROOT / "automm").rglob("*.py")),
     *sorted((ROOT / "automm").rglob("*.html")),
     ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "experiments" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 # Fix, what to do; split apart, spread over; drop, change. Underscores separate words: _torn, mend_of.
