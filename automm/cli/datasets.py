@@ -18,8 +18,8 @@ def import_(
     source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The folder or file of the data set.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],
-    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, an option of the format. Repeatable.")] = None,
-    field: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, a changed field. Repeatable.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE sets a format option. Repeatable.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="KEY=VALUE replaces a field. Repeatable.")] = None,
     copy_images: Annotated[
         bool, typer.Option("--copy-images", help="Copy the pictures instead of referring to them.")
     ] = False,

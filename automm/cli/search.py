@@ -36,10 +36,10 @@ def search(
         int | None, typer.Option(min=0, help="The number of completed trials; 0 trains the baselines only.")
     ] = None,
     time_budget: Annotated[str | None, typer.Option(help="The time limit, such as 30m or 1h30m.")] = None,
-    subsample: Annotated[
-        float | None, typer.Option(help="Use only this share of the reviews, such as 0.1, for a first look.")
+    subsample: Annotated[float | None, typer.Option(help="Use only this share of the reviews, such as 0.1.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE overrides the experiment file. Repeatable.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, a changed key. Repeatable.")] = None,
     resume: Annotated[
         str | None, typer.Option(help="Continue this run: its name, folder or MLflow id, or latest.")
     ] = None,
@@ -161,8 +161,8 @@ def _search(
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
     log.addHandler(ConsoleLog(console))
-    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
-    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
+    trials = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
         run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, worker_options=worker_options)
@@ -206,14 +206,14 @@ def _dry_run(experiment: "Experiment") -> None:
         ]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
     tables.table(("hyperparameter", "choices", "only if"), rows)
-    found = dearest(experiment, space, manifest.fields)
-    if found is None:
+    candidate = dearest(experiment, space, manifest.fields)
+    if candidate is None:
         show("the most expensive candidate is known only after the weights of the encoders are loaded")
     else:
-        point = ", ".join(f"{name} {value}" for name, value in found.point.items() if len(space[name]) > 1)
+        point = ", ".join(f"{name} {value}" for name, value in candidate.point.items() if len(space[name]) > 1)
         show(
-            f"the most expensive candidate: {found.parameters:,} parameters without the encoders, up to "
-            f"{found.memory / 1e6:,.0f} MB in training ({point})"
+            f"the most expensive candidate: {candidate.parameters:,} parameters without the encoders, up to "
+            f"{candidate.memory / 1e6:,.0f} MB in training ({point})"
         )
     if costs := pixel_costs(space, experiment.inputs.image_size):
         pictures = experiment.training.batch_size * experiment.inputs.max_images
@@ -231,8 +231,8 @@ def _dry_run(experiment: "Experiment") -> None:
         show(f"not searched unless `space` names them: {', '.join(optional)}")
     for name, more in left_out(space).items():
         show(f"not searched unless `space` names them: {name.replace('/', '.')}: {', '.join(more)}")
-    if whole := sequence_bytes(experiment, space):
-        sizes = f"{whole[0]:,} bytes per word piece, up to {whole[1] / 1000:,.0f} kB per picture"
+    if sequence := sequence_bytes(experiment, space):
+        sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task)) or "none"
     show(f"{size(space):,} different candidates; baselines: {names}")

@@ -60,17 +60,17 @@ def console(stream: Any) -> Console:
 
 def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     """Print the rows of `evaluate.leaderboard`."""
-    of_rows = [row["validation"] for row in rows if row["validation"]]
-    metrics = [name for name in METRICS if any(name in scores for scores in of_rows)] or list(METRICS)[:3]
-    main = [name for name in metrics if any(name in main_metrics(scores) for scores in of_rows)] or metrics[:2]
+    validation = [row["validation"] for row in rows if row["validation"]]
+    metrics = [name for name in METRICS if any(name in scores for scores in validation)] or list(METRICS)[:3]
+    main = [name for name in metrics if any(name in main_metrics(scores) for scores in validation)] or metrics[:2]
     scored = [f"val {TITLES[name]}" for name in metrics] + [f"test {TITLES[name]}" for name in main]
-    folded = any(row["folds"] for row in rows)
-    scored += [f"folds {TITLES[name]}" for name in main] if folded else []
+    has_folds = any(row["folds"] for row in rows)
+    scored += [f"folds {TITLES[name]}" for name in main] if has_folds else []
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
-        scores += [_spread(row["folds"], name) for name in main] if folded else []
+        scores += [_spread(row["folds"], name) for name in main] if has_folds else []
         name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
         name += f" (on {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
@@ -83,7 +83,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
-        show("* measured with frozen encoders: the tier-1 candidates that it was made from")
+        show("* measured with frozen encoders, as the tier-1 candidates that it was made from")
 
 
 def _spread(folds: dict[str, Any] | None, name: str) -> str:
@@ -122,8 +122,8 @@ def fetched_table(done: "Fetched") -> None:
         f"({decimal(done.bytes)}), {len(done.missing):,} missing"
     )
     if done.missing:
-        reasons = Counter(one.reason for one in done.missing).most_common()
-        first = {one.reason: one for one in reversed(done.missing)}
+        reasons = Counter(picture.reason for picture in done.missing).most_common()
+        first = {picture.reason: picture for picture in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
         show(f"all missing pictures: {done.report}")
@@ -166,14 +166,16 @@ def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str,
     lines = [f"  on {len(best['folds'])} folds, mean ± standard deviation of their test parts: {shown}{how}"]
     for fold, why in best["failed"].items():
         lines.append(f"  failed on fold {fold}: {why}")
-    if apart := folds.get("against_recipe"):
-        shown = ", ".join(f"{TITLES[name]} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics)
+    if differences := folds.get("against_recipe"):
+        shown = ", ".join(
+            f"{TITLES[name]} {differences[name]['mean']:+.3f}{_plus_minus(differences[name])}" for name in metrics
+        )
         lines.append(f"  on folds against {RECIPES[result['recipe']]}: {shown}")
     return lines
 
 
-def _plus_minus(one: dict[str, Any]) -> str:
-    return "" if one["deviation"] is None else f" ± {one['deviation']:.3f}"
+def _plus_minus(figure: dict[str, Any]) -> str:
+    return "" if figure["deviation"] is None else f" ± {figure['deviation']:.3f}"
 
 
 def dataset(known: dict[str, Any]) -> None:
