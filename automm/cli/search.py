@@ -228,9 +228,9 @@ def _dry_run(experiment: "Experiment") -> None:
         show("for the most expensive CNN of each kind, on two cores; MB of memory while it trains on a batch")
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
-        show(f"not searched unless `space` names them: {', '.join(optional)}")
+        show(f"hyperparameters that `space` can add: {', '.join(optional)}")
     for name, more in left_out(space).items():
-        show(f"not searched unless `space` names them: {name.replace('/', '.')}: {', '.join(more)}")
+        show(f"choices of {name.replace('/', '.')} that `space` can add: {', '.join(more)}")
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")

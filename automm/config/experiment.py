@@ -73,7 +73,7 @@ def parse_duration(value: object) -> float:
             raise ValueError(f"{value!r} is not a duration. Write it like 90s, 30m, 1h or 1h30m")
         seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
     if not 0 < seconds <= sys.float_info.max:  # an int may be larger than any float
-        raise ValueError(f"{value!r} is not a positive duration")
+        raise ValueError(f"{value!r} is not a positive duration. Write it like 90s, 30m, 1h or 1h30m")
     return float(seconds)
 
 

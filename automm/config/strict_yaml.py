@@ -75,15 +75,17 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", mark)
+            raise yaml.composer.ComposerError(
+                None, None, "aliases (*name) are not supported. Write the value out", mark
+            )
         if getattr(event, "tag", None) not in (None, "!"):
-            raise yaml.composer.ComposerError(None, None, f"the tag {event.tag} is not supported", mark)
+            raise yaml.composer.ComposerError(None, None, f"the tag {event.tag} is not supported. Remove it", mark)
         if isinstance(event, yaml.ScalarEvent) and any("\ud800" <= char <= "\udfff" for char in event.value):
             try:  # JSON writes one character as a pair: "\ud83d\ude00"
                 event.value = event.value.encode("utf-16", "surrogatepass").decode("utf-16")
             except UnicodeDecodeError as error:
                 raise yaml.composer.ComposerError(
-                    None, None, "half of a surrogate pair is not a character", mark
+                    None, None, "half of a surrogate pair is not a character. Write both halves, or remove it", mark
                 ) from error
         return super().compose_node(parent, index)
 
@@ -132,7 +134,7 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
         for place, line in _walk(node, ()):
             if place in lines:
                 key = ".".join(map(str, place))
-                duplicates.append((line, f"duplicate key {key!r} (first in line {lines[place]})"))
+                duplicates.append((line, f"duplicate key {key!r} (first in line {lines[place]}). Remove one of them"))
             lines.setdefault(place, line)
         content = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -141,9 +143,9 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     except yaml.YAMLError as error:
         raise NotYamlError([(1, f"not YAML: {' '.join(str(error).split())}")]) from error
     except (ValueError, OverflowError) as error:  # a number with more digits than Python converts
-        raise NotYamlError([(1, f"a malformed number: {error}")]) from error
+        raise NotYamlError([(1, "a number has too many digits to be read. Shorten it, or put it in quotes")]) from error
     except RecursionError as error:
-        raise NotYamlError([(1, "nested too deeply")]) from error
+        raise NotYamlError([(1, "nested too deeply. Use fewer levels")]) from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -169,7 +171,7 @@ def read_yaml(path: Path, name: str | None = None) -> tuple[dict[str, Any], Line
             raise NotFoundError(f"{path}: no such file. Correct the path, or write a first manifest: automm demo demo/")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:  # for example the name is too long, or no permission
-        raise NotFoundError(f"{path}: cannot be read ({error.strerror})") from error
+        raise NotFoundError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{name}:1: not UTF-8 ({error.reason} at byte {error.start}). Save the file as UTF-8"
