@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
-    """Search, export, predict the fresh reviews."""
+    """Search, export, and predict the fresh reviews."""
     import keras
     import numpy as np
 

@@ -49,7 +49,7 @@ from automm.data.quality.checks.texts import misread
 from automm.data.quality.language import ENGLISH, NAMES, SURE, UNDECIDED, languages
 from automm.data.records.encoding import encoding_of
 
-SIZES = (1, 3, 6)  # reviews in a file
+SIZES = (1, 3, 6)  # reviews per file
 BESIDE = "an English title of the product, which is the same in every line of the file, 12.5"
 MISREAD_AS = ("cp1252", "latin-1", "cp1250", "cp1251", "cp1254", "iso8859-2", "mac_roman", "cp437")
 CATALOGS = {
@@ -57,7 +57,7 @@ CATALOGS = {
     **{"tr": "Turkish", "ru": "Russian", "el": "Greek", "he": "Hebrew", "ar": "Arabic", "th": "Thai"},
     **{"zh_CN": "Chinese", "zh_TW": "Traditional Chinese", "ja": "Japanese", "ko": "Korean"},
 }
-MESSAGES = 120  # of a catalog
+MESSAGES = 120  # per catalog
 
 Reviews = dict[str, Sequence[str]]
 
@@ -83,17 +83,17 @@ def main() -> None:
 
 
 def messages(folder: Path, code: str) -> list[str]:
-    """Long messages of the catalogs of one language."""
+    """Return long messages from the catalogs of one language."""
     found: list[str] = []
     for file in sorted((folder / code / "LC_MESSAGES").glob("*.mo")):
-        with file.open("rb") as catalog, suppress(UnicodeDecodeError):  # of a charset that it does not name
+        with file.open("rb") as catalog, suppress(UnicodeDecodeError):  # the catalog does not name its charset
             found += [text.replace("\n", " ") for text in gettext.GNUTranslations(catalog)._catalog.values()]
     distinct = [text for text in dict.fromkeys(found) if len(text) > 20 and not text.isascii()]
     return distinct[:: len(distinct) // MESSAGES + 1]
 
 
 def encodings(sample: Reviews, beside: str) -> Counter[tuple[str, str]]:
-    """Files that read right, by what has guessed and by encoding."""
+    """Count correctly decoded files by detector and by encoding."""
     right: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"
@@ -109,7 +109,7 @@ def encodings(sample: Reviews, beside: str) -> Counter[tuple[str, str]]:
 
 
 def written(sample: Reviews, sizes: Sequence[int]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The encodings of each language, with texts that are not ASCII and can be written in it."""
+    """Return the encodings of each language, with non-ASCII texts that can be written in them."""
     for language, names in ENCODINGS.items():
         texts = sample.get(language, ())
         for encoding in names:
@@ -132,7 +132,7 @@ def reads(raw: bytes, encoding: str | None) -> str | None:
 
 
 def misread_utf8(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Texts that are seen as misread, by what sees them and by the encoding that they were read in."""
+    """Count texts found to be wrongly decoded, by detector and by the encoding they were decoded with."""
     guessers: dict[str, Callable[[str], object]] = {"automm": misread, "ftfy": is_bad}
     found: Counter[tuple[str, str]] = Counter()
     for text in (text for texts in sample.values() for text in texts if not text.isascii()):
@@ -145,7 +145,7 @@ def misread_utf8(sample: Reviews) -> Counter[tuple[str, str]]:
 
 
 def misread_sets(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Sets that are seen as misread, and those whose encoding is named, by the encoding that they are in."""
+    """Count sets found to be wrongly decoded, and those whose encoding is named, by their encoding."""
     found: Counter[tuple[str, str]] = Counter()
     for encoding, texts in written(sample, [6]):
         for manifest in ("cp1252", "latin-1"):
@@ -162,7 +162,7 @@ def misread_sets(sample: Reviews) -> Counter[tuple[str, str]]:
 
 
 def named(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Texts whose language is named right, and wrong, by what names it and by language."""
+    """Count texts with the right and the wrong language, by detector and by language."""
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     found: Counter[tuple[str, str]] = Counter()
     for language, texts in sample.items():

@@ -24,7 +24,7 @@ FEWEST = 30
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Dicts, lists and texts only."""
+    """An unpickler that loads only dicts, lists and texts."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"a table that wants {module}.{name} is not read")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def records(data: Path) -> tuple[list[dict[str, Any]], int]:
-    """The products of the larger kinds, and how many of their pictures are not there."""
+    """Return the products of the larger kinds, and the number of their missing pictures."""
     products, rooms = (read_table(data / "text_data" / f"{name}.p") for name in TABLES)
     files = {file.name: file.relative_to(data).as_posix() for file in sorted((data / "images").rglob("*.jpg"))}
     rooms_of = {Path(key).stem: names for key, names in rooms.items()}
@@ -70,12 +70,12 @@ def records(data: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def kind(product: dict[str, str]) -> str:
-    """The first word of its type."""
+    """Return the first word of a product's type."""
     return product["type"].replace(",", " ").split()[0].lower() if product["type"].strip() else ""
 
 
 def read_table(file: Path) -> dict[str, Any]:
-    """A pickled dict of plain values."""
+    """Read a pickled dict of plain values."""
     with file.open("rb") as opened:
         table = PlainUnpickler(opened, encoding="latin1").load()
     if not isinstance(table, dict):

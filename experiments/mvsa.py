@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
-    """One search; what it left."""
+    """Run one search and return its results."""
     from rich.console import Console
 
     from automm.cli.progress import ConsoleReporter
@@ -86,7 +86,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
 
 
 def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
-    """What the candidate that was fine-tuned says of the test split; it may be none of the finalists."""
+    """Predict the test split with the candidate that was fine-tuned, which may not be a finalist."""
     import keras
     from rich.console import Console
 
@@ -102,7 +102,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
 
 
 def summarise(results: list[dict]) -> dict:
-    """Means and spreads over the seeds, and the paired differences to the recipe."""
+    """Return means and spreads over the seeds, and the paired differences to the logistic regression."""
     from automm.evaluate.metrics import paired_interval
 
     names = [name for name in results[0]["test"] if all(name in result["test"] for result in results)]
@@ -120,7 +120,7 @@ def summarise(results: list[dict]) -> dict:
     labels = np.concatenate([result["predictions"]["labels"] for result in results])
 
     def difference(first: Any, second: Any) -> dict:
-        """Of two candidates, each named by a function of a seed's result."""
+        """Return the paired difference of two candidates; each is a function of a seed's result."""
         pair = [np.concatenate([r["predictions"][name(r)] for r in results]) for name in (first, second)]
         return {
             metric: vars(paired_interval(labels, *pair, metric, rng=np.random.default_rng(0)))
@@ -140,7 +140,7 @@ def summarise(results: list[dict]) -> dict:
 
 
 def print_table(summary: dict) -> None:
-    """What a person reads."""
+    """Print the results for people."""
     print(f"{'candidate':<22} {'macro-F1':>16} {'accuracy':>16}   (test, mean and spread over the seeds)")
     for name, row in sorted(summary["test"].items(), key=lambda item: -item[1]["macro_f1"][0]):
         cells = "  ".join(f"{mean:.3f} +- {spread:.3f}" for mean, spread in row.values())

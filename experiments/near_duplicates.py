@@ -73,7 +73,7 @@ def measure(files: list[Path], folder: Path) -> dict:
 
 
 def share_found(together: list[list[str]], copies: int) -> float:
-    """Of the copies those that stand in one set with their original."""
+    """Return the share of copies that are in one set with their original."""
     found = 0
     for near in together:
         originals = {name.split()[1] for name in near if name.startswith("original")}

@@ -24,8 +24,8 @@ import yaml
 
 REFERENCE = "concatenation"
 VARIED = ("fusion/operator", "image/pooling", "text/readout", "text/layer", "image/readout", "image/stage")
-SEQUENCES = ("attention", "cross_attention", "bottleneck")  # read every word piece or cell, and cost another order
-NEEDS_SEVERAL = "image/pooling"  # with one picture a review, poolings differ in nothing but their parameters
+SEQUENCES = ("attention", "cross_attention", "bottleneck")  # read every word piece or cell; much more expensive
+NEEDS_SEVERAL = "image/pooling"  # with one picture per review, poolings differ only in their parameters
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def choices(vary: Sequence[str]) -> dict[str, list[str]]:
-    """What is varied, and its choices."""
+    """Return what is varied, and its choices."""
     from automm.search.space.table import TABLE
 
     every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in vary}
@@ -55,7 +55,7 @@ def choices(vary: Sequence[str]) -> dict[str, list[str]]:
 
 
 def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
-    """What is changed of the concatenation, by a name."""
+    """Return the changes to the concatenation by name."""
     from automm.search.space.table import DEFAULTS
 
     found: dict[str, dict[str, Any]] = {REFERENCE: {}}
@@ -67,7 +67,7 @@ def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
 
 
 def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
+    """Train and measure what is missing for one seed; return all test predictions and the labels."""
     from automm.config.experiment import load_experiment
     from automm.evaluate.metrics import measure
     from automm.search.baselines.neural import run_baselines
@@ -103,7 +103,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
             point = {**DEFAULTS, **change}
             point = {name: value for name, value in point.items() if is_active(name, point)}
             if name not in done:
-                # Not as trials, whose weights go unless they are among the best.
+                # Not recorded as trials, because only the weights of the best trials are kept.
                 search.runner.train(name, "baseline", point, lambda p=point: suffix_of(task, p), seed_name=REFERENCE)
                 print(f"seed {seed}  trained {name}", flush=True)
         rows, predictions = task.rows("test"), {"labels": task.targets("test")}
@@ -127,21 +127,21 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
 
 
 def saved(search: Any, name: str) -> Any:
-    """The mean of a candidate's fold models."""
+    """Load the mean of a candidate's fold models."""
     import keras
 
     return keras.saving.load_model(search.run.model_path(name), compile=False)
 
 
 class Silent:
-    """A tracker and a reporter that keep nothing."""
+    """A tracker and a reporter that do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *anything, **more: None
 
 
 def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
-    """Of each candidate to the concatenation, on the test rows of all seeds."""
+    """Return each candidate's difference to the concatenation on the test rows of all seeds."""
     from automm.evaluate.metrics import paired_interval
 
     joined = {name: np.concatenate([one[name] for one in predictions]) for name in predictions[0]}
@@ -169,7 +169,7 @@ def write(path: Path, result: dict[str, Any]) -> None:
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """Mean and standard deviation over the seeds, best test macro-F1 first."""
+    """Print mean and standard deviation over the seeds, best test macro-F1 first."""
     seeds = list(result["seeds"].values())
 
     def spread(name: str, split: str, metric: str) -> str:

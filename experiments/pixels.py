@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
-    """The reviews of one seed, encoded."""
+    """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
     from automm.search.setup.data import load, prepare, sources
@@ -92,7 +92,7 @@ def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
 
 
 def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list[str]) -> dict[str, Any]:
-    """Each candidate, trained on the reviews of one seed."""
+    """Train each candidate on the reviews of one seed."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -118,7 +118,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
 
 
 def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds, and what it cost."""
+    """Return mean and standard deviation over the seeds, and the cost."""
     from automm.evaluate.metrics import measure
     from automm.search.cost.pixels import cost_of
 
@@ -136,14 +136,14 @@ def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def stored_size() -> int:
-    """Of the stored pictures."""
+    """Return the size of the stored pictures."""
     from automm.config.experiment import Inputs
 
     return Inputs().image_size
 
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    """To the frozen encoder, of each metric: the difference and its 95 % interval."""
+    """Return the difference to the frozen encoder and its 95 % interval for each metric."""
     from automm.evaluate.metrics import paired_interval
 
     labels = np.concatenate([run["labels"] for run in runs])
@@ -156,7 +156,7 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """For experiments/README.md."""
+    """Print the table of experiments/README.md."""
     print("\n| pictures | macro-F1 | accuracy | minus frozen, macro-F1 | seconds | MFLOP a picture |")
     print("|---" * 6 + "|")
     for name, row in result["candidates"].items():

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 class Reviews:
-    """The task's features, as a search would have them, and its labels."""
+    """The features of the task, in the form of a search, and its labels."""
 
     def __init__(self, count: int, seed: int):
         rng = np.random.default_rng((seed, 0))
@@ -67,12 +67,12 @@ class Reviews:
         self.labels = (product > 0).astype(np.int64)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The inputs of a suffix."""
+        """Return the inputs of a suffix."""
         return {name: array[rows] for name, array in self.arrays.items()}
 
 
 def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epochs: int = 60) -> float:
-    """Of a fusion with a head of so many hidden layers, on reviews that it has not seen."""
+    """Return the accuracy of a fusion with a head of this number of hidden layers on unseen reviews."""
     import keras
 
     from automm.models.baselines import fused
@@ -93,7 +93,7 @@ def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epoch
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For experiments/README.md."""
+    """Print the table of experiments/README.md."""
     lines = ["| fusion | linear head | one hidden layer |", "|---|---|---|"]
     for linear, hidden in zip(rows[::2], rows[1::2], strict=True):
         cells = [f"{np.mean(row['accuracy']):.3f} ± {np.std(row['accuracy']):.3f}" for row in (linear, hidden)]

@@ -229,7 +229,7 @@ REVIEWS = {
     ),
 }
 
-# The encodings in which files of a language are found, beside UTF-8.
+# The usual encodings of files in each language, besides UTF-8.
 ENCODINGS = {
     **dict.fromkeys(
         ("German", "French", "Spanish", "Portuguese", "Italian", "Dutch", "Swedish", "Danish", "Finnish"),

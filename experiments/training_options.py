@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def task_of(folder: Path, data: Path | None, seed: int) -> Any:
-    """The reviews of one seed, encoded."""
+    """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
     from automm.search.setup.data import load, prepare, sources
@@ -83,7 +83,7 @@ def task_of(folder: Path, data: Path | None, seed: int) -> Any:
 
 
 def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> dict[str, Any]:
-    """Each option, trained on the reviews of one seed: probabilities of the test split by option and reading."""
+    """Train each option on the reviews of one seed; return test probabilities by option and reading."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -105,7 +105,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
 
 
 def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
-    """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
+    """Predict the test split complete and with missing modalities; the same reviews lose them for all models."""
     from automm.evaluate.missing import losers
 
     rows, read = search.setup.rows("test"), search.runner.reader(model)
@@ -119,7 +119,7 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
 
 
 def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation over the seeds, of each reading."""
+    """Return mean and standard deviation over the seeds for each reading."""
     from automm.evaluate.metrics import measure
 
     found = {}
@@ -134,7 +134,7 @@ def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> d
 
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    """Of macro-F1 to plain training, of each reading: the difference and its 95 % interval."""
+    """Return the difference of macro-F1 to plain training and its 95 % interval for each reading."""
     from automm.evaluate.metrics import paired_interval
 
     labels = np.concatenate([run["labels"] for run in runs])
@@ -147,7 +147,7 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """For experiments/README.md: macro-F1, and whether the difference to plain training is beyond chance."""
+    """Print the table of experiments/README.md: macro-F1 and the difference to plain training."""
     print("\n| training | " + " | ".join(READINGS) + " |")
     print("|---" * (1 + len(READINGS)) + "|")
     for name, row in result["options"].items():

@@ -31,7 +31,7 @@ from pictures import photos
 from records import write_records
 from synthetic import write_reviews
 
-# Functions may have moved between two checkouts: the first name that there is.
+# Functions may have moved between two checkouts: use the first name that exists.
 FOUND = """
 import sys
 from importlib import import_module
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def compare(name: str, command: Callable[[], list[str]], trees: Mapping[str, Path], rounds: int) -> None:
-    for tree in trees.values():  # compiles modules, and warms the disk's cache
+    for tree in trees.values():  # compile modules and warm up the disk cache
         seconds(command(), tree)
     ratios = []
     for number in range(rounds):
@@ -100,7 +100,7 @@ def compare(name: str, command: Callable[[], list[str]], trees: Mapping[str, Pat
 
 
 def seconds(command: list[str], tree: Path) -> float:
-    """Of the processor, which a command takes with the package of a checkout."""
+    """Return the processor seconds of a command with the package of a checkout."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run([sys.executable, *command], env=environment, cwd=tree, capture_output=True, text=True)
@@ -111,7 +111,7 @@ def seconds(command: list[str], tree: Path) -> float:
 
 
 def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
-    """The order statistics between which the median lies with at least this probability, or the extremes."""
+    """Return the order statistics that contain the median with at least this probability, or the extremes."""
     ordered, count = sorted(values), len(values)
     outside, place = 2 / 2**count, 0
     while place + 1 < count / 2 and outside + 2 * math.comb(count, place + 1) / 2**count <= 1 - level:

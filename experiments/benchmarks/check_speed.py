@@ -56,7 +56,7 @@ def measure(manifest: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "automm", "check", str(manifest), "--format", "json"]
     found: dict[str, list[tuple[float, float]]] = {"pillow": [], "check": [], "command": []}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(bare, portions))  # starts the processes, and warms the disk's cache
+        list(pool.map(bare, portions))  # start the processes and warm up the disk cache
         for _ in range(rounds):
             found["pillow"].append(spent(lambda: sum(seconds for seconds, _ in pool.map(bare, portions))))
             found["check"].append(spent(lambda: check(manifest)))
@@ -71,7 +71,7 @@ def measure(manifest: Path, rounds: int) -> None:
 
 
 def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the processor and of the clock; a pool's processes, which go on, report theirs as `work`'s answer."""
+    """Return processor and wall seconds; the processes of a running pool report theirs as the result of `work`."""
     began, before = time.monotonic(), own_and_ended()
     elsewhere = work()
     processor = own_and_ended() - before + (elsewhere if isinstance(elsewhere, float) else 0.0)

@@ -43,9 +43,9 @@ def main() -> None:
 
 
 def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
-    """The peak of each part of one search in MiB."""
+    """Return the peak of each part of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["AUTOMM_CACHE_DIR"] = f"{folder}/cache"  # so that every search encodes, whatever ran before
+        os.environ["AUTOMM_CACHE_DIR"] = f"{folder}/cache"  # an empty cache: every search encodes
         link_weights(Path(folder) / "cache")
         manifest = write_reviews(Path(folder), reviews, size=arguments.image_size, words=arguments.words)
         peak = Peak()
@@ -54,7 +54,7 @@ def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
 
 
 def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "Peak") -> None:
-    """A search with MLflow, as the command does it."""
+    """Run a search with MLflow, like the command."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.search.run import run_search
@@ -74,7 +74,7 @@ def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "P
     )
 
     class Parts(ConsoleReporter):
-        """What was reported last is the part of the search that memory is counted for."""
+        """A reporter: the last reported stage is the part to which memory is assigned."""
 
         def stage(self, text: str) -> None:
             peak.part = text.split(" (")[0]
@@ -103,7 +103,7 @@ class Peak:
         self._thread.start()
 
     def stop(self) -> dict[str, int]:
-        """The peaks so far in MiB."""
+        """Return the peaks so far in MiB."""
         self._running = False
         self._thread.join()
         return {part: highest // 1024 for part, highest in self._highest.items()}

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str, np.ndarray]]:
-    """Seconds after the imports, and the features of the first reviews."""
+    """Return the seconds after the imports, and the features of the first reviews."""
     import os
 
     os.environ["AUTOMM_CACHE_DIR"] = str(cache)

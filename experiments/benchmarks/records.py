@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, default=1_000_000)
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
-    context = multiprocessing.get_context("spawn")  # so that what writes the records does not count
+    context = multiprocessing.get_context("spawn")  # the memory for writing the records does not count
     with tempfile.TemporaryDirectory() as folder:
         with context.Pool(1) as pool:
             pool.apply(write_records, (Path(folder), arguments.reviews))

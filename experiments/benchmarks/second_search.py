@@ -42,12 +42,12 @@ def main() -> None:
     print(json.dumps({"later_over_first": round(max(seconds[1:]) / seconds[0], 3), "slowest_later": max(seconds[1:])}))
 
 
-class Begun(BaseException):  # KerasTuner goes on after an Exception
-    """The first trial has begun; no more of this search is needed."""
+class Begun(BaseException):  # KerasTuner continues after an Exception
+    """Raised when the first trial begins, to end the search."""
 
 
 class Stopwatch:
-    """A `Reporter` that keeps when each part began, and ends the search when its first trial does."""
+    """A `Reporter` that records when each part began, and ends the search when the first trial begins."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -65,7 +65,7 @@ class Stopwatch:
 
 
 def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
-    """When each part of a search began, in seconds after the imports; the cache is in the same folder for all."""
+    """Return when each part of a search began, in seconds after the imports; all searches share a cache."""
     import os
 
     os.environ["AUTOMM_CACHE_DIR"] = str(folder / "cache")

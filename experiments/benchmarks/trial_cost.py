@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def measure(folder: Path, trials: int, reviews: int) -> dict:
-    """Run a search with the two functions of interest timed."""
+    """Run a search and time the training loop and MLflow."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
@@ -77,7 +77,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
         run_search(experiment, folder, tracker, TimedReporter(Console(stderr=True), trials, "macro_f1"))
     finally:
         candidate_runner.train = train
-    # The first trial traces and imports for all; it is left out on both sides.
+    # The first trial traces and imports for all; it is not counted on either side.
     total = whole[-1] - whole[1]
     fit, log = sum(fitted[1:]), sum(logged[2:])
     return {
