@@ -86,13 +86,13 @@ def datasets(
     from automm.data.catalogue import find_dataset, known_datasets
 
     if name is not None:
-        known = find_dataset(name)
+        entry = find_dataset(name)
         if format == "json":
-            print_json(known.to_dict())
+            print_json(entry.to_dict())
         else:
-            tables.dataset(known.to_dict())
+            tables.dataset(entry.to_dict())
         return
-    rows = [known.to_dict() for known in known_datasets()]
+    rows = [entry.to_dict() for entry in known_datasets()]
     if format == "json":
         print_json(rows)
     else:

@@ -47,8 +47,8 @@ def weights(
             )
         show(install_from(name, from_))
         return
-    for wanted in [name] if name else [Encoders().text, Encoders().image]:
-        show(weights_folder(wanted) or fetch(wanted, progress=say))
+    for encoder in [name] if name else [Encoders().text, Encoders().image]:
+        show(weights_folder(encoder) or fetch(encoder, progress=say))
 
 
 @app.command()
@@ -84,8 +84,8 @@ def cache(
             show(f"{features}; {cleared['in_use']} in use and kept")
             show(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
         return
-    found = cache_listing.listing(cache_dir(), limit)
+    listing = cache_listing.listing(cache_dir(), limit)
     if format == "json":
-        print_json(found.to_dict())
+        print_json(listing.to_dict())
     else:
-        tables.cache_table(found)
+        tables.cache_table(listing)

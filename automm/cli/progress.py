@@ -71,12 +71,12 @@ class ConsoleReporter:
         if candidate.status == COMPLETED:
             scores = candidate.validation
             other = main_metrics(scores)[1]
-            what = f"{self._metric} {scores[self._metric]:.3f}  {other} {scores[other]:.3f}"
+            outcome = f"{self._metric} {scores[self._metric]:.3f}  {other} {scores[other]:.3f}"
         else:
-            what = f"{candidate.status} {candidate.error.splitlines()[0]}"
+            outcome = f"{candidate.status} {candidate.error.splitlines()[0]}"
         lead = "" if best is None or best.score is None else f"  best {best.score:.3f} ({best.name})"
         self._console.print(
-            f"  {place:>7}  {candidate.name:<22} {what}  {candidate.seconds:5.1f} s{lead}{left}",
+            f"  {place:>7}  {candidate.name:<22} {outcome}  {candidate.seconds:5.1f} s{lead}{left}",
             highlight=False,
         )
 
@@ -86,7 +86,7 @@ class ConsoleReporter:
             self._live.stop()
             self._live, self._task = None, None
 
-    def _show(self, what: str, done: int, total: int) -> None:
+    def _show(self, step: str, done: int, total: int) -> None:
         if self._live is None:
             self._live = Progress(
                 TextColumn("  {task.description}", markup=False),
@@ -98,8 +98,8 @@ class ConsoleReporter:
                 transient=True,
             )
             self._live.start()
-            self._task = self._live.add_task(what, total=total or None)
-        self._live.update(self._task, description=what, completed=done, total=total or None)
+            self._task = self._live.add_task(step, total=total or None)
+        self._live.update(self._task, description=step, completed=done, total=total or None)
 
 
 class ConsoleLog(logging.Handler):

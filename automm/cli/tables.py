@@ -99,20 +99,20 @@ def _score(scores: dict[str, float] | None, name: str) -> str:
     return f"{scores[name]:.3f}" if scores and name in scores else "-"
 
 
-def cache_table(found: "Listing") -> None:
+def cache_table(listing: "Listing") -> None:
     """Print the entries of the cache."""
     rows = [
         [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
-        for e in found.features
+        for e in listing.features
     ]
-    for e in found.pictures:
+    for e in listing.pictures:
         count = "-" if e["rows"] is None else f"{e['rows']:,}"
         rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), e["last_used"]])
     table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
-    show(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
-    if found.pictures:
-        pictures = f"{decimal(found.picture_bytes)} of {decimal(found.limit)}"
-        show(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
+    show(f"features: {decimal(listing.bytes)} of {decimal(listing.limit)}, in {listing.folder / 'features'}")
+    if listing.pictures:
+        pictures = f"{decimal(listing.picture_bytes)} of {decimal(listing.limit)}"
+        show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
 
 
 def fetched_table(done: "Fetched") -> None:
@@ -178,12 +178,12 @@ def _plus_minus(figure: dict[str, Any]) -> str:
     return "" if figure["deviation"] is None else f" ± {figure['deviation']:.3f}"
 
 
-def dataset(known: dict[str, Any]) -> None:
+def dataset(entry: dict[str, Any]) -> None:
     """Print everything that is known about a data set."""
     for key in ("name", "format", "size", "licence", "homepage", "citation", "get", "manifest"):
-        if known[key]:
-            show(f"{key + ':':<10} {' '.join(str(known[key]).split())}")
-    if known["published"]:
+        if entry[key]:
+            show(f"{key + ':':<10} {' '.join(str(entry[key]).split())}")
+    if entry["published"]:
         show()
-        rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in known["published"]]
+        rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in entry["published"]]
         table(("published", "metric", "value", "where"), rows, right=("value",))
