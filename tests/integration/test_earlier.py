@@ -1,8 +1,8 @@
-"""What version 0.1.0 wrote before its data was read anew still loads, resumes and predicts.
+"""Run folders and bundles of an earlier commit still load, resume and predict.
 
 tests/fixtures/earlier.zip holds the reviews of `samples.write_reviews`, the run folder of a search of one trial over
 them, a bundle of that trial, and what the bundle predicted for the reviews (predictions.jsonl), all written by commit
-c74d49d. `@ROOT@` stands for the folder that they were in.
+c74d49d. `@ROOT@` replaces the path of their folder.
 """
 
 import json
@@ -10,6 +10,7 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,8 @@ from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.evaluate.leaderboard import leaderboard
+from automm.models.baselines import LOW_RANK_BILINEAR
+from automm.search.baselines.neural import run_baseline
 from automm.search.run import run_search
 from automm.tracking.runs import COMPLETED, Run
 
@@ -98,3 +101,13 @@ def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, a
     before = run.candidates()
     run_search(experiment, with_bilinear / "runs", recorder, reporter, resume=run)
     assert [candidate.name for candidate in run.candidates()[len(before) :]] == ["trial-002"]
+
+
+@pytest.mark.parametrize("name", ["bilinear", "low_rank_bilinear"])
+def test_a_finalist_with_a_former_name_is_trained_on_other_folds(name):
+    """`finalists.folds` trains a baseline again under the name that its run has for it."""
+    trained = []
+    setup = SimpleNamespace(dataset=SimpleNamespace(manifest=SimpleNamespace(columns=())))
+    runner = SimpleNamespace(train=lambda *given, seed_name: trained.append((given[0], given[2], seed_name)))
+    run_baseline(SimpleNamespace(setup=setup, runner=runner), name)
+    assert trained == [(name, LOW_RANK_BILINEAR, "bilinear")]
