@@ -1,3 +1,3 @@
-"""automm: an AutoML experiment harness for reviews that carry text and pictures."""
+"""automm: an AutoML experiment harness for reviews with text and pictures."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,6 @@
-"""What can go wrong, and the exit code that each kind carries.
+"""The errors of automm and their exit codes.
 
-Two families: errors that end a command (every class but one), and `TrialError`, which ends one candidate and lets the
-search go on.
+`AutommError` and its subclasses end a command. `TrialError` ends one candidate, and the search continues.
 """
 
 import json
@@ -18,21 +17,20 @@ EXIT_NOT_FOUND = 5
 EXIT_INTERRUPTED = 130
 
 SHOWN_PROBLEMS = 20
-JOINERS = "\u200c\u200d"  # part of the spelling of Persian, of Indic languages and of emoji
+JOINERS = "\u200c\u200d"  # needed to spell Persian, Indic languages and emoji
 
-
-UNNAMED = "unnamed"  # the code of a problem that no other code asks for
+UNNAMED = "unnamed"  # the code of a problem that no program needs to recognise
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, for people and for code.
+    """One thing that is wrong, for people and for programs.
 
     Attributes:
-        code: of its kind, such as "missing_label". Code asks for it, never for words of the message.
-        where: "reviews.jsonl:17", or "" where it has no place.
+        code: its kind, such as "missing_label". Programs compare the code, never the words of the message.
+        where: its place, such as "reviews.jsonl:17", or "".
         text: what is wrong, with evidence; without a full stop.
-        fix: what to do; without a full stop; "" where the text says it.
+        fix: what to do, without a full stop; "" if the text already says it.
     """
 
     code: str
@@ -41,13 +39,13 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
-        """In one line: "where: text. fix"."""
+        """Return the problem as one line: "where: text. fix"."""
         placed = f"{self.where}: {self.text}" if self.where else self.text
         return f"{placed}. {self.fix}" if self.fix else placed
 
 
 class AutommError(Exception):
-    """Base class. The message is meant for the person at the terminal: what, where, and what to do."""
+    """Base class. The message tells the user what is wrong, where, and what to do."""
 
     exit_code = EXIT_INTERNAL
 
@@ -56,7 +54,7 @@ class ProblemsError(AutommError):
     """Several problems of one kind, reported together.
 
     Args:
-        problems: one or more; a text is a single problem without a code.
+        problems: one or more problems; a text is one problem without a code.
     """
 
     def __init__(self, problems: Sequence[Problem] | str):
@@ -68,36 +66,36 @@ class ProblemsError(AutommError):
 
     @property
     def lines(self) -> list[str]:
-        """Each problem as people read it."""
+        """Return each problem as one line."""
         return [str(problem) for problem in self.problems]
 
 
 class ConfigError(ProblemsError):
-    """A manifest, an experiment file or a command line that does not say what it must."""
+    """A manifest, an experiment file or a command line is not valid."""
 
     exit_code = EXIT_USAGE
 
 
 class DataError(ProblemsError):
-    """Records or pictures that contradict the manifest."""
+    """Records or pictures contradict the manifest."""
 
     exit_code = EXIT_DATA
 
 
 class NoTrialError(AutommError):
-    """A search that ended without one completed candidate."""
+    """A search ended without a completed candidate."""
 
     exit_code = EXIT_NO_TRIAL
 
 
 class NotFoundError(AutommError):
-    """A file, run, bundle or trial that is not there."""
+    """A file, run, bundle or trial does not exist."""
 
     exit_code = EXIT_NOT_FOUND
 
 
 class WeightsError(NotFoundError):
-    """Pre-trained weights that are not there, or are not what they claim to be."""
+    """Pre-trained weights are not installed, or differ from what was published."""
 
 
 class CacheError(AutommError):
@@ -105,15 +103,15 @@ class CacheError(AutommError):
 
 
 class TrackingError(AutommError):
-    """A tracking store that does not answer where nothing else can be done. A search never raises it."""
+    """The tracking store does not answer, and the command needs it. A search never raises this error."""
 
 
 class TrialError(Exception):
-    """One candidate failed; its message is the cause in words. Recorded, and the search goes on."""
+    """One candidate failed. The message, its cause, is recorded, and the search continues."""
 
 
 def nearest(word: str, legal: Sequence[str]) -> str:
-    """' Did you mean x?' if `word` looks like one of `legal`, else ''."""
+    """Return ' Did you mean x?' if `word` is similar to one of `legal`, else ''."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, legal, n=1, cutoff=0.6)
@@ -121,7 +119,7 @@ def nearest(word: str, legal: Sequence[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Text of somebody's data, escaped for a terminal or a comment: nothing in it ends the line or steers the cursor.
+    r"""Escape text from the data for a terminal or a comment: it cannot end the line or move the cursor.
 
     Tabs and line ends become spaces. Other characters that are not printable (control and format characters, overrides
     of the writing direction, unpaired surrogates) become their escapes, such as \x1b.
@@ -130,12 +128,12 @@ def one_line(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """The lines of a text, each as `one_line` escapes it."""
+    """Escape each line of a text like `one_line`, and keep the line ends."""
     return "\n".join(map(one_line, text.split("\n")))
 
 
 def _visible(letter: str) -> str:
-    from unicodedata import category  # a library that few messages need
+    from unicodedata import category  # imported here because few messages need it
 
     if letter.isprintable() or letter in JOINERS or category(letter) == "Zs":
         return letter
@@ -143,7 +141,7 @@ def _visible(letter: str) -> str:
 
 
 def yaml_word(name: str) -> str:
-    """A name as a manifest can hold it inside braces: in quotes where YAML would take it for something else."""
+    """Return a name as YAML inside braces, in quotes if YAML would not read it as the same text."""
     if re.fullmatch(r"[^\W\d][\w-]*", name) and name.lower() not in ("true", "false", "null"):
         return name
-    return json.dumps(name, ensure_ascii=not name.isprintable())  # a line separator would be read as a space
+    return json.dumps(name, ensure_ascii=not name.isprintable())  # a raw line separator would be read as a space

@@ -1,4 +1,4 @@
-"""Where automm keeps what it can fetch or compute again."""
+"""The cache folder: files that automm can fetch or compute again."""
 
 import os
 import re
@@ -15,41 +15,43 @@ CACHE_LIMIT = "20GB"
 
 
 def cache_dir() -> Path:
-    """The folder of weights and features: AUTOMM_CACHE_DIR, else the platform's user cache folder.
+    """Return the folder of weights and features: AUTOMM_CACHE_DIR, else the platform's user cache folder.
 
-    The folder need not exist yet. An empty variable counts as unset.
+    The folder may not exist yet. An empty variable counts as unset.
 
     Raises:
-        ConfigError: ~name, and nobody is called so.
+        ConfigError: AUTOMM_CACHE_DIR begins with ~name, and there is no such user.
     """
     chosen = os.environ.get("AUTOMM_CACHE_DIR", "").strip()
     if chosen:
         try:
             return Path(chosen).expanduser().absolute()
         except RuntimeError as error:
-            raise ConfigError(f"AUTOMM_CACHE_DIR: {chosen!r} names no user's folder. Write the path out") from error
+            raise ConfigError(f"AUTOMM_CACHE_DIR: {chosen!r} names an unknown user. Write the whole path") from error
     return Path(platformdirs.user_cache_dir("automm", appauthor=False))
 
 
 def from_here(path: Path) -> str:
-    """A path for a command line: relative where it lies in the working directory, in quotes where it has spaces."""
+    """Return a path to paste into a shell: relative inside the working directory, quoted if needed."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def cache_limit() -> int:
-    """How many bytes of features are kept: AUTOMM_CACHE_LIMIT, else 20 GB.
+    """Return the limit of the cache in bytes: AUTOMM_CACHE_LIMIT, else 20 GB.
 
     Raises:
-        ConfigError: it is no size.
+        ConfigError: AUTOMM_CACHE_LIMIT is not a size.
     """
     from pydantic import ByteSize, Field, TypeAdapter
 
-    size = TypeAdapter(Annotated[ByteSize, Field(le=sys.float_info.max)])  # it is printed as a float, with its unit
+    size = TypeAdapter(
+        Annotated[ByteSize, Field(le=sys.float_info.max)]
+    )  # a float must hold it, because it is printed with a unit
     chosen = os.environ.get("AUTOMM_CACHE_LIMIT", "").strip() or CACHE_LIMIT
     try:
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?\s*[A-Za-z]*", chosen):  # of 1,5GB ByteSize reads 1 and no more
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?\s*[A-Za-z]*", chosen):  # ByteSize would read 1,5GB as 1
             raise ValueError("not a number and a unit")
         return int(size.validate_python(chosen))
     except ValueError as error:
-        raise ConfigError(f"AUTOMM_CACHE_LIMIT: {chosen!r} is no size. Write it like 500MB, 5GB or 1.5TB") from error
+        raise ConfigError(f"AUTOMM_CACHE_LIMIT: {chosen!r} is not a size. Write it like 500MB, 5GB or 1.5TB") from error

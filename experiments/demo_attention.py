@@ -1,15 +1,16 @@
-"""Question: where one of several pictures matters, is attention worth more than the mean, and does it look at that one?
+"""Question: if one of several pictures matters, is attention worth more than the mean, and does it find that picture?
 
 Command:  python experiments/demo_attention.py --to experiments/demo_attention.json
-Data:     the demo's 600 reviews, other ones for each seed; 600 fresh ones (seed 77) to measure on, the same for all.
-Cost:     see `seconds` in the result, and the encoding of the pictures; what the file holds already is not run again.
+Data:     the demo's 600 reviews, different ones for each seed; 600 fresh reviews (seed 77) for measuring, the same for
+          all seeds.
+Cost:     see `seconds` in the result, plus encoding the pictures. Results that the file already has are not run again.
 Finding:  see experiments/README.md.
 
-A low-rank bilinear fusion is trained with every pooling of the space, as trials are (five folds over train and
-validation, whose models are averaged): each pooling with the same four heads and learning rates, of which the best by
-validation reads the fresh reviews. The generator knows which picture a review is about; the weights that `automm
-predict --explain` would give are asked whether their largest is that picture's, in the reviews with several pictures.
-By chance it would be in about a third of them.
+A low-rank bilinear fusion is trained with every pooling of the space, in the same way as trials: five folds over train
+and validation, whose models are averaged. Each pooling gets the same four combinations of head and learning rate; the
+best of them by validation reads the fresh reviews. The generator knows which picture a review is about. In reviews with
+several pictures the script tests whether the largest weight of `automm predict --explain` is on that picture. By chance
+it would be in about a third of the reviews.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def task_of(folder: Path, reviews: int, seed: int) -> Any:
-    """Demo reviews, written, encoded."""
+    """Write demo reviews and encode them."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
     from automm.search.setup.data import load, prepare, sources
@@ -63,7 +64,7 @@ def task_of(folder: Path, reviews: int, seed: int) -> Any:
 
 
 def relevant_pictures(folder: Path) -> dict[str, int]:
-    """Of reviews with several pictures: the place of the one that the review is about."""
+    """Return the position of the relevant picture for each review with several pictures."""
     lines = (folder / "reviews.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     return {record["review_id"]: record["relevant_image"] for record in records if len(record["photos"]) > 1}
@@ -72,7 +73,7 @@ def relevant_pictures(folder: Path) -> dict[str, int]:
 def measure(
     folder: Path, seed: int, operators: Any, done: dict[str, Any], fresh: Any, relevant: dict[str, int]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every operator with every pooling that is not done yet, trained on the reviews of one seed."""
+    """Train every operator with every pooling that has no result yet on the reviews of one seed."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -113,7 +114,7 @@ def measure(
 
 
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
-    """What of fresh reviews is right: each label, and the largest weight where a review has several pictures."""
+    """Return for fresh reviews whether the label is right, and whether the largest weight is on the right picture."""
     from automm.models.explain import Explained, poolings_of
     from automm.search.training.loop import predict
 
@@ -128,7 +129,7 @@ def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
 
 
 def summary(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of what all seeds have: mean and deviation, and the difference to the mean pooling with its 95 % interval."""
+    """Return mean and deviation over the seeds, and the difference to mean pooling with its 95 % interval."""
     names = [name for name in next(iter(runs.values())) if all(name in run for run in runs.values())]
     draws = np.random.default_rng(0).integers(0, FRESH, (2000, FRESH))  # a bootstrap over reviews
 
@@ -137,7 +138,7 @@ def summary(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return [round(float(np.mean(values)), 4), round(float(np.std(values)), 4)]
 
     def hits(name: str) -> np.ndarray:
-        """For each review, in which share of the seeds it was right."""
+        """Return for each review the share of seeds in which it was right."""
         return np.mean([[int(hit) for hit in run[name]["hits"]] for run in runs.values()], axis=0)
 
     found: dict[str, dict[str, Any]] = {}
@@ -154,7 +155,7 @@ def summary(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def print_table(table: dict[str, dict[str, Any]]) -> None:
-    """For experiments/README.md."""
+    """Print the table of experiments/README.md."""
     print("\n| fusion | pooling | accuracy | minus the mean's | largest weight on the right picture |")
     print("|---" * 5 + "|")
     for name, row in sorted(table.items(), key=lambda item: -item[1]["accuracy"][0]):

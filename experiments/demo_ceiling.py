@@ -1,12 +1,12 @@
-"""Question: how near does a search on the demo come to what is possible, and do single modalities stay at theirs?
+"""Question: how close does a search on the demo come to the best possible accuracy, for both modalities and each alone?
 
 Command:  python experiments/demo_ceiling.py --to experiments/demo_ceiling.json
-Data:     the demo's 600 reviews (seed 1) for the search; 2,000 fresh ones (seed 77) to measure on, read once.
+Data:     the demo's 600 reviews (seed 1) for the search; 2,000 fresh ones (seed 77) for measuring, read once.
 Cost:     about 10 minutes on two cores, most of it encoding the fresh pictures.
 Finding:  see experiments/README.md.
 
-The ceiling is the generator's own: the accuracy of the rule that made the labels, given the text, the pictures, or
-both. The fresh reviews are encoded once, and every candidate reads the same features.
+The ceiling comes from the generator: it is the accuracy of the rule that made the labels, given the text, the pictures,
+or both. The fresh reviews are encoded once, and all candidates read the same features.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
-    """Search, export, predict the fresh reviews."""
+    """Search, export, and predict the fresh reviews."""
     import keras
     import numpy as np
 

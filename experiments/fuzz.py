@@ -1,20 +1,23 @@
-"""Question: does any manifest, records file, native layout or experiment file end in a traceback, or never?
+"""Question: does any manifest, records file, native layout or experiment file end in a traceback?
 
 Command:  python experiments/fuzz.py --cases 10000 --seed 1
           python experiments/fuzz.py layouts --cases 10000 --seed 1
           python experiments/fuzz.py experiments --cases 2000 --seed 1
-Cost:     about five minutes each on two cores that are free, experiments one.
-Prints:   how the cases ended. A traceback, a case of more than 20 seconds, or a file that was opened outside of the
-          manifest's folder ends it with the smallest such case (exit code 1).
+Cost:     about five minutes each on two idle cores; one minute for experiments.
+Prints:   how the cases ended. The script stops with exit code 1 and the smallest failing case at a traceback, at a case
+          of more than 20 seconds, or if a file outside of the manifest's folder was opened.
 
 Manifests and records are drawn by hypothesis from `tests/property/hostile.py`: plausible ones with hostile values, in
-five file forms, many with bytes changed, inserted, removed or repeated afterwards; pictures are sound, cut, empty,
-pipes, folders, and links and names that lead out. The thirteen native layouts are those of `tests/layouts.py`, harmed
-by `tests/property/harmed_layouts.py`: bytes changed, columns and lines turned, files emptied, removed, renamed,
-exchanged, and folders, pipes and links, also such as lead out, in their places. Experiment files are those of
-`tests/property/hostile_experiments.py`: values of every shape at every key, keys mistyped, removed and added at every
-depth, bytes changed, options of `--set`, and whatever may lie where the manifest should. Those that are loaded are
-written out and loaded again, and their search space is narrowed.
+five file forms, many of them with bytes changed, inserted, removed or repeated. Pictures are valid, cut, empty, pipes,
+folders, or links and names that lead out of the folder.
+
+The thirteen native layouts are those of `tests/layouts.py`, damaged by `tests/property/harmed_layouts.py`: bytes
+changed, columns and lines reordered, files emptied, removed, renamed or exchanged, and folders, pipes and links in
+their places, some of which lead out of the folder.
+
+Experiment files are those of `tests/property/hostile_experiments.py`: values of every shape at every key, keys
+mistyped, removed and added at every depth, bytes changed, `--set` options, and any kind of file in place of the
+manifest. Files that load are written out and loaded again, and their search space is narrowed.
 """
 
 import argparse

@@ -1,33 +1,34 @@
-"""Question: how often are encodings, misread texts and languages guessed right, by automm and by its libraries alone?
+"""Question: how often do automm and its libraries alone detect encodings, wrongly decoded texts and languages?
 
 Command:  python experiments/guessers.py
           python experiments/guessers.py --catalogs /usr/share/locale     also messages of the system's translations
-          python experiments/guessers.py --tweets mvsa_single/data --encoding gb18030     also alarms on English texts
-Cost:     15 s of processor time, a minute with the catalogs; most of it is chardet, with 1 to 20 ms for a file.
-Data:     `review_texts.py`: 169 short reviews in 28 languages, written for this, in the encodings usual there.
-Finding:  the libraries are at least as good as the tables of letters and words that automm had before, which are gone;
-          what automm adds to each is worth its lines. "Before" is automm with its tables, on the same files.
+          python experiments/guessers.py --tweets mvsa_single/data --encoding gb18030     also false alarms on English
+Cost:     15 s of processor time, a minute with the catalogs; most of it is chardet, at 1 to 20 ms per file.
+Data:     `review_texts.py`: 169 short reviews in 28 languages, written for this test, in the usual encodings of each.
+Finding:  the libraries are at least as good as the former tables of letters and words, which are gone. What automm adds
+          to each library is worth its lines. "Before" is automm with its tables, on the same files.
 
-          right, or seen                              of       before    library alone    automm
+          correct, or found                           of       before    library alone    automm
           files of 1, 3 or 6 reviews                 440          276              420       427
             beside columns of English                440          276              352       427
           files of 1, 3 or 6 messages              5,546        3,103            5,347     5,383
             beside columns of English              5,546        3,103            4,873     5,381
-          UTF-8 reviews read otherwise             1,096          325              914       914
-            genuine ones taken for such              137            0                0         0
-          sets of 6 reviews read as Western           70           29                -        65
+          UTF-8 reviews decoded otherwise          1,096          325              914       914
+            false alarms on correct texts            137            0                0         0
+          sets of 6 reviews decoded as Western        70           29                -        65
             whose encoding is named                   70           25                -        63
-            genuine ones taken for such               36            0                -         0
+            false alarms on correct texts             36            0                -         0
           languages of reviews                       169           79              165       159
             named wrong                                            48                4         0
-          tweets that are said not to be English   3,669          269              557         0
+          tweets reported as not English           3,669          269              557         0
 
-          chardet loses where ASCII surrounds the words, so that automm gives it the words beyond ASCII alone. py3langid
-          names a language for every text, automm only where the model is sure, which it would be of 117 tweets. But so
-          many of these are plainly English that automm does not load the model. What remains wrong: Romanian in
-          ISO 8859-16 (taken for cp1250), single words, UTF-8 read as cp1251 (48 of 137 are seen), Russian in capitals.
+          chardet is worse if ASCII surrounds the words; automm therefore gives it only the non-ASCII words. py3langid
+          names a language for every text; automm uses it only if the model is sure. It would be sure for 117 tweets,
+          but most tweets are plainly English, and automm does not load the model for those. Still wrong: Romanian in
+          ISO 8859-16 (detected as cp1250), single words, UTF-8 decoded as cp1251 (48 of 137 are found), Russian in
+          capitals.
 
-Each table has a row for each encoding or language: how many there are, and how many of them are right.
+Each table has a row for each encoding or language: how many samples it has, and how many of them are right.
 """
 
 import argparse
@@ -48,7 +49,7 @@ from automm.data.quality.checks.texts import misread
 from automm.data.quality.language import ENGLISH, NAMES, SURE, UNDECIDED, languages
 from automm.data.records.encoding import encoding_of
 
-SIZES = (1, 3, 6)  # reviews in a file
+SIZES = (1, 3, 6)  # reviews per file
 BESIDE = "an English title of the product, which is the same in every line of the file, 12.5"
 MISREAD_AS = ("cp1252", "latin-1", "cp1250", "cp1251", "cp1254", "iso8859-2", "mac_roman", "cp437")
 CATALOGS = {
@@ -56,7 +57,7 @@ CATALOGS = {
     **{"tr": "Turkish", "ru": "Russian", "el": "Greek", "he": "Hebrew", "ar": "Arabic", "th": "Thai"},
     **{"zh_CN": "Chinese", "zh_TW": "Traditional Chinese", "ja": "Japanese", "ko": "Korean"},
 }
-MESSAGES = 120  # of a catalog
+MESSAGES = 120  # per catalog
 
 Reviews = dict[str, Sequence[str]]
 
@@ -82,17 +83,17 @@ def main() -> None:
 
 
 def messages(folder: Path, code: str) -> list[str]:
-    """Long messages of the catalogs of one language."""
+    """Return long messages from the catalogs of one language."""
     found: list[str] = []
     for file in sorted((folder / code / "LC_MESSAGES").glob("*.mo")):
-        with file.open("rb") as catalog, suppress(UnicodeDecodeError):  # of a charset that it does not name
+        with file.open("rb") as catalog, suppress(UnicodeDecodeError):  # the catalog does not name its charset
             found += [text.replace("\n", " ") for text in gettext.GNUTranslations(catalog)._catalog.values()]
     distinct = [text for text in dict.fromkeys(found) if len(text) > 20 and not text.isascii()]
     return distinct[:: len(distinct) // MESSAGES + 1]
 
 
 def encodings(sample: Reviews, beside: str) -> Counter[tuple[str, str]]:
-    """Files that read right, by what has guessed and by encoding."""
+    """Count correctly decoded files by detector and by encoding."""
     right: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"
@@ -108,7 +109,7 @@ def encodings(sample: Reviews, beside: str) -> Counter[tuple[str, str]]:
 
 
 def written(sample: Reviews, sizes: Sequence[int]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The encodings of each language, with texts that are not ASCII and can be written in it."""
+    """Return the encodings of each language, with non-ASCII texts that can be written in them."""
     for language, names in ENCODINGS.items():
         texts = sample.get(language, ())
         for encoding in names:
@@ -131,7 +132,7 @@ def reads(raw: bytes, encoding: str | None) -> str | None:
 
 
 def misread_utf8(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Texts that are seen as misread, by what sees them and by the encoding that they were read in."""
+    """Count texts found to be wrongly decoded, by detector and by the encoding they were decoded with."""
     guessers: dict[str, Callable[[str], object]] = {"automm": misread, "ftfy": is_bad}
     found: Counter[tuple[str, str]] = Counter()
     for text in (text for texts in sample.values() for text in texts if not text.isascii()):
@@ -144,7 +145,7 @@ def misread_utf8(sample: Reviews) -> Counter[tuple[str, str]]:
 
 
 def misread_sets(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Sets that are seen as misread, and those whose encoding is named, by the encoding that they are in."""
+    """Count sets found to be wrongly decoded, and those whose encoding is named, by their encoding."""
     found: Counter[tuple[str, str]] = Counter()
     for encoding, texts in written(sample, [6]):
         for manifest in ("cp1252", "latin-1"):
@@ -161,7 +162,7 @@ def misread_sets(sample: Reviews) -> Counter[tuple[str, str]]:
 
 
 def named(sample: Reviews) -> Counter[tuple[str, str]]:
-    """Texts whose language is named right, and wrong, by what names it and by language."""
+    """Count texts with the right and the wrong language, by detector and by language."""
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     found: Counter[tuple[str, str]] = Counter()
     for language, texts in sample.items():

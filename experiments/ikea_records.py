@@ -1,4 +1,4 @@
-"""Question: how does a data set in a layout of its own, here tables of pickled dicts, become records that automm reads?
+"""Question: how does a data set in its own layout, here tables of pickled dicts, become records that automm reads?
 
 Command:  python experiments/ikea_records.py --data ikea_interior --to data_manifests/ikea
           then: automm check data_manifests/ikea_interior.yaml
@@ -6,9 +6,9 @@ Data:     IKEA interior (Tautkute and others 2017), see data_manifests/ikea_inte
 Cost:     a second.
 Finding:  see experiments/README.md.
 
-Writes reviews.jsonl: a product's id, name, description, kind (the first word of its type, where 30 products or more
-share it) and pictures (its own and the rooms that show it). The tables name a picture by different folders, so that
-pictures are joined by their file's name. A pickle can run code: the unpickler here knows no class.
+Writes reviews.jsonl with the id, name, description, kind (the first word of the type, if 30 or more products share it)
+and pictures of each product: its own and those of the rooms that contain it. The tables name a picture by different
+folders; pictures are therefore joined by file name. A pickle can run code; the unpickler here loads no classes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ FEWEST = 30
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Dicts, lists and texts only."""
+    """An unpickler that loads only dicts, lists and texts."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"a table that wants {module}.{name} is not read")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def records(data: Path) -> tuple[list[dict[str, Any]], int]:
-    """The products of the larger kinds, and how many of their pictures are not there."""
+    """Return the products of the larger kinds, and the number of their missing pictures."""
     products, rooms = (read_table(data / "text_data" / f"{name}.p") for name in TABLES)
     files = {file.name: file.relative_to(data).as_posix() for file in sorted((data / "images").rglob("*.jpg"))}
     rooms_of = {Path(key).stem: names for key, names in rooms.items()}
@@ -70,12 +70,12 @@ def records(data: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def kind(product: dict[str, str]) -> str:
-    """The first word of its type."""
+    """Return the first word of a product's type."""
     return product["type"].replace(",", " ").split()[0].lower() if product["type"].strip() else ""
 
 
 def read_table(file: Path) -> dict[str, Any]:
-    """A pickled dict of plain values."""
+    """Read a pickled dict of plain values."""
     with file.open("rb") as opened:
         table = PlainUnpickler(opened, encoding="latin1").load()
     if not isinstance(table, dict):

@@ -1,16 +1,17 @@
 """Question: on real reviews, does a search beat a logistic regression on the same frozen features, and what does
-fine-tuning the upper layers of both encoders add to frozen ones?
+fine-tuning the upper layers of both encoders add?
 
 Command:  python experiments/mvsa.py --data MVSA_DIR --to experiments/mvsa.json
-Data:     MVSA-Single (Niu et al. 2016), see data_manifests/mvsa_single.yaml; 2,800 labelled tweets with a photo each.
-          Duplicate texts and pictures stay on one side of a split; a split of its own for each seed.
+Data:     MVSA-Single (Niu et al. 2016), see data_manifests/mvsa_single.yaml; 2,800 labelled tweets with one photo each.
+          Duplicate texts and pictures are in the same split. Each seed has its own split.
 Cost:     see `seconds` in the result; the first seed also encodes.
 Finding:  see experiments/README.md.
 
-Each seed draws its own split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the
-best of them, and an ensemble; the test split is read once, after the search. Reported: every baseline, the candidate
-that the search chose by macro-F1 out of fold, its paired difference to the logistic regression on both modalities, and
-that of the fine-tuned candidate to the one that it began as, with a bootstrap over the test rows of all seeds.
+Each seed draws a split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the best of
+them, and an ensemble. The test split is read once, after the search. Reported: every baseline; the candidate that the
+search chose by macro-F1 out of fold; its paired difference to the logistic regression on both modalities; and the
+paired difference between the fine-tuned candidate and the candidate it started from. The bootstrap is over the test
+rows of all seeds.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
-    """One search; what it left."""
+    """Run one search and return its results."""
     from rich.console import Console
 
     from automm.cli.progress import ConsoleReporter
@@ -87,7 +88,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
 
 
 def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
-    """What the candidate that was fine-tuned says of the test split; it may be none of the finalists."""
+    """Predict the test split with the candidate that was fine-tuned, which may not be a finalist."""
     import keras
     from rich.console import Console
 
@@ -103,7 +104,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
 
 
 def summarise(results: list[dict]) -> dict:
-    """Means and spreads over the seeds, and the paired differences to the recipe."""
+    """Return means and spreads over the seeds, and the paired differences to the logistic regression."""
     from automm.evaluate.metrics import paired_interval
     from automm.tasks.registry import TASKS
 
@@ -122,7 +123,7 @@ def summarise(results: list[dict]) -> dict:
     labels = np.concatenate([result["predictions"]["labels"] for result in results])
 
     def difference(first: Any, second: Any) -> dict:
-        """Of two candidates, each named by a function of a seed's result."""
+        """Return the paired difference of two candidates; each is a function of a seed's result."""
         pair = [np.concatenate([r["predictions"][name(r)] for r in results]) for name in (first, second)]
         return {
             metric: vars(paired_interval(TASKS["classification"], labels, *pair, metric, rng=np.random.default_rng(0)))
@@ -142,7 +143,7 @@ def summarise(results: list[dict]) -> dict:
 
 
 def print_table(summary: dict) -> None:
-    """What a person reads."""
+    """Print the results for people."""
     print(f"{'candidate':<22} {'macro-F1':>16} {'accuracy':>16}   (test, mean and spread over the seeds)")
     for name, row in sorted(summary["test"].items(), key=lambda item: -item[1]["macro_f1"][0]):
         cells = "  ".join(f"{mean:.3f} +- {spread:.3f}" for mean, spread in row.values())

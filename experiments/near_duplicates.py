@@ -1,14 +1,14 @@
-"""Question: which changed copies of a picture are found as near duplicates, and how many other pictures are?
+"""Question: which changed copies of a picture are found as near duplicates, and how many different pictures are?
 
 Command:  python experiments/near_duplicates.py --data FOLDER
 Cost:     half a minute on two cores for 500 pictures.
 Finding:  of 400 pictures of IKEA and of tweets 0.985 to 1.000 of the copies in another size, quality or format are
-          found, cropped and brightened ones mostly not; other things on white are told apart by comparing thumbnails
-          in proportion to their contrast. Tables in experiments/README.md.
+          found, cropped and brightened copies mostly not. Different things on white are told apart by comparing
+          thumbnails relative to their contrast. Tables in experiments/README.md.
 
-Of each picture a copy is made by every change below, and looked for among all pictures and all such copies. Prints the
-share of copies that are found with their original, also where the copies by all changes that keep the look are there at
-once, and how many originals are near duplicates of each other.
+Each change below makes a copy of each picture. The copy is searched for among all pictures and all such copies. Prints
+the share of copies that are found with their original, also with the copies of all harmless changes present at once,
+and how many originals are near duplicates of each other.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def measure(files: list[Path], folder: Path) -> dict:
 
 
 def share_found(together: list[list[str]], copies: int) -> float:
-    """Of the copies those that stand in one set with their original."""
+    """Return the share of copies that are in one set with their original."""
     found = 0
     for near in together:
         originals = {name.split()[1] for name in near if name.startswith("original")}

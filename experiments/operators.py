@@ -1,14 +1,14 @@
 """Question: which fusion of text and pictures is good here, and how should several pictures become one vector?
 
 Command:  python experiments/operators.py MANIFEST --to experiments/operators_NAME.json  (--max-images, --seeds, --vary)
-Data:     any manifest; those whose results stand here, and how to write them, are in experiments/README.md.
-Cost:     see `seconds` in the result; features are encoded before.
+Data:     any manifest; experiments/README.md has results on three, and says how to write them.
+Cost:     see `seconds` in the result, without encoding.
 Finding:  see experiments/README.md.
 
 The hand-built concatenation with mean pooling is changed in one place at a time: every fusion operator, every pooling,
-every read-out. All have the same seed, folds, epochs, patience and class weights, and are judged out of fold on train
-and validation; then the mean of the five fold models reads the test split. Each seed draws a split of its own (0.6,
-0.15, 0.25) and first weights. Nothing is chosen here, so that no test figure is the best of many. Differences to the
+every read-out. All have the same seed, folds, epochs, patience and class weights, and are scored out of fold on train
+and validation; then the mean of the five fold models reads the test split. Each seed draws its own split (0.6, 0.15,
+0.25) and initial weights. Nothing is chosen here, and no test figure is therefore the best of many. Differences to the
 concatenation are paired, with a bootstrap over the test rows of all seeds.
 """
 
@@ -24,8 +24,8 @@ import yaml
 
 REFERENCE = "concatenation"
 VARIED = ("fusion/operator", "image/pooling", "text/readout", "text/layer", "image/readout", "image/stage")
-SEQUENCES = ("attention", "cross_attention", "bottleneck")  # read every word piece or cell, and cost another order
-NEEDS_SEVERAL = "image/pooling"  # with one picture a review, poolings differ in nothing but their parameters
+SEQUENCES = ("attention", "cross_attention", "bottleneck")  # read every word piece or cell; much more expensive
+NEEDS_SEVERAL = "image/pooling"  # with one picture per review, poolings differ only in their parameters
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def choices(vary: Sequence[str]) -> dict[str, list[str]]:
-    """What is varied, and its choices."""
+    """Return what is varied, and its choices."""
     from automm.search.space.table import TABLE
 
     every = {name: [*TABLE[name].choices, *TABLE[name].on_request] for name in vary}
@@ -55,7 +55,7 @@ def choices(vary: Sequence[str]) -> dict[str, list[str]]:
 
 
 def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
-    """What is changed of the concatenation, by a name."""
+    """Return the changes to the concatenation by name."""
     from automm.search.space.table import DEFAULTS
 
     found: dict[str, dict[str, Any]] = {REFERENCE: {}}
@@ -67,7 +67,7 @@ def changes(vary: Sequence[str], max_images: int) -> dict[str, dict[str, Any]]:
 
 
 def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Train and measure what the result lacks of one seed; the test predictions of all, and the labels."""
+    """Train and measure what is missing for one seed; return all test predictions and the labels."""
     from automm.config.experiment import load_experiment
     from automm.search.baselines import run_baselines
     from automm.search.candidates.head import Head
@@ -104,7 +104,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
             point = {**DEFAULTS, **change}
             point = {name: value for name, value in point.items() if is_active(name, point)}
             if name not in done:
-                # Not as trials, whose weights go unless they are among the best.
+                # Not recorded as trials, because only the weights of the best trials are kept.
                 search.runner.run(Head(name, "baseline", point, REFERENCE, build=lambda p=point: suffix_of(task, p)))
                 print(f"seed {seed}  trained {name}", flush=True)
         rows, predictions = task.rows("test"), {"labels": task.targets("test")}
@@ -128,21 +128,21 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
 
 
 def saved(search: Any, name: str) -> Any:
-    """The mean of a candidate's fold models."""
+    """Load the mean of a candidate's fold models."""
     import keras
 
     return keras.saving.load_model(search.run.model_path(name), compile=False)
 
 
 class Silent:
-    """A tracker and a reporter that keep nothing."""
+    """A tracker and a reporter that do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *anything, **more: None
 
 
 def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
-    """Of each candidate to the concatenation, on the test rows of all seeds."""
+    """Return each candidate's difference to the concatenation on the test rows of all seeds."""
     from automm.evaluate.metrics import paired_interval
     from automm.tasks.registry import TASKS
 
@@ -172,7 +172,7 @@ def write(path: Path, result: dict[str, Any]) -> None:
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """Mean and standard deviation over the seeds, best test macro-F1 first."""
+    """Print mean and standard deviation over the seeds, best test macro-F1 first."""
     seeds = list(result["seeds"].values())
 
     def spread(name: str, split: str, metric: str) -> str:

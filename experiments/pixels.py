@@ -1,16 +1,17 @@
-"""Question: does a CNN from scratch beat the frozen encoder on these data, and at what cost?
+"""Question: does a CNN trained from scratch beat the frozen encoder on these data, and at what cost?
 
 Command:  python experiments/pixels.py --data MVSA_DIR --to experiments/pixels.json
-Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), splits of 0.6, 0.15, 0.25; without --data the
-          demo's 600 reviews, others for each seed. In small: --seeds 1 --candidates 'convolution 32'
+          python experiments/pixels.py --seeds 1 --candidates 'convolution 32'            a small run
+Data:     MVSA-Single as in mvsa.py (2,800 tweets with one photo each), splits of 0.6, 0.15, 0.25; without --data the
+          demo's 600 reviews, different ones for each seed.
 Cost:     see `seconds` in the result, of each candidate and of the whole.
 Finding:  not run yet.
 
-One head, that of the hand-built concatenation with gated attention over pictures, is trained on the frozen encoder's
-features and on CNNs that are trained with it from their first weights: convolutions or residual blocks, two sizes of
-pictures, augmented or not. All else is equal: frozen text features, seed, split, epochs, patience, class weights. A
-candidate is one model, its best epoch chosen on the validation split (`--folds 5` for five, out of fold); then it reads
-the test split. Differences to the frozen encoder are paired over the test rows of all seeds.
+One head, the hand-built concatenation with gated attention over pictures, is trained on the frozen encoder's features
+and together with CNNs from random weights: convolutions or residual blocks, two picture sizes, augmented or not. All
+else is equal: frozen text features, seed, split, epochs, patience, class weights. A candidate is one model, its best
+epoch chosen on the validation split (`--folds 5`: five models, out of fold); then it reads the test split. Differences
+to the frozen encoder are paired over the test rows of all seeds.
 """
 
 import argparse
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
-    """The reviews of one seed, encoded."""
+    """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
     from automm.search.setup.data import load, prepare, sources
@@ -91,7 +92,7 @@ def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
 
 
 def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list[str]) -> dict[str, Any]:
-    """Each candidate, trained on the reviews of one seed."""
+    """Train each candidate on the reviews of one seed."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -118,7 +119,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
 
 
 def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds, and what it cost."""
+    """Return mean and standard deviation over the seeds, and the cost."""
     from automm.search.cost.pixels import cost_of
     from automm.tasks.registry import TASKS
 
@@ -136,14 +137,14 @@ def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def stored_size() -> int:
-    """Of the stored pictures."""
+    """Return the size of the stored pictures."""
     from automm.config.experiment import Inputs
 
     return Inputs().image_size
 
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    """To the frozen encoder, of each metric: the difference and its 95 % interval."""
+    """Return the difference to the frozen encoder and its 95 % interval for each metric."""
     from automm.evaluate.metrics import paired_interval
     from automm.tasks.registry import TASKS
 
@@ -157,7 +158,7 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """For experiments/README.md."""
+    """Print the table of experiments/README.md."""
     print("\n| pictures | macro-F1 | accuracy | minus frozen, macro-F1 | seconds | MFLOP a picture |")
     print("|---" * 6 + "|")
     for name, row in result["candidates"].items():

@@ -1,18 +1,18 @@
-"""Question: which points of the search space are good first proposals, on data that they were not picked on?
+"""Question: which points of the search space are good first proposals on data that they were not chosen on?
 
-Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then picks
-          python experiments/portfolio.py --to experiments/portfolio.json                  picks from what is measured
-Data:     any manifests; which were used, and how to write them, is in experiments/README.md.
-Cost:     see `seconds` in the result; features are encoded before.
+Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then chooses
+          python experiments/portfolio.py --to experiments/portfolio.json                  chooses from the measurements
+Data:     any manifests; experiments/README.md says which were used and how to write them.
+Cost:     see `seconds` in the result, without encoding.
 Finding:  see experiments/README.md.
 
-Some random points of the full space, the same for every data set, are trained as trials are and judged on five folds of
-train and validation; the test split is never read. A point's regret on a data set is what it lacks to the best of all
-points there, as a share of the distance from the best to the median. The portfolio is picked greedily: each time the
-point that leaves the smallest mean regret of the portfolio's best; ties, and what is left when the best is in, by the
-mean regret of the point itself. To be honest about it, the portfolio of all data sets but one is measured on the one
-left out, against as many random points (the exact expectation of their best). Variants of one data set (`demo`,
-`demo-300`) are left out together.
+Random points of the full space, the same for every data set, are trained like trials and scored on five folds of train
+and validation; the test split is never read. The regret of a point on a data set is its distance to the best of all
+points, as a share of the distance from the median to the best. The portfolio is built greedily: each step adds the
+point that makes the mean regret of the portfolio's best smallest. Ties, and all points after the best is in, are
+decided by the mean regret of the point alone. For an honest estimate, the portfolio of all data sets but one is
+measured on the one left out, against as many random points (the exact expectation of their best). Variants of one data
+set (`demo`, `demo-300`) are left out together.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-FIRST = 5  # of a portfolio against as many random points
+FIRST = 5  # points of a portfolio, compared with as many random points
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def random_points(count: int) -> list[dict[str, Any]]:
-    """Distinct points of the full space, each drawn uniformly."""
+    """Draw distinct points uniformly from the full space."""
     from automm.search.space.table import draw
     from automm.search.space.validation import full_space
 
@@ -65,10 +65,9 @@ def random_points(count: int) -> list[dict[str, Any]]:
 
 
 def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Train every point that has no figures yet on one data set; each is written down at once."""
+    """Train every point without figures on one data set; save each figure at once."""
     from automm.config.experiment import load_experiment
     from automm.models.baselines import fused
-    from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
     from automm.search.space.table import DEFAULTS
@@ -83,9 +82,9 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     with tempfile.TemporaryDirectory() as folder:
         search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
         for number in range(len(data["validation"]), len(result["points"])):
-            point = {**DEFAULTS, **result["points"][number]}  # points may be older than a hyperparameter
-            candidate = search.runner.run(
-                Head(f"point-{number:03d}", "trial", point, "", build=lambda p=point: fused(task.shapes, p))
+            point = {**DEFAULTS, **result["points"][number]}  # points may be from before a hyperparameter existed
+            candidate = search.runner.train(
+                f"point-{number:03d}", "trial", point, lambda p=point: fused(task.shapes, p)
             )
             if candidate.error:
                 raise SystemExit(candidate.error)
@@ -99,30 +98,30 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
 
 
 class Silent:
-    """A tracker and a reporter that keep nothing."""
+    """A tracker and a reporter that do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *anything, **more: None
 
 
 def complete(result: dict[str, Any]) -> list[str]:
-    """The data sets on which every point has been measured."""
+    """Return the data sets on which every point has been measured."""
     return [name for name, data in result["data"].items() if len(data["validation"]) == len(result["points"])]
 
 
 def scores_of(result: dict[str, Any], names: list[str], objective: str) -> np.ndarray:
-    """(data sets, points)."""
+    """Return the scores as (data sets, points)."""
     return np.array([[point[objective] for point in result["data"][name]["validation"]] for name in names])
 
 
 def regrets(scores: np.ndarray) -> np.ndarray:
-    """(data sets, points): 0 for the best, 1 for the median."""
+    """Return the regrets as (data sets, points): 0 for the best, 1 for the median."""
     best, median = scores.max(axis=1, keepdims=True), np.median(scores, axis=1, keepdims=True)
     return (best - scores) / np.maximum(best - median, 1e-9)
 
 
 def pick(scores: np.ndarray, size: int) -> list[int]:
-    """The portfolio of a (data sets, points) matrix, in order."""
+    """Return the portfolio of a (data sets, points) matrix, in order."""
     regret, chosen = regrets(scores), []
     best_so_far = np.full(len(scores), np.inf)
     for _ in range(size):
@@ -138,14 +137,14 @@ def pick(scores: np.ndarray, size: int) -> list[int]:
 
 
 def expected_best(scores: np.ndarray, count: int) -> float:
-    """The expectation of the best of `count` points, drawn without repeating one."""
+    """Return the expectation of the best of `count` points drawn without replacement."""
     ordered = np.sort(scores)
     chances = [comb(place, count - 1) / comb(len(ordered), count) for place in range(len(ordered))]
     return float(np.dot(ordered, chances))
 
 
 def leave_one_out(result: dict[str, Any], objective: str) -> dict[str, Any]:
-    """What the first of the others' portfolio reach on each data set."""
+    """Return the scores on each data set of the first points of the portfolio of the others."""
     names, answer = complete(result), {}
     for name in names:
         others = [other for other in names if other.split("-")[0] != name.split("-")[0]]

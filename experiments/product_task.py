@@ -1,14 +1,15 @@
-"""Question: which fusions see a label that lies in the product of the modalities, and in neither of them alone?
+"""Question: which fusions learn a label that is in the product of the modalities, and in neither of them alone?
 
 Command:  python experiments/product_task.py --to experiments/product_task.json
-Data:     made here: text and picture features of 16 normal numbers each, label = whether (a . text) * (b . picture) > 0
-          for fixed random a and b; 2,000 reviews to learn from, 1,000 to stop by, 4,000 to measure on.
+Data:     generated: text and picture features of 16 normal numbers each, label = whether (a . text) * (b . picture) > 0
+          for fixed random a and b; 2,000 reviews for training, 1,000 for early stopping, 4,000 for measuring.
 Cost:     see `seconds` in the result.
 Finding:  see experiments/README.md.
 
-Each modality alone, and every sum of a function of the one and a function of the other, is at chance by construction.
-So with a linear head (no hidden layer) a fusion must multiply, or let one modality steer the other; with one hidden
-layer the head itself can. Every fusion of the space is trained with both heads, with three seeds, as trials are.
+By construction each modality alone is at chance, and so is every sum of a function of the text and a function of the
+picture. With a linear head (no hidden layer) a fusion must therefore multiply, or let one modality control the other;
+with one hidden layer the head can do this. Every fusion of the space is trained with both heads and three seeds, like
+trials.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 class Reviews:
-    """The task's features, as a search would have them, and its labels."""
+    """The features of the task, in the form of a search, and its labels."""
 
     def __init__(self, count: int, seed: int):
         rng = np.random.default_rng((seed, 0))
@@ -66,12 +67,12 @@ class Reviews:
         self.labels = (product > 0).astype(np.int64)
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The inputs of a suffix."""
+        """Return the inputs of a suffix."""
         return {name: array[rows] for name, array in self.arrays.items()}
 
 
 def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epochs: int = 60) -> float:
-    """Of a fusion with a head of so many hidden layers, on reviews that it has not seen."""
+    """Return the accuracy of a fusion with a head of this number of hidden layers on unseen reviews."""
     import keras
 
     from automm.models.baselines import fused
@@ -101,7 +102,7 @@ def accuracy(operator: str, layers: int, seed: int, *, learn: int = LEARN, epoch
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For experiments/README.md."""
+    """Print the table of experiments/README.md."""
     lines = ["| fusion | linear head | one hidden layer |", "|---|---|---|"]
     for linear, hidden in zip(rows[::2], rows[1::2], strict=True):
         cells = [f"{np.mean(row['accuracy']):.3f} ± {np.std(row['accuracy']):.3f}" for row in (linear, hidden)]

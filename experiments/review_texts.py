@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  (punctuation and letters of other scripts)
-"""Short reviews in 28 languages, written for `guessers.py`: from two words to two sentences, as buyers write them."""
+"""Short reviews in 28 languages, written for `guessers.py`: two words to two sentences, like those of real buyers."""
 
 REVIEWS = {
     "English": (
@@ -229,7 +229,7 @@ REVIEWS = {
     ),
 }
 
-# The encodings in which files of a language are found, beside UTF-8.
+# The usual encodings of files in each language, besides UTF-8.
 ENCODINGS = {
     **dict.fromkeys(
         ("German", "French", "Spanish", "Portuguese", "Italian", "Dutch", "Swedish", "Danish", "Finnish"),

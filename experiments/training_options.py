@@ -1,14 +1,14 @@
-"""Question: what does each way of training give, where reviews are whole and where they have lost pictures or text?
+"""Question: what does each training option give, on complete reviews and on reviews that have lost pictures or text?
 
 Command:  python experiments/training_options.py --data MVSA_DIR --to experiments/training_options.json
-Data:     MVSA-Single as in mvsa.py (2,800 tweets with a photo each), three splits of 0.6, 0.15, 0.25; without --data
-          the demo's 600 reviews, others for each seed.
+Data:     MVSA-Single as in mvsa.py (2,800 tweets with one photo each), three splits of 0.6, 0.15, 0.25; without --data
+          the demo's 600 reviews, different ones for each seed.
 Cost:     see `seconds` in the result; on new data most of it is encoding pictures.
-Finding:  see experiments/README.md, of modality dropout; the other options have not been run.
+Finding:  see experiments/README.md for modality dropout; the other options have not been run.
 
-The hand-built concatenation is trained once for each option, all else equal: same seed, same folds (five over train and
-validation, whose models are averaged), same first weights. It reads the test split as it is, with half and with all of
-the pictures gone, and so with the text. Differences to plain training are paired over the test rows of all seeds.
+The hand-built concatenation is trained once with each option. All else is equal: seed, folds (five over train and
+validation, whose models are averaged) and initial weights. It reads the test split complete, with half and with all of
+the pictures removed, and the same with texts. Differences to plain training are paired over the test rows of all seeds.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def task_of(folder: Path, data: Path | None, seed: int) -> Any:
-    """The reviews of one seed, encoded."""
+    """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
     from automm.search.setup.data import load, prepare, sources
@@ -83,7 +83,7 @@ def task_of(folder: Path, data: Path | None, seed: int) -> Any:
 
 
 def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> dict[str, Any]:
-    """Each option, trained on the reviews of one seed: probabilities of the test split by option and reading."""
+    """Train each option on the reviews of one seed; return test probabilities by option and reading."""
     import keras
 
     from automm.models.baselines import CONCATENATION, fused
@@ -106,7 +106,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
 
 
 def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
-    """The test split by a model, as it is and where reviews have lost a modality: who, is the same for all models."""
+    """Predict the test split complete and with missing modalities; the same reviews lose them for all models."""
     from automm.evaluate.missing import losers
 
     rows, read = search.setup.rows("test"), search.bench.reader(model)
@@ -120,7 +120,7 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
 
 
 def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation over the seeds, of each reading."""
+    """Return mean and standard deviation over the seeds for each reading."""
     from automm.tasks.registry import TASKS
 
     found = {}
@@ -137,7 +137,7 @@ def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> d
 
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    """Of macro-F1 to plain training, of each reading: the difference and its 95 % interval."""
+    """Return the difference of macro-F1 to plain training and its 95 % interval for each reading."""
     from automm.evaluate.metrics import paired_interval
     from automm.tasks.registry import TASKS
 
@@ -151,7 +151,7 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """For experiments/README.md: macro-F1, and whether the difference to plain training is beyond chance."""
+    """Print the table of experiments/README.md: macro-F1 and the difference to plain training."""
     print("\n| training | " + " | ".join(READINGS) + " |")
     print("|---" * (1 + len(READINGS)) + "|")
     for name, row in result["options"].items():

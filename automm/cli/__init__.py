@@ -1,7 +1,7 @@
-"""The commands: each parses, calls one public function, and prints.
+"""The commands. Each parses its arguments, calls one public function, and prints.
 
-stdout carries the result, stderr the progress and a `next:` line. Heavy imports stand inside the commands, so that
-`--help`, `check` and a typing error load neither TensorFlow nor MLflow.
+Results go to stdout; progress and a `next:` line go to stderr. Heavy imports are inside the commands: `--help`, `check`
+and a usage error load neither TensorFlow nor MLflow.
 """
 
 import os
@@ -12,7 +12,7 @@ import typer
 
 from automm import __version__
 
-from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order of --help
+from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order that --help lists them
 from automm.cli.app import app
 from automm.cli.screen import escape_logs, say, show
 from automm.errors import EXIT_INTERNAL, AutommError
@@ -21,23 +21,23 @@ __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
 
 def main() -> None:
-    """The installed command."""
+    """Run the command line; the entry point of the installed `automm` command."""
     escape_logs()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says twenty lines about GPUs that are not there
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # without it TensorFlow prints twenty lines about missing GPUs
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
         app(standalone_mode=True)
     except AutommError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # for example a full disk, or no permission to write
         say(f"error: {error}")
         sys.exit(EXIT_INTERNAL)
 
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         show(__version__)

@@ -1,4 +1,4 @@
-"""What all commands share: the application, the options that many take, and what is to be typed next."""
+"""What all commands share: the application, common options, and the `next:` line."""
 
 import os
 from pathlib import Path
@@ -15,51 +15,53 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "AutoML for reviews that carry text and pictures.\n\n"
-        "Begin with: automm demo demo/ && automm search demo/manifest.yaml"
+        "AutoML for reviews with text and pictures.\n\n"
+        "Start with: automm demo demo/ && automm search demo/manifest.yaml"
     ),
 )
 
-RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
 TrackingUri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", help="The MLflow store; else MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db."),
+    typer.Option("--tracking-uri", help="The MLflow store. Default: MLFLOW_TRACKING_URI, else RUNS_DIR/mlflow.db."),
 ]
 AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="Run the reader that the manifest names (format: my_module:my_reader).")
+    bool,
+    typer.Option("--allow-code", help="Allow the manifest to run your own reader (format: my_module:my_reader)."),
 ]
 RUNS = Path("runs")
 
 
 def code_flag(allow_code: bool) -> str:
-    """What a command that is to be typed next needs for it."""
+    """Return the flag that the suggested next command needs to run the same reader."""
     return " --allow-code" if allow_code else ""
 
 
 def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
-    """What a command that is to be typed next needs to find the same runs, and the same store."""
+    """Return the flags that the suggested next command needs to find the same runs and MLflow store."""
     flags = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
     return flags + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
 
 
 def say_next(command: str) -> None:
+    """Print the command that most users run next, on stderr."""
     say(f"next: {command}")
 
 
 def import_tensorflow() -> None:
-    """Import it without the lines about absent GPUs that its C++ part writes to stderr before logging is set up."""
+    """Import TensorFlow without the lines about missing GPUs that its C++ code writes to stderr."""
     import tempfile
 
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as swallowed:
-        os.dup2(swallowed.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
         except BaseException:
-            swallowed.seek(0)
-            os.write(saved, swallowed.read())
+            captured.seek(0)
+            os.write(saved, captured.read())
             raise
         finally:
             os.dup2(saved, 2)

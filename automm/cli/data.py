@@ -1,4 +1,4 @@
-"""The commands that need reviews only: write the demo, look at a data set, fetch its pictures."""
+"""The commands that need only reviews: demo, check and fetch-images."""
 
 import sys
 from pathlib import Path
@@ -13,13 +13,18 @@ from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")],
-    reviews: Annotated[int, typer.Option(min=60, max=20_000, help="How many reviews.")] = 600,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    reviews: Annotated[int, typer.Option(min=60, max=20_000, help="The number of reviews.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="The random seed; the same seed writes the same data.")] = 1,
 ) -> None:
-    """Write the demo data: a manifest, reviews and pictures.
+    """Write demo data to try automm with.
 
-    Example: automm demo demo/
+    The folder gets a manifest, reviews and pictures.
+
+    \b
+    Examples:
+      automm demo demo/
+      automm demo big-demo/ --reviews 2000 --seed 7
     """
     from automm.data.demo.generate import write_demo
 
@@ -29,20 +34,26 @@ def demo(
 
 @app.command()
 def check(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    manifest: Annotated[Path, typer.Argument(help="The manifest of the data set.")],
     allow_code: AllowCode = False,
-    to: Annotated[Path | None, typer.Option(help="Write the report as one HTML page, with pictures.")] = None,
-    near_texts: Annotated[bool, typer.Option("--near-texts", help="Also find texts that are nearly the same.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 3.")] = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+    to: Annotated[Path | None, typer.Option(help="Also write the report to this HTML file, with pictures.")] = None,
+    near_texts: Annotated[bool, typer.Option("--near-texts", help="Also find nearly equal texts.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 on warnings too.")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
 ) -> None:
-    """Validate a manifest and its reviews, and report on their quality.
+    """Validate reviews and report their quality.
 
-    An error keeps a search from starting, a warning says that its result would mislead, a note is to be known.
-    Exit code 3 where there is an error; with --strict also where there is a warning. Where the reviews cannot be read,
-    --format json prints {"ok": false, "problems": [...]}, and a page that an earlier check has written is removed.
+    Errors prevent a search from starting. Warnings do not, but the result of the search would mislead. Notes are
+    informational. The exit code is 3 if there are errors, with --strict also if there are warnings.
 
-    Example: automm check demo/manifest.yaml --to report.html
+    If the reviews cannot be read, --format json prints {"ok": false, "problems": [...]}, and the report of an earlier
+    check is removed.
+
+    \b
+    Examples:
+      automm check demo/manifest.yaml
+      automm check demo/manifest.yaml --to report.html
+      automm check demo/manifest.yaml --format json --strict
     """
     from automm.cli import tables
     from automm.data.quality.html import remove_page, write_page
@@ -50,7 +61,7 @@ def check(
     from automm.data.quality.terminal import render
 
     if to is not None and to.is_dir():
-        raise ConfigError(f"--to {to} is a folder, expected a file. Name one in it: --to {to / 'report.html'}")
+        raise ConfigError(f"--to {to} is a folder, not a file. Name a file in it: --to {to / 'report.html'}")
     try:
         report = check_manifest(manifest, allow_code=allow_code, with_near_texts=near_texts)
     except (AutommError, OSError) as error:
@@ -73,16 +84,20 @@ def check(
 
 @app.command("fetch-images")
 def fetch_images(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
-    connections: Annotated[int, typer.Option(min=1, max=32, help="How many pictures at once.")] = 8,
+    manifest: Annotated[Path, typer.Argument(help="The manifest of the data set.")],
+    connections: Annotated[int, typer.Option(min=1, max=32, help="The number of parallel downloads.")] = 8,
     allow_code: AllowCode = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
 ) -> None:
-    """Fetch the pictures that records name by URL; what is there already is not asked for again.
+    """Download the pictures that are given as URLs.
 
-    Exit code 3 where some are missing: DIR/fetched/missing.jsonl under image_root says which and why.
+    Pictures that were downloaded before are not requested again. The exit code is 3 if pictures are still missing:
+    fetched/missing.jsonl under image_root lists each with its reason.
 
-    Example: automm fetch-images reviews/manifest.yaml
+    \b
+    Examples:
+      automm fetch-images reviews/manifest.yaml
+      automm fetch-images reviews/manifest.yaml --connections 16
     """
     from automm.cli import tables
     from automm.cli.progress import ConsoleReporter
@@ -92,7 +107,7 @@ def fetch_images(
     try:
         done = fetch_pictures(manifest, reporter.step, at_once=connections, allow_code=allow_code)
     except KeyboardInterrupt:
-        say("interrupted: what was fetched is kept")
+        say("interrupted: the pictures fetched so far are kept")
         say_next(f"automm fetch-images {manifest}{code_flag(allow_code)}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:

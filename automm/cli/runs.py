@@ -1,4 +1,4 @@
-"""The commands about finished runs: compare, export, predict, and what MLflow shows of them."""
+"""The commands about finished runs: leaderboard, export, predict, sync and ui."""
 
 import os
 from pathlib import Path
@@ -12,14 +12,24 @@ from automm.cli.screen import print_json, say, show
 
 @app.command(name="leaderboard")
 def show_leaderboard(
-    experiment: Annotated[str | None, typer.Argument(help="One experiment; all of them if none is named.")] = None,
-    metric: Annotated[str | None, typer.Option(help="macro_f1, accuracy or loss, on validation.")] = None,
-    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="json or csv for pipes.")] = "table",
+    experiment: Annotated[str | None, typer.Argument(help="The name of an experiment. Default: all.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The validation metric to rank by: macro_f1, accuracy, loss, mae or rmse.")
+    ] = None,
+    format: Annotated[
+        Literal["table", "json", "csv"], typer.Option(help="Output format. json, csv: for scripts.")
+    ] = "table",
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Every baseline and trial, best first.
+    """Rank the baselines and trials of all runs.
 
-    Examples: automm leaderboard; automm leaderboard demo --metric accuracy --format json
+    The best candidate comes first. Without --metric, candidates are ranked by the objective of their search.
+
+    \b
+    Examples:
+      automm leaderboard
+      automm leaderboard demo --metric accuracy
+      automm leaderboard demo --format json
     """
     from automm.cli import tables
     from automm.evaluate.leaderboard import leaderboard, to_csv
@@ -35,17 +45,24 @@ def show_leaderboard(
 
 @app.command()
 def export(
-    run: Annotated[str, typer.Argument(help="A run: its name, folder, MLflow id, or latest.")],
-    to: Annotated[Path, typer.Option("--to", help="A new or an empty folder.")],
-    trial: Annotated[str | None, typer.Option(help="A baseline or trial; the best by validation if none.")] = None,
+    run: Annotated[str, typer.Argument(help="A run: its name, folder or MLflow id, or latest.")],
+    to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],
+    trial: Annotated[str | None, typer.Option(help="A baseline or trial. Default: the best on validation.")] = None,
     format: Annotated[
-        Literal["keras", "mlflow", "onnx"], typer.Option(help="A bundle for predict; an MLflow pyfunc; ONNX.")
+        Literal["keras", "mlflow", "onnx"],
+        typer.Option(help="keras: a bundle for 'automm predict'; mlflow: an MLflow pyfunc; onnx: an ONNX model."),
     ] = "keras",
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Write a bundle: a model with all that it needs to predict.
+    """Export the best model, or any candidate.
 
-    Examples: automm export latest --to model/; automm export latest --trial concatenation --to model/
+    A bundle has everything that prediction needs: model, tokenizer, labels and a model card.
+
+    \b
+    Examples:
+      automm export latest --to model/
+      automm export latest --trial concatenation --to model/
+      automm export latest --format onnx --to onnx-model/
     """
     from automm.deliver.checks import choose, fresh_folder
     from automm.tracking.runs import find_run
@@ -65,18 +82,25 @@ def export(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="A folder that automm export wrote.")],
-    reviews: Annotated[Path, typer.Argument(help="A manifest, or a records file.")],
-    to: Annotated[Path, typer.Option("--to", help="A JSON Lines file.")],
-    image_root: Annotated[Path | None, typer.Option(help="Where the pictures are, if not where they were.")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say too what each answer hangs on.")] = False,
+    bundle: Annotated[Path, typer.Argument(help="A folder that 'automm export' wrote.")],
+    reviews: Annotated[Path, typer.Argument(help="The reviews: a manifest or a records file.")],
+    to: Annotated[Path, typer.Option("--to", help="The JSON Lines file to write.")],
+    image_root: Annotated[
+        Path | None, typer.Option(help="The folder of the pictures. Default: as in the training manifest.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Also show what each prediction depends on.")] = False,
 ) -> None:
-    """Predict reviews; labels are not needed. A line each: id, label, probabilities, error.
+    """Predict the labels of reviews.
 
-    With --explain also by how much the answer would change without each modality and each picture, and the weight that
-    the model's attention gives each picture. That takes several times as long.
+    The reviews need no labels. Each gets one line: id, label, probabilities, error.
 
-    Examples: automm predict model/ demo/reviews.jsonl --to predictions.jsonl; ... --explain
+    With --explain a line also says by how much the prediction would change without each modality and each picture, and
+    the attention weight of each picture. This takes several times as long.
+
+    \b
+    Examples:
+      automm predict model/ demo/reviews.jsonl --to predictions.jsonl
+      automm predict model/ demo/reviews.jsonl --to predictions.jsonl --explain
     """
     from automm.deliver.checks import read_about
     from automm.deliver.opened import open_reviews
@@ -89,21 +113,26 @@ def predict(
     written = predict_file(load_bundle(bundle), reviews, to, explain=explain, opened=opened)
     say(f"{written.lines} reviews, {written.errors} with an error")
     if explain and written.poolings:
-        say(f"weights of pictures: the mean over {written.poolings} poolings with attention")
+        say(f"attention weights of pictures: the mean over {written.poolings} attention poolings")
     elif explain:
-        say("weights of pictures are null: the model has no pooling with attention; effects are there for any model")
+        say("attention weights of pictures are null: the model has no attention pooling. Use the effects instead")
     show(to)
 
 
 @app.command()
 def sync(
-    run: Annotated[str, typer.Argument(help="A run: its name, folder, or latest.")],
+    run: Annotated[str, typer.Argument(help="A run: its name, folder or MLflow id, or latest.")],
     runs_dir: RunsDir = RUNS,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Tell MLflow what it missed of a run while it was away.
+    """Log to MLflow what it missed of a run.
 
-    Example: automm sync latest
+    Use it after an outage of the MLflow store. The run folder has the complete record.
+
+    \b
+    Examples:
+      automm sync latest
+      automm sync latest --tracking-uri http://127.0.0.1:5000
     """
     from automm.tracking.mlflow_server import tracking_uri as store
     from automm.tracking.mlflow_store import MlflowTracker
@@ -119,18 +148,23 @@ def sync(
 def ui(
     runs_dir: RunsDir = RUNS,
     tracking_uri: TrackingUri = None,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
-    host: Annotated[str, typer.Option(help="127.0.0.1 is seen from this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the UI.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. 127.0.0.1 is reachable from this machine only.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the MLflow UI on the runs' store.
+    """Open the MLflow UI on the recorded runs.
 
-    Example: automm ui --port 5001
+    \b
+    Examples:
+      automm ui
+      automm ui --port 5001
     """
     from automm.errors import NotFoundError
     from automm.tracking.mlflow_server import serve
     from automm.tracking.mlflow_server import tracking_uri as store
 
     if tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").is_file():
-        raise NotFoundError(f"no runs under {runs_dir}. 'automm search MANIFEST' makes some")
-    say(f"http://{host}:{port}   Ctrl-C ends it")
+        raise NotFoundError(f"{runs_dir}: no runs in this folder. Start one: automm search MANIFEST")
+    say(f"http://{host}:{port}   (Ctrl-C stops it)")
     raise typer.Exit(serve(store(runs_dir, tracking_uri), host, port))

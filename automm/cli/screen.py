@@ -1,6 +1,6 @@
-"""What the commands print. Text of somebody's data is escaped here, so that it cannot steer the terminal.
+"""Everything that the commands print. Text from the data is escaped here, because it could control the terminal.
 
-A test walks the syntax trees: nothing prints but this module and the console of `automm.cli.tables`.
+Only this module and the console of `automm.cli.tables` print; a test checks that.
 """
 
 import json
@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print on stdout. What is not printable is in JSON's own escapes, so that parsing yields the exact content."""
+    """Print JSON on stdout. Unprintable characters become JSON escapes: parsing gives the exact content."""
 
     def escape(match: re.Match[str]) -> str:
         letter = match[0]
@@ -35,14 +35,14 @@ def print_json(content: Any) -> None:
 
 
 class SayLog(logging.Handler):
-    """Log records on stderr."""
+    """A logging handler that prints records on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"{record.levelname.lower()} {record.getMessage().rstrip()}")
 
 
 def escape_logs() -> None:
-    """Escape what no handler of a library takes, too: log records, and Python's warnings, which quote data."""
+    """Also escape log records that no other handler takes, and Python's warnings, which quote data."""
     logging.lastResort = SayLog(logging.WARNING)
     logging.captureWarnings(True)
-    logging.getLogger("py.warnings").handlers = [logging.lastResort]  # without one, they would be dropped
+    logging.getLogger("py.warnings").handlers = [logging.lastResort]  # without a handler, warnings would be dropped

@@ -1,4 +1,4 @@
-"""The search command, as a search and as a worker of one."""
+"""The search command. It runs a search, or joins one as a worker."""
 
 import logging
 import sys
@@ -31,53 +31,52 @@ if TYPE_CHECKING:
 
 @app.command()
 def search(
-    path: Annotated[Path | None, typer.Argument(help="An experiment file, or a bare manifest.")] = None,
-    trials: Annotated[int | None, typer.Option(min=0, help="Completed trials in all; 0: baselines only.")] = None,
-    time_budget: Annotated[str | None, typer.Option(help="Wall clock, such as 30m or 1h30m.")] = None,
-    subsample: Annotated[
-        float | None, typer.Option(help="A share of the reviews, such as 0.1, for a first look.")
+    path: Annotated[Path | None, typer.Argument(help="An experiment file or a manifest.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="The number of completed trials; 0 trains the baselines only.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the file. Repeatable.")] = None,
+    time_budget: Annotated[str | None, typer.Option(help="The time limit, such as 30m or 1h30m.")] = None,
+    subsample: Annotated[float | None, typer.Option(help="Use only this share of the reviews, such as 0.1.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE overrides the experiment file. Repeatable.")
+    ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="A run to go on with: its name, folder, MLflow id, or latest.")
+        str | None, typer.Option(help="Continue this run: its name, folder or MLflow id, or latest.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be searched.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch weights.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the space and its cost, and train nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download weights.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes for the trials; without it, they run in this one.")
+        int | None, typer.Option(min=0, help="The number of worker processes. Default: trials run in this process.")
     ] = None,
     chief: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where workers of other machines find the search.")
+        str | None, typer.Option(metavar="HOST:PORT", help="The address at which workers on other machines connect.")
     ] = None,
-    worker: Annotated[bool, typer.Option("--worker", help="Join the search at --chief that --resume names.")] = False,
+    worker: Annotated[bool, typer.Option("--worker", help="Join the search of --resume at --chief.")] = False,
     allow_code: AllowCode = False,
     worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
-    parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Exit when the process with this id exits.")] = None,
     runs_dir: RunsDir = RUNS,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Train the hand-built baselines, then search for something better.
+    """Search for the best model.
 
+    The hand-built baselines are trained first, then the trials. The table at the end ranks all of them.
+
+    \b
     Examples:
-
-    automm search demo/manifest.yaml --trials 5
-
-    automm search experiment.yaml --time-budget 30m --set tuner=bayesian
-
-    automm search demo/manifest.yaml --subsample 0.1 --trials 3
-
-    automm search demo/manifest.yaml --set baselines.end_to_end=true --set 'space.fusion.operator=[product]'
-
-    automm search --resume latest --trials 40
-
-    automm search demo/manifest.yaml --workers 2
+      automm search demo/manifest.yaml --trials 5
+      automm search demo/manifest.yaml --subsample 0.1 --trials 3
+      automm search demo/manifest.yaml --set 'space.fusion.operator=[product]'
+      automm search demo/manifest.yaml --workers 2
+      automm search experiment.yaml --time-budget 30m --set tuner=bayesian
+      automm search --resume latest --trials 40
     """
-    if parent is not None:  # before all that takes time, so that it is never left behind
+    if parent is not None:  # before slow imports: the parent may die during them
         from automm.search.interrupt import die_with
 
         die_with(parent)
     if worker and (chief is None or resume is None):
-        raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN: the line that the search has printed")
+        raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN. Copy the command that the search printed")
     worker_options = None if worker else _worker_options(workers, chief)
     options = {"budget.trials": trials, "subsample": subsample, "budget.time": time_budget}
     run = None if resume is None else _earlier_run(runs_dir, resume)
@@ -93,7 +92,7 @@ def search(
 
 
 def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | None":
-    """What runs the trials elsewhere; None where they run in this process."""
+    """Return the options of worker processes; None if the trials run in this process."""
     if workers is None and chief is None:
         return None
     from automm.search.parallel.worker_options import WorkerOptions
@@ -110,17 +109,17 @@ def _earlier_run(runs_dir: Path, name: str) -> "Run":
 
 
 def _overrides(options: Mapping[str, object]) -> list[str]:
-    """KEY=VALUE of those options that were given."""
+    """Return KEY=VALUE for each option that was given."""
     return [f"{key}={value}" for key, value in options.items() if value is not None]
 
 
 def _load(path: Path | None, run: "Run | None", overrides: list[str], allow_code: bool) -> "Experiment":
-    """The experiment of a file, or else of the run that is gone on with."""
+    """Load the experiment from a file, or else from the run to resume."""
     from automm.config.experiment import load_experiment
 
     source = path or (run.folder / "config.yaml" if run else None)
     if source is None:
-        raise ConfigError("name an experiment file or a manifest: automm search demo/manifest.yaml")
+        raise ConfigError("no experiment file or manifest is named. Name one: automm search demo/manifest.yaml")
     return load_experiment(source, overrides, allow_code=allow_code)
 
 
@@ -136,7 +135,7 @@ def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> N
     try:
         work(run, experiment, chief, reporter, name)
     except KeyboardInterrupt:
-        say("interrupted: the search goes on without this worker")
+        say("interrupted: the search continues without this worker")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
@@ -162,14 +161,14 @@ def _search(
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
     log.addHandler(ConsoleLog(console))
-    counted = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
-    reporter = ConsoleReporter(console, counted, experiment.objective.removeprefix("val_"))
+    trials = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
+    reporter = ConsoleReporter(console, trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     try:
         run = run_search(experiment, runs_dir, tracker, reporter, resume=resume, worker_options=worker_options)
     except KeyboardInterrupt:
         reporter.close()
-        say("interrupted: what was finished is kept")
+        say("interrupted: the finished candidates are kept")
         if reporter.run is not None:
             flags = where_flags(runs_dir, tracking_uri) + code_flag(experiment.allow_code)
             say_next(f"automm search --resume {reporter.run.name}{flags}")
@@ -180,16 +179,16 @@ def _search(
     for line in tables.verdict(run.read("result.json")):
         show(line)
     if experiment.subsample is not None:
-        show(f"on {experiment.subsample:g} of the reviews: a first look, not the result on all of them")
+        show(f"only {experiment.subsample:g} of the reviews were used: search all of them before you quote the figures")
     flags = where_flags(runs_dir, tracking_uri)
     if tracker.behind or tracker.refused:
-        lacking = tracker.behind + tracker.refused
-        say(f"warning: MLflow lacks {lacking} records of this run. Later: automm sync {run.name}{flags}")
+        missing = tracker.behind + tracker.refused
+        say(f"warning: MLflow lacks {missing} records of this run. Log them later: automm sync {run.name}{flags}")
     say_next(f"automm export {run.name} --to model/{where_flags(runs_dir, None)}   or   automm ui{flags}")
 
 
 def _dry_run(experiment: "Experiment") -> None:
-    import_tensorflow()  # the choices of the space are named by their layers
+    import_tensorflow()  # the layers define the choices of the space
     from automm.cli import tables
     from automm.data.manifest import load_manifest
     from automm.search.cost.dearest import dearest, sequence_bytes
@@ -202,30 +201,39 @@ def _dry_run(experiment: "Experiment") -> None:
     show(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():
-        needed = [f"{parent}: {', '.join(map(str, some)) or 'none left'}" for parent, some in conditions(space, name)]
+        needed = [
+            f"{parent}: {', '.join(map(str, choices)) or 'none left'}" for parent, choices in conditions(space, name)
+        ]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
-    tables.table(("hyperparameter", "choices", "only where"), rows)
-    found = dearest(experiment, space, manifest.fields)
-    if found is None:
-        show("the dearest candidate: known only once the encoders' weights are read")
+    tables.table(("hyperparameter", "choices", "only if"), rows)
+    candidate = dearest(experiment, space, manifest.fields)
+    if candidate is None:
+        show("the most expensive candidate is known only after the weights of the encoders are loaded")
     else:
-        point = ", ".join(f"{name} {value}" for name, value in found.point.items() if len(space[name]) > 1)
+        point = ", ".join(f"{name} {value}" for name, value in candidate.point.items() if len(space[name]) > 1)
         show(
-            f"the dearest candidate: {found.parameters:,} parameters beside the encoders', which take up to "
-            f"{found.memory / 1e6:,.0f} MB in training ({point})"
+            f"the most expensive candidate: {candidate.parameters:,} parameters without the encoders, up to "
+            f"{candidate.memory / 1e6:,.0f} MB in training ({point})"
         )
     if costs := pixel_costs(space, experiment.inputs.image_size):
         pictures = experiment.training.batch_size * experiment.inputs.max_images
-        columns = ("trained from pixels", "parameters", "MFLOP a picture", "s an epoch, 1,000 pictures, a fold", "MB")
+        columns = (
+            "trained from pixels",
+            "parameters",
+            "MFLOP per picture",
+            "s per epoch, fold and 1,000 pictures",
+            "MB",
+        )
         tables.table(columns, [_pixel_row(cost, pictures) for cost in costs.values()])
-        show("of the dearest CNN of each; on two cores; MB while a batch is trained")
+        show("for the most expensive CNN of each kind, on two cores; MB of memory while it trains on a batch")
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
-        show(f"not searched unless `space` names them: {', '.join(optional)}")
+        show(f"hyperparameters that `space` can add: {', '.join(optional)}")
     for name, more in left_out(space).items():
-        show(f"only where `space` names it: {name.replace('/', '.')}: {', '.join(more)}")
-    if whole := sequence_bytes(experiment, space):
-        show(f"whole sequences are stored: {whole[0]:,} bytes a word piece, up to {whole[1] / 1000:,.0f} kB a picture")
+        show(f"choices of {name.replace('/', '.')} that `space` can add: {', '.join(more)}")
+    if sequence := sequence_bytes(experiment, space):
+        sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
+        show(f"whole sequences are stored: {sizes}")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task_object)) or "none"
     show(f"{size(space):,} different candidates; baselines: {names}")
 
@@ -243,11 +251,10 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return
+    names = ", ".join(missing)
     if offline:
-        raise WeightsError(f"weights of {', '.join(missing)} are not installed. Fetch them: automm weights")
-    if sys.stdin.isatty() and not typer.confirm(
-        one_line(f"Fetch the weights of {', '.join(missing)}?"), default=True, err=True
-    ):
-        raise WeightsError("nothing was fetched. Other encoders: --set encoders.text=... --set encoders.image=...")
+        raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: automm weights")
+    if sys.stdin.isatty() and not typer.confirm(one_line(f"Download the weights of {names}?"), default=True, err=True):
+        raise WeightsError(f"weights of {names} are needed. Download them, or name others: --set encoders.text=NAME")
     for name in missing:
         fetch(name, progress=say)

@@ -1,4 +1,4 @@
-"""Results as people read them on stdout: tables and verdicts."""
+"""Print results on stdout for people: tables and the verdict of a search."""
 
 import sys
 from collections import Counter
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 RECIPES = {
-    "logistic_both": "logistic regression on both",
-    "logistic_all": "logistic regression on everything",
-    "ridge_both": "ridge regression on both",
-    "ridge_all": "ridge regression on everything",
+    "logistic_both": "logistic regression on text and pictures",
+    "logistic_all": "logistic regression on all modalities",
+    "ridge_both": "ridge regression on text and pictures",
+    "ridge_all": "ridge regression on all modalities",
 }
 
 
 def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
-    """Print columns and rows on stdout; those of `right` are numbers."""
+    """Print a table on stdout; the columns in `right` are aligned right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -40,10 +40,10 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
 
 
 class EscapingConsole(Console):
-    """A console that escapes what it draws, whatever that is made of; only rich's own codes reach the terminal."""
+    """A console that escapes everything it draws; only rich's own control codes reach the terminal."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Plain strings are escaped before they are measured: what is longer later would be cut off."""
+        """Escape plain strings before they are measured; otherwise the longer escaped text would be cut off."""
         return super().render_str(escape_lines(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -52,28 +52,29 @@ class EscapingConsole(Console):
 
 
 def console(stream: Any) -> Console:
-    """A rich console: as wide as the terminal, or wide enough for a pipe."""
+    """Return a rich console as wide as the terminal; 160 columns in a pipe."""
     terminal = stream.isatty()
-    # No markup and no emoji: a message may hold brackets of its own, and ":100:" where it names a line.
+    # No markup and no emoji codes: messages contain brackets, and line numbers such as ":100:".
     return EscapingConsole(file=stream, width=None if terminal else 160, highlight=False, markup=False, emoji=False)
 
 
 def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     """Print the rows of `evaluate.leaderboard`."""
-    of_rows = [row["validation"] for row in rows if row["validation"]]
     known = all_metrics()
-    metrics = [name for name in known if any(name in scores for scores in of_rows)] or list(known)[:3]
-    main = [name for name in metrics if any(name in task_of(scores).main_metrics for scores in of_rows)] or metrics[:2]
+    validation = [row["validation"] for row in rows if row["validation"]]
+    metrics = [name for name in known if any(name in scores for scores in validation)] or list(known)[:3]
+    mains = {name for scores in validation for name in task_of(scores).main_metrics}
+    main = [name for name in metrics if name in mains] or metrics[:2]
     scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
-    folded = any(row["folds"] for row in rows)
-    scored += [f"folds {known[name].title}" for name in main] if folded else []
+    has_folds = any(row["folds"] for row in rows)
+    scored += [f"folds {known[name].title}" for name in main] if has_folds else []
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
-        scores += [_spread(row["folds"], name) for name in main] if folded else []
+        scores += [_spread(row["folds"], name) for name in main] if has_folds else []
         name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
-        name += f" (of {row['subsample']:g} of the reviews)" if row["subsample"] else ""
+        name += f" (on {row['subsample']:g} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
     if not with_run:
@@ -82,13 +83,13 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
-            show(f"{row['name']} was judged on {row['evaluation']} only, and ranks behind the others")
+            show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
-        show("* on the folds its encoders stay frozen: the tier-1 candidates that it was made from are measured")
+        show("* measured with frozen encoders, as the tier-1 candidates that it was made from")
 
 
 def _spread(folds: dict[str, Any] | None, name: str) -> str:
-    """Mean and deviation over a manifest's folds."""
+    """Format the mean and the standard deviation over the folds of a manifest; * for frozen encoders."""
     if not folds or name not in folds["mean"]:
         return "-"
     deviation = folds["deviation"][name]
@@ -100,38 +101,38 @@ def _score(scores: dict[str, float] | None, name: str) -> str:
     return f"{scores[name]:.3f}" if scores and name in scores else "-"
 
 
-def cache_table(found: "Listing") -> None:
-    """Print what `search.cache_listing` has found."""
+def cache_table(listing: "Listing") -> None:
+    """Print the entries of the cache."""
     rows = [
         [e["key"][:12], e["what"], e["encoder"], f"{e['rows']:,}", decimal(e["bytes"]), e["last_used"]]
-        for e in found.features
+        for e in listing.features
     ]
-    for e in found.pictures:
+    for e in listing.pictures:
         count = "-" if e["rows"] is None else f"{e['rows']:,}"
         rows.append([e["key"][:12], "decoded pictures", "-", count, decimal(e["bytes"]), e["last_used"]])
     table(("key", "what", "encoder", "rows", "size", "last used"), rows, right=("rows", "size"))
-    show(f"features: {decimal(found.bytes)} of {decimal(found.limit)}, in {found.folder / 'features'}")
-    if found.pictures:
-        pictures = f"{decimal(found.picture_bytes)} of {decimal(found.limit)}"
-        show(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
+    show(f"features: {decimal(listing.bytes)} of {decimal(listing.limit)}, in {listing.folder / 'features'}")
+    if listing.pictures:
+        pictures = f"{decimal(listing.picture_bytes)} of {decimal(listing.limit)}"
+        show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
 
 
 def fetched_table(done: "Fetched") -> None:
-    """Print what `data.fetch` has done."""
+    """Print how many pictures were downloaded, and which are missing."""
     show(
-        f"{done.urls:,} pictures by URL: {done.there:,} were there, {done.fetched:,} fetched "
+        f"{done.urls:,} pictures by URL: {done.there:,} already there, {done.fetched:,} fetched "
         f"({decimal(done.bytes)}), {len(done.missing):,} missing"
     )
     if done.missing:
-        reasons = Counter(one.reason for one in done.missing).most_common()
-        first = {one.reason: one for one in reversed(done.missing)}
+        reasons = Counter(picture.reason for picture in done.missing).most_common()
+        first = {picture.reason: picture for picture in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
-        show(f"all of them: {done.report}")
+        show(f"all missing pictures: {done.report}")
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
-    """What a search has found, in words: from its result.json."""
+    """Return the verdict of a search in words, one line each, from its result.json."""
     test = result["test"][result["best"]]
     known = all_metrics()
     first, second = task_of(test).main_metrics
@@ -142,11 +143,11 @@ def verdict(result: dict[str, Any]) -> list[str]:
     if luck := result.get("selection"):
         lines.append(
             f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
-            f"of which {luck['optimism']:.3f} is the luck of the pick"
+            f"of which {luck['optimism']:.3f} is selection bias"
         )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
-            f"  against {RECIPES[result['recipe']]}: {metric} {interval['difference']:+.3f} "
+            f"  against {RECIPES[result['recipe']]}: {known[metric].title} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
     if folds := result.get("folds"):
@@ -155,37 +156,36 @@ def verdict(result: dict[str, Any]) -> list[str]:
     for modality, scores in missing["scores"][result["best"]].items():
         left = dict(zip(missing["percent"], scores[first], strict=True))
         lost = {"text": "their text", "image": "their pictures"}.get(modality, f"their {modality}")
-        lines.append(
-            f"  where reviews lose {lost}: {known[first].title} {left[50]:.3f} (half of them), {left[100]:.3f} (all)"
-        )
+        scored = f"{left[50]:.3f} (half of the reviews), {left[100]:.3f} (all)"
+        lines.append(f"  if reviews lose {lost}: {known[first].title} {scored}")
     return lines
 
 
 def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str, str]) -> list[str]:
     known, best = all_metrics(), folds["scores"][result["best"]]
-    told = ", ".join(f"{known[name].title} {_spread(best, name)}" for name in metrics)
+    shown = ", ".join(f"{known[name].title} {_spread(best, name)}" for name in metrics)
     how = " (encoders frozen)" if best["frozen"] else ""
-    lines = [f"  on {len(best['folds'])} folds, mean and deviation of their test parts: {told}{how}"]
+    lines = [f"  on {len(best['folds'])} folds, mean ± standard deviation of their test parts: {shown}{how}"]
     for fold, why in best["failed"].items():
-        lines.append(f"  not on fold {fold}: {why}")
-    if apart := folds.get("against_recipe"):
-        told = ", ".join(
-            f"{known[name].title} {apart[name]['mean']:+.3f}{_plus_minus(apart[name])}" for name in metrics
+        lines.append(f"  failed on fold {fold}: {why}")
+    if differences := folds.get("against_recipe"):
+        shown = ", ".join(
+            f"{known[name].title} {differences[name]['mean']:+.3f}{_plus_minus(differences[name])}" for name in metrics
         )
-        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {told}")
+        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {shown}")
     return lines
 
 
-def _plus_minus(one: dict[str, Any]) -> str:
-    return "" if one["deviation"] is None else f" ± {one['deviation']:.3f}"
+def _plus_minus(figure: dict[str, Any]) -> str:
+    return "" if figure["deviation"] is None else f" ± {figure['deviation']:.3f}"
 
 
-def dataset(known: dict[str, Any]) -> None:
-    """Print all that is known of a data set."""
+def dataset(entry: dict[str, Any]) -> None:
+    """Print everything that is known about a data set."""
     for key in ("name", "format", "size", "licence", "homepage", "citation", "get", "manifest"):
-        if known[key]:
-            show(f"{key + ':':<10} {' '.join(str(known[key]).split())}")
-    if known["published"]:
+        if entry[key]:
+            show(f"{key + ':':<10} {' '.join(str(entry[key]).split())}")
+    if entry["published"]:
         show()
-        rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in known["published"]]
+        rows = [[row["method"], row["metric"], f"{row['value']:g}", row["source"]] for row in entry["published"]]
         table(("published", "metric", "value", "where"), rows, right=("value",))

@@ -1,6 +1,6 @@
-"""An experiment file: one question, everything that it takes to ask it again.
+"""The experiment file: everything that is needed to repeat a search.
 
-`load_experiment` reads an experiment file, or a bare manifest (then every default applies), and overlays `--set` values
+`load_experiment` reads an experiment file, or a manifest alone (then every default applies). `--set` values pass
 through the same validator.
 """
 
@@ -31,10 +31,12 @@ BASELINES = (
     "text_only",
     "late_average",
     "concatenation",
-    "bilinear",
+    "low_rank_bilinear",
     "packed_concatenation",
 )
-OF_COLUMNS = ("logistic_columns", "logistic_all")  # where the manifest names metadata or a history
+# Former names of baselines and their names now. Experiment files may use both; older runs contain the former ones.
+FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
+COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -43,12 +45,12 @@ _PARTS = re.compile(r"\s*".join(rf"(?:(?P<{unit}>{_NUMBER})\s*{unit})?" for unit
 
 
 def parse_duration(value: object) -> float:
-    """Seconds from a number, or from a text such as '90', '90s', '30m', '1h', '1h30m'.
+    """Return the seconds of a number, or of a text such as '90', '90s', '30m', '1h', '1h30m'.
 
     In a text of several parts each number needs its unit: 1h30 is refused, since 30 may be minutes or seconds.
 
     Raises:
-        ValueError: no duration, or not a positive and finite one.
+        ValueError: not a duration, or not positive and finite.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds: float = value
@@ -56,10 +58,10 @@ def parse_duration(value: object) -> float:
         text = str(value).strip()
         match = _SECONDS.fullmatch(text) or _PARTS.fullmatch(text)
         if match is None or not any(match.groups()):
-            raise ValueError(f"{value!r} is not a duration. Write 90s, 30m, 1h or 1h30m")
+            raise ValueError(f"{value!r} is not a duration. Write it like 90s, 30m, 1h or 1h30m")
         seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
     if not 0 < seconds <= sys.float_info.max:  # an int may be larger than any float
-        raise ValueError(f"{value!r} is not a positive duration")
+        raise ValueError(f"{value!r} is not a positive duration. Write it like 90s, 30m, 1h or 1h30m")
     return float(seconds)
 
 
@@ -67,12 +69,14 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
 class Budget(Section):
-    """What a search may spend.
+    """The limits of a search.
 
-    `trials` counts completed trials, baselines apart; `time` is seconds from the first encoding to the last epoch.
-    Hyperband's trials are many and most of them short: it may spend the epochs that as many full trials may spend,
-    `trials` times `training.epochs`. `parameters` is how many a trial's whole model may have, encoders and all fold
-    models counted: one with more is not trained, and recorded as FAILED.
+    Attributes:
+        trials: completed trials, without the baselines. Hyperband runs many short trials; its limit is
+            `trials` times `training.epochs` epochs in total.
+        time: seconds from the first encoding to the last epoch.
+        parameters: the maximum for the whole model of a trial, with encoders and all fold models. A larger model is not
+            trained, and its trial is recorded as FAILED.
     """
 
     trials: int = Field(20, ge=0, le=100_000)
@@ -86,24 +90,24 @@ class Inputs(Section):
     image_size: int = Field(224, ge=8, le=1024)
     max_images: int = Field(4, ge=1, le=64)
     sequence_length: int = Field(64, ge=4, le=512)
-    history_steps: int = Field(16, ge=1, le=512)  # the latest so many, where the manifest names a history
+    history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
 
 
 class Encoders(Section):
-    """Names of the two encoders: a name of `automm weights --list`, a KerasHub preset, or a preset folder."""
+    """The two encoders: each a name from `automm weights --list`, a KerasHub preset, or a folder with a preset."""
 
     text: str = "minilm-l6"
     image: str = "efficientnet-lite0"
 
 
 class Training(Section):
-    """The same maximum for every candidate."""
+    """How candidates are trained. The limits are the same for every candidate."""
 
     epochs: int = Field(30, ge=1, le=10_000)
     patience: int = Field(5, ge=1)
     batch_size: int = Field(32, ge=1, le=4096)
-    halve_behind: bool = True  # half the patience for a trial that is behind the median of those before it
-    # Rare classes count for more than their rows, as macro-F1 asks: of every candidate that names no others.
+    halve_behind: bool = True  # half the patience for a trial behind the median of the earlier trials
+    # Rare classes get a larger weight, because macro-F1 counts all classes equally. `space` can override it per trial.
     class_weights: Literal["none", "square_root", "inverse"] = "square_root"
 
 
@@ -126,13 +130,14 @@ def _included(value: object) -> object:
     if value in ("all", "none"):
         return value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise ValueError("expected all, none, or a list of baselines")
-    general = (*BASELINES, *OF_COLUMNS)
+        raise ValueError("expected all, none, or a list of baseline names")
+    general = (*BASELINES, *COLUMN_BASELINES)
     legal = dict.fromkeys([*general, *(task.baseline(name) for task in TASKS.values() for name in general)])
-    for name in value:
+    names = [FORMER_BASELINES.get(str(name), str(name)) for name in value]
+    for name in names:
         if name not in legal:
             raise ValueError(f"unknown baseline {name!r}.{nearest(name, list(legal))} Legal: {', '.join(legal)}")
-    return value
+    return names
 
 
 def _objective(value: object) -> object:
@@ -143,7 +148,7 @@ def _objective(value: object) -> object:
 
 
 class Baselines(Section):
-    """Which hand-built candidates run before the search."""
+    """The hand-built candidates that run before the search."""
 
     include: Annotated[Literal["all", "none"] | tuple[str, ...], BeforeValidator(_included)] = "all"
     end_to_end: bool = False  # also train the concatenation with both encoders unfrozen
@@ -154,35 +159,35 @@ class Baselines(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
-        """`baselines: all` and `baselines: [majority, concatenation]` are short for `include`."""
+        """Expand the short form: `baselines: all` and `baselines: [majority, concatenation]` set `include`."""
         return {"include": value} if isinstance(value, str | list | tuple) else value
 
     def names(self, columns: Collection[str], task: Task) -> list[str]:
-        """The baselines that run, in the order in which they run.
+        """Return the names of the baselines in the order in which they run.
 
         Args:
-            columns: what the manifest has beside text and pictures: 'metadata', 'history'.
-            task: the manifest's.
+            columns: the manifest's modalities other than text and pictures: 'metadata', 'history'.
+            task: the task of the manifest.
         """
-        possible = [task.baseline(name) for name in (*BASELINES, *(OF_COLUMNS if columns else ()))]
+        possible = [task.baseline(name) for name in (*BASELINES, *(COLUMN_BASELINES if columns else ()))]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []
         return [name for name in possible if name in self.include]
 
 
 class Tier2(Section):
-    """The best candidates of tier 1, trained on together with the upper layers of both encoders."""
+    """How the best candidates of tier 1 are fine-tuned together with the upper layers of both encoders."""
 
     finalists: int = Field(1, ge=0, le=100)  # 0: none
-    share: float = Field(0.5, gt=0, le=1)  # of the time that is left when tier 1 ends
+    share: float = Field(0.5, gt=0, le=1)  # of the time left when tier 1 ends
     epochs: int = Field(2, ge=1, le=1000)
     learning_rate: float = Field(2e-4, gt=0, lt=1)  # of the head
     encoder_rate: float = Field(5e-5, gt=0, lt=1)
-    warm_up: float = Field(0.1, gt=0, lt=1)  # share of the steps in which rates rise; then they fall
+    warm_up: float = Field(0.1, gt=0, lt=1)  # the share of steps in which learning rates rise; then they fall
 
 
 class Experiment(Section):
-    """The whole file. `manifest` is absolute once loaded."""
+    """The whole experiment file. `load_experiment` makes the path `manifest` absolute."""
 
     manifest: Path
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
@@ -190,52 +195,52 @@ class Experiment(Section):
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
     objective: Annotated[str, BeforeValidator(_objective)] = "val_macro_f1"
     tuner: Literal["greedy", "bayesian", "hyperband", "random"] = "greedy"
-    portfolio: bool = True  # known good points are the first proposals, before the tuner's own
+    portfolio: bool = True  # known good points are proposed first, before the tuner's own proposals
     budget: Budget = Budget()
     inputs: Inputs = Inputs()
     encoders: Encoders = Encoders()
     space: dict[str, Any] = Field(default={})
     training: Training = Training()
-    # How a candidate is judged before the test split: `auto` takes five folds where reviews are few.
+    # How candidates are scored before the test split is read: `auto` uses five folds if there are few reviews.
     evaluation: Annotated[Literal["auto", "holdout"] | Folds, BeforeValidator(_evaluation)] = "auto"
     baselines: Baselines = Baselines()
     tier2: Tier2 = Tier2()
-    ensemble: bool = True  # of the best candidates, as one more
+    ensemble: bool = True  # an ensemble of the best candidates is one more candidate
     _allow_code: bool = PrivateAttr(default=False)
 
     @field_validator("manifest")
     @classmethod
     def _usable_path(cls, value: Path) -> Path:
         if "\0" in str(value):
-            raise ValueError("a path with a NUL character")
+            raise ValueError("the path contains a NUL character. Remove it")
         return value
 
     @property
     def direction(self) -> str:
-        """'max' or 'min', of the objective."""
+        """Return the direction of the objective that is better: 'max' or 'min'."""
         return all_objectives()[self.objective]
 
     @property
     def allow_code(self) -> bool:
-        """Whether the manifest may name a reader of somebody's own: the command line alone can say so."""
+        """Return whether the manifest may name its own reader. Only the command line can allow it, not the file."""
         return self._allow_code
 
     def to_yaml(self) -> str:
-        """The resolved file: running it again repeats the run."""
+        """Return the file with every default filled in. Running it repeats the search."""
         return write_yaml(self.model_dump(mode="json"))
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Experiment:
-    """Read an experiment file, or a bare manifest.
+    """Read an experiment file, or a manifest alone.
 
     Args:
-        path: a YAML file. One with a `manifest` key is an experiment; one with `records` or `path` is a manifest.
+        path: a YAML file. With the key `manifest` it is an experiment file; otherwise it is a manifest.
         overrides: "KEY=VALUE" with dots between the levels, the value as YAML.
-        allow_code: whether the manifest may name a reader of somebody's own.
+        allow_code: whether the manifest may name its own reader.
 
     Raises:
-        NotFoundError: there is no such file.
-        ConfigError: every problem in it, a line each.
+        NotFoundError: the file does not exist.
+        ConfigError: all problems of the file, one per line.
     """
     content, lines = read_yaml(path, str(path))
     if "manifest" not in content:
@@ -258,16 +263,16 @@ def resolve(
     lines: Mapping[Place, int] | None = None,
     given: Mapping[Place, str] | None = None,
 ) -> Experiment:
-    """Validate what an experiment file says.
+    """Validate the content of an experiment file.
 
     Args:
         content: keys and values.
-        folder: what relative paths are relative to.
-        name: what the file is called in messages.
-        lines, given: as of `schema.located`.
+        folder: the folder to which relative paths are relative.
+        name: the name of the file in messages.
+        lines, given: as in `schema.located`.
 
     Raises:
-        ConfigError: every problem, a line each.
+        ConfigError: all problems, one per line.
     """
     settled = dict(content)
     problems = _set_objective(settled, folder)
@@ -281,7 +286,7 @@ def resolve(
 
 
 def _set_objective(content: dict[str, Any], folder: Path) -> Faults:
-    """Sets the objective that the manifest's task has by default; a problem where the file names another task's."""
+    """Set the default objective of the manifest's task; return a problem if the file names one of another task."""
     task = _task_of(folder, content.get("manifest"))
     if task is None:
         return []
@@ -289,11 +294,11 @@ def _set_objective(content: dict[str, Any], folder: Path) -> Faults:
     objective = content.setdefault("objective", next(iter(legal)))
     if not isinstance(objective, str) or objective not in all_objectives() or objective in legal:
         return []
-    return [(("objective",), f"objective: {objective!r} is none of a {task.name}. Legal: {', '.join(legal)}")]
+    return [(("objective",), f"objective: {objective!r} does not fit task: {task.name}. Legal: {', '.join(legal)}")]
 
 
 def _task_of(folder: Path, manifest: object) -> Task | None:
-    """The task of a manifest, None where it cannot be read: what is wrong with it is said by who reads it whole."""
+    """Return the task of a manifest, or None if it cannot be read; `load_manifest` reports its problems later."""
     if not isinstance(manifest, str):
         return None
     try:
@@ -305,28 +310,29 @@ def _task_of(folder: Path, manifest: object) -> Task | None:
 
 
 def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
-    """All but what is at, or inside, a place that has another value now."""
-    return {place: found for place, found in places.items() if place[: len(replaced)] != replaced}
+    """Return the places outside of `replaced`, which has another value now."""
+    return {place: value for place, value in places.items() if place[: len(replaced)] != replaced}
 
 
 def _plain(name: str) -> str:
+    """Return the text as a legal experiment name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "experiment"
 
 
 def _overlay(content: dict[str, Any], override: str) -> Place:
-    """Sets what an override says; the place of its key."""
+    """Apply an override to the content; return the place of its key."""
     key, value = read_setting("--set", override, "budget.trials=5")
-    named = key.startswith("space.")  # names of hyperparameters have dots of their own
-    levels = ["space", key.removeprefix("space.")] if named else key.split(".")
+    is_hyperparameter = key.startswith("space.")  # the names of hyperparameters contain dots
+    levels = ["space", key.removeprefix("space.")] if is_hyperparameter else key.split(".")
     section = content
     for level in levels[:-1]:
         inner = section.get(level)
-        if level == "baselines" and isinstance(inner, str | list):  # its short form
+        if level == "baselines" and isinstance(inner, str | list):  # the short form
             inner = {"include": inner}
         elif level == "evaluation" and isinstance(inner, str):
             inner = {}
         if inner is not None and not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {level!r} holds one value, there is nothing inside it")
+            raise ConfigError(f"--set {override}: {level!r} is a single value and has no keys. Set {level}=VALUE")
         section[level] = inner = dict(inner or {})
         section = inner
     section[levels[-1]] = value

@@ -1,4 +1,4 @@
-"""What the sections of manifests and experiment files have in common, and their problems in the words of the file."""
+"""What the sections of manifests and experiment files share: strict validation, and problems with file and line."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,40 +8,40 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from automm.config.strict_yaml import Place
 from automm.errors import Problem, nearest
 
-Faults = list[tuple[Place, str]]  # where in the file, and what is wrong there
+Faults = list[tuple[Place, str]]  # the place in the file, and what is wrong there
 
 
 class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values never change."""
+    """A section of a file. Unknown keys are errors, and values are frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], place: Place = ()) -> Faults:
-    """What pydantic found wrong, in the words of the file.
+    """Return pydantic's errors with the keys of the file.
 
     Args:
-        error: of validating `model`.
-        model: what the file, or a part of it, has to be.
-        place: where in the file that part is.
+        error: the result of validating `model`.
+        model: the section, or the whole file, that was validated.
+        place: the place of the section in the file.
     """
-    return [((*place, *found["loc"]), _explain(found, model, place)) for found in error.errors()]
+    return [((*place, *fault["loc"]), _explain(fault, model, place)) for fault in error.errors()]
 
 
 def located(
     faults: Faults, code: str, name: str, lines: Mapping[Place, int], given: Mapping[Place, str] | None = None
 ) -> list[Problem]:
-    """The faults as problems, each with its line of the file, and in the order of the file.
+    """Turn faults into problems with their lines, in the order of the file.
 
     Args:
-        faults: of the whole file.
-        code: of the problems.
-        name: what the file is called.
+        faults: the faults of the whole file.
+        code: the code of the problems.
+        name: the name of the file in messages.
         lines: the line of each key.
-        given: the option of the command line, for each key that was set by one; it is named in place of the line.
+        given: for each key that the command line set, the option; it is named in place of the line.
     """
 
-    def found(location: Place) -> tuple[int, str]:
+    def located_at(location: Place) -> tuple[int, str]:
         for length in range(len(location), 0, -1):
             place = location[:length]
             if given and place in given:
@@ -49,16 +49,16 @@ def located(
             if place in lines:
                 return lines[place], f"{name}:{lines[place]}"
             for inside, option in (given or {}).items():
-                if inside[:length] == place:  # an option that has made the section, too
+                if inside[:length] == place:  # the option also created the section
                     return 0, option
         return 1, f"{name}:1"
 
-    ordered = sorted((found(location), text) for location, text in faults)
+    ordered = sorted((located_at(location), text) for location, text in faults)
     return [Problem(code, where, text) for (_, where), text in ordered]
 
 
 def _explain(problem: Any, model: type[BaseModel], place: Place) -> str:
-    """A pydantic problem as one line."""
+    """Return a pydantic error as one line."""
     location = ".".join(str(part) for part in (*place, *problem["loc"]))
     if problem["type"] == "extra_forbidden":
         legal = list(_section(model, problem["loc"][:-1]).model_fields)
@@ -69,15 +69,15 @@ def _explain(problem: Any, model: type[BaseModel], place: Place) -> str:
     else:
         message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
-    told = not isinstance(given, str | int | float | bool) or repr(given) in message
-    shown = "" if told else f" (given: {given!r})"
+    is_shown = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if is_shown else f" (given: {given!r})"
     return f"{location}: {message}{shown}" if location else f"{message}{shown}"
 
 
 def _section(model: type[BaseModel], location: Place) -> type[BaseModel]:
-    """The section at `location` in one of `model`."""
+    """Return the section at `location` inside `model`."""
     for part in location:
-        if isinstance(part, int):  # an item of a list, whose model is known already
+        if isinstance(part, int):  # an item of a list: the model is that of the list
             continue
         annotation: Any = model.model_fields[str(part)].annotation
         for option in getattr(annotation, "__args__", (annotation,)):

@@ -46,7 +46,7 @@ CONCATENATION: dict[str, Any] = {
     "label/dropout": 0.5,
     "training/learning_rate": 1e-3,
 }
-BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
+LOW_RANK_BILINEAR: dict[str, Any] = {**CONCATENATION, "fusion/operator": "low_rank_bilinear"}
 COLUMNS: dict[str, Any] = {"metadata/width": 64, "history/encoder": "gru", "history/width": 32}
 READ = {
     key: CONCATENATION[key] for key in ("text/readout", "text/layer", "image/source", "image/readout", "image/stage")
@@ -113,7 +113,7 @@ TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]
     "image_only": (image_only, ONE_MODALITY),
     "text_only": (text_only, ONE_MODALITY),
     "concatenation": (fused, CONCATENATION),
-    "bilinear": (fused, BILINEAR),
+    "low_rank_bilinear": (fused, LOW_RANK_BILINEAR),
     "packed_concatenation": (packed_concatenation, CONCATENATION),
 }
 

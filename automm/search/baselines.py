@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from automm.config.experiment import FORMER_BASELINES
 from automm.models import baselines
 from automm.search.candidates.constant import Constant
 from automm.search.candidates.end_to_end import EndToEnd
@@ -14,11 +15,16 @@ from automm.search.session import Search
 from automm.tracking.runs import COMPLETED, KILLED
 
 KIND = "baseline"
+# A seed is derived from a name. Two baselines take another name's seed.
+SEED_NAMES = {
+    "low_rank_bilinear": "bilinear",  # its former name, so that it trains to the same figures as before the renaming
+    "packed_concatenation": "concatenation",  # the same candidate: the same initial weights and batches
+}
 
 
 def run_baselines(search: Search) -> None:
     """Run every baseline of the experiment that has no record yet, in order, until the time is up."""
-    done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
+    done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
     names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task)
     for name in [*names, *(["end_to_end"] if wanted.end_to_end else [])]:
@@ -33,12 +39,16 @@ def baseline(search: Search, name: str) -> Estimator:
 
 
 def _head(search: Search, name: str) -> Estimator:
-    build, point = baselines.TRAINED[name]
+    present = _present(name)
+    build, point = baselines.TRAINED[present]
     if "fusion/operator" in point:
         point = baselines.with_columns(point, search.setup.dataset.manifest.columns)
-    # Packed or not, it is the same candidate: the same seed gives the same weights and batches.
-    seed_name = name.removeprefix("packed_")
-    return Head(name, KIND, point, seed_name, build=lambda: build(search.setup.shapes, point))
+    return Head(name, KIND, point, SEED_NAMES.get(present, present), build=lambda: build(search.setup.shapes, point))
+
+
+def _present(name: str) -> str:
+    """Return a baseline's present name; a run from before a renaming has the former one."""
+    return FORMER_BASELINES.get(name, name)
 
 
 def _late_average(search: Search, name: str) -> Estimator:

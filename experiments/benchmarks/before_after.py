@@ -1,17 +1,16 @@
-"""Question: does a change of the code cost processor time? Two checkouts, in turn, on the same data.
+"""Question: does a change of the code cost processor time? Two checkouts, in turns, on the same data.
 
 Command:  git worktree add ../before COMMIT
           python experiments/benchmarks/before_after.py ../before                           all workloads
           python experiments/benchmarks/before_after.py ../before --only help records       some of them
           python experiments/benchmarks/before_after.py ../before --manifest FILE           automm check of FILE alone
-Cost:     about 25 minutes on two cores for all of them and nine rounds.
-Prints:   for each workload the processor seconds (user and system, children included) of both checkouts round by
-          round, the median of their ratios (after over before), and an interval that holds the median in 95 of 100
-          (order statistics, exact: of nine rounds the second smallest and the second largest ratio). Which of the two
-          goes first changes from round to round. `records` loads and splits 100,000 lines; `check` and `check-small`
-          are `automm check` on 1,000 photos of 640 x 480 and 2,000 smooth squares of 224; `pictures` decodes 800
-          photos into an empty cache; `help` is `automm --help`, ten times. The bar of a change that should cost
-          nothing: 1.05.
+Cost:     about 25 minutes on two cores for all workloads and nine rounds.
+Prints:   for each workload the processor seconds (user and system, with child processes) of both checkouts in each
+          round, the median of their ratios (after over before), and an exact 95 % confidence interval of the median
+          (order statistics: for nine rounds the second smallest and the second largest ratio). The checkouts take turns
+          in going first. `records` loads and splits 100,000 lines; `check` and `check-small` are `automm check` on
+          1,000 photos of 640 x 480 and 2,000 smooth squares of 224; `pictures` decodes 800 photos into an empty cache;
+          `help` is `automm --help`, ten times. The limit for a change that should cost nothing is 1.05.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from pictures import photos
 from records import write_records
 from synthetic import write_reviews
 
-# Functions may have moved between two checkouts: the first name that there is.
+# Functions may have moved between two checkouts: use the first name that exists.
 FOUND = """
 import sys
 from importlib import import_module
@@ -87,7 +86,7 @@ def main() -> None:
 
 
 def compare(name: str, command: Callable[[], list[str]], trees: Mapping[str, Path], rounds: int) -> None:
-    for tree in trees.values():  # compiles modules, and warms the disk's cache
+    for tree in trees.values():  # compile modules and warm up the disk cache
         seconds(command(), tree)
     ratios = []
     for number in range(rounds):
@@ -101,7 +100,7 @@ def compare(name: str, command: Callable[[], list[str]], trees: Mapping[str, Pat
 
 
 def seconds(command: list[str], tree: Path) -> float:
-    """Of the processor, which a command takes with the package of a checkout."""
+    """Return the processor seconds of a command with the package of a checkout."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run([sys.executable, *command], env=environment, cwd=tree, capture_output=True, text=True)
@@ -112,7 +111,7 @@ def seconds(command: list[str], tree: Path) -> float:
 
 
 def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
-    """The order statistics between which the median lies with at least this probability, or the extremes."""
+    """Return the order statistics that contain the median with at least this probability, or the extremes."""
     ordered, count = sorted(values), len(values)
     outside, place = 2 / 2**count, 0
     while place + 1 < count / 2 and outside + 2 * math.comb(count, place + 1) / 2**count <= 1 - level:

@@ -1,15 +1,15 @@
-"""Question: how long does `automm check` take, against decoding the pictures once with bare Pillow?
+"""Question: how long does `automm check` take, compared with decoding the pictures once with plain Pillow?
 
 Command:  python experiments/benchmarks/check_speed.py --reviews 5000
           python experiments/benchmarks/check_speed.py --reviews 5000 --small         smooth squares of 224
-          python experiments/benchmarks/check_speed.py --manifest FILE                reviews of your own
-Cost:     about five minutes on two cores, most of it writing the pictures; one with --small.
-Prints:   processor seconds (user and system, of this process and its children) and their ratio, round by round in
-          turns, and medians; seconds of the clock beside them, which other work on the machine lengthens. `check` is
-          the library function, which reads the records, hashes and looks at every picture, splits, and asks every
-          check; `command` is `automm check` from its start to its end. Pillow opens the same files, decodes them to RGB
-          (through JPEG's draft mode where a search would) and squashes them to 224 pixels, in as many processes as
-          there are cores, which run already. The bar: check over pillow, 1.5 at most.
+          python experiments/benchmarks/check_speed.py --manifest FILE                your own reviews
+Cost:     about five minutes on two cores, most of it writing the pictures; one minute with --small.
+Prints:   processor seconds (user and system, with child processes) and their ratio for each round, in turns, and
+          medians; also wall time, which other work on the machine increases. `check` is the library function: it reads
+          the records, hashes and inspects every picture, splits, and runs every check. `command` is `automm check` from
+          start to end. Pillow opens the same files, decodes them to RGB (in JPEG's draft mode if a search would) and
+          squashes them to 224 pixels, in as many running processes as there are cores. The limit: check over pillow,
+          1.5.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def measure(manifest: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "automm", "check", str(manifest), "--format", "json"]
     found: dict[str, list[tuple[float, float]]] = {"pillow": [], "check": [], "command": []}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(bare, portions))  # starts the processes, and warms the disk's cache
+        list(pool.map(bare, portions))  # start the processes and warm up the disk cache
         for _ in range(rounds):
             found["pillow"].append(spent(lambda: sum(seconds for seconds, _ in pool.map(bare, portions))))
             found["check"].append(spent(lambda: check(manifest)))
@@ -71,7 +71,7 @@ def measure(manifest: Path, rounds: int) -> None:
 
 
 def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the processor and of the clock; a pool's processes, which go on, report theirs as `work`'s answer."""
+    """Return processor and wall seconds; the processes of a running pool report theirs as the result of `work`."""
     began, before = time.monotonic(), own_and_ended()
     elsewhere = work()
     processor = own_and_ended() - before + (elsewhere if isinstance(elsewhere, float) else 0.0)

@@ -1,11 +1,11 @@
-"""Question: how fast are reviews encoded, against ONNX Runtime on the same inputs, and against texts padded to 128?
+"""Question: how fast are reviews encoded, compared with ONNX Runtime on the same inputs and with texts padded to 128?
 
 Command:  python experiments/benchmarks/encode_rate.py --data MVSA_DIR
-Cost:     about five minutes on two cores after the weights are installed, converting MiniLM (40 s) included.
-Prints:   of each engine rows a second (in its best round) and processor time a row (the median of the rounds), and
-          ratios of both. The engines take turns in one run: those that `automm search` uses, as the feature store sees
-          them, and what they are held against. On a busy machine only the ratios of processor time mean something. Also
-          the smallest cosine against Keras, and how fast a stored entry is checked.
+Cost:     about five minutes on two cores after the weights are installed, including the conversion of MiniLM (40 s).
+Prints:   for each engine the rows per second (of its best round) and the processor time per row (the median of the
+          rounds), and ratios of both. The engines take turns in one run: those that `automm search` uses, as the
+          feature store calls them, and the references. On a busy machine only the ratios of processor time are
+          meaningful. Also the smallest cosine similarity with Keras, and the speed of verifying a stored entry.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def read(data: Path, rows: int) -> tuple[list[str], list[Path]]:
-    """Reviews drawn at random, so that the lengths of their texts are those of the whole set."""
+    """Read random reviews: their texts have the same lengths as the whole data set."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "manifest.yaml"
         manifest.write_text(
@@ -99,7 +99,7 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
             [padded(long[start : start + 32])[0] for start in range(0, len(long), 32)]
         ),
     }
-    values = {name: run() for name, run in every.items()}  # traces, and warms up
+    values = {name: run() for name, run in every.items()}  # trace and warm up
     wall: dict[str, list[float]] = {name: [] for name in every}
     cpu: dict[str, list[float]] = {name: [] for name in every}
     for _ in range(rounds):
@@ -124,7 +124,7 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
 
 
 def ratios(took: dict[str, float], used: str) -> dict[str, float]:
-    """How many times as fast the engines in use are."""
+    """Return how many times as fast the engines in use are."""
     pictures, texts = took[f"pictures, {used}, as used"], took["texts, keras, as used"]
     fastest = min(took[f"pictures, onnxruntime, batch {size}"] for size in (8, 16))
     return {
@@ -136,7 +136,7 @@ def ratios(took: dict[str, float], used: str) -> dict[str, float]:
 
 
 def whole(encoding: Encoding, rows: int) -> Callable[[], np.ndarray]:
-    """One pass over all rows, put where they belong."""
+    """Encode all rows once, in their order."""
 
     def run() -> np.ndarray:
         ((name, features),) = encoding.features.items()
@@ -156,7 +156,7 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def checked() -> dict[str, float]:
-    """How long an entry of 200,000 pictures (1.0 GB, checked whole) takes to write and to open, without encoding."""
+    """Time writing and opening an entry of 200,000 pictures (1.0 GB, fully verified), without encoding."""
 
     class Noise:
         features: ClassVar = {"noise": 1280}

@@ -1,10 +1,10 @@
-"""Question: do the costs that must grow with the number of reviews, and no faster, do so?
+"""Question: do the costs that may grow in proportion to the number of reviews grow no faster?
 
 Command:  python experiments/benchmarks/growth.py
-          python experiments/benchmarks/growth.py --reviews 100000 --cases link place       larger, some of them
+          python experiments/benchmarks/growth.py --reviews 100000 --cases link place       larger, some of the cases
 Cost:     about two minutes on one core with the defaults.
-Prints:   processor seconds with n, 2n and 4n reviews or pictures for each case, and what doubling them multiplied the
-          seconds by. The bar: less than 3 where a case takes a second or more; below that, imports and the clock show.
+Prints:   processor seconds with n, 2n and 4n reviews or pictures for each case, and the factor at each doubling. The
+          limit is 3 for cases of a second or more; shorter ones are dominated by imports and the clock.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(case: str, count: int) -> float:
-    """Processor seconds of a case, without those that preparing it takes."""
+    """Return the processor seconds of a case, without its preparation."""
     with tempfile.TemporaryDirectory() as folder:
         work = CASES[case](count, Path(folder))
         began = time.process_time()
@@ -55,7 +55,7 @@ def measure(case: str, count: int) -> float:
 
 
 def unknown_labels(count: int, folder: Path) -> Callable[[], object]:
-    """Every record has a label of its own, and the map lists others, one for every fifty records: an error."""
+    """Each record has a different label, and labels.map lists others, one per fifty records: an error."""
     with (folder / "r.jsonl").open("w", encoding="utf-8") as file:
         for number in range(count):
             file.write(json.dumps({"text": f"{sentence(number)} {number}", "label": f"label {number}"}) + "\n")
@@ -73,25 +73,25 @@ def unknown_labels(count: int, folder: Path) -> Callable[[], object]:
 
 
 def link(count: int, folder: Path) -> Callable[[], object]:
-    """One post in ten is a retweet, each picture has three reviews, each group four."""
+    """One post in ten is a retweet; three reviews share each picture, and four each group."""
     some = reviews(count)
     return lambda: link_reviews(some, {}).together
 
 
 def link_one_phrase(count: int, folder: Path) -> Callable[[], object]:
-    """All reviews have one of two phrases, in as many variants as there are reviews."""
+    """All reviews have one of two phrases, each in a different variant."""
     some = [review(number, f"{WORDS[number % 2]} as it was described @u{number}") for number in range(count)]
     return lambda: link_reviews(some, {}).together
 
 
 def near_copies(count: int, folder: Path) -> Callable[[], object]:
-    """Posts of 20 words; one in ten is another with a word changed."""
+    """Posts of 20 words; one in ten is a copy of another with one word changed."""
     texts = [one.text for one in reviews(count)]
     return lambda: near_texts([text if n % 10 else f"{texts[n - 1]} indeed" for n, text in enumerate(texts)])
 
 
 def near_copies_of_one_phrase(count: int, folder: Path) -> Callable[[], object]:
-    """Posts of one phrase and as many words of their own, which are not nearly the same."""
+    """Posts of one phrase and equally many different words, which are not near duplicates."""
     phrase = sentence(0)
     texts = [f"{phrase} {sentence(number + 1)}" for number in range(count)]
     return lambda: near_texts(texts)
@@ -104,7 +104,7 @@ def place(count: int, folder: Path) -> Callable[[], object]:
 
 
 def near_pictures(count: int, folder: Path) -> Callable[[], object]:
-    """Photos: hashes and colours at random, one in ten a copy of another."""
+    """Photos with random hashes and colours; one in ten is a copy of another."""
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**64, count, dtype=np.uint64)
     thumbnails = rng.integers(0, 256, (count, 2, 2, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
@@ -114,7 +114,7 @@ def near_pictures(count: int, folder: Path) -> Callable[[], object]:
 
 
 def near_pictures_of_one_hash(count: int, folder: Path) -> Callable[[], object]:
-    """Avatars: one drawn shape in other colours."""
+    """Avatars: one shape in different colours."""
     rng = np.random.default_rng(0)
     shape = np.zeros((8, 8), int)
     shape[2:6, 2:6], shape[6:, 1:7] = 1, 2
@@ -124,7 +124,7 @@ def near_pictures_of_one_hash(count: int, folder: Path) -> Callable[[], object]:
 
 
 def sharing(count: int, folder: Path) -> Callable[[], object]:
-    """What `automm check` says of texts, pictures and groups that reviews share."""
+    """The findings of `automm check` about texts, pictures and groups that reviews share."""
     data = dataset(count)
     links = link_reviews(data.reviews, {})
     splits = split_dataset(data, links)
@@ -149,7 +149,7 @@ CASES: dict[str, Callable[[int, Path], Callable[[], object]]] = {
 
 
 def sentence(number: int) -> str:
-    """Twenty words, others for each number."""
+    """Return twenty words, different for each number."""
     rng = np.random.default_rng(number)
     return " ".join(f"{WORDS[one]}{two}" for one, two in zip(*rng.integers(0, len(WORDS), (2, 20)), strict=True))
 

@@ -3,11 +3,11 @@
 Command:  python experiments/benchmarks/init_speed.py
           python experiments/benchmarks/init_speed.py --rows 20000 200000 --columns 10 60
 Cost:     half a minute on two cores.
-Prints:   for each size the processor seconds of guessing a manifest, and their ratio to those of the smallest. The file
-          is CSV with columns of every kind: ids, texts, numbers, few values, names and URLs of pictures.
+Prints:   for each size the processor seconds of guessing a manifest, and their ratio to the smallest size. The file is
+          CSV with columns of every kind: ids, texts, numbers, few values, names and URLs of pictures.
 Finding:  seconds grow in proportion to rows and columns, up to the 20,000 records that are kept: 0.9, 1.9 and 1.9 s for
-          10,000, 20,000 and 40,000 rows of 30 columns; 2.1, 4.1 and 4.2 s for 60. Before what a column holds was found
-          out once, and 20,000 rows were the last that were read: 3.1 and 6.2, 6.4 and 12.8 s.
+          10,000, 20,000 and 40,000 rows of 30 columns; 2.1, 4.1 and 4.2 s for 60 columns. Before each column was
+          analysed only once, when no more than 20,000 rows were read: 3.1 and 6.2, 6.4 and 12.8 s.
 """
 
 import argparse

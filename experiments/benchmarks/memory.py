@@ -1,13 +1,13 @@
-"""Question: how much anonymous memory does a search take, and how much of that grows with the reviews?
+"""Question: how much anonymous memory does a search take, and how much of it grows with the reviews?
 
 Command:  python experiments/benchmarks/memory.py                                           4,000 reviews, 224 pixels
           python experiments/benchmarks/memory.py --reviews 5000 50000 --image-size 32 --words 4 --tier-1 --trials 1
 Cost:     about six minutes on two cores for the first, most of it encoding; see experiments/README.md for the second.
-Prints:   the peak of RssAnon (what cannot be given back to files) during each search and each of its parts, libraries
-          included, each search in a process of its own; then the growth. Linux only.
+Prints:   the peak of RssAnon (memory that is not backed by files) during each search and each of its parts, libraries
+          included, each search in its own process; then the growth. Linux only.
 
-The second shows the growth. Its pictures and texts are small: pixels lie in a memory map whatever their size, and a
-feature has one size for all; and it leaves fine-tuning out, which would train for an hour.
+The second command shows the growth. Its pictures and texts are small, because pixels are in a memory map whatever their
+size, and all features have the same size. It omits fine-tuning, which would train for an hour.
 """
 
 import argparse
@@ -43,9 +43,9 @@ def main() -> None:
 
 
 def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
-    """The peak of each part of one search in MiB."""
+    """Return the peak of each part of one search in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["AUTOMM_CACHE_DIR"] = f"{folder}/cache"  # so that every search encodes, whatever ran before
+        os.environ["AUTOMM_CACHE_DIR"] = f"{folder}/cache"  # an empty cache: every search encodes
         link_weights(Path(folder) / "cache")
         manifest = write_reviews(Path(folder), reviews, size=arguments.image_size, words=arguments.words)
         peak = Peak()
@@ -54,7 +54,7 @@ def measure(reviews: int, arguments: argparse.Namespace) -> dict[str, int]:
 
 
 def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "Peak") -> None:
-    """A search with MLflow, as the command does it."""
+    """Run a search with MLflow, like the command."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.search.run import run_search
@@ -74,7 +74,7 @@ def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "P
     )
 
     class Parts(ConsoleReporter):
-        """What was reported last is the part of the search that memory is counted for."""
+        """A reporter: the last reported stage is the part to which memory is assigned."""
 
         def stage(self, text: str) -> None:
             peak.part = text.split(" (")[0]
@@ -103,7 +103,7 @@ class Peak:
         self._thread.start()
 
     def stop(self) -> dict[str, int]:
-        """The peaks so far in MiB."""
+        """Return the peaks so far in MiB."""
         self._running = False
         self._thread.join()
         return {part: highest // 1024 for part, highest in self._highest.items()}

@@ -3,11 +3,11 @@
 Command:  python experiments/benchmarks/one_more.py                  2,000 reviews, a 224-pixel picture each
           python experiments/benchmarks/one_more.py --reviews 500
 Cost:     everything is encoded twice: two to four minutes on two cores for 2,000 reviews.
-Prints:   seconds from reviews to features, pictures decoded included, for a first search, the same again, one review
-          more, and the same reviews with an empty cache; each in a process of its own. Then the largest difference of
-          text and picture features between the last two, and the largest feature.
+Prints:   seconds from reviews to features, with decoding of pictures, for a first search, the same again, one review
+          more, and the same reviews with an empty cache; each in its own process. Then the largest difference of text
+          and picture features between the last two, and the largest feature.
 
-What is copied was encoded in other batches than with an empty cache, which is why features differ in their last digits.
+Features that are copied from the cache were encoded in other batches; they therefore differ in their last digits.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str, np.ndarray]]:
-    """Seconds after the imports, and the features of the first reviews."""
+    """Return the seconds after the imports, and the features of the first reviews."""
     import os
 
     os.environ["AUTOMM_CACHE_DIR"] = str(cache)

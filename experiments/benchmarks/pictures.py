@@ -1,14 +1,14 @@
-"""Question: how fast are pictures prepared, against bare Pillow in a process pool, and does memory grow with them?
+"""Question: how fast are pictures prepared, compared with plain Pillow in a process pool, and does memory grow?
 
 Command:  python experiments/benchmarks/pictures.py rate                        800 generated photos of 1024 x 768
           python experiments/benchmarks/pictures.py rate --data FOLDER          the JPEG files of a folder
           python experiments/benchmarks/pictures.py memory                      10,000 and 100,000 small pictures
 Cost:     about two minutes on two cores for a rate; about six for the memory, most of it writing the pictures.
-Prints:   rate: pictures a second and ratios, round by round in turns, and their medians; by processor time too, which
-          counts on a busy machine, where more threads get more of it. Ours is the whole of `prepare_pictures` into an
-          empty cache: hashing, decoding, checksums, writing, fsync. Pillow's is open, draft, resize and the pixels as
-          bytes, in as many processes as there are cores, which run already: thrown away there, or returned. Then a
-          restart, which finds what was decoded.
+Prints:   rate: pictures per second and ratios for each round, in turns, and their medians; also by processor time,
+          which is fairer on a busy machine, where a program with more threads gets more of it. automm's time is the
+          whole of `prepare_pictures` into an empty cache: hashing, decoding, checksums, writing, fsync. Pillow's time
+          is open, draft, resize and pixels as bytes, in as many running processes as there are cores, once discarding
+          the bytes and once returning them. Then a restart, which finds the decoded pictures in the cache.
           memory: the peak of RssAnon while reviews are loaded, pictures prepared and rows split. Linux only.
 """
 
@@ -55,14 +55,14 @@ def rate(folder: Path, paths: list[Path], rounds: int) -> None:
     portions = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
     rounds_of: dict[str, list[float]] = defaultdict(list)
     with ProcessPoolExecutor(cores) as pool:
-        list(pool.map(bare, portions[: 2 * cores]))  # starts the processes, and warms the disk's cache
+        list(pool.map(bare, portions[: 2 * cores]))  # start the processes and warm up the disk cache
         for number in range(rounds):
             cache = folder / f"cache-{number}"
             ours = timed(lambda cache=cache: prepare_pictures(paths, SIZE, cache))
             alone = timed(lambda: [seconds for seconds, _ in pool.map(bare, portions)])
             returned = timed(lambda: [seconds for seconds, _ in pool.map(bare_returned, portions)])
             again = timed(lambda cache=cache: prepare_pictures(paths, SIZE, cache))
-            shutil.rmtree(cache)  # memory that a virtual machine touches for the first time costs it several times more
+            shutil.rmtree(cache)  # the first use of memory costs a virtual machine several times more
             found = {"per_second": len(paths) / ours[0], "restart_per_second": len(paths) / again[0]}
             found |= {"ratio": alone[0] / ours[0], "ratio_by_processor": alone[1] / ours[1]}
             found |= {"ratio_returned": returned[0] / ours[0], "ratio_returned_by_processor": returned[1] / ours[1]}
@@ -74,7 +74,7 @@ def rate(folder: Path, paths: list[Path], rounds: int) -> None:
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and processor seconds: this process's own and those that `work` returns of others."""
+    """Return wall and processor seconds: of this process, and of others as `work` returns them."""
     began, spent = time.monotonic(), time.process_time()
     others = work()
     elsewhere = sum(others) if isinstance(others, list) else 0.0
@@ -82,12 +82,12 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def bare(paths: Sequence[Path]) -> tuple[float, list[bytes]]:
-    """Processor seconds; the pixels are thrown away."""
+    """Return processor seconds; discard the pixels."""
     return bare_returned(paths)[0], []
 
 
 def bare_returned(paths: Sequence[Path]) -> tuple[float, list[bytes]]:
-    """Processor seconds and the pixels, which the pool hands to the process that asked for them."""
+    """Return processor seconds and the pixels, which the pool sends to the calling process."""
     began, pixels = time.process_time(), []
     for path in paths:
         with Image.open(path) as picture:
@@ -98,7 +98,7 @@ def bare_returned(paths: Sequence[Path]) -> tuple[float, list[bytes]]:
 
 
 def photos(folder: Path, count: int, width: int = 1024, height: int = 768) -> list[Path]:
-    """Smooth shapes with some grain, which compress like photos (about 200 KB each)."""
+    """Write smooth shapes with some grain, which compress like photos (about 200 KB each)."""
     rng = np.random.default_rng(0)
     grain = rng.normal(0, 6, (height, width, 3))
     paths = []

@@ -1,11 +1,11 @@
-"""Question: how much faster is a search whose encoders run once, against one that runs them in every epoch?
+"""Question: how much faster is a search whose encoders run once than one that runs them in every epoch?
 
 Command:  python experiments/benchmarks/prefix.py
 Cost:     about fifteen minutes on two cores after the weights are installed.
-Prints:   seconds of 20 trials of 10 epochs on 2,000 reviews (a picture of 224 pixels and up to 64 word pieces each),
-          encoding counted in and nothing cached; the same trials uncut; and AutoKeras alone: an AutoModel over the same
-          blocks and frozen encoders with AutoKeras' own tuner and Keras' own fit. The latter two train 2 trials of 2
-          epochs, and are scaled. Then how many times slower they are.
+Prints:   seconds of 20 trials of 10 epochs on 2,000 reviews (one picture of 224 pixels and up to 64 word pieces each),
+          with encoding and an empty cache; the same trials with the encoders in every epoch; and AutoKeras alone: an
+          AutoModel of the same blocks and frozen encoders with AutoKeras' own tuner and Keras' own fit. The latter two
+          train 2 trials of 2 epochs, scaled up. Then how many times slower they are.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _empty_cache(folder: Path, weights: str | None) -> None:
-    """A cache with the weights and nothing else."""
+    """Use a cache with only the weights."""
     from automm.paths import cache_dir
 
     source = (Path(weights) if weights else cache_dir()) / "weights"
@@ -63,7 +63,7 @@ def _empty_cache(folder: Path, weights: str | None) -> None:
 
 
 def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
-    """Seconds of encoding and 20 trials, and the task."""
+    """Return the seconds of encoding and 20 trials, and the task."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.search.run import run_search
@@ -99,7 +99,7 @@ def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
 
 
 def without_prefix(task: Any) -> float:
-    """Seconds of a few trials of whole models with frozen encoders, by the same training loop on raw arrays."""
+    """Return the seconds of a few trials of whole models with frozen encoders: the same training loop on raw arrays."""
     from automm.models import baselines
     from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
     from automm.search.training.loop import train
@@ -126,7 +126,7 @@ def without_prefix(task: Any) -> float:
 
 
 def autokeras_alone(folder: Path, task: Any) -> float:
-    """Seconds of a few trials of AutoKeras over the same blocks, without the harness."""
+    """Return the seconds of a few trials of AutoKeras on the same blocks, without the harness."""
     import autokeras as ak
     import keras
 
@@ -147,7 +147,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
 
     class Tuner(ak.tuners.RandomSearch):
         def _configure_tensorboard_dir(self, *arguments: Any) -> None:
-            """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not bring."""
+            """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not install."""
 
     layers = EncoderLayers.of([task.text_source, task.image_source], task.experiment.inputs.image_size)
     encoders = {encoder.modality: encoder.whole() for encoder in layers.encoders}
@@ -173,7 +173,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     inputs, targets = given("train")
     validation = given("validation")
     began = time.perf_counter()
-    # An EarlyStopping and validation data are what keeps AutoKeras from a last training of the best model.
+    # With EarlyStopping and validation data AutoKeras does not train the best model a last time.
     stop = keras.callbacks.EarlyStopping(patience=FEW_EPOCHS)
     model.fit(
         inputs, targets, validation_data=validation, epochs=FEW_EPOCHS, batch_size=32, callbacks=[stop], verbose=0

@@ -2,10 +2,10 @@
 
 Command:  python experiments/benchmarks/records.py
           python experiments/benchmarks/records.py --reviews 100000 --profile     where the time goes
-Cost:     about two minutes on two cores, half of it writing the records; 0.5 GB under the temporary folder.
-Prints:   seconds and the peak of resident memory (ru_maxrss) after loading and after splitting, in one process that
-          does nothing else. Texts of 5 to 60 words, some of them twice, groups, labels of unlike frequency, and a
-          picture of 2,000 for every other review.
+Cost:     about two minutes on two cores, half of it writing the records; 0.5 GB in the temporary folder.
+Prints:   seconds and the peak of resident memory (ru_maxrss) after loading and after splitting, in a separate process.
+          The records have texts of 5 to 60 words, some of them twice, groups, labels of different frequency, and for
+          every other review one of 2,000 pictures.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, default=1_000_000)
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
-    context = multiprocessing.get_context("spawn")  # so that what writes the records does not count
+    context = multiprocessing.get_context("spawn")  # the memory for writing the records does not count
     with tempfile.TemporaryDirectory() as folder:
         with context.Pool(1) as pool:
             pool.apply(write_records, (Path(folder), arguments.reviews))

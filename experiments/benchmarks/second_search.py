@@ -3,11 +3,12 @@
 Command:  python experiments/benchmarks/second_search.py                  2,000 reviews, a 224-pixel picture each
           python experiments/benchmarks/second_search.py --reviews 10000
 Cost:     the first search encodes everything: a minute or two on two cores for 2,000 reviews.
-Prints:   for the first search and two more, each in a process of its own: seconds from the end of imports to the moment
-          at which the first trial begins, and what of that each part took; then second over first.
+Prints:   for the first search and two more, each in its own process: seconds from the end of imports to the start of
+          the first trial, and the time of each part; then second over first.
 
-Without baselines, so that nothing stands before the trial. What counts as imports: tensorflow, autokeras, mlflow and
-automm's own modules. Pictures, texts and features are looked up in the stores that the first search has filled.
+The searches have no baselines, which would run before the first trial. Imports are those of tensorflow, autokeras,
+mlflow and automm's own modules. The later searches find pictures, texts and features in the stores that the first has
+filled.
 """
 
 import argparse
@@ -41,12 +42,12 @@ def main() -> None:
     print(json.dumps({"later_over_first": round(max(seconds[1:]) / seconds[0], 3), "slowest_later": max(seconds[1:])}))
 
 
-class Begun(BaseException):  # KerasTuner goes on after an Exception
-    """The first trial has begun; no more of this search is needed."""
+class Begun(BaseException):  # KerasTuner continues after an Exception
+    """Raised when the first trial begins, to end the search."""
 
 
 class Stopwatch:
-    """A `Reporter` that keeps when each part began, and ends the search when its first trial does."""
+    """A `Reporter` that records when each part began, and ends the search when the first trial begins."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -64,7 +65,7 @@ class Stopwatch:
 
 
 def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
-    """When each part of a search began, in seconds after the imports; the cache is in the same folder for all."""
+    """Return when each part of a search began, in seconds after the imports; all searches share a cache."""
     import os
 
     os.environ["AUTOMM_CACHE_DIR"] = str(folder / "cache")

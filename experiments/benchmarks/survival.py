@@ -2,11 +2,12 @@
 
 Command:  python experiments/benchmarks/survival.py --worker-kills 20
           python experiments/benchmarks/survival.py --search-kills 30
-Cost:     about ten seconds a killed worker and a minute a killed search, on two cores; tiny encoders, nothing fetched.
-Prints:   --worker-kills: one search of two workers, of which one is killed (kill -9) in each of so many trials.
-          --search-kills: so many searches of two workers, the parent killed within seconds of a trial drawn at random
-          (seeded), and resumed.
-          Anything lost, repeated, doubled in MLflow, left RUNNING or left behind is counted; exit code 1 if there is.
+Cost:     about ten seconds per killed worker and a minute per killed search, on two cores; tiny encoders, no downloads.
+Prints:   --worker-kills: one search with two workers; in each of this number of trials one worker is killed (kill -9).
+          --search-kills: this number of searches with two workers; the parent is killed within seconds of a trial drawn
+          at random (seeded), and the search resumed.
+          Counts everything lost, repeated, duplicated in MLflow, left RUNNING or left behind; exit code 1 if there is
+          any.
 """
 
 import argparse
@@ -24,12 +25,12 @@ from pathlib import Path
 
 import psutil
 
-TRIALS = 4  # of each search that is killed
+TRIALS = 4  # per killed search
 SETTINGS = {
     "baselines": ["majority", "concatenation"],
     "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
     "inputs": {"image_size": 16, "max_images": 2, "sequence_length": 16},
-    "tuner": "random",  # the greedy one may find nothing new after a score of failures
+    "tuner": "random",  # the greedy tuner may find nothing new after twenty failures
     "ensemble": False,
     "tier2": {"finalists": 0},
 }
@@ -64,12 +65,12 @@ def prepare(folder: Path) -> None:
     (folder / "runs").mkdir()
     os.environ["AUTOMM_CACHE_DIR"] = str(folder / "cache")
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    MlflowClient(f"sqlite:///{folder}/runs/mlflow.db").search_experiments()  # makes the tables
+    MlflowClient(f"sqlite:///{folder}/runs/mlflow.db").search_experiments()  # create the tables
 
 
 def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
-    """One search; a worker is killed in each of `kills` trials, then the rest is left alone."""
-    trials = (kills + 1) // 2  # a search replaces twice as many workers
+    """Run one search; kill a worker in each of `kills` trials, then let the rest finish."""
+    trials = (kills + 1) // 2  # a search replaces twice this number of workers
     write(folder, "workers", trials=trials, epochs=300)
     process = automm(folder, "search", "workers.yaml", "--workers", "2")
     killed: set[str] = set()
@@ -77,7 +78,7 @@ def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
         for worker, trial in in_training(folder):
             if trial not in killed and len(killed) < kills:
                 time.sleep(rng.uniform(0.2, 1.5))
-                if (worker, trial) in in_training(folder):  # not ended since
+                if (worker, trial) in in_training(folder):  # still training
                     worker_process(folder, worker).kill()
                     killed.add(trial)
         time.sleep(0.1)
@@ -100,14 +101,14 @@ def kill_workers(folder: Path, kills: int, rng: random.Random) -> dict:
 
 
 def kill_searches(folder: Path, kills: int, rng: random.Random) -> dict:
-    """Searches, each killed once and resumed."""
+    """Run searches; kill each once and resume it."""
     total: Counter[str] = Counter()
     moments: Counter[str] = Counter()
     for number in range(kills):
         name = f"search-{number:02d}"
         write(folder, name, trials=TRIALS, epochs=20)
         process = automm(folder, "search", f"{name}.yaml", "--workers", "2")
-        # Seconds alone would find every search of a busy machine before its first trial.
+        # Waiting only for seconds would kill every search on a busy machine before its first trial.
         trials, later = rng.randrange(TRIALS), rng.uniform(0, 6)
         while process.poll() is None and trials_finished(folder, name) < trials:
             time.sleep(0.05)
@@ -137,7 +138,7 @@ def kill_searches(folder: Path, kills: int, rng: random.Random) -> dict:
 
 
 def trials_finished(folder: Path, name: str) -> int:
-    """How many have their line; -1 while there is no run, and so nothing to resume."""
+    """Return the number of recorded trials; -1 while there is no run to resume."""
     if not list(folder.glob(f"runs/{name}/*/config.yaml")):
         return -1
     return content(folder, name).count(b'"name": "trial-')
@@ -157,7 +158,7 @@ def automm(folder: Path, *arguments: str) -> subprocess.Popen:
 
 
 def in_training(folder: Path) -> list[tuple[str, str]]:
-    """(worker, trial) of those that are in the middle of one: the last line of a worker's log names the trial."""
+    """Return (worker, trial) for each worker that is training: the last line of its log names the trial."""
     found = []
     for log in folder.glob("runs/workers/*/workers/*.log"):
         lines = log.read_text().strip().splitlines()
@@ -202,7 +203,7 @@ def done(folder: Path, name: str) -> list[dict]:
 
 
 def in_mlflow(folder: Path, name: str) -> dict[str, list[str]]:
-    """Names that the store has twice, or not at all, or still as RUNNING."""
+    """Return names that the store has twice, not at all, or still as RUNNING."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder}/runs/mlflow.db")

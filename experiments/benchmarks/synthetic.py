@@ -1,4 +1,4 @@
-"""Reviews for benchmarks: as many as wanted, with a picture each, learnable from the first word."""
+"""Reviews for benchmarks: any number, with one picture each; the first word gives the label."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ WORDS = ["good", "bad", "fine", "poor", "great", "broken", "lovely", "cheap", "s
 
 
 def write_reviews(folder: Path, reviews: int, *, size: int = 224, words: int = 20) -> Path:
-    """Random words and smooth random pictures; the label is in the first word."""
+    """Write reviews of random words and smooth random pictures; the first word gives the label."""
     rng = np.random.default_rng(0)
     (folder / "images").mkdir()
     lines = []
@@ -32,7 +32,7 @@ def write_reviews(folder: Path, reviews: int, *, size: int = 224, words: int = 2
 
 
 def link_weights(cache: Path) -> None:
-    """The installed weights, which are not what is measured."""
+    """Link the installed weights, whose download is not measured."""
     from platformdirs import user_cache_dir
 
     cache.mkdir(exist_ok=True)

@@ -1,10 +1,10 @@
-"""Question: what does a trial cost beyond its own training, and how much of it is logging?
+"""Question: what does a trial cost in addition to its own training, and how much of that is logging?
 
 Command:  python experiments/benchmarks/trial_cost.py
 Cost:     about three minutes on two cores after the weights are installed.
-Prints:   wall time of the trials over their training loop, tracing and validation in it (building, cutting, saving,
-          logging and bookkeeping are the rest), and the share of MLflow in it. Both are ratios within one run: 20
-          epochs a trial, no early stopping, on the demo data and the default encoders.
+Prints:   the wall time of the trials over the time of their training loops, which includes tracing and validation (the
+          rest is building, cutting, saving, logging and bookkeeping), and the share of MLflow in it. Both are ratios
+          within one run: 20 epochs per trial, no early stopping, on the demo data and the default encoders.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def measure(folder: Path, trials: int, reviews: int) -> dict:
-    """Run a search with the two functions of interest timed."""
+    """Run a search and time the training loop and MLflow."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
@@ -77,7 +77,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
         run_search(experiment, folder, tracker, TimedReporter(Console(stderr=True), trials, "macro_f1"))
     finally:
         head.train = train
-    # The first trial traces and imports for all; it is left out on both sides.
+    # The first trial traces and imports for all; it is not counted on either side.
     total = whole[-1] - whole[1]
     fit, log = sum(fitted[1:]), sum(logged[2:])
     return {

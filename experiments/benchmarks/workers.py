@@ -2,9 +2,9 @@
 
 Command:  python experiments/benchmarks/workers.py
 Cost:     about four minutes on two cores after the weights are installed.
-Prints:   trials a second of one worker and of two, and their ratio. Rounds of one and of two take turns, so that what
-          else the machine does weighs on both; the same points of the space are trained in both. Imports and the first
-          trial of each worker, which traces and loads for all, are left out.
+Prints:   trials per second of one worker and of two, and their ratio. Rounds with one and with two take turns, because
+          other work on the machine then affects both equally; both train the same points of the space. Imports and the
+          first trial of each worker, which traces and loads for all, are not counted.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
-    """Rounds of searches with one worker and with two."""
+    """Run rounds of searches with one worker and with two."""
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
@@ -38,7 +38,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
     content = {
         "manifest": str(write_demo(folder / "demo", reviews=reviews)),
         "name": "workers",
-        "tuner": "random",  # proposes by the trial's number alone
+        "tuner": "random",  # its proposals depend only on the trial's number
         "budget": {"trials": trials},
         "training": {"epochs": 20, "patience": 20},
         "baselines": ["majority"],
@@ -63,7 +63,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
 
 
 def rate(trials: list, workers: int) -> float:
-    """Trials a second, from the moment at which every worker has its first one behind it."""
+    """Return trials per second after every worker has finished its first trial."""
     begun = [datetime.fromisoformat(trial.started).timestamp() for trial in trials]
     ended = sorted(start + trial.seconds for start, trial in zip(begun, trials, strict=True))
     return (len(trials) - workers) / (ended[-1] - ended[workers - 1])

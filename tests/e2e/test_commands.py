@@ -1,4 +1,4 @@
-"""The installed command, in processes of its own, from the demo data to predictions."""
+"""The installed command in separate processes, from the demo data to predictions."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def leftovers(folder):
     return [path for path in Path(folder).iterdir() if path.name.startswith(".")]
 
 
-class TestTheWholeWay:
+class TestFromDemoToPrediction:
     def test_demo_and_check(self, automm, place, searched):
         report = json.loads(automm("check", "demo/manifest.yaml", "--format", "json").stdout)
         assert report
@@ -82,7 +82,7 @@ class TestTheWholeWay:
                 np.testing.assert_allclose(found, probabilities, atol=1e-5)
                 assert by_id[review]["label"] == labels[int(np.argmax(probabilities))]
 
-    def test_a_bundle_names_its_files(self, bundle):
+    def test_the_files_of_a_bundle(self, bundle):
         assert {path.name for path in bundle.iterdir()} == {
             "bundle.json", "model.keras", "vocab.txt", "tokenizer.json", "MODEL_CARD.md", "SHA256SUMS",
         }  # fmt: skip
@@ -91,7 +91,7 @@ class TestTheWholeWay:
 
 
 class TestPredict:
-    def test_each_bad_review_has_its_error_and_ends_no_other(self, automm, place, tmp_path, bundle):
+    def test_a_bad_review_gets_an_error_and_the_others_are_predicted(self, automm, place, tmp_path, bundle):
         good = lines_of(place / "demo" / "reviews.jsonl")
         fields = yaml.safe_load((place / "demo" / "manifest.yaml").read_text())["fields"]
         pictures, text = fields["images"], fields["text"]
@@ -129,14 +129,14 @@ class TestPredict:
         assert not (tmp_path / "out.jsonl").exists()
         assert not leftovers(tmp_path)
 
-    def test_what_cannot_be_read_leaves_nothing(self, automm, tmp_path, bundle):
+    def test_unreadable_input_writes_no_file(self, automm, tmp_path, bundle):
         (tmp_path / "reviews.jsonl").write_text('{"other": 1}\n')
         automm("predict", bundle, "reviews.jsonl", "--to", "out.jsonl", code=3, cwd=tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["reviews.jsonl"]
 
 
 class TestExitCodes:
-    """0 is everywhere above."""
+    """The tests above cover exit code 0."""
 
     def test_usage_is_2(self, automm, place):
         assert "budgett" in automm("search", "demo/manifest.yaml", "--set", "budgett.trials=1", code=2).stderr
@@ -210,11 +210,11 @@ class TestExitCodes:
 
 
 def test_a_dry_run_needs_no_weights_and_writes_nothing(automm, tmp_path):
-    """With default encoders, of which this cache holds none."""
+    """The cache has no weights of the default encoders."""
     manifest = write_reviews(tmp_path / "data", 6)
     done = automm("search", manifest, "--dry-run", cwd=tmp_path)
     assert "fusion/operator" in done.stdout
     assert "different candidates" in done.stdout
-    assert "the dearest candidate: " in done.stdout
+    assert "the most expensive candidate: " in done.stdout
     assert done.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

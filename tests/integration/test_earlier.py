@@ -1,13 +1,16 @@
-"""What version 0.1.0 wrote before its data was read anew still loads, resumes and predicts.
+"""Run folders and bundles of an earlier commit still load, resume and predict.
 
 tests/fixtures/earlier.zip holds the reviews of `samples.write_reviews`, the run folder of a search of one trial over
 them, a bundle of that trial, and what the bundle predicted for the reviews (predictions.jsonl), all written by commit
-c74d49d. `@ROOT@` stands for the folder that they were in.
+c74d49d. `@ROOT@` replaces the path of their folder.
 """
 
 import json
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -16,7 +19,11 @@ from automm.config.experiment import load_experiment
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
+from automm.evaluate.leaderboard import leaderboard
+from automm.models.baselines import LOW_RANK_BILINEAR
+from automm.search.baselines import baseline
 from automm.search.run import run_search
+from automm.tasks.registry import TASKS
 from automm.tracking.runs import COMPLETED, Run
 
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "earlier.zip"
@@ -61,6 +68,7 @@ def test_its_run_is_read_and_exported_again(earlier):
 def test_its_run_is_resumed(earlier, recorder, reporter):
     experiment = load_experiment(earlier / "data" / "tiny.yaml", ["budget.trials=2"])
     before = Run(earlier / "runs" / "tiny" / "run").candidates()
+    assert "treated" in Run(earlier / "runs" / "tiny" / "run").read("manifest.json")  # the key is `changes` now
     run = run_search(experiment, earlier / "runs", recorder, reporter, resume=Run(earlier / "runs" / "tiny" / "run"))
     assert run.candidates()[: len(before)] == before
     assert [(c.name, c.status) for c in run.candidates()[len(before) :]] == [("trial-002", COMPLETED)]
@@ -88,3 +96,43 @@ def test_its_suffixes_are_fine_tuned_and_join_new_ones_in_an_ensemble(earlier, r
 def inputs_of(run: Run, name: str) -> set[str]:
     model = keras.saving.load_model(run.model_path(name), compile=False)
     return {tensor.name for tensor in model.inputs}
+
+
+@pytest.fixture
+def with_bilinear(earlier) -> Path:
+    """The run with a candidate called `bilinear`, as the baseline `low_rank_bilinear` was called then."""
+    run = Run(earlier / "runs" / "tiny" / "run")
+    concatenation = next(candidate for candidate in run.candidates() if candidate.name == "concatenation")
+    hyperparameters = {**concatenation.hyperparameters, "fusion/operator": "low_rank_bilinear"}
+    run.append(replace(concatenation, name="bilinear", hyperparameters=hyperparameters))
+    for path in (run.model_path, run.predictions_path):
+        shutil.copy(path("concatenation"), path("bilinear"))
+    config = run.folder / "config.yaml"
+    config.write_text(config.read_text().replace("  - concatenation\n", "  - concatenation\n  - bilinear\n"))
+    return earlier
+
+
+def test_a_former_name_is_ranked_and_exported(with_bilinear):
+    run = Run(with_bilinear / "runs" / "tiny" / "run")
+    assert "bilinear" in {row["name"] for row in leaderboard(with_bilinear / "runs")}
+    assert export_candidate(run, "bilinear", with_bilinear / "again", "keras").name == "bilinear"
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("asked_for", ["bilinear", "low_rank_bilinear"])
+def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, asked_for):
+    run = Run(with_bilinear / "runs" / "tiny" / "run")
+    names = f"baselines.include=[majority, logistic_both, concatenation, {asked_for}]"
+    experiment = load_experiment(with_bilinear / "data" / "tiny.yaml", ["budget.trials=2", names])
+    before = run.candidates()
+    run_search(experiment, with_bilinear / "runs", recorder, reporter, resume=run)
+    assert [candidate.name for candidate in run.candidates()[len(before) :]] == ["trial-002"]
+
+
+@pytest.mark.parametrize("name", ["bilinear", "low_rank_bilinear"])
+def test_a_finalist_with_a_former_name_is_trained_on_other_folds(name):
+    """`finalists.folds` trains a baseline again under the name that its run has for it."""
+    manifest = SimpleNamespace(columns=())
+    setup = SimpleNamespace(dataset=SimpleNamespace(manifest=manifest), task=TASKS["classification"])
+    found = baseline(SimpleNamespace(setup=setup), name)
+    assert (found.name, found.point, found.seed_name) == (name, LOW_RANK_BILINEAR, "bilinear")

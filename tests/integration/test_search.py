@@ -1,5 +1,6 @@
 """A whole search in this process, on tiny encoders."""
 
+import hashlib
 import json
 import time
 from dataclasses import replace
@@ -155,15 +156,21 @@ class TestBaselinesAndTrials:
         assert packed.validation == pytest.approx(plain.validation, abs=1e-6)
         assert packed.seed == plain.seed
 
+    def test_a_renamed_baseline_keeps_its_seed(self, searched):
+        """Seeds are derived from names, and the figures of low_rank_bilinear are those of its former name."""
+        renamed = next(one for one in searched.baselines if one.name == "low_rank_bilinear")
+        digest = hashlib.sha256(f"{searched.experiment.seed}/bilinear".encode()).digest()
+        assert renamed.seed == int.from_bytes(digest[:4], "big") >> 1
+
     def test_trials_are_distinct_and_repeat_no_baseline(self, searched):
         points = [point(candidate) for candidate in searched.trials]
-        known = {point(c) for c in searched.baselines if c.name in ("concatenation", "bilinear")}
+        known = {point(c) for c in searched.baselines if c.name in ("concatenation", "low_rank_bilinear")}
         assert len(set(points)) == len(points)
         assert not known & set(points)
 
     def test_baselines_stand_in_the_oracle(self, searched):
         oracle = json.loads((searched.run.folder / "tuner" / "oracle.json").read_text())
-        assert {"concatenation", "bilinear"} <= set(oracle["start_order"])
+        assert {"concatenation", "low_rank_bilinear"} <= set(oracle["start_order"])
         trial = json.loads((searched.run.folder / "tuner" / "trial_concatenation" / "trial.json").read_text())
         score = next(c.score for c in searched.baselines if c.name == "concatenation")
         assert (trial["status"], trial["score"]) == ("COMPLETED", pytest.approx(score))

@@ -76,7 +76,7 @@ def test_the_search_starts_at_the_hand_built_concatenation():
     point = {name: DEFAULTS[name] for name in space if is_active(name, DEFAULTS)}
     assert point == baselines.CONCATENATION
     assert all(default(space, name) == DEFAULTS[name] for name in space)
-    for name in ("concatenation", "bilinear"):
+    for name in ("concatenation", "low_rank_bilinear"):
         assert contains(space, baselines.TRAINED[name][1])
 
 

@@ -88,7 +88,7 @@ def test_json(folder, filled, monkeypatch):
     assert [(entry["rows"], entry["bytes"]) for entry in content["decoded_pictures"]] == [(1, 48)]
 
 
-def test_clear_keeps_and_counts_what_is_in_use(folder, filled):
+def test_clear_keeps_and_counts_entries_in_use(folder, filled):
     said = run("--clear").splitlines()
     assert said[0] == f"1 entries removed, {PICTURES} bytes; 1 in use and kept"
     assert said[1] == "1 sets of decoded pictures removed, 48 bytes"
@@ -103,7 +103,7 @@ def test_an_empty_cache(folder):
     assert run("--clear").startswith("0 entries removed, 0 bytes; 0 in use and kept\n")
 
 
-def test_a_limit_that_is_no_size(folder, monkeypatch):
+def test_a_limit_that_is_not_a_size(folder, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "much")
-    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is no size"):
+    with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is not a size"):
         run()

@@ -59,7 +59,7 @@ def test_durations(text, seconds):
         *["1e400", "9" * 400, "9" * 400 + "h", 10**400, -(10**400), False, "true", {}, {"h": 1}],
     ],
 )
-def test_what_is_no_duration(text):
+def test_text_that_is_not_a_duration(text):
     with pytest.raises(ValueError, match=r"duration"):
         parse_duration(text)
 
@@ -82,18 +82,18 @@ def test_a_manifest_alone_gets_every_default(write, tmp_path):
     assert not experiment.baselines.end_to_end
 
 
-def test_a_nameless_file_is_called_after_itself(write):
+def test_an_experiment_without_a_name_gets_its_file_name(write):
     assert load_experiment(write("records: r.csv\n", "phone reviews.yaml")).name == "phone-reviews"
     assert load_experiment(write("manifest: m.yaml\n", "does it pay.yaml")).name == "does-it-pay"
 
 
-def test_the_manifest_is_found_beside_the_experiment_wherever_one_stands(write, tmp_path, monkeypatch):
+def test_the_manifest_path_is_relative_to_the_experiment_file(write, tmp_path, monkeypatch):
     path = write("manifest: ../data/m.yaml\n")
     monkeypatch.chdir("/")
     assert load_experiment(path).manifest == (tmp_path / ".." / "data" / "m.yaml").resolve()
 
 
-def test_what_is_written_out_loads_as_the_same(write):
+def test_the_resolved_file_loads_as_the_same_experiment(write):
     first = load_experiment(
         write("manifest: m.yaml\nbudget: {time: 1h30m}\nbaselines: [majority]\nspace: {label.dropout: [0.0, 0.5]}\n")
     )
@@ -133,7 +133,7 @@ def test_evaluation_by_set(write):
 @pytest.mark.parametrize(
     "text", ["{folds: 1}", "{folds: 21}", "{folds: true}", "{fold: 5}", "{folds: 5, x: 1}", "5", "crossed"]
 )
-def test_evaluation_that_is_none(write, text):
+def test_an_invalid_evaluation(write, text):
     (problem,) = problems_of(load_experiment, write(f"manifest: m.yaml\nevaluation: {text}\n"))
     assert "evaluation" in problem
     assert "{folds: N} with N from 2 to 20" in problem
@@ -149,6 +149,7 @@ def test_the_last_set_wins(write):
         ("all", list(BASELINES)),
         ("none", []),
         ("[concatenation, majority]", ["majority", "concatenation"]),
+        ("[bilinear, majority]", ["majority", "low_rank_bilinear"]),  # a former name
     ],
 )
 def test_the_short_form_of_baselines(write, short, names):
@@ -182,16 +183,16 @@ def test_set_of_a_hyperparameter_keeps_the_dots_of_its_name(write):
         ("=5", "KEY=VALUE"),
         ("budget.trials=[1", "not YAML"),
         ("budget.trial=5", "Did you mean 'trials'?"),
-        ("seed.x=5", "'seed' holds one value"),
-        ("budget.trials.x=5", "'trials' holds one value"),
+        ("seed.x=5", "'seed' is a single value"),
+        ("budget.trials.x=5", "'trials' is a single value"),
     ],
 )
-def test_a_bad_set_says_what_is_wrong(write, override, words):
+def test_an_invalid_set_is_explained(write, override, words):
     path = write("manifest: m.yaml\nseed: 3\nbudget: {trials: 3}\n")
     assert words in "\n".join(problems_of(load_experiment, path, [override]))
 
 
-def test_every_problem_at_once_with_file_and_nearest_key(write):
+def test_all_problems_are_reported_at_once_with_line_and_nearest_key(write):
     path = write(
         "manifest: m.yaml\nsed: 1\nobjective: accuracy\nbudget: {trails: 3, time: soon}\n"
         "inputs: {image_size: 4}\nbaselines: [majorty]\n"
@@ -211,14 +212,16 @@ def test_every_problem_at_once_with_file_and_nearest_key(write):
 
 
 @pytest.mark.parametrize("text", ["- a\n", "just words\n", "", "a: [", "\x00"])
-def test_what_is_not_a_mapping(write, text):
+def test_a_file_that_is_not_a_mapping(write, text):
     assert str(write(text)) in problems_of(load_experiment, write(text))[0]
 
 
-def test_bytes_that_are_no_utf8(tmp_path):
+def test_a_file_that_is_not_utf8(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_bytes(b"manifest: \xff\n")
-    assert problems_of(load_experiment, path) == [f"{path}:1: not UTF-8 (invalid start byte at byte 10)"]
+    assert problems_of(load_experiment, path) == [
+        f"{path}:1: not UTF-8 (invalid start byte at byte 10). Save the file as UTF-8"
+    ]
 
 
 def test_a_number_as_key_is_a_problem_and_no_crash(write):
@@ -266,7 +269,7 @@ def test_a_name_stays_as_it_is_written(write, word):
 
 
 @pytest.mark.parametrize("written", ["1e-3", "1E-3", "1.0e-3", "0.001", ".001", "'0.001'"])
-def test_the_schema_makes_a_number_of_it_where_a_number_is_asked_for(write, written):
+def test_a_word_is_converted_for_a_key_that_expects_a_number(write, written):
     path = write(f"manifest: m.yaml\nsubsample: {written}\ntier2: {{learning_rate: {written}}}\n")
     by_set = load_experiment(write("manifest: m.yaml\n", "bare.yaml"), [f"tier2.learning_rate={written}"])
     experiment = load_experiment(path)
@@ -275,18 +278,18 @@ def test_the_schema_makes_a_number_of_it_where_a_number_is_asked_for(write, writ
 
 
 @pytest.mark.parametrize(("written", "meant"), [("no", False), ("off", False), ("yes", True), ("true", True)])
-def test_yes_and_no_are_booleans_where_one_is_asked_for(write, written, meant):
+def test_yes_and_no_are_booleans_for_a_key_that_expects_one(write, written, meant):
     assert load_experiment(write(f"manifest: m.yaml\nensemble: {written}\n")).ensemble is meant
 
 
 @pytest.mark.parametrize("written", ["seed: 1e3", "seed: 0x10", "seed: 1.5", "budget: {trials: 1:30}", "seed: soon"])
-def test_what_is_no_whole_number(write, written):
+def test_values_that_are_not_whole_numbers(write, written):
     (problem,) = problems_of(load_experiment, write(f"manifest: m.yaml\n{written}\n"))
     assert ":2: " in problem
 
 
 def test_the_resolved_file_of_an_older_run_loads(write):
-    """As PyYAML's safe_dump wrote it."""
+    """Older versions wrote it with PyYAML's safe_dump."""
     old = Experiment(manifest=Path("/m.yaml"), name="on", space={"training.learning_rate": [1e-05, 1e20, "no", "1e-3"]})
     text = yaml.safe_dump(old.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     assert load_experiment(write(text, "config.yaml")) == old
@@ -323,7 +326,7 @@ def test_any_value_at_any_key_is_an_experiment_or_a_named_error(write, tmp_path,
 
 
 @pytest.mark.parametrize("task", ["[regression]", "{a: b}", "null", "5", "regresion", "''"])
-def test_a_manifest_whose_task_is_none_is_left_to_who_reads_it_whole(write, task):
+def test_an_unknown_task_is_reported_by_load_manifest(write, task):
     path = write(f"name: x\nrecords: r.csv\nfields: {{text: t, label: l}}\ntask: {task}\n", "m.yaml")
     assert load_experiment(path).objective == "val_macro_f1"
     with pytest.raises(ConfigError, match="task"):
@@ -331,21 +334,21 @@ def test_a_manifest_whose_task_is_none_is_left_to_who_reads_it_whole(write, task
 
 
 @pytest.mark.parametrize("objective", ["[val_mae]", "{val_mae: 1}", "5", "null"])
-def test_an_objective_that_is_no_name(write, objective):
+def test_an_objective_that_is_not_a_text(write, objective):
     write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\ntask: regression\n", "m.yaml")
     (problem,) = problems_of(load_experiment, path := write(f"manifest: m.yaml\nobjective: {objective}\n"))
     assert problem.startswith(f"{path}:2: objective: ")
 
 
-def test_an_objective_of_the_other_task_has_its_line_and_hides_no_problem(write):
+def test_an_objective_of_another_task_is_reported_with_the_other_problems(write):
     write("name: x\nrecords: r.csv\nfields: {text: t, label: l}\ntask: regression\n", "m.yaml")
     problems = problems_of(load_experiment, path := write("manifest: m.yaml\nobjective: val_loss\nsed: 1\n"))
-    assert problems[0] == f"{path}:2: objective: 'val_loss' is none of a regression. Legal: val_mae, val_rmse"
+    assert problems[0] == f"{path}:2: objective: 'val_loss' does not fit task: regression. Legal: val_mae, val_rmse"
     assert problems[1].startswith(f"{path}:3: unknown key 'sed'")
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "loop", "absent", "too long", "broken"])
-def test_whatever_lies_at_the_manifest(write, tmp_path, what):
+def test_any_kind_of_file_at_the_manifest_path(write, tmp_path, what):
     place = tmp_path / ("x" * 300 if what == "too long" else "m.yaml")
     if what == "folder":
         place.mkdir()
@@ -364,12 +367,12 @@ def test_whatever_lies_at_the_manifest(write, tmp_path, what):
     ("written", "expected"),
     [
         ("budget: 5", "budget: expected keys and values. Legal here: trials, time, parameters (given: 5)"),
-        ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baselines (given: 5)"),
-        ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baselines"),
-        ("baselines: some", "baselines.include: expected all, none, or a list of baselines (given: 'some')"),
+        ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baseline names (given: 5)"),
+        ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baseline names"),
+        ("baselines: some", "baselines.include: expected all, none, or a list of baseline names (given: 'some')"),
     ],
 )
-def test_a_wrong_shape_is_said_in_the_words_of_the_file(write, written, expected):
+def test_a_value_of_the_wrong_type_is_explained_with_the_keys_of_the_file(write, written, expected):
     (problem,) = problems_of(load_experiment, path := write(f"manifest: m.yaml\n{written}\n"))
     assert problem == f"{path}:2: {expected}"
 
@@ -386,7 +389,7 @@ def test_an_experiment_cannot_be_changed(write):
 
 
 @pytest.mark.parametrize("setting", ["budgets.trials=3", "budget.trials.more=3", "a.b.c=1"])
-def test_a_section_that_an_option_makes_is_not_looked_for_in_the_file(tmp_path, setting):
+def test_a_problem_in_a_section_created_by_set_names_the_option(tmp_path, setting):
     file = tmp_path / "experiment.yaml"
     file.write_text("manifest: m.yaml\n")
     with pytest.raises(ConfigError) as caught:

@@ -40,7 +40,7 @@ def test_fields_and_lists_are_yaml(tmp_path):
 
 
 @pytest.mark.parametrize("pair", ["year", "=2015", "year=[", "year={a: 1, a: 2}", "year=*x"])
-def test_options_that_are_no_pairs(tmp_path, pair):
+def test_options_that_are_not_key_value_pairs(tmp_path, pair):
     with pytest.raises(ConfigError, match="--option"):
         run("import", "mvsa", tmp_path, "--to", tmp_path / "out", "--option", pair)
 

@@ -363,10 +363,10 @@ def test_the_command(server, manifest, monkeypatch):
     content = json.loads(done.stdout)
     assert (content["urls"], content["fetched"], content["missing"][0]["reason"]) == (2, 1, "HTTP 404 Not Found")
     done = command(monkeypatch, manifest("good.png", "absent"))
-    assert "2 pictures by URL: 1 were there, 0 fetched (0 bytes), 1 missing" in done.stdout
+    assert "2 pictures by URL: 1 already there, 0 fetched (0 bytes), 1 missing" in done.stdout
     assert "HTTP 404 Not Found" in done.stdout
     done = command(monkeypatch, manifest("good.png"))
-    assert (done.exit_code, done.stdout) == (0, "1 pictures by URL: 1 were there, 0 fetched (0 bytes), 0 missing\n")
+    assert (done.exit_code, done.stdout) == (0, "1 pictures by URL: 1 already there, 0 fetched (0 bytes), 0 missing\n")
 
 
 def test_the_command_fetches_nothing_from_this_machine(server, manifest):

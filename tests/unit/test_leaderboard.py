@@ -86,7 +86,7 @@ def test_a_first_look_is_never_taken_for_the_whole(make, runs, capsys):
     assert [row["subsample"] for row in rows] == [0.1, None]
     leaderboard_table(rows, with_run=False)
     printed = capsys.readouterr().out
-    assert "a (of 0.1 of the reviews)" in printed
+    assert "a (on 0.1 of the reviews)" in printed
     assert printed.count("of the reviews") == 1
 
 
@@ -197,6 +197,6 @@ def test_mean_and_spread_over_folds(make, runs, capsys):
     printed = capsys.readouterr().out
     assert printed.count("0.500 ± 0.012") == 2
     assert printed.count("0.500 ± 0.012*") == 1
-    assert "* on the folds its encoders stay frozen" in printed
+    assert "* measured with frozen encoders" in printed
     first, _, last = csv.DictReader(io.StringIO(to_csv(rows)))
     assert (first["folds_count"], first["folds_deviation_macro_f1"], last["folds_count"]) == ("2", "0.0123", "")

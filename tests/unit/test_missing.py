@@ -73,7 +73,7 @@ def test_what_a_tracker_is_told():
 
 
 def test_the_verdict_says_it():
-    assert "  where reviews lose their pictures: macro-F1 0.700 (half of them), 0.500 (all)" in verdict(RESULT)
+    assert "  if reviews lose their pictures: macro-F1 0.700 (half of the reviews), 0.500 (all)" in verdict(RESULT)
 
 
 def test_it_is_drawn(tmp_path):

@@ -1,4 +1,4 @@
-"""What a person sees of a search."""
+"""The progress lines of a search."""
 
 import io
 
@@ -8,7 +8,7 @@ from automm.cli.progress import ConsoleReporter
 from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
 
 
-def test_a_run_that_goes_on_counts_the_trials_before(tmp_path):
+def test_a_resumed_run_counts_its_earlier_trials(tmp_path):
     run = Run(tmp_path)
     for name, kind, status in (("base", "baseline", COMPLETED), ("a", "trial", COMPLETED), ("b", "trial", FAILED)):
         run.append(Candidate(name, kind, status))

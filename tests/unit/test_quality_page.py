@@ -137,7 +137,7 @@ def test_pictures_are_small_and_few(report, monkeypatch):
 def test_a_folder_in_place_of_a_page_is_refused_before_anything_is_read(tmp_path):
     done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml"), "--to", str(tmp_path)])
     assert isinstance(done.exception, ConfigError)
-    assert str(done.exception).endswith(f"Name one in it: --to {tmp_path / 'report.html'}")
+    assert str(done.exception).endswith(f"Name a file in it: --to {tmp_path / 'report.html'}")
 
 
 @pytest.mark.parametrize("records", ["none", "broken"])

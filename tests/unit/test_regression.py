@@ -92,7 +92,7 @@ class TestExperiment:
         [("regression", "val_loss", "val_mae, val_rmse"), ("classification", "val_rmse", "val_macro_f1, val_accuracy")],
     )
     def test_an_objective_of_the_other_task(self, tmp_path, task, objective, legal):
-        with pytest.raises(ConfigError, match=f"objective: '{objective}' is none of a {task}. Legal: {legal}"):
+        with pytest.raises(ConfigError, match=f"objective: '{objective}' does not fit task: {task}. Legal: {legal}"):
             load_experiment(self.write(tmp_path, task, f"objective: {objective}\n"))
 
     def test_baselines_of_numbers(self, tmp_path):

@@ -29,7 +29,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "data_manifests").glob("*.yaml")), ids=lambda path: path.name)
-def test_every_manifest_is_valid_and_says_where_the_data_is_from(path):
+def test_every_manifest_is_valid_and_names_its_source(path):
     source = load_manifest(path).source
     assert source.licence
     assert source.get
@@ -55,7 +55,7 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
     assert commands[1].endswith("pytest")
 
 
-def test_nothing_else_lies_at_the_root():
+def test_the_root_contains_nothing_else():
     made = {"automm.egg-info", "build", "demo", "runs", "__pycache__"}  # by installing, and by the quick start
     assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made <= ALLOWED
 
@@ -67,7 +67,7 @@ def test_every_case_of_growth_runs(monkeypatch):
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_every_path_and_function_that_a_page_for_developers_names_is_there(page):
+def test_every_path_and_function_on_a_developer_page_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     paths = set(re.findall(r"`((?:automm|tests|docs)/[\w./]*)`", text))
     assert len(paths) > 5
@@ -77,7 +77,7 @@ def test_every_path_and_function_that_a_page_for_developers_names_is_there(page)
     assert [pair for pair in named if not re.search(rf"\b{pair[0]}\b", (ROOT / pair[1]).read_text("utf-8"))] == []
 
 
-def test_every_folder_of_the_package_has_its_line_in_the_architecture():
+def test_every_folder_of_the_package_is_in_architecture_md():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "automm").rglob("*.py")}
     plugins = {"automm/models/pooling", "automm/models/fusion", "automm/models/cnn", "automm/data/quality/checks"}

@@ -1,4 +1,4 @@
-"""A text of somebody's data never steers the terminal, whichever command shows it."""
+"""Text from the data never controls the terminal, in any command."""
 
 import ast
 import csv
@@ -53,7 +53,7 @@ def run(*arguments: object):
     return code, out.getvalue(), err.getvalue()
 
 
-def test_what_is_not_printable_is_shown_as_its_escape():
+def test_unprintable_characters_are_shown_as_escapes():
     assert one_line("a\x1b[31m\x9b\u202e\udcff\U000e0001b") == r"a\x1b[31m\x9b\u202e\udcff\U000e0001b"
     assert one_line("one\r\ntwo\tthree\u2028four\u3000five") == "one  two three four\u3000five"
     words = "\u0646\u0645\u06cc\u200c\u0634 👩\u200d🍳 é ß 東京"  # the joiners are spelling, not steering
@@ -68,7 +68,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_everything_that_goes_through_a_console_is_escaped(stream, monkeypatch):
+def test_a_console_escapes_everything_it_prints(stream, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     said = stream()
     with monkeypatch.context() as patch:
@@ -95,8 +95,8 @@ def test_everything_that_goes_through_a_console_is_escaped(stream, monkeypatch):
     assert stream is Terminal or not steers(text)
 
 
-def test_what_is_escaped_is_shown_whole(capsys):
-    """Escapes take more room than what they stand for."""
+def test_escaped_text_is_not_cut_off(capsys):
+    """Escapes are longer than the characters that they replace."""
     table(["reason", "URL"], [["refused", f"http://x/{STEERING}/end.png"]])
     console(sys.stdout).print(f"{'word ' * 31}{STEERING}end")
     shown = capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_what_is_escaped_is_shown_whole(capsys):
     assert shown.rstrip().endswith("end")
 
 
-def test_json_is_exact_and_steers_nothing(capsys):
+def test_json_is_exact_and_cannot_control_the_terminal(capsys):
     content = {STEERING: [STEERING, "東京 é", "a\nb\U000e0001", 1.5, None]}
     print_json(content)
     printed = capsys.readouterr().out
@@ -163,7 +163,7 @@ def test_check(reviews):
     assert not steers(out + err)
 
 
-def test_problems_stay_apart_and_forge_no_line(reviews):
+def test_data_cannot_forge_a_line_of_a_report(reviews):
     records = "".join(json.dumps({"text": "t", "pix": f"{n}\nerror: forged{WRITTEN}"}) + "\n" for n in range(3))
     (reviews / "r.jsonl").write_text(records)
     content = {"name": "x", "records": "r.jsonl", "fields": {"text": "text", "images": "pix"}}
@@ -290,11 +290,11 @@ def names():
 
 
 @pytest.mark.parametrize("what", PRINTING)
-def test_nothing_prints_but_what_escapes(names, what):
+def test_only_escaping_functions_print(names, what):
     assert {file for file, found in names.items() if what in found} == PRINTING[what]
 
 
-def test_no_module_takes_the_streams_or_what_prints_by_another_name():
+def test_no_module_imports_streams_or_print_under_another_name():
     taken = [
         f"{path.name}: {alias.name}"
         for path in SOURCES

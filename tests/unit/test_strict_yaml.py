@@ -1,4 +1,4 @@
-"""One reader and one writer of YAML, and what each leaves as it is written."""
+"""Reading and writing YAML: texts stay texts, and unsupported YAML is an error."""
 
 import ast
 from pathlib import Path
@@ -40,13 +40,13 @@ def test_a_word_stays_a_word(word):
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_readers_of_old_yaml_see_a_word_too(word):
-    """What automm has written is read by others, and by automm before it had a writer of its own."""
+def test_yaml_1_1_readers_also_read_a_text(word):
+    """Other programs and earlier versions of automm read YAML 1.1."""
     assert yaml.safe_load(write_yaml({"a": word})) == {"a": word}
 
 
 @given(texts)
-def test_the_name_of_a_column_in_advice_is_read_as_that_name(name):
+def test_a_column_name_in_a_suggested_fix_is_valid_yaml(name):
     assert parse_yaml(f"fields: {{group: {yaml_word(name)}, label: x}}")[0] == {"fields": {"group": name, "label": "x"}}
 
 
@@ -76,15 +76,15 @@ def test_values(written, read):
         ("- x\n- {1: a, 1: b}", (2, "duplicate key '1.1'")),
         ("a: &x 1\nb: *x", (2, "aliases (*name) are not supported")),
         ("a: !!str 1", (1, "the tag tag:yaml.org,2002:str is not supported")),
-        ('a: "\\ud83d"', (1, "half a surrogate pair is not a text")),
+        ('a: "\\ud83d"', (1, "half of a surrogate pair is not a character")),
         ("a: [1", (1, "not YAML")),
-        ("a: " + "9" * 5000, (1, "a malformed number")),
+        ("a: " + "9" * 5000, (1, "a number has too many digits")),
         ("[" * 2000, (1, "nested too deeply")),
         ("a: \x00", (1, "not YAML")),
         ("{[a]: b}", (1, "not YAML")),
     ],
 )
-def test_what_is_refused_has_its_line(written, expected):
+def test_unsupported_yaml_is_reported_with_its_line(written, expected):
     with pytest.raises(NotYamlError) as caught:
         parse_yaml(written)
     (line, fault), *_ = caught.value.faults
