@@ -59,8 +59,8 @@ def test_a_picture_is_whole_when_it_has_its_name(server, path, tmp_path):
         ("huge", "more than 50 MB", 1),
         ("always503", "HTTP 503 Service Unavailable (2 attempts)", 2),
         ("truncated", "bytes (2 attempts)", 2),
-        ("closed", "the connection failed", 2),
-        ("odd_head", "the connection failed", 2),
+        ("closed", "connection failed", 2),
+        ("odd_head", "connection failed", 2),
         ("loop", "more than 5 redirects", 6),
         ("cut", "truncated", 1),
     ],
@@ -79,7 +79,7 @@ def test_endless_answers_end(server, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", ["silent", "drip", "dripping_head"])
 def test_slow_servers_are_left(server, tmp_path, path):
     began = time.monotonic()
-    assert "not done after 0.4 s (1 attempts)" in reason(
+    assert "not complete after 0.4 s (1 attempts)" in reason(
         server, path, tmp_path, replace(QUICK, attempts=1, silence=5.0)
     )
     assert time.monotonic() - began < 3
@@ -100,7 +100,7 @@ def test_a_handshake_that_drips_is_left(tmp_path):
         thread.start()
         began = time.monotonic()
         url = f"https://127.0.0.1:{listening.getsockname()[1]}/a.png"
-        with pytest.raises(RefusedError, match=r"not done after 0\.4 s"):
+        with pytest.raises(RefusedError, match=r"not complete after 0\.4 s"):
             replace(QUICK, attempts=1, silence=5.0).fetch(url, tmp_path / "a.png")
         assert time.monotonic() - began < 3
         thread.join()
@@ -146,17 +146,17 @@ def test_silence_is_not_waited_out(server, tmp_path):
     ["http://127.0.0.2/a.png", "http://169.254.169.254/latest/meta-data", "//10.0.0.1/a.png", "http://[::1]/a.png"],
 )
 def test_no_redirect_to_a_private_address(server, tmp_path, place):
-    assert "which is no public address" in reason(server, f"redirect?{place}", tmp_path)
+    assert "which is not a public address" in reason(server, f"redirect?{place}", tmp_path)
 
 
 @pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/a.png", "data:image/png;base64,AAAA"])
 def test_no_redirect_to_another_scheme(server, tmp_path, place):
-    assert "only http and https" in reason(server, f"redirect?{place}", tmp_path)
+    assert "expected http or https" in reason(server, f"redirect?{place}", tmp_path)
 
 
 def test_the_defaults_do_not_connect_to_this_machine(server, tmp_path):
     server.asked.clear()
-    assert "127.0.0.1, which is no public address" in reason(server, "good.png", tmp_path, Downloader())
+    assert "127.0.0.1, which is not a public address" in reason(server, "good.png", tmp_path, Downloader())
     assert not server.asked
 
 
@@ -216,7 +216,7 @@ def test_https_needs_a_certificate_of_the_host(tmp_path):
         replace(PATIENT, network=trusting).fetch(url, wanted)
         assert wanted.read_bytes() == picture()
         for network, address in ((Network(**places), url), (trusting, url.replace("localhost", "other.example"))):
-            with pytest.raises(RefusedError, match="its certificate is not valid"):
+            with pytest.raises(RefusedError, match="invalid certificate"):
                 replace(PATIENT, network=network).fetch(address, wanted)
 
 
@@ -312,7 +312,7 @@ def test_what_is_stopped_ends_soon_and_goes_on_later(server, manifest):
 def test_a_link_to_nowhere_in_the_place_of_the_folder_is_named(server, manifest, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "fetched").symlink_to("nowhere")
-    with pytest.raises(DataError, match=r"fetched' is no folder\. Remove it"):
+    with pytest.raises(DataError, match=r"fetched' is not a folder\. Remove it"):
         fetch_pictures(manifest("good.png"), downloader=PATIENT)
 
 
@@ -329,7 +329,7 @@ def test_a_folder_that_leads_out_of_the_root_is_not_written_to(server, manifest,
     (tmp_path / "images").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "images" / "fetched").symlink_to(tmp_path / "outside")
-    with pytest.raises(DataError, match="leads out of image_root"):
+    with pytest.raises(DataError, match="is a link to a place outside image_root"):
         fetch_pictures(path, downloader=PATIENT)
     (tmp_path / "images" / "fetched").unlink()
     (tmp_path / "images" / "fetched").mkdir()
@@ -373,5 +373,5 @@ def test_the_command_fetches_nothing_from_this_machine(server, manifest):
     server.asked.clear()
     done = CliRunner().invoke(app, ["fetch-images", str(manifest("good.png"))], env=dict(os.environ))
     assert done.exit_code == 3
-    assert "no public address" in done.stdout
+    assert "not a public address" in done.stdout
     assert not server.asked
