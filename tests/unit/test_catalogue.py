@@ -20,7 +20,7 @@ def test_one_data_set_with_what_is_known_of_it():
 
 
 def test_an_unknown_one_is_answered_with_the_known():
-    with pytest.raises(NotFoundError, match=r"Did you mean 'mm-imdb'\? Known: "):
+    with pytest.raises(NotFoundError, match=r"Did you mean 'mm-imdb'\? Known data sets: "):
         find_dataset("mmimdb")
 
 
