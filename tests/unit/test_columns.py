@@ -199,7 +199,7 @@ class TestLoading:
         with pytest.raises(DataError) as caught:
             load_dataset(manifest)
         assert caught.value.lines[0].startswith(
-            "r.jsonl: no column 'prize', which fields.metadata names. Did you mean 'price'?"
+            "r.jsonl: no column 'prize' (named in fields.metadata). Did you mean 'price'?"
         )
 
     def test_the_fingerprint_knows_the_columns_where_the_manifest_names_them(self, tmp_path):

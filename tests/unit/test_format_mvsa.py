@@ -139,7 +139,7 @@ def test_the_encoding_is_decided_without_files_that_lead_out_or_cannot_be_read(t
 
 def test_missing_parts_are_not_found(tmp_path):
     manifest = layout(tmp_path, {})
-    with pytest.raises(NotFoundError, match=r"It looks for data/<id>.txt .*labelResultAll.txt or train.txt"):
+    with pytest.raises(NotFoundError, match=r"which needs data/<id>.txt .*labelResultAll.txt or train.txt"):
         load_dataset(manifest)
     with pytest.raises(NotFoundError, match="no such file or folder"):
         load_dataset(manifest.model_copy(update={"path": "elsewhere"}))

@@ -65,7 +65,7 @@ def test_its_split_is_one_that_can_be_searched(tmp_path, name):
 def test_a_folder_without_it_is_not_found(tmp_path, name):
     manifest = manifest_of(tmp_path, name)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotFoundError, match="It looks for"):
+    with pytest.raises(NotFoundError, match="which needs"):
         load_dataset(manifest.model_copy(update={"path": "empty"}))
 
 
@@ -82,7 +82,9 @@ def test_a_link_that_leads_out_is_named(tmp_path):
     put(tmp_path / "data", {"inside.txt": "x"})
     (tmp_path / "data" / "in.txt").symlink_to(tmp_path / "data" / "inside.txt")
     (tmp_path / "data" / "out.json").symlink_to(tmp_path / "manifest.yaml")
-    with pytest.raises(NotFoundError, match=r"'out.json' leads out of it and is not read: move it inside"):
+    with pytest.raises(
+        NotFoundError, match=r"The link 'out.json' leads out of the folder and is not read\. Move its target inside"
+    ):
         load_dataset(manifest)
 
 
@@ -93,14 +95,14 @@ def test_a_folder_that_may_not_be_listed_is_said_to_be_one(tmp_path, monkeypatch
     manifest = moved_away(tmp_path)
     monkeypatch.setattr(Path, "iterdir", refuse)
     monkeypatch.setattr(Path, "glob", refuse)
-    with pytest.raises(NotFoundError, match=r"cannot be listed \(Permission denied\): see to its permissions"):
+    with pytest.raises(NotFoundError, match=r"cannot be listed \(Permission denied\)\. Change its permissions"):
         load_dataset(manifest)
 
 
 def test_another_layout_there_is_named(tmp_path):
     manifest_of(tmp_path, "mvsa")
     manifest = manifest_of(tmp_path / "other", "hateful-memes").model_copy(update={"path": str(tmp_path / "data")})
-    with pytest.raises(NotFoundError, match="It looks like format mvsa"):
+    with pytest.raises(NotFoundError, match="The files match format mvsa"):
         load_dataset(manifest)
 
 
@@ -145,7 +147,7 @@ def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pic
 def test_amazon_without_the_file_of_products(tmp_path):
     manifest = manifest_of(tmp_path, "amazon-reviews-2023")
     (tmp_path / "data" / "meta_Home.jsonl.gz").unlink()
-    with pytest.raises(DataError, match=r"meta_Home.jsonl.gz is not there, which option product needs"):
+    with pytest.raises(DataError, match=r"meta_Home.jsonl.gz not found, needed by options\.product"):
         load_dataset(manifest)
 
 
@@ -158,7 +160,7 @@ def test_a_gzip_file_that_was_cut_off(tmp_path):
     manifest = manifest_of(tmp_path, "amazon-reviews-2023")
     file = tmp_path / "data" / "Home.jsonl.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"Home.jsonl.gz: not a whole gzip file.* Fetch it again"):
+    with pytest.raises(DataError, match=r"Home.jsonl.gz: truncated or damaged gzip file.* Download it again"):
         load_dataset(manifest)
 
 
@@ -270,7 +272,7 @@ def test_crisismmd_by_task(tmp_path):
         ("900000000000000002-task_informative_text_img_dev", "validation", 1),  # the lists cut it in two
     ]
     assert {review.split for review in dataset.reviews} == {"train", "validation", "test"}
-    with pytest.raises(DataError, match="no crisismmd_datasplit_all/task_damage_text_img"):
+    with pytest.raises(DataError, match="no file crisismmd_datasplit_all/task_damage_text_img"):
         load(tmp_path / "absent", "crisismmd", options={"task": "damage"})
 
 
@@ -295,7 +297,7 @@ def test_multi_zol_in_another_encoding_is_an_error_and_no_cleaned_texts(tmp_path
     manifest = manifest_of(tmp_path, "multi-zol")
     for file in (tmp_path / "data").glob("zol_*.txt"):
         file.write_bytes(file.read_bytes().replace(b"\xff", b"").decode().encode("gb18030"))
-    with pytest.raises(DataError, match=r"zol_Train_jieba.txt: 8 of 8 lines beyond ASCII are not utf-8. Set encoding"):
+    with pytest.raises(DataError, match=r"zol_Train_jieba.txt: 8 of 8 non-ASCII lines are not utf-8. Set encoding"):
         load_dataset(manifest)
     dataset = load_dataset(manifest.model_copy(update={"encoding": "gb18030"}))
     assert dataset.reviews[0].text.startswith("\u62cd\u7167\u6548\u679c")
@@ -388,7 +390,7 @@ def test_a_document_about_the_pictures_makes_no_tree_of_documents(tmp_path):
 def test_records_beside_pictures_are_named(tmp_path):
     manifest = manifest_of(tmp_path, "imagefolder").model_copy(update={"path": "shop"})
     put(tmp_path / "shop", {"images/1.jpg": b"x", "styles.csv": "id,text\n1,a\n", "few.tsv": "a\n"})
-    with pytest.raises(NotFoundError, match=r"'automm init .*shop/styles\.csv' writes a manifest for it"):
+    with pytest.raises(NotFoundError, match=r"write a manifest: automm init .*shop/styles\.csv"):
         load_dataset(manifest)
 
 
@@ -462,7 +464,7 @@ def test_markdown_that_begins_with_a_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "expected"), [("(", "no regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
+    ("pattern", "expected"), [("(", "not a regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
 )
 def test_a_pattern_that_cannot_be_used(tmp_path, pattern, expected):
     with pytest.raises(ConfigError, match=expected):
@@ -487,11 +489,11 @@ def test_options_are_checked(tmp_path, name, options, expected):
     ("name", "files", "expected"),
     [
         ("amazon-reviews-2023", {"Z.jsonl": '{"rating": 1, "images": 7}'}, "Z.jsonl:1: images holds int"),
-        ("amazon-reviews-2023", {"Z.jsonl": '{"images": [{"x": 1}]}'}, "Z.jsonl:1: a picture without a URL"),
+        ("amazon-reviews-2023", {"Z.jsonl": '{"images": [{"x": 1}]}'}, "Z.jsonl:1: picture without a URL"),
         (
             "google-local-2021",
             {"review-A.json": '{"pics": [{"url": [3]}]}'},
-            "review-A.json:1: a picture without a URL",
+            "review-A.json:1: picture without a URL",
         ),
         ("yelp", {"photos.json": '{"photo_id": 1}'}, "photos.json:1: expected photo_id and business_id"),
         ("mvsa", {"labelResultAll.txt": "ID\n9\tgood,bad\n"}, "labelResultAll.txt:2: unknown label 'good,bad'"),
@@ -501,19 +503,27 @@ def test_options_are_checked(tmp_path, name, options, expected):
             {"twitter2015/dev.tsv": "1\t7\ta\tb\tc\n"},
             "dev.tsv:1: label '7', expected 0, 1, 2",
         ),
-        ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: ends within a sample"),
+        ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: the last sample is incomplete"),
         ("hateful-memes", {"dev_seen.jsonl": '{"id": '}, "dev_seen.jsonl:1: not JSON"),
-        ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is no id"),
+        ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is not an id"),
         ("mm-imdb", {"split.json": '{"train": ["0000009"]}'}, "'dataset/0000009.json': not found"),
-        ("mm-imdb", {"split.json": '{"train": 1, "x": []}'}, "'x' is no list of train, dev or test"),
+        (
+            "mm-imdb",
+            {"split.json": '{"train": 1, "x": []}'},
+            "expected lists of ids under train, dev and test, got 'x'",
+        ),
         ("mm-imdb", {"dataset/0000001.json": "[1]"}, "dataset/0000001.json: expected an object"),
         ("crisismmd", {"annotations/a_final_data.tsv": "a\tb\n1\n"}, "a_final_data.tsv:2: 1 cells, expected 2"),
         ("multi-zol", {"zol_Dev_jieba.txt": "a\n__import__('os')\nb\n1\n"}, "zol_Dev_jieba.txt:2: expected a list of"),
-        ("multi-zol", {"zol_Dev_jieba.txt": "a\n[]\nb\n"}, "zol_Dev_jieba.txt:3: ends within a sample"),
+        ("multi-zol", {"zol_Dev_jieba.txt": "a\n[]\nb\n"}, "zol_Dev_jieba.txt:3: the last sample is incomplete"),
         ("upmc-food101", {"texts/test_titles.csv": "a.jpg,b\n"}, "test_titles.csv:1: 2 cells"),
         ("upmc-food101", {"texts/test_titles.csv": 'a.jpg,"b\n'}, "test_titles.csv:1: not CSV"),
-        ("imagefolder", {"train/metadata.jsonl": '{"file_name": 3}'}, "train/metadata.jsonl:1: expected file_name"),
-        ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "leads out of image_root"),
+        (
+            "imagefolder",
+            {"train/metadata.jsonl": '{"file_name": 3}'},
+            "train/metadata.jsonl:1: expected a name in file_name",
+        ),
+        ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "is outside image_root"),
         ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md:2: front matter: not YAML"),
         (
             "markdown-tree",
@@ -521,7 +531,7 @@ def test_options_are_checked(tmp_path, name, options, expected):
             ": front matter: not YAML: aliases (*name) are",
         ),
         ("markdown-tree", {"soup/x.md": b"\xff\xfe\xff"}, "'soup/x.md' is not utf-8"),
-        ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "leads out of image_root"),
+        ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "is outside image_root"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, name, files, expected):
@@ -541,7 +551,7 @@ def test_a_text_that_is_a_link_out_of_the_folder_is_not_read(tmp_path, name, fil
     secret.write_text('{"title": "secret"}')
     (tmp_path / "data" / file).unlink()
     (tmp_path / "data" / file).symlink_to(secret)
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match="is outside"):
         load_dataset(manifest)
 
 
@@ -571,7 +581,9 @@ def test_no_list_behind_a_link_out_of_the_folder_is_opened(tmp_path, name, file)
     file.rename(tmp_path / file.name)
     file.symlink_to(tmp_path / file.name)
     recognise(tmp_path / "data")
-    with pytest.raises((DataError, NotFoundError), match=f"{file.name}(:|') leads out of"):
+    with pytest.raises(
+        (DataError, NotFoundError), match=f"{file.name}(: link to a file outside|' is outside|' leads out of)"
+    ):
         load_dataset(manifest)
 
 
@@ -595,7 +607,9 @@ def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
     assert load_dataset(manifest).reviews[0].text == "nice \U0001f600"
     rows[2] = PLACES.format(2, "x", 1, 2, r"\ud83d")
     put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
-    with pytest.raises(DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half a surrogate pair .*Correct"):
+    with pytest.raises(
+        DataError, match=r"review-Ohio.json:3: column 'gmap_id' contains half of a surrogate pair .*Correct"
+    ):
         load_dataset(manifest)
 
 

@@ -90,7 +90,7 @@ def test_a_path_that_is_not_there(tmp_path):
 
 
 def test_half_a_surrogate_pair_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"read:1: 'id' holds half a surrogate pair"):
+    with pytest.raises(DataError, match=r"read:1: column 'id' contains half of a surrogate pair"):
         load(tmp_path, READER.replace("{path.name}", r"\ud83d"))
 
 
@@ -212,8 +212,8 @@ def test_what_a_reader_imports_of_the_program_stays(tmp_path):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ("{1: 'x'}", "read:1: a column has the name 1, which is no text"),
-        ("{'id': deep()}", "read:1: lists or objects nested more than 100 deep"),
+        ("{1: 'x'}", "read:1: column name 1 is not a string"),
+        ("{'id': deep()}", "read:1: lists or objects nested more than 100 levels deep"),
         ("{'id': 10 ** 5000, 'text': 't', 'stars': 1}", "read:1: an integer of more than a thousand digits"),
     ],
 )

@@ -46,7 +46,7 @@ def test_every_record_without_a_time_is_named_with_its_line(tmp_path):
     content = {"name": "x", "records": "r.csv", "fields": {"text": "text", "label": "label"}}
     with pytest.raises(DataError) as caught:
         load_dataset(parse_manifest({**content, "splits": {"time": "when"}}, tmp_path / "manifest.yaml"))
-    assert caught.value.lines[0].startswith("r.csv:3: time 'May 6th' in column 'when', expected an ISO date")
+    assert caught.value.lines[0].startswith("r.csv:3: time 'May 6th' in column 'when' is not an ISO date")
     assert caught.value.lines[1].startswith("r.csv:4: no time in column 'when'")
-    with pytest.raises(DataError, match=r"no column 'wen', which splits.time names. Did you mean 'when'"):
+    with pytest.raises(DataError, match=r"no column 'wen' \(named in splits.time\). Did you mean 'when'"):
         load_dataset(parse_manifest({**content, "splits": {"time": "wen"}}, tmp_path / "manifest.yaml"))

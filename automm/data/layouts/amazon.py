@@ -1,8 +1,9 @@
 """Amazon reviews of the McAuley lab: 2023 (Hou and others 2024, arXiv 2403.03952) and 2018 (Ni and others, EMNLP 2019).
 
-    <Category>.jsonl(.gz), meta_<Category>.jsonl(.gz)      2023; of 2018 they end in .json(.gz)
+    <Category>.jsonl(.gz), meta_<Category>.jsonl(.gz)      2023; files of 2018 end in .json(.gz)
 
-A review has no id: it is made of user, product and time. Its pictures are URLs. What is a rating alone is left out.
+A review has no id; one is made of user, product and time. Its pictures are URLs. A rating without text or picture is
+ignored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,20 +27,20 @@ PRODUCT = {
 
 
 class Options(Section):
-    """`product` joins the file of products; `only_with_images` leaves out the many reviews without a picture."""
+    """`product` joins the file of products; `only_with_images` ignores the many reviews without a picture."""
 
     product: bool = False
     only_with_images: bool = False
 
 
 class Options2023(Options):
-    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256); another if it is not there."""
+    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256); another if it is missing."""
 
     size: Literal["large", "medium", "small"] = "large"
 
 
 def read_2023(reading: Reading) -> Iterator[Record]:
-    """The review's own columns, and review_id and image_urls."""
+    """Yield the columns of each review, with review_id and image_urls."""
     keys = [f"{size}_image_url" for size in (reading.options.size, "large", "medium", "small")]
 
     def urls(values: Values) -> list[str]:
@@ -49,7 +50,7 @@ def read_2023(reading: Reading) -> Iterator[Record]:
 
 
 def read_2018(reading: Reading) -> Iterator[Record]:
-    """The review's own columns, and review_id and image_urls."""
+    """Yield the columns of each review, with review_id and image_urls."""
 
     def urls(values: Values) -> list[str]:
         return _urls(values.get("image"), ())
@@ -65,14 +66,14 @@ def _fits(*columns: str) -> Callable[[Path], bool]:
 
 
 AMAZON_2023 = Layout(
-    looks_for="<Category>.jsonl or .jsonl.gz (2023), a line a review: rating, title, text, images, parent_asin",
+    looks_for="<Category>.jsonl or .jsonl.gz (2023), one review per line: rating, title, text, images, parent_asin",
     fits=_fits("rating", "parent_asin", "user_id"),
     fields=Fields(id="review_id", text=("title", "text"), images=("image_urls",), label="rating", group="parent_asin"),
     read=read_2023,
     options=Options2023,
 )
 AMAZON_2018 = Layout(
-    looks_for="<Category>.json or .json.gz (2018), a line a review: overall, summary, reviewText, image, asin",
+    looks_for="<Category>.json or .json.gz (2018), one review per line: overall, summary, reviewText, image, asin",
     fits=_fits("overall", "asin", "reviewerID"),
     fields=Fields(
         id="review_id",
@@ -111,7 +112,7 @@ def _read(
 
 
 def _urls(images: object, keys: Sequence[str]) -> list[str]:
-    """The pictures' URLs: of objects that hold one at the first of `keys` that is there, or as they are."""
+    """Return the pictures' URLs: each entry is a URL, or an object with a URL at the first key present of `keys`."""
     if images is None:
         return []
     if not isinstance(images, list):
@@ -120,16 +121,16 @@ def _urls(images: object, keys: Sequence[str]) -> list[str]:
     for image in images:
         held = [image[key] for key in keys if image.get(key)] if isinstance(image, dict) else [image]
         if not held or not isinstance(held[0], str):
-            raise ValueError(f"a picture without a URL: {str(image)[:80]}")
+            raise ValueError(f"picture without a URL: {str(image)[:80]}")
         found.append(held[0])
     return [url for url in found if url]
 
 
 def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
-    """What is joined of the products, by their key."""
+    """Return the columns to join from the products, by product."""
     meta = file.with_name(f"meta_{file.name}")
     if not meta.is_file():
-        reading.problem(file.name, f"{meta.name} is not there, which option product needs")
+        reading.problem(file.name, f"{meta.name} not found, needed by options.product", "Add it, or remove the option")
         return {}
     found: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):

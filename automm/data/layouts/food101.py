@@ -1,9 +1,9 @@
-"""UPMC Food-101: pictures of dishes with the titles of the pages that they were found on (Wang and others, ICME 2015).
+"""UPMC Food-101: pictures of dishes with the titles of their web pages (Wang and others, ICME 2015).
 
     images/{train,test}/<class>/<class>_<n>.jpg
     texts/train_titles.csv, texts/test_titles.csv: picture, title, class; without a header
 
-This is the packing of Kaggle. A title very often holds the name of the class.
+These are the files of the Kaggle version. A title very often contains the name of the class.
 """
 
 import csv
@@ -19,11 +19,11 @@ SPLITS = ("train", "test")
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, title, class, image, split."""
+    """Yield columns id, title, class, image, split."""
     for split in SPLITS:
         file = reading.path / "texts" / f"{split}_titles.csv"
         if not file.is_file():
-            reading.problem(f"texts/{file.name}", "not there")
+            reading.problem(f"texts/{file.name}", "file not found")
             continue
         if not usable(reading, file):
             continue

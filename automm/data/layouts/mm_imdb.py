@@ -1,7 +1,7 @@
 """MM-IMDb: plots and posters of films, and their genres (Arevalo and others 2017, arXiv 1702.01992).
 
     split.json {"train": [id], "dev": [id], "test": [id]}
-    dataset/<id>.json, dataset/<id>.jpeg      or, as it also circulates, labels/<id>.json and images/<id>.jpeg
+    dataset/<id>.json, dataset/<id>.jpeg      or, in another version, labels/<id>.json and images/<id>.jpeg
 
 A film has several genres; `fields: {label: {column: genres, pick: first}}` takes the first.
 """
@@ -15,11 +15,11 @@ from automm.data.records.source import Record
 from automm.data.sections import Fields
 
 SPLIT_FILE = "split.json"
-PLACES = (("dataset", "dataset"), ("labels", "images"))  # of the JSON files and the posters
+PLACES = (("dataset", "dataset"), ("labels", "images"))  # folders of the JSON files and the posters
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """The film's own columns, and id, plots (without their authors), poster, split."""
+    """Yield the columns of each film, with id, plots (without their authors), poster and split."""
     texts, posters = next(pair for pair in PLACES if (reading.path / pair[0]).is_dir())
     listed = _listed(reading)
     there = {file.stem for file in (reading.path / texts).glob("*.json")}
@@ -43,25 +43,25 @@ MM_IMDB = Layout(
 
 
 def _listed(reading: Reading) -> list[tuple[str, str | None]]:
-    """The films of split.json with their split; [] where there is no such file."""
+    """Return the films of split.json with their split; [] without the file."""
     if not (reading.path / SPLIT_FILE).is_file():
         return []
     found: list[tuple[str, str | None]] = []
     for key, names in (small_object(reading, SPLIT_FILE, SPLIT_FILE) or {}).items():
         split = SPLIT_NAMES.get(key)
         if split is None or not isinstance(names, list):
-            reading.problem(SPLIT_FILE, f"{key!r} is no list of train, dev or test")
+            reading.problem(SPLIT_FILE, f"expected lists of ids under train, dev and test, got {key!r}")
             continue
         for name in names:
             if isinstance(name, str) and name.isascii() and name.isalnum():
                 found.append((name, split))
             else:
-                reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is no id")
+                reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is not an id")
     return found
 
 
 def _plots(values: dict[str, object]) -> list[str]:
-    """The plots, each without the "::author" at its end; where there is none, the outline."""
+    """Return the plots, each without the "::author" at its end; without a plot, the outline."""
     plots = values.get("plot") or values.get("plot outline") or []
     plots = [plots] if isinstance(plots, str) else plots
     return [str(plot).partition("::")[0] for plot in plots] if isinstance(plots, list) else []

@@ -1,11 +1,11 @@
 """The Yelp Open Dataset with photos.
 
-    yelp_academic_dataset_review.json, yelp_academic_dataset_business.json      a line each
+    yelp_academic_dataset_review.json, yelp_academic_dataset_business.json      one object per line
     photos.json (or yelp_academic_dataset_photo(s).json), photos/<photo_id>.jpg
 
-Photos belong to a business, not to a review. So either each review gets the photos of its business (the reviews of one
-business then stay in one split, or pictures would leak), or a business is one datapoint: the texts of its reviews, its
-photos, its stars.
+Photos belong to a business, not to a review. Either each review gets the photos of its business (the reviews of one
+business then stay in one split, or pictures would leak), or a business is one datapoint with the texts of its reviews,
+its photos and its stars.
 """
 
 from collections import defaultdict
@@ -24,12 +24,12 @@ from automm.data.records.source import Record
 from automm.data.sections import Fields
 
 KEY = "business_id"
-PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
+PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # possible names of the list: the first that exists is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
 
 
 class Options(Section):
-    """`unit` is what a datapoint is; of a business at most `max_photos`, and `max_reviews` joined as its text."""
+    """`unit` is what a datapoint is; a business has at most `max_photos`, and `max_reviews` joined as its text."""
 
     unit: Literal["review", "business"] = "review"
     max_photos: int | None = Field(default=None, ge=1)
@@ -38,7 +38,7 @@ class Options(Section):
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, text, photos, stars, business_id and the business's; of reviews also their own."""
+    """Yield columns id, text, photos, stars, business_id and those of the business; for reviews also their own."""
     photos = _photos(reading)
     businesses: dict[str, Values] = {}
     for file in matching(reading.path, "*business.json"):
@@ -59,7 +59,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 def fits(path: Path) -> bool:
-    """Whether there are reviews of businesses."""
+    """Return whether there are reviews of businesses."""
     files = matching(path, "*review.json") if path.is_dir() else []
     return bool(files) and {"review_id", "business_id", "stars"} <= first_object(files[0], path).keys()
 
@@ -74,14 +74,14 @@ YELP = Layout(
 
 
 def _photos(reading: Reading) -> dict[str, list[str]]:
-    """The pictures of each business, in the order of the file."""
+    """Return the pictures of each business, in the order of the file."""
     found: dict[str, list[str]] = defaultdict(list)
     lists = [matching(reading.path, pattern) for pattern in PHOTOS]
     for file in next(filter(None, lists), []):
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
-                reading.problem(where, "expected photo_id and business_id as texts")
+                reading.problem(where, "expected photo_id and business_id as strings")
             elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
                 found[business].append(f"photos/{name}.jpg")
     return found
@@ -97,9 +97,10 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
 
 
 def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
-    """The businesses, each with the first of its reviews; without their texts those that are left out afterwards."""
+    """Yield the businesses, each with its first reviews; texts of businesses that are ignored later are not kept."""
     if not businesses:
-        reading.problem(reading.path.name, "no *business.json there, which option unit: business needs")
+        fix = "Add it, or set unit: review"
+        reading.problem(reading.path.name, "no *business.json found, needed by options.unit: business", fix)
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):

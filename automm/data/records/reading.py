@@ -1,4 +1,4 @@
-"""One record becomes one review, or a named problem, or a counted treatment."""
+"""Turn one record into one review, a problem, or a counted change."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from automm.data.changes import Change
 from automm.data.download.urls import is_url, local_name
-from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, shown, why_lost
+from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
@@ -34,20 +34,20 @@ CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
 MISSING_LABEL, MISSING_NUMBER, UNKNOWN_LABEL = "missing_label", "missing_number", "unknown_label"
 PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
 
-SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
-LISTED = 30  # labels of labels.map that a message names
+SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
+LISTED = 30  # labels of labels.map that a message lists
 
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Lacking:
-    """What records lack that a search needs, while `automm check` reports it and goes on.
+    """Missing values and pictures: a search needs them, `automm check` reports them and continues.
 
     Attributes:
-        numbers: a problem for each record without the number to predict, which is no review.
-        pictures: a problem for each picture that is not there, whose review is without it.
-        none_fetched: what says all of `pictures` at once, where none was found, most of them URLs.
+        numbers: a problem for each record without the number to predict; it becomes no review.
+        pictures: a problem for each missing picture; its review is kept without it.
+        none_fetched: one problem in place of all `pictures`, if none was found and all but one are URLs.
     """
 
     numbers: list[Problem] = field(default_factory=list)
@@ -56,22 +56,22 @@ class Lacking:
 
     @property
     def problems(self) -> list[Problem]:
-        """All of them, for people."""
+        """All problems, for people."""
         return self.numbers + self.of_pictures
 
     @property
     def of_pictures(self) -> list[Problem]:
-        """Those of pictures, for people."""
+        """The problems of pictures, for people."""
         return self.pictures if self.none_fetched is None else [self.none_fetched]
 
 
 class ReviewReader:
-    """Turns records into reviews and remembers what was wrong.
+    """Turn records into reviews, and collect problems and changes.
 
     Attributes:
-        problems: in the order of the records; with the numbers, without the pictures that are lacking.
-        lacking: numbers and pictures that are not there.
-        changes: what was left out, and how often.
+        problems: in the order of the records; missing numbers are included, missing pictures are not.
+        lacking: missing numbers and pictures.
+        changes: how often content was dropped or altered, by kind.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
@@ -88,7 +88,7 @@ class ReviewReader:
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
-        """The review, or None if it is dropped or wrong."""
+        """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
         try:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
@@ -132,9 +132,9 @@ class ReviewReader:
         )
 
     def none_found(self) -> Problem | None:
-        """A root without any of its pictures, which is one problem, not thousands.
+        """Return one problem, not thousands, if no picture was found under the image root.
 
-        URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
+        Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
         """
         missing = len(self.lacking.pictures)
         absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
@@ -146,16 +146,16 @@ class ReviewReader:
 
     @property
     def merely_unfetched(self) -> bool:
-        """Whether what is lacking are URLs that were not fetched, and one file at most: that is no wrong root."""
+        """Whether the missing pictures are URLs that were not fetched, and at most one file."""
         return self.manifest.images.on_bad == "error" and len(self.lacking.pictures) < self.unfetched + 2
 
     def _cause(self) -> tuple[str, str]:
-        """The first picture that was not found, and what to do."""
+        """Return the first missing picture as an example, and the fix."""
         place, why = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
             place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        return place, self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
+        return place, self._fetch if self.unfetched else why or "Correct image_root, or the picture names"
 
     def _read(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
@@ -168,9 +168,9 @@ class ReviewReader:
         else:
             identity = cell_id(record.values.get(fields.id), fields.id)
             if not identity:
-                raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
+                raise ValueError(f"no id in column {fields.id!r}. Add one, or remove fields.id from the manifest")
         if identity in self.seen:
-            text = f"id {shown(identity)} stands already at {self.seen[identity]}"
+            text = f"id {shown(identity)} is already used at {self.seen[identity]}"
             self.problems.append(Problem(REPEATED_ID, record.where, text, "Make ids unique"))
         self.seen.setdefault(identity, record.where)
         return identity
@@ -182,7 +182,8 @@ class ReviewReader:
         value = cell_value(record.values.get(column), column)
         split = self.manifest.splits.values.get(value, value)
         if split not in SPLITS:
-            raise ValueError(f"split {shown(value)} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+            text = f"split {shown(value)} in column {column!r} is not one of {', '.join(SPLITS)}"
+            raise ValueError(f"{text}. Map it in splits.values")
         return split
 
     def _time(self, record: Record) -> float | None:
@@ -197,16 +198,16 @@ class ReviewReader:
         return [] if rule is None or not self.labelled else cell_labels(record.values.get(rule.column), rule)
 
     def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
-        """The labels that the manifest knows, in order."""
+        """Return the record's labels after labels.map, in order; note missing and unlisted labels."""
         if not values and self.source.fields.label is not None:
             column = self.source.fields.label.column
             if self.manifest.predicts_number:
-                fix = "Give it one, or set labels.on_missing: drop"
+                fix = "Add one, or set labels.on_missing: drop"
                 self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
                 if self.manifest.labels.on_missing is None:
                     self.lacking.numbers.append(self.problems[-1])
             else:
-                fix = "Give it one, or set labels: {on_missing: drop}"
+                fix = "Add one, or set labels.on_missing: drop"
                 self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
         if not self.label_of:
             return tuple(values)
@@ -222,18 +223,21 @@ class ReviewReader:
         return kept
 
     def _unknown_label(self, value: str, where: str) -> Problem:
-        """The nearest label is looked for while problems are shown one by one: for each of a million it takes hours."""
+        # Only for the problems that are shown: finding the nearest label for each of a million takes hours.
         hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
-        text = f"unknown label {shown(value)}.{hint} {self._listed}"
-        return Problem(UNKNOWN_LABEL, where, text, "Add it, or set labels.on_unlisted: drop")
+        text = f"label {shown(value)} is not in labels.map.{hint} {self._listed}"
+        return Problem(UNKNOWN_LABEL, where, text, "Add it to labels.map, or set labels.on_unlisted: drop")
 
     @cached_property
     def _listed(self) -> str:
         more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
-        return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
+        return f"Listed: {', '.join(list(self.label_of)[:LISTED])}{more}"
 
     def _images(self, given: list[str], where: str) -> Pictures | None:
-        """The pictures that are there, the names of others, and those of all; None if one drops the review."""
+        """Return the paths of the pictures found, the names of the missing ones, and all names.
+
+        None if a missing picture drops the review.
+        """
         found, absent, names = [], [], []
         for name in given:
             remote = is_url(name)
@@ -246,7 +250,8 @@ class ReviewReader:
                     self.changes[Change.BACKSLASHES] += 1
                 continue
             except OutsideError:
-                text = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
+                fault = "is not relative to" if is_absolute(name) else "is outside"
+                text = f"picture {shown(name)} {fault} image_root '{self.root.path}'"
                 self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
                 continue
             except AbsentError as error:
@@ -271,7 +276,7 @@ class ReviewReader:
         return tuple(found), lost, tuple(names) if found else lost
 
     def _find(self, name: str) -> tuple[str, Path]:
-        """The name and its picture: the same objects each time, which many reviews of one picture then share."""
+        """Return a picture's name and path; many reviews of one picture then share the same objects."""
         known = self.pictures.get(name)
         if known is None:
             known = name, self.root.find(local_name(name) if is_url(name) else name)
@@ -284,6 +289,7 @@ class ReviewReader:
         return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
 
     def _drops_empty(self, pictured: bool, where: str) -> bool:
+        """Return whether text.on_empty drops a review without text; note the change or the problem."""
         rule = self.manifest.text.on_empty
         if rule == "drop":
             self.changes[Change.EMPTY_TEXT] += 1
@@ -292,16 +298,16 @@ class ReviewReader:
         elif rule == "error":
             self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
         elif not pictured:
-            fix = "Remove it, or set text.on_empty: drop-bare"
+            fix = "Remove the record, or set text.on_empty: drop-bare"
             self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
         return rule == "drop" or (rule == "drop-bare" and not pictured)
 
 
 def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:
-    """`numbers`, `categories` and `history` of a review.
+    """Return `numbers`, `categories` and `history` of a review; {} if the manifest names no such column.
 
     Raises:
-        ValueError: a cell that holds something else.
+        ValueError: a cell cannot be read as its column's kind.
     """
     if not (fields.numeric or fields.categorical or fields.history):
         return {}

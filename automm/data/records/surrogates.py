@@ -1,16 +1,16 @@
-"""Surrogates in texts: two that stand for one character are joined, and half of a pair is no text.
+"""Join surrogate pairs in texts into characters, and find lone surrogates, which are not valid text.
 
-Escapes of JSON, YAML and Python ("\\ud83d\\ude00") bring them in; what holds one cannot be hashed, written or
-printed.
+They come from escapes of JSON, YAML and Python ("\\ud83d\\ude00"). A text with a surrogate cannot be hashed, written
+or printed.
 """
 
 from typing import Any
 
-HALF = "holds half a surrogate pair (\\ud...), which is no text"
+HALF = "contains half of a surrogate pair (\\ud...), which is not valid text"
 
 
 def join_pairs(value: Any) -> Any:
-    """The value, with each pair of surrogates in its texts made the one character that they stand for."""
+    """Return the value with each surrogate pair in its texts joined into one character."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if holds_half(value) else value
     if isinstance(value, dict):
@@ -21,7 +21,7 @@ def join_pairs(value: Any) -> Any:
 
 
 def holds_half(value: object) -> bool:
-    """Whether a text of the value, or what it holds, has a surrogate in it."""
+    """Return whether any text in a value, at any depth, contains a surrogate."""
     if isinstance(value, str):
         try:
             value.encode()
