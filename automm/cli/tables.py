@@ -17,7 +17,7 @@ from automm.evaluate.metrics import METRICS, TITLES, main_metrics
 from automm.tracking.runs import COMPLETED, is_partial
 
 if TYPE_CHECKING:
-    from automm.data.download.job import Fetched
+    from automm.data.download.job import FetchResult
     from automm.search.features.cache_listing import Listing
 
 
@@ -115,7 +115,7 @@ def cache_table(found: "Listing") -> None:
         show(f"decoded pictures: {pictures}, in {found.folder / 'pictures'}")
 
 
-def fetched_table(done: "Fetched") -> None:
+def fetched_table(done: "FetchResult") -> None:
     """Print what `data.fetch` has done."""
     show(
         f"{done.urls:,} pictures by URL: {done.there:,} were there, {done.fetched:,} fetched "

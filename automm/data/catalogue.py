@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "data_manifests"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDataset:
     """A data set whose manifest comes with automm."""
 
     manifest: Manifest
@@ -28,7 +28,7 @@ class Known:
         return {"name": self.name, "format": self.manifest.format, "manifest": str(self.manifest.file), **source}
 
 
-def known_datasets() -> list[Known]:
+def known_datasets() -> list[KnownDataset]:
     """Return all known data sets, sorted by name.
 
     Raises:
@@ -37,10 +37,10 @@ def known_datasets() -> list[Known]:
     files = sorted(FOLDER.glob("*.yaml"))
     if not files:
         raise NotFoundError(f"{FOLDER}: no data set manifests found. Reinstall automm")
-    return sorted((Known(load_manifest(file)) for file in files), key=lambda known: known.name)
+    return sorted((KnownDataset(load_manifest(file)) for file in files), key=lambda known: known.name)
 
 
-def find_dataset(name: str) -> Known:
+def find_dataset(name: str) -> KnownDataset:
     """Return the known data set of a name.
 
     Raises:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_cycles() -> Iterator[None]:
+def paused_collector() -> Iterator[None]:
     """Disable the cyclic garbage collector: it would scan millions of small new objects again and again.
 
     Reference counting still frees objects.

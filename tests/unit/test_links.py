@@ -15,7 +15,7 @@ from automm.data.splitting.folds import other_folds
 from automm.data.splitting.links import Links, link_reviews, links_of, most_copies
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.stratified import drop_duplicates, fold_rows, split_dataset
-from automm.data.splitting.text_forms import linking_text, telling_text
+from automm.data.splitting.text_forms import distinctive_text, linking_text
 
 POST = "The hall was full, and nobody left before the end"
 
@@ -84,14 +84,14 @@ def test_a_text_of_a_script_without_spaces_is_linked_with_its_copies():
 
 @pytest.mark.parametrize("text", ["", "Great!", "RT @somebody: so good", "I don't know", "😍😍😍", "so-so, must-buy"])
 def test_texts_that_are_too_short_to_be_recognised_are_linked_as_they_are_or_not_at_all(text):
-    assert linking_text(text) == telling_text(text)
+    assert linking_text(text) == distinctive_text(text)
 
 
 def test_copies_of_a_post_are_linked_and_others_are_not():
     reviews = [*alone(3), review(3, POST), review(4, f"RT @a: {POST} http://t.co/1"), review(5, POST.upper())]
     links = link_reviews(reviews, {})
     assert links.shared["texts"] == [[3, 4, 5]]
-    assert sorted(links.together) == [[0], [1], [2], [3, 4, 5]]
+    assert sorted(links.components) == [[0], [1], [2], [3, 4, 5]]
     assert links.common_texts == []
 
 
@@ -130,10 +130,10 @@ def test_a_phrase_of_many_links_only_those_that_write_it_alike():
 def test_links_among_some_reviews_are_those_of_these_alone():
     reviews = [review(0, group="g"), review(1, group="g", images=["a.png"]), review(2, images=["a.png"]), review(3)]
     links = link_reviews(reviews, {})
-    assert links.together == [[0, 1, 2], [3]]
-    assert links.among([0, 2, 3]) == [[0], [1], [2]]
-    assert links.among([3, 2, 1]) == [[0], [1, 2]]
-    assert links.among([0, 1, 2], ["groups"]) == [[0, 1], [2]]
+    assert links.components == [[0, 1, 2], [3]]
+    assert links.components_of([0, 2, 3]) == [[0], [1], [2]]
+    assert links.components_of([3, 2, 1]) == [[0], [1, 2]]
+    assert links.components_of([0, 1, 2], ["groups"]) == [[0, 1], [2]]
 
 
 def test_texts_that_are_nearly_the_same():
@@ -191,7 +191,7 @@ def test_a_row_of_retweet_signs_takes_linear_time():
 def test_near_texts_are_linked_where_the_manifest_asks_for_it(rules, linked):
     reviews = [review(0, f"{POST}, it was so good"), review(1, f"{POST}, it was so very good"), *alone(8, 2)]
     links = links_of(dataset(reviews, splits=rules), {})
-    assert ([0, 1] in links.together) == linked
+    assert ([0, 1] in links.components) == linked
 
 
 def test_too_many_near_texts_are_not_linked():
@@ -204,8 +204,8 @@ def test_one_set_of_links_serves_all_folds(monkeypatch):
     read = []
     monkeypatch.setattr(links_module, "linking_text", lambda text: read.append(text) or linking_text(text))
     found: list[object] = []
-    components = Links.among
-    monkeypatch.setattr(Links, "among", lambda *arguments: found.append(arguments) or components(*arguments))
+    components = Links.components_of
+    monkeypatch.setattr(Links, "components_of", lambda *arguments: found.append(arguments) or components(*arguments))
     links = links_of(data, {})
     splits = [split_dataset(data, links), *other_folds(data, links).values()]
     assert len(splits) == 5

@@ -33,7 +33,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchResult:
     """The result of `fetch_pictures`.
 
     Attributes:
@@ -69,7 +69,7 @@ def fetch_pictures(
     downloader: Downloader | None = None,
     at_once: int = AT_ONCE,
     allow_code: bool = False,
-) -> Fetched:
+) -> FetchResult:
     """Download every picture that the records of a manifest name by URL and that is not on disk yet.
 
     After an interruption, the next call continues. A report of missing pictures is written beside the pictures.
@@ -109,7 +109,7 @@ def fetch_pictures(
     results = _all(downloader, root, absent, at_once, progress)
     missing = tuple(Missing(url, wanted[url], reason) for url in absent if isinstance(reason := results[url], str))
     sizes = [size for size in results.values() if isinstance(size, int)]
-    done = Fetched(len(wanted), len(wanted) - len(absent), len(sizes), sum(sizes), missing, folder)
+    done = FetchResult(len(wanted), len(wanted) - len(absent), len(sizes), sum(sizes), missing, folder)
     _write_report(done)
     return done
 
@@ -174,7 +174,7 @@ def _finished(under_way: dict[Future[int | str], str]) -> Iterable[tuple[str, in
     return [(under_way.pop(future), future.result()) for future in done]
 
 
-def _write_report(done: Fetched) -> None:
+def _write_report(done: FetchResult) -> None:
     if not done.missing:
         done.report.unlink(missing_ok=True)
         return

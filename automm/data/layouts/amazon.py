@@ -12,7 +12,7 @@ from typing import Literal
 
 from automm.config.schema import Section
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, with_pictures
+from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, objects_with_pictures
 from automm.data.records.forms import Values
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -102,7 +102,7 @@ def _read(
     ids = Ids(reading.changes)
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
-        for where, fallback, values, pictures in with_pictures(reading, file, urls, texts):
+        for where, fallback, values, pictures in objects_with_pictures(reading, file, urls, texts):
             made_of = joined_key(values, key)
             identity = ids.take(made_of, values) if made_of is not None else fallback
             if identity is not None:
@@ -117,13 +117,13 @@ def _urls(images: object, keys: Sequence[str]) -> list[str]:
         return []
     if not isinstance(images, list):
         raise ValueError(f"images holds {type(images).__name__}, expected a list")
-    found: list[str] = []
+    urls: list[str] = []
     for image in images:
         held = [image[key] for key in keys if image.get(key)] if isinstance(image, dict) else [image]
         if not held or not isinstance(held[0], str):
             raise ValueError(f"picture without a URL: {str(image)[:80]}")
-        found.append(held[0])
-    return [url for url in found if url]
+        urls.append(held[0])
+    return [url for url in urls if url]
 
 
 def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
@@ -132,9 +132,9 @@ def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
     if not meta.is_file():
         reading.problem(file.name, f"{meta.name} not found, needed by options.product", "Add it, or remove the option")
         return {}
-    found: dict[str, Values] = {}
+    products: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):
         product = joined_key(values, [key])
         if product is not None:
-            found[product] = {name: values.get(column) for name, column in PRODUCT.items()}
-    return found
+            products[product] = {name: values.get(column) for name, column in PRODUCT.items()}
+    return products

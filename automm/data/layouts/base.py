@@ -82,7 +82,7 @@ class Layout:
     split: str | None = None
 
 
-def holds(*needed: str | tuple[str, ...]) -> Callable[[Path], bool]:
+def has_files(*needed: str | tuple[str, ...]) -> Callable[[Path], bool]:
     """Return a function that tests whether a folder has a file for each pattern, or for any pattern of a tuple."""
 
     def fits(path: Path) -> bool:

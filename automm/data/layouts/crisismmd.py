@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from automm.config.schema import Section
-from automm.data.layouts.base import Layout, Reading, holds
+from automm.data.layouts.base import Layout, Reading, has_files
 from automm.data.layouts.files import LISTS, SPLIT_NAMES, matching, named_rows
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -45,16 +45,16 @@ def read(reading: Reading) -> Iterator[Record]:
         tweets: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
         for where, row in named_rows(reading, file):
             tweets[row.get("tweet_id", "")].append((where, row))
-        for name, found in tweets.items():
+        for name, rows in tweets.items():
             # A tweet may be in two lists; `automm check` then finds its text in both.
             identity = name if name not in ids else f"{name}-{file.stem}"
             ids.add(name)
-            yield _tweet(reading, identity, found, file, "label" if task else "text_info")
+            yield _tweet(reading, identity, rows, file, "label" if task else "text_info")
 
 
 CRISISMMD = Layout(
     looks_for="annotations/<event>_final_data.tsv (or the lists of crisismmd_datasplit_all/), and data_image/",
-    fits=holds(("annotations/*_final_data.tsv", f"{FOLDER}/*.tsv")),
+    fits=has_files(("annotations/*_final_data.tsv", f"{FOLDER}/*.tsv")),
     fields=Fields(id="tweet_id", text=("tweet_text",), images=("images",), label="label"),
     read=read,
     options=Options,
@@ -62,10 +62,10 @@ CRISISMMD = Layout(
 )
 
 
-def _tweet(reading: Reading, identity: str, found: list[tuple[str, dict[str, str]]], file: Path, label: str) -> Record:
-    """Merge the rows of one tweet into one record."""
-    where, first = found[0]
-    rows = [row for _, row in found]
+def _tweet(reading: Reading, identity: str, lines: list[tuple[str, dict[str, str]]], file: Path, label: str) -> Record:
+    """Merge the rows of one tweet, each with its place, into one record."""
+    where, first = lines[0]
+    rows = [row for _, row in lines]
     if len({row.get("tweet_text") for row in rows}) > 1:
         reading.problem(where, f"the rows of tweet {identity} have different texts")
     labels = list(dict.fromkeys(row.get(label, "") for row in rows))

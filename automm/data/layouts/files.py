@@ -47,13 +47,13 @@ def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator
         literals: also accept Python dicts, which old dumps contain instead of JSON objects.
     """
     stem = file.name.removesuffix(".gz").rpartition(".")[0]
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     for number, values in json_lines(file, reading.encoding, reading.problems, literals=literals):
         yield f"{file.name}:{number}", f"{stem}-{number}", values
 
 
-def with_pictures(
+def objects_with_pictures(
     reading: Reading,
     file: Path,
     urls: Callable[[Values], list[str]],
@@ -88,7 +88,7 @@ def with_pictures(
 
 def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a table without quotes, as (line, cells); blank lines are skipped."""
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     for number, line in enumerate(lines_of(file, reading.encoding, reading.problems), 1):
         if line.strip():
@@ -115,7 +115,7 @@ def leads_out(folder: Path, file: Path) -> bool:
     return not Path(os.path.realpath(file)).is_relative_to(inside)
 
 
-def usable(reading: Reading, file: Path) -> bool:
+def is_readable(reading: Reading, file: Path) -> bool:
     """Return whether a file of a layout can be read; if not, note the problem."""
     if leads_out(reading.path, file):
         fix = "Move the file into the folder, or name the real folder"
@@ -127,7 +127,7 @@ def usable(reading: Reading, file: Path) -> bool:
     return False
 
 
-def small_text(reading: Reading, name: str, where: str) -> str | None:
+def read_small_text(reading: Reading, name: str, where: str) -> str | None:
     """Return the text of a small file below the folder; if that fails, note the problem and return None."""
     try:
         raw = read_file(reading.root.find(name), LARGEST_TEXT)
@@ -189,9 +189,9 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def small_object(reading: Reading, name: str, where: str) -> Values | None:
+def read_small_object(reading: Reading, name: str, where: str) -> Values | None:
     """Return the object of a JSON file below the folder; if that fails, note the problem and return None."""
-    text = small_text(reading, name, where)
+    text = read_small_text(reading, name, where)
     if text is None:
         return None
     parsed = parse_json(text, name, reading.problems)

@@ -9,8 +9,8 @@ These are the files of the Kaggle version. A title very often contains the name 
 import csv
 from collections.abc import Iterator
 
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import usable
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import is_readable
 from automm.data.records.forms import lines_of
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -25,7 +25,7 @@ def read(reading: Reading) -> Iterator[Record]:
         if not file.is_file():
             reading.problem(f"texts/{file.name}", "file not found")
             continue
-        if not usable(reading, file):
+        if not is_readable(reading, file):
             continue
         table = csv.reader(lines_of(file, reading.encoding, reading.problems, newline=""), strict=True)
         line = 1
@@ -46,7 +46,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 FOOD101 = Layout(
     looks_for="texts/train_titles.csv and texts/test_titles.csv, and images/{train,test}/<class>/",
-    fits=holds(tuple(f"texts/{split}_titles.csv" for split in SPLITS)),
+    fits=has_files(tuple(f"texts/{split}_titles.csv" for split in SPLITS)),
     fields=Fields(id="id", text=("title",), images=("image",), label="class"),
     read=read,
     split="split",

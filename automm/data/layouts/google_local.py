@@ -13,7 +13,7 @@ from pydantic import Field
 
 from automm.config.schema import Section
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, with_pictures
+from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, objects_with_pictures
 from automm.data.records.forms import Values
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -44,7 +44,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
     for file in _files(reading.path):
         businesses = _businesses(reading, file) if reading.options.business else {}
-        for where, fallback, values, pictures in with_pictures(reading, file, urls, ("text",), literals=True):
+        for where, fallback, values, pictures in objects_with_pictures(reading, file, urls, ("text",), literals=True):
             key = joined_key(values, ("user_id", "gmap_id", "time"))
             identity = ids.take(key, values) if key is not None else fallback
             if identity is not None:
@@ -89,13 +89,14 @@ def _urls(pics: object, size: int | None) -> list[str]:
 
 
 def _businesses(reading: Reading, file: Path) -> dict[str, Values]:
+    """Return the columns to join from the businesses, by gmap_id."""
     meta = file.with_name(file.name.replace("review", "meta", 1))
     if meta == file or not meta.is_file():
         reading.problem(file.name, f"{meta.name} not found, needed by options.business", "Add it, or remove the option")
         return {}
-    found: dict[str, Values] = {}
+    businesses: dict[str, Values] = {}
     for _, _, values in objects(reading, meta, literals=True):
         business = joined_key(values, ["gmap_id"])
         if business is not None:
-            found[business] = {name: values.get(column) for name, column in BUSINESS.items()}
-    return found
+            businesses[business] = {name: values.get(column) for name, column in BUSINESS.items()}
+    return businesses

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import split_named, usable
+from automm.data.layouts.files import is_readable, split_named
 from automm.data.records.forms import FORMS
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -30,7 +30,7 @@ def read(reading: Reading) -> Iterator[Record]:
         for record in _described(reading, above, None):
             names = record.values["pictures"]
             parts = {str(name).partition("/")[0] for name in names} if isinstance(names, list) else set()
-            folder = next((one for one in splits if {one.name} == parts), None)
+            folder = next((split_folder for split_folder in splits if {split_folder.name} == parts), None)
             if folder is None:
                 yield record
             elif _metadata(folder) is not None:
@@ -92,7 +92,7 @@ def _metadata(folder: Path) -> Path | None:
 
 def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Record]:
     place = file.parent.relative_to(reading.path)
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     for number, values in FORMS[file.suffix](file, reading.encoding, reading.problems):
         where = f"{place / file.name}:{number}"

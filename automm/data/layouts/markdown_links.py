@@ -117,13 +117,13 @@ def take_pictures(text: str) -> tuple[str, list[str]]:
     """
     if "![" not in text and not _TAG.search(text):
         return text, []
-    kept, links, place = [], [], 0
+    pieces, links, place = [], [], 0
     for picture in sorted(_pictures(text)):
-        kept.append(text[place : picture.start])
+        pieces.append(text[place : picture.start])
         links.append(picture.link)
         place = picture.end
-    kept.append(text[place:])
-    return "".join(kept), [link for link in links if link]
+    pieces.append(text[place:])
+    return "".join(pieces), [link for link in links if link]
 
 
 def _pictures(text: str) -> Iterator[_Picture]:

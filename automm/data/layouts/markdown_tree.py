@@ -23,7 +23,7 @@ from automm.config.schema import Section
 from automm.config.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
 from automm.data.changes import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import small_text
+from automm.data.layouts.files import read_small_text
 from automm.data.records.source import Record
 from automm.data.sections import Fields, Names
 
@@ -78,12 +78,12 @@ class Options(Section):
 def read(reading: Reading) -> Iterator[Record]:
     """Yield columns id (the path), text, images, folder, found, and the keys of the front matter."""
     options = reading.options
-    found = {file for pattern in options.documents for file in reading.path.glob(pattern)}
-    named = [file.relative_to(reading.path).as_posix() for file in sorted(found) if not file.is_dir()]
-    names = [name for name in named if not any(fnmatch.fnmatch(name, pattern) for pattern in options.exclude)]
+    files = {file for pattern in options.documents for file in reading.path.glob(pattern)}
+    paths = [file.relative_to(reading.path).as_posix() for file in sorted(files) if not file.is_dir()]
+    names = [path for path in paths if not any(fnmatch.fnmatch(path, pattern) for pattern in options.exclude)]
     level = options.level or _level(names)
     for name in names:
-        text = small_text(reading, name, name)
+        text = read_small_text(reading, name, name)
         if text is not None:
             yield Record(name, _document(reading, name, text, level), name)
 
@@ -168,7 +168,7 @@ def _place(reading: Reading, document: str, link: str) -> str:
         return at_root
     beside = "/".join([*document.split("/")[:-1], link])
     try:
-        there = (reading.path / beside).is_file() or not (reading.path / at_root).is_file()
+        is_beside = (reading.path / beside).is_file() or not (reading.path / at_root).is_file()
     except (OSError, ValueError):
-        there = True
-    return beside if there else at_root
+        is_beside = True
+    return beside if is_beside else at_root

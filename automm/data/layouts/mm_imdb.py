@@ -9,8 +9,8 @@ A film has several genres; `fields: {label: {column: genres, pick: first}}` take
 from collections.abc import Iterator
 
 from automm.data.changes import Change
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import SPLIT_NAMES, small_object
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import SPLIT_NAMES, read_small_object
 from automm.data.records.source import Record
 from automm.data.sections import Fields
 
@@ -22,12 +22,12 @@ def read(reading: Reading) -> Iterator[Record]:
     """Yield the columns of each film, with id, plots (without their authors), poster and split."""
     texts, posters = next(pair for pair in PLACES if (reading.path / pair[0]).is_dir())
     listed = _listed(reading)
-    there = {file.stem for file in (reading.path / texts).glob("*.json")}
-    if listed and (outside := there - {name for name, _ in listed}):
+    present = {file.stem for file in (reading.path / texts).glob("*.json")}
+    if listed and (outside := present - {name for name, _ in listed}):
         reading.changes[Change.NOT_LISTED] += len(outside)
-    for name, split in listed or [(name, None) for name in sorted(there)]:
+    for name, split in listed or [(name, None) for name in sorted(present)]:
         file = f"{texts}/{name}.json"
-        values = small_object(reading, file, SPLIT_FILE if listed else file)
+        values = read_small_object(reading, file, SPLIT_FILE if listed else file)
         if values is not None:
             own = {"id": name, "plots": _plots(values), "poster": f"{posters}/{name}.jpeg", "split": split}
             yield Record(file, values | own, name)
@@ -35,7 +35,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 MM_IMDB = Layout(
     looks_for="dataset/<id>.json and dataset/<id>.jpeg (or labels/ and images/), and split.json",
-    fits=holds(("dataset/*.json", "labels/*.json"), ("dataset/*.jpeg", "images/*.jpeg")),
+    fits=has_files(("dataset/*.json", "labels/*.json"), ("dataset/*.jpeg", "images/*.jpeg")),
     fields=Fields(id="id", text=("title", "plots"), images=("poster",), label="genres"),
     read=read,
     split="split",
@@ -46,18 +46,18 @@ def _listed(reading: Reading) -> list[tuple[str, str | None]]:
     """Return the films of split.json with their split; [] without the file."""
     if not (reading.path / SPLIT_FILE).is_file():
         return []
-    found: list[tuple[str, str | None]] = []
-    for key, names in (small_object(reading, SPLIT_FILE, SPLIT_FILE) or {}).items():
+    films: list[tuple[str, str | None]] = []
+    for key, names in (read_small_object(reading, SPLIT_FILE, SPLIT_FILE) or {}).items():
         split = SPLIT_NAMES.get(key)
         if split is None or not isinstance(names, list):
             reading.problem(SPLIT_FILE, f"expected lists of ids under train, dev and test, got {key!r}")
             continue
         for name in names:
             if isinstance(name, str) and name.isascii() and name.isalnum():
-                found.append((name, split))
+                films.append((name, split))
             else:
                 reading.problem(SPLIT_FILE, f"{str(name)[:40]!r} in {key!r} is not an id")
-    return found
+    return films
 
 
 def _plots(values: dict[str, object]) -> list[str]:

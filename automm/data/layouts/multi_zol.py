@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import SPLIT_NAMES, matching, usable
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import SPLIT_NAMES, is_readable, matching
 from automm.data.records.forms import ENCODING, parse_literal
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -21,7 +21,7 @@ from automm.data.sections import Fields
 def read(reading: Reading) -> Iterator[Record]:
     """Yield columns id, text, images, aspect, score, split."""
     for file in matching(reading.path, "zol_*_jieba.txt"):
-        if not usable(reading, file):
+        if not is_readable(reading, file):
             continue
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
@@ -47,7 +47,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 MULTI_ZOL = Layout(
     looks_for="zol_Train_jieba.txt, zol_Dev_jieba.txt, zol_Test_jieba.txt (four lines per sample), and img/",
-    fits=holds("zol_*_jieba.txt"),
+    fits=has_files("zol_*_jieba.txt"),
     fields=Fields(id="id", text=("aspect", "text"), images=("images",), label="score", group="text"),
     read=read,
     split="split",

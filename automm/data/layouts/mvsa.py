@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import is_utf8_folder, matching, rows, small_text
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import is_utf8_folder, matching, read_small_text, rows
 from automm.data.records.source import Record
 from automm.data.sections import Fields
 
@@ -46,7 +46,7 @@ def read(reading: Reading) -> Iterator[Record]:
     """Yield columns id, text, image (data/<id>.jpg), label."""
     listed: set[str] = set()
     for where, name, label in _labels(reading, listed):
-        text = small_text(reading, f"data/{name}.txt", where)
+        text = read_small_text(reading, f"data/{name}.txt", where)
         if text is not None:
             if reading.encoding == "utf-8" and not text.isascii():
                 reading.changes[Change.UTF8_COPY] += 1
@@ -69,7 +69,7 @@ def encoding_of(path: Path) -> str:
 
 MVSA = Layout(
     looks_for=f"data/<id>.txt and data/<id>.jpg, and {LABEL_FILE} or {TRAIN_FILE}",
-    fits=holds("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
+    fits=has_files("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
     fields=Fields(id="id", text=("text",), images=("image",), label="label"),
     read=read,
     encoding=encoding_of,

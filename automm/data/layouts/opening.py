@@ -6,9 +6,9 @@ from pathlib import Path
 from automm.data.layouts import find_layout, is_code, recognise
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import leads_out
-from automm.data.layouts.own_reader import own_rows
+from automm.data.layouts.own_reader import own_records
 from automm.data.manifest import Manifest
-from automm.data.records.source import Record, Source, wrong_record
+from automm.data.records.source import Record, Source, record_problem
 from automm.errors import DataError, NotFoundError
 
 RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json often is something else
@@ -26,7 +26,7 @@ def open_native(manifest: Manifest) -> Source:
     if not path.exists():
         raise NotFoundError(f"{path}: no such file or folder. Correct path in {manifest.file.name}")
     if is_code(manifest.format):
-        return Source(path.name, own_rows(manifest, path), manifest.fields, _root(path, manifest))
+        return Source(path.name, own_records(manifest, path), manifest.fields, _root(path, manifest))
     layout = find_layout(manifest.format)
     if not layout.fits(path):
         others = recognise(path)
@@ -80,7 +80,7 @@ def _root(path: Path, manifest: Manifest) -> Path:
 
 def _native_rows(layout: Layout, reading: Reading) -> Iterator[Record]:
     for record in layout.read(reading):
-        if wrong := wrong_record(record):
+        if wrong := record_problem(record):
             reading.problems.append(wrong)
         else:
             yield record

@@ -8,7 +8,7 @@ from typing import Any
 
 from automm.data.layouts.own_modules import OwnModules
 from automm.data.manifest import Manifest
-from automm.data.records.source import Record, wrong_record
+from automm.data.records.source import Record, record_problem
 from automm.errors import ConfigError, DataError, Problem
 
 _END: Mapping[str, object] = {}
@@ -16,7 +16,7 @@ _END: Mapping[str, object] = {}
 Reader = Callable[[Path, Mapping[str, Any]], Iterable[Mapping[str, object]]]
 
 
-def own_rows(manifest: Manifest, path: Path) -> Iterator[Record]:
+def own_records(manifest: Manifest, path: Path) -> Iterator[Record]:
     """Return the records that the function yields for a path and the manifest's options, numbered from 1.
 
     The function is imported immediately, and called when the first record is needed. Its module is a file beside the
@@ -46,7 +46,7 @@ def _rows(manifest: Manifest, function: Reader, own: OwnModules, path: Path) -> 
     try:
         for values in _yielded(function, own, path, manifest.options):
             record = Record(f"{short}:{number}", values, f"{short}-{number}")
-            if wrong := wrong_record(record):
+            if wrong := record_problem(record):
                 problems.append(wrong)
             else:
                 yield record

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from automm.config.schema import Section
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import LISTS, SPLIT_NAMES, rows, usable
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import LISTS, SPLIT_NAMES, is_readable, rows
 from automm.data.records.forms import lines_of
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -66,7 +66,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 TWITTER = Layout(
     looks_for="twitter2015/ or twitter2017/ with train, dev and test (.tsv or .txt), and twitter2015_images/",
-    fits=holds(tuple(f"twitter{year}/train.{suffix}" for year in YEARS for suffix in ("tsv", "txt"))),
+    fits=has_files(tuple(f"twitter{year}/train.{suffix}" for year in YEARS for suffix in ("tsv", "txt"))),
     fields=Fields(id="id", text=("target", "tweet"), images=("image",), label="sentiment", group="image"),
     read=read,
     options=Options,
@@ -85,7 +85,7 @@ def _rows(reading: Reading, file: Path) -> Iterator[Sample]:
 
 
 def _fours(reading: Reading, file: Path) -> Iterator[Sample]:
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     lines = [line.strip() for line in lines_of(file, reading.encoding, reading.problems)]
     while lines and not lines[-1]:

@@ -51,11 +51,11 @@ def read(reading: Reading) -> Iterator[Record]:
     by_review = reading.options.unit == "review"
     records = _reviews(reading, businesses) if by_review else _businesses(reading, businesses, photos)
     for record in records:
-        found = photos.get(joined_key(record.values, [KEY]) or "", [])
-        if reading.options.only_with_images and not found:
+        own_photos = photos.get(joined_key(record.values, [KEY]) or "", [])
+        if reading.options.only_with_images and not own_photos:
             reading.changes[Change.NO_PHOTO] += 1
         else:
-            yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
+            yield Record(record.where, record.values | {"photos": own_photos}, record.fallback_id)
 
 
 def fits(path: Path) -> bool:
@@ -75,16 +75,16 @@ YELP = Layout(
 
 def _photos(reading: Reading) -> dict[str, list[str]]:
     """Return the pictures of each business, in the order of the file."""
-    found: dict[str, list[str]] = defaultdict(list)
+    photos: dict[str, list[str]] = defaultdict(list)
     lists = [matching(reading.path, pattern) for pattern in PHOTOS]
     for file in next(filter(None, lists), []):
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
                 reading.problem(where, "expected photo_id and business_id as strings")
-            elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
-                found[business].append(f"photos/{name}.jpg")
-    return found
+            elif reading.options.max_photos is None or len(photos[business]) < reading.options.max_photos:
+                photos[business].append(f"photos/{name}.jpg")
+    return photos
 
 
 def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record]:
@@ -107,9 +107,9 @@ def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping
         name, text = joined_key(record.values, [KEY]), record.values.get("text")
         if name is None:
             continue
-        kept, needed = texts[name], name in photos or not reading.options.only_with_images
-        if needed and isinstance(text, str) and len(kept) < reading.options.max_reviews:
-            kept.append(text)
+        own_texts, needed = texts[name], name in photos or not reading.options.only_with_images
+        if needed and isinstance(text, str) and len(own_texts) < reading.options.max_reviews:
+            own_texts.append(text)
     for name, values in businesses.items():
         if name in texts:
             own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}

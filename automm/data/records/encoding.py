@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from automm.data.onboarding.thinning import Thinned
-from automm.data.records.encoding_guess import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.records.encoding_guess import UNDECIDED, decoded, equally_likely, likely_encodings, non_ascii_words
 from automm.data.records.forms import DELIMITERS, likely_delimiter, lines_of
 from automm.errors import ConfigError
 
@@ -55,17 +55,17 @@ def _mostly_utf8(line: bytes) -> bool:
 
 
 def _words(line: bytes) -> Iterator[bytes]:
-    return islice(words_beyond_ascii(line), MOST_WORDS)
+    return islice(non_ascii_words(line), MOST_WORDS)
 
 
 def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
     """Return the encoding of a file that is not UTF-8, and why; UTF-8 if no other encoding fits."""
-    found = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
-    chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
+    likely = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
+    chosen = next((name for name in (*likely, FALLBACK) if _decodes(file, name)), None)
     if chosen is None:
         return "utf-8", ""
     text = words.decode(chosen)
-    others = [name for name in as_likely(found, words) if words.decode(name) != text]
+    others = [name for name in equally_likely(likely, words) if words.decode(name) != text]
     word = _BEYOND_ASCII.search(text)
     assert word is not None  # the bytes are not valid UTF-8
     reason = f"not UTF-8. Decoded as {chosen}, the first non-ASCII word is {word[0]!r}. If that looks wrong, pass"

@@ -66,7 +66,7 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
     """Return the encodings that decode bytes to plausible text, with chardet's confidence (0 to 1), the best first.
 
     Args:
-        raw: non-ASCII words and their neighbours, from `words_beyond_ascii`.
+        raw: non-ASCII words and their neighbours, from `non_ascii_words`.
     """
     import chardet
 
@@ -74,7 +74,7 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
     sure = {str(guess["encoding"]): guess["confidence"] for guess in guesses}
     texts = {name: text for name in sure if name in _NAMES and (text := decoded(raw, name)) is not None}
     odd = {name: _odd_words(text) for name, text in texts.items() if name in _LATIN}
-    found: dict[str, float] = {}
+    likely: dict[str, float] = {}
     for encoding, text in texts.items():
         if encoding in _LATIN:
             usual = odd[encoding] <= min(odd.values()) + ODD_WORDS
@@ -82,20 +82,20 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
             usual = _has_own_words(text, _RUN if encoding in _EAST_ASIAN else _WORD)
         for name in _NAMES[encoding] if usual else ():
             if decoded(raw, name) == text:
-                found.setdefault(name, sure[encoding])
-    return found
+                likely.setdefault(name, sure[encoding])
+    return likely
 
 
-def as_likely(found: Mapping[str, float], raw: bytes) -> list[str]:
+def equally_likely(confidences: Mapping[str, float], raw: bytes) -> list[str]:
     """Return the likeliest encoding, and nearly as likely ones that decode the bytes to another text."""
-    near = [name for name, sure in found.items() if sure >= NEAR * max(found.values())]
+    near = [name for name, sure in confidences.items() if sure >= NEAR * max(confidences.values())]
     by_text: dict[str | None, str] = {}
     for name in near:
         by_text.setdefault(decoded(raw, name), name)
     return list(by_text.values())
 
 
-def words_beyond_ascii(line: bytes) -> Iterator[bytes]:
+def non_ascii_words(line: bytes) -> Iterator[bytes]:
     """Yield the words of a line that contain non-ASCII bytes, each with the words before and after it.
 
     ASCII runs longer than `LONGEST_WORD`, such as Base64, do not count as words.

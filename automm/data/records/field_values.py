@@ -165,7 +165,7 @@ def is_number(text: str) -> bool:
     return len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
-def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
+def cell_history(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
     """Return the steps of a record's history, the latest last; None for a missing step.
 
     Raises:

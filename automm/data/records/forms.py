@@ -17,7 +17,7 @@ from typing import Any
 
 from automm.data.records.parquet import parquet_rows
 from automm.data.records.shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
-from automm.data.records.surrogates import HALF, join_pairs
+from automm.data.records.surrogates import LONE_SURROGATE, join_surrogates
 from automm.errors import DataError, Problem
 
 Values = dict[str, object]
@@ -118,7 +118,7 @@ def _fix_of_line(line: str) -> str:
 def parse_literal(text: str) -> object:
     """Return a value in Python syntax, surrogate pairs joined, or UNREADABLE; no code is run."""
     try:
-        return join_pairs(ast.literal_eval(text.strip()))
+        return join_surrogates(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return UNREADABLE
 
@@ -187,7 +187,7 @@ def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[
         place = f"{where}:{error.lineno}" if "\n" in text else where
         problems.append(Problem(MALFORMED, place, f"not JSON: {error.msg} at column {error.colno}", fix_of(text)))
     except UnicodeEncodeError:
-        problems.append(Problem("surrogate", where, HALF, fix_of(text)))
+        problems.append(Problem("surrogate", where, LONE_SURROGATE, fix_of(text)))
     except (ValueError, RecursionError) as error:  # thousands of digits or brackets
         problems.append(Problem(MALFORMED, where, f"unreadable JSON: {error}", fix_of(text)))
     else:
@@ -211,10 +211,10 @@ class Dialect:
     quotes: bool | None = None
 
 
-AS_USUAL = Dialect()
+DEFAULT_DIALECT = Dialect()
 
 
-def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = AS_USUAL) -> Numbered:
+def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = DEFAULT_DIALECT) -> Numbered:
     """Yield the rows of a CSV or TSV file after its header."""
     delimiter = dialect.delimiter or DELIMITERS[file.suffix.lower()]
     breaks = dialect.quotes is True or delimiter != "\t"

@@ -12,7 +12,7 @@ from pathlib import Path
 from automm.data.layouts import RECORDS
 from automm.data.layouts.opening import open_native
 from automm.data.manifest import Manifest
-from automm.data.records.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
+from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.records.shape import MALFORMED
 from automm.data.records.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError, Problem
@@ -77,7 +77,7 @@ def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
     return files
 
 
-def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) -> Iterator[Record]:
+def read_files(files: list[Path], encoding: str, dialect: Dialect = DEFAULT_DIALECT) -> Iterator[Record]:
     """Yield the records of some files, in order.
 
     Args:

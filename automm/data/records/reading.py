@@ -13,11 +13,11 @@ from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside,
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
+    cell_history,
     cell_id,
     cell_images,
     cell_labels,
     cell_number,
-    cell_series,
     cell_text,
     cell_value,
     holds_several,
@@ -41,7 +41,7 @@ Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Lacking:
+class MissingContent:
     """Missing values and pictures: a search needs them, `automm check` reports them and continues.
 
     Attributes:
@@ -70,14 +70,14 @@ class ReviewReader:
 
     Attributes:
         problems: in the order of the records; missing numbers are included, missing pictures are not.
-        lacking: missing numbers and pictures.
+        missing: missing numbers and pictures.
         changes: how often content was dropped or altered, by kind.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.problems: list[Problem] = []
-        self.lacking = Lacking()
+        self.missing = MissingContent()
         self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
@@ -95,7 +95,7 @@ class ReviewReader:
             given = cell_images(record.values, fields)
             identity = self._identity(record, fields)
             values = self._values(record)
-            group = self._read(record, fields.group)
+            group = self._group(record, fields.group)
             split = self._split(record)
             time = self._time(record)
             columns = read_columns(record.values, fields)
@@ -136,7 +136,7 @@ class ReviewReader:
 
         Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
         """
-        missing = len(self.lacking.pictures)
+        missing = len(self.missing.pictures)
         absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
         if absent < 2 or self.found or not (self.labelled or missing):
             return None
@@ -145,24 +145,27 @@ class ReviewReader:
         return Problem(MISSING_PICTURE, self.source.name, text, fix)
 
     @property
-    def merely_unfetched(self) -> bool:
+    def only_urls_missing(self) -> bool:
         """Whether the missing pictures are URLs that were not fetched, and at most one file."""
-        return self.manifest.images.on_bad == "error" and len(self.lacking.pictures) < self.unfetched + 2
+        return self.manifest.images.on_bad == "error" and len(self.missing.pictures) < self.unfetched + 2
 
     def _cause(self) -> tuple[str, str]:
         """Return the first missing picture as an example, and the fix."""
-        place, why = "", ""
+        example, fix = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
-            place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        return place, self._fetch if self.unfetched else why or "Correct image_root, or the picture names"
+            example, fix = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
+        if self.unfetched:
+            fix = f"Download them: {self._fetch}"
+        return example, fix or "Correct image_root, or the picture names"
 
-    def _read(self, record: Record, column: str | None) -> str:
+    def _group(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
             return ""
         return cell_value(record.values.get(column), column)
 
     def _identity(self, record: Record, fields: Fields) -> str:
+        """Return the id of a record; note a repeated one."""
         if fields.id is None:
             identity = record.fallback_id
         else:
@@ -191,6 +194,7 @@ class ReviewReader:
         return cell_time(record.values.get(column), column) if column is not None and self.labelled else None
 
     def _values(self, record: Record) -> list[str]:
+        """Return the labels in the cell, or the number to predict, before labels.map; [] if the cell is empty."""
         rule = self.source.fields.label
         if rule is not None and self.labelled and self.manifest.predicts_number:
             number = cell_number(record.values.get(rule.column), rule.column, fix="Correct it")
@@ -205,22 +209,22 @@ class ReviewReader:
                 fix = "Add one, or set labels.on_missing: drop"
                 self.problems.append(Problem(MISSING_NUMBER, where, f"no number in column {column!r}", fix))
                 if self.manifest.labels.on_missing is None:
-                    self.lacking.numbers.append(self.problems[-1])
+                    self.missing.numbers.append(self.problems[-1])
             else:
                 fix = "Add one, or set labels.on_missing: drop"
                 self.problems.append(Problem(MISSING_LABEL, where, f"no label in column {column!r}", fix))
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]
-        kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
+        labels = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
         if self.manifest.labels.on_unlisted == "error":
             for value in unlisted:
                 self.problems.append(self._unknown_label(value, where))
+        elif labels and unlisted:
+            self.changes[Change.UNLISTED_LABEL_OF_SEVERAL] += len(unlisted)
         elif unlisted:
-            self.changes[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
-                len(unlisted) if kept else 1
-            )
-        return kept
+            self.changes[Change.UNLISTED_LABEL] += 1
+        return labels
 
     def _unknown_label(self, value: str, where: str) -> Problem:
         # Only for the problems that are shown: finding the nearest label for each of a million takes hours.
@@ -238,15 +242,15 @@ class ReviewReader:
 
         None if a missing picture drops the review.
         """
-        found, absent, names = [], [], []
+        paths, absent, names = [], [], []
         for name in given:
             remote = is_url(name)
             try:
                 known, path = self._find(name)
                 names.append(known)
-                found.append(path)
+                paths.append(path)
                 self.found += 1
-                if "\\" in name and found[-1].name != name.rpartition("/")[2]:
+                if "\\" in name and path.name != name.rpartition("/")[2]:
                     self.changes[Change.BACKSLASHES] += 1
                 continue
             except OutsideError:
@@ -262,18 +266,18 @@ class ReviewReader:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                fix = self._fetch if remote else fix_of_name(name) or "Fix the path"
+                fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
                 text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
                 fix += ", or set images.on_bad: drop-image"
-                self.lacking.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
+                self.missing.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
                 self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
                 self.changes[Change.MISSING_PICTURE_REVIEW] += 1
                 return None
-        lost = tuple(absent)
-        return tuple(found), lost, tuple(names) if found else lost
+        missing = tuple(absent)
+        return tuple(paths), missing, tuple(names) if paths else missing
 
     def _find(self, name: str) -> tuple[str, Path]:
         """Return a picture's name and path; many reviews of one picture then share the same objects."""
@@ -286,7 +290,7 @@ class ReviewReader:
 
     @cached_property
     def _fetch(self) -> str:
-        return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
+        return f"automm fetch-images {from_here(self.manifest.file)}"
 
     def _drops_empty(self, pictured: bool, where: str) -> bool:
         """Return whether text.on_empty drops a review without text; note the change or the problem."""
@@ -296,7 +300,7 @@ class ReviewReader:
         elif rule == "drop-bare" and not pictured:
             self.changes[Change.NO_CONTENT] += 1
         elif rule == "error":
-            self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
+            self.problems.append(Problem(EMPTY, where, "empty text", "Add a text, or set text.on_empty: keep or drop"))
         elif not pictured:
             fix = "Remove the record, or set text.on_empty: drop-bare"
             self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
@@ -314,5 +318,5 @@ def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]
     return {
         "numbers": tuple(cell_number(values.get(column), column) for column in fields.numeric),
         "categories": tuple(cell_value(values.get(column), column) for column in fields.categorical),
-        "history": cell_series(values, fields),
+        "history": cell_history(values, fields),
     }

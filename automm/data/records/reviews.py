@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.changes import Change, change_lines
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.images.missing_hints import shown
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import columns_of, is_number
 from automm.data.records.opening import Record, Source, open_source
-from automm.data.records.reading import Lacking, ReviewReader
+from automm.data.records.reading import MissingContent, ReviewReader
 from automm.data.records.review import Review
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest, yaml_word
 
@@ -22,7 +22,7 @@ LABEL_SEPARATORS = (",", ";", "|", "/")
 
 Watch = Callable[[Record, Review], None]
 
-__all__ = ["Dataset", "Lacking", "Review", "Watch", "load_dataset", "nothing_left", "read_dataset"]
+__all__ = ["Dataset", "MissingContent", "Review", "Watch", "has_no_content", "load_dataset", "read_dataset"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def load_dataset(
         ConfigError: `labelled` is set and the manifest names no label.
         DataError: every problem of the records, one line each.
     """
-    dataset, lacking = read_dataset(manifest, labelled=labelled, image_root=image_root, records=records)
-    if lacking.problems:
-        raise DataError(lacking.problems)
+    dataset, missing = read_dataset(manifest, labelled=labelled, image_root=image_root, records=records)
+    if missing.problems:
+        raise DataError(missing.problems)
     return dataset
 
 
@@ -84,7 +84,7 @@ def read_dataset(
     image_root: Path | None = None,
     records: Path | None = None,
     watch: Watch | None = None,
-) -> tuple[Dataset, Lacking]:
+) -> tuple[Dataset, MissingContent]:
     """Read all reviews like `load_dataset`, but return missing numbers and pictures instead of raising them.
 
     Args:
@@ -104,18 +104,18 @@ def read_dataset(
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
         raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "contains no reviews")])
     problems, none_found = [*problems, *reader.problems], reader.none_found()
-    if none_found is not None and not reader.merely_unfetched:
+    if none_found is not None and not reader.only_urls_missing:
         raise DataError([*problems, none_found])
-    lacking = replace(reader.lacking, none_fetched=none_found)
-    if len(problems) > len(lacking.numbers):
-        raise DataError([*problems, *lacking.of_pictures])
+    missing = replace(reader.missing, none_fetched=none_found)
+    if len(problems) > len(missing.numbers):
+        raise DataError([*problems, *missing.of_pictures])
     labels, of_labels = _label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
-        raise DataError(lacking.problems or of_labels)  # label counts mislead while values are missing
+        raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing
     if not reviews:
-        raise DataError(lacking.problems or f"{source.name}: no reviews left ({_counts(reader.changes)})")
+        raise DataError(missing.problems or f"{source.name}: no reviews left ({_counts(reader.changes)})")
     changes = dict(Counter(source.changes) + reader.changes)
-    return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), lacking
+    return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), missing
 
 
 def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict[str, None] | None, list[Problem]]:
@@ -123,7 +123,7 @@ def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict
     reviews: list[Review] = []
     columns: dict[str, None] | None = None
     try:
-        with no_cycles():
+        with paused_collector():
             for record in reader.source.rows:  # one at a time: reviews before an error are kept
                 columns = {} if columns is None else columns
                 if not columns.keys() >= record.values.keys():  # `-` would iterate over all columns
@@ -137,7 +137,7 @@ def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict
     return reviews, columns, []
 
 
-def nothing_left(text: str, images: Iterable[Path]) -> bool:
+def has_no_content(text: str, images: Iterable[Path]) -> bool:
     """Return whether a review has neither text nor picture."""
     return not text.strip() and not any(True for _ in images)
 

@@ -17,8 +17,8 @@ def nests_too_deep(value: object) -> bool:
     for _ in range(DEEPEST):
         level = [
             inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, _NESTS) else ())
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item if isinstance(item, _NESTS) else ())
             if isinstance(inner, _NESTS)
         ]
         if not level:

@@ -7,7 +7,7 @@ from pathlib import Path
 from automm.data.changes import Change
 from automm.data.records.forms import Values
 from automm.data.records.shape import MALFORMED, nests_too_deep, too_deep
-from automm.data.records.surrogates import HALF, holds_half
+from automm.data.records.surrogates import LONE_SURROGATE, has_surrogate
 from automm.data.sections import Fields
 from automm.errors import Problem
 
@@ -50,7 +50,7 @@ class Source:
     encoding: str = ""
 
 
-def wrong_record(record: Record) -> Problem | None:
+def record_problem(record: Record) -> Problem | None:
     """Return the problem of a record whose values come from any reader; None if it is fine."""
     where = record.where.encode("utf-8", "backslashreplace").decode()
     unnamed = [name for name in record.values if not isinstance(name, str)]
@@ -58,7 +58,9 @@ def wrong_record(record: Record) -> Problem | None:
         return Problem(MALFORMED, where, f"column name {unnamed[0]!r} is not a string", "Use strings as column names")
     if nests_too_deep(record.values):
         return too_deep(where)
-    if holds_half(record.values) or holds_half(record.fallback_id):
-        column = next((f"column {name!r}" for name, value in record.values.items() if holds_half([name, value])), "id")
-        return Problem("surrogate", where, f"{column} {HALF}", "Correct or remove it")
+    if has_surrogate(record.values) or has_surrogate(record.fallback_id):
+        column = next(
+            (f"column {name!r}" for name, value in record.values.items() if has_surrogate([name, value])), "id"
+        )
+        return Problem("surrogate", where, f"{column} {LONE_SURROGATE}", "Correct or remove it")
     return None

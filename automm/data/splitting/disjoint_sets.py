@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 
-class Unions:
+class DisjointSets:
     """Disjoint sets of 0 ... count - 1, at first one set each (union-find, Tarjan 1975, with path halving)."""
 
     def __init__(self, count: int):

@@ -14,7 +14,7 @@ from automm.errors import DataError, Problem
 T = TypeVar("T")
 
 
-def on_fold(dataset: Dataset, fold: int) -> Dataset:
+def select_fold(dataset: Dataset, fold: int) -> Dataset:
     """Return the data set with fold `fold` (from 1) as the test split."""
     manifest = dataset.manifest
     splits = manifest.splits.model_copy(update={"fold": fold})
@@ -34,7 +34,8 @@ def other_folds(dataset: Dataset, links: Links) -> dict[int, dict[str, np.ndarra
         return {}
     count, placed = rules.folds, place_in_folds(dataset, links)
     return each_fold(
-        range(2, count + 1), lambda fold: checked_splits(on_fold(dataset, fold), roles_of_folds(placed, count, fold))
+        range(2, count + 1),
+        lambda fold: checked_splits(select_fold(dataset, fold), roles_of_folds(placed, count, fold)),
     )
 
 

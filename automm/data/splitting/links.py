@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.images.near_duplicates import picture_names
 from automm.data.records.reviews import Dataset, Review
 from automm.data.sections import LINK_KINDS
-from automm.data.splitting.disjoint_sets import Unions
+from automm.data.splitting.disjoint_sets import DisjointSets
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.text_forms import linking_text, picture_name, telling_text
+from automm.data.splitting.text_forms import distinctive_text, linking_text, picture_name
 
 # A text with variants in more reviews than this, or than this percentage of all, is not a copied post but a phrase that
 # people or forms repeat ("This item was as described!"). Links by it would join unrelated reviews, and everything they
@@ -41,11 +41,11 @@ class Links:
     common_texts: list[list[int]]
 
     @cached_property
-    def together(self) -> list[list[int]]:
+    def components(self) -> list[list[int]]:
         """The components of all n reviews: reviews that are linked, directly or through others."""
-        return self.among(range(self.count))
+        return self.components_of(range(self.count))
 
-    def among(self, rows: Sequence[int], kinds: Collection[str] | None = None) -> list[list[int]]:
+    def components_of(self, rows: Sequence[int], kinds: Collection[str] | None = None) -> list[list[int]]:
         """Return the components of some reviews; links through other reviews do not count.
 
         Args:
@@ -58,7 +58,7 @@ class Links:
         place_of = [-1] * self.count
         for place, row in enumerate(rows):
             place_of[row] = place
-        unions = Unions(len(rows))
+        unions = DisjointSets(len(rows))
         for same in self._linked(self.kinds if kinds is None else kinds):
             inside = [place for row in same if (place := place_of[row]) >= 0]
             for place in inside[1:]:
@@ -109,7 +109,7 @@ def link_reviews(
         kinds: of links that keep reviews in one split, some of `LINK_KINDS`.
         near: sets of reviews with nearly the same text; sets larger than `most_copies` are ignored.
     """
-    with no_cycles():
+    with paused_collector():
         texts, common = _same_texts(reviews)
         shared = {
             "groups": _sharing((row, review.group) for row, review in enumerate(reviews) if review.group is not None),
@@ -142,7 +142,7 @@ def _same_texts(reviews: Sequence[Review]) -> tuple[list[list[int]], list[list[i
         if len(same) <= limit:
             linked.append(same)
             continue
-        equal = _sharing((row, text) for row in same if (text := telling_text(reviews[row].text)))
+        equal = _sharing((row, text) for row in same if (text := distinctive_text(reviews[row].text)))
         linked += equal
         if equal != [same]:
             common.append(same)

@@ -41,8 +41,8 @@ def possible_fractions(reviews: Sequence[Review], shares: Mapping[str, float]) -
     known = min((end for end in ends if end > train), key=lambda end: abs(end - second))
     # Rounded down, because reviews of one time belong to the split in which they begin.
     train, known = floor(train * 1000) / 1000, floor(known * 1000) / 1000
-    found = dict(zip(shares, (train, round(known - train, 3), round(1 - known, 3)), strict=True))
-    return found if len(set(by_time(reviews, found))) == len(shares) else None
+    possible = dict(zip(shares, (train, round(known - train, 3), round(1 - known, 3)), strict=True))
+    return possible if len(set(by_time(reviews, possible))) == len(shares) else None
 
 
 def by_hash(reviews: Sequence[Review], shares: Mapping[str, float], seed: int) -> list[str]:

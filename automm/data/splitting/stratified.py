@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from automm.data.changes import Change
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.records.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.data.splitting.links import Links, link_reviews
 from automm.data.splitting.rules import by_column, by_hash, by_time, possible_fractions
-from automm.data.splitting.text_forms import picture_name, whole_key
+from automm.data.splitting.text_forms import duplicate_key, picture_name
 from automm.errors import DataError, Problem
 
 STRATA = 10  # for numbers to predict: tenths
@@ -40,7 +40,7 @@ def split_dataset(dataset: Dataset, links: Links) -> dict[str, np.ndarray]:
     Raises:
         DataError: a split has no reviews, or a label has none in training.
     """
-    with no_cycles():
+    with paused_collector():
         names = RULES[dataset.manifest.splits.rule](dataset, links)
     return checked_splits(dataset, names)
 
@@ -61,7 +61,7 @@ def checked_splits(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarr
 def place_in_folds(dataset: Dataset, links: Links) -> list[int]:
     """Return the fold of every review, from 0, by the manifest's `splits.folds`."""
     rules = dataset.manifest.splits
-    return _place_evenly(dataset.reviews, links.together, rules.folds or 1, rules.seed)
+    return _place_evenly(dataset.reviews, links.components, rules.folds or 1, rules.seed)
 
 
 def roles_of_folds(placed: Sequence[int], folds: int, fold: int) -> list[str]:
@@ -73,7 +73,7 @@ def roles_of_folds(placed: Sequence[int], folds: int, fold: int) -> list[str]:
 
 def _by_fractions(dataset: Dataset, links: Links) -> list[str]:
     rules = dataset.manifest.splits
-    return _place(dataset.reviews, links.together, rules.shares, rules.seed)
+    return _place(dataset.reviews, links.components, rules.shares, rules.seed)
 
 
 def _by_folds(dataset: Dataset, links: Links) -> list[str]:
@@ -91,7 +91,7 @@ def _by_column(dataset: Dataset, links: Links) -> list[str]:
         raise DataError(f"{file}: column {rules.column!r} already has a validation split. Remove splits.validation")
     train = [row for row, name in enumerate(names) if name == "train"]
     shares = {"train": 1 - rules.validation, "validation": rules.validation}
-    placed = _place([dataset.reviews[row] for row in train], links.among(train), shares, rules.seed)
+    placed = _place([dataset.reviews[row] for row in train], links.components_of(train), shares, rules.seed)
     for row, name in zip(train, placed, strict=True):
         names[row] = name
     return names
@@ -121,7 +121,7 @@ def fold_rows(dataset: Dataset, links: Links, rows: np.ndarray, folds: int) -> l
         There are fewer folds than `folds` if the reviews form fewer components.
     """
     reviews = [dataset.reviews[int(row)] for row in rows]
-    placed = np.array(_place_evenly(reviews, links.among(rows.tolist()), folds, dataset.manifest.splits.seed))
+    placed = np.array(_place_evenly(reviews, links.components_of(rows.tolist()), folds, dataset.manifest.splits.seed))
     held_out = [placed == fold for fold in range(folds)]
     return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
 
@@ -138,8 +138,8 @@ def subsample(dataset: Dataset, share: float) -> Dataset:
         for review, stratum in zip(dataset.reviews, strata(dataset.reviews), strict=True)
     ]
     rules = dataset.manifest.splits
-    together = link_reviews(dataset.reviews, {}, rules.keep_together).together
-    placed = _place(paired, together, {"kept": share, "left": 1 - share}, rules.seed)
+    components = link_reviews(dataset.reviews, {}, rules.keep_together).components
+    placed = _place(paired, components, {"kept": share, "left": 1 - share}, rules.seed)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
     return dataset.keep(kept, [Change.NOT_SAMPLED] * (len(placed) - len(kept)))
 
@@ -158,7 +158,7 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
     same: dict[object, list[Review]] = defaultdict(list)
     kept: set[str] = set()
     for review in dataset.reviews:
-        key = whole_key(review, digests)
+        key = duplicate_key(review, digests)
         if key is None:
             kept.add(review.id)
         else:
@@ -208,13 +208,13 @@ def strata(reviews: Sequence[Review]) -> list[str]:
     return [str(place) for place in np.searchsorted(edges, values)]
 
 
-def _place_evenly(reviews: Sequence[Review], together: Sequence[list[int]], parts: int, seed: int) -> list[int]:
+def _place_evenly(reviews: Sequence[Review], components: Sequence[list[int]], parts: int, seed: int) -> list[int]:
     """Return the part of each review, from 0, for `parts` parts of equal size."""
-    return [int(name) for name in _place(reviews, together, {str(part): 1 / parts for part in range(parts)}, seed)]
+    return [int(name) for name in _place(reviews, components, {str(part): 1 / parts for part in range(parts)}, seed)]
 
 
 def _place(
-    reviews: Sequence[Review], together: Sequence[list[int]], shares: Mapping[str, float], seed: int
+    reviews: Sequence[Review], components: Sequence[list[int]], shares: Mapping[str, float], seed: int
 ) -> list[str]:
     """Return the part of each review: components, largest first, go where they disturb the wanted label counts least.
 
@@ -222,7 +222,7 @@ def _place(
 
     Args:
         reviews: n reviews.
-        together: components of the n rows, as from `Links.together`.
+        components: of the n rows, as from `Links.components`.
         shares: of all reviews, by the name of a part.
         seed: decides between equally good parts.
     """
@@ -236,7 +236,10 @@ def _place(
     part_of = [0] * len(reviews)
     keys = [_hash(seed, review.id) for review in reviews]
     ordered = sorted(
-        [(-len(rows), min([keys[row] for row in rows]) if len(rows) > 1 else keys[rows[0]], rows) for rows in together]
+        [
+            (-len(rows), min([keys[row] for row in rows]) if len(rows) > 1 else keys[rows[0]], rows)
+            for rows in components
+        ]
     )
     for _, key, rows in ordered:
         size = len(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from automm.data.records.reviews import Review
 
-TELLING_WORDS, TELLING_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
+DISTINCTIVE_WORDS, DISTINCTIVE_LENGTH = 4, 20  # words; characters, for scripts that write without spaces
 
 # Differences between copies of one post, in folded text: a sign of the difference, its pattern, the replacement. URLs
 # are ASCII, because Chinese text follows them without a space; a retweet may cut off the last one. Each pattern begins
@@ -39,18 +39,18 @@ def normal_text(text: str) -> str:
     return " ".join(_folded(text).split())
 
 
-def telling_text(text: str) -> str:
+def distinctive_text(text: str) -> str:
     """Return the normal form of a text that is long enough to identify it; "" for a text like "Great!"."""
     normal = normal_text(text)
-    return normal if len(normal) >= TELLING_LENGTH or normal.count(" ") >= TELLING_WORDS - 1 else ""
+    return normal if len(normal) >= DISTINCTIVE_LENGTH or normal.count(" ") >= DISTINCTIVE_WORDS - 1 else ""
 
 
 def linking_text(text: str) -> str:
     """Return the form by which copies of a text are linked: its words, numbers and emoji.
 
     URLs, mentions, "RT @name:", punctuation, case and HTML entities do not count; the words of hashtags do. If too few
-    words remain to identify the text, the form is its `telling_text`, which may be "". Texts with the same
-    `telling_text` have the same form.
+    words remain to identify the text, the form is its `distinctive_text`, which may be "". Texts with the same
+    `distinctive_text` have the same form.
     """
     written = _folded(text)
     if "&" in written:
@@ -63,19 +63,19 @@ def linking_text(text: str) -> str:
     else:
         form = " ".join(_MARK.sub(_without_mark, written).split())
     form = _RETWEETED.sub("", form)
-    if len(form) >= TELLING_LENGTH or _count_words(written) >= TELLING_WORDS:
+    if len(form) >= DISTINCTIVE_LENGTH or _count_words(written) >= DISTINCTIVE_WORDS:
         return form
-    return telling_text(text)
+    return distinctive_text(text)
 
 
-def whole_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
+def duplicate_key(review: Review, digests: Mapping[Path, str]) -> tuple[str, ...] | None:
     """Return the key that duplicate reviews share: text, pictures and columns.
 
     Missing pictures count by their names or URLs. None for a review that may equal others by chance: "Great!" without
     a picture.
     """
     pictures = sorted([*(picture_name(path, digests) for path in review.images), *review.absent])
-    text = normal_text(review.text) if pictures else telling_text(review.text)
+    text = normal_text(review.text) if pictures else distinctive_text(review.text)
     columns = [repr(part) for part in (review.numbers, review.categories, review.history) if part]
     return (text, *pictures, *columns) if text or pictures else None
 
