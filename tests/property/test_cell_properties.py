@@ -1,4 +1,4 @@
-"""Whatever a cell holds, its record becomes a review or a problem that has a place."""
+"""Any cell gives a review or a problem with a place."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""What copies of a text differ in does not count, and what links reviews does not depend on their order."""
+"""Copies of a text have one form, and links do not depend on the order of reviews."""
 
 from pathlib import Path
 
@@ -27,14 +27,14 @@ def test_links_mentions_marks_and_case_do_not_change_a_form(post, data):
         copy += data.draw(st.lists(st.one_of(names, urls, marks), max_size=2))
     if data.draw(st.booleans()):
         copy = ["RT", f"{data.draw(names)}:", *copy]
-    if any(one.upper().casefold() != one.casefold() for one in post):  # of few letters, such as dotless i
+    if any(one.upper().casefold() != one.casefold() for one in post):  # a few letters, such as dotless i
         copy = post
     assert linking_text(" ".join(copy)) == form
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_texts_that_were_the_same_are_the_same(one, other):
+def test_equal_normal_texts_have_equal_forms(one, other):
     for text in (one, f"{one} {other}", f"&{one};{other}"):
         spaced = f"  {text.replace(' ', '  ')}\n"
         assert distinctive_text(spaced) == distinctive_text(text)
@@ -89,7 +89,7 @@ def test_links_do_not_depend_on_the_order_of_the_reviews(some, kinds, random):
 
 @settings(max_examples=100, deadline=None)
 @given(reviews())
-def test_components_are_those_of_comparing_each_with_each(some):
+def test_components_equal_those_of_comparing_all_pairs(some):
     links = link_reviews(some, {})
     common = {row for rows in links.common_texts for row in rows}
     component = list(range(len(some)))

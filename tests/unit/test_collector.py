@@ -5,7 +5,7 @@ import pytest
 from automm.data.collector import paused_collector
 
 
-def test_the_collector_is_off_within_and_as_before_afterwards():
+def test_the_collector_is_paused_and_restored():
     with paused_collector(), paused_collector():
         assert not gc.isenabled()
     assert gc.isenabled()

@@ -36,12 +36,12 @@ def test_the_forms_of_a_time(cell, seconds):
 @pytest.mark.parametrize(
     "cell", ["yesterday", "06/05/2024", "nan", "inf", True, [1], {}, 10**400, "", None, float("nan")]
 )
-def test_what_is_no_time_is_named(cell):
+def test_invalid_times_are_reported(cell):
     with pytest.raises(ValueError, match=r"time .*in column 'when'"):
         cell_time(cell, "when")
 
 
-def test_every_record_without_a_time_is_named_with_its_line(tmp_path):
+def test_every_record_without_a_time_is_reported_with_its_line(tmp_path):
     (tmp_path / "r.csv").write_text("text,label,when\na,x,2024-05-06\nb,y,May 6th\nc,x,\nd,y,2024-05-07\n")
     content = {"name": "x", "records": "r.csv", "fields": {"text": "text", "label": "label"}}
     with pytest.raises(DataError) as caught:
