@@ -138,7 +138,7 @@ def test_a_list_inside_an_object_is_reported_with_its_key(tmp_path):
 
 def test_invalid_bytes_are_one_problem_per_file(tmp_path):
     [problem] = faults(tmp_path, "r.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 2}\n{"a": "\xfe"}')
-    assert problem.startswith("r.jsonl:2: not utf-8 (nor is 1 more line). Set encoding")
+    assert problem.startswith("r.jsonl:2: not utf-8 (and 1 more line). Set encoding")
 
 
 @pytest.mark.parametrize("quoted", [b"a\n1\n\xff\n2\n\xfe", b'a\n1\n"\xff\n2\n\xfe"\n'])
@@ -147,7 +147,7 @@ def test_a_table_is_read_up_to_the_first_invalid_bytes(tmp_path, quoted):
     rows = []
     with pytest.raises(DataError) as caught:
         rows.extend(read_records(manifest(tmp_path, "r.csv")))
-    assert [line.split(". ")[0] for line in caught.value.lines] == ["r.csv:3: not utf-8 (nor is 1 more line)"]
+    assert [line.split(". ")[0] for line in caught.value.lines] == ["r.csv:3: not utf-8 (and 1 more line)"]
     assert all(row.values == {"a": "1"} for row in rows)
 
 
@@ -222,7 +222,7 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
 def test_lines_with_invalid_bytes_are_counted(tmp_path):
     lines = [b'{"text": "a"}', b'{"text": "\xff"}', b'{"text": "b"}', b'{"text": "\xfe"}']
     [problem] = faults(tmp_path, "r.jsonl", b"\n".join(lines))
-    assert problem.startswith("r.jsonl:2: not utf-8 (nor is 1 more line)")
+    assert problem.startswith("r.jsonl:2: not utf-8 (and 1 more line)")
 
 
 def test_a_duplicate_parquet_column_is_refused(tmp_path):

@@ -67,7 +67,7 @@ def _tweet(reading: Reading, identity: str, lines: list[tuple[str, dict[str, str
     where, first = lines[0]
     rows = [row for _, row in lines]
     if len({row.get("tweet_text") for row in rows}) > 1:
-        reading.problem(where, f"the rows of tweet {identity} have different texts")
+        reading.problem(where, f"the rows of tweet {identity} have different texts", "Correct tweet_id or tweet_text")
     labels = list(dict.fromkeys(row.get(label, "") for row in rows))
     values: dict[str, object] = {key: value for key, value in first.items() if key not in OF_PICTURES}
     values |= {key: [row[key] for row in rows] for key in OF_PICTURES if key in first}

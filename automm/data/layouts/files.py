@@ -102,7 +102,8 @@ def named_rows(reading: Reading, file: Path) -> Iterator[tuple[str, dict[str, st
         if header is None:
             header = cells
         elif len(cells) != len(header):
-            reading.problem(f"{file.name}:{number}", f"{len(cells)} cells, expected {len(header)} as in the header")
+            text = f"{len(cells)} cells, expected {len(header)} as in the header"
+            reading.problem(f"{file.name}:{number}", text, "Correct the row")
         else:
             yield f"{file.name}:{number}", dict(zip(header, cells, strict=True))
 
@@ -121,7 +122,7 @@ def is_readable(reading: Reading, file: Path) -> bool:
         fix = "Move the file into the folder, or name the real folder"
         reading.problem(file.name, f"link to a file outside '{reading.folder}'", fix)
     elif not file.is_file():
-        reading.problem(file.name, "not a file")
+        reading.problem(file.name, "not found, or not a file", "Add the file")
     else:
         return True
     return False

@@ -26,7 +26,8 @@ def read(reading: Reading) -> Iterator[Record]:
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
         if len(lines) % 4:
-            reading.problem(f"{file.name}:{len(lines)}", "the last sample is incomplete: a sample has 4 lines")
+            text = "the last sample is incomplete: a sample has 4 lines"
+            reading.problem(f"{file.name}:{len(lines)}", text, "Complete or remove it")
         for place in range(0, len(lines) - 3, 4):
             text, pictures, aspect, score = lines[place : place + 4]
             where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"

@@ -91,7 +91,8 @@ def _fours(reading: Reading, file: Path) -> Iterator[Sample]:
     while lines and not lines[-1]:
         lines.pop()
     if len(lines) % 4:
-        reading.problem(f"{file.name}:{len(lines)}", "the last sample is incomplete: a sample has 4 lines")
+        text = "the last sample is incomplete: a sample has 4 lines"
+        reading.problem(f"{file.name}:{len(lines)}", text, "Complete or remove it")
     for place in range(0, len(lines) - 3, 4):
         tweet, target, label, image = lines[place : place + 4]
         yield place + 1, label, image, tweet, target

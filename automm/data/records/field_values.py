@@ -68,7 +68,7 @@ def cell_text(cell: object, column: str) -> str:
     if isinstance(cell, SEQUENCE):
         return "\n".join(part for item in cell if (part := cell_text(item, column)))
     if isinstance(cell, dict | bytes):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected text")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected text. Convert it to text")
     return plain_value(cell)
 
 
@@ -79,7 +79,7 @@ def cell_value(cell: object, column: str | None) -> str:
         ValueError: the cell holds several values, an object or bytes.
     """
     if isinstance(cell, NO_VALUE):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value. Keep one value per cell")
     return "" if is_empty(cell) else plain_value(cell)
 
 
@@ -116,7 +116,7 @@ def cell_id(cell: object, column: str) -> str:
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
         raise ValueError(f"id {cell!r} in column {column!r} is a float and may have lost digits. Write ids as text")
     if isinstance(cell, NO_ID):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id. Write ids as text")
     return cell_text(cell, column).strip()
 
 

@@ -82,7 +82,7 @@ def _misencoded(file: Path, encoding: str) -> Problem:
         with file.open("rb") as lines:
             wrong = [number for number, line in enumerate(lines, 1) if not _decodes(line, encoding)]
         first, more = (wrong or [1])[0], max(0, len(wrong) - 1)
-    also = f" (nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'})" if more else ""
+    also = f" (and {more:,} more {'line' if more == 1 else 'lines'})" if more else ""
     return Problem(ENCODING, f"{file.name}:{first}", f"not {named}{also}", hint)
 
 
@@ -100,7 +100,8 @@ def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: 
 
 
 def _no_object(where: str, value: object) -> Problem:
-    return Problem(MALFORMED, where, f"expected an object {{...}}, got {type(value).__name__}")
+    text = f"expected an object {{...}}, got {type(value).__name__}"
+    return Problem(MALFORMED, where, text, "Write each record as an object")
 
 
 def _fix_of_line(line: str) -> str:
@@ -255,7 +256,8 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
             problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, QUOTES))
         elif len(cells) != len(header):
             text = f"{len(cells)} cells, expected {len(header)} as in the header"
-            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text))
+            fix = "Correct the row, or put cells with delimiters in quotes"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, fix))
         else:
             yield start, dict(zip(header, cells, strict=True))
     problems += misencoded

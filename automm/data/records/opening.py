@@ -107,6 +107,6 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = DEFAULT_DIAL
             count += 1
             yield Record(f"{name}:{number}", values, f"{stem}-{number}")
         if count == 0 and len(problems) == before:
-            problems.append(Problem(MALFORMED, file.name, "no records in this file"))
+            problems.append(Problem(MALFORMED, file.name, "no records in this file", "Add records, or remove it"))
     if problems:
         raise DataError(problems)

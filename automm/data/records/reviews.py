@@ -102,7 +102,8 @@ def read_dataset(
     reviews, columns, problems = _read(reader, watch)
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
-        raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "contains no reviews")])
+        nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
+        raise DataError([*absent, *problems] or [nothing])
     problems, none_found = [*problems, *reader.problems], reader.none_found()
     if none_found is not None and not reader.only_urls_missing:
         raise DataError([*problems, none_found])
@@ -113,7 +114,8 @@ def read_dataset(
     if of_labels:
         raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing
     if not reviews:
-        raise DataError(missing.problems or f"{source.name}: no reviews left ({_counts(reader.changes)})")
+        text = f"{source.name}: no reviews left ({_counts(reader.changes)})"
+        raise DataError(missing.problems or f"{text}. Correct the records, or the manifest keys that drop them")
     changes = dict(Counter(source.changes) + reader.changes)
     return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), missing
 

@@ -269,7 +269,7 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
         + (", or draw the split: splits.validation: 0.15" if empty == ["validation"] else ""),
         "time": f"Check the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
         "by": "Add reviews, or set splits.fractions, which keeps the proportions of labels",
-    }.get(rules.rule, "Add reviews, or link fewer (groups, duplicate texts or pictures: splits.keep_together)")
+    }.get(rules.rule, "Add reviews, or link fewer by splits.keep_together (groups, texts, pictures)")
     problems = [Problem("empty_split", file, f"split {split!r} has no reviews", advice) for split in empty]
     if "train" not in empty:
         learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}
