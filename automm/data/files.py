@@ -36,7 +36,7 @@ class NotAFileError(OSError):
     """The path is a folder, a pipe, a device or a symbolic link, not a regular file."""
 
 
-def is_of_path(error: OSError) -> bool:
+def is_path_error(error: OSError) -> bool:
     """Return whether an error is about the path: nothing there, not a regular file, or no permission to read it.
 
     Any other error is about the machine, such as too many open files: the next attempt may succeed.
@@ -44,7 +44,7 @@ def is_of_path(error: OSError) -> bool:
     return isinstance(error, NotAFileError) or error.errno in OF_A_PATH
 
 
-def unread(path: Path, error: OSError | MemoryError) -> DataError:
+def read_failure(path: Path, error: OSError | MemoryError) -> DataError:
     """Return the error to raise when the machine fails to read a file: the file itself may be fine."""
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
     reason = os.strerror(number) if number is not None else str(error)
@@ -144,7 +144,7 @@ def allocate(descriptor: int, size: int) -> None:
                 raise
 
 
-def put(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+def write_at(descriptor: int, content: bytes | memoryview, offset: int) -> None:
     """Write all of the content at an offset. Raises OSError."""
     while content:
         written = os.pwrite(descriptor, content, offset)

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from automm.data import files
-from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, put, read_file
+from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, read_file, write_at
 
 
 def test_the_digest_depends_on_the_bytes(tmp_path):
@@ -49,7 +49,7 @@ def test_put_continues_after_a_short_write(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, content, offset: real(descriptor, content[:2], offset))
     descriptor = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
-    put(descriptor, b"12345", 1)
+    write_at(descriptor, b"12345", 1)
     os.close(descriptor)
     assert (tmp_path / "a").read_bytes() == b"\x0012345"
 

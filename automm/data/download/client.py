@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from automm.data.download.addresses import USER_AGENT, Network, connect, encrypt, target_of
-from automm.data.files import is_at, put
+from automm.data.files import is_at, write_at
 from automm.data.images.decode import MAX_BYTES, PictureError, decode_picture
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -165,7 +165,7 @@ class Downloader:
         while max(size, announced or 0) <= MAX_BYTES and (piece := answer.read(PIECE)):
             if self.stop.is_set():
                 raise TryAgainError("stopped")
-            put(descriptor, piece, size)
+            write_at(descriptor, piece, size)
             size += len(piece)
         if max(size, announced or 0) > MAX_BYTES:
             raise RefusedError(f"more than {MAX_BYTES // 2**20} MB")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automm.data.files import unread
+from automm.data.files import read_failure
 from automm.data.records.shape import DEEPEST, MALFORMED, repeated_names, too_deep
 from automm.errors import DataError, Problem
 
@@ -97,7 +97,7 @@ def _depth(kind: "pa.DataType") -> int:
 
 def _unreadable(file: Path, number: int, error: Exception) -> DataError:
     if isinstance(error, OSError) and error.errno is not None:  # errors of Arrow have no number
-        return unread(file, error)
+        return read_failure(file, error)
     reason = " ".join(str(error).split()).removesuffix(".")
     text = f"not readable as Parquet after row {number}: {reason}"
     return DataError([Problem(MALFORMED, file.name, text, "Download or write the file again")])
