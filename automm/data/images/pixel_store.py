@@ -138,7 +138,7 @@ def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Datas
             kept.append(review)
     if not problems and not kept:
         file = dataset.manifest.file.name
-        problems.append(Problem("has_no_content", file, "no review is left without its unreadable pictures"))
+        problems.append(Problem("nothing_left", file, "no review is left without its unreadable pictures"))
     if problems:
         raise DataError(problems)
     return dataset.keep(kept, changes)
