@@ -47,7 +47,7 @@ class MissingContent:
     Attributes:
         numbers: a problem for each record without the number to predict; it becomes no review.
         pictures: a problem for each missing picture; its review is kept without it.
-        none_fetched: one problem in place of all `pictures`, if none was found and all but one are URLs.
+        none_fetched: one problem in place of all `pictures`, if none was found and at most one is not a URL.
     """
 
     numbers: list[Problem] = field(default_factory=list)
