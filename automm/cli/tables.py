@@ -17,7 +17,7 @@ from automm.tasks.registry import all_metrics, task_of
 from automm.tracking.runs import COMPLETED, is_partial
 
 if TYPE_CHECKING:
-    from automm.data.download.job import Fetched
+    from automm.data.download.job import FetchResult
     from automm.search.features.cache_listing import Listing
 
 
@@ -117,7 +117,7 @@ def cache_table(listing: "Listing") -> None:
         show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
 
 
-def fetched_table(done: "Fetched") -> None:
+def fetched_table(done: "FetchResult") -> None:
     """Print how many pictures were downloaded, and which are missing."""
     show(
         f"{done.urls:,} pictures by URL: {done.there:,} already there, {done.fetched:,} fetched "

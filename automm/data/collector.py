@@ -1,4 +1,4 @@
-"""Python's collector of cycles, kept away from data that have none."""
+"""Pause Python's garbage collector while data without reference cycles are built."""
 
 import gc
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_cycles() -> Iterator[None]:
-    """For the making of millions of small objects without a cycle, which it would look at again and again.
+def paused_collector() -> Iterator[None]:
+    """Disable the cyclic garbage collector: it would scan millions of small new objects again and again.
 
-    What is counted by references is freed as ever.
+    Reference counting still frees objects.
     """
     was_on = gc.isenabled()
     gc.disable()

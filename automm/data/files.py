@@ -1,4 +1,4 @@
-"""Plain files, and nothing else: opened, hashed, written at a place, worked on by all cores."""
+"""Open, hash and write regular files, and process many of them on all cores."""
 
 import errno
 import hashlib
@@ -13,14 +13,14 @@ from typing import TypeVar
 
 from automm.errors import DataError
 
-# O_NONBLOCK: a pipe put in a file's place must not block the reader. Not every platform has each flag.
+# O_NONBLOCK: a pipe in place of a file must not block the reader. Not every platform has each flag.
 READ_ONLY = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
     READ_ONLY |= getattr(os, _name, 0)
-READ_WHOLE = 4 * 2**20  # a longer file is hashed piece by piece
-NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that cannot allocate ahead
+READ_WHOLE = 4 * 2**20  # bytes; a longer file is hashed piece by piece
+NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # file systems that cannot allocate in advance
 OF_A_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
-# What to do about an error that says nothing of the file.
+# What to do about an error of the machine, not of the file.
 REMEDIES: dict[int | None, str] = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n), and run the command again",
     errno.ENFILE: "Close other programs, and run the command again",
@@ -33,44 +33,44 @@ T = TypeVar("T")
 
 
 class NotAFileError(OSError):
-    """A folder, a pipe, a device or a symbolic link where a file should be."""
+    """The path is a folder, a pipe, a device or a symbolic link, not a regular file."""
 
 
-def is_of_path(error: OSError) -> bool:
-    """Whether nothing, no plain file, or one without permission to read it is at a path.
+def is_path_error(error: OSError) -> bool:
+    """Return whether an error is about the path: nothing there, not a regular file, or no permission to read it.
 
-    Any other error is the machine's, such as too many open files: the same file may be readable at the next attempt.
+    Any other error is about the machine, such as too many open files: the next attempt may succeed.
     """
     return isinstance(error, NotAFileError) or error.errno in OF_A_PATH
 
 
-def unread(path: Path, error: OSError | MemoryError) -> DataError:
-    """What to raise where the machine fails to read a file, about which that says nothing."""
+def read_failure(path: Path, error: OSError | MemoryError) -> DataError:
+    """Return the error to raise when the machine fails to read a file: the file itself may be fine."""
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
     reason = os.strerror(number) if number is not None else str(error)
     return DataError(f"{path} could not be read: {reason}. {REMEDIES.get(number, 'Run the command again')}")
 
 
 def open_file(path: Path) -> BufferedReader:
-    """A plain file. Whoever named it has looked where its links lead, so a link met here is refused.
+    """Open a regular file for reading. Callers resolve links first; a symbolic link is refused here.
 
     Raises:
-        NotAFileError: it is something else.
-        OSError: not there, not readable.
+        NotAFileError: the path is not a regular file.
+        OSError: the file is missing or not readable.
     """
     return os.fdopen(_opened(path)[0], "rb")
 
 
 def read_file(path: Path, limit: int = READ_WHOLE) -> bytes | BufferedReader:
-    """The bytes of a plain file of up to `limit`, else the open file. Raises as `open_file`.
+    """Return the bytes of a regular file of up to `limit` bytes, or a longer file opened. Raises like `open_file`.
 
-    Of a small file, an object with a buffer costs as much as reading it.
+    For a small file, creating a buffered reader costs as much as reading it.
     """
     handle, size = _opened(path)
     if size > limit:
         return os.fdopen(handle, "rb")
     try:
-        content = os.read(handle, size + 1)  # at its end, if it has not grown meanwhile
+        content = os.read(handle, size + 1)  # the whole file, unless it has grown meanwhile
         while more := os.read(handle, READ_WHOLE) if len(content) != size else b"":
             content += more
     finally:
@@ -79,7 +79,7 @@ def read_file(path: Path, limit: int = READ_WHOLE) -> bytes | BufferedReader:
 
 
 def _opened(path: Path) -> tuple[int, int]:
-    """A plain file's descriptor, and its size."""
+    """Return the descriptor and the size in bytes of a regular file."""
     try:
         handle = os.open(path, READ_ONLY)
     except OSError as error:
@@ -97,12 +97,12 @@ def _opened(path: Path) -> tuple[int, int]:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, hexadecimal. Raises OSError."""
+    """Return the sha256 of a file's bytes, hexadecimal. Raises OSError."""
     return digest_and_bytes(path)[0]
 
 
 def digest_and_bytes(path: Path) -> tuple[str, bytes | None]:
-    """sha256 of a file, hexadecimal, and its bytes where they were read whole. Raises OSError."""
+    """Return the sha256 of a file, hexadecimal, and its bytes if they were read at once. Raises OSError."""
     content = read_file(path)
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest(), content
@@ -111,9 +111,9 @@ def digest_and_bytes(path: Path) -> tuple[str, bytes | None]:
 
 
 def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None = None) -> Iterator[T]:
-    """`function` of each item, in order, computed on threads a bounded way ahead.
+    """Yield `function` of each item, in order, computed ahead on threads within a bound.
 
-    Threads, not processes: what takes long in Pillow, hashing and reading lets go of the interpreter.
+    Threads, not processes: Pillow, hashing and reading release the interpreter lock during long work.
     """
     threads = workers or min(32, (os.cpu_count() or 1) + 2)
     with ThreadPoolExecutor(threads) as pool:
@@ -130,12 +130,12 @@ def in_order(function: Callable[[S], T], items: Sequence[S], workers: int | None
 
 
 def portions(items: Sequence[S], size: int) -> list[Sequence[S]]:
-    """The items in runs of `size`, the last perhaps shorter."""
+    """Split the items into runs of `size`; the last may be shorter."""
     return [items[begin : begin + size] for begin in range(0, len(items), size)]
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Take the bytes from the disk now, where that can be done, so that a full one shows before the work begins."""
+    """Reserve the bytes on disk where the platform can: a full disk then shows before the work begins."""
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(descriptor, 0, size)
@@ -144,14 +144,15 @@ def allocate(descriptor: int, size: int) -> None:
                 raise
 
 
-def put(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+def write_at(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+    """Write all of the content at an offset. Raises OSError."""
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
+    """Return whether the path still names this open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -55,9 +55,9 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
 
 def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) -> Iterator[Review | Refused]:
     for record in records:
-        before, missing = len(reader.problems), len(reader.lacking.pictures)
+        before, missing = len(reader.problems), len(reader.missing.pictures)
         review = reader.review(record)
-        faults = reader.problems[before:] + reader.lacking.pictures[missing:]
+        faults = reader.problems[before:] + reader.missing.pictures[missing:]
         if review is not None and not faults:
             yield review
         else:

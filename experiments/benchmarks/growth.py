@@ -75,13 +75,13 @@ def unknown_labels(count: int, folder: Path) -> Callable[[], object]:
 def link(count: int, folder: Path) -> Callable[[], object]:
     """One post in ten is a retweet; three reviews share each picture, and four each group."""
     some = reviews(count)
-    return lambda: link_reviews(some, {}).together
+    return lambda: link_reviews(some, {}).components
 
 
 def link_one_phrase(count: int, folder: Path) -> Callable[[], object]:
     """All reviews have one of two phrases, each in a different variant."""
     some = [review(number, f"{WORDS[number % 2]} as it was described @u{number}") for number in range(count)]
-    return lambda: link_reviews(some, {}).together
+    return lambda: link_reviews(some, {}).components
 
 
 def near_copies(count: int, folder: Path) -> Callable[[], object]:

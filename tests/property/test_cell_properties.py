@@ -1,4 +1,4 @@
-"""Whatever a cell holds, its record becomes a review or a problem that has a place."""
+"""Any cell gives a review or a problem with a place."""
 
 import datetime
 import json
@@ -82,7 +82,7 @@ def test_any_cell_of_any_column_ends_in_a_review_or_a_problem(task, column, cell
     read = reader(task)
     review = read.review(Record("r.jsonl:1", PLAIN | {"label": "1", column: cell}, "r-1"))
     if review is None:
-        problems = [*read.problems, *read.lacking.problems]
+        problems = [*read.problems, *read.missing.problems]
         assert problems or read.changes
         assert all(problem.startswith("r.jsonl:1: ") and len(problem) < 1000 for problem in map(str, problems))
     else:

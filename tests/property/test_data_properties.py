@@ -51,7 +51,7 @@ def write(file: Path, records) -> None:
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "tsv", "parquet"])
 @settings(max_examples=30, deadline=None)
 @given(rows)
-def test_records_survive_every_form(suffix, records):
+def test_records_survive_every_file_format(suffix, records):
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / f"r.{suffix}", records)
         more = {"quotes": True} if suffix == "tsv" else {}
@@ -100,7 +100,7 @@ def test_splits_are_disjoint_complete_stable_and_keep_together(data, random):
     random.shuffle(shuffled)
     other = Dataset(data.manifest, shuffled, data.labels, {})
     splits = None
-    with contextlib.suppress(DataError):  # too much is tied together
+    with contextlib.suppress(DataError):  # too many reviews are linked
         splits = split_dataset(data, links_of(data, {}))
     if splits is None:
         with pytest.raises(DataError):
@@ -126,7 +126,7 @@ rules = st.sampled_from([{}, {"folds": 3}, {"time": "when"}, {"by": "hash"}])
 
 @settings(max_examples=100, deadline=None)
 @given(datasets(), rules, st.randoms())
-def test_no_rule_of_splits_looks_at_the_order_of_the_reviews(data, rules, random):
+def test_no_split_rule_depends_on_the_order_of_the_reviews(data, rules, random):
     reviews = [replace(review, time=float(random.randint(0, 30))) for review in data.reviews]
     ruled = manifest(Path("/x"), "r.jsonl", splits=rules | {"seed": data.manifest.splits.seed})
     names = split_names(Dataset(ruled, reviews, data.labels, {}))
@@ -136,7 +136,7 @@ def test_no_rule_of_splits_looks_at_the_order_of_the_reviews(data, rules, random
 
 @settings(max_examples=100, deadline=None)
 @given(datasets(), datasets())
-def test_appended_reviews_move_nobody_who_is_split_by_hash(data, more):
+def test_appended_reviews_move_no_review_split_by_hash(data, more):
     ruled = manifest(Path("/x"), "r.jsonl", splits={"by": "hash"})
     new = [replace(review, id=f"new {review.id}") for review in more.reviews]
     before = split_names(Dataset(ruled, data.reviews, data.labels, {}))
@@ -145,7 +145,7 @@ def test_appended_reviews_move_nobody_who_is_split_by_hash(data, more):
 
 
 def split_names(data):
-    """The split of each review by its id, whether or not a search could begin with it."""
+    """The split of each review by its id, whether or not a search could use it."""
     names = RULES[data.manifest.splits.rule](data, links_of(data, {}))
     return {review.id: name for review, name in zip(data.reviews, names, strict=True)}
 

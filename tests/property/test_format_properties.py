@@ -1,4 +1,4 @@
-"""Whatever happens to a native layout, reading it gives reviews or a named error."""
+"""Any damage to a native layout gives reviews or an error of automm."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def harm(file: Path, kind: str, place: int, raw: bytes) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data(), harms=harms)
-def test_any_harm_to_a_layout_gives_reviews_or_a_named_error(name, data, harms):
+def test_any_damage_to_a_layout_gives_reviews_or_an_automm_error(name, data, harms):
     with tempfile.TemporaryDirectory() as folder:
         manifest = manifest_of(Path(folder), name)
         there = sorted((Path(folder) / "data").rglob("*"))
@@ -73,7 +73,7 @@ marks = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(marks, max_size=30).map("".join))
-def test_what_is_taken_out_of_markdown_was_in_it(text):
+def test_pictures_removed_from_markdown_were_in_it(text):
     rest, links = take_pictures(text)
     assert len(rest) <= len(text)
     assert (len(rest) < len(text)) or not links
@@ -105,7 +105,7 @@ pieces = st.lists(st.one_of(*map(st.sampled_from, (PICTURES, DEFINITIONS, HIDING
 
 
 def rendered(tokens: Sequence[Token]) -> Iterator[str]:
-    """The targets of the pictures that markdown-it-py's own renderer shows."""
+    """The links of the pictures that markdown-it-py's renderer shows."""
     for token in tokens:
         if token.type == "image":
             yield unquote(str(token.attrs["src"]))
@@ -123,7 +123,7 @@ def test_the_pictures_in_markdown_are_those_that_a_renderer_shows(text):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["![a](@)", "![a](@ 't')", *HIDING, *LAYING]), max_size=20).map("".join))
-def test_a_target_with_spaces_is_read_as_if_in_angle_brackets(text):
+def test_a_link_with_spaces_is_read_as_if_in_angle_brackets(text):
     shown = rendered(MarkdownIt("commonmark").parse(text.replace("@", "<9 9.jpg>")))
     assert take_pictures(text.replace("@", "9 9.jpg"))[1] == list(shown)
 
@@ -139,7 +139,7 @@ option_names = sorted({key for name in WRITERS for key in find_layout(name).opti
     st.one_of(plain, st.dictionaries(st.sampled_from(option_names), values, max_size=3)),
     st.one_of(plain, st.dictionaries(st.sampled_from(["id", "text", "images", "label", "more"]), values, max_size=3)),
 )
-def test_any_options_and_fields_give_a_manifest_or_a_named_error(name, options, fields):
+def test_any_options_and_fields_give_a_manifest_or_an_automm_error(name, options, fields):
     content = {"name": "x", "format": name, "path": "p", "options": options, "fields": fields}
     with contextlib.suppress(AutommError):
         manifest = parse_manifest(content, Path("/x/manifest.yaml"))
@@ -160,7 +160,7 @@ names = st.sampled_from(["id", "text", "image", "label", "split", "user_id", "#"
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.dictionaries(names, cells, max_size=6), min_size=1, max_size=8))
-def test_any_records_give_a_first_manifest_or_a_named_error(records):
+def test_any_records_give_a_first_manifest_or_an_automm_error(records):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "r.jsonl"
         file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What copies of a text differ in does not count, and what links reviews does not depend on their order."""
+"""Copies of a text have one form, and links do not depend on the order of reviews."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from automm.data.records.reviews import Review
 from automm.data.splitting.links import link_reviews
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.text_forms import linking_text, telling_text
+from automm.data.splitting.text_forms import distinctive_text, linking_text
 
 words = st.text(st.characters(categories=["Ll", "Lu", "Lo", "Mn", "Nd"]), min_size=1, max_size=8).filter(str.isalnum)
 posts = st.lists(words, min_size=4, max_size=10)
@@ -27,19 +27,19 @@ def test_links_mentions_marks_and_case_do_not_change_a_form(post, data):
         copy += data.draw(st.lists(st.one_of(names, urls, marks), max_size=2))
     if data.draw(st.booleans()):
         copy = ["RT", f"{data.draw(names)}:", *copy]
-    if any(one.upper().casefold() != one.casefold() for one in post):  # of few letters, such as dotless i
+    if any(one.upper().casefold() != one.casefold() for one in post):  # a few letters, such as dotless i
         copy = post
     assert linking_text(" ".join(copy)) == form
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_texts_that_were_the_same_are_the_same(one, other):
+def test_equal_normal_texts_have_equal_forms(one, other):
     for text in (one, f"{one} {other}", f"&{one};{other}"):
         spaced = f"  {text.replace(' ', '  ')}\n"
-        assert telling_text(spaced) == telling_text(text)
+        assert distinctive_text(spaced) == distinctive_text(text)
         assert linking_text(spaced) == linking_text(text)
-        assert linking_text(telling_text(text)) == linking_text(text) or not telling_text(text)
+        assert linking_text(distinctive_text(text)) == linking_text(text) or not distinctive_text(text)
 
 
 PHRASES = ["The hall was full of people", "nobody left before the end", "a boat came in late", "it was as described"]
@@ -81,7 +81,7 @@ def test_links_do_not_depend_on_the_order_of_the_reviews(some, kinds, random):
         links = link_reviews(these, {}, sorted(kinds), near)
         return [
             {frozenset(these[row].id for row in rows) for rows in sets}
-            for sets in (near, links.together, links.common_texts, *links.shared.values())
+            for sets in (near, links.components, links.common_texts, *links.shared.values())
         ]
 
     assert found(shuffled) == found(some)
@@ -89,14 +89,14 @@ def test_links_do_not_depend_on_the_order_of_the_reviews(some, kinds, random):
 
 @settings(max_examples=100, deadline=None)
 @given(reviews())
-def test_components_are_those_of_comparing_each_with_each(some):
+def test_components_equal_those_of_comparing_all_pairs(some):
     links = link_reviews(some, {})
     common = {row for rows in links.common_texts for row in rows}
     component = list(range(len(some)))
     for one in range(len(some)):
         for two in range(one):
             first, second = some[one], some[two]
-            form = telling_text if one in common else linking_text
+            form = distinctive_text if one in common else linking_text
             if (
                 (form(first.text) and form(first.text) == form(second.text))
                 or set(first.images) & set(second.images)
@@ -104,4 +104,4 @@ def test_components_are_those_of_comparing_each_with_each(some):
             ):
                 component = [component[two] if at == component[one] else at for at in component]
     expected = {frozenset(row for row, at in enumerate(component) if at == one) for one in component}
-    assert {frozenset(rows) for rows in links.together} == expected
+    assert {frozenset(rows) for rows in links.components} == expected

@@ -26,20 +26,20 @@ from automm.data.download.addresses import AddressError, Network, connect, is_pu
         *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1", "fec0::1"),
     ],
 )
-def test_no_address_but_those_of_the_open_internet(address):
+def test_addresses_that_are_not_public(address):
     assert not is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1::1", "64:ff9b::808:808"])
-def test_the_open_internet(address):
+def test_public_addresses(address):
     assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("ftp://a.example/b.jpg", "only http and https"),
-        ("file:///etc/hostname", "only http and https"),
+        ("ftp://a.example/b.jpg", "expected http or https"),
+        ("file:///etc/hostname", "expected http or https"),
         ("http://", "no host"),
         ("http:///b.jpg", "no host"),
         ("http://[::1/b.jpg", "not a URL"),
@@ -48,12 +48,12 @@ def test_the_open_internet(address):
         ("http://user:word@a.example/", "user name"),
     ],
 )
-def test_what_is_no_url_to_fetch(url, reason):
+def test_urls_that_are_refused(url, reason):
     with pytest.raises(AddressError, match=reason):
         split_url(url)
 
 
-def test_what_is_asked_for_is_quoted_once():
+def test_the_target_is_quoted_once():
     assert target_of("http://a.example") == "/"
     assert target_of("http://a.example/b%20c d/é.jpg?x=1&y=ü#z") == "/b%20c%20d/%C3%A9.jpg?x=1&y=%C3%BC"
 
@@ -62,20 +62,20 @@ def test_what_is_asked_for_is_quoted_once():
     "host",
     ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]", "169.254.169.254"],
 )
-def test_private_addresses_are_not_connected_to_however_they_are_written(host, monkeypatch):
+def test_private_addresses_are_refused_in_every_notation(host, monkeypatch):
     monkeypatch.setattr(addresses.socket, "create_connection", lambda *of, **how: pytest.fail("connected"))
-    with pytest.raises((AddressError, OSError), match=r"no public address|cannot be resolved"):
+    with pytest.raises((AddressError, OSError), match=r"not a public address|cannot be resolved"):
         connect(f"http://{host}/a.jpg", Network(), 1.0, inf)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
     monkeypatch.setattr(addresses.socket, "create_connection", lambda *of, **how: pytest.fail("connected"))
-    with pytest.raises(AddressError, match=r"a\.example is 10\.0\.0\.1"):
+    with pytest.raises(AddressError, match=r"a\.example resolves to 10\.0\.0\.1"):
         connect("http://a.example/", Network(resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"]), 1.0, inf)
 
 
-def test_the_address_that_was_looked_at_is_connected_to(monkeypatch):
-    """A name server that answers differently the second time is not asked a second time."""
+def test_the_checked_address_is_connected_to(monkeypatch):
+    """A host name is resolved once: a name server that answers differently later has no effect."""
     answers = iter([["8.8.8.8"], ["127.0.0.1"]])
     connected, made = [], socket.socket()
     monkeypatch.setattr(addresses.socket, "create_connection", lambda place, timeout: connected.append(place) or made)
@@ -85,7 +85,7 @@ def test_the_address_that_was_looked_at_is_connected_to(monkeypatch):
     made.close()
 
 
-def test_many_silent_addresses_take_no_longer_than_one_may(monkeypatch):
+def test_many_silent_addresses_share_one_time_limit(monkeypatch):
     asked, ticks = [], iter(range(9))
 
     def silent(place, timeout):

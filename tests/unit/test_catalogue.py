@@ -6,21 +6,21 @@ from automm.data.manifest import parse_manifest
 from automm.errors import ConfigError, NotFoundError
 
 
-def test_every_native_layout_has_a_data_set_in_it():
+def test_every_native_layout_has_a_data_set():
     known = known_datasets()
     general = {"imagefolder", "markdown-tree"}
     assert set(LAYOUTS) - general <= {one.manifest.format for one in known}
     assert len({one.name for one in known}) == len(known)
 
 
-def test_one_data_set_with_what_is_known_of_it():
+def test_the_facts_of_one_data_set():
     known = find_dataset("hateful-memes").to_dict()
     assert known["manifest"].endswith("hateful_memes.yaml")
     assert known["published"][0].keys() == {"method", "metric", "value", "source"}
 
 
-def test_an_unknown_one_is_answered_with_the_known():
-    with pytest.raises(NotFoundError, match=r"Did you mean 'mm-imdb'\? Known: "):
+def test_an_unknown_data_set_lists_the_known_ones():
+    with pytest.raises(NotFoundError, match=r"Did you mean 'mm-imdb'\? Known data sets: "):
         find_dataset("mmimdb")
 
 
@@ -32,7 +32,7 @@ def test_an_unknown_one_is_answered_with_the_known():
         ({"published": [{"method": "x", "metric": "y", "value": 1, "source": "z", "year": 1}]}, "unknown key"),
     ],
 )
-def test_what_a_source_must_not_say(tmp_path, source, expected):
+def test_invalid_sources_are_refused(tmp_path, source, expected):
     content = {"name": "x", "records": "r.csv", "fields": {"text": "t"}, "source": source}
     with pytest.raises(ConfigError, match=expected):
         parse_manifest(content, tmp_path / "manifest.yaml")

@@ -2,19 +2,19 @@ import gc
 
 import pytest
 
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 
 
-def test_the_collector_is_off_within_and_as_before_afterwards():
-    with no_cycles(), no_cycles():
+def test_the_collector_is_paused_and_restored():
+    with paused_collector(), paused_collector():
         assert not gc.isenabled()
     assert gc.isenabled()
-    with pytest.raises(ValueError, match="x"), no_cycles():
+    with pytest.raises(ValueError, match="x"), paused_collector():
         raise ValueError("x")
     assert gc.isenabled()
     gc.disable()
     try:
-        with no_cycles():
+        with paused_collector():
             pass
         assert not gc.isenabled()
     finally:

@@ -10,7 +10,7 @@ import pytest
 
 from automm.data.inputs.columns import MOST_VALUES, Columns
 from automm.data.manifest import parse_manifest
-from automm.data.records.field_values import cell_images, cell_number, cell_series
+from automm.data.records.field_values import cell_history, cell_images, cell_number
 from automm.data.records.review import Review
 from automm.data.records.reviews import load_dataset
 from automm.data.sections import Fields, History
@@ -70,11 +70,11 @@ class TestCells:
         ids=str,
     )
     def test_series(self, cell, steps):
-        assert cell_series({"past": cell}, FIELDS) == steps
+        assert cell_history({"past": cell}, FIELDS) == steps
 
     def test_a_separator_keeps_the_place_of_what_is_missing(self):
         fields = Fields(text=("text",), history=History(columns=("past",), separator=","))
-        assert cell_series({"past": "3,,4"}, fields) == (3.0, None, 4.0)
+        assert cell_history({"past": "3,,4"}, fields) == (3.0, None, 4.0)
 
     @pytest.mark.parametrize(
         ("content", "separator"),
@@ -99,9 +99,9 @@ class TestCells:
         fields = Fields.model_validate(content)
         values = {"photos": "a,1.png; b.png", "past": "1,,2.5"}
         assert cell_images(values, fields) == ["a,1.png", "b.png"]
-        assert cell_series(values, fields) == (1.0, None, 2.5)
+        assert cell_history(values, fields) == (1.0, None, 2.5)
         spaces = Fields.model_validate({**content, "history": {"columns": "past"}})
-        assert cell_series({"past": "1  2\t3"}, spaces) == (1.0, 2.0, 3.0)
+        assert cell_history({"past": "1  2\t3"}, spaces) == (1.0, 2.0, 3.0)
 
     def test_no_history(self):
         for none in ([], (), None):
@@ -109,12 +109,12 @@ class TestCells:
 
     def test_several_columns_are_a_step_each(self):
         fields = FIELDS.model_copy(update={"history": History(columns=("first", "second"))})
-        assert cell_series({"first": None, "second": "2"}, fields) == (None, 2.0)
+        assert cell_history({"first": None, "second": "2"}, fields) == (None, 2.0)
 
     @pytest.mark.parametrize("cell", ["1;2", "[1, 2", "[[1]]", ["a"], {"a": 1}, "[1]]"], ids=str)
     def test_series_of_something_else(self, cell):
         with pytest.raises(ValueError, match="column 'past'"):
-            cell_series({"past": cell}, FIELDS)
+            cell_history({"past": cell}, FIELDS)
 
 
 class TestColumns:
@@ -199,7 +199,7 @@ class TestLoading:
         with pytest.raises(DataError) as caught:
             load_dataset(manifest)
         assert caught.value.lines[0].startswith(
-            "r.jsonl: no column 'prize', which fields.metadata names. Did you mean 'price'?"
+            "r.jsonl: no column 'prize' (named in fields.metadata). Did you mean 'price'?"
         )
 
     def test_the_fingerprint_knows_the_columns_where_the_manifest_names_them(self, tmp_path):

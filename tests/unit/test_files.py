@@ -4,18 +4,18 @@ import socket
 import pytest
 
 from automm.data import files
-from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, put, read_file
+from automm.data.files import NotAFileError, file_digest, in_order, open_file, portions, read_file, write_at
 
 
-def test_a_digest_is_of_the_bytes(tmp_path):
+def test_the_digest_depends_on_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert file_digest(tmp_path / "a").startswith("ba7816bf")
 
 
-def test_only_plain_files_are_opened_and_nothing_is_waited_for(tmp_path):
+def test_only_regular_files_are_opened_without_blocking(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "link").symlink_to("a")
-    os.mkfifo(tmp_path / "pipe")  # a reader that waits for a writer would wait for ever
+    os.mkfifo(tmp_path / "pipe")  # opening a pipe would block for ever
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
         kinds = {
@@ -40,16 +40,16 @@ def test_results_come_in_order_and_errors_reach_the_caller():
         list(in_order(lambda n: 1 // n, range(5)))
 
 
-def test_portions_hold_everything_once():
+def test_portions_contain_every_item_once():
     assert [list(part) for part in portions(range(5), 2)] == [[0, 1], [2, 3], [4]]
     assert portions([], 2) == []
 
 
-def test_put_goes_on_where_the_system_wrote_less(tmp_path, monkeypatch):
+def test_put_continues_after_a_short_write(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, content, offset: real(descriptor, content[:2], offset))
     descriptor = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
-    put(descriptor, b"12345", 1)
+    write_at(descriptor, b"12345", 1)
     os.close(descriptor)
     assert (tmp_path / "a").read_bytes() == b"\x0012345"
 

@@ -22,7 +22,7 @@ def layout(tmp_path: Path, lists: dict[str, str], encoding: str = "gb18030"):
     return parse_manifest(content, tmp_path / "manifest.yaml")
 
 
-def test_the_packing_with_two_lists(tmp_path):
+def test_the_version_with_two_lists(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN, "test_without_label.txt": "guid,tag\n5,null\n"})
     dataset = load_dataset(manifest)
     first = dataset.reviews[0]
@@ -65,7 +65,7 @@ def test_the_original_list_and_its_rule(tmp_path):
         ("negative", "positive", None),
     ],
 )
-def test_the_rule(text, image, label):
+def test_labels_of_text_and_image_are_combined(text, image, label):
     assert combine(text, image) == label
 
 
@@ -91,7 +91,7 @@ def test_a_majority_is_more_than_half():
     assert majority(["a", "b"]) is None
 
 
-def test_what_the_lists_must_not_say(tmp_path):
+def test_malformed_lists_are_reported(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN + "5,glad\n../6,positive\n7,positive\n"})
     with pytest.raises(DataError) as caught:
         load_dataset(manifest)
@@ -101,25 +101,25 @@ def test_what_the_lists_must_not_say(tmp_path):
     assert "train.txt:8: 'data/7.txt': not found" in shown
 
 
-def test_texts_of_another_encoding_are_named(tmp_path):
+def test_texts_in_another_encoding_are_reported(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN}).model_copy(update={"encoding": "ascii"})
     with pytest.raises(DataError, match=r"data/1\.txt' is not ascii"):
         load_dataset(manifest)
 
 
-def test_a_packing_in_utf_8_is_read_as_utf_8_and_says_so(tmp_path):
+def test_a_utf_8_version_is_read_as_utf_8_and_counted(tmp_path):
     dataset = load_dataset(layout(tmp_path, {"train.txt": TRAIN}, "utf-8"))
     assert [review.text for review in dataset.reviews] == [f"caf\u00e9 {number}" for number in range(1, 5)]
     assert dataset.changes == {"utf8_copy": 4, "not_listed": 2}
 
 
-def test_a_text_that_happens_to_be_utf_8_does_not_decide(tmp_path):
+def test_one_valid_utf_8_text_does_not_decide(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN})
-    (tmp_path / "MVSA_Single" / "data" / "1.txt").write_bytes("\u7b11".encode("gb18030"))  # valid UTF-8, too
+    (tmp_path / "MVSA_Single" / "data" / "1.txt").write_bytes("\u7b11".encode("gb18030"))  # also valid UTF-8
     assert load_dataset(manifest).reviews[0].text == "\u7b11"
 
 
-def test_one_broken_text_of_a_utf_8_packing_is_named(tmp_path):
+def test_one_broken_text_of_a_utf_8_version_is_reported(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN}, "utf-8")
     (tmp_path / "MVSA_Single" / "data" / "2.txt").write_bytes("caf\u00e9".encode("cp1252"))
     with pytest.raises(DataError, match=r"train.txt:3: 'data/2\.txt' is not utf-8"):
@@ -127,7 +127,7 @@ def test_one_broken_text_of_a_utf_8_packing_is_named(tmp_path):
     assert load_dataset(manifest.model_copy(update={"encoding": "cp1252"})).reviews[1].text == "caf\u00e9"
 
 
-def test_the_encoding_is_decided_without_files_that_lead_out_or_cannot_be_read(tmp_path):
+def test_the_encoding_ignores_unreadable_and_outside_files(tmp_path):
     manifest = layout(tmp_path, {"train.txt": TRAIN})
     data = tmp_path / "MVSA_Single" / "data"
     (tmp_path / "secret").write_text("caf\u00e9")
@@ -139,7 +139,7 @@ def test_the_encoding_is_decided_without_files_that_lead_out_or_cannot_be_read(t
 
 def test_missing_parts_are_not_found(tmp_path):
     manifest = layout(tmp_path, {})
-    with pytest.raises(NotFoundError, match=r"It looks for data/<id>.txt .*labelResultAll.txt or train.txt"):
+    with pytest.raises(NotFoundError, match=r"which needs data/<id>.txt .*labelResultAll.txt or train.txt"):
         load_dataset(manifest)
     with pytest.raises(NotFoundError, match="no such file or folder"):
         load_dataset(manifest.model_copy(update={"path": "elsewhere"}))

@@ -21,7 +21,7 @@ from automm.data.splitting.links import links_of
 from automm.data.splitting.stratified import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
-INCOMPLETE = ("crisismmd", "upmc-food101")  # only of one task; without a validation split
+INCOMPLETE = ("crisismmd", "upmc-food101")  # one needs a task, the other has no validation split
 PICTURED = {"product": True, "only_with_images": True}
 TWO = {"map": {"low": [1, 2], "high": [3.5, 4.5, 5]}}
 
@@ -55,17 +55,17 @@ def test_a_layout_is_read_and_recognised(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if find_layout(name).split and name not in INCOMPLETE])
-def test_its_split_is_one_that_can_be_searched(tmp_path, name):
+def test_the_split_of_a_layout_can_be_searched(tmp_path, name):
     dataset = load(tmp_path, name)
     splits = split_dataset(dataset, links_of(dataset, {}))
     assert all(len(rows) for rows in splits.values())
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_folder_without_it_is_not_found(tmp_path, name):
+def test_a_folder_without_the_layout_is_not_found(tmp_path, name):
     manifest = manifest_of(tmp_path, name)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotFoundError, match="It looks for"):
+    with pytest.raises(NotFoundError, match="which needs"):
         load_dataset(manifest.model_copy(update={"path": "empty"}))
 
 
@@ -77,30 +77,32 @@ def moved_away(folder):
     return manifest
 
 
-def test_a_link_that_leads_out_is_named(tmp_path):
+def test_a_link_out_of_the_folder_is_reported(tmp_path):
     manifest = moved_away(tmp_path)
     put(tmp_path / "data", {"inside.txt": "x"})
     (tmp_path / "data" / "in.txt").symlink_to(tmp_path / "data" / "inside.txt")
     (tmp_path / "data" / "out.json").symlink_to(tmp_path / "manifest.yaml")
-    with pytest.raises(NotFoundError, match=r"'out.json' leads out of it and is not read: move it inside"):
+    with pytest.raises(
+        NotFoundError, match=r"The link 'out.json' leads out of the folder and is not read\. Move its target inside"
+    ):
         load_dataset(manifest)
 
 
-def test_a_folder_that_may_not_be_listed_is_said_to_be_one(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_reported(tmp_path, monkeypatch):
     def refuse(path, *pattern):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     manifest = moved_away(tmp_path)
     monkeypatch.setattr(Path, "iterdir", refuse)
     monkeypatch.setattr(Path, "glob", refuse)
-    with pytest.raises(NotFoundError, match=r"cannot be listed \(Permission denied\): see to its permissions"):
+    with pytest.raises(NotFoundError, match=r"cannot be listed \(Permission denied\)\. Change its permissions"):
         load_dataset(manifest)
 
 
-def test_another_layout_there_is_named(tmp_path):
+def test_the_matching_layout_is_suggested(tmp_path):
     manifest_of(tmp_path, "mvsa")
     manifest = manifest_of(tmp_path / "other", "hateful-memes").model_copy(update={"path": str(tmp_path / "data")})
-    with pytest.raises(NotFoundError, match="It looks like format mvsa"):
+    with pytest.raises(NotFoundError, match="The files match format mvsa"):
         load_dataset(manifest)
 
 
@@ -114,7 +116,7 @@ def test_amazon(tmp_path):
     assert dataset.changes == {"same_record": 1}
 
 
-def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
+def test_amazon_joins_products_and_ignores_reviews_without_picture(tmp_path):
     fields = {"text": ["product_title", "title"]}
     dataset = load(tmp_path, "amazon-reviews-2023", fields=fields, options=PICTURED, labels=TWO)
     assert dataset.reviews[0].text == "Steel bottle\nFine bottle"
@@ -130,7 +132,7 @@ def test_amazon_joins_products_and_leaves_out_what_has_no_picture(tmp_path):
         ("google-local-2021", "review-Z.json", ("text",), {"pics": [{"url": ["https://m.example/a"]}]}),
     ],
 )
-def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pictures):
+def test_a_rating_without_content_is_ignored_and_counted(tmp_path, name, file, texts, pictures):
     manifest = manifest_of(tmp_path, name)
     row = dict.fromkeys(["user_id", "reviewerID", "asin", "parent_asin", "gmap_id"], "1") | {"rating": 5, "overall": 5}
     row |= dict.fromkeys(texts)
@@ -145,7 +147,7 @@ def test_a_rating_alone_is_left_out_and_counted(tmp_path, name, file, texts, pic
 def test_amazon_without_the_file_of_products(tmp_path):
     manifest = manifest_of(tmp_path, "amazon-reviews-2023")
     (tmp_path / "data" / "meta_Home.jsonl.gz").unlink()
-    with pytest.raises(DataError, match=r"meta_Home.jsonl.gz is not there, which option product needs"):
+    with pytest.raises(DataError, match=r"meta_Home.jsonl.gz not found, needed by options\.product"):
         load_dataset(manifest)
 
 
@@ -154,11 +156,11 @@ def test_a_path_may_be_one_file(tmp_path):
     assert len(load_dataset(manifest).reviews) == 7
 
 
-def test_a_gzip_file_that_was_cut_off(tmp_path):
+def test_a_truncated_gzip_file(tmp_path):
     manifest = manifest_of(tmp_path, "amazon-reviews-2023")
     file = tmp_path / "data" / "Home.jsonl.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"Home.jsonl.gz: not a whole gzip file.* Fetch it again"):
+    with pytest.raises(DataError, match=r"Home.jsonl.gz: truncated or damaged gzip file.* Download it again"):
         load_dataset(manifest)
 
 
@@ -186,7 +188,7 @@ def test_yelp_reads_one_list_of_photos(tmp_path):
     assert names(load_dataset(manifest).reviews[0], tmp_path) == ["photos/p0.jpg", "photos/p2.jpg"]
 
 
-def test_yelp_keeps_no_texts_of_businesses_that_are_left_out(tmp_path):
+def test_yelp_keeps_no_texts_of_ignored_businesses(tmp_path):
     options = {"unit": "business", "only_with_images": True}
     dataset = load_dataset(manifest_of(tmp_path, "yelp", options=options), labelled=False)
     assert [review.id for review in dataset.reviews] == ["b0", "b1"]
@@ -201,7 +203,7 @@ def test_google_local(tmp_path):
     assert dataset.changes == {"no_label": 1}
 
 
-def test_google_local_asks_for_another_size(tmp_path):
+def test_google_local_requests_another_size(tmp_path):
     dataset = load(tmp_path, "google-local-2021", options={"size": 512}, images={"on_bad": "drop-image"})
     assert dataset.changes["not_fetched"] == 2
 
@@ -228,7 +230,7 @@ def test_hateful_memes(tmp_path):
     assert dataset.changes == {"same_record": 2, "no_label": 1}
 
 
-def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
+def test_labelled_hateful_memes_win_over_unlabelled_copies(tmp_path):
     manifest = manifest_of(tmp_path, "hateful-memes")
     labelled = (tmp_path / "data" / "test_seen.jsonl").read_text()
     put(tmp_path / "data", {"test.jsonl": re.sub(r'"label": \d, ', "", labelled)})
@@ -237,7 +239,7 @@ def test_hateful_memes_with_their_labels_win_over_the_same_without(tmp_path):
     assert dataset.changes == {"same_record": 4, "no_label": 1}
 
 
-def test_a_meme_that_has_two_labels_is_counted_as_such(tmp_path):
+def test_a_meme_with_two_labels_is_counted(tmp_path):
     manifest = manifest_of(tmp_path, "hateful-memes")
     again = json.loads((tmp_path / "data" / "train.jsonl").read_text().splitlines()[0])
     put(tmp_path / "data", {"test_seen.jsonl": json.dumps(again | {"label": 1 - again["label"]})})
@@ -254,7 +256,7 @@ def test_mm_imdb_has_several_labels(tmp_path):
     assert load(tmp_path / "first", "mm-imdb", fields=fields).reviews[0].all_labels == ("Comedy",)
 
 
-def test_crisismmd_gathers_the_pictures_of_a_tweet(tmp_path):
+def test_crisismmd_collects_the_pictures_of_a_tweet(tmp_path):
     dataset = load(tmp_path, "crisismmd")
     assert [len(review.images) for review in dataset.reviews] == [1, 2, 3, 1, 2, 3]
     assert dataset.reviews[1].id == "900000000000000001"
@@ -267,10 +269,10 @@ def test_crisismmd_by_task(tmp_path):
         ("900000000000000000", "train", 1),
         ("900000000000000001", "train", 2),
         ("900000000000000002", "train", 2),
-        ("900000000000000002-task_informative_text_img_dev", "validation", 1),  # the lists cut it in two
+        ("900000000000000002-task_informative_text_img_dev", "validation", 1),  # the tweet is in two lists
     ]
     assert {review.split for review in dataset.reviews} == {"train", "validation", "test"}
-    with pytest.raises(DataError, match="no crisismmd_datasplit_all/task_damage_text_img"):
+    with pytest.raises(DataError, match="no file crisismmd_datasplit_all/task_damage_text_img"):
         load(tmp_path / "absent", "crisismmd", options={"task": "damage"})
 
 
@@ -283,7 +285,7 @@ def test_multi_zol(tmp_path):
     assert dataset.changes == {"misencoded": 3}
 
 
-def test_multi_zol_with_a_mark_at_its_beginning_and_lines_at_its_end(tmp_path):
+def test_multi_zol_with_byte_order_mark_and_trailing_lines(tmp_path):
     manifest = manifest_of(tmp_path, "multi-zol")
     file = tmp_path / "data" / "zol_Train_jieba.txt"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes() + b"\r\n\n")
@@ -291,11 +293,11 @@ def test_multi_zol_with_a_mark_at_its_beginning_and_lines_at_its_end(tmp_path):
     assert first.group == second.group == "手机 很 好 Train 0"
 
 
-def test_multi_zol_in_another_encoding_is_an_error_and_no_cleaned_texts(tmp_path):
+def test_multi_zol_in_another_encoding_is_an_error(tmp_path):
     manifest = manifest_of(tmp_path, "multi-zol")
     for file in (tmp_path / "data").glob("zol_*.txt"):
         file.write_bytes(file.read_bytes().replace(b"\xff", b"").decode().encode("gb18030"))
-    with pytest.raises(DataError, match=r"zol_Train_jieba.txt: 8 of 8 lines beyond ASCII are not utf-8. Set encoding"):
+    with pytest.raises(DataError, match=r"zol_Train_jieba.txt: 8 of 8 non-ASCII lines are not utf-8. Set encoding"):
         load_dataset(manifest)
     dataset = load_dataset(manifest.model_copy(update={"encoding": "gb18030"}))
     assert dataset.reviews[0].text.startswith("\u62cd\u7167\u6548\u679c")
@@ -353,7 +355,7 @@ def labelled_tree(*splits, suffix=".jpg"):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".Jpeg", ".PNG"])
 @pytest.mark.parametrize("splits", [("train", "val", "test"), ("Train", "Valid", "TEST")])
-def test_imagefolder_in_whichever_case(tmp_path, suffix, splits):
+def test_imagefolder_in_any_case(tmp_path, suffix, splits):
     put(tmp_path / "data", labelled_tree(*splits, suffix=suffix))
     assert recognise(tmp_path / "data") == ["imagefolder"]
     content = {"name": "x", "format": "imagefolder", "path": "data", "splits": {"column": "split"}}
@@ -373,22 +375,22 @@ def test_imagefolder_in_whichever_case(tmp_path, suffix, splits):
     ],
     ids=["one label", "deeper", "no label", "metadata elsewhere", "documents beside"],
 )
-def test_what_is_no_imagefolder(tmp_path, files):
+def test_folders_that_are_not_an_imagefolder(tmp_path, files):
     put(tmp_path / "data", files)
     assert "imagefolder" not in recognise(tmp_path / "data")
 
 
-def test_a_document_about_the_pictures_makes_no_tree_of_documents(tmp_path):
+def test_a_readme_does_not_make_a_markdown_tree(tmp_path):
     put(tmp_path / "data", {"a/1.jpg": b"x", "a/README.md": "all of a", "b/1.jpg": b"x", "README.md": "of the set"})
     assert recognise(tmp_path / "data") == ["imagefolder", "markdown-tree"]
     (tmp_path / "data" / "a" / "README.md").unlink()
     assert recognise(tmp_path / "data") == ["imagefolder"]
 
 
-def test_records_beside_pictures_are_named(tmp_path):
+def test_records_beside_pictures_are_suggested(tmp_path):
     manifest = manifest_of(tmp_path, "imagefolder").model_copy(update={"path": "shop"})
     put(tmp_path / "shop", {"images/1.jpg": b"x", "styles.csv": "id,text\n1,a\n", "few.tsv": "a\n"})
-    with pytest.raises(NotFoundError, match=r"'automm init .*shop/styles\.csv' writes a manifest for it"):
+    with pytest.raises(NotFoundError, match=r"write a manifest: automm init .*shop/styles\.csv"):
         load_dataset(manifest)
 
 
@@ -416,7 +418,7 @@ def test_markdown(tmp_path):
         (["pea.md", "tea.md"], {}, [None, None]),
     ],
 )
-def test_the_label_of_markdown_is_the_first_folder_that_varies(tmp_path, files, options, labels):
+def test_the_markdown_label_is_the_first_folder_that_varies(tmp_path, files, options, labels):
     put(tmp_path / "data", dict.fromkeys(files, "text"))
     content = {"name": "x", "format": "markdown-tree", "path": "data", "options": options}
     rows = open_source(parse_manifest(content, tmp_path / "manifest.yaml")).rows
@@ -455,16 +457,16 @@ def test_duplicate_keys_of_front_matter_are_counted(tmp_path):
     assert dataset.changes[Change.DUPLICATE_KEY] == 2
 
 
-def test_markdown_that_begins_with_a_line(tmp_path):
+def test_markdown_that_begins_with_a_horizontal_rule(tmp_path):
     manifest = manifest_of(tmp_path, "markdown-tree")
     put(tmp_path / "data", {"soup/pea.md": "---\nno front matter\n---\nLevel: ** Boil"})
     assert load_dataset(manifest).reviews[3].text == "---\nno front matter\n---\n Boil"
 
 
 @pytest.mark.parametrize(
-    ("pattern", "expected"), [("(", "no regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
+    ("pattern", "expected"), [("(", "not a regular expression"), ("x", "one group"), ("(a)(b)", "one group")]
 )
-def test_a_pattern_that_cannot_be_used(tmp_path, pattern, expected):
+def test_invalid_patterns_are_refused(tmp_path, pattern, expected):
     with pytest.raises(ConfigError, match=expected):
         manifest_of(tmp_path, "markdown-tree", options={"pattern": pattern})
 
@@ -487,11 +489,11 @@ def test_options_are_checked(tmp_path, name, options, expected):
     ("name", "files", "expected"),
     [
         ("amazon-reviews-2023", {"Z.jsonl": '{"rating": 1, "images": 7}'}, "Z.jsonl:1: images holds int"),
-        ("amazon-reviews-2023", {"Z.jsonl": '{"images": [{"x": 1}]}'}, "Z.jsonl:1: a picture without a URL"),
+        ("amazon-reviews-2023", {"Z.jsonl": '{"images": [{"x": 1}]}'}, "Z.jsonl:1: picture without a URL"),
         (
             "google-local-2021",
             {"review-A.json": '{"pics": [{"url": [3]}]}'},
-            "review-A.json:1: a picture without a URL",
+            "review-A.json:1: picture without a URL",
         ),
         ("yelp", {"photos.json": '{"photo_id": 1}'}, "photos.json:1: expected photo_id and business_id"),
         ("mvsa", {"labelResultAll.txt": "ID\n9\tgood,bad\n"}, "labelResultAll.txt:2: unknown label 'good,bad'"),
@@ -501,19 +503,27 @@ def test_options_are_checked(tmp_path, name, options, expected):
             {"twitter2015/dev.tsv": "1\t7\ta\tb\tc\n"},
             "dev.tsv:1: label '7', expected 0, 1, 2",
         ),
-        ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: ends within a sample"),
+        ("twitter-15-17", {"twitter2017/dev.txt": "a\nb\n0\n"}, "dev.txt:3: the last sample is incomplete"),
         ("hateful-memes", {"dev_seen.jsonl": '{"id": '}, "dev_seen.jsonl:1: not JSON"),
-        ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is no id"),
+        ("mm-imdb", {"split.json": '{"train": ["../x", "0000009"]}'}, "'../x' in 'train' is not an id"),
         ("mm-imdb", {"split.json": '{"train": ["0000009"]}'}, "'dataset/0000009.json': not found"),
-        ("mm-imdb", {"split.json": '{"train": 1, "x": []}'}, "'x' is no list of train, dev or test"),
+        (
+            "mm-imdb",
+            {"split.json": '{"train": 1, "x": []}'},
+            "expected lists of ids under train, dev and test, got 'x'",
+        ),
         ("mm-imdb", {"dataset/0000001.json": "[1]"}, "dataset/0000001.json: expected an object"),
         ("crisismmd", {"annotations/a_final_data.tsv": "a\tb\n1\n"}, "a_final_data.tsv:2: 1 cells, expected 2"),
         ("multi-zol", {"zol_Dev_jieba.txt": "a\n__import__('os')\nb\n1\n"}, "zol_Dev_jieba.txt:2: expected a list of"),
-        ("multi-zol", {"zol_Dev_jieba.txt": "a\n[]\nb\n"}, "zol_Dev_jieba.txt:3: ends within a sample"),
+        ("multi-zol", {"zol_Dev_jieba.txt": "a\n[]\nb\n"}, "zol_Dev_jieba.txt:3: the last sample is incomplete"),
         ("upmc-food101", {"texts/test_titles.csv": "a.jpg,b\n"}, "test_titles.csv:1: 2 cells"),
         ("upmc-food101", {"texts/test_titles.csv": 'a.jpg,"b\n'}, "test_titles.csv:1: not CSV"),
-        ("imagefolder", {"train/metadata.jsonl": '{"file_name": 3}'}, "train/metadata.jsonl:1: expected file_name"),
-        ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "leads out of image_root"),
+        (
+            "imagefolder",
+            {"train/metadata.jsonl": '{"file_name": 3}'},
+            "train/metadata.jsonl:1: expected a name in file_name",
+        ),
+        ("imagefolder", {"train/metadata.jsonl": '{"file_name": "../../x", "label": "a"}'}, "is outside image_root"),
         ("markdown-tree", {"soup/x.md": "---\na: [\n---\n"}, "soup/x.md:2: front matter: not YAML"),
         (
             "markdown-tree",
@@ -521,10 +531,10 @@ def test_options_are_checked(tmp_path, name, options, expected):
             ": front matter: not YAML: aliases (*name) are",
         ),
         ("markdown-tree", {"soup/x.md": b"\xff\xfe\xff"}, "'soup/x.md' is not utf-8"),
-        ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "leads out of image_root"),
+        ("markdown-tree", {"soup/x.md": "![](../../../etc/passwd)"}, "is outside image_root"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path, name, files, expected):
+def test_unreadable_content_is_reported(tmp_path, name, files, expected):
     manifest = manifest_of(tmp_path, name)
     put(tmp_path / "data", files)
     with pytest.raises(DataError) as caught:
@@ -541,7 +551,7 @@ def test_a_text_that_is_a_link_out_of_the_folder_is_not_read(tmp_path, name, fil
     secret.write_text('{"title": "secret"}')
     (tmp_path / "data" / file).unlink()
     (tmp_path / "data" / file).symlink_to(secret)
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match="is outside"):
         load_dataset(manifest)
 
 
@@ -571,11 +581,13 @@ def test_no_list_behind_a_link_out_of_the_folder_is_opened(tmp_path, name, file)
     file.rename(tmp_path / file.name)
     file.symlink_to(tmp_path / file.name)
     recognise(tmp_path / "data")
-    with pytest.raises((DataError, NotFoundError), match=f"{file.name}(:|') leads out of"):
+    with pytest.raises(
+        (DataError, NotFoundError), match=f"{file.name}(: link to a file outside|' is outside|' leads out of)"
+    ):
         load_dataset(manifest)
 
 
-def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
+def test_a_link_named_by_the_manifest_is_followed(tmp_path):
     amazon = tmp_path / "data" / "Home.json"
     assert manifest_of(tmp_path, "amazon-reviews-2018")
     amazon.rename(tmp_path / "elsewhere.json")
@@ -587,7 +599,7 @@ def test_a_link_that_the_manifest_itself_names_is_followed(tmp_path):
 PLACES = "{{'user_id': '{}', 'text': 'nice {}', 'rating': {}, 'time': {}, 'gmap_id': '0x{}', 'pics': None}}\n"
 
 
-def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
+def test_surrogates_in_python_dicts_are_joined_or_reported(tmp_path):
     manifest = manifest_of(tmp_path, "google-local-2021")
     rows = [PLACES.format(n, r"\ud83d\ude00", n % 2, n, n) for n in range(4)]
     put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
@@ -595,12 +607,14 @@ def test_surrogates_in_pythons_dicts_are_joined_or_named(tmp_path):
     assert load_dataset(manifest).reviews[0].text == "nice \U0001f600"
     rows[2] = PLACES.format(2, "x", 1, 2, r"\ud83d")
     put(tmp_path / "data", {"review-Ohio.json": "".join(rows)})
-    with pytest.raises(DataError, match=r"review-Ohio.json:3: 'gmap_id' holds half a surrogate pair .*Correct"):
+    with pytest.raises(
+        DataError, match=r"review-Ohio.json:3: column 'gmap_id' contains half of a surrogate pair .*Correct"
+    ):
         load_dataset(manifest)
 
 
 @pytest.mark.parametrize(("written", "read"), [(r"\ud83d\ude00", "smile \U0001f600"), (r"\ud83d", None)])
-def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read):
+def test_surrogates_in_front_matter_are_joined_or_reported(tmp_path, written, read):
     manifest = manifest_of(tmp_path, "markdown-tree", fields={"label": "title"}, images={"on_bad": "drop-image"})
     documents = {f"soup/{n}.md": f'---\ntitle: "smile {written}"\n---\nx {n}\n' for n in range(2)}
     documents |= {f"soup/y{n}.md": "---\ntitle: other\n---\ny\n" for n in range(2)}
@@ -613,22 +627,22 @@ def test_surrogates_in_front_matter_are_joined_or_named(tmp_path, written, read)
 
 
 @pytest.mark.parametrize("pattern", ["/x/*.md", "**foo/*.md", "../*.md", "''"])
-def test_patterns_of_documents_are_below_the_folder(tmp_path, pattern):
+def test_document_patterns_stay_below_the_folder(tmp_path, pattern):
     with pytest.raises(ConfigError, match=r"options\.documents"):
         manifest_of(tmp_path, "markdown-tree", options={"documents": pattern.strip("'")})
 
 
-def test_a_pattern_is_judged_without_a_look_into_any_folder(tmp_path, monkeypatch):
+def test_a_pattern_is_checked_without_reading_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("os.scandir", lambda *of: pytest.fail("looked into a folder"))
     monkeypatch.setattr("os.listdir", lambda *of: pytest.fail("looked into a folder"))
     find_layout("markdown-tree").options(documents="**/*.md")
 
 
-def test_ids_of_one_key_cost_no_search():
+def test_ids_of_one_key_take_linear_time():
     ids = Ids(Counter())
     began = time.process_time()
     found = [ids.take("U-A-7", {"text": f"text {n}"}) for n in range(60_000)]
-    assert time.process_time() - began < 3  # a list of those of the key took longer for each record
+    assert time.process_time() - began < 3  # a list per key took quadratic time
     assert found[:2] == ["U-A-7", "U-A-7-2"]
     assert len(set(found)) == 60_000
 
@@ -637,7 +651,7 @@ def test_ids_of_one_key_cost_no_search():
     ("name", "file"), [("google-local-2021", "review-One.json"), ("amazon-reviews-2023", "One.jsonl")]
 )
 @pytest.mark.parametrize("user", [None, "", float("nan")])
-def test_an_id_is_not_made_of_parts_that_are_missing(tmp_path, name, file, user):
+def test_an_id_is_not_made_of_missing_parts(tmp_path, name, file, user):
     manifest = manifest_of(tmp_path, name, options={})
     row = {"user_id": user, "asin": None, "gmap_id": None, "rating": 5, "text": "the same words"}
     put(tmp_path / "data", {file: lines([row, row])})
@@ -652,7 +666,7 @@ def test_an_id_is_not_made_of_parts_that_are_missing(tmp_path, name, file, user)
         ("amazon-reviews-2023", ("One.jsonl", "meta_One.jsonl"), "parent_asin", "product_title"),
     ],
 )
-def test_what_has_no_key_is_joined_with_nothing(tmp_path, name, files, key, joined):
+def test_records_without_a_key_are_not_joined(tmp_path, name, files, key, joined):
     option = {"business": True} if name.startswith("google") else {"product": True}
     manifest = manifest_of(tmp_path, name, options=option)
     stranger = {"user_id": "u", "text": "the same words", "rating": 5, key: None}
@@ -662,7 +676,7 @@ def test_what_has_no_key_is_joined_with_nothing(tmp_path, name, files, key, join
     assert found is None
 
 
-def test_a_business_without_an_id_is_counted_and_no_datapoint(tmp_path):
+def test_a_business_without_an_id_is_ignored_and_counted(tmp_path):
     manifest = manifest_of(tmp_path, "yelp", options={"unit": "business"})
     stranger = {"review_id": "r", "business_id": None, "stars": 1, "text": "of nowhere"}
     nameless = {"business_id": None, "name": "Nameless", "stars": 3}

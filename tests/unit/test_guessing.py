@@ -392,7 +392,7 @@ def test_western_texts_are_taken_for_nothing_else(tmp_path, language, plain):
 def test_an_encoding_that_is_as_plausible_is_named(tmp_path):
     assert encoded(tmp_path, [(0, "Prima, één week oud")], "cp1252")[0] == "cp1252"  # the same text in cp1250
     found, reason = encoded(tmp_path, [(0, "À éviter, l’été")], "cp1252")
-    assert f"not UTF-8: decoded as {found}, the first word beyond ASCII is " in reason
+    assert f"not UTF-8. Decoded as {found}, the first non-ASCII word is " in reason
     assert re.search(r"If that looks wrong, pass --encoding .*cp1252", reason)
 
 
@@ -523,7 +523,7 @@ def test_the_portrait_in_an_object_is_no_advice(tmp_path):
 
 def test_a_first_line_for_excel_is_named_with_its_mend(tmp_path):
     (tmp_path / "r.csv").write_bytes("sep=;\r\nid;text;label\r\n1;schön;a\r\n".encode("cp1252"))
-    with pytest.raises(ConfigError, match=r"r.csv:1: its first line 'sep=;' is Excel's: remove it"):
+    with pytest.raises(ConfigError, match=r"r.csv:1: the first line 'sep=;' is an instruction for Excel\. Remove it"):
         write_first_manifest(tmp_path / "r.csv")
 
 

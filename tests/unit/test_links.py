@@ -1,4 +1,4 @@
-"""Which reviews are linked by copies of a text, by pictures and groups, and that it is worked out once."""
+"""Links by copies of a text, by pictures and by groups, and that they are computed once."""
 
 import random
 import time
@@ -15,7 +15,7 @@ from automm.data.splitting.folds import other_folds
 from automm.data.splitting.links import Links, link_reviews, links_of, most_copies
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.stratified import drop_duplicates, fold_rows, split_dataset
-from automm.data.splitting.text_forms import linking_text, telling_text
+from automm.data.splitting.text_forms import distinctive_text, linking_text
 
 POST = "The hall was full, and nobody left before the end"
 
@@ -71,27 +71,27 @@ def test_copies_of_a_post_have_one_form(copy):
         ("😍 😍 😍 😍", "😡 😡 😡 😡"),
     ],
 )
-def test_other_texts_have_other_forms(one, other):
+def test_different_texts_have_different_forms(one, other):
     assert linking_text(one) != linking_text(other)
     assert linking_text(one)
 
 
-def test_a_text_of_a_script_without_spaces_is_linked_with_its_copies():
+def test_copies_in_a_script_without_spaces_have_one_form():
     post = "这家餐厅的味道真的非常好\uff0c服务也很周到\uff0c下次还会再来"
     assert linking_text(f"{post}\uff01http://t.cn/A6xyz") == linking_text(f"//@somebody:{post}") == linking_text(post)
     assert linking_text(f"http://t.cn/A6xyz{post}") == linking_text(post)
 
 
 @pytest.mark.parametrize("text", ["", "Great!", "RT @somebody: so good", "I don't know", "😍😍😍", "so-so, must-buy"])
-def test_texts_that_are_too_short_to_be_recognised_are_linked_as_they_are_or_not_at_all(text):
-    assert linking_text(text) == telling_text(text)
+def test_short_texts_are_linked_only_by_their_normal_form(text):
+    assert linking_text(text) == distinctive_text(text)
 
 
 def test_copies_of_a_post_are_linked_and_others_are_not():
     reviews = [*alone(3), review(3, POST), review(4, f"RT @a: {POST} http://t.co/1"), review(5, POST.upper())]
     links = link_reviews(reviews, {})
     assert links.shared["texts"] == [[3, 4, 5]]
-    assert sorted(links.together) == [[0], [1], [2], [3, 4, 5]]
+    assert sorted(links.components) == [[0], [1], [2], [3, 4, 5]]
     assert links.common_texts == []
 
 
@@ -110,11 +110,11 @@ def test_copies_of_a_post_are_not_dropped_as_duplicates():
 
 
 @pytest.mark.parametrize(("count", "most"), [(24, 20), (2_000, 20), (2_100, 21), (1_000_000, 10_000)])
-def test_how_many_copies_a_post_may_have(count, most):
+def test_the_limit_of_copies(count, most):
     assert most_copies(count) == most
 
 
-def test_a_phrase_of_many_links_only_those_that_write_it_alike():
+def test_a_common_phrase_links_only_equal_texts():
     phrase = "This item was as described"
     marks = ["", ".", "!"]
     few = [*(review(n, phrase + marks[n % 3]) for n in range(20)), *alone(30, 20)]
@@ -127,13 +127,13 @@ def test_a_phrase_of_many_links_only_those_that_write_it_alike():
     assert (same.shared["texts"], same.common_texts) == ([[*range(21)]], [])
 
 
-def test_links_among_some_reviews_are_those_of_these_alone():
+def test_components_of_some_reviews_ignore_the_others():
     reviews = [review(0, group="g"), review(1, group="g", images=["a.png"]), review(2, images=["a.png"]), review(3)]
     links = link_reviews(reviews, {})
-    assert links.together == [[0, 1, 2], [3]]
-    assert links.among([0, 2, 3]) == [[0], [1], [2]]
-    assert links.among([3, 2, 1]) == [[0], [1, 2]]
-    assert links.among([0, 1, 2], ["groups"]) == [[0, 1], [2]]
+    assert links.components == [[0, 1, 2], [3]]
+    assert links.components_of([0, 2, 3]) == [[0], [1], [2]]
+    assert links.components_of([3, 2, 1]) == [[0], [1, 2]]
+    assert links.components_of([0, 1, 2], ["groups"]) == [[0, 1], [2]]
 
 
 def test_texts_that_are_nearly_the_same():
@@ -143,7 +143,7 @@ def test_texts_that_are_nearly_the_same():
     texts = [other, post, *near, other.replace("small", "little"), "short", post.replace("left", "left 5 minutes")]
     assert near_texts(texts) == [[0, 5], [1, 2, 3, 4]]
     assert near_texts(texts[::-1]) == [[2, 7], [3, 4, 5, 6]]
-    assert near_texts([post, f"RT @a: {post}"]) == []  # of one form: linked without this
+    assert near_texts([post, f"RT @a: {post}"]) == []  # one form: linked without near texts
 
 
 def test_texts_of_a_script_without_spaces_that_are_nearly_the_same():
@@ -153,13 +153,13 @@ def test_texts_of_a_script_without_spaces_that_are_nearly_the_same():
     ]
 
 
-def test_a_chain_of_near_texts_does_not_join_its_ends():
+def test_a_chain_of_near_texts_is_not_merged():
     words = [f"{a}{b}" for a in "bcdfghklmn" for b in "aeiou"]
     texts = [" ".join(words[n : n + 20]) for n in range(0, 24, 4)]  # each shares 14 of 22 runs with the next
     assert near_texts(texts) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_texts_of_one_phrase_are_not_compared_each_with_each(monkeypatch):
+def test_texts_of_one_phrase_are_not_compared_in_pairs(monkeypatch):
     words = [f"{a}{b}{c}" for a in "bcdfghklmn" for b in "aeiou" for c in "bcdfghklmnprst"]
     phrase = " ".join(words[:20])
     own = random.Random(1)
@@ -173,10 +173,10 @@ def test_texts_of_one_phrase_are_not_compared_each_with_each(monkeypatch):
     assert near_texts(texts + copies) == [[10 * n, 400 + n] for n in range(40)]
 
 
-def test_a_row_of_retweet_signs_takes_linear_time():
+def test_repeated_retweet_signs_take_linear_time():
     begin = time.process_time()
     assert linking_text("RT " * 400_000 + POST) == linking_text(POST)
-    assert time.process_time() - begin < 2  # without it, above ten
+    assert time.process_time() - begin < 2  # seconds; quadratic time took more than ten
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ def test_a_row_of_retweet_signs_takes_linear_time():
         ({"near_duplicates": "together", "keep_together": ["texts"]}, True),
     ],
 )
-def test_near_texts_are_linked_where_the_manifest_asks_for_it(rules, linked):
+def test_near_texts_are_linked_if_the_manifest_says_so(rules, linked):
     reviews = [review(0, f"{POST}, it was so good"), review(1, f"{POST}, it was so very good"), *alone(8, 2)]
     links = links_of(dataset(reviews, splits=rules), {})
-    assert ([0, 1] in links.together) == linked
+    assert ([0, 1] in links.components) == linked
 
 
 def test_too_many_near_texts_are_not_linked():
@@ -204,8 +204,8 @@ def test_one_set_of_links_serves_all_folds(monkeypatch):
     read = []
     monkeypatch.setattr(links_module, "linking_text", lambda text: read.append(text) or linking_text(text))
     found: list[object] = []
-    components = Links.among
-    monkeypatch.setattr(Links, "among", lambda *arguments: found.append(arguments) or components(*arguments))
+    components = Links.components_of
+    monkeypatch.setattr(Links, "components_of", lambda *arguments: found.append(arguments) or components(*arguments))
     links = links_of(data, {})
     splits = [split_dataset(data, links), *other_folds(data, links).values()]
     assert len(splits) == 5

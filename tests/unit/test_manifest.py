@@ -66,7 +66,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
     ("line", "expected"),
     [
         ("task: regression", "a regression predicts a number. Remove all but labels.on_missing"),
-        ("format: mvvsa", "no format is called 'mvvsa'. Did you mean 'mvsa'? Known ones, and what each looks for:"),
+        ("format: mvvsa", "unknown format 'mvvsa'. Did you mean 'mvsa'? Known formats and the files that each needs:"),
         ("format: my_module:my_reader", "would run code. Where you trust it, add --allow-code"),
         ("options: {a: 1}", "format 'records' has no options"),
         ("splits: {fractions: {train: 0.7, validation: 0.1, test: 0.1}}", "sum to 0.9, expected 1"),

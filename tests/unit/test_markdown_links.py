@@ -1,4 +1,4 @@
-"""Pictures are taken out of Markdown where a renderer would show them."""
+"""Pictures are removed from Markdown if a renderer would show them."""
 
 import time
 
@@ -37,7 +37,7 @@ from automm.data.layouts.markdown_links import take_pictures
         '[![a](b.jpg "](c)',
     ],
 )
-def test_what_a_renderer_does_not_show_stays_in_the_text(text):
+def test_text_that_a_renderer_shows_as_no_picture_stays(text):
     assert take_pictures(text) == (text, [])
 
 
@@ -71,18 +71,18 @@ def test_what_a_renderer_does_not_show_stays_in_the_text(text):
         ("a\r\n\r\n![b](c.jpg)\r![d](e.jpg)\0![f](g.jpg)", "a\r\n\r\n\r\0", ["c.jpg", "e.jpg", "g.jpg"]),
     ],
 )
-def test_what_a_renderer_shows_is_taken_out(text, rest, links):
+def test_pictures_that_a_renderer_shows_are_removed(text, rest, links):
     found = take_pictures(text)
     assert found[1] == links
     assert rest is None or found[0] == rest
 
 
-def test_an_entity_of_thousands_of_digits_is_no_character():
+def test_an_entity_of_thousands_of_digits_is_replaced():
     assert take_pictures(f"<img src='a&#{'9' * 5000};b&amp;.jpg'>")[1] == ["a\ufffdb&.jpg"]
 
 
 def seconds(text: str) -> float:
-    """Of this process, so that others do not count; the better of two."""
+    """CPU time of this process in seconds, the better of two runs."""
     taken = []
     for _ in range(2):
         start = time.process_time()
@@ -98,12 +98,12 @@ BLOCKS = ("`", "` ", "```\n", "> ", "- ")
 
 @pytest.mark.parametrize("opened", [*BRACKETS, *TAGS, *BLOCKS])
 @pytest.mark.parametrize("closed", ["", ">", ")", "](a.jpg)"])
-def test_what_is_opened_thousands_of_times_is_read_in_linear_time(opened, closed):
+def test_thousands_of_opened_brackets_take_linear_time(opened, closed):
     small, large = (seconds(f"![a](b.jpg)\n\n{opened * count}{closed * count}") for count in (500, 2000))
     assert large < 8 * small + 0.02  # quadratic time grows to 16 times
 
 
-def test_runs_of_backticks_of_every_length_are_read_in_linear_time():
+def test_runs_of_backticks_take_linear_time():
     small, large = (" ".join("`" * length for length in range(1, most)) + " ![a](b.jpg)" for most in (300, 600))
     assert seconds(large) < 8 * seconds(small) + 0.05  # four times as long; quadratic time grows to 16 times
     assert take_pictures(large)[1] == ["b.jpg"]

@@ -1,4 +1,4 @@
-"""A layout of somebody's own: `format: my_module:my_reader`, which runs only where the command line allows it."""
+"""The user's own reader: `format: my_module:my_reader`, which runs only if the command line allows it."""
 
 import sys
 
@@ -37,7 +37,7 @@ def load(*args, **keywords):
     return load_dataset(load_manifest(write(*args, **keywords), allow_code=True))
 
 
-def test_it_reads_what_the_function_yields(tmp_path):
+def test_the_yielded_records_are_read(tmp_path):
     reviews = load(tmp_path).reviews
     assert [review.id for review in reviews] == [f"export-7-{n}" for n in range(4)]
     assert (reviews[1].where, reviews[1].label) == ("read:2", "1")
@@ -74,23 +74,23 @@ def test_an_experiment_file_cannot_allow_it(tmp_path):
         ("def read(path, options):\n  return []", DataError, "no reviews"),
     ],
 )
-def test_a_reader_that_fails_is_named_with_its_line(tmp_path, reader, error, expected):
+def test_a_failing_reader_is_reported_with_its_line(tmp_path, reader, error, expected):
     with pytest.raises(error, match=expected):
         load(tmp_path, reader)
 
 
-def test_its_manifest_needs_fields_and_a_path(tmp_path):
+def test_the_manifest_needs_fields_and_a_path(tmp_path):
     with pytest.raises(ConfigError, match="fields missing"):
         load(tmp_path, manifest="name: own\nformat: my_shop:read\npath: export\n")
 
 
-def test_a_path_that_is_not_there(tmp_path):
+def test_a_missing_path(tmp_path):
     with pytest.raises(NotFoundError, match="elsewhere: no such file or folder"):
         load(tmp_path, manifest=MANIFEST.replace("export", "elsewhere"))
 
 
-def test_half_a_surrogate_pair_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"read:1: 'id' holds half a surrogate pair"):
+def test_half_a_surrogate_pair_is_reported(tmp_path):
+    with pytest.raises(DataError, match=r"read:1: column 'id' contains half of a surrogate pair"):
         load(tmp_path, READER.replace("{path.name}", r"\ud83d"))
 
 
@@ -111,7 +111,7 @@ def reads(expression):
 
 @pytest.fixture
 def untouched():
-    """What the program imports by, which a reader leaves as it was."""
+    """The import state of the program, which a reader must not change."""
     modules, path = dict(sys.modules), list(sys.path)
     yield
     assert not any(isinstance(finder, OwnModules) for finder in sys.meta_path)
@@ -145,7 +145,7 @@ def test_dataclasses_with_postponed_annotations(tmp_path):
     ],
     ids=["above", "from", "as it runs", "by name"],
 )
-def test_a_module_beside_is_imported(tmp_path, reader):
+def test_a_module_beside_the_manifest_is_imported(tmp_path, reader):
     (tmp_path / "helper.py").write_text(HELPER.replace("{FROM}", "beside"))
     write(tmp_path, reader)
     assert texts(tmp_path) == [f"beside {n}" for n in range(4)]
@@ -154,7 +154,7 @@ def test_a_module_beside_is_imported(tmp_path, reader):
 
 @pytest.mark.parametrize("package", ["__init__.py", "other.py"])
 @pytest.mark.parametrize("line", ["from .helper import text", "from . import helper", "import shop.helper as helper"])
-def test_a_package_beside_is_imported(tmp_path, package, line):
+def test_a_package_beside_the_manifest_is_imported(tmp_path, package, line):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / package).touch()
     (tmp_path / "shop" / "helper.py").write_text(HELPER.replace("{FROM}", "inside"))
@@ -175,8 +175,8 @@ def test_modules_of_one_name_in_two_folders(tmp_path):
     assert found == [[f"one {n}", f"two {n}"] for n in range(4)]
 
 
-def test_a_module_that_has_changed_is_read_anew(tmp_path):
-    for name in ("one", "two"):  # as long, in the same second
+def test_a_changed_module_is_executed_again(tmp_path):
+    for name in ("one", "two"):  # same length, same second
         (tmp_path / "helper.py").write_text(HELPER.replace("{FROM}", name))
         if name == "one":
             write(tmp_path, "import helper\n" + reads("helper.text(number)"))
@@ -184,7 +184,7 @@ def test_a_module_that_has_changed_is_read_anew(tmp_path):
 
 
 def test_names_of_installed_modules(tmp_path):
-    """Beside comes before installed, but Python's own before beside; and nobody else sees any of it."""
+    """A module beside the manifest shadows an installed one, but not the standard library, and only for its reader."""
     (tmp_path / "yaml.py").write_text("HERE = 'beside'")
     (tmp_path / "colorsys.py").write_text("raise ImportError('a file that is there by chance')")
     write(tmp_path, "import yaml, colorsys, json\n" + reads("yaml.HERE + colorsys.__name__ + json.dumps(1)"))
@@ -202,7 +202,7 @@ def test_a_reader_may_have_the_name_of_any_module(tmp_path, name):
     assert sys.modules.get(name) is before
 
 
-def test_what_a_reader_imports_of_the_program_stays(tmp_path):
+def test_program_modules_that_a_reader_imports_stay(tmp_path):
     write(tmp_path, "import automm.data.records.times\n" + reads("automm.data.records.times.__name__"))
     (tmp_path / "automm").mkdir()
     (tmp_path / "automm" / "__init__.py").write_text("raise ImportError('not this one')")
@@ -212,19 +212,19 @@ def test_what_a_reader_imports_of_the_program_stays(tmp_path):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ("{1: 'x'}", "read:1: a column has the name 1, which is no text"),
-        ("{'id': deep()}", "read:1: lists or objects nested more than 100 deep"),
+        ("{1: 'x'}", "read:1: column name 1 is not a string"),
+        ("{'id': deep()}", "read:1: lists or objects nested more than 100 levels deep"),
         ("{'id': 10 ** 5000, 'text': 't', 'stars': 1}", "read:1: an integer of more than a thousand digits"),
     ],
 )
-def test_records_of_odd_values_are_named(tmp_path, values, expected):
+def test_malformed_records_are_reported(tmp_path, values, expected):
     deep = "def deep():\n    value = 1\n    for _ in range(3000):\n        value = [value]\n    return value\n"
     good = '    yield {"id": 2, "text": "t", "stars": 1}\n'
     with pytest.raises(DataError, match=expected):
         load(tmp_path, f"{deep}def read(path, options):\n    yield {values}\n{good}")
 
 
-def test_what_pandas_calls_missing_is_missing(tmp_path):
+def test_missing_values_of_pandas_are_missing(tmp_path):
     table = "pandas.DataFrame({'id': range(4), 'text': 't', 'stars': [1, 0] * 2, 'day': pandas.NaT, 'x': None})"
     reader = f"import pandas\ndef read(path, options):\n    return {table}.to_dict('records')\n"
     fields = "{id: id, text: [text, day, x], label: stars, metadata: {numeric: [x], categorical: [day]}}"

@@ -1,4 +1,4 @@
-"""Parquet files, whoever reads them."""
+"""Reading Parquet files."""
 
 import os
 
@@ -30,7 +30,7 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     "cell",
     [
-        lambda: "z" * 2**20,  # written once, and read for every row
+        lambda: "z" * 2**20,  # stored once, read for every row
         lambda: os.urandom(2**20),
         lambda: {"bytes": b"z" * 2**20, "path": None},
         lambda: [b"z" * 2**19] * 2,
@@ -60,8 +60,8 @@ def test_small_rows_are_read_many_at_once(write):
 @pytest.mark.parametrize(
     ("cells", "rows"),
     [
-        (["z" * 2**18] * 50, 15),  # the file holds it once; read anew for each row, with its offsets
-        ([os.urandom(2**18) for _ in range(50)], 3),  # others of the batch may be four times the average
+        (["z" * 2**18] * 50, 15),  # stored once, read again for each row, with its offsets
+        ([os.urandom(2**18) for _ in range(50)], 3),  # rows of a batch may be four times the average
     ],
     ids=["shared", "distinct"],
 )
@@ -73,7 +73,7 @@ def test_rows_at_once_allow_for_shared_and_for_uneven_values(write, monkeypatch,
 
 
 @pytest.mark.parametrize(("depth", "fits"), [(99, True), (101, False), (400, False)])
-def test_nesting_has_an_end(write, depth, fits):
+def test_nesting_is_limited(write, depth, fits):
     file = write({"id": [1], "cell": nested(depth)}, store_schema=False)
     if fits:
         assert len(list(parquet_rows(file))) == 1
@@ -94,12 +94,12 @@ def test_nesting_has_an_end(write, depth, fits):
     ],
     ids=lambda cells: str(cells.type),
 )
-def test_cells_that_python_has_no_value_for_are_named_with_their_file(write, cells):
+def test_cells_without_a_python_value_are_reported(write, cells):
     with pytest.raises(DataError, match=r"r\.parquet: not readable as Parquet after row 0: .*"):
         list(parquet_rows(write({"cell": cells})))
 
 
-def test_a_file_cut_anywhere_is_named(write):
+def test_a_file_truncated_anywhere_is_reported(write):
     file = write({"cell": [str(n) * 50 for n in range(500)]}, row_group_size=50, compression="none")
     whole = file.read_bytes()
     for place in range(0, len(whole), len(whole) // 40):

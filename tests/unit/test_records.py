@@ -57,7 +57,7 @@ def test_a_json_array(tmp_path):
         ("r.csv", "\t", {"delimiter": "\t", "quotes": True}),
     ],
 )
-def test_tables_hold_texts(tmp_path, name, mark, more):
+def test_cells_of_tables_are_strings(tmp_path, name, mark, more):
     content = f'\ufeffid{mark}text\r\n{BIG}{mark}"two\r\nlines"\r\n007{mark}\r\n'
     rows = read(tmp_path, name, content, **more)
     assert [row.values for row in rows] == [
@@ -90,14 +90,14 @@ def test_another_encoding(tmp_path):
 TWO_LINES_IN_QUOTES = 'id\ttext\n1\t"begins\n2\tmiddle\n3\tends"\n4\tplain\n'
 
 
-def test_a_mark_that_begins_a_tab_separated_text_merges_no_lines(tmp_path):
+def test_an_opening_quote_in_a_tsv_merges_no_lines(tmp_path):
     [problem] = faults(tmp_path, "r.tsv", TWO_LINES_IN_QUOTES)
-    assert problem.startswith("r.tsv:2: a cell in quotes goes on to line 4. Set quotes: false")
+    assert problem.startswith("r.tsv:2: a quoted cell continues to line 4. Set quotes: false")
     rows = read(tmp_path, "r.tsv", TWO_LINES_IN_QUOTES, quotes=False)
     assert [row.values["text"] for row in rows] == ['"begins', "middle", 'ends"', "plain"]
 
 
-def test_a_mark_within_a_tab_separated_text_has_a_mend(tmp_path):
+def test_a_quote_inside_a_tsv_cell_has_a_fix(tmp_path):
     content = 'id\ttext\n1\t"Great" phone\n2\tplain\n'
     [problem] = faults(tmp_path, "r.tsv", content)
     assert problem.startswith("r.tsv:2: not TSV: '\t' expected after '\"'. Set quotes: false")
@@ -105,24 +105,24 @@ def test_a_mark_within_a_tab_separated_text_has_a_mend(tmp_path):
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_a_table_of_one_column_asks_for_its_delimiter(tmp_path, mark):
+def test_a_table_of_one_column_suggests_a_delimiter(tmp_path, mark):
     content = f"id{mark}text\n1{mark}good, and cheap\n"
     [problem] = faults(tmp_path, "r.csv", content)
-    assert problem.startswith("r.csv:1: one column, ")
+    assert problem.startswith("r.csv:1: only one column, ")
     assert f"Set delimiter: {json.dumps(mark)}" in problem
     assert read(tmp_path, "r.csv", content, delimiter=mark)[0].values == {"id": "1", "text": "good, and cheap"}
 
 
-def test_one_column_whose_name_holds_a_mark_is_read_where_the_manifest_says_so(tmp_path):
+def test_one_column_named_with_a_delimiter_can_be_read(tmp_path):
     assert read(tmp_path, "r.csv", "good;bad\nx\n", delimiter=",")[0].values == {"good;bad": "x"}
 
 
-def test_a_long_cell_is_read_and_an_endless_one_named(tmp_path, monkeypatch):
+def test_a_long_cell_is_read_and_an_endless_one_reported(tmp_path, monkeypatch):
     long = "x" * 200_000
     assert read(tmp_path, "r.csv", f"text\n{long}\n")[0].values == {"text": long}
     monkeypatch.setattr("automm.data.records.forms.LARGEST_CELL", 1_000)
     [problem] = faults(tmp_path, "r.csv", f"text\n{long}\n")
-    assert "field larger than field limit (1000). Look for a quotation mark that is never closed" in problem
+    assert "field larger than field limit (1000). Close the open quotation mark" in problem
 
 
 def test_json_lines_may_be_called_json(tmp_path):
@@ -131,23 +131,23 @@ def test_json_lines_may_be_called_json(tmp_path):
     assert faults(tmp_path, "r.json", '{"a": 1}\n{"a": \n')[0].startswith("r.json:2: not JSON")
 
 
-def test_a_list_within_an_object_is_named_by_its_key(tmp_path):
+def test_a_list_inside_an_object_is_reported_with_its_key(tmp_path):
     [problem] = faults(tmp_path, "r.json", '{"version": 1, "reviews": [{"text": "x"}]}')
-    assert "expected an array [...], got an object that holds a list under 'reviews'" in problem
+    assert "expected an array [...], got an object with a list under 'reviews'" in problem
 
 
-def test_bytes_of_another_encoding_are_one_problem_of_a_file(tmp_path):
+def test_invalid_bytes_are_one_problem_per_file(tmp_path):
     [problem] = faults(tmp_path, "r.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 2}\n{"a": "\xfe"}')
-    assert problem.startswith("r.jsonl:2: not utf-8, nor is 1 more line. Set encoding:")
+    assert problem.startswith("r.jsonl:2: not utf-8 (and 1 more line). Set encoding")
 
 
 @pytest.mark.parametrize("quoted", [b"a\n1\n\xff\n2\n\xfe", b'a\n1\n"\xff\n2\n\xfe"\n'])
-def test_a_table_in_another_encoding_is_read_up_to_there(tmp_path, quoted):
+def test_a_table_is_read_up_to_the_first_invalid_bytes(tmp_path, quoted):
     (tmp_path / "r.csv").write_bytes(quoted)
     rows = []
     with pytest.raises(DataError) as caught:
         rows.extend(read_records(manifest(tmp_path, "r.csv")))
-    assert [line.split(". ")[0] for line in caught.value.lines] == ["r.csv:3: not utf-8, nor is 1 more line"]
+    assert [line.split(". ")[0] for line in caught.value.lines] == ["r.csv:3: not utf-8 (and 1 more line)"]
     assert all(row.values == {"a": "1"} for row in rows)
 
 
@@ -170,7 +170,7 @@ def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
     [
         ("r.csv", "a,b\n1\n1,2,3\n", "r.csv:2: 1 cells, expected 2"),
         ("r.csv", 'a,b\n1,"2', "r.csv:2: not CSV"),
-        ("r.csv", "a,a\n1,2\n", "column names stand twice: 'a'"),
+        ("r.csv", "a,a\n1,2\n", "duplicate column names: 'a'"),
         ("r.csv", "", "r.csv: no records in this file"),
         ("r.jsonl", "\n \n", "r.jsonl: no records in this file"),
         ("r.json", "[]", "r.json: no records in this file"),
@@ -178,14 +178,14 @@ def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
         ("r.json", '[1, {"a": 2}]', "r.json:1: expected an object"),
         ("r.json", "[\n1,\n", "not JSON"),
         ("r.parquet", "not parquet", "not readable as Parquet"),
-        ("r.xlsx", "x", "unknown suffix '.xlsx'. Legal: .jsonl"),
+        ("r.xlsx", "x", "unknown suffix '.xlsx'. Use one of .jsonl"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, expected):
     assert any(expected in line for line in faults(tmp_path, name, content))
 
 
-def test_both_short_and_long_rows_are_named(tmp_path):
+def test_short_and_long_rows_are_reported(tmp_path):
     assert len(faults(tmp_path, "r.csv", "a,b\n1\n1,2,3\n1,2\n")) == 2
 
 
@@ -198,12 +198,12 @@ def test_a_missing_file_is_not_found(tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "fix"),
     [
-        ('{"text": "a"},\n{"text": "b"},\n', "Lines end without commas"),
-        ("{'text': 'a'}\n", "write it by json.dumps"),
-        ('{\n  "text": "a",\n  "label": 1\n}\n', "call the file .json"),
+        ('{"text": "a"},\n{"text": "b"},\n', "Remove the commas at line ends"),
+        ("{'text': 'a'}\n", "write records with json.dumps"),
+        ('{\n  "text": "a",\n  "label": 1\n}\n', "name the file .json"),
     ],
 )
-def test_what_json_lines_are_not_is_said(tmp_path, content, fix):
+def test_common_mistakes_in_json_lines_have_a_fix(tmp_path, content, fix):
     assert all(fix in problem for problem in faults(tmp_path, "r.jsonl", content)[:2])
 
 
@@ -215,28 +215,28 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
     rows = list(forms.json_lines(tmp_path / "r.jsonl.gz", "utf-8", problems))
     assert [values for _, values in rows] == [{"text": "a"}]
     assert [*map(str, problems)] == [
-        "r.jsonl.gz:2: a line of more than 1 million characters. Part it, or remove it",
+        "r.jsonl.gz:2: line of more than 1 million characters. Split it, or remove it",
     ]
 
 
-def test_where_the_bytes_are_wrong_is_counted_line_by_line(tmp_path):
+def test_lines_with_invalid_bytes_are_counted(tmp_path):
     lines = [b'{"text": "a"}', b'{"text": "\xff"}', b'{"text": "b"}', b'{"text": "\xfe"}']
     [problem] = faults(tmp_path, "r.jsonl", b"\n".join(lines))
-    assert problem.startswith("r.jsonl:2: not utf-8, nor is 1 more line")
+    assert problem.startswith("r.jsonl:2: not utf-8 (and 1 more line)")
 
 
-def test_a_column_of_parquet_that_stands_twice_is_refused(tmp_path):
+def test_a_duplicate_parquet_column_is_refused(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array([1])], names=["text", "text", "label"])
     pq.write_table(table, tmp_path / "r.parquet")
     assert faults(tmp_path, "r.parquet", (tmp_path / "r.parquet").read_bytes()) == [
-        "r.parquet: column names stand twice: 'text'. Rename one"
+        "r.parquet: duplicate column names: 'text'. Give each column its own name"
     ]
 
 
-def test_files_of_one_stem_have_ids_of_their_own(tmp_path):
+def test_files_of_one_stem_have_distinct_ids(tmp_path):
     (tmp_path / "a.json").write_text('[{"text": "x"}]')
     (tmp_path / "a.jsonl").write_text('{"text": "y"}')
     rows = read_records(manifest(tmp_path, "a.json*"))

@@ -42,7 +42,7 @@ class TestReading:
         assert [problem.split(": ")[0] for problem in caught.value.lines] == [f"r.jsonl:{n}" for n in (2, 3, 4, 5)]
 
     def test_one_value_is_nothing_to_learn(self, tmp_path):
-        with pytest.raises(DataError, match=r"every review has the value 7: there is nothing to learn"):
+        with pytest.raises(DataError, match=r"every review has the value 7, so there is nothing to learn"):
             load(tmp_path, [7, 7.0, "7"])
 
     def test_a_map_of_labels_is_refused(self, tmp_path):

@@ -15,7 +15,7 @@ FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
 
 
 def rows(**changes):
-    """Four good records; `changes` overrides the first."""
+    """Four valid records; `changes` overrides the first."""
     good = [{"id": n, "text": f"text {n}", "photos": ["a.png"], "label": "xy"[n % 2]} for n in range(4)]
     good[0] |= changes
     return good
@@ -48,14 +48,14 @@ def test_records_become_reviews(tmp_path):
     assert dataset.changes == {}
 
 
-def test_columns_of_text_are_joined_and_empty_cells_left_out(tmp_path):
+def test_text_columns_are_joined_without_empty_cells(tmp_path):
     fields = FIELDS | {"text": ["title", "text", "more"]}
     records = [record | {"title": "T", "more": None} for record in rows(text=float("nan"))]
     texts = [review.text for review in load(tmp_path, records, fields=fields).reviews]
     assert texts[:2] == ["T", "T\ntext 1"]
 
 
-def test_labels_have_one_form_and_the_order_of_the_map(tmp_path):
+def test_labels_are_normalised_and_ordered_by_the_map(tmp_path):
     records = [{"id": n, "text": "t", "photos": [], "label": v} for n, v in enumerate([4, 4.0, "4", True, "true"])]
     dataset = load(tmp_path, records, labels={"map": {"yes": [True], "four": [4]}})
     assert [review.label for review in dataset.reviews] == ["four"] * 3 + ["yes"] * 2
@@ -94,7 +94,7 @@ def several(labels, **label):
     return records, FIELDS | {"label": {"column": "tags", **label}}
 
 
-def test_several_labels_a_review(tmp_path):
+def test_several_labels_per_review(tmp_path):
     records, fields = several([["drama", "comedy"], ["comedy", "comedy"], ["war"]])
     dataset = load(tmp_path, records, fields=fields)
     assert dataset.several_labels
@@ -102,16 +102,18 @@ def test_several_labels_a_review(tmp_path):
     assert dataset.labels == ("comedy", "drama", "war")
 
 
-def test_one_of_several_labels_is_picked_by_name(tmp_path):
+def test_the_first_of_several_labels_is_picked(tmp_path):
     records, fields = several(["drama, war", "war", "drama", "war,"], separator=",", pick="first")
     dataset = load(tmp_path, records, fields=fields)
     assert not dataset.several_labels
     assert [review.all_labels for review in dataset.reviews] == [("drama",), ("war",), ("drama",), ("war",)]
 
 
-def test_labels_of_several_that_the_map_does_not_list(tmp_path):
+def test_unlisted_labels_among_several(tmp_path):
     records, fields = several([["a", "b"], ["b", "c", "d"], ["d"], ["a"]])
-    assert any("unknown label 'd'" in line for line in faults(tmp_path, records, fields=fields, labels=MAP))
+    assert any(
+        "label 'd' is not in labels.map" in line for line in faults(tmp_path, records, fields=fields, labels=MAP)
+    )
     dataset = load(tmp_path, records, fields=fields, labels=MAP | {"on_unlisted": "drop"})
     assert [review.all_labels for review in dataset.reviews] == [("x",), ("x", "y"), ("x",)]
     assert dataset.changes == {
@@ -126,7 +128,7 @@ def test_no_label_among_several_is_a_problem(tmp_path, tags):
     assert any("r.jsonl:2: no label in column 'tags'" in line for line in faults(tmp_path, records, fields=fields))
 
 
-def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
+def test_ids_are_made_from_lines_without_an_id_column(tmp_path):
     fields = {key: value for key, value in FIELDS.items() if key != "id"}
     assert load(tmp_path, rows(), fields=fields).reviews[2].id == "r-3"
 
@@ -134,11 +136,11 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"id": 1}, "r.jsonl:2: id '1' stands already at r.jsonl:1"),
+        ({"id": 1}, "r.jsonl:2: id '1' is already used at r.jsonl:1"),
         ({"id": None}, "r.jsonl:1: no id in column 'id'"),
         ({"label": None}, "r.jsonl:1: no label in column 'label'"),
         ({"label": [["x"]]}, "column 'label' holds list, expected one value"),
-        ({"text": {"a": 1}}, "column 'text' holds dict, expected a text"),
+        ({"text": {"a": 1}}, "column 'text' holds dict, expected text"),
         ({"photos": 7}, "column 'photos' holds int"),
         ({"text": "", "photos": []}, "r.jsonl:1: neither text nor picture"),
         ({"photos": ["absent.png"]}, "r.jsonl:1: picture 'absent.png' not found"),
@@ -150,16 +152,16 @@ def test_ids_are_made_from_the_line_where_no_column_holds_them(tmp_path):
         ({"photos": ["a\0.png"]}, "not a possible name"),
         ({"photos": ["x" * 5000]}, "r.jsonl:1: picture"),
         ({"photos": ["https://example.org/a.png"]}, "Download it: automm fetch-images /"),
-        ({"photos": ["../r.jsonl"]}, "leads out of image_root"),
-        ({"photos": ["/etc/hostname"]}, "leads out of image_root"),
+        ({"photos": ["../r.jsonl"]}, "is outside image_root"),
+        ({"photos": ["/etc/hostname"]}, "is not relative to image_root"),
         ({"label": "alone"}, "label 'alone' has one example"),
     ],
 )
-def test_records_that_are_no_reviews(tmp_path, change, expected):
+def test_invalid_records_are_reported(tmp_path, change, expected):
     assert any(expected in line for line in faults(tmp_path, rows(**change)))
 
 
-def test_a_url_stands_for_the_file_that_was_fetched(tmp_path):
+def test_a_url_is_read_from_its_fetched_file(tmp_path):
     there, absent = "https://example.org/a.png", "https://example.org/b.png"
     file = tmp_path / "images" / local_name(there)
     file.parent.mkdir(parents=True)
@@ -169,7 +171,7 @@ def test_a_url_stands_for_the_file_that_was_fetched(tmp_path):
     assert dataset.changes == {"not_fetched": 1}
 
 
-def test_urls_of_which_none_was_fetched(tmp_path):
+def test_urls_before_any_was_fetched(tmp_path):
     records = [row | {"photos": [f"https://example.org/{row['id']}.png"]} for row in rows()]
     assert load(tmp_path, records, images={"on_bad": "drop-image"}).changes == {"not_fetched": 4}
     for on_bad in ("error", "drop-review"):
@@ -184,12 +186,12 @@ def test_a_symbolic_link_out_of_the_root_is_always_an_error(tmp_path, on_bad):
     (tmp_path / "secret.png").write_bytes(b"x")
     (tmp_path / "images" / "link.png").symlink_to(tmp_path / "secret.png")
     found = faults(tmp_path, rows(photos=["link.png"]), images={"on_bad": on_bad})
-    assert "'link.png' leads out of image_root" in found[0]
+    assert "'link.png' is outside image_root" in found[0]
 
 
 def test_an_absolute_path_is_an_error_even_inside_the_root(tmp_path):
     found = faults(tmp_path, rows(photos=[str(tmp_path / "images" / "a.png")]))
-    assert "leads out of image_root" in found[0]
+    assert "is not relative to image_root" in found[0]
 
 
 def test_a_link_inside_the_root_is_fine(tmp_path):
@@ -205,10 +207,10 @@ def test_all_problems_are_reported_at_once(tmp_path):
     assert len(faults(tmp_path, records)) == 4
 
 
-def test_missing_columns_are_named_once_with_the_nearest(tmp_path):
+def test_missing_columns_are_reported_once_with_the_nearest(tmp_path):
     found = faults(tmp_path, rows(), fields=FIELDS | {"label": "lable", "text": ["text", "title"]})
     assert len(found) == 2
-    assert "no column 'lable', which fields.label names. Did you mean 'label'?" in found[1]
+    assert "no column 'lable' (named in fields.label). Did you mean 'label'?" in found[1]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_missing_columns_are_named_once_with_the_nearest(tmp_path):
         ("drop-review", 3, {"missing_picture_review": 1}),
     ],
 )
-def test_missing_pictures_are_dropped_by_name(tmp_path, on_bad, reviews, changes):
+def test_missing_pictures_are_dropped_and_counted(tmp_path, on_bad, reviews, changes):
     records = [*rows(photos=["absent.png", "a.png"]), {"id": 9, "text": "t", "photos": [], "label": "x"}]
     dataset = load(tmp_path, records, images={"on_bad": on_bad})
     assert len(dataset.reviews) == reviews + 1
@@ -236,18 +238,18 @@ def test_a_root_without_any_picture_is_one_error(tmp_path, on_bad):
 def test_unlisted_labels(tmp_path):
     labels = {"map": {"ex": ["x"], "why": ["y"]}}
     records = [*rows(), {"id": 9, "text": "t", "photos": [], "label": "z"}]
-    assert "unknown label 'z'" in faults(tmp_path, records, labels=labels)[0]
+    assert "label 'z' is not in labels.map" in faults(tmp_path, records, labels=labels)[0]
     dataset = load(tmp_path, records, labels=labels | {"on_unlisted": "drop"})
     assert dataset.changes == {"unlisted_label": 1}
 
 
-def test_a_label_without_example_is_named(tmp_path):
+def test_a_label_without_example_is_reported(tmp_path):
     found = faults(tmp_path, rows(), labels={"map": {"a": ["x"], "b": ["y"], "c": ["z"]}})
     assert "label 'c' has no example" in found[0]
 
 
 def test_one_label_is_not_enough(tmp_path):
-    assert "1 label in the data" in faults(tmp_path, [r | {"label": "x"} for r in rows()])[0]
+    assert "one distinct label in the data" in faults(tmp_path, [r | {"label": "x"} for r in rows()])[0]
 
 
 def test_empty_texts(tmp_path):
@@ -262,7 +264,7 @@ def test_splits_by_a_column(tmp_path):
     splits = {"column": "part", "values": {"dev": "validation"}}
     assert load(tmp_path, records, splits=splits).reviews[0].split == "validation"
     found = faults(tmp_path, records, splits={"column": "part"})
-    assert "r.jsonl:1: split 'dev' is none of train, validation, test" in found[0]
+    assert "r.jsonl:1: split 'dev' in column 'part' is not one of train, validation, test" in found[0]
 
 
 def test_prediction_needs_no_labels(tmp_path):
@@ -290,7 +292,7 @@ def test_records_and_image_root_can_be_replaced(tmp_path):
 
 def test_a_label_column_must_be_named_for_training(tmp_path):
     fields = {key: value for key, value in FIELDS.items() if key != "label"}
-    with pytest.raises(ConfigError, match=r"fields\.label missing"):
+    with pytest.raises(ConfigError, match=r"fields\.label is missing"):
         load(tmp_path, rows(), fields=fields)
 
 
@@ -300,22 +302,22 @@ def test_a_label_column_must_be_named_for_training(tmp_path):
         ("in/A.JPG", "It is there as 'In/a.jpg': write names in the case that the files have"),
         (r"in\a.jpg", "It is written with backslashes: write 'In/a.jpg'"),
         (r"C:\me\a.jpg", "It is a Windows path: write names relative to image_root, with slashes"),
-        ("other.jpg", "Correct image_root, or the names of the pictures"),
+        ("other.jpg", "Correct image_root, or the picture names"),
     ],
 )
-def test_a_root_without_any_of_its_pictures_names_the_first_and_the_cause(tmp_path, name, cause):
+def test_a_root_without_pictures_reports_an_example_and_the_cause(tmp_path, name, cause):
     (tmp_path / "images" / "In").mkdir(parents=True)
     (tmp_path / "images" / "In" / "a.jpg").write_bytes(b"x")
     [problem] = faults(tmp_path, [row | {"photos": [name]} for row in rows()])
     assert f"such as {name!r} (r.jsonl:1). {cause}" in problem
 
 
-def test_an_absolute_name_is_to_be_relative(tmp_path):
+def test_an_absolute_name_must_be_relative(tmp_path):
     assert "Name it relative to image_root" in faults(tmp_path, rows(photos=["/etc/hostname"]))[0]
 
 
-def test_a_missing_label_has_its_mend(tmp_path):
-    assert "Give it one, or set labels: {on_missing: drop}" in faults(tmp_path, rows(label=None))[0]
+def test_a_missing_label_has_a_fix(tmp_path):
+    assert "Add one, or set labels.on_missing: drop" in faults(tmp_path, rows(label=None))[0]
 
 
 def test_backslashes_of_windows_are_read_and_counted(tmp_path):
@@ -329,7 +331,7 @@ def test_backslashes_of_windows_are_read_and_counted(tmp_path):
 
 
 class TestLabels:
-    def test_a_list_that_is_written_as_text_is_one(self, tmp_path):
+    def test_a_list_written_as_text_is_several_labels(self, tmp_path):
         written = ["['x', 'y']", '["x"]', "[1, 2]", "['y', 'x']", "[]"]
         dataset = load(
             tmp_path,
@@ -354,45 +356,45 @@ class TestLabels:
         ]
 
     @pytest.mark.parametrize("label", ["[spam]", "[a, b", "[[1], [2]]"])
-    def test_what_merely_begins_like_a_list_stays_a_label(self, tmp_path, label):
+    def test_a_label_that_begins_like_a_list_stays_a_label(self, tmp_path, label):
         dataset = load(tmp_path, [row | {"label": [label, "y"][n % 2]} for n, row in enumerate(rows())])
         assert set(dataset.labels) == {label, "y"}
 
-    def test_numbers_are_for_a_regression(self, tmp_path):
+    def test_numbers_suggest_a_regression(self, tmp_path):
         some = [{"id": n, "text": f"t {n}", "photos": [], "label": n + 0.25} for n in range(30)]
         [problem] = faults(tmp_path, some)
         assert "column 'label' holds 30 different numbers" in problem
         assert "set task: regression" in problem
 
-    def test_combinations_are_several_labels_in_one_text(self, tmp_path):
+    def test_combined_labels_suggest_a_separator(self, tmp_path):
         some = [{"id": f"{a}{b}", "text": "t", "photos": [], "label": f"{a}, {b}"} for a in "klmnop" for b in "klmnop"]
         [problem] = faults(tmp_path, some)
         assert 'fields: {label: {column: label, separator: ",", pick: first}}' in problem
         fields = FIELDS | {"label": {"column": "label", "separator": ",", "pick": "first"}}
         assert load(tmp_path, some, fields=fields).labels == tuple("klmnop")
 
-    def test_a_mend_names_a_column_as_the_manifest_can_hold_it(self, tmp_path):
+    def test_a_fix_quotes_a_column_for_the_manifest(self, tmp_path):
         some = [{"id": f"{a}{b}", "text": "t", "photos": [], "genre: all": f"{a}, {b}"} for a in "klmn" for b in "klmn"]
         [problem] = faults(tmp_path, some, fields=FIELDS | {"label": "genre: all"})
         advised = yaml.safe_load(problem.partition("fields: ")[2])
         assert load(tmp_path, some, fields=FIELDS | advised).labels == tuple("klmn")
 
-    def test_a_column_of_ids_is_one_problem_and_takes_no_quadratic_time(self, tmp_path):
+    def test_a_column_of_ids_is_one_problem_found_in_linear_time(self, tmp_path):
         some = [{"id": n, "text": "t", "photos": [], "label": f"U{n}"} for n in range(20_000)]
         began = time.process_time()
         [problem] = faults(tmp_path, some)
-        assert "Does fields.label name the right column?" in problem
+        assert "Check that fields.label names the right column" in problem
         assert time.process_time() - began < 5  # it was 4 s for 20,000 reviews, and four times that for 40,000
 
-    def test_their_order_does_not_depend_on_that_of_the_rows(self, tmp_path):
+    def test_the_order_of_labels_does_not_depend_on_the_rows(self, tmp_path):
         some = [{"id": n, "text": "t", "photos": [], "label": ["nan", "b", "2", "10", "inf"][n % 5]} for n in range(20)]
         assert load(tmp_path, some).labels == load(tmp_path, some[::-1]).labels == ("2", "10", "b", "inf", "nan")
 
 
-def test_reviews_with_neither_can_be_dropped_and_pictured_ones_kept(tmp_path):
+def test_only_reviews_without_text_and_picture_are_dropped(tmp_path):
     some = [*rows(text="", photos=[]), {"id": 9, "text": " ", "photos": ["a.png"], "label": "x"}]
     [problem] = faults(tmp_path, some)
-    assert problem == "r.jsonl:1: neither text nor picture. Remove it, or set text.on_empty: drop-bare"
+    assert problem == "r.jsonl:1: neither text nor picture. Remove the record, or set text.on_empty: drop-bare"
     dataset = load(tmp_path, [*some, rows()[0] | {"id": 10}], text={"on_empty": "drop-bare"})
     assert dataset.changes == {"no_content": 1}
     assert "9" in {review.id for review in dataset.reviews}
@@ -409,7 +411,7 @@ def test_reviews_with_neither_can_be_dropped_and_pictured_ones_kept(tmp_path):
         ("data:image/png;base64," + "A" * 500, "AAA...' not found"),
     ],
 )
-def test_what_a_name_looks_like_is_said(tmp_path, name, fix):
+def test_suspicious_names_have_a_fix(tmp_path, name, fix):
     assert fix in faults(tmp_path, rows(photos=["b.png", name]))[0]
 
 
@@ -418,13 +420,13 @@ def test_an_absolute_name_inside_the_root_is_written_relative(tmp_path):
     assert "Write 'a.png', relative to image_root" in faults(tmp_path, rows(photos=[str(inside)]))[0]
 
 
-def test_a_url_that_was_not_fetched_names_the_command_for_this_folder(tmp_path, monkeypatch):
+def test_an_unfetched_url_has_the_command_for_this_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     problems = faults(tmp_path, rows(photos=["a.png", "https://example.org/c.png"]))
     assert "Download it: automm fetch-images manifest.yaml, or" in problems[0]
 
 
-def test_the_nearest_label_is_sought_for_what_is_shown(tmp_path, monkeypatch):
+def test_the_nearest_label_is_found_only_for_shown_problems(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("automm.data.records.reading.nearest", lambda word, legal: asked.append(word) or "")
     records = [row | {"id": n, "label": f"unknown {n} " + "x" * 10_000} for n, row in enumerate(rows() * 15)]
@@ -436,7 +438,7 @@ def test_the_nearest_label_is_sought_for_what_is_shown(tmp_path, monkeypatch):
     assert "l29 and 170 more" in problems[0]
 
 
-def test_the_nearest_column_is_sought_for_what_is_shown(tmp_path, monkeypatch):
+def test_the_nearest_column_is_found_only_for_shown_problems(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("automm.data.records.reviews.nearest", lambda word, legal: asked.append(word) or "")
     absent = {"numeric": [f"absent {n}" for n in range(60)]}
@@ -445,8 +447,8 @@ def test_the_nearest_column_is_sought_for_what_is_shown(tmp_path, monkeypatch):
     assert len(asked) == SHOWN_PROBLEMS
 
 
-def test_columns_of_one_record_each_are_gathered_in_one_pass(tmp_path):
-    """Seconds where each record went through the columns of all before it."""
+def test_columns_are_collected_in_linear_time(tmp_path):
+    """This took many seconds when each record compared all earlier columns."""
     records = [row | {"id": n, f"own {n}": 1} for n, row in enumerate(rows() * 5000)]
     began = time.process_time()
     assert len(load(tmp_path, records).columns) == 20_004
@@ -463,7 +465,9 @@ def test_a_review_keeps_the_names_of_its_pictures(tmp_path):
     assert first.absent == ("gone.png",)
     assert [first.name_of(image) for image in first.images] == ["./a.png", url, "b.png", "./a.png"]
     assert second.names[0] is first.names[-1]
-    assert second.images[0] is first.images[-1]  # what a million reviews of a few pictures have room for
+    assert (
+        second.images[0] is first.images[-1]
+    )  # shared, because a million reviews of few pictures must fit into memory
     thinner = first.without({first.images[0]})
     assert thinner.names == (url, "gone.png", "b.png")
     assert [thinner.name_of(image) for image in thinner.images] == [url, "b.png"]
@@ -476,7 +480,7 @@ def test_a_review_whose_pictures_are_all_absent_keeps_their_names_once(tmp_path)
     assert last.names is last.absent
 
 
-def test_messages_do_not_repeat_texts_that_stand_for_labels(tmp_path):
+def test_messages_shorten_long_labels(tmp_path):
     records = [row | {"id": n, "label": f"number {n} " + "x" * 100_000} for n, row in enumerate(rows() * 10)]
     for more in ({}, {"splits": {"column": "label"}}, {"fields": FIELDS | {"id": "label"}, "splits": {"column": "id"}}):
         assert all(len(problem) < 1000 for problem in map(str, faults(tmp_path, records, **more)))

@@ -61,8 +61,8 @@ def test_the_order_of_the_reviews_does_not_matter_but_the_seed_does():
     assert split_by_id(dataset(reviews)) != split_by_id(dataset(reviews, splits={"seed": 2}))
 
 
-@pytest.mark.parametrize("torn", ["groups", "texts", "pictures"])
-def test_only_what_keep_together_names_is_kept_on_one_side(torn):
+@pytest.mark.parametrize("left_out", ["groups", "texts", "pictures"])
+def test_only_links_in_keep_together_keep_reviews_in_one_split(left_out):
     def pair(n):
         same = {
             "groups": {"group": f"group {n // 2}"},
@@ -72,17 +72,17 @@ def test_only_what_keep_together_names_is_kept_on_one_side(torn):
         return same
 
     kinds = ("groups", "texts", "pictures")
-    for tie in kinds:
+    for link in kinds:
         data = dataset(
-            (review(n, **pair(n)[tie]) for n in range(60)),
-            splits={"keep_together": [kind for kind in kinds if kind != torn]},
+            (review(n, **pair(n)[link]) for n in range(60)),
+            splits={"keep_together": [kind for kind in kinds if kind != left_out]},
         )
         names = split_by_id(data)
         apart = sum(names[str(n)] != names[str(n + 1)] for n in range(0, 60, 2))
-        assert (apart > 0) == (tie == torn)
+        assert (apart > 0) == (link == left_out)
         folds = folds_of(data, np.arange(60), 3)
         judged = {row: place for place, (_, rows) in enumerate(folds) for row in rows.tolist()}
-        assert any(judged[n] != judged[n + 1] for n in range(0, 60, 2)) == (tie == torn)
+        assert any(judged[n] != judged[n + 1] for n in range(0, 60, 2)) == (link == left_out)
 
 
 def test_groups_texts_and_pictures_stay_together():
@@ -96,7 +96,7 @@ def test_groups_texts_and_pictures_stay_together():
         assert len({names[str(n)] for n in range(4)}) == 1
 
 
-def test_a_subsample_is_a_small_likeness_and_counted():
+def test_a_subsample_keeps_proportions_and_is_counted():
     data = dataset(
         [review(n, "rare" if n % 5 == 0 else "common", split="test" if n % 4 == 0 else "train") for n in range(400)],
         splits={"column": "s"},
@@ -110,11 +110,11 @@ def test_a_subsample_is_a_small_likeness_and_counted():
     assert {one.id for one in other.reviews} == {one.id for one in part.reviews}
 
 
-def test_a_subsample_tears_no_group_apart():
+def test_a_subsample_splits_no_group():
     reviews = [review(n, "xy"[n % 2], group=f"g{n // 5}", images=[f"{n // 7}.png"]) for n in range(350)]
     kept = {one.id for one in subsample(dataset(reviews), 0.3).reviews}
     assert 70 <= len(kept) <= 140
-    for first in range(0, 350, 35):  # where both groups and pictures begin anew
+    for first in range(0, 350, 35):  # starts of both a group and a picture
         assert len({str(n) in kept for n in range(first, first + 35)}) == 1
 
 
@@ -124,7 +124,7 @@ def test_reviews_without_text_are_not_duplicates():
 
 
 def test_a_column_without_a_validation_split_gives_a_share_of_its_training_reviews():
-    # The fourth of four is for the test; 60 others, of which two share a text.
+    # Every fourth review is in the test split; of the 60 others, two share a text.
     reviews = [review(n, "xy"[n // 2 % 2], split="test" if n % 4 == 3 else "train") for n in range(80)]
     reviews[0] = replace(reviews[0], text="the same words again")
     reviews[1] = replace(reviews[1], text="the same words again")
@@ -139,9 +139,11 @@ def test_a_column_without_a_validation_split_gives_a_share_of_its_training_revie
 
 def test_a_share_of_validation_beside_a_validation_split_is_refused():
     reviews = [review(n, "xy"[n % 2], split=["train", "validation", "test"][n % 3]) for n in range(12)]
-    with pytest.raises(DataError, match=r"column 's' names a validation split\. Remove splits\.validation"):
+    with pytest.raises(DataError, match=r"column 's' already has a validation split\. Remove splits\.validation"):
         split(dataset(reviews, splits={"column": "s", "validation": 0.2}))
-    with pytest.raises(DataError, match=r"split 'validation' has no reviews\. .*draw it: splits\.validation: 0\.15"):
+    with pytest.raises(
+        DataError, match=r"split 'validation' has no reviews\. .*draw the split: splits\.validation: 0\.15"
+    ):
         split(dataset([one for one in reviews if one.split != "validation"], splits={"column": "s"}))
 
 
@@ -156,7 +158,7 @@ def test_by_a_column():
     }
 
 
-def test_a_split_without_reviews_and_a_label_absent_from_training_are_named():
+def test_an_empty_split_and_a_label_absent_from_training_are_reported():
     reviews = [
         review(1, "x", split="train"),
         review(2, "y", split="validation"),
@@ -165,7 +167,7 @@ def test_a_split_without_reviews_and_a_label_absent_from_training_are_named():
     with pytest.raises(DataError) as caught:
         split(dataset(reviews, splits={"column": "s"}))
     assert "split 'test' has no reviews. Correct column 's'" in caught.value.lines[0]
-    assert "label 'y' is absent from split 'train'" in caught.value.lines[1]
+    assert "label 'y' has no reviews in split 'train'" in caught.value.lines[1]
 
 
 def test_one_group_of_everything_cannot_be_split():
@@ -190,14 +192,14 @@ def test_dropping_duplicates():
     }
 
 
-def test_short_texts_without_pictures_are_alike_by_chance():
+def test_short_texts_without_pictures_are_not_duplicates():
     pictured = [review(n, "x", "bagus", images=["a.png"]) for n in (7, 8)]
     reviews = [*(review(n, "xy"[n % 2], "bagus") for n in range(4)), review(4, text=""), review(5, text=""), *pictured]
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["0", "1", "2", "3", "4", "5", "7"]
 
 
-def test_pictures_that_were_not_fetched_tell_reviews_apart_as_they_will_when_they_are():
+def test_unfetched_pictures_distinguish_reviews_by_their_urls():
     text = "one long text that several reviews share"
     urls = [("https://shop.example/a.jpg",), ("https://shop.example/b.jpg",), ("https://shop.example/a.jpg",), ()]
     reviews = [replace(review(n, "x", text), absent=urls[n]) for n in range(4)]
@@ -213,11 +215,11 @@ def test_duplicates_conflict_where_any_of_their_labels_differ():
     fewer = drop_duplicates(dataset(reviews, drop_duplicates=True), {})
     assert [one.id for one in fewer.reviews] == ["2"]
     assert fewer.changes["conflicting_duplicates"] == 2
-    with pytest.raises(DataError, match=r"no reviews left: .* 2\. Correct the labels, or leave drop_duplicates out"):
+    with pytest.raises(DataError, match=r"no reviews left \(.*: 2\)\. Correct the labels, or remove drop_duplicates"):
         drop_duplicates(dataset(reviews[:2], drop_duplicates=True), {})
 
 
-def test_the_fingerprint_names_the_content():
+def test_the_fingerprint_depends_on_the_content():
     reviews = [review(n, "xy"[n % 2], images=[f"{n}.png"]) for n in range(30)]
 
     def name(reviews, digests=None, **more):
@@ -239,12 +241,12 @@ def test_normal_texts():
 
 
 class TestByTime:
-    def test_the_oldest_learn_and_the_newest_are_tested(self):
+    def test_the_oldest_are_for_training_and_the_newest_for_test(self):
         reviews = [replace(review(n, "xy"[n % 2]), time=float(-n)) for n in range(20)]
         names = split_by_id(dataset(reviews, splits={"time": "when"}))
         assert [names[str(n)] for n in range(20)] == ["test"] * 3 + ["validation"] * 3 + ["train"] * 14
 
-    def test_reviews_of_one_moment_are_not_torn_apart_and_their_order_does_not_matter(self):
+    def test_reviews_of_one_time_stay_together_in_any_order(self):
         days = [0] * 12 + [1] * 4 + [2] * 4
         reviews = [replace(review(n, "xy"[n % 2]), time=float(day)) for n, day in enumerate(days)]
         rules = {"time": "when", "fractions": {"train": 0.5, "validation": 0.25, "test": 0.25}}
@@ -252,21 +254,21 @@ class TestByTime:
         assert [names[str(n)] for n in (0, 11, 12, 15, 16, 19)] == ["train"] * 2 + ["validation"] * 2 + ["test"] * 2
         assert split_by_id(dataset(reversed(reviews), splits=rules)) == names
 
-    def test_one_moment_for_all_cannot_be_split(self):
+    def test_one_time_for_all_cannot_be_split(self):
         reviews = [replace(review(n, "xy"[n % 2]), time=1.0) for n in range(20)]
-        with pytest.raises(DataError, match=r"split 'test' has no reviews\. Look at the times in column 'when'"):
+        with pytest.raises(DataError, match=r"split 'test' has no reviews\. Check the times in column 'when'"):
             split(dataset(reviews, splits={"time": "when"}))
 
-    def test_fractions_that_few_moments_allow_are_named_and_work(self):
+    def test_suggested_fractions_for_few_times_work(self):
         reviews = [replace(review(n, "xy"[n // 4 % 2]), time=float(n % 3)) for n in range(90)]
         with pytest.raises(DataError, match=r"set splits: \{time: when, fractions: \{train") as caught:
             split(dataset(reviews, splits={"time": "when"}))
         advised = yaml.safe_load(caught.value.lines[0].partition("set splits: ")[2].removesuffix("."))
         assert set(split_by_id(dataset(reviews, splits=advised)).values()) == {"train", "validation", "test"}
 
-    def test_two_moments_cannot_be_split(self):
+    def test_two_times_cannot_be_split(self):
         reviews = [replace(review(n, "xy"[n % 2]), time=float(n % 2)) for n in range(20)]
-        with pytest.raises(DataError, match="fewer than three moments"):
+        with pytest.raises(DataError, match="too few distinct times for three splits"):
             split(dataset(reviews, splits={"time": "when"}))
 
 
@@ -277,7 +279,7 @@ class TestByHash:
             assert len(rows) / 4000 == pytest.approx(share, abs=0.03)
             assert sum(data.reviews[row].label == "rare" for row in rows) / len(rows) == pytest.approx(0.1, abs=0.03)
 
-    def test_appended_reviews_move_nobody_even_where_they_repeat_a_text_or_a_picture(self):
+    def test_appended_reviews_move_no_other_review(self):
         reviews = [review(n, "xy"[n % 2], images=[f"{n}.png"]) for n in range(60)]
         more = [review(n, "xy"[n % 2], text=f"text {n - 60}", images=[f"{n - 60}.png"]) for n in range(60, 120)]
         before = split_by_id(dataset(reviews, splits={"by": "hash"}))
@@ -326,7 +328,7 @@ def test_rules_that_contradict_each_other(rules, problem):
 
 
 class TestFolds:
-    def test_each_review_is_judged_once_and_never_learned_from_by_its_judge(self):
+    def test_each_review_is_held_out_once_and_not_in_its_training_rows(self):
         data = dataset(review(n, "rare" if n % 10 == 0 else "common") for n in range(120))
         rows = np.arange(10, 110)
         folds = folds_of(data, rows, 5)
@@ -337,7 +339,7 @@ class TestFolds:
             assert np.all(np.diff(judged) > 0)
             assert Counter(data.reviews[row].label for row in judged) == {"rare": 2, "common": 18}
 
-    def test_what_belongs_together_is_judged_together(self):
+    def test_linked_reviews_are_held_out_together(self):
         reviews = [review(n, "xy"[n % 2], group=f"g{n // 4}", images=[f"{n // 8}.png"]) for n in range(80)]
         for learned, judged in folds_of(dataset(reviews), np.arange(80), 5):
             assert not {row // 8 for row in learned} & {row // 8 for row in judged}
@@ -350,7 +352,7 @@ class TestFolds:
 
         assert by_id(dataset(reviews)) == by_id(dataset(reversed(reviews)))
 
-    def test_reviews_that_are_all_tied_make_one_part(self):
+    def test_reviews_that_are_all_linked_make_one_fold(self):
         data = dataset(review(n, "xy"[n % 2], group="g") for n in range(20))
         assert len(folds_of(data, np.arange(20), 5)) == 1
 
@@ -366,18 +368,18 @@ class TestOtherFolds:
         assert sorted(np.concatenate(tested)) == list(range(60))
 
     @pytest.mark.parametrize("splits", [{"folds": 4, "fold": 1}, {"folds": 4, "fold": 2}, {"seed": 1}])
-    def test_a_named_fold_stands_alone(self, splits):
+    def test_a_selected_fold_has_no_other_folds(self, splits):
         assert others_of(dataset([*self.REVIEWS], splits=splits)) == {}
 
-    def test_a_fold_that_cannot_be_trained_on_is_named_with_the_mend(self):
-        """The rare label's reviews share a group, so that one fold has nothing of it to learn from."""
+    def test_a_fold_that_cannot_be_trained_on_has_a_fix(self):
+        """The reviews of the rare label share a group: one fold has none of them in training."""
         rare = [review(n, "rare", group="one") for n in range(60, 64)]
-        # By a seed that puts the group where the first fold learns.
+        # This seed puts the group into the training reviews of the first fold.
         data = dataset([*self.REVIEWS, *rare], splits={"folds": 3, "seed": 3})
         assert split(data)
         with pytest.raises(DataError, match=r"fold 2 of 3: .*splits\.fold: 1") as caught:
             others_of(data)
-        assert "'rare' is absent from split 'train'" in str(caught.value)
+        assert "'rare' has no reviews in split 'train'" in str(caught.value)
 
 
 def test_reviews_that_differ_in_their_columns_are_no_duplicates():

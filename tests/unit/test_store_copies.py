@@ -387,7 +387,11 @@ for _ in range(25):
 
 def test_rows_are_written_in_runs(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(store_files, "put", lambda descriptor, content, place: written.append((place, len(content))))
+
+    def write(descriptor, content, place):
+        written.append((place, len(content)))
+
+    monkeypatch.setattr(store_files, "write_at", write)
     rows = np.array([4, 5, 6, 9, 1, 2])
     store_files.put_rows(0, rows, np.zeros((6, 2), np.float32), 100)
     assert written == [(132, 24), (172, 8), (108, 16)]

@@ -17,7 +17,7 @@ from automm.data.download.urls import is_url, local_name
         ("images/https://a.jpg", False),
     ],
 )
-def test_what_is_a_url(name, expected):
+def test_urls_are_recognised(name, expected):
     assert is_url(name) == expected
 
 
@@ -32,7 +32,7 @@ def test_what_is_a_url(name, expected):
         ("https://[", ""),
     ],
 )
-def test_a_url_keeps_its_suffix_where_that_is_a_picture(url, suffix):
+def test_a_url_keeps_a_picture_suffix(url, suffix):
     assert re.fullmatch(r"fetched/[0-9a-f]{64}" + re.escape(suffix), local_name(url))
 
 
@@ -43,7 +43,7 @@ def test_the_name_never_changes():
 
 
 @given(st.text(), st.text())
-def test_any_two_urls_have_safe_names_of_their_own(one, two):
+def test_any_two_urls_have_distinct_safe_names(one, two):
     names = [local_name("https://" + rest) for rest in (one, two)]
     assert all(re.fullmatch(r"fetched/[0-9a-f]{64}(\.[a-z]{3,4})?", name) for name in names)
     assert (names[0] == names[1]) == (one == two)

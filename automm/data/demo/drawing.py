@@ -1,4 +1,4 @@
-"""The pictures of the demo data: products and distractors, drawn with Pillow, intact or damaged."""
+"""Draw the pictures of the demo data with Pillow: products and distractors, intact or damaged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIZE = 96  # pixels, each way, of a finished picture
+SIZE = 96  # width and height of a finished picture, in pixels
 _WIDE = 2 * SIZE  # drawn at twice the size and reduced, which smooths the edges
 
 Colour = tuple[int, int, int]
@@ -52,13 +52,13 @@ class _Pen:
 
 
 def render(kind: str, colour: str, damaged: bool, rng: np.random.Generator) -> Image.Image:
-    """One picture, RGB of SIZE x SIZE.
+    """Return one picture, RGB of SIZE x SIZE pixels.
 
     Args:
         kind: one of PRODUCTS or DISTRACTORS.
-        colour: one of COLOURS; distractors use it for what is lying about.
-        damaged: cracked and stained, else clean and glossy.
-        rng: decides background, place, size and where the damage is.
+        colour: one of COLOURS; distractors use it for details.
+        damaged: True for cracked and stained, False for clean and glossy.
+        rng: decides background, position, size and where the damage is.
     """
     background = _background(rng)
     shape = Image.new("RGBA", (_WIDE, _WIDE))
@@ -76,7 +76,7 @@ def render(kind: str, colour: str, damaged: bool, rng: np.random.Generator) -> I
 
 
 def _background(rng: np.random.Generator) -> Image.Image:
-    """A wall with a gradient, above a table or a floor."""
+    """Draw a wall with a gradient, above a table or a floor."""
     wall = rng.uniform(190, 235) + rng.uniform(-12, 12, 3)
     table = rng.uniform(105, 190) * np.array([1.0, 0.86, 0.7])
     rows = np.linspace(1.06, 0.9, SIZE, dtype=np.float32)[:, None, None]
@@ -91,7 +91,7 @@ def _background(rng: np.random.Generator) -> Image.Image:
 
 
 def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
-    """Dark cracks and brown stains, on `shape` only."""
+    """Draw dark cracks and brown stains, on `shape` only."""
     marks = Image.new("RGBA", shape.size)
     draw = ImageDraw.Draw(marks)
     for _ in range(int(rng.integers(6, 9))):
@@ -117,7 +117,7 @@ def _damage(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
 
 
 def _gloss(shape: Image.Image, pen: _Pen, rng: np.random.Generator) -> None:
-    """Bright streaks of light, on `shape` only."""
+    """Draw bright streaks of light, on `shape` only."""
     shine = Image.new("RGBA", shape.size)
     draw = ImageDraw.Draw(shine)
     left = float(rng.uniform(-0.55, -0.25))

@@ -1,10 +1,10 @@
-"""The demo data: reviews that need both their text and the right one of their pictures.
+"""Generate the demo data: reviews whose label depends on the text and on one of the pictures.
 
-A reviewer praises a product or tears it apart, and attaches up to four pictures. One of them shows the
-product that the text names, intact or damaged; the others show a parcel, a receipt, a room, or now and then
-another product, intact or damaged as well, which says nothing.
+A reviewer praises or criticises a product, and attaches up to four pictures. One of them shows the product that the
+text names, intact or damaged. The others are distractors: a parcel, a receipt, a room, or sometimes another product,
+also intact or damaged.
 
-The rule, before some labels are replaced by chance:
+The rule for labels, before some labels are replaced at random:
 
     text    product damaged    product intact    no picture
     bad     negative           neutral           negative
@@ -40,7 +40,7 @@ RULE_WITHOUT_PICTURE = {"bad": "negative", "good": "positive"}
 DAMAGED = {"bad": 0.64, "good": 0.36}  # how often a product is damaged, given the text
 PICTURES = (0.1, 0.1, 0.2, 0.3, 0.3)  # how often a review has 0, 1, 2, 3, 4 pictures
 OTHER_PRODUCT = 0.05  # how often a distractor is another product
-NOISE = 0.05  # how often a label is drawn anew from all three
+NOISE = 0.05  # how often a label is replaced by a random one of the three
 REVIEWS_PER_PRODUCT = 5
 CEILING_SEED = 20_000
 
@@ -69,6 +69,8 @@ source:
 
 @dataclass(frozen=True)
 class Picture:
+    """What a picture shows."""
+
     kind: str
     colour: str
     damaged: bool
@@ -76,7 +78,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Review:
-    """What is behind a review. `relevant` is the place of the product's picture, None without pictures."""
+    """The facts of a review. `relevant` is the index of the product's picture, None without pictures."""
 
     product: int
     kind: str
@@ -88,7 +90,7 @@ class Review:
 
 
 def draw_reviews(count: int, rng: np.random.Generator) -> list[Review]:
-    """`count` reviews of about a fifth as many products, without their words and pixels."""
+    """Draw the facts of `count` reviews of about a fifth as many products, without words and pixels."""
     products = max(1, count // REVIEWS_PER_PRODUCT)
     kinds = [_pick(PRODUCTS, rng) for _ in range(products)]
     colours = [_pick(COLOURS, rng) for _ in range(products)]
@@ -122,9 +124,9 @@ def _draw_distractor(product: str, rng: np.random.Generator) -> Picture:
 
 
 def best_accuracy(seed: int, n: int = 2000) -> dict[str, float]:
-    """The accuracy of the best prediction from the text, the pictures, or both, on `n` fresh reviews.
+    """Return the accuracy of the best prediction from the text, the pictures, or both, on `n` fresh reviews.
 
-    "Best" is Bayes' rule on what words and pixels were made from: the sentiment, and what each picture shows.
+    The best prediction is Bayes' rule on the facts behind words and pixels: the sentiment, and what each picture shows.
 
     Returns:
         {"text": ..., "image": ..., "both": ...}, each between 0 and 1.
@@ -143,7 +145,7 @@ def _from_text(review: Review) -> str:
 
 
 def _from_pictures(review: Review) -> str:
-    """Without the text, any product that is seen may be the one."""
+    """Predict without the text: any product in a picture may be the reviewed one."""
     seen = [picture.damaged for picture in review.pictures if picture.kind in PRODUCTS]
     votes = dict.fromkeys(LABELS, 0.0)
     for sentiment in SENTIMENTS:
@@ -171,7 +173,7 @@ def write_demo(folder: Path, *, reviews: int = 600, seed: int = 1) -> Path:
         The manifest's path.
 
     Raises:
-        ConfigError: the folder holds something already, or cannot be written.
+        ConfigError: the folder is not empty, or cannot be written.
     """
     if reviews < 1:
         raise ConfigError(f"the demo needs at least one review, got {reviews}")
@@ -191,7 +193,7 @@ def write_demo(folder: Path, *, reviews: int = 600, seed: int = 1) -> Path:
 
 
 def manifest_text(records: str, image_root: str) -> str:
-    """The demo's manifest, with paths as they are seen from where it stands."""
+    """Return the demo's manifest; both paths are relative to the manifest's folder."""
     ceilings = best_accuracy(CEILING_SEED)
     return MANIFEST.format(records=records, image_root=image_root, seed=CEILING_SEED, **ceilings)
 
@@ -201,7 +203,7 @@ def _write(folder: Path, count: int, seed: int) -> None:
     drawn = draw_reviews(count, np.random.Generator(np.random.PCG64(seed)))
     with (folder / "reviews.jsonl").open("w", encoding="utf-8", newline="\n") as records:
         for number, review in enumerate(drawn):
-            # A generator of its own: a sentence more changes neither pictures nor later reviews.
+            # A separate generator per review: one more sentence does not change later reviews.
             rng = np.random.Generator(np.random.PCG64([seed, number]))
             record = _record(review, number, rng)
             records.write(json.dumps(record, ensure_ascii=False) + "\n")

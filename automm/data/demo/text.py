@@ -1,4 +1,4 @@
-"""The sentences of the demo data: what a reviewer says of a product, but never the state in which it came."""
+"""The sentences of the demo data: a reviewer's opinion of a product, never whether it arrived damaged."""
 
 import numpy as np
 
@@ -84,12 +84,12 @@ _REMARKS = (
 
 
 def compose(kind: str, colour: str, sentiment: str, rng: np.random.Generator) -> tuple[str, str]:
-    """Title and body of a review.
+    """Return the title and body of a review.
 
     Args:
-        kind: the product, which the body names.
-        colour: its colour, which some bodies name.
-        sentiment: one of SENTIMENTS; the body has three verdicts of it.
+        kind: the product; the body names it.
+        colour: the product's colour; some bodies name it.
+        sentiment: one of SENTIMENTS; the body has three verdicts with it.
         rng: chooses the sentences.
     """
     words = {"kind": kind, "colour": colour, "place": _pick(_PLACES, rng), "time": _pick(_TIMES, rng)}
@@ -98,7 +98,7 @@ def compose(kind: str, colour: str, sentiment: str, rng: np.random.Generator) ->
     if rng.random() < 0.4:
         sentences.insert(int(rng.integers(1, 4)), _pick(_REMARKS, rng))
     title = _pick(_TITLES[sentiment], rng)
-    # Braces stand only in our own sentences, so that format() meets no others.
+    # Only the sentences above contain braces.
     return title.format(**words), " ".join(sentences).format(**words)
 
 

@@ -1,7 +1,7 @@
-"""Where a URL may lead: to public addresses over http or https, and to the very address that was looked at.
+"""Connect to URLs: only over http or https, and only to public addresses.
 
-A name is resolved once for a connection, which is made to what was resolved: a name server that answers differently
-the second time gains nothing by it. Proxies are not used, because they would resolve it again.
+A host name is resolved once, and the connection is made to the address that was checked: a name server that answers
+differently the second time gains nothing. Proxies are not used, because they would resolve the name again.
 """
 
 import http.client
@@ -18,19 +18,19 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 SCHEMES = {"http": 80, "https": 443}
 USER_AGENT = "automm (https://pypi.org/project/automm)"
-# What may stand in a URL as it is; the percent sign too, because most URLs are quoted already.
+# Characters of a URL that are not quoted; the percent sign is one, because most URLs are quoted already.
 SAFE = "%/:=&?~#+!$,;'@()*[]-._|"
 
 
 class AddressError(ValueError):
-    """A URL that is not connected to; the message is the reason in words."""
+    """A URL that is refused before connecting; the message is the reason."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether it belongs to the open internet: not loopback, private, link-local, shared, multicast, reserved."""
+    """Return whether an address is public: not loopback, private, link-local, shared, multicast or reserved."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address.teredo is not None or address.is_site_local:  # fec0::/10 is global to Python 3.11
+        if address.teredo is not None or address.is_site_local:  # Python 3.11 takes fec0::/10 for global
             return False
         if address in NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -40,14 +40,14 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as texts. Raises OSError."""
+    """Return the addresses of a host, as text. Raises OSError."""
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 @dataclass(frozen=True)
 class Network:
-    """How names are resolved and what may be connected to. The defaults are the only ones outside of tests."""
+    """How names are resolved, and which addresses are allowed. Only tests change the defaults."""
 
     resolve: Callable[[str, int], list[str]] = resolve
     allowed: Callable[[Address], bool] = is_public
@@ -55,10 +55,10 @@ class Network:
 
 
 def split_url(url: str) -> SplitResult:
-    """A URL in its parts.
+    """Split a URL into its parts.
 
     Raises:
-        AddressError: it is none of http or https with a host.
+        AddressError: the URL is not http or https with a host, or contains a user name.
     """
     try:
         parts = urlsplit(url)
@@ -66,62 +66,65 @@ def split_url(url: str) -> SplitResult:
     except ValueError as error:
         raise AddressError(f"not a URL: {error}") from error
     if parts.scheme not in SCHEMES:
-        raise AddressError(f"{parts.scheme or 'no scheme'}: only http and https are fetched")
+        scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
+        raise AddressError(f"{scheme}, expected http or https")
     if not parts.hostname or port == 0:
         raise AddressError("not a URL: no host in it")
     if parts.username is not None:
-        raise AddressError("a URL with a user name in it is not fetched")
+        raise AddressError("URLs with a user name are not fetched")
     return parts
 
 
 def connect(url: str, network: Network, seconds: float, end: float) -> http.client.HTTPConnection:
-    """A connection to the host of a URL, not yet encrypted.
+    """Connect to the host of a URL; the connection is not yet encrypted.
 
     Args:
-        seconds: for each single operation.
-        end: for all of them, by time.monotonic.
+        url: http or https.
+        network: resolves the host and allows its addresses.
+        seconds: time limit of each operation.
+        end: time limit of connecting, by time.monotonic.
 
     Raises:
-        AddressError: the URL leads nowhere, or to an address that is not allowed.
-        OSError: no answer.
+        AddressError: the URL is malformed, or an address of the host is not allowed.
+        OSError: the host name cannot be resolved, or the host does not answer.
     """
     parts = split_url(url)
     host = str(parts.hostname)
     port = parts.port or SCHEMES[parts.scheme]
     try:
-        found = [ipaddress.ip_address(one.partition("%")[0]) for one in network.resolve(host, port)]
+        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in network.resolve(host, port)]
     except (OSError, UnicodeError) as error:
-        raise OSError(f"the name {host} cannot be resolved") from error
-    for address in found:
+        raise OSError(f"host name {host} cannot be resolved") from error
+    for address in addresses:
         if not network.allowed(address):
-            raise AddressError(f"{host} is {address}, which is no public address")
+            raise AddressError(f"{host} resolves to {address}, which is not a public address")
     connection = (
         http.client.HTTPSConnection(host, port, timeout=seconds, context=network.context)
         if parts.scheme == "https"
         else http.client.HTTPConnection(host, port, timeout=seconds)
     )
-    connection.sock = _first_answering(found, port, seconds, end)
+    connection.sock = _first_answering(addresses, port, seconds, end)
     return connection
 
 
 def encrypt(connection: http.client.HTTPConnection, network: Network) -> None:
-    """Begin TLS where the connection is for https; the certificate must be of the URL's host.
+    """Start TLS if the connection is for https; the certificate must match the URL's host.
 
     Raises:
-        OSError: it is not, or the handshake fails.
+        OSError: the certificate does not match, or the handshake fails.
     """
     if isinstance(connection, http.client.HTTPSConnection):
         connection.sock = network.context.wrap_socket(connection.sock, server_hostname=connection.host)
 
 
 def target_of(url: str) -> str:
-    """What is asked of the server: path and query, quoted."""
+    """Return the target of the request: path and query, quoted."""
     parts = split_url(url)
     return quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
 
 
 def _first_answering(addresses: list[Address], port: int, seconds: float, end: float) -> socket.socket:
-    problem: OSError = OSError("the name has no address")
+    problem: OSError = OSError("the host name has no address")
     for address in addresses:
         left = min(seconds, end - time.monotonic())
         if left <= 0:

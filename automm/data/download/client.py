@@ -1,4 +1,4 @@
-"""One URL becomes one picture file, or a reason why not."""
+"""Download one picture from a URL to a file, or give the reason why not."""
 
 import fcntl
 import http.client
@@ -17,25 +17,26 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from automm.data.download.addresses import USER_AGENT, Network, connect, encrypt, target_of
-from automm.data.files import is_at, put
+from automm.data.files import is_at, write_at
 from automm.data.images.decode import MAX_BYTES, PictureError, decode_picture
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MAX_REDIRECTS = 5
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that may be others later
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # temporary failures
 NO_PICTURES = ("text/html", "text/xml", "application/json", "application/xml", "application/xhtml+xml")
 PIECE = 2**14
 
 
 class RefusedError(Exception):
-    """Asking again would not help; the message is the reason in words."""
+    """A download failed and another attempt would not help; the message is the reason."""
 
 
 class TryAgainError(Exception):
-    """Asking again may help; the message is the reason in words.
+    """A download failed and another attempt may help; the message is the reason.
 
     Args:
-        after: seconds that the server asks to wait; 0.0 where it says nothing.
+        reason: for people.
+        after: seconds that the server asks to wait; 0.0 if it does not say.
     """
 
     def __init__(self, reason: str, after: float = 0.0):
@@ -45,15 +46,16 @@ class TryAgainError(Exception):
 
 @dataclass(frozen=True)
 class Downloader:
-    """Fetches pictures; may be used by several threads.
+    """Downloads pictures; several threads may share it.
 
     Attributes:
+        network: resolves hosts and allows addresses.
         attempts: for each URL.
-        silence: seconds without a byte that end an attempt.
-        seconds: that an attempt may take in all, however steadily the bytes drip.
-        pause: seconds before the second attempt; twice as many before each further one, and up to half as many again by
-            chance. A server may ask for `longest_pause` at most.
-        stop: set from outside, it ends all that is under way.
+        silence: an attempt ends after this many seconds without a byte.
+        seconds: time limit of an attempt, even if bytes keep arriving.
+        pause: seconds before the second attempt; the pause doubles each time, plus up to half of it at random.
+        longest_pause: the longest wait in seconds that a server may request.
+        stop: set it from outside to end all downloads.
     """
 
     network: Network = field(default_factory=Network)
@@ -65,14 +67,14 @@ class Downloader:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def fetch(self, url: str, file: Path) -> int:
-        """Fetch a picture; it stands under its name once it is whole and can be read as a picture.
+        """Download a picture; the file appears once it is complete and can be decoded as a picture.
 
         Returns:
-            Its bytes.
+            Its size in bytes.
 
         Raises:
-            RefusedError: there is none to have, for the reason that it says.
-            OSError: it cannot be written.
+            RefusedError: the picture cannot be downloaded; the message is the reason.
+            OSError: the file cannot be written.
         """
         for attempt in range(1, self.attempts + 1):
             if self.stop.is_set():
@@ -90,7 +92,7 @@ class Downloader:
         with _part_of(file) as (part, descriptor):
             size = self._follow(url, descriptor, time.monotonic() + self.seconds)
             try:
-                decode_picture(part, 8)  # all of it, at an eighth of its size where it is a JPEG
+                decode_picture(part, 8)  # the whole picture, a JPEG at an eighth of its size
             except PictureError as error:
                 raise RefusedError(str(error)) from error
             os.fchmod(descriptor, 0o644)
@@ -98,7 +100,7 @@ class Downloader:
         return size
 
     def _follow(self, url: str, descriptor: int, end: float) -> int:
-        """Write what a URL, or the URL that it redirects to, yields until the moment `end` (time.monotonic)."""
+        """Write the content of a URL, following redirects, until the time `end` (time.monotonic). Return its size."""
         for _ in range(1 + MAX_REDIRECTS):
             try:
                 with self._answer(url, end) as answer:
@@ -107,23 +109,23 @@ class Downloader:
                         continue
                     return self._body(answer, descriptor)
             except ssl.SSLCertVerificationError as error:
-                raise RefusedError(f"its certificate is not valid: {error.verify_message}") from error
-            except ValueError as error:  # no URL, or none that is connected to
+                raise RefusedError(f"invalid certificate: {error.verify_message}") from error
+            except ValueError as error:  # not a URL, or a refused one
                 raise RefusedError(str(error)) from error
             except TimeoutError as error:
                 late = time.monotonic() >= end
-                reason = f"not done after {self.seconds:g} s" if late else f"no answer for {self.silence:g} s"
+                reason = f"not complete after {self.seconds:g} s" if late else f"no answer for {self.silence:g} s"
                 raise TryAgainError(reason) from error
             except (OSError, http.client.HTTPException) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                raise TryAgainError(f"the connection failed: {reason}") from error
+                raise TryAgainError(f"connection failed: {reason}") from error
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
 
     @contextmanager
     def _answer(self, url: str, end: float) -> Iterator[http.client.HTTPResponse]:
-        """The head of an answer. When the time is over, or all has to stop, its connection breaks under the reader."""
+        """Return the headers of a response. A timer shuts the connection down at `end`, even while it is read."""
         connection = connect(url, self.network, self.silence, end)
-        handle = socket.socket(fileno=os.dup(connection.sock.fileno()))  # of our own: TLS takes the first one over
+        handle = socket.socket(fileno=os.dup(connection.sock.fileno()))  # a duplicate: TLS takes over the original
         over = threading.Event()
         watch = threading.Timer(max(0.0, end - time.monotonic()), _break, (handle, over))
         watch.daemon = True
@@ -141,16 +143,17 @@ class Downloader:
                 yield answer
         except (OSError, http.client.HTTPException, TryAgainError) as error:
             if over.is_set():
-                raise TryAgainError(f"not done after {self.seconds:g} s") from error
+                raise TryAgainError(f"not complete after {self.seconds:g} s") from error
             raise
         finally:
             watch.cancel()
             connection.close()
             handle.close()
         if over.is_set():
-            raise TryAgainError(f"not done after {self.seconds:g} s")
+            raise TryAgainError(f"not complete after {self.seconds:g} s")
 
     def _body(self, answer: http.client.HTTPResponse, descriptor: int) -> int:
+        """Write the body of a response to the file, and return its size in bytes."""
         if answer.status in BUSY:
             raise TryAgainError(f"HTTP {answer.status} {answer.reason}", _seconds(answer.getheader("Retry-After")))
         if answer.status != 200:
@@ -162,7 +165,7 @@ class Downloader:
         while max(size, announced or 0) <= MAX_BYTES and (piece := answer.read(PIECE)):
             if self.stop.is_set():
                 raise TryAgainError("stopped")
-            put(descriptor, piece, size)
+            write_at(descriptor, piece, size)
             size += len(piece)
         if max(size, announced or 0) > MAX_BYTES:
             raise RefusedError(f"more than {MAX_BYTES // 2**20} MB")
@@ -173,7 +176,7 @@ class Downloader:
 
 @contextmanager
 def _part_of(file: Path) -> Iterator[tuple[Path, int]]:
-    """A file beside the wanted one, held alone. What a crash has left there is used again; at the end it is gone."""
+    """Open and lock a temporary file beside the wanted one; delete it at the end. A crash's leftover is reused."""
     part = file.with_name(f"{file.name}.part")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -181,7 +184,7 @@ def _part_of(file: Path) -> Iterator[tuple[Path, int]]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RefusedError("another process is fetching it") from error
-        if not is_at(descriptor, part):  # it has got its name, or was given up, before we held it
+        if not is_at(descriptor, part):  # another process renamed or deleted it before we had the lock
             raise TryAgainError("another process was fetching it")
         try:
             os.truncate(descriptor, 0)
@@ -195,12 +198,12 @@ def _part_of(file: Path) -> Iterator[tuple[Path, int]]:
 
 def _break(handle: socket.socket, over: threading.Event) -> None:
     over.set()
-    with suppress(OSError):  # closed already
+    with suppress(OSError):  # already closed
         handle.shutdown(socket.SHUT_RDWR)
 
 
 def _seconds(value: str | None) -> float:
-    """To wait, of a Retry-After: a count of seconds or a date; 0.0 where it is neither, or past."""
+    """Return the seconds to wait of a Retry-After, a number of seconds or a date; 0.0 if it is invalid or past."""
     if not value:
         return 0.0
     if value.isascii() and value.strip().isdigit():

@@ -1,4 +1,4 @@
-"""The pictures that records name by URL, fetched to where reading looks for them."""
+"""Download all pictures that the records of a manifest name by URL, to the place where reading finds them."""
 
 import json
 import os
@@ -20,12 +20,12 @@ from automm.errors import DataError, Problem
 AT_ONCE = 8  # connections
 REPORT = "missing.jsonl"
 
-Progress = Callable[[str, int, int], None]  # what, done, of how many
+Progress = Callable[[str, int, int], None]  # what, done, total
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A picture that was not to be had: its URL, the first record that names it, and why."""
+    """A picture that could not be downloaded: its URL, the first record that names it, and the reason."""
 
     url: str
     where: str
@@ -33,15 +33,15 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What `fetch_pictures` has done.
+class FetchResult:
+    """The result of `fetch_pictures`.
 
     Attributes:
-        urls: distinct ones that the records name.
-        there: were fetched before.
-        fetched, bytes: now.
-        missing: the others.
-        folder: where pictures lie, and the report where any is missing.
+        urls: number of distinct URLs in the records.
+        there: number of pictures downloaded before.
+        fetched, bytes: number of pictures downloaded now, and their size.
+        missing: pictures that could not be downloaded.
+        folder: of the pictures, and of the report if any is missing.
     """
 
     urls: int
@@ -53,11 +53,11 @@ class Fetched:
 
     @property
     def report(self) -> Path:
-        """A line of JSON for each missing picture; absent where none is."""
+        """The report: one line of JSON for each missing picture; absent if none is missing."""
         return self.folder / REPORT
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+        """Return plain values for JSON."""
         missing = [asdict(one) for one in self.missing]
         return {**vars(self), "missing": missing, "folder": str(self.folder)}
 
@@ -69,20 +69,21 @@ def fetch_pictures(
     downloader: Downloader | None = None,
     at_once: int = AT_ONCE,
     allow_code: bool = False,
-) -> Fetched:
-    """Fetch every picture that the records of a manifest name by URL and that is not there yet.
+) -> FetchResult:
+    """Download every picture that the records of a manifest name by URL and that is not on disk yet.
 
-    Whoever is interrupted goes on at the next call. A report of what is missing is left among the pictures.
+    After an interruption, the next call continues. A report of missing pictures is written beside the pictures.
 
     Args:
-        progress: called as ("pictures fetched", done, of how many).
-        downloader: how; the default keeps to public addresses.
-        at_once: how many connections.
-        allow_code: whether the manifest may name a reader of somebody's own.
+        manifest_path: the manifest.
+        progress: called as ("pictures fetched", done, total).
+        downloader: the default connects only to public addresses.
+        at_once: number of connections.
+        allow_code: whether the manifest may name a reader written by the user.
 
     Raises:
-        ConfigError, NotFoundError: the manifest, or its records.
-        DataError: records that cannot be read, or an image root whose folder for pictures leads out of it.
+        ConfigError, NotFoundError: the manifest is wrong, or a file is missing.
+        DataError: records cannot be read, or the folder for pictures is a link to a place outside image_root.
     """
     downloader = downloader or Downloader()
     manifest = load_manifest(manifest_path, allow_code=allow_code)
@@ -108,25 +109,25 @@ def fetch_pictures(
     results = _all(downloader, root, absent, at_once, progress)
     missing = tuple(Missing(url, wanted[url], reason) for url in absent if isinstance(reason := results[url], str))
     sizes = [size for size in results.values() if isinstance(size, int)]
-    done = Fetched(len(wanted), len(wanted) - len(absent), len(sizes), sum(sizes), missing, folder)
+    done = FetchResult(len(wanted), len(wanted) - len(absent), len(sizes), sum(sizes), missing, folder)
     _write_report(done)
     return done
 
 
 def _folder(root: ImageRoot, manifest: str) -> Path:
-    """Where pictures go: below the image root, and no link leads out of it."""
+    """Return the folder for pictures, inside the image root after resolving links."""
     folder = Path(os.path.realpath(root.path / FOLDER))
     if not folder.is_relative_to(root.path):
-        raise DataError(f"{manifest}: '{root.path / FOLDER}' leads out of image_root. Remove the link")
+        raise DataError(f"{manifest}: '{root.path / FOLDER}' is a link to a place outside image_root. Remove the link")
     if os.path.lexists(root.path / FOLDER) and not folder.is_dir():
-        raise DataError(f"{manifest}: '{root.path / FOLDER}' is no folder. Remove it")
+        raise DataError(f"{manifest}: '{root.path / FOLDER}' is not a folder. Remove it")
     return folder
 
 
 def _is_there(root: ImageRoot, url: str) -> bool:
     try:
         root.find(local_name(url))
-    except (AbsentError, OutsideError):  # a link that leads out is replaced
+    except (AbsentError, OutsideError):  # a link to a place outside is replaced
         return False
     return True
 
@@ -134,7 +135,7 @@ def _is_there(root: ImageRoot, url: str) -> bool:
 def _all(
     downloader: Downloader, root: ImageRoot, urls: list[str], at_once: int, progress: Progress | None
 ) -> dict[str, int | str]:
-    """The bytes of each picture, or the reason why there is none; slow ones keep no other from its turn."""
+    """Return for each URL the picture's size in bytes, or the reason why it failed. Slow ones do not block others."""
     results: dict[str, int | str] = {}
 
     def one(url: str) -> int | str:
@@ -145,7 +146,7 @@ def _all(
         except RefusedError as error:
             return str(error)
         except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-            return f"cannot be written: {error.strerror}: '{error.filename}'. Remove that"
+            return f"cannot be written: {error.strerror}: '{error.filename}'. Remove the file or folder in the way"
 
     with ThreadPoolExecutor(at_once) as pool:
         under_way: dict[Future[int | str], str] = {}
@@ -168,12 +169,12 @@ def _all(
 
 
 def _finished(under_way: dict[Future[int | str], str]) -> Iterable[tuple[str, int | str]]:
-    """Wait for some, and take them out."""
+    """Wait until at least one is finished, and remove the finished ones."""
     done, _ = wait(under_way, return_when=FIRST_COMPLETED)
     return [(under_way.pop(future), future.result()) for future in done]
 
 
-def _write_report(done: Fetched) -> None:
+def _write_report(done: FetchResult) -> None:
     if not done.missing:
         done.report.unlink(missing_ok=True)
         return

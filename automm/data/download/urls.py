@@ -1,6 +1,6 @@
-"""Pictures that records name by URL, and the files that stand for them.
+"""Pictures that records name by URL, and their local files.
 
-`automm fetch-images` writes a picture to `image_root / local_name(url)`; reading looks for it there and nowhere else.
+`automm fetch-images` writes a picture to `image_root / local_name(url)`; reading finds it only there.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def is_url(name: str) -> bool:
-    """Whether a record names a picture by an http or https URL."""
+    """Return whether a picture name is an http or https URL."""
     return _URL.match(name) is not None
 
 
 def local_name(url: str) -> str:
-    """The file of a URL's picture, relative to image_root, such as "fetched/9f86d0...0a08.jpg".
+    """Return the file of a URL's picture, relative to image_root, such as "fetched/9f86d0...0a08.jpg".
 
-    The stem is the sha256 of the URL as the record has it, so that no URL can choose where it is written. The suffix is
-    that of the URL's path where it is one of `SUFFIXES`, in lower case; else there is none.
+    The stem is the sha256 of the URL in the record: a URL cannot choose where its picture is written. The suffix is the
+    URL's own in lower case if it is one of `SUFFIXES`; otherwise there is none.
     """
     path = PurePosixPath(re.split(r"[?#]", url, maxsplit=1)[0])
     suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ""

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from automm.data.files import READ_WHOLE, NotAFileError, in_order, is_of_path, read_file, unread
+from automm.data.files import READ_WHOLE, NotAFileError, in_order, is_path_error, read_failure, read_file
 
 RECIPE = "rgb-squash-bicubic-2"  # names what decode_picture does; another way of doing it needs another name
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
@@ -86,7 +86,7 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
         with open_picture(path) as picture:
             return pixels_of(picture, size)
     except (OSError, MemoryError) as error:
-        raise unread(path, error) from error
+        raise read_failure(path, error) from error
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
         try:
             file = opened.enter_context(_file(source))
         except OSError as error:
-            if not is_of_path(error):
+            if not is_path_error(error):
                 raise
             raise UnreachableError(_absence(error)) from error
         with malformed_named():

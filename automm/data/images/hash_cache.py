@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from automm.data.files import file_digest, in_order, is_of_path, portions, unread
+from automm.data.files import file_digest, in_order, is_path_error, portions, read_failure
 
 # A file that was written less than this (ns) before we read it may be written again within one tick of its clock.
 SETTLED = 2 * 10**9
@@ -59,8 +59,8 @@ def _digest(path: Path) -> str | OSError:
     try:
         return file_digest(path)
     except OSError as error:
-        if not is_of_path(error):
-            raise unread(path, error) from error
+        if not is_path_error(error):
+            raise read_failure(path, error) from error
         return error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from automm.data.files import digest_and_bytes, in_order, is_of_path, portions, unread
+from automm.data.files import digest_and_bytes, in_order, is_path_error, portions, read_failure
 from automm.data.images.decode import PictureError, malformed_named, open_picture, pixels_of, quiet_pillow
 
 SIDE, THUMBNAIL = 32, 8
@@ -96,8 +96,8 @@ def _look_at_new(
             try:
                 digest, content = digest_and_bytes(path)
             except OSError as error:
-                if not is_of_path(error):
-                    raise unread(path, error) from error
+                if not is_path_error(error):
+                    raise read_failure(path, error) from error
                 digests[path] = error
                 continue
             digests[path] = digest
@@ -130,7 +130,7 @@ def inspect_images(sources: Iterable[tuple[Path, bytes | None]]) -> list[Inspect
         except PictureError as error:
             facts.append(error)
         except (OSError, MemoryError) as error:
-            raise unread(path, error) from error
+            raise read_failure(path, error) from error
     if not pixels:
         return [fact for fact in facts if isinstance(fact, PictureError)]
     # All at once, and along what lies side by side: numpy would take as long for each as the decoder.

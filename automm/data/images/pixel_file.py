@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from automm.data.checksums import damaged_at, is_checked_whole
-from automm.data.files import allocate, in_order, portions, put
+from automm.data.files import allocate, in_order, portions, write_at
 from automm.data.images.decode import PictureError, UnreachableError, decode_picture, quiet_pillow
 from automm.errors import CacheError
 
@@ -184,7 +184,7 @@ def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None
             raw = decode_picture(file, size).data.cast("B")
         except PictureError as error:
             return error
-    put(descriptor, raw, place)
+    write_at(descriptor, raw, place)
     return zlib.crc32(raw)
 
 
@@ -202,7 +202,7 @@ def _close_gaps(descriptor: int, good: Sequence[int], length: int) -> None:
     """Move rows forward over those that could not be decoded."""
     for place, row in enumerate(good):
         if place != row:
-            put(descriptor, os.pread(descriptor, length, row * length), place * length)
+            write_at(descriptor, os.pread(descriptor, length, row * length), place * length)
     os.truncate(descriptor, len(good) * length)
 
 

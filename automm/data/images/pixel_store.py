@@ -15,7 +15,7 @@ from automm.data.images.hash_cache import digest_files
 from automm.data.images.pixel_cache import keep_within, mark_used
 from automm.data.images.pixel_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.inputs.items import item_digests
-from automm.data.records.reviews import Dataset, Review, nothing_left
+from automm.data.records.reviews import Dataset, Review, has_no_content
 from automm.errors import DataError, Problem
 
 
@@ -127,7 +127,7 @@ def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Datas
         elif bad:
             changes += [Change.UNREADABLE_PICTURE] * len(bad)
             left = review.without(unreadable)
-            if not nothing_left(left.text, left.images):
+            if not has_no_content(left.text, left.images):
                 kept.append(left)
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
                 changes.append(Change.EMPTY_TEXT)

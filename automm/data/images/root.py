@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from automm.data.files import is_of_path, unread
+from automm.data.files import is_path_error, read_failure
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -64,8 +64,8 @@ class ImageRoot:
         except (OutsideError, AbsentError):
             raise
         except OSError as error:
-            if not is_of_path(error) and error.errno != errno.ELOOP:
-                raise unread(self.path / name, error) from error
+            if not is_path_error(error) and error.errno != errno.ELOOP:
+                raise read_failure(self.path / name, error) from error
             absent = error.errno in _ABSENT
             raise AbsentError("not found" if absent else f"cannot be found ({error.strerror})") from error
         except ValueError as error:  # a NUL, half a surrogate pair

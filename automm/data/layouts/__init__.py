@@ -1,6 +1,6 @@
-"""Native layouts: a file each, opened by the name that a manifest gives it.
+"""Native layouts, one file each, by the name in a manifest.
 
-To add one: a module with a `Layout` (`layout.py` says what that is), and a line in `LAYOUTS`.
+To add one: write a module with a `Layout` (see `base.py`), and add a line to `LAYOUTS`.
 """
 
 import importlib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from automm.data.layouts.base import Layout
 
 RECORDS = "records"
-EMBEDDED = "embedded"  # of import alone: its pictures are no files yet
+EMBEDDED = "embedded"  # for import only: its pictures are not files yet
 LAYOUTS = {
     "amazon-reviews-2023": "amazon:AMAZON_2023",
     "amazon-reviews-2018": "amazon:AMAZON_2018",
@@ -34,34 +34,34 @@ _CODE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def is_code(name: str) -> bool:
-    """Whether a format names a function of somebody's own, such as my_module:my_reader."""
+    """Return whether a format names a function of the user, such as my_module:my_reader."""
     return _CODE.fullmatch(name) is not None
 
 
 def find_layout(name: str) -> "Layout":
-    """The layout of a name in `LAYOUTS`; its module is imported only now."""
+    """Return the layout of a name in `LAYOUTS`; its module is imported on first use."""
     module, _, attribute = LAYOUTS[name].partition(":")
     layout: Layout = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return layout
 
 
 def unknown_format(name: str) -> str:
-    """What to say of a format that nobody knows: the known ones, and what each looks for."""
+    """Return the message for an unknown format, with the known formats and the files that each needs."""
     if name == EMBEDDED:
-        return f"format {name} is for import alone, which writes the pictures to files: automm import FILE --to DIR"
+        return f"format {name} is for import only. Write its pictures to files: automm import {name} FILE --to DIR"
     hint = nearest(name, [RECORDS, *LAYOUTS, EMBEDDED])
-    return f"no format is called {name!r}.{hint} Known ones, and what each looks for:\n{listing()}"
+    return f"unknown format {name!r}.{hint} Known formats and the files that each needs:\n{listing()}"
 
 
 def listing() -> str:
-    """A line for each format: its name and what it looks for."""
-    rows = {RECORDS: "files of records (.jsonl .json .csv .tsv .parquet), named by `records:`"}
+    """Return one line for each format: its name and the files that it needs."""
+    rows = {RECORDS: "files of records (.jsonl .json .csv .tsv .parquet), named in `records:`"}
     rows |= {name: find_layout(name).looks_for for name in LAYOUTS}
-    rows[EMBEDDED] = ".parquet files that hold the pictures themselves, as Hugging Face's hub has them: import alone"
-    rows["my_module:my_reader"] = "a function of your own, with --allow-code"
+    rows[EMBEDDED] = ".parquet files that contain the pictures, as on the Hugging Face Hub (import only)"
+    rows["my_module:my_reader"] = "your own function, with --allow-code"
     return "\n".join(f"  {name:<20} {text}" for name, text in rows.items())
 
 
 def recognise(path: Path) -> list[str]:
-    """The layouts that a file or folder looks like, the particular ones before the general."""
+    """Return the names of the layouts that a file or folder matches, specific ones before general ones."""
     return [name for name in LAYOUTS if find_layout(name).fits(path)]

@@ -1,8 +1,9 @@
 """Amazon reviews of the McAuley lab: 2023 (Hou and others 2024, arXiv 2403.03952) and 2018 (Ni and others, EMNLP 2019).
 
-    <Category>.jsonl(.gz), meta_<Category>.jsonl(.gz)      2023; of 2018 they end in .json(.gz)
+    <Category>.jsonl(.gz), meta_<Category>.jsonl(.gz)      2023; files of 2018 end in .json(.gz)
 
-A review has no id: it is made of user, product and time. Its pictures are URLs. What is a rating alone is left out.
+A review has no id; one is made of user, product and time. Its pictures are URLs. A rating without text or picture is
+ignored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Literal
 
 from automm.config.schema import Section
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, with_pictures
+from automm.data.layouts.files import Ids, first_object, joined_key, matching, objects, objects_with_pictures
 from automm.data.records.forms import Values
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -26,20 +27,20 @@ PRODUCT = {
 
 
 class Options(Section):
-    """`product` joins the file of products; `only_with_images` leaves out the many reviews without a picture."""
+    """`product` joins the file of products; `only_with_images` ignores the many reviews without a picture."""
 
     product: bool = False
     only_with_images: bool = False
 
 
 class Options2023(Options):
-    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256); another if it is not there."""
+    """`size` of the pictures: large (up to 1,600 pixels), medium (800) or small (256); another if it is missing."""
 
     size: Literal["large", "medium", "small"] = "large"
 
 
 def read_2023(reading: Reading) -> Iterator[Record]:
-    """The review's own columns, and review_id and image_urls."""
+    """Yield the columns of each review, with review_id and image_urls."""
     keys = [f"{size}_image_url" for size in (reading.options.size, "large", "medium", "small")]
 
     def urls(values: Values) -> list[str]:
@@ -49,7 +50,7 @@ def read_2023(reading: Reading) -> Iterator[Record]:
 
 
 def read_2018(reading: Reading) -> Iterator[Record]:
-    """The review's own columns, and review_id and image_urls."""
+    """Yield the columns of each review, with review_id and image_urls."""
 
     def urls(values: Values) -> list[str]:
         return _urls(values.get("image"), ())
@@ -65,14 +66,14 @@ def _fits(*columns: str) -> Callable[[Path], bool]:
 
 
 AMAZON_2023 = Layout(
-    looks_for="<Category>.jsonl or .jsonl.gz (2023), a line a review: rating, title, text, images, parent_asin",
+    looks_for="<Category>.jsonl or .jsonl.gz (2023), one review per line: rating, title, text, images, parent_asin",
     fits=_fits("rating", "parent_asin", "user_id"),
     fields=Fields(id="review_id", text=("title", "text"), images=("image_urls",), label="rating", group="parent_asin"),
     read=read_2023,
     options=Options2023,
 )
 AMAZON_2018 = Layout(
-    looks_for="<Category>.json or .json.gz (2018), a line a review: overall, summary, reviewText, image, asin",
+    looks_for="<Category>.json or .json.gz (2018), one review per line: overall, summary, reviewText, image, asin",
     fits=_fits("overall", "asin", "reviewerID"),
     fields=Fields(
         id="review_id",
@@ -101,7 +102,7 @@ def _read(
     ids = Ids(reading.changes)
     for file in _files(reading.path):
         products = _products(reading, file, product) if reading.options.product else {}
-        for where, fallback, values, pictures in with_pictures(reading, file, urls, texts):
+        for where, fallback, values, pictures in objects_with_pictures(reading, file, urls, texts):
             made_of = joined_key(values, key)
             identity = ids.take(made_of, values) if made_of is not None else fallback
             if identity is not None:
@@ -111,29 +112,29 @@ def _read(
 
 
 def _urls(images: object, keys: Sequence[str]) -> list[str]:
-    """The pictures' URLs: of objects that hold one at the first of `keys` that is there, or as they are."""
+    """Return the pictures' URLs: each entry is a URL, or an object with a URL at the first key present of `keys`."""
     if images is None:
         return []
     if not isinstance(images, list):
         raise ValueError(f"images holds {type(images).__name__}, expected a list")
-    found: list[str] = []
+    urls: list[str] = []
     for image in images:
         held = [image[key] for key in keys if image.get(key)] if isinstance(image, dict) else [image]
         if not held or not isinstance(held[0], str):
-            raise ValueError(f"a picture without a URL: {str(image)[:80]}")
-        found.append(held[0])
-    return [url for url in found if url]
+            raise ValueError(f"picture without a URL: {str(image)[:80]}")
+        urls.append(held[0])
+    return [url for url in urls if url]
 
 
 def _products(reading: Reading, file: Path, key: str) -> dict[str, Values]:
-    """What is joined of the products, by their key."""
+    """Return the columns to join from the products, by product."""
     meta = file.with_name(f"meta_{file.name}")
     if not meta.is_file():
-        reading.problem(file.name, f"{meta.name} is not there, which option product needs")
+        reading.problem(file.name, f"{meta.name} not found, needed by options.product", "Add it, or remove the option")
         return {}
-    found: dict[str, Values] = {}
+    products: dict[str, Values] = {}
     for _, _, values in objects(reading, meta):
         product = joined_key(values, [key])
         if product is not None:
-            found[product] = {name: values.get(column) for name, column in PRODUCT.items()}
-    return found
+            products[product] = {name: values.get(column) for name, column in PRODUCT.items()}
+    return products

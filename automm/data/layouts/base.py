@@ -1,8 +1,8 @@
-"""What a native layout is, and how it is opened.
+"""The definition of a native layout, and what its reader gets.
 
-A reader yields records with the columns that its data set has, and, under names of their own, what a review needs: an
-id, names of pictures relative to the folder, a label, a split. Its `fields` say which is which; a manifest's `fields`
-stand over them, key by key.
+A reader yields records with the columns of its data set and added columns that a review needs: an id, picture names
+relative to the folder, a label, a split. The layout's `fields` name these columns. Keys of a manifest's `fields`
+override them one by one.
 """
 
 from collections import Counter
@@ -21,19 +21,19 @@ from automm.errors import Problem
 
 
 class NoOptions(Section):
-    """Of a layout that can be read in one way only."""
+    """The options of a layout without any."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader is given, and where it notes what it met.
+    """The input of a reader, and its notes of problems and changes.
 
     Attributes:
         path: the folder (or the file) that the manifest names.
         options: the manifest's `options`, an instance of the layout's model.
         encoding: of the texts.
-        problems: what could not be read; any of them fails the reading when it is through.
-        changes: what was left out and how often.
+        problems: what could not be read; if there is any, DataError is raised at the end.
+        changes: how often content was dropped or altered, by kind.
     """
 
     path: Path
@@ -43,17 +43,17 @@ class Reading:
     changes: Counter[Change] = field(default_factory=Counter)
 
     def problem(self, where: str, text: str, fix: str = "", code: str = "malformed") -> None:
-        """Note something that could not be read; arguments as of `Problem`."""
+        """Note something that could not be read; the arguments are those of `Problem`."""
         self.problems.append(Problem(code, where, text, fix))
 
     @cached_property
     def folder(self) -> Path:
-        """What the names of pictures are relative to."""
+        """The folder that picture names are relative to."""
         return self.path if self.path.is_dir() else self.path.parent
 
     @cached_property
     def root(self) -> ImageRoot:
-        """Finds files by names, none of which leads out of the folder."""
+        """Finds files by name inside the folder."""
         return ImageRoot(self.folder)
 
 
@@ -63,14 +63,13 @@ class Layout:
 
     Attributes:
         looks_for: the files that it needs, in words.
-        fits: whether a path looks like it; opens little, and never fails.
-        fields: what the columns of its records mean.
+        fits: returns whether a path matches the layout; reads little and raises nothing.
+        fields: the roles of the columns of its records.
         read: yields the records.
         options: the model of the manifest's `options`.
-        encoding: of its texts, where the manifest names none: one encoding for the whole data set, or a function of its
-            path that decides it.
-        label_optional: a record without a label is no mistake, but stands outside the labelled data.
-        split: the column that holds train, validation or test, where the layout decides that.
+        encoding: of its texts if the manifest names none: one name, or a function of the path that returns it.
+        label_optional: a record without a label is not an error, but is ignored in labelled data.
+        split: the column with train, validation or test; None if the layout has no splits.
     """
 
     looks_for: str
@@ -83,14 +82,14 @@ class Layout:
     split: str | None = None
 
 
-def holds(*needed: str | tuple[str, ...]) -> Callable[[Path], bool]:
-    """A test for folders: there is a file for each pattern, or for one of each tuple of patterns."""
+def has_files(*needed: str | tuple[str, ...]) -> Callable[[Path], bool]:
+    """Return a function that tests whether a folder has a file for each pattern, or for any pattern of a tuple."""
 
     def fits(path: Path) -> bool:
         groups = [(one,) if isinstance(one, str) else one for one in needed]
         try:
             return path.is_dir() and all(any(next(path.glob(p), None) for p in group) for group in groups)
-        except OSError:  # no permission to look into it
+        except OSError:  # no permission to list it
             return False
 
     return fits

@@ -1,4 +1,4 @@
-"""What several layouts read in the same way: tables without quotes, JSON objects, small files, ids that are made."""
+"""Functions shared by layouts: read tables without quotes, JSON objects and small files, and make ids."""
 
 import gzip
 import hashlib
@@ -18,10 +18,10 @@ from automm.data.records.forms import ENCODING, UNREADABLE, Values, json_lines, 
 
 FIRST_BYTES = 2**20
 LARGEST_TEXT = 16 * 2**20
-PROBED_FILES, PROBED_TEXTS = 1_000, 50  # files opened to decide on an encoding, and texts beyond ASCII
+PROBED_FILES, PROBED_TEXTS = 1_000, 50  # to decide on an encoding: files opened, and non-ASCII texts judged
 
-LISTS = ("train", "dev", "test")  # as papers call them
-# The names of lists in the wild, and what automm calls them.
+LISTS = ("train", "dev", "test")  # the names in papers
+# Names of splits in published data sets, and automm's names.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -34,24 +34,26 @@ SPLIT_NAMES = {
 
 
 def split_named(name: str) -> str | None:
-    """The split that a file or folder is named after, in whichever case; None if it is after none."""
+    """Return the split that a file or folder is named after, in any case; None if there is none."""
     return SPLIT_NAMES.get(name.lower())
 
 
 def objects(reading: Reading, file: Path, *, literals: bool = False) -> Iterator[tuple[str, str, Values]]:
-    """The objects of a JSON Lines file, gzipped or not, as ("file:line", "file-line", values).
+    """Yield the objects of a JSON Lines file, gzipped or not, as ("file:line", "file-line", values).
 
     Args:
-        literals: old dumps hold Python's dicts instead of JSON's objects.
+        reading: notes the problems.
+        file: the JSON Lines file.
+        literals: also accept Python dicts, which old dumps contain instead of JSON objects.
     """
     stem = file.name.removesuffix(".gz").rpartition(".")[0]
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     for number, values in json_lines(file, reading.encoding, reading.problems, literals=literals):
         yield f"{file.name}:{number}", f"{stem}-{number}", values
 
 
-def with_pictures(
+def objects_with_pictures(
     reading: Reading,
     file: Path,
     urls: Callable[[Values], list[str]],
@@ -59,13 +61,16 @@ def with_pictures(
     *,
     literals: bool = False,
 ) -> Iterator[tuple[str, str, Values, list[str]]]:
-    """What `objects` yields, and the URLs of each one's pictures.
+    """Yield what `objects` yields, with the URLs of each object's pictures.
 
-    Those that are a rating alone are left out; without a picture where the option only_with_images says so.
+    Objects without text and picture are ignored; with the option only_with_images, all objects without a picture.
 
     Args:
+        reading: notes problems and changes.
+        file: the JSON Lines file.
+        urls: returns the URLs of an object; raises ValueError, which becomes a problem, if they are malformed.
         texts: the columns of an object's text.
-        urls: of an object; raises ValueError, which becomes a problem, where they are malformed.
+        literals: as in `objects`.
     """
     for where, fallback, values in objects(reading, file, literals=literals):
         try:
@@ -82,8 +87,8 @@ def with_pictures(
 
 
 def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str]]]:
-    """The lines of a table without quotes, as (line, cells); blank lines are none."""
-    if not usable(reading, file):
+    """Yield the rows of a table without quotes, as (line, cells); blank lines are skipped."""
+    if not is_readable(reading, file):
         return
     for number, line in enumerate(lines_of(file, reading.encoding, reading.problems), 1):
         if line.strip():
@@ -91,44 +96,46 @@ def rows(reading: Reading, file: Path, delimiter: str = "\t") -> Iterator[tuple[
 
 
 def named_rows(reading: Reading, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The lines of a table without quotes after its header, as ("file:line", cells by their column)."""
+    """Yield the rows of a table without quotes after its header, as ("file:line", cells by column)."""
     header: list[str] | None = None
     for number, cells in rows(reading, file):
         if header is None:
             header = cells
         elif len(cells) != len(header):
-            reading.problem(f"{file.name}:{number}", f"{len(cells)} cells, expected {len(header)} as in the header")
+            text = f"{len(cells)} cells, expected {len(header)} as in the header"
+            reading.problem(f"{file.name}:{number}", text, "Correct the row")
         else:
             yield f"{file.name}:{number}", dict(zip(header, cells, strict=True))
 
 
 def leads_out(folder: Path, file: Path) -> bool:
-    """Whether a symbolic link takes a file out of the folder; the file itself may be what the manifest names."""
+    """Return whether a symbolic link leads a file out of the folder; false for the path that the manifest names."""
     if file == folder:
         return False
     inside = os.path.realpath(folder if folder.is_dir() else folder.parent)
     return not Path(os.path.realpath(file)).is_relative_to(inside)
 
 
-def usable(reading: Reading, file: Path) -> bool:
-    """Whether a file of a layout may be read; why not stands among the problems."""
+def is_readable(reading: Reading, file: Path) -> bool:
+    """Return whether a file of a layout can be read; if not, note the problem."""
     if leads_out(reading.path, file):
-        reading.problem(file.name, f"leads out of '{reading.folder}'", "Move it inside, or name the real folder")
+        fix = "Move the file into the folder, or name the real folder"
+        reading.problem(file.name, f"link to a file outside '{reading.folder}'", fix)
     elif not file.is_file():
-        reading.problem(file.name, "not a file")
+        reading.problem(file.name, "not found, or not a file", "Add the file")
     else:
         return True
     return False
 
 
-def small_text(reading: Reading, name: str, where: str) -> str | None:
-    """The text of a file below the folder; None with the reason among the problems."""
+def read_small_text(reading: Reading, name: str, where: str) -> str | None:
+    """Return the text of a small file below the folder; if that fails, note the problem and return None."""
     try:
         raw = read_file(reading.root.find(name), LARGEST_TEXT)
         if not isinstance(raw, bytes):
             with raw:
                 size = f"{os.fstat(raw.fileno()).st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"
-            reading.problem(where, f"{name!r} is too large for a text: {size}")
+            reading.problem(where, f"{name!r} is too large for a text file: {size}")
             return None
         if reading.encoding.lower() in ("utf-8", "utf8"):
             return raw.decode("utf-8-sig")
@@ -137,20 +144,20 @@ def small_text(reading: Reading, name: str, where: str) -> str | None:
             reading.changes[Change.OTHER_ENCODING] += 1
         return text
     except UnicodeError:
-        reading.problem(where, f"{name!r} is not {reading.encoding}", "Set encoding: in the manifest", ENCODING)
+        reading.problem(where, f"{name!r} is not {reading.encoding}", "Set encoding in the manifest", ENCODING)
     except OutsideError:
-        reading.problem(where, f"{name!r} leads out of '{reading.folder}'", "Move it inside")
+        reading.problem(where, f"{name!r} is outside '{reading.folder}'", "Move it inside")
     except AbsentError as error:
-        reading.problem(where, f"{name!r}: {error}", "Add it, or remove what names it")
+        reading.problem(where, f"{name!r}: {error}", "Add the file, or remove the entry that names it")
     except OSError as error:
         reading.problem(where, f"{name!r} cannot be read: {error.strerror or error}")
     return None
 
 
 def is_utf8_folder(folder: Path, pattern: str) -> bool:
-    """Whether most texts beyond ASCII in a folder's small files are valid UTF-8; False where all are ASCII.
+    """Return whether most non-ASCII texts in a folder's small files are valid UTF-8; False if all are ASCII.
 
-    Files are taken at equal distances from all of them; one that cannot be read counts for nothing here.
+    The files are sampled at equal distances. A file that cannot be read is skipped here.
     """
     files, inside = sorted(map(str, folder.glob(pattern))), os.path.realpath(folder)
     judged: list[bool] = []
@@ -164,7 +171,7 @@ def is_utf8_folder(folder: Path, pattern: str) -> bool:
 
 
 def _small_bytes(file: str, inside: str) -> bytes:
-    """The bytes of a small plain file in a folder; b"" of any other, which is a problem of the record that names it."""
+    """Return the bytes of a small regular file in a folder, else b"": the record that names it will have a problem."""
     try:
         raw = read_file(Path(file), FIRST_BYTES) if file.startswith(inside + os.sep) else b""
     except OSError:
@@ -183,9 +190,9 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def small_object(reading: Reading, name: str, where: str) -> Values | None:
-    """The object of a JSON file below the folder; None with the reason among the problems."""
-    text = small_text(reading, name, where)
+def read_small_object(reading: Reading, name: str, where: str) -> Values | None:
+    """Return the object of a JSON file below the folder; if that fails, note the problem and return None."""
+    text = read_small_text(reading, name, where)
     if text is None:
         return None
     parsed = parse_json(text, name, reading.problems)
@@ -197,8 +204,8 @@ def small_object(reading: Reading, name: str, where: str) -> Values | None:
 
 
 def first_object(file: Path, folder: Path) -> Values:
-    """The first object of a JSON Lines file below a folder, gzipped or not; {} where there is none. For `fits`."""
-    if not file.is_file() or leads_out(folder, file):  # a pipe would hold the reader
+    """Return the first object of a JSON Lines file below a folder, gzipped or not; {} without any. For `fits`."""
+    if not file.is_file() or leads_out(folder, file):  # a pipe would block the reader
         return {}
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
@@ -210,7 +217,7 @@ def first_object(file: Path, folder: Path) -> Values:
 
 
 def matching(path: Path, *patterns: str) -> list[Path]:
-    """The path itself if it is a file, else the files of a folder that match, sorted; [] where it cannot be read."""
+    """Return the path itself if it is a file, else the sorted matching files of a folder; [] if it cannot be listed."""
     if path.is_file():
         return [path]
     try:
@@ -220,21 +227,21 @@ def matching(path: Path, *patterns: str) -> list[Path]:
 
 
 def joined_key(values: Values, columns: Sequence[str]) -> str | None:
-    """The values of some columns joined by "-"; None where one of them is missing: "None" would join strangers."""
+    """Return the values of some columns joined by "-"; None if one is missing: "None" would match other records."""
     parts = [values.get(column) for column in columns]
     return None if any(map(is_empty, parts)) else "-".join(map(str, parts))
 
 
 class Ids:
-    """Ids for records that have none: their key; where another record has the same key, a number after it."""
+    """Make ids for records without: their key, followed by a number if another record has the same key."""
 
     def __init__(self, changes: Counter[Change]):
         self._changes = changes
-        self._seen: set[bytes] = set()  # of digests, because the records themselves would fill the memory
-        self._count: Counter[str] = Counter()  # distinct records, by their key
+        self._seen: set[bytes] = set()  # digests, because the records themselves would fill the memory
+        self._count: Counter[str] = Counter()  # distinct records by key
 
     def take(self, key: str, content: object) -> str | None:
-        """The id, or None for a record that was there before, which is counted."""
+        """Return the id; None for a repeated record, which is counted."""
         digest = hashlib.blake2b(repr((key, content)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if digest in self._seen:
             self._changes[Change.SAME_RECORD] += 1

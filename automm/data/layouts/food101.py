@@ -1,16 +1,16 @@
-"""UPMC Food-101: pictures of dishes with the titles of the pages that they were found on (Wang and others, ICME 2015).
+"""UPMC Food-101: pictures of dishes with the titles of their web pages (Wang and others, ICME 2015).
 
     images/{train,test}/<class>/<class>_<n>.jpg
     texts/train_titles.csv, texts/test_titles.csv: picture, title, class; without a header
 
-This is the packing of Kaggle. A title very often holds the name of the class.
+These are the files of the Kaggle version. A title very often contains the name of the class.
 """
 
 import csv
 from collections.abc import Iterator
 
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import usable
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import is_readable
 from automm.data.records.forms import lines_of
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -19,13 +19,13 @@ SPLITS = ("train", "test")
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, title, class, image, split."""
+    """Yield columns id, title, class, image, split."""
     for split in SPLITS:
         file = reading.path / "texts" / f"{split}_titles.csv"
         if not file.is_file():
-            reading.problem(f"texts/{file.name}", "not there")
+            reading.problem(f"texts/{file.name}", "file not found")
             continue
-        if not usable(reading, file):
+        if not is_readable(reading, file):
             continue
         table = csv.reader(lines_of(file, reading.encoding, reading.problems, newline=""), strict=True)
         line = 1
@@ -46,7 +46,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 FOOD101 = Layout(
     looks_for="texts/train_titles.csv and texts/test_titles.csv, and images/{train,test}/<class>/",
-    fits=holds(tuple(f"texts/{split}_titles.csv" for split in SPLITS)),
+    fits=has_files(tuple(f"texts/{split}_titles.csv" for split in SPLITS)),
     fields=Fields(id="id", text=("title",), images=("image",), label="class"),
     read=read,
     split="split",

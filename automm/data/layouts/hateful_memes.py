@@ -1,9 +1,9 @@
-"""Hateful Memes (Kiela and others 2020, arXiv 2005.04790) and memes in its layout.
+"""Hateful Memes (Kiela and others 2020, arXiv 2005.04790) and other memes in its layout.
 
     img/<id>.png; train.jsonl, dev.jsonl (or dev_seen, dev_unseen), test.jsonl (or test_seen, test_unseen)
 
-A line is {"id", "img", "label", "text"}; test lines may lack the label. Later sets have `image` for `img`, and a list
-`labels`. A meme of dev_seen may stand in dev_unseen again.
+A line is {"id", "img", "label", "text"}; test lines may lack the label. Later data sets use `image` instead of `img`,
+and a list `labels`. A meme of dev_seen may be in dev_unseen again.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ LABELS = ("label", "labels")
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """The line's own columns, and picture and split.
+    """Yield the columns of each line, with picture and split.
 
-    Lists of the challenge repeat memes without their labels: these come last, and only where no other list has them.
+    Lists of the challenge repeat memes without labels. These are yielded last, and only if no other list has them.
     """
     seen: dict[str, object] = {}
     labels: dict[str, object] = {}
@@ -50,13 +50,13 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 def fits(path: Path) -> bool:
-    """Whether train.jsonl holds memes."""
+    """Return whether train.jsonl contains memes."""
     first = first_object(path / "train.jsonl", path)
     return "text" in first and ("img" in first or "image" in first)
 
 
 HATEFUL_MEMES = Layout(
-    looks_for="train.jsonl, dev*.jsonl, test*.jsonl, a line a meme: id, img (img/<id>.png), text, label",
+    looks_for="train.jsonl, dev*.jsonl, test*.jsonl, one meme per line: id, img (img/<id>.png), text, label",
     fits=fits,
     fields=Fields(id="id", text=("text",), images=("picture",), label="label"),
     read=read,

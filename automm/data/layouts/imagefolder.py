@@ -1,11 +1,11 @@
-"""The ImageFolder layout of Hugging Face's datasets.
+"""The ImageFolder layout of Hugging Face's library datasets.
 
     [<split>/]metadata.jsonl or metadata.csv      a column file_name, or a list file_names, relative to the file
-    metadata.jsonl or metadata.csv                above <split>/, of the splits that have none of their own
-    [<split>/]<label>/<picture>                   without metadata the folder's name is the label; two labels or more
+    metadata.jsonl or metadata.csv                above <split>/, for splits without their own metadata
+    [<split>/]<label>/<picture>                   without metadata, the folder's name is the label; two labels or more
 
-Splits are folders called train, validation (also val, valid, dev), test, in whichever case. Which column of the
-metadata is text or label is for the manifest's `fields` to say, unless they are called so.
+Splits are folders named train, validation (also val, valid, dev) or test, in any case. The manifest's `fields` name the
+columns of text and label, unless the columns are called text and label.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import split_named, usable
+from automm.data.layouts.files import is_readable, split_named
 from automm.data.records.forms import FORMS
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -23,14 +23,14 @@ PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", "
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """The metadata's own columns, and pictures and split; without metadata text (empty) and label."""
+    """Yield the columns of the metadata, with pictures and split; without metadata also text (empty) and label."""
     splits = _splits(reading.path)
     above = _metadata(reading.path)
     if above is not None:
         for record in _described(reading, above, None):
             names = record.values["pictures"]
             parts = {str(name).partition("/")[0] for name in names} if isinstance(names, list) else set()
-            folder = next((one for one in splits if {one.name} == parts), None)
+            folder = next((split_folder for split_folder in splits if {split_folder.name} == parts), None)
             if folder is None:
                 yield record
             elif _metadata(folder) is not None:
@@ -47,7 +47,7 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 def fits(path: Path) -> bool:
-    """Whether there is metadata, or at least two folders of pictures without documents beside these."""
+    """Return whether there is metadata, or at least two folders of pictures without Markdown documents."""
     try:
         if not path.is_dir():
             return False
@@ -56,13 +56,13 @@ def fits(path: Path) -> bool:
             return True
         labels = {label.name for folder in folders for label in folder.iterdir() if _holds_pictures(label)}
         return len(labels) > 1 and not any(_holds_documents(folder) for folder in folders)
-    except OSError:  # no permission to look into it
+    except OSError:  # no permission to list it
         return False
 
 
 IMAGEFOLDER = Layout(
-    looks_for="metadata.jsonl or metadata.csv with file_name(s) beside pictures, or a folder of pictures for each of "
-    "two labels or more",
+    looks_for="metadata.jsonl or metadata.csv with file_name(s) beside pictures, or one folder of pictures per label, "
+    "at least two",
     fits=fits,
     fields=Fields(text=("text",), images=("pictures",), label="label"),
     read=read,
@@ -72,7 +72,7 @@ IMAGEFOLDER = Layout(
 
 
 def _splits(path: Path) -> dict[Path, str]:
-    """The folders that are named after a split, and after which."""
+    """Return the folders that are named after a split, with the split."""
     named = {folder: split_named(folder.name) for folder in sorted(path.iterdir())}
     return {folder: split for folder, split in named.items() if split is not None and folder.is_dir()}
 
@@ -82,7 +82,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _holds_documents(folder: Path) -> bool:
-    """Whether a label's folder has documents, as a tree of Markdown has; one about the pictures is none."""
+    """Return whether a label's folder has Markdown documents; a README does not count."""
     return any(file.stem.lower() != "readme" for file in folder.glob("*/*.md"))
 
 
@@ -92,17 +92,17 @@ def _metadata(folder: Path) -> Path | None:
 
 def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Record]:
     place = file.parent.relative_to(reading.path)
-    if not usable(reading, file):
+    if not is_readable(reading, file):
         return
     for number, values in FORMS[file.suffix](file, reading.encoding, reading.problems):
         where = f"{place / file.name}:{number}"
         held = values.get("file_names", values.get("file_name"))
         names = held if isinstance(held, list) else [held]
         if not all(isinstance(name, str) and name for name in names):
-            reading.problem(where, f"expected file_name, or a list file_names, got {str(held)[:60]!r}")
+            reading.problem(where, f"expected a name in file_name or a list in file_names, got {str(held)[:60]!r}")
             continue
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
-        # A column `split` of the metadata stays where no folder says another.
+        # A column `split` of the metadata counts unless a folder decides.
         decided = {} if split is None else {"split": split}
         yield Record(where, {"split": None, **values, "pictures": pictures, **decided}, f"{place / file.stem}-{number}")
 

@@ -1,8 +1,8 @@
-"""Pictures in Markdown: where they are in the text, and what they link to.
+"""Find pictures in Markdown: their positions in the text, and their links.
 
-markdown-it-py reads the text, so that a picture is what a renderer shows as one, not what is in code, in a comment or
-after a backslash. Its inline tokens have no positions; two rules around its own record them. Unlike in CommonMark, a
-target may hold spaces, as in many documents.
+markdown-it-py parses the text: a picture is what a renderer shows as one, not something in code, in a comment or after
+a backslash. Its inline tokens have no positions; two rules around its own record them. Unlike in CommonMark, a link may
+contain spaces, as it does in many documents.
 """
 
 import html
@@ -27,8 +27,8 @@ _SOURCE = re.compile(r"\bsrc\s*=\s*", re.IGNORECASE)
 _VALUE = re.compile(r"""(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""")
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{20,}|[xX][0-9a-fA-F]{20,});?")  # int() refuses thousands of digits
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
-# White space that markdown-it-py strips from a block as if it were a space. Stand-ins that no text holds keep its lines
-# in place: U+FDD0 to U+FDEF are no characters.
+# White space that markdown-it-py strips from a block like a space, which would shift positions. It is replaced by
+# U+FDD0 to U+FDEF, which are not characters and occur in no text.
 _SPACES = (
     "\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -41,7 +41,7 @@ _BLOCK = "automm"  # the key of a `_Block` in the environment of the rules
 
 @dataclass(frozen=True, order=True)
 class _Picture:
-    """Where a picture is in a text, and its link; "" for the definition of a link."""
+    """The position of a picture in a text, and its link; "" for the definition of a link."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class _Picture:
 
 
 class _Lines:
-    """The lines of a text as markdown-it-py sees them, each as long as in the text."""
+    """The lines of a text as markdown-it-py parses them, with the same lengths as in the text."""
 
     def __init__(self, text: str):
         self.lines = text.replace("\r\n", " \n").translate(_NORMAL).split("\n")
@@ -57,11 +57,11 @@ class _Lines:
         self.starts[-1] -= 1  # nothing ends the last line
 
     def places(self, first: int, content: str) -> Callable[[int], int]:
-        """From a place in a block's content to the one in the text.
+        """Return a function from positions in a block's content to positions in the text.
 
         Args:
             first: the block's first line.
-            content: its lines without what begins them: indentation, marks of lists and quotes.
+            content: its lines without their prefix: indentation, marks of lists and quotes.
         """
         begins, shifts, place = [], [], 0
         for number, line in enumerate(content.split("\n"), first):
@@ -74,13 +74,13 @@ class _Lines:
 
 @dataclass
 class _Block:
-    """What the rules record while a block's content is read.
+    """What the rules record while a block's content is parsed.
 
     Attributes:
         content: of the block.
-        closing: where each parenthesis closes that does so on its line, by where it opens.
-        found: its pictures, with their places in the content.
-        labels: of the definitions that they use.
+        closing: the position of each parenthesis closed on its line, by the position of its opening.
+        found: the pictures, with positions in the content.
+        labels: of the link definitions that the pictures use.
     """
 
     content: str
@@ -90,7 +90,7 @@ class _Block:
 
 
 class _Reader(MarkdownIt):
-    """Reads only what decides on pictures, and leaves links as they are written."""
+    """A parser of only what decides on pictures; links stay as they are written."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"store_labels": True})
@@ -103,27 +103,27 @@ class _Reader(MarkdownIt):
         return url.strip()
 
     def validateLink(self, url: str) -> bool:
-        return True  # nothing is rendered here: what a link may lead to is decided where it is read
+        return True  # nothing is rendered here: links are checked when the picture is read
 
 
 _reader = cache(_Reader)
 
 
 def take_pictures(text: str) -> tuple[str, list[str]]:
-    """The text without its pictures, and their links in order.
+    """Return the text without its pictures, and the links of the pictures in order.
 
-    Knows ![alt](link "title"), ![alt][name] with its definition, which is taken out too, and the tag <img>. Links come
-    decoded from percent signs and HTML entities; those with a scheme (https:) stay as they are.
+    Pictures are ![alt](link "title"), ![alt][name] with its definition, which is removed too, and the tag <img>. HTML
+    entities in links are decoded, and percent escapes unless the link has a scheme (https:).
     """
     if "![" not in text and not _TAG.search(text):
         return text, []
-    kept, links, place = [], [], 0
+    pieces, links, place = [], [], 0
     for picture in sorted(_pictures(text)):
-        kept.append(text[place : picture.start])
+        pieces.append(text[place : picture.start])
         links.append(picture.link)
         place = picture.end
-    kept.append(text[place:])
-    return "".join(kept), [link for link in links if link]
+    pieces.append(text[place:])
+    return "".join(pieces), [link for link in links if link]
 
 
 def _pictures(text: str) -> Iterator[_Picture]:
@@ -148,13 +148,13 @@ def _pictures(text: str) -> Iterator[_Picture]:
 
 
 def _image(state: StateInline, silent: bool) -> bool:
-    """A rule: markdown-it-py's own, or else a picture whose target holds spaces."""
+    """A rule for markdown-it-py: its own rule for pictures, extended to links with spaces."""
     start, block = state.pos, state.env[_BLOCK]
     before = len(block.found)
     if image(state, silent):
         if not silent:
             token = state.tokens[-1]
-            del block.found[before:]  # in its alternative text, which shows none
+            del block.found[before:]  # pictures in the alternative text are not shown
             block.found.append(_Picture(start, state.pos, _decoded(str(token.attrs["src"]))))
             block.labels.update(filter(None, [token.meta.get("label")]))
         return True
@@ -171,7 +171,7 @@ def _image(state: StateInline, silent: bool) -> bool:
 
 
 def _tag(state: StateInline, silent: bool) -> bool:
-    """A rule: markdown-it-py's own, which is asked for pictures."""
+    """A rule for markdown-it-py: its own rule for inline HTML, recording <img> tags."""
     start = state.pos
     if not html_inline(state, silent):
         return False
@@ -194,12 +194,12 @@ def _closing(content: str) -> dict[int, int]:
 
 
 def _tags(content: str, start: int) -> Iterator[_Picture]:
-    """The tags <img> in HTML that begins at `start`."""
+    """Yield the <img> tags of HTML that begins at `start` in the text."""
     content = _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), content)
     place, last = 0, content.rfind(">")
     while (tag := _TAG.search(content, place)) and tag.end() <= last:
         end = content.index(">", tag.end())
-        place = end  # what has no source up to there has none behind another <img either
+        place = end  # without a source up to here, there is none after another <img either
         for source in _SOURCE.finditer(content, tag.end(), end):
             value = _VALUE.match(content, source.end())
             if value and value.end() <= last:

@@ -1,13 +1,13 @@
-"""A tree of Markdown: a document is a review, its text all but the pictures, its pictures the links to them.
+"""A tree of Markdown documents: each document is a review; the pictures it links to are the review's pictures.
 
     <folder>/.../<document>.md, ![alt](picture.jpg)
 
-The label is a folder's name, a key of the front matter (`fields: {label: tags}`), or what
-`options: {pattern: ...}` finds in the text (`fields: {label: found}`), which is then taken out of it.
+The label is a folder's name, a key of the front matter (`fields: {label: tags}`), or the match of
+`options: {pattern: ...}` in the text (`fields: {label: found}`), which is then removed from the text.
 
-Of the folders above a document that one is the label at whose level the documents' folders differ first: below
-dishes/soup/pea.md and dishes/drink/tea.md it is the second. `options: {level: 1}` names another level. Where all lie in
-one folder, that is the label; a document that does not lie so deep has none.
+The folder that is the label is at the first level where the documents' folders differ: for dishes/soup/pea.md and
+dishes/drink/tea.md the second level. `options: {level: 1}` sets another level. If all documents are in one folder, its
+name is the label. A document above that level has no label.
 """
 
 import fnmatch
@@ -23,11 +23,11 @@ from automm.config.schema import Section
 from automm.config.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
 from automm.data.changes import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import small_text
+from automm.data.layouts.files import read_small_text
 from automm.data.records.source import Record
 from automm.data.sections import Fields, Names
 
-# What lies at the top of many folders and is no document of a data set.
+# Files at the top of many folders that are not documents of a data set.
 ABOUT = ("readme", "license", "licence", "changelog", "contributing")
 _FRONT = re.compile(r"\A---[ \t]*\n(?=\s*[\w\"'][^\n]*:)(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
@@ -36,32 +36,36 @@ def _usable(pattern: str) -> str:
     try:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {error}") from error
+        raise ValueError(f"not a regular expression: {error}") from error
     if compiled.groups != 1:
-        raise ValueError("a pattern with one group (...), which holds the label")
+        raise ValueError(f"pattern with {compiled.groups} groups, expected one group (...) around the label")
     return pattern
 
 
 def _below(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """The patterns, if pathlib can read them and they stay below the folder; no folder is looked into for that."""
+    """Return the patterns if pathlib accepts them and they stay below the folder; no folder is read.
+
+    Raises:
+        ValueError: a pattern is malformed or leads out of the folder.
+    """
     for pattern in patterns:
         try:
             next(Path(os.devnull).glob(pattern), None)
         except (ValueError, NotImplementedError, IndexError) as error:
             raise ValueError(
-                f"{pattern!r}: {error}. Write a pattern of paths below the folder: 'dishes/**/*.md'"
+                f"{pattern!r}: {error}. Write a path pattern below the folder, such as 'dishes/**/*.md'"
             ) from error
         if ".." in Path(pattern).parts:
-            raise ValueError(f"{pattern!r} leads out of the folder. Write a pattern of paths below it")
+            raise ValueError(f"{pattern!r} leads out of the folder. Write a path pattern below it")
     return patterns
 
 
 class Options(Section):
-    """Which documents, and what in them is what.
+    """Which documents to read, and where their labels and pictures are.
 
-    `documents` and `exclude` are patterns of paths below the folder; `site_root` is what links that begin with a slash
-    are relative to, and where relative ones are looked for if there is nothing beside the document; `level` is that of
-    the folder that is the label, counted from 1.
+    `documents` and `exclude` are path patterns below the folder. Links that begin with a slash are relative to
+    `site_root`; so are relative links without a file beside the document. `level` is the level of the folder that is
+    the label, from 1. `pattern` is a regular expression that finds the label in the text.
     """
 
     documents: Annotated[Names, AfterValidator(_below)] = ("**/*.md",)
@@ -72,20 +76,20 @@ class Options(Section):
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id (its path), text, images, folder, found, and the keys of the front matter."""
+    """Yield columns id (the path), text, images, folder, found, and the keys of the front matter."""
     options = reading.options
-    found = {file for pattern in options.documents for file in reading.path.glob(pattern)}
-    named = [file.relative_to(reading.path).as_posix() for file in sorted(found) if not file.is_dir()]
-    names = [name for name in named if not any(fnmatch.fnmatch(name, pattern) for pattern in options.exclude)]
+    files = {file for pattern in options.documents for file in reading.path.glob(pattern)}
+    paths = [file.relative_to(reading.path).as_posix() for file in sorted(files) if not file.is_dir()]
+    names = [path for path in paths if not any(fnmatch.fnmatch(path, pattern) for pattern in options.exclude)]
     level = options.level or _level(names)
     for name in names:
-        text = small_text(reading, name, name)
+        text = read_small_text(reading, name, name)
         if text is not None:
             yield Record(name, _document(reading, name, text, level), name)
 
 
 def fits(path: Path) -> bool:
-    """Whether there is a document, other than those about a folder that lie at its top."""
+    """Return whether there is a document, not counting a README or the like at the top."""
     try:
         return path.is_dir() and any(
             file.parent != path or file.stem.lower() not in ABOUT for file in path.glob("**/*.md")
@@ -105,7 +109,7 @@ MARKDOWN_TREE = Layout(
 
 
 def _level(names: Sequence[str]) -> int:
-    """The first level, from 1, at which the documents lie in different folders; 1 where they do at none."""
+    """Return the first level, from 1, at which the documents are in different folders; 1 without any."""
     folders = [name.split("/")[:-1] for name in names]
     for level in range(max(map(len, folders), default=0)):
         if len({parts[level] for parts in folders if len(parts) > level}) > 1:
@@ -135,10 +139,10 @@ def _document(reading: Reading, name: str, text: str, level: int) -> dict[str, o
 
 
 def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
-    """Keys and values; the last value of a duplicate key, and the document is counted."""
+    """Return keys and values; of a duplicate key the last value, and the document is counted."""
     text = text.replace("\t", " ")  # YAML 1.2 allows tabs between words, PyYAML does not
     try:
-        values, _ = parse_yaml(f"\n{text}")  # an empty line for the one with ---, so that lines are the document's
+        values, _ = parse_yaml(f"\n{text}")  # an empty line in place of ---, to keep the line numbers
     except DuplicateKeyError as error:
         reading.changes[Change.DUPLICATE_KEY] += 1
         values = error.content
@@ -155,7 +159,7 @@ def _front_matter(reading: Reading, name: str, text: str) -> dict[str, object]:
 
 
 def _place(reading: Reading, document: str, link: str) -> str:
-    """Where a link leads, relative to the folder."""
+    """Return the path that a link names, relative to the folder; URLs stay unchanged."""
     if "://" in link:
         return link
     site = reading.options.site_root.strip("/")
@@ -164,7 +168,7 @@ def _place(reading: Reading, document: str, link: str) -> str:
         return at_root
     beside = "/".join([*document.split("/")[:-1], link])
     try:
-        there = (reading.path / beside).is_file() or not (reading.path / at_root).is_file()
+        is_beside = (reading.path / beside).is_file() or not (reading.path / at_root).is_file()
     except (OSError, ValueError):
-        there = True
-    return beside if there else at_root
+        is_beside = True
+    return beside if is_beside else at_root

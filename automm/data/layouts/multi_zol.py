@@ -1,9 +1,9 @@
 """Multi-ZOL: reviews of mobile phones, rated by aspect (Xu, Mao and Chen, AAAI 2019).
 
-    zol_{Train,Dev,Test}_jieba.txt, four lines a sample: words, a list of pictures, an aspect, a score; img/
+    zol_{Train,Dev,Test}_jieba.txt, four lines per sample: words, a list of pictures, an aspect, a score; img/
 
-A review recurs once for each of its aspects, so that its text is its group. The files hold bytes that are no UTF-8,
-which are left out and counted; a file that is mostly such bytes is in another encoding, which is an error.
+A review is repeated for each of its aspects; its text is therefore its group. The files contain some bytes that are not
+UTF-8. Lines with them are cleaned and counted; a file with mostly invalid lines is in another encoding: an error.
 """
 
 import codecs
@@ -11,22 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import SPLIT_NAMES, matching, usable
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import SPLIT_NAMES, is_readable, matching
 from automm.data.records.forms import ENCODING, parse_literal
 from automm.data.records.source import Record
 from automm.data.sections import Fields
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, text, images, aspect, score, split."""
+    """Yield columns id, text, images, aspect, score, split."""
     for file in matching(reading.path, "zol_*_jieba.txt"):
-        if not usable(reading, file):
+        if not is_readable(reading, file):
             continue
         name = file.stem.split("_")[1].lower()
         lines = _lines(reading, file)
         if len(lines) % 4:
-            reading.problem(f"{file.name}:{len(lines)}", "ends within a sample, of which each has 4 lines")
+            text = "the last sample is incomplete: a sample has 4 lines"
+            reading.problem(f"{file.name}:{len(lines)}", text, "Complete or remove it")
         for place in range(0, len(lines) - 3, 4):
             text, pictures, aspect, score = lines[place : place + 4]
             where, identity = f"{file.name}:{place + 1}", f"{name}-{place // 4 + 1}"
@@ -46,8 +47,8 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 MULTI_ZOL = Layout(
-    looks_for="zol_Train_jieba.txt, zol_Dev_jieba.txt, zol_Test_jieba.txt (four lines a sample), and img/",
-    fits=holds("zol_*_jieba.txt"),
+    looks_for="zol_Train_jieba.txt, zol_Dev_jieba.txt, zol_Test_jieba.txt (four lines per sample), and img/",
+    fits=has_files("zol_*_jieba.txt"),
     fields=Fields(id="id", text=("aspect", "text"), images=("images",), label="score", group="text"),
     read=read,
     split="split",
@@ -62,8 +63,8 @@ def _lines(reading: Reading, file: Path) -> list[str]:
         beyond_ascii += not raw.isascii()
         lines.append(line.strip())
     if 2 * cleaned > beyond_ascii:
-        wrong = f"{cleaned:,} of {beyond_ascii:,} lines beyond ASCII are not {reading.encoding}"
-        reading.problem(file.name, wrong, "Set encoding: in the manifest (gb18030, ...)", ENCODING)
+        wrong = f"{cleaned:,} of {beyond_ascii:,} non-ASCII lines are not {reading.encoding}"
+        reading.problem(file.name, wrong, "Set encoding in the manifest (gb18030, ...)", ENCODING)
         return []
     if cleaned:
         reading.changes[Change.MISENCODED] += cleaned
@@ -71,6 +72,6 @@ def _lines(reading: Reading, file: Path) -> list[str]:
 
 
 def _names(literal: str) -> list[str] | None:
-    """A list of texts, written as Python writes it."""
+    """Return a list of strings in Python syntax; None if the text is anything else."""
     names = parse_literal(literal)
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -1,11 +1,11 @@
 """MVSA-Single and MVSA-Multiple in their native layout (Niu and others 2016, doi 10.1007/978-3-319-27674-8_2).
 
     data/<id>.txt, data/<id>.jpg     a tweet and its photo
-    labelResultAll.txt               ID<TAB>text,image: the two sentiments of one annotator; of three in MVSA-Multiple
+    labelResultAll.txt               ID<TAB>text,image: the two sentiments of one annotator; three in MVSA-Multiple
 
-or, in place of labelResultAll.txt, a packing that is in circulation: train.txt (CSV, guid,tag) and
-test_without_label.txt, whose tag is the word `null`. Texts are GB18030, as the authors published them, or UTF-8, as
-other packings have them. Unless the manifest's `encoding` names it, a sample of the files decides for all of them.
+Another version has, instead of labelResultAll.txt, train.txt (CSV, guid,tag) and test_without_label.txt, whose tag is
+the word `null`. Texts are GB18030, as the authors published them, or UTF-8 in other versions. Unless the manifest sets
+`encoding`, a sample of the files decides for all of them.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from automm.data.changes import Change
-from automm.data.layouts.base import Layout, Reading, holds
-from automm.data.layouts.files import is_utf8_folder, matching, rows, small_text
+from automm.data.layouts.base import Layout, Reading, has_files
+from automm.data.layouts.files import is_utf8_folder, matching, read_small_text, rows
 from automm.data.records.source import Record
 from automm.data.sections import Fields
 
@@ -27,23 +27,26 @@ Labelled = tuple[str, str, str | None]  # where, id, label
 
 
 def combine(text: str, image: str) -> str | None:
-    """The usual rule: the common label; where one is neutral the other; None where they contradict."""
+    """Return the label of text and image by the usual rule.
+
+    Equal labels count; if one is neutral, the other counts; None if one is positive and the other negative.
+    """
     if text == image or image == "neutral":
         return text
     return image if text == "neutral" else None
 
 
 def majority(votes: Sequence[str]) -> str | None:
-    """What more than half of the annotators say; None if nothing is."""
+    """Return the vote of more than half of the annotators; None without a majority."""
     [(vote, count)] = Counter(votes).most_common(1)
     return vote if 2 * count > len(votes) else None
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, text, image (data/<id>.jpg), label."""
+    """Yield columns id, text, image (data/<id>.jpg), label."""
     listed: set[str] = set()
     for where, name, label in _labels(reading, listed):
-        text = small_text(reading, f"data/{name}.txt", where)
+        text = read_small_text(reading, f"data/{name}.txt", where)
         if text is not None:
             if reading.encoding == "utf-8" and not text.isascii():
                 reading.changes[Change.UTF8_COPY] += 1
@@ -60,13 +63,13 @@ def read(reading: Reading) -> Iterator[Record]:
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding of all texts of a data set. Nearly any UTF-8 can be decoded as GB18030, to nonsense."""
+    """Return the encoding of all texts of a data set. UTF-8 is tested: it also decodes as GB18030, to nonsense."""
     return "utf-8" if is_utf8_folder(path, "data/*.txt") else PUBLISHED
 
 
 MVSA = Layout(
     looks_for=f"data/<id>.txt and data/<id>.jpg, and {LABEL_FILE} or {TRAIN_FILE}",
-    fits=holds("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
+    fits=has_files("data/*.txt", (LABEL_FILE, TRAIN_FILE)),
     fields=Fields(id="id", text=("text",), images=("image",), label="label"),
     read=read,
     encoding=encoding_of,
@@ -76,7 +79,7 @@ MVSA = Layout(
 
 def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
     own = (reading.path / LABEL_FILE).is_file()
-    lists = replace(reading, encoding="utf-8")  # the texts alone are GB18030
+    lists = replace(reading, encoding="utf-8")  # only the texts are GB18030
     files = (LABEL_FILE,) if own else (UNLABELLED_FILE, TRAIN_FILE)
     for file in reversed(matching(reading.path, *files)):  # train.txt first
         for place, (number, cells) in enumerate(rows(lists, file, "\t" if own else ",")):
@@ -97,7 +100,7 @@ def _labels(reading: Reading, listed: set[str]) -> Iterator[Labelled]:
 
 
 def _label(votes: Sequence[Sequence[str]], changes: Counter[Change]) -> str | None:
-    """The label of some annotators' votes, each of a text and an image or of both at once; None if it is dropped."""
+    """Return the label of the annotators' votes, each for text and image or for both at once; None if it is dropped."""
     text, image = majority([vote[0] for vote in votes]), majority([vote[-1] for vote in votes])
     label = None if text is None or image is None else combine(text, image)
     if label is None:

@@ -1,4 +1,4 @@
-"""Opens what a manifest names by `path:`: a native layout, or whatever a function of somebody's own reads."""
+"""Open the data set at a manifest's `path:`, by a native layout or by the user's own function."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,33 +6,33 @@ from pathlib import Path
 from automm.data.layouts import find_layout, is_code, recognise
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import leads_out
-from automm.data.layouts.own_reader import own_rows
+from automm.data.layouts.own_reader import own_records
 from automm.data.manifest import Manifest
-from automm.data.records.source import Record, Source, wrong_record
+from automm.data.records.source import Record, Source, record_problem
 from automm.errors import DataError, NotFoundError
 
-RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json is more often something else
+RECORD_FILES = (".csv", ".tsv", ".jsonl", ".parquet")  # .json often is something else
 
 
 def open_native(manifest: Manifest) -> Source:
-    """The records under a manifest's `path`.
+    """Open the records under a manifest's `path`.
 
     Raises:
-        NotFoundError: nothing is there, or not what the layout looks for.
-        ConfigError: a function of somebody's own cannot be imported.
+        NotFoundError: the path does not exist, or lacks the files of the layout.
+        ConfigError: the user's own function cannot be imported.
     """
-    assert manifest.fields is not None  # the manifest has seen to it
+    assert manifest.fields is not None  # the manifest is validated
     path = manifest.folder / str(manifest.path)
     if not path.exists():
-        raise NotFoundError(f"{path}: no such file or folder (path in {manifest.file.name})")
+        raise NotFoundError(f"{path}: no such file or folder. Correct path in {manifest.file.name}")
     if is_code(manifest.format):
-        return Source(path.name, own_rows(manifest, path), manifest.fields, _root(path, manifest))
+        return Source(path.name, own_records(manifest, path), manifest.fields, _root(path, manifest))
     layout = find_layout(manifest.format)
     if not layout.fits(path):
         others = recognise(path)
-        hint = f" It looks like format {others[0]}." if others else ""
+        hint = f" The files match format {others[0]}." if others else ""
         raise NotFoundError(
-            f"{path}: format {manifest.format} is not found there. It looks for {layout.looks_for}.{hint}{_away(path)}"
+            f"{path}: not in format {manifest.format}, which needs {layout.looks_for}.{hint}{_away(path)}"
             f" {records_there(path)}".rstrip()
         )
     options = layout.options.model_validate(manifest.options)
@@ -50,26 +50,28 @@ def open_native(manifest: Manifest) -> Source:
 
 
 def records_there(path: Path) -> str:
-    """What to say where a file, or one directly in a folder, is of records; "" where none is."""
+    """Return a hint if a file, or the largest file directly in a folder, may hold records; "" without any."""
     try:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found = [file for file in inside if file.suffix.lower() in RECORD_FILES and file.stem.lower() != "metadata"]
-        files = sorted((file for file in found if file.is_file()), key=lambda file: -file.stat().st_size)
+        named = [file for file in inside if file.suffix.lower() in RECORD_FILES and file.stem.lower() != "metadata"]
+        files = sorted((file for file in named if file.is_file()), key=lambda file: -file.stat().st_size)
     except OSError:
         return ""
-    return f"{files[0].name} may be records: 'automm init {files[0]}' writes a manifest for it." if files else ""
+    return f"If {files[0].name} holds the records, write a manifest: automm init {files[0]}" if files else ""
 
 
 def _away(path: Path) -> str:
-    """What else may be wrong with a folder that a layout does not find its files in."""
+    """Return a hint if a folder cannot be listed, or has a link to a place outside; else ""."""
     if not path.is_dir():
         return ""
     try:
         links = sorted(one for one in path.iterdir() if one.is_symlink())
     except OSError as error:
-        return f" The folder cannot be listed ({error.strerror}): see to its permissions."
-    away = [one for one in links if leads_out(path, one)]
-    return f" '{away[0].name}' leads out of it and is not read: move it inside." if away else ""
+        return f" The folder cannot be listed ({error.strerror}). Change its permissions."
+    outside = [one for one in links if leads_out(path, one)]
+    if not outside:
+        return ""
+    return f" The link '{outside[0].name}' leads out of the folder and is not read. Move its target inside."
 
 
 def _root(path: Path, manifest: Manifest) -> Path:
@@ -78,7 +80,7 @@ def _root(path: Path, manifest: Manifest) -> Path:
 
 def _native_rows(layout: Layout, reading: Reading) -> Iterator[Record]:
     for record in layout.read(reading):
-        if wrong := wrong_record(record):
+        if wrong := record_problem(record):
             reading.problems.append(wrong)
         else:
             yield record

@@ -1,4 +1,4 @@
-"""The modules beside a manifest, importable while its reader runs, and apart from all others of the program."""
+"""Make the modules beside a manifest importable while its reader runs, isolated from other modules of the program."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ _PACKAGE = "__init__.py"
 
 
 class OwnModules(MetaPathFinder):
-    """Finds the modules of one folder, as if a script in it ran; no other folder's modules of the same names.
+    """Finds the modules of one folder as if a script there ran, and never another folder's modules of the same names.
 
-    A module of the folder comes before an installed one, but not before one of Python's own or of automm, unless it is
-    the reader itself. Each instance runs the files anew, so that what has changed in them counts.
+    A module of the folder has priority over an installed one. Modules of the standard library and automm have priority
+    over the folder, except for the reader itself. Each instance executes the files again, so changes take effect.
 
     Args:
         folder: of the manifest.
@@ -38,7 +38,7 @@ class OwnModules(MetaPathFinder):
 
     @contextmanager
     def importable(self) -> Iterator[None]:
-        """Put the folder's modules in place; afterwards those of the rest of the program are as they were."""
+        """Make the folder's modules importable; on exit, restore the modules of the program."""
         others = _take({name for name in self._names if name in sys.modules})
         sys.modules.update(self._modules)
         sys.meta_path.insert(0, self)
@@ -52,7 +52,7 @@ class OwnModules(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a module of the folder is; None leaves it to Python's own finders."""
+        """Return the spec of a module of the folder; None leaves the module to Python's finders."""
         if fullname.partition(".")[0] not in self._names:
             return None
         for place in [str(self._folder)] if path is None else path:
@@ -64,22 +64,25 @@ class OwnModules(MetaPathFinder):
 
 
 def _take(roots: set[str]) -> dict[str, ModuleType]:
-    """Remove modules, and what is below them, from those that are loaded."""
-    if not roots:  # as for nearly every record
+    """Remove modules and their submodules from `sys.modules`, and return them."""
+    if not roots:  # nearly every record
         return {}
     names = [name for name in sys.modules if name.partition(".")[0] in roots]
     return {name: sys.modules.pop(name) for name in names}
 
 
 def _importable(folder: Path) -> set[str]:
-    """The modules and packages directly in a folder; a package without __init__.py where nothing else is called so."""
+    """Return the modules and packages directly in a folder.
+
+    A package without __init__.py counts only if no other module has its name.
+    """
     packages = {file.parent.name for file in folder.glob("*/*.py") if file.parent.name.isidentifier()}
     whole = {name for name in packages if folder.joinpath(name, _PACKAGE).is_file() or find_spec(name) is None}
     return whole | {file.stem for file in folder.glob("*.py")}
 
 
 class _Anew(SourceFileLoader):
-    """Compiles a file each time: bytecode is kept by size and second, and would be written beside the manifest."""
+    """Compiles a file each time. Cached bytecode misses changes within a second, and is written beside the manifest."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)

@@ -1,4 +1,4 @@
-"""A reader of somebody's own: the function that a manifest names as my_module:my_reader."""
+"""Run the user's own reader: the function that a manifest names as my_module:my_reader."""
 
 import importlib
 import traceback
@@ -8,7 +8,7 @@ from typing import Any
 
 from automm.data.layouts.own_modules import OwnModules
 from automm.data.manifest import Manifest
-from automm.data.records.source import Record, wrong_record
+from automm.data.records.source import Record, record_problem
 from automm.errors import ConfigError, DataError, Problem
 
 _END: Mapping[str, object] = {}
@@ -16,15 +16,15 @@ _END: Mapping[str, object] = {}
 Reader = Callable[[Path, Mapping[str, Any]], Iterable[Mapping[str, object]]]
 
 
-def own_rows(manifest: Manifest, path: Path) -> Iterator[Record]:
-    """What the function yields for a path and the manifest's options, numbered from 1.
+def own_records(manifest: Manifest, path: Path) -> Iterator[Record]:
+    """Return the records that the function yields for a path and the manifest's options, numbered from 1.
 
-    It is imported at once, and called when the first record is asked for. Its module is a file beside the manifest, or
-    is installed.
+    The function is imported immediately, and called when the first record is needed. Its module is a file beside the
+    manifest, or an installed one.
 
     Raises:
         ConfigError: the function cannot be imported.
-        DataError: it fails, after the records before; or records that are none, at the end.
+        DataError: the function fails (after the records before the failure), or yields malformed records (at the end).
     """
     name, _, attribute = manifest.format.partition(":")
     own = OwnModules(manifest.folder, name)
@@ -32,7 +32,7 @@ def own_rows(manifest: Manifest, path: Path) -> Iterator[Record]:
     try:
         with own.importable():
             module = importlib.import_module(name)
-    except Exception as error:  # whatever somebody's code raises
+    except Exception as error:  # the user's code may raise anything
         raise ConfigError(f"{where}: {name} cannot be imported: {type(error).__name__}: {error}") from error
     function: Reader | None = getattr(module, attribute, None)
     if not callable(function):
@@ -46,12 +46,12 @@ def _rows(manifest: Manifest, function: Reader, own: OwnModules, path: Path) -> 
     try:
         for values in _yielded(function, own, path, manifest.options):
             record = Record(f"{short}:{number}", values, f"{short}-{number}")
-            if wrong := wrong_record(record):
+            if wrong := record_problem(record):
                 problems.append(wrong)
             else:
                 yield record
             number += 1
-    except Exception as error:  # whatever somebody's code raises
+    except Exception as error:  # the user's code may raise anything
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise DataError(
             f"{short}:{number}: {manifest.format} failed in {Path(frame.filename).name}:{frame.lineno}: "
@@ -62,7 +62,7 @@ def _rows(manifest: Manifest, function: Reader, own: OwnModules, path: Path) -> 
 
 
 def _yielded(function: Reader, own: OwnModules, path: Path, options: Mapping[str, Any]) -> Iterator[dict[str, object]]:
-    """What a function yields. It may import its modules as it runs, and finds them in place then, but only then."""
+    """Yield what a function yields. The modules of its folder are importable only while it runs."""
     with own.importable():
         rows = iter(function(path, options))
     while True:

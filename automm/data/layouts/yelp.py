@@ -1,11 +1,11 @@
 """The Yelp Open Dataset with photos.
 
-    yelp_academic_dataset_review.json, yelp_academic_dataset_business.json      a line each
+    yelp_academic_dataset_review.json, yelp_academic_dataset_business.json      one object per line
     photos.json (or yelp_academic_dataset_photo(s).json), photos/<photo_id>.jpg
 
-Photos belong to a business, not to a review. So either each review gets the photos of its business (the reviews of one
-business then stay in one split, or pictures would leak), or a business is one datapoint: the texts of its reviews, its
-photos, its stars.
+Photos belong to a business, not to a review. Either each review gets the photos of its business (the reviews of one
+business then stay in one split, or pictures would leak), or a business is one datapoint with the texts of its reviews,
+its photos and its stars.
 """
 
 from collections import defaultdict
@@ -24,12 +24,12 @@ from automm.data.records.source import Record
 from automm.data.sections import Fields
 
 KEY = "business_id"
-PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # names of one list: the first that is there is read
+PHOTOS = ("photos.json", "*photos.json", "*photo.json")  # possible names of the list: the first that exists is read
 BUSINESS = {"business_name": "name", "business_stars": "stars", "city": "city", "categories": "categories"}
 
 
 class Options(Section):
-    """`unit` is what a datapoint is; of a business at most `max_photos`, and `max_reviews` joined as its text."""
+    """`unit` is what a datapoint is; a business has at most `max_photos`, and `max_reviews` joined as its text."""
 
     unit: Literal["review", "business"] = "review"
     max_photos: int | None = Field(default=None, ge=1)
@@ -38,7 +38,7 @@ class Options(Section):
 
 
 def read(reading: Reading) -> Iterator[Record]:
-    """Columns id, text, photos, stars, business_id and the business's; of reviews also their own."""
+    """Yield columns id, text, photos, stars, business_id and those of the business; for reviews also their own."""
     photos = _photos(reading)
     businesses: dict[str, Values] = {}
     for file in matching(reading.path, "*business.json"):
@@ -51,15 +51,15 @@ def read(reading: Reading) -> Iterator[Record]:
     by_review = reading.options.unit == "review"
     records = _reviews(reading, businesses) if by_review else _businesses(reading, businesses, photos)
     for record in records:
-        found = photos.get(joined_key(record.values, [KEY]) or "", [])
-        if reading.options.only_with_images and not found:
+        own_photos = photos.get(joined_key(record.values, [KEY]) or "", [])
+        if reading.options.only_with_images and not own_photos:
             reading.changes[Change.NO_PHOTO] += 1
         else:
-            yield Record(record.where, record.values | {"photos": found}, record.fallback_id)
+            yield Record(record.where, record.values | {"photos": own_photos}, record.fallback_id)
 
 
 def fits(path: Path) -> bool:
-    """Whether there are reviews of businesses."""
+    """Return whether there are reviews of businesses."""
     files = matching(path, "*review.json") if path.is_dir() else []
     return bool(files) and {"review_id", "business_id", "stars"} <= first_object(files[0], path).keys()
 
@@ -74,17 +74,17 @@ YELP = Layout(
 
 
 def _photos(reading: Reading) -> dict[str, list[str]]:
-    """The pictures of each business, in the order of the file."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Return the pictures of each business, in the order of the file."""
+    photos: dict[str, list[str]] = defaultdict(list)
     lists = [matching(reading.path, pattern) for pattern in PHOTOS]
     for file in next(filter(None, lists), []):
         for where, _, values in objects(reading, file):
             name, business = values.get("photo_id"), values.get("business_id")
             if not isinstance(name, str) or not isinstance(business, str):
-                reading.problem(where, "expected photo_id and business_id as texts")
-            elif reading.options.max_photos is None or len(found[business]) < reading.options.max_photos:
-                found[business].append(f"photos/{name}.jpg")
-    return found
+                reading.problem(where, "expected photo_id and business_id as strings")
+            elif reading.options.max_photos is None or len(photos[business]) < reading.options.max_photos:
+                photos[business].append(f"photos/{name}.jpg")
+    return photos
 
 
 def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record]:
@@ -97,18 +97,19 @@ def _reviews(reading: Reading, businesses: dict[str, Values]) -> Iterator[Record
 
 
 def _businesses(reading: Reading, businesses: dict[str, Values], photos: Mapping[str, list[str]]) -> Iterator[Record]:
-    """The businesses, each with the first of its reviews; without their texts those that are left out afterwards."""
+    """Yield the businesses, each with its first reviews; texts of businesses that are ignored later are not kept."""
     if not businesses:
-        reading.problem(reading.path.name, "no *business.json there, which option unit: business needs")
+        fix = "Add it, or set unit: review"
+        reading.problem(reading.path.name, "no *business.json found, needed by options.unit: business", fix)
         return
     texts: dict[str, list[str]] = defaultdict(list)
     for record in _reviews(reading, {}):
         name, text = joined_key(record.values, [KEY]), record.values.get("text")
         if name is None:
             continue
-        kept, needed = texts[name], name in photos or not reading.options.only_with_images
-        if needed and isinstance(text, str) and len(kept) < reading.options.max_reviews:
-            kept.append(text)
+        own_texts, needed = texts[name], name in photos or not reading.options.only_with_images
+        if needed and isinstance(text, str) and len(own_texts) < reading.options.max_reviews:
+            own_texts.append(text)
     for name, values in businesses.items():
         if name in texts:
             own: Values = {"id": name, "business_id": name, "stars": values["business_stars"], "text": texts[name]}

@@ -31,7 +31,7 @@ from automm.data.onboarding.thinning import Thinned
 from automm.data.onboarding.unpack import holds_pictures
 from automm.data.records.encoding import delimiter_of, encoding_of
 from automm.data.records.field_values import is_empty
-from automm.data.records.forms import AS_USUAL, DELIMITERS, ENCODING, Dialect
+from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, ENCODING, Dialect
 from automm.data.records.opening import read_files
 from automm.data.sections import known_encoding
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
@@ -226,7 +226,7 @@ def _read(file: Path, encoding: str | None) -> tuple[dict[str, Column], dict[str
     content: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if file.suffix.lower() == ".parquet":
-        columns, seen = _columns(file, "utf-8", AS_USUAL)
+        columns, seen = _columns(file, "utf-8", DEFAULT_DIALECT)
         return columns, content, seen
     given = encoding
     encoding, reason = (_known(encoding), "as it was named") if encoding is not None else encoding_of(file)

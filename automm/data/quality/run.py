@@ -47,7 +47,7 @@ from automm.data.quality.checks.texts import (
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
-from automm.data.records.reviews import Dataset, Lacking, read_dataset
+from automm.data.records.reviews import Dataset, MissingContent, read_dataset
 from automm.data.sections import Fields
 from automm.data.splitting.folds import other_folds
 from automm.data.splitting.links import Links, links_of
@@ -120,7 +120,7 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     return describe(checked, findings)
 
 
-def _lacking(lacking: Lacking) -> Iterator[Finding]:
+def _lacking(lacking: MissingContent) -> Iterator[Finding]:
     """Pictures, and numbers to predict, that are not there."""
     for key, problems, told in (
         ("missing_numbers", lacking.targets, lacking.targets),

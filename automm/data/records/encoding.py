@@ -1,4 +1,4 @@
-"""How a file of records is written: its encoding and its delimiter, with the reason where it is not the usual one."""
+"""Detect the encoding and the delimiter of a file of records, with the reason if they are not the usual ones."""
 
 import codecs
 import re
@@ -7,29 +7,29 @@ from itertools import islice
 from pathlib import Path
 
 from automm.data.onboarding.thinning import Thinned
-from automm.data.records.encoding_guess import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.records.encoding_guess import UNDECIDED, decoded, equally_likely, likely_encodings, non_ascii_words
 from automm.data.records.forms import DELIMITERS, likely_delimiter, lines_of
 from automm.errors import ConfigError
 
 FALLBACK = "cp1252"  # what spreadsheets write in Western Europe
-SAMPLE = 400_000  # bytes of lines beyond ASCII whose words are looked at, from the whole file
-MOST_WORDS = 5_000  # of one line, which may be the whole file
+SAMPLE = 400_000  # bytes of non-ASCII lines sampled from the whole file
+MOST_WORDS = 5_000  # of one line: the whole file may be one line
 _BEYOND_ASCII = re.compile(r"\w{0,20}[^\x00-\x7f]\w{0,20}")
 _FOR_EXCEL = re.compile(r"\"?sep=.\"?", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 def encoding_of(file: Path) -> tuple[str, str]:
-    """The encoding of a text file, and why it is not utf-8, "" where it is.
+    """Return the encoding of a text file, and why it is not utf-8 ("" if it is).
 
-    A byte order mark decides; else UTF-8 where most lines beyond ASCII are, so that a broken line is an error and not a
-    text in another encoding; else the likeliest in which every line can be decoded.
+    A byte order mark decides. Without one, the file is UTF-8 if most non-ASCII lines are valid UTF-8: a broken line is
+    an error, not a text in another encoding. Otherwise it is the likeliest encoding that can decode every line.
     """
     with file.open("rb") as raw:
         begin = raw.read(3)
         for mark, name in _MARKS.items():
             if begin.startswith(mark):
-                return name, "" if name == "utf-8" else "the file begins with the byte order mark of UTF-16"
+                return name, "" if name == "utf-8" else "the file starts with a UTF-16 byte order mark"
         raw.seek(0)
         valid = broken = 0
         sample = Thinned[bytes](SAMPLE, len)
@@ -47,7 +47,7 @@ def encoding_of(file: Path) -> tuple[str, str]:
 
 
 def _mostly_utf8(line: bytes) -> bool:
-    """Whether a line is valid, or most of its words beyond ASCII: all records may be in one line."""
+    """Return whether a line, or most of its non-ASCII words, are valid UTF-8: one line may hold all records."""
     if decoded(line, "utf-8") is not None:
         return True
     valid = [decoded(word, "utf-8") is not None for word in line.split() if not word.isascii()]
@@ -55,34 +55,34 @@ def _mostly_utf8(line: bytes) -> bool:
 
 
 def _words(line: bytes) -> Iterator[bytes]:
-    return islice(words_beyond_ascii(line), MOST_WORDS)
+    return islice(non_ascii_words(line), MOST_WORDS)
 
 
 def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
-    """The encoding of a file that is not UTF-8, and why; UTF-8 where no other can be."""
-    found = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
-    chosen = next((name for name in (*found, FALLBACK) if _decodes(file, name)), None)
+    """Return the encoding of a file that is not UTF-8, and why; UTF-8 if no other encoding fits."""
+    likely = {name: sure for name, sure in likely_encodings(words).items() if sure >= UNDECIDED}
+    chosen = next((name for name in (*likely, FALLBACK) if _decodes(file, name)), None)
     if chosen is None:
         return "utf-8", ""
     text = words.decode(chosen)
-    others = [name for name in as_likely(found, words) if words.decode(name) != text]
+    others = [name for name in equally_likely(likely, words) if words.decode(name) != text]
     word = _BEYOND_ASCII.search(text)
-    assert word is not None  # UTF-8 has failed on these bytes
-    reason = f"not UTF-8: decoded as {chosen}, the first word beyond ASCII is {word[0]!r}. If that looks wrong, pass"
+    assert word is not None  # the bytes are not valid UTF-8
+    reason = f"not UTF-8. Decoded as {chosen}, the first non-ASCII word is {word[0]!r}. If that looks wrong, pass"
     return chosen, f"{reason} --encoding {' or '.join(others)}".rstrip()
 
 
 def _decodes(file: Path, encoding: str) -> bool:
-    """Whether every line can be decoded."""
+    """Return whether every line can be decoded."""
     with file.open("rb") as lines:
         return all(line.isascii() or decoded(line, encoding) is not None for line in lines)
 
 
 def delimiter_of(file: Path, encoding: str) -> tuple[str | None, str]:
-    """The delimiter that the header holds, and the reason; None where it is what the file's suffix says.
+    """Return the delimiter in the header, and the reason; None if it is the usual one for the file's suffix.
 
     Raises:
-        ConfigError: the first line is one that says the delimiter to Excel, and no header.
+        ConfigError: the first line declares the delimiter for Excel, and is not a header.
     """
     usual = DELIMITERS.get(file.suffix.lower())
     if usual is None:
@@ -90,7 +90,7 @@ def delimiter_of(file: Path, encoding: str) -> tuple[str | None, str]:
     header = next((line for line in lines_of(file, encoding, [], newline="") if line.strip()), "").strip("\r\n")
     if _FOR_EXCEL.fullmatch(header):
         raise ConfigError(
-            f"{file.name}:1: its first line {header!r} is Excel's: remove it, so that the header is first"
+            f"{file.name}:1: the first line {header!r} is an instruction for Excel. Remove it: the header must be first"
         )
     likely = likely_delimiter(header)
     if likely in (None, usual):

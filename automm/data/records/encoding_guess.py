@@ -1,22 +1,27 @@
-"""The encodings that bytes beyond ASCII may be in, the likeliest first: chardet's guess, with three rules of ours.
+"""Guess the encoding of non-ASCII bytes, the likeliest first: chardet's guess, corrected by three rules.
 
-chardet scores whole texts by the letters that follow each other in a language. It is given only the words beyond ASCII
-and their neighbours, because in most records the columns around them are ASCII, which tells nothing and dilutes the
-scores. A reading in another script is refused where it mixes its letters with ASCII ones inside of words ("trиs" for
-"très" in cp1251), one in Latin letters where its words have capitals in odd places ("donÕt" for "don't" of a Mac) and
-those of another reading have not. `experiments/guessers.py` measures them.
+chardet scores whole texts by the sequences of letters in a language. The rules:
+
+1. chardet gets only the non-ASCII words and their neighbours. In most records the other columns are ASCII, which
+   dilutes the scores.
+2. A decoding in another script is refused if it mixes its letters with ASCII letters inside words ("trиs" for "très"
+   in cp1251).
+3. A decoding in Latin letters is refused if its words have capitals in odd places ("donÕt" for "don't" from a Mac) and
+   the words of another decoding have not.
+
+`experiments/guessers.py` measures the rules.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
-UNDECIDED = 0.03  # chardet's confidence below which a guess is no better than chance: a word or two
-NEAR = 0.8  # of the best confidence; an encoding as likely is named beside the best
+UNDECIDED = 0.03  # below this confidence of chardet a guess is no better than chance: one or two words
+NEAR = 0.8  # share of the best confidence; encodings above it are named beside the best
 LONGEST_WORD = 40  # bytes
-ODD_WORDS = 0.1  # the share of them beyond that of the best reading in Latin letters
-OWN_WORDS = 0.5  # the share of letters beyond ASCII that must be in words of their own
+ODD_WORDS = 0.1  # how far the share of odd words may exceed that of the best decoding in Latin letters
+OWN_WORDS = 0.5  # the share of non-ASCII letters that must be in words without ASCII letters
 
-# By chardet's names: what to call an encoding, the commonest of those that read the same first.
+# By chardet's names: the encodings to try, the commonest of those that decode to the same text first.
 _LATIN = {
     "cp1252": ("cp1252",),
     "cp1250": ("cp1252", "cp1250"),
@@ -54,14 +59,14 @@ _NAMES = _LATIN | _OTHERS | _EAST_ASIAN
 
 _BETWEEN = re.compile(rb'[\s",]+')  # bytes that are no part of a longer character in any of these encodings
 _WORD = re.compile(r"[^\W\d_]+")
-_RUN = re.compile(r"[^\W\d_a-zA-Z]+")  # where no spaces are between words, they stand beside ASCII ones
+_RUN = re.compile(r"[^\W\d_a-zA-Z]+")  # in scripts without spaces, words touch ASCII words
 
 
 def likely_encodings(raw: bytes) -> dict[str, float]:
-    """The encodings in which bytes read as texts, with chardet's confidence from 0 to 1, in falling order.
+    """Return the encodings that decode bytes to plausible text, with chardet's confidence (0 to 1), the best first.
 
     Args:
-        raw: words beyond ASCII and their neighbours, as `words_beyond_ascii` finds them.
+        raw: non-ASCII words and their neighbours, from `non_ascii_words`.
     """
     import chardet
 
@@ -69,7 +74,7 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
     sure = {str(guess["encoding"]): guess["confidence"] for guess in guesses}
     texts = {name: text for name in sure if name in _NAMES and (text := decoded(raw, name)) is not None}
     odd = {name: _odd_words(text) for name, text in texts.items() if name in _LATIN}
-    found: dict[str, float] = {}
+    likely: dict[str, float] = {}
     for encoding, text in texts.items():
         if encoding in _LATIN:
             usual = odd[encoding] <= min(odd.values()) + ODD_WORDS
@@ -77,23 +82,23 @@ def likely_encodings(raw: bytes) -> dict[str, float]:
             usual = _has_own_words(text, _RUN if encoding in _EAST_ASIAN else _WORD)
         for name in _NAMES[encoding] if usual else ():
             if decoded(raw, name) == text:
-                found.setdefault(name, sure[encoding])
-    return found
+                likely.setdefault(name, sure[encoding])
+    return likely
 
 
-def as_likely(found: Mapping[str, float], raw: bytes) -> list[str]:
-    """Of likely encodings the likeliest, and those nearly as likely in which bytes read otherwise."""
-    near = [name for name, sure in found.items() if sure >= NEAR * max(found.values())]
+def equally_likely(confidences: Mapping[str, float], raw: bytes) -> list[str]:
+    """Return the likeliest encoding, and nearly as likely ones that decode the bytes to another text."""
+    near = [name for name, sure in confidences.items() if sure >= NEAR * max(confidences.values())]
     by_text: dict[str | None, str] = {}
     for name in near:
         by_text.setdefault(decoded(raw, name), name)
     return list(by_text.values())
 
 
-def words_beyond_ascii(line: bytes) -> Iterator[bytes]:
-    """The words of a line that hold bytes beyond ASCII, each with the word before and the word after it.
+def non_ascii_words(line: bytes) -> Iterator[bytes]:
+    """Yield the words of a line that contain non-ASCII bytes, each with the words before and after it.
 
-    Longer runs of ASCII, such as Base64, are no words.
+    ASCII runs longer than `LONGEST_WORD`, such as Base64, do not count as words.
     """
     words = [word for word in _BETWEEN.split(line) if len(word) <= LONGEST_WORD or not word.isascii()]
     beyond = [not word.isascii() for word in words]
@@ -103,7 +108,7 @@ def words_beyond_ascii(line: bytes) -> Iterator[bytes]:
 
 
 def decoded(raw: bytes, encoding: str) -> str | None:
-    """The text; None where the bytes are not of this encoding."""
+    """Return the decoded text; None if the bytes are not valid in this encoding."""
     try:
         return raw.decode(encoding)
     except UnicodeError:
@@ -111,9 +116,9 @@ def decoded(raw: bytes, encoding: str) -> str | None:
 
 
 def _odd_words(text: str) -> float:
-    """The share of words beyond ASCII that are neither in lower nor in upper case, nor have one capital at first.
+    """Return the share of non-ASCII words that are not in lower, upper or title case.
 
-    A caron of its own is in no word; it is what cp1250 makes of a Spanish "¡".
+    Words with a standalone caron count as odd: cp1250 decodes a Spanish "¡" to it.
     """
     words = [word for word in _WORD.findall(text) if not word.isascii()]
     odd = sum(not (word.islower() or word.isupper() or word.istitle()) or "\u02c7" in word for word in words)
@@ -121,7 +126,7 @@ def _odd_words(text: str) -> float:
 
 
 def _has_own_words(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether letters beyond ASCII are in words of two and more, without letters of ASCII."""
+    """Return whether most non-ASCII letters are in words of two or more letters without ASCII letters."""
     own = beyond = 0
     for word in pattern.findall(text):
         count = sum(not letter.isascii() for letter in word)

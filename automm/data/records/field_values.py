@@ -1,4 +1,4 @@
-"""What a cell of a record says: a text, a value to compare, the names of pictures."""
+"""Convert cells of a record: to text, labels, ids, numbers and picture names."""
 
 import json
 import math
@@ -13,26 +13,26 @@ from typing import Any
 from automm.data.records.forms import parse_literal
 from automm.data.sections import LONGEST_INTEGER, Fields, LabelColumn, plain_value
 
-LARGEST_EXACT = 2**53  # beyond it a float no longer tells neighbouring integers apart
+LARGEST_EXACT = 2**53  # above it a float no longer distinguishes neighbouring integers
 
-LARGEST = 3e38  # beyond it float32 has infinity only
+LARGEST = 3e38  # above it float32 has only infinity
 
-# Named, because a union written in place is made anew for each cell, of millions.
+# Constants, because a union written in isinstance() is created again for each of millions of cells.
 SEQUENCE = (list, tuple)
 NO_VALUE = (*SEQUENCE, dict, bytes)
 NO_ID = (*NO_VALUE, bool)
 
 SHOWN = 40  # characters of a cell in a message
-LONGEST_NUMBER = 1_000  # characters; what is longer was meant as something else
+LONGEST_NUMBER = 1_000  # characters; a longer text is not meant as a number
 
-# Strict, because float() also takes "1_000", "nan" and digits of other scripts.
+# Strict, because float() also accepts "1_000", "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # ['a.jpg' 'b.jpg'], an array of NumPy's: Python reads one text
+_SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # ['a.jpg' 'b.jpg'], a NumPy array as text: Python reads one string
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def is_empty(cell: object) -> bool:
-    """None, NaN, what pandas calls NaT, or nothing but spaces."""
+    """Return whether a cell is None, NaN, pandas' NaT, or a text of white space only."""
     if isinstance(cell, str):
         return not cell or cell.isspace()
     if isinstance(cell, float):
@@ -45,7 +45,7 @@ def is_empty(cell: object) -> bool:
 
 
 def brief(cell: object) -> str:
-    """A cell for a message: the beginning of a text or a number in quotes, of anything that holds others its type."""
+    """Return a cell for a message: the start of a text or number in quotes; the type of a container or of bytes."""
     if isinstance(cell, str):
         return repr(cell[:SHOWN])
     if isinstance(cell, NO_VALUE):
@@ -56,7 +56,7 @@ def brief(cell: object) -> str:
 
 
 def cell_text(cell: object, column: str) -> str:
-    """The text of a cell, "" where there is none; a list of texts is joined by line breaks.
+    """Return the text of a cell, "" if it is empty; texts of a list are joined by line breaks.
 
     Raises:
         ValueError: the cell holds an object or bytes.
@@ -68,23 +68,23 @@ def cell_text(cell: object, column: str) -> str:
     if isinstance(cell, SEQUENCE):
         return "\n".join(part for item in cell if (part := cell_text(item, column)))
     if isinstance(cell, dict | bytes):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected a text")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected text. Convert it to text")
     return plain_value(cell)
 
 
 def cell_value(cell: object, column: str | None) -> str:
-    """The normal form of one value, "" where there is none.
+    """Return the normal form of one value, "" if the cell is empty.
 
     Raises:
         ValueError: the cell holds several values, an object or bytes.
     """
     if isinstance(cell, NO_VALUE):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected one value. Keep one value per cell")
     return "" if is_empty(cell) else plain_value(cell)
 
 
 def cell_labels(cell: object, rule: LabelColumn) -> list[str]:
-    """The distinct labels of a cell in their normal form, in order; [] where there is none.
+    """Return the distinct labels of a cell in their normal form, in order; [] if it is empty.
 
     Raises:
         ValueError: the cell holds an object, bytes, or lists in a list.
@@ -101,30 +101,30 @@ def cell_labels(cell: object, rule: LabelColumn) -> list[str]:
 
 
 def holds_several(values: Mapping[str, object], rule: LabelColumn | None) -> bool:
-    """Whether a record may have any number of labels: a list, or a text that is split, of which none is picked."""
+    """Return whether a record may have several labels: its cell is a list or split, and `pick` is not set."""
     if rule is None or rule.pick is not None:
         return False
     return rule.separator is not None or _label_list(values.get(rule.column)) is not None
 
 
 def cell_id(cell: object, column: str) -> str:
-    """An id as text, "" where there is none; a text keeps its zeros and points.
+    """Return an id as text, "" if the cell is empty; leading zeros and decimal points of a text stay.
 
     Raises:
-        ValueError: no text or integer, or a float that may have lost digits of a 64-bit id.
+        ValueError: the cell is not a text or number, or a float that may have lost digits of a 64-bit id.
     """
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
-        raise ValueError(f"id {cell!r} in column {column!r} is a float that has lost digits. Write ids as texts")
+        raise ValueError(f"id {cell!r} in column {column!r} is a float and may have lost digits. Write ids as text")
     if isinstance(cell, NO_ID):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id")
+        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id. Write ids as text")
     return cell_text(cell, column).strip()
 
 
 def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
-    """The names of a record's pictures, in order.
+    """Return the names of a record's pictures, in order.
 
     Raises:
-        ValueError: a cell holds something else than names.
+        ValueError: a cell holds anything but names.
     """
     names = []
     for entry in fields.images:
@@ -132,17 +132,17 @@ def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
             names += _filled(entry, values)
         else:
             cell = values.get(entry)
-            # The whole cell first: a sentence that says "none" may hold the separator.
+            # The whole cell first: a none_value that is a sentence may contain the separator.
             if not (isinstance(cell, str) and cell.strip() in fields.none_values):
                 names += _listed(cell, entry, fields.separator)
     return [name for name in names if name not in fields.none_values]
 
 
 def cell_number(cell: object, column: str, fix: str = "Correct it, or list the column as categorical") -> float | None:
-    """A number, None where there is none.
+    """Return the number of a cell, None if it is empty.
 
     Raises:
-        ValueError: the cell holds anything else. What "1,024" or "$12.50" mean is not guessed.
+        ValueError: the cell is not a plain number. The meaning of "1,024" or "$12.50" is not guessed.
     """
     if is_empty(cell):
         return None
@@ -151,25 +151,25 @@ def cell_number(cell: object, column: str, fix: str = "Correct it, or list the c
     if (isinstance(value, int | float | Decimal) and not isinstance(value, bool)) or (
         isinstance(value, str) and is_number(value)
     ):
-        with suppress(OverflowError):  # of an integer of hundreds of digits
+        with suppress(OverflowError):  # an integer of hundreds of digits
             number = float(value)
     if abs(number) > LARGEST:
         raise ValueError(
-            f"column {column!r} holds {brief(cell)}, expected a plain number such as 12.5, or nothing. {fix}"
+            f"column {column!r} holds {brief(cell)}, expected a plain number such as 12.5 or an empty cell. {fix}"
         )
     return number
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a plain number, such as 12.5."""
+    """Return whether a text is a plain number, such as 12.5."""
     return len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
 
 
-def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
-    """The steps of a record's history, the latest last; None for a step that is missing.
+def cell_history(values: Mapping[str, object], fields: Fields) -> tuple[float | None, ...]:
+    """Return the steps of a record's history, the latest last; None for a missing step.
 
     Raises:
-        ValueError: a step that is no number.
+        ValueError: a step is not a number.
     """
     if fields.history is None:
         return ()
@@ -183,13 +183,13 @@ def cell_series(values: Mapping[str, object], fields: Fields) -> tuple[float | N
 
 
 def listed_names(cell: str) -> list[str] | None:
-    """The texts of a list that a CSV file holds as text: JSON, or as Python writes it. None of anything else."""
+    """Return the strings of a list written as text in JSON or Python syntax; None if the cell is anything else."""
     listed = _listed_text(cell)
     return listed if listed is not None and all(isinstance(name, str) for name in listed) else None
 
 
 def _label_list(cell: object) -> list[object] | None:
-    """The labels of a list, also of one that a CSV file holds as text; None of one value."""
+    """Return the labels of a list, also of a list written as text; None if the cell is one value."""
     if isinstance(cell, SEQUENCE):
         return list(cell)
     listed = _listed_text(cell) if isinstance(cell, str) else None
@@ -197,7 +197,7 @@ def _label_list(cell: object) -> list[object] | None:
 
 
 def _listed_text(cell: str) -> list[Any] | None:
-    """A list that is written as text: JSON, or as Python writes it."""
+    """Return a list written as text in JSON or Python syntax; None if the cell is anything else."""
     if not cell.lstrip().startswith("["):
         return None
     try:
@@ -206,13 +206,13 @@ def _listed_text(cell: str) -> list[Any] | None:
         if _SIDE_BY_SIDE.search(cell):
             return None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a backslash in a name
+            warnings.simplefilter("ignore")  # Python warns of a backslash in a name
             listed = parse_literal(cell)
     return listed if isinstance(listed, list) else None
 
 
 def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
-    """The columns that a record must have, by the key that names them."""
+    """Return the columns that records must have, by the manifest key that names them."""
     needed: dict[str, list[str | None]] = {
         "fields.id": [fields.id],
         "fields.text": list(fields.text),
@@ -229,6 +229,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
 
 
 def _filled(template: str, values: Mapping[str, object]) -> list[str]:
+    """Return the template filled with the record's values, as a list; [] if a value is empty."""
     cells = {column: cell_value(values.get(column), column) for column in _PLACEHOLDER.findall(template)}
     if not all(cells.values()):
         return []
@@ -240,11 +241,12 @@ def _steps(cell: object, column: str, separator: str | None) -> list[object]:
         return list(cell)
     if not isinstance(cell, str) or is_empty(cell):
         return [cell]
-    if cell.strip().startswith("["):  # how a list looks in a CSV file
+    if cell.strip().startswith("["):  # a list written into a CSV file
         try:
             listed = json.loads(cell)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"column {column!r} holds {brief(cell)}, which is no list of numbers ({error})") from error
+            text = f"column {column!r} holds {brief(cell)}, which is not a JSON list ({error})"
+            raise ValueError(f"{text}. Write it as JSON, such as [1, 2.5]") from error
         return list(listed)
     return list(cell.split(separator))
 
@@ -261,10 +263,10 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         return [name for item in cell for name in _listed(item, column, None)]
     if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
         raise ValueError(
-            f"column {column!r} holds pictures themselves, expected names of files. "
-            "To write them to files: automm import embedded FILE --to DIR"
+            f"column {column!r} holds image bytes, expected file names. "
+            "Write the pictures to files: automm import embedded FILE --to DIR"
         )
     raise ValueError(
-        f"column {column!r} holds {type(cell).__name__}, expected names of pictures. "
-        f"For numbers in file names, write a template: 'folder/{{{column}}}.jpg'"
+        f"column {column!r} holds {type(cell).__name__}, expected picture names. "
+        f"If the file names contain this value, use a template: 'folder/{{{column}}}.jpg'"
     )

@@ -1,6 +1,6 @@
-"""The file forms of records: JSON Lines, a JSON array, CSV, TSV, Parquet.
+"""Read the file formats of records: JSON Lines, JSON array, CSV, TSV, Parquet.
 
-Each reader yields (line or row number, columns), and appends to `problems` what it could not read.
+Each reader yields (line or row number, cells by column), and appends what it could not read to `problems`.
 """
 
 import ast
@@ -17,7 +17,7 @@ from typing import Any
 
 from automm.data.records.parquet import parquet_rows
 from automm.data.records.shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
-from automm.data.records.surrogates import HALF, join_pairs
+from automm.data.records.surrogates import LONE_SURROGATE, join_surrogates
 from automm.errors import DataError, Problem
 
 Values = dict[str, object]
@@ -25,22 +25,26 @@ Numbered = Iterator[tuple[int, Values]]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LIKELY_DELIMITERS = (",", ";", "\t", "|")
-LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may unfold to one line that no memory holds
+LARGEST_LINE = 64 * 2**20  # characters; a few megabytes of gzip may expand to one line that exceeds memory
 ENCODING = "encoding"  # code of problems
 QUOTES = (
-    "Set quotes: false in the manifest where quotation marks belong to the texts, quotes: true where cells hold line "
+    "Set quotes: false in the manifest if quotation marks are part of the text, quotes: true if cells contain line "
     "breaks"
 )
-LARGEST_CELL = 10_000_000  # characters; a quotation that is never closed shall not swallow the whole file
+LARGEST_CELL = 10_000_000  # characters; an unclosed quotation must not swallow the whole file
 
 
 def lines_of(file: Path, encoding: str, problems: list[Problem], newline: str = "\n") -> Iterator[str]:
-    """The lines of a file, gzipped or not, as they are read, never the whole.
+    """Yield the lines of a file, gzipped or not, without reading it whole.
 
-    They end where its bytes are not of this encoding. The first line that is not, and how many others, is a problem.
+    The lines stop at the first bytes that are invalid in the encoding. That line, and the number of other invalid
+    lines, become one problem.
 
     Args:
-        newline: as `open` has it. Only "\n" ends a line of JSON, which may hold other separators as they are.
+        file: a text file, gzipped if it ends in .gz.
+        encoding: a byte order mark of UTF-8 is skipped.
+        problems: new problems are appended.
+        newline: as in `open`. Only "\n" ends a line of JSON, which may contain other line separators unescaped.
     """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
@@ -55,7 +59,7 @@ def lines_of(file: Path, encoding: str, problems: list[Problem], newline: str = 
                     size = f"{LARGEST_LINE // 2**20} million characters"
                     problems.append(
                         Problem(
-                            "long_line", f"{file.name}:{number}", f"a line of more than {size}", "Part it, or remove it"
+                            "long_line", f"{file.name}:{number}", f"line of more than {size}", "Split it, or remove it"
                         )
                     )
                     return
@@ -63,26 +67,27 @@ def lines_of(file: Path, encoding: str, problems: list[Problem], newline: str = 
     except UnicodeError:
         problems.append(_misencoded(file, encoding))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(Problem("gzip", file.name, f"not a whole gzip file: {error}", "Fetch it again"))
+        problems.append(Problem("gzip", file.name, f"truncated or damaged gzip file: {error}", "Download it again"))
 
 
 def _misencoded(file: Path, encoding: str) -> Problem:
+    """Return the problem of a file with lines that are invalid in the encoding."""
     named = encoding.removesuffix("-sig")
-    hint = "Set encoding: in the manifest (gb18030, cp1252, ...), or convert the file"
+    hint = "Set encoding in the manifest (gb18030, cp1252, ...), or convert the file"
     if file.suffix == ".gz":
         return Problem(ENCODING, file.name, f"not {named}", hint)
-    if "16" in encoding or "32" in encoding:  # whose lines do not end where a byte is 10
+    if "16" in encoding or "32" in encoding:  # a byte 10 is not always a line end
         first, more = 1, 0
     else:
         with file.open("rb") as lines:
             wrong = [number for number, line in enumerate(lines, 1) if not _decodes(line, encoding)]
         first, more = (wrong or [1])[0], max(0, len(wrong) - 1)
-    also = f", nor {'is 1 more line' if more == 1 else f'are {more:,} more lines'}" if more else ""
+    also = f" (and {more:,} more {'line' if more == 1 else 'lines'})" if more else ""
     return Problem(ENCODING, f"{file.name}:{first}", f"not {named}{also}", hint)
 
 
 def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: bool = False) -> Numbered:
-    """The objects of a JSON Lines file; with `literals` a line may also be a dict as Python writes it."""
+    """Yield the objects of a JSON Lines file; with `literals` a line may also be a dict in Python syntax."""
     for number, line in enumerate(lines_of(file, encoding, problems), 1):
         if line.strip():
             parsed = parse_literal(line) if literals and line.startswith(("{'", "{u'")) else UNREADABLE
@@ -95,31 +100,32 @@ def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: 
 
 
 def _no_object(where: str, value: object) -> Problem:
-    return Problem(MALFORMED, where, f"expected an object {{...}}, got {type(value).__name__}")
+    text = f"expected an object {{...}}, got {type(value).__name__}"
+    return Problem(MALFORMED, where, text, "Write each record as an object")
 
 
 def _fix_of_line(line: str) -> str:
-    """What to do about a line that is not JSON; "" where nothing is known."""
+    """Return the fix for a line that is not JSON; "" if the cause is unknown."""
     line = line.strip()
     if line.endswith(",") and line.startswith("{"):
-        return "Lines end without commas: put all in [...] and call the file .json, or remove them"
+        return "Remove the commas at line ends, or put all lines in [...] and name the file .json"
     if line.startswith(("{'", "{u'")):
-        return "It is written as Python writes it: write it by json.dumps"
+        return "The line is a Python dict: write records with json.dumps"
     if line in ("[", "{", "]", "}", "},") or (line.startswith('"') and line.endswith((",", "{", "["))):
-        return "Each line is one whole object: where objects span lines, put them in [...] and call the file .json"
+        return "Write one whole object per line, or put objects that span lines in [...] and name the file .json"
     return ""
 
 
 def parse_literal(text: str) -> object:
-    """A value as Python writes it, pairs of surrogates joined, or UNREADABLE; nothing of it is run."""
+    """Return a value in Python syntax, surrogate pairs joined, or UNREADABLE; no code is run."""
     try:
-        return join_pairs(ast.literal_eval(text.strip()))
+        return join_surrogates(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return UNREADABLE
 
 
 def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
-    """The objects of an array; JSON Lines of this name, as data sets are often published, are read as such."""
+    """Yield the objects of an array, or of JSON Lines: data sets often publish these as .json."""
     if _holds_lines(file, encoding):
         yield from json_lines(file, encoding, problems)
         return
@@ -141,29 +147,30 @@ def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
 
 
 def _holds_lines(file: Path, encoding: str) -> bool:
-    """Whether the first line is an object of its own, and another line follows."""
+    """Return whether the first line is a whole object, and another line follows."""
     lines = (line for line in lines_of(file, encoding, []) if line.strip())
     first, second = next(lines, ""), next(lines, "")
     return first.startswith("{") and bool(second) and isinstance(parse_json(first, "", []), dict)
 
 
 def _no_array(where: str, parsed: object) -> Problem:
+    """Return the problem of a JSON file that is not an array."""
     text = "expected an array [...], got"
     keys = [key for key, value in parsed.items() if isinstance(value, list)] if isinstance(parsed, dict) else []
     if not keys:
-        fix = "Put the records in one array, or an object on each line"
+        fix = "Put the records in one array, or write one object per line"
         return Problem(MALFORMED, where, f"{text} {type(parsed).__name__}", fix)
     named = " or ".join(repr(key) for key in keys[:5])
-    fix = "Write that list alone to a file, and name it"
-    return Problem(MALFORMED, where, f"{text} an object that holds a list under {named}", fix)
+    fix = "Write only that list to a file, and set records to the file"
+    return Problem(MALFORMED, where, f"{text} an object with a list under {named}", fix)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> Values:
-    """An object; a key given twice would lose a value without a word."""
+    """Return an object; raise ValueError for a duplicate key, which would lose a value silently."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"key {twice[:80]!r} stands twice")
+        [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"duplicate key {repeated[:80]!r}")
     return values
 
 
@@ -172,7 +179,7 @@ UNREADABLE = object()
 
 
 def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[[str], str] = lambda text: "") -> Any:
-    """The value, or UNREADABLE with the reason among the problems; `fix_of` says what to do about such a text."""
+    """Return the parsed value, or UNREADABLE after appending a problem; `fix_of` returns the fix for a text."""
     try:
         parsed = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
@@ -181,9 +188,9 @@ def parse_json(text: str, where: str, problems: list[Problem], fix_of: Callable[
         place = f"{where}:{error.lineno}" if "\n" in text else where
         problems.append(Problem(MALFORMED, place, f"not JSON: {error.msg} at column {error.colno}", fix_of(text)))
     except UnicodeEncodeError:
-        problems.append(Problem("surrogate", where, HALF, fix_of(text)))
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        problems.append(Problem(MALFORMED, where, f"not JSON that can be read: {error}", fix_of(text)))
+        problems.append(Problem("surrogate", where, LONE_SURROGATE, fix_of(text)))
+    except (ValueError, RecursionError) as error:  # thousands of digits or brackets
+        problems.append(Problem(MALFORMED, where, f"unreadable JSON: {error}", fix_of(text)))
     else:
         if text.count("[") + text.count("{") <= DEEPEST or not nests_too_deep(parsed):
             return parsed
@@ -196,24 +203,24 @@ class Dialect:
     """How a table is written.
 
     Attributes:
-        delimiter: between cells; None for what the file's suffix says.
-        quotes: whether a cell that begins with a quotation mark ends with one. None: it does, but where tabs part the
-            cells none of them holds a line break, which is how texts that merely begin with a mark would merge lines.
+        delimiter: between cells; None for the usual one of the file's suffix.
+        quotes: whether a cell that begins with a quotation mark ends with one. None: it does, but cells between tabs
+            must not contain line breaks. Otherwise texts that only begin with a mark would merge lines.
     """
 
     delimiter: str | None = None
     quotes: bool | None = None
 
 
-AS_USUAL = Dialect()
+DEFAULT_DIALECT = Dialect()
 
 
-def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = AS_USUAL) -> Numbered:
-    """The rows of a CSV or TSV file under its header."""
+def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dialect = DEFAULT_DIALECT) -> Numbered:
+    """Yield the rows of a CSV or TSV file after its header."""
     delimiter = dialect.delimiter or DELIMITERS[file.suffix.lower()]
     breaks = dialect.quotes is True or delimiter != "\t"
     misencoded: list[Problem] = []
-    csv.field_size_limit(LARGEST_CELL)  # Python's own is 131,072, less than some reviews with their HTML
+    csv.field_size_limit(LARGEST_CELL)  # Python's default is 131,072, less than some reviews with HTML
     lines = lines_of(file, encoding, misencoded, newline="")
     reader = csv.reader(
         lines,
@@ -229,7 +236,7 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
         except StopIteration:
             break
         except csv.Error as error:
-            if misencoded:  # the text has ended there, and with it a quotation perhaps
+            if misencoded:  # the text stopped there, perhaps inside a quotation
                 break
             text = f"not {file.suffix[1:].upper()}: {error}"
             problems.append(Problem(MALFORMED, f"{file.name}:{line}", text, _fix(error)))
@@ -245,11 +252,12 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
                 problems.append(wrong)
                 return
         elif not breaks and any("\n" in cell or "\r" in cell for cell in cells):
-            text = f"a cell in quotes goes on to line {line - 1}"
+            text = f"a quoted cell continues to line {line - 1}"
             problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, QUOTES))
         elif len(cells) != len(header):
             text = f"{len(cells)} cells, expected {len(header)} as in the header"
-            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text))
+            fix = "Correct the row, or put cells with delimiters in quotes"
+            problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, fix))
         else:
             yield start, dict(zip(header, cells, strict=True))
     problems += misencoded
@@ -257,30 +265,27 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
 
 def _fix(error: csv.Error) -> str:
     if "field limit" in str(error):
-        return "Look for a quotation mark that is never closed; set quotes: false where marks belong to the texts"
+        return "Close the open quotation mark, or set quotes: false in the manifest if the marks are part of the text"
     if "expected after" in str(error) or "unexpected end" in str(error):
-        return "Set quotes: false in the manifest where quotation marks belong to the texts, or double them in quotes"
-    return "Write the file anew"
+        return "Set quotes: false in the manifest if quotation marks are part of the text, or double the inner ones"
+    return "Write the file again"
 
 
 def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | None:
-    """What is wrong with the names of the columns."""
-    if twice := repeated_names(header, where):
-        return twice
+    """Return the problem of the column names; None if they are fine."""
+    if repeated := repeated_names(header, where):
+        return repeated
     if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
-        fix = (
-            f"Set delimiter: {json.dumps(other)} in the manifest; where it is one name, set the delimiter that the "
-            "file has"
-        )
-        return Problem(MALFORMED, where, f"one column, {header[0][:80]!r}, whose name holds {other!r}", fix)
+        fix = f"Set delimiter: {json.dumps(other)} in the manifest, or the file's real delimiter if this is one name"
+        return Problem(MALFORMED, where, f"only one column, {header[0][:80]!r}, and its name contains {other!r}", fix)
     return None
 
 
 def likely_delimiter(header: str) -> str | None:
-    """The delimiter that occurs most in a line, outside of quotation marks; None where there is none."""
+    """Return the delimiter that occurs most in a line outside quotation marks; None without any."""
     outside = "".join(header.split('"')[::2])
     counts = {mark: outside.count(mark) for mark in LIKELY_DELIMITERS}
-    best = max(counts, key=lambda mark: counts[mark])  # of several with as many, the first
+    best = max(counts, key=lambda mark: counts[mark])  # the first of a draw
     return best if counts[best] else None
 
 

@@ -1,6 +1,6 @@
-"""Records: what stands in the files of a manifest, not yet reviews.
+"""Open the records of a manifest: the raw rows of its files, before they become reviews.
 
-Whatever cannot be read is collected, and raised together at the end.
+All problems of reading are collected and raised together at the end.
 """
 
 import glob
@@ -12,7 +12,7 @@ from pathlib import Path
 from automm.data.layouts import RECORDS
 from automm.data.layouts.opening import open_native
 from automm.data.manifest import Manifest
-from automm.data.records.forms import AS_USUAL, DELIMITERS, FORMS, Dialect, read_table
+from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.records.shape import MALFORMED
 from automm.data.records.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError, Problem
@@ -21,30 +21,30 @@ __all__ = ["Record", "Source", "open_records", "open_source", "read_files", "rea
 
 
 def open_source(manifest: Manifest, records: Path | None = None) -> Source:
-    """The records of a manifest, of whatever format; a file of `records` of the same columns stands in for its own."""
+    """Open the records of a manifest of any format, or the file `records` with the same columns in their place."""
     if manifest.format == RECORDS or records is not None:
         return open_records(manifest, records)
     return open_native(manifest)
 
 
 def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Record]:
-    """The records of a manifest, in order.
+    """Yield the records of a manifest, in order.
 
     Raises:
-        NotFoundError: no file where they should be.
-        DataError: every record that could not be read, after the last one that could.
+        NotFoundError: a file of records is missing.
+        DataError: after the last readable record, all records that could not be read.
     """
     return open_source(manifest, records).rows
 
 
 def open_records(manifest: Manifest, records: Path | None = None) -> Source:
-    """Format `records`: files that the manifest names, or one file in place of what it names."""
+    """Open format `records`: the files that the manifest names, or the file `records` in their place."""
     if manifest.fields is None:
-        raise ConfigError(f"{manifest.file.name}:1: format records needs fields")
+        raise ConfigError(f"{manifest.file.name}:1: format: records needs fields. Add fields with the column names")
     root = manifest.folder / manifest.image_root
     if records is not None and manifest.records is None:
         root = records.absolute().parent / manifest.image_root
-    elif records is not None:  # pictures lie beside the new file as they lie beside the manifest's own
+    elif records is not None:  # the image root is relative to the new file as it was to the manifest's file
         own = (manifest.folder / str(manifest.records)).parent
         root = records.absolute().parent / os.path.relpath(root, own)
     files = record_files(manifest, records)
@@ -55,7 +55,7 @@ def open_records(manifest: Manifest, records: Path | None = None) -> Source:
 
 
 def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
-    """The files, sorted where a glob names several.
+    """Return the files of records; the files of a glob are sorted.
 
     Raises:
         NotFoundError: there is none.
@@ -64,35 +64,39 @@ def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
         files = [records.absolute()]
     elif glob.has_magic(str(manifest.records)) and not (manifest.folder / str(manifest.records)).is_file():
         # Not Path.glob, which refuses patterns that begin with a slash or with `..`.
-        found = glob.glob(str(manifest.records), root_dir=manifest.folder, recursive=True)  # noqa: PTH207
-        files = [file for name in sorted(found) if (file := manifest.folder / name).is_file()]
+        names = glob.glob(str(manifest.records), root_dir=manifest.folder, recursive=True)  # noqa: PTH207
+        files = [file for name in sorted(names) if (file := manifest.folder / name).is_file()]
         if not files:
-            raise NotFoundError(f"{manifest.file}: records: no file matches {manifest.records!r}")
+            raise NotFoundError(f"{manifest.file}: records: no file matches {manifest.records!r}. Correct the pattern")
     else:
         files = [manifest.folder / str(manifest.records)]
     for file in files:
         if not file.is_file():
-            raise NotFoundError(f"{file}: no such file of records (named in {manifest.file.name})")
+            fix = f"Correct records in {manifest.file.name}" if records is None else "Name an existing file"
+            raise NotFoundError(f"{file}: no such file of records. {fix}")
     return files
 
 
-def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) -> Iterator[Record]:
-    """The records of some files, in order; DataError at the end if anything was unreadable.
+def read_files(files: list[Path], encoding: str, dialect: Dialect = DEFAULT_DIALECT) -> Iterator[Record]:
+    """Yield the records of some files, in order.
 
     Args:
-        files: each of a known suffix.
-        encoding: of the text forms; a UTF-8 byte order mark is skipped.
+        files: each with a suffix of `FORMS`.
+        encoding: of the text formats; a UTF-8 byte order mark is skipped.
         dialect: of CSV and TSV.
+
+    Raises:
+        DataError: at the end, everything that could not be read.
     """
     problems: list[Problem] = []
     base = Path(os.path.commonpath([file.parent for file in files]))
     stems = Counter(file.with_suffix("") for file in files)
     for file in files:
-        name = file.relative_to(base)  # with its folder where files of several are read, or ids would collide
+        name = file.relative_to(base)  # with its folder if files of several folders are read: ids must not collide
         suffix = file.suffix.lower()
         if suffix not in FORMS:
             problems.append(
-                Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", f"Legal: {', '.join(FORMS)}")
+                Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", f"Use one of {', '.join(FORMS)}")
             )
             continue
         before, count = len(problems), 0
@@ -103,6 +107,6 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = AS_USUAL) ->
             count += 1
             yield Record(f"{name}:{number}", values, f"{stem}-{number}")
         if count == 0 and len(problems) == before:
-            problems.append(Problem(MALFORMED, file.name, "no records in this file"))
+            problems.append(Problem(MALFORMED, file.name, "no records in this file", "Add records, or remove it"))
     if problems:
         raise DataError(problems)

@@ -1,10 +1,10 @@
-"""Parquet files, read row by row, with no more of them in memory at once than a bound in bytes allows."""
+"""Read Parquet files row by row, with a bound in bytes on what is in memory at once."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automm.data.files import unread
+from automm.data.files import read_failure
 from automm.data.records.shape import DEEPEST, MALFORMED, repeated_names, too_deep
 from automm.errors import DataError, Problem
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-ROWS = 64  # at once, at most
-BYTES = 64 * 2**20  # of the rows at once; a single row may be larger
-BUFFER = 2**20  # bytes of a column that are read at once, in place of all that a row group has of it
-SKEW = 4  # how many times the average of their row group the rows of one batch may be
+ROWS = 64  # in a batch, at most
+BYTES = 64 * 2**20  # in a batch; a single row may be larger
+BUFFER = 2**20  # bytes of a column read at once, instead of the column's whole row group
+SKEW = 4  # rows of a batch may be this many times the average size of their row group
 
 
 def parquet_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, object]]]:
-    """The rows, numbered from 1.
+    """Yield the rows, numbered from 1.
 
     Args:
         file: a Parquet file.
-        columns: those to read; None for all.
+        columns: the columns to read; None for all.
 
     Raises:
-        DataError: two columns have one name, values are nested too deep, or the file is damaged; of damage further
-            down, after the rows before it.
+        DataError: two columns have the same name, values are nested too deep, or the file is damaged; damage further
+            down is raised after the rows before it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -48,7 +48,7 @@ def parquet_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[t
 
 
 def parquet_schema(file: Path) -> "pa.Schema":
-    """The columns of a file, and what is noted of them.
+    """Return the columns of a file with their types and metadata.
 
     Raises:
         DataError: the file is damaged.
@@ -63,13 +63,12 @@ def parquet_schema(file: Path) -> "pa.Schema":
 
 
 def _rows_at_once(table: "pq.ParquetFile", group: int) -> int:
-    """How many rows of a row group fit into the bound, by their average and by the first one.
+    """Return how many rows of a row group fit into `BYTES`, by their average size and the size of the first.
 
-    The first row shows what the sizes in the file do not: values that all rows share are written once, and read anew
-    for each row.
+    The first row is measured because values shared by all rows are stored once, but are read again for each row.
     """
     size: int = table.metadata.row_group(group).total_byte_size
-    if size * ROWS <= BYTES:  # then no row can be too large
+    if size * ROWS <= BYTES:  # no row can be too large
         return ROWS
     first = next(table.iter_batches(batch_size=1, row_groups=[group]), None)
     average = size // max(1, table.metadata.row_group(group).num_rows)
@@ -79,15 +78,15 @@ def _rows_at_once(table: "pq.ParquetFile", group: int) -> int:
 
 def _check_columns(file: Path, schema: "pa.Schema", columns: Sequence[str] | None) -> None:
     read = [field for field in schema if columns is None or field.name in columns]
-    if twice := repeated_names([field.name for field in read], file.name):
-        raise DataError([twice])
+    if repeated := repeated_names([field.name for field in read], file.name):
+        raise DataError([repeated])
     for field in read:
         if _depth(field.type) > DEEPEST:
             raise DataError([too_deep(f"{file.name}: column {field.name!r}")])
 
 
 def _depth(kind: "pa.DataType") -> int:
-    """How deep lists and structures of a type hold one another, or `DEEPEST` + 1 where it is more."""
+    """Return how deep lists and structures of a type are nested, at most `DEEPEST` + 1."""
     level = [kind]
     for depth in range(DEEPEST + 1):
         level = [one.field(place).type for one in level for place in range(one.num_fields)]
@@ -97,8 +96,8 @@ def _depth(kind: "pa.DataType") -> int:
 
 
 def _unreadable(file: Path, number: int, error: Exception) -> DataError:
-    if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own have no number
-        return unread(file, error)
+    if isinstance(error, OSError) and error.errno is not None:  # errors of Arrow have no number
+        return read_failure(file, error)
     reason = " ".join(str(error).split()).removesuffix(".")
     text = f"not readable as Parquet after row {number}: {reason}"
-    return DataError([Problem(MALFORMED, file.name, text, "Fetch or write it again")])
+    return DataError([Problem(MALFORMED, file.name, text, "Download or write the file again")])

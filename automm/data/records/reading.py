@@ -1,4 +1,4 @@
-"""One record becomes one review, or a named problem, or a counted treatment."""
+"""Turn one record into one review, a problem, or a counted change."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any
 
 from automm.data.changes import Change
 from automm.data.download.urls import is_url, local_name
-from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, shown, why_lost
+from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
+    cell_history,
     cell_id,
     cell_images,
     cell_number,
-    cell_series,
     cell_text,
     cell_value,
     holds_several,
@@ -34,20 +34,20 @@ CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
 UNKNOWN_LABEL = "unknown_label"
 PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
 
-SHARED_PICTURES = 2**16  # names of which reviews share one object; where there are more, they hardly recur
-LISTED = 30  # labels of labels.map that a message names
+SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
+LISTED = 30  # labels of labels.map that a message lists
 
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Lacking:
-    """What records lack that a search needs, while `automm check` reports it and goes on.
+class MissingContent:
+    """Missing values and pictures: a search needs them, `automm check` reports them and continues.
 
     Attributes:
-        targets: a problem for each record without what it is predicted to have, which is no review.
-        pictures: a problem for each picture that is not there, whose review is without it.
-        none_fetched: what says all of `pictures` at once, where none was found, most of them URLs.
+        targets: a problem for each record without the value to predict; it becomes no review.
+        pictures: a problem for each missing picture; its review is kept without it.
+        none_fetched: one problem in place of all `pictures`, if none was found and at most one is not a URL.
     """
 
     targets: list[Problem] = field(default_factory=list)
@@ -56,29 +56,29 @@ class Lacking:
 
     @property
     def problems(self) -> list[Problem]:
-        """All of them, for people."""
+        """All problems, for people."""
         return self.targets + self.of_pictures
 
     @property
     def of_pictures(self) -> list[Problem]:
-        """Those of pictures, for people."""
+        """The problems of pictures, for people."""
         return self.pictures if self.none_fetched is None else [self.none_fetched]
 
 
 class ReviewReader:
-    """Turns records into reviews and remembers what was wrong.
+    """Turn records into reviews, and collect problems and changes.
 
     Attributes:
-        problems: in the order of the records; with the targets, without the pictures that are lacking.
-        lacking: targets and pictures that are not there.
-        changes: what was left out, and how often.
+        problems: in the order of the records; missing targets are included, missing pictures are not.
+        missing: missing targets and pictures.
+        changes: how often content was dropped or altered, by kind.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
         self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
         self.target = TARGETS[manifest.task_object.target]
         self.problems: list[Problem] = []
-        self.lacking = Lacking()
+        self.missing = MissingContent()
         self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
@@ -89,14 +89,14 @@ class ReviewReader:
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
-        """The review, or None if it is dropped or wrong."""
+        """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
         try:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
             given = cell_images(record.values, fields)
             identity = self._identity(record, fields)
             values = self._values(record)
-            group = self._read(record, fields.group)
+            group = self._group(record, fields.group)
             split = self._split(record)
             time = self._time(record)
             columns = read_columns(record.values, fields)
@@ -133,11 +133,11 @@ class ReviewReader:
         )
 
     def none_found(self) -> Problem | None:
-        """A root without any of its pictures, which is one problem, not thousands.
+        """Return one problem, not thousands, if no picture was found under the image root.
 
-        URLs that were never fetched are no wrong root: where the manifest says drop-image, all of them are counted.
+        Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
         """
-        missing = len(self.lacking.pictures)
+        missing = len(self.missing.pictures)
         absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
         if absent < 2 or self.found or not (self.labelled or missing):
             return None
@@ -146,32 +146,35 @@ class ReviewReader:
         return Problem(MISSING_PICTURE, self.source.name, text, fix)
 
     @property
-    def merely_unfetched(self) -> bool:
-        """Whether what is lacking are URLs that were not fetched, and one file at most: that is no wrong root."""
-        return self.manifest.images.on_bad == "error" and len(self.lacking.pictures) < self.unfetched + 2
+    def only_urls_missing(self) -> bool:
+        """Whether the missing pictures are URLs that were not fetched, and at most one file."""
+        return self.manifest.images.on_bad == "error" and len(self.missing.pictures) < self.unfetched + 2
 
     def _cause(self) -> tuple[str, str]:
-        """The first picture that was not found, and what to do."""
-        place, why = "", ""
+        """Return the first missing picture as an example, and the fix."""
+        example, fix = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
-            place, why = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        return place, self._fetch if self.unfetched else why or "Correct image_root, or the names of the pictures"
+            example, fix = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
+        if self.unfetched:
+            fix = f"Download them: {self._fetch}"
+        return example, fix or "Correct image_root, or the picture names"
 
-    def _read(self, record: Record, column: str | None) -> str:
+    def _group(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
             return ""
         return cell_value(record.values.get(column), column)
 
     def _identity(self, record: Record, fields: Fields) -> str:
+        """Return the id of a record; note a repeated one."""
         if fields.id is None:
             identity = record.fallback_id
         else:
             identity = cell_id(record.values.get(fields.id), fields.id)
             if not identity:
-                raise ValueError(f"no id in column {fields.id!r}. Give it one, or leave fields.id out")
+                raise ValueError(f"no id in column {fields.id!r}. Add one, or remove fields.id from the manifest")
         if identity in self.seen:
-            text = f"id {shown(identity)} stands already at {self.seen[identity]}"
+            text = f"id {shown(identity)} is already used at {self.seen[identity]}"
             self.problems.append(Problem(REPEATED_ID, record.where, text, "Make ids unique"))
         self.seen.setdefault(identity, record.where)
         return identity
@@ -183,7 +186,8 @@ class ReviewReader:
         value = cell_value(record.values.get(column), column)
         split = self.manifest.splits.values.get(value, value)
         if split not in SPLITS:
-            raise ValueError(f"split {shown(value)} is none of {', '.join(SPLITS)}. Translate it in splits.values")
+            text = f"split {shown(value)} in column {column!r} is not one of {', '.join(SPLITS)}"
+            raise ValueError(f"{text}. Map it in splits.values")
         return split
 
     def _time(self, record: Record) -> float | None:
@@ -191,54 +195,59 @@ class ReviewReader:
         return cell_time(record.values.get(column), column) if column is not None and self.labelled else None
 
     def _values(self, record: Record) -> list[str]:
+        """Return the labels in the cell, or the number to predict, before labels.map; [] if the cell is empty."""
         rule = self.source.fields.label
         return [] if rule is None or not self.labelled else self.target.values(record.values.get(rule.column), rule)
 
     def _labels(self, values: list[str], where: str) -> tuple[str, ...]:
-        """The labels that the manifest knows, in order."""
+        """Return the record's labels after labels.map, in order; note missing and unlisted labels."""
         if not values and self.source.fields.label is not None:
             self.problems.append(self.target.missing(where, self.source.fields.label.column))
             if self.target.reported and self.manifest.labels.on_missing is None:
-                self.lacking.targets.append(self.problems[-1])
+                self.missing.targets.append(self.problems[-1])
         if not self.label_of:
             return tuple(values)
         unlisted = [value for value in values if value not in self.label_of]
-        kept = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
+        labels = tuple(dict.fromkeys(self.label_of[value] for value in values if value in self.label_of))
         if self.manifest.labels.on_unlisted == "error":
             for value in unlisted:
                 self.problems.append(self._unknown_label(value, where))
+        elif labels and unlisted:
+            self.changes[Change.UNLISTED_LABEL_OF_SEVERAL] += len(unlisted)
         elif unlisted:
-            self.changes[Change.UNLISTED_LABEL_OF_SEVERAL if kept else Change.UNLISTED_LABEL] += (
-                len(unlisted) if kept else 1
-            )
-        return kept
+            self.changes[Change.UNLISTED_LABEL] += 1
+        return labels
 
     def _unknown_label(self, value: str, where: str) -> Problem:
-        """The nearest label is looked for while problems are shown one by one: for each of a million it takes hours."""
+        # Only for the problems that are shown: finding the nearest label for each of a million takes hours.
         hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
-        text = f"unknown label {shown(value)}.{hint} {self._listed}"
-        return Problem(UNKNOWN_LABEL, where, text, "Add it, or set labels.on_unlisted: drop")
+        text = f"label {shown(value)} is not in labels.map.{hint} {self._listed}"
+        return Problem(UNKNOWN_LABEL, where, text, "Add it to labels.map, or set labels.on_unlisted: drop")
 
     @cached_property
     def _listed(self) -> str:
         more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
-        return f"labels.map lists {', '.join(list(self.label_of)[:LISTED])}{more}"
+        return f"Listed: {', '.join(list(self.label_of)[:LISTED])}{more}"
 
     def _images(self, given: list[str], where: str) -> Pictures | None:
-        """The pictures that are there, the names of others, and those of all; None if one drops the review."""
-        found, absent, names = [], [], []
+        """Return the paths of the pictures found, the names of the missing ones, and all names.
+
+        None if a missing picture drops the review.
+        """
+        paths, absent, names = [], [], []
         for name in given:
             remote = is_url(name)
             try:
                 known, path = self._find(name)
                 names.append(known)
-                found.append(path)
+                paths.append(path)
                 self.found += 1
-                if "\\" in name and found[-1].name != name.rpartition("/")[2]:
+                if "\\" in name and path.name != name.rpartition("/")[2]:
                     self.changes[Change.BACKSLASHES] += 1
                 continue
             except OutsideError:
-                text = f"picture {shown(name)} leads out of image_root '{self.root.path}'"
+                fault = "is not relative to" if is_absolute(name) else "is outside"
+                text = f"picture {shown(name)} {fault} image_root '{self.root.path}'"
                 self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
                 continue
             except AbsentError as error:
@@ -249,21 +258,21 @@ class ReviewReader:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                fix = self._fetch if remote else fix_of_name(name) or "Fix the path"
+                fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
                 text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
                 fix += ", or set images.on_bad: drop-image"
-                self.lacking.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
+                self.missing.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
                 self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
                 self.unfetched += remote
                 self.changes[Change.MISSING_PICTURE_REVIEW] += 1
                 return None
-        lost = tuple(absent)
-        return tuple(found), lost, tuple(names) if found else lost
+        missing = tuple(absent)
+        return tuple(paths), missing, tuple(names) if paths else missing
 
     def _find(self, name: str) -> tuple[str, Path]:
-        """The name and its picture: the same objects each time, which many reviews of one picture then share."""
+        """Return a picture's name and path; many reviews of one picture then share the same objects."""
         known = self.pictures.get(name)
         if known is None:
             known = name, self.root.find(local_name(name) if is_url(name) else name)
@@ -273,32 +282,33 @@ class ReviewReader:
 
     @cached_property
     def _fetch(self) -> str:
-        return f"Download it: automm fetch-images {from_here(self.manifest.file)}"
+        return f"automm fetch-images {from_here(self.manifest.file)}"
 
     def _drops_empty(self, pictured: bool, where: str) -> bool:
+        """Return whether text.on_empty drops a review without text; note the change or the problem."""
         rule = self.manifest.text.on_empty
         if rule == "drop":
             self.changes[Change.EMPTY_TEXT] += 1
         elif rule == "drop-bare" and not pictured:
             self.changes[Change.NO_CONTENT] += 1
         elif rule == "error":
-            self.problems.append(Problem(EMPTY, where, "empty text", "Set text.on_empty: keep or drop"))
+            self.problems.append(Problem(EMPTY, where, "empty text", "Add a text, or set text.on_empty: keep or drop"))
         elif not pictured:
-            fix = "Remove it, or set text.on_empty: drop-bare"
+            fix = "Remove the record, or set text.on_empty: drop-bare"
             self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
         return rule == "drop" or (rule == "drop-bare" and not pictured)
 
 
 def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:
-    """`numbers`, `categories` and `history` of a review.
+    """Return `numbers`, `categories` and `history` of a review; {} if the manifest names no such column.
 
     Raises:
-        ValueError: a cell that holds something else.
+        ValueError: a cell cannot be read as its column's kind.
     """
     if not (fields.numeric or fields.categorical or fields.history):
         return {}
     return {
         "numbers": tuple(cell_number(values.get(column), column) for column in fields.numeric),
         "categories": tuple(cell_value(values.get(column), column) for column in fields.categorical),
-        "history": cell_series(values, fields),
+        "history": cell_history(values, fields),
     }

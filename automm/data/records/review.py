@@ -1,4 +1,4 @@
-"""One review, as all that comes after reading knows it."""
+"""One review: what reading hands to every later step."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -11,21 +11,21 @@ class Review:
 
     Attributes:
         id: unique in its data set.
-        text: "" where there is none.
+        text: "" if the review has none.
         images: absolute paths, each inside the image root.
-        label: None where labels are not read; where there are several, the first.
-        labels: all of them where the column holds several; () where it holds one.
+        label: the only or first label; None if labels are not read.
+        labels: all labels if the column may hold several; () if it holds one.
         group: reviews of one group stay in one split.
-        split: train, validation or test, where a column says so.
+        split: train, validation or test; None if no column decides.
         where: "reviews.jsonl:17", for messages.
-        time: seconds since 1970, where splits are by time.
-        value: what a regression predicts; `label` is the same as a text.
-        numbers: of the numeric columns of metadata, None where there is none.
-        categories: of the categorical columns, "" where there is none.
-        history: the steps of the series, the latest last, None for one that is missing.
-        absent: names or URLs of pictures that are not there.
-        names: what the record calls its pictures (names or URLs), in order: one for each of `images`, and `absent`; ()
-            of a review that was made without a record.
+        time: seconds since 1970; None unless splits are by time.
+        value: the number that a regression predicts; `label` is the same number as text.
+        numbers: values of the numeric columns of metadata, None for a missing one.
+        categories: values of the categorical columns, "" for a missing one.
+        history: the steps of the series, the latest last, None for a missing one.
+        absent: names or URLs of missing pictures.
+        names: names or URLs of all pictures in the record, in order: those of `images` and `absent`; () for a review
+            that was made without a record.
     """
 
     id: str
@@ -45,11 +45,11 @@ class Review:
     names: tuple[str, ...] = ()
 
     def name_of(self, image: Path) -> str:
-        """The name or URL by which the record has one of `images`, the first where it has several."""
+        """Return the record's name or URL for one of `images`; the first if it has several."""
         return self._names_there[self.images.index(image)]
 
     def without(self, images: Collection[Path]) -> "Review":
-        """The same review without these pictures."""
+        """Return the review without these pictures."""
         gone = [image in images for image in self.images]
         dropped = {name for name, is_gone in zip(self._names_there, gone, strict=False) if is_gone}
         return replace(
@@ -60,11 +60,11 @@ class Review:
 
     @property
     def _names_there(self) -> list[str]:
-        """One for each of `images`."""
+        """The names of `images`, in order."""
         absent = set(self.absent)
         return [name for name in self.names if name not in absent]
 
     @property
     def all_labels(self) -> tuple[str, ...]:
-        """One label, several, or none."""
+        """All labels of the review: one, several or none."""
         return self.labels or (() if self.label is None else (self.label,))

@@ -1,4 +1,4 @@
-"""Records become reviews: texts joined, pictures found, labels in one form, all problems at once."""
+"""Read the data set of a manifest: turn all records into reviews, and report all problems at once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from automm.data.changes import Change, change_lines
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import columns_of
 from automm.data.records.opening import Record, Source, open_source
-from automm.data.records.reading import Lacking, ReviewReader
+from automm.data.records.reading import MissingContent, ReviewReader
 from automm.data.records.review import Review
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest
 
 Watch = Callable[[Record, Review], None]
 
-__all__ = ["Dataset", "Lacking", "Review", "Watch", "load_dataset", "nothing_left", "read_dataset"]
+__all__ = ["Dataset", "MissingContent", "Review", "Watch", "has_no_content", "load_dataset", "read_dataset"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Dataset:
     """Reviews with their label set.
 
     Attributes:
-        manifest: where they come from.
+        manifest: the source of the reviews.
         reviews: n reviews, in the order of the records.
-        labels: a label's index is its place here; () where the task has no label set.
-        changes: what was left out and how often, by name.
-        columns: of the records, also those that nothing names.
-        encoding: as of `Source`.
+        labels: a label's index is its position here; empty if the task has no label set.
+        changes: how often content was dropped or altered, by kind.
+        columns: all columns of the records, also those that the manifest does not name.
+        encoding: as in `Source`.
     """
 
     manifest: Manifest
@@ -42,11 +42,11 @@ class Dataset:
 
     @property
     def several_labels(self) -> bool:
-        """Whether a review may have any number of labels."""
+        """Whether a review may have several labels."""
         return any(review.labels for review in self.reviews)
 
     def keep(self, reviews: list[Review], changes: Iterable[Change]) -> "Dataset":
-        """The same with other reviews; `changes` names each treatment as often as it happened."""
+        """Return the data set with these reviews; `changes` repeats each kind of change as often as it happened."""
         return replace(self, reviews=reviews, changes=dict(Counter(self.changes) + Counter(changes)))
 
 
@@ -57,18 +57,18 @@ def load_dataset(
 
     Args:
         manifest: what to read.
-        labelled: False for prediction: label, group and split are not read.
-        image_root: in place of the manifest's.
-        records: a file in place of the manifest's records.
+        labelled: False for prediction: label, group, split and time are not read.
+        image_root: replaces the manifest's.
+        records: a file that replaces the manifest's records.
 
     Raises:
-        NotFoundError: no file of records.
-        ConfigError: the manifest names no label, and `labelled`.
-        DataError: every problem of the records, a line each.
+        NotFoundError: a file of records is missing.
+        ConfigError: `labelled` is set and the manifest names no label.
+        DataError: every problem of the records, one line each.
     """
-    dataset, lacking = read_dataset(manifest, labelled=labelled, image_root=image_root, records=records)
-    if lacking.problems:
-        raise DataError(lacking.problems)
+    dataset, missing = read_dataset(manifest, labelled=labelled, image_root=image_root, records=records)
+    if missing.problems:
+        raise DataError(missing.problems)
     return dataset
 
 
@@ -79,49 +79,51 @@ def read_dataset(
     image_root: Path | None = None,
     records: Path | None = None,
     watch: Watch | None = None,
-) -> tuple[Dataset, Lacking]:
-    """The same, but what records merely lack is no error: reviews without it, and the problems.
+) -> tuple[Dataset, MissingContent]:
+    """Read all reviews like `load_dataset`, but return missing numbers and pictures instead of raising them.
 
     Args:
-        manifest, labelled, image_root, records: as above.
-        watch: called for each record that becomes a review, in order, while both are at hand.
+        manifest, labelled, image_root, records: as in `load_dataset`.
+        watch: called with each record and its review, in order.
 
     Raises:
-        NotFoundError, ConfigError, DataError: as above; a DataError has what is lacking among its problems.
+        NotFoundError, ConfigError, DataError: as `load_dataset`; the problems of a DataError include missing values.
     """
     source = open_source(manifest, records)
     if labelled and source.fields.label is None:
-        raise ConfigError(f"{manifest.file.name}:1: fields.label missing: name the column that holds the label")
+        raise ConfigError(f"{manifest.file.name}:1: fields.label is missing. Name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
     reviews, columns, problems = _read(reader, watch)
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
-    if absent or columns is None:  # without its columns every record is wrong, which says nothing more
-        raise DataError([*absent, *problems] or [Problem("no_reviews", source.name, "no reviews in it")])
+    if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
+        nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
+        raise DataError([*absent, *problems] or [nothing])
     problems, none_found = [*problems, *reader.problems], reader.none_found()
-    if none_found is not None and not reader.merely_unfetched:
+    if none_found is not None and not reader.only_urls_missing:
         raise DataError([*problems, none_found])
-    lacking = replace(reader.lacking, none_fetched=none_found)
-    if len(problems) > len(lacking.targets):
-        raise DataError([*problems, *lacking.of_pictures])
+    missing = replace(reader.missing, none_fetched=none_found)
+    if len(problems) > len(missing.targets):
+        raise DataError([*problems, *missing.of_pictures])
     labels, of_labels = reader.target.label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
-        raise DataError(lacking.problems or of_labels)  # without what is lacking, counts of labels mislead
+        raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing
     if not reviews:
-        raise DataError(lacking.problems or f"{source.name}: no reviews left: {_counts(reader.changes)}")
+        text = f"{source.name}: no reviews left ({_counts(reader.changes)})"
+        raise DataError(missing.problems or f"{text}. Correct the records, or the manifest keys that drop them")
     changes = dict(Counter(source.changes) + reader.changes)
-    return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), lacking
+    return Dataset(manifest, reviews, labels, changes, tuple(columns), source.encoding), missing
 
 
 def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict[str, None] | None, list[Problem]]:
-    """The reviews, the columns of all records (None where there is no record), and what was unreadable."""
+    """Return the reviews, the columns of all records (None without a record), and the problems of reading."""
     reviews: list[Review] = []
     columns: dict[str, None] | None = None
     try:
-        with no_cycles():
-            for record in reader.source.rows:  # one at a time; what came before an error is kept
+        with paused_collector():
+            for record in reader.source.rows:  # one at a time: reviews before an error are kept
                 columns = {} if columns is None else columns
-                if not columns.keys() >= record.values.keys():  # `-` would go through all columns
+                if not columns.keys() >= record.values.keys():  # `-` would iterate over all columns
                     columns |= dict.fromkeys(record.values)
                 if review := reader.review(record):
                     reviews.append(review)
@@ -132,13 +134,13 @@ def _read(reader: ReviewReader, watch: Watch | None) -> tuple[list[Review], dict
     return reviews, columns, []
 
 
-def nothing_left(text: str, images: Iterable[Path]) -> bool:
-    """Whether a review has neither text nor picture."""
+def has_no_content(text: str, images: Iterable[Path]) -> bool:
+    """Return whether a review has neither text nor picture."""
     return not text.strip() and not any(True for _ in images)
 
 
 def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, labelled: bool) -> list[Problem]:
-    """A problem for each column that the manifest names and no record has."""
+    """Return a problem for each column that the manifest names and no record has."""
     present = list(columns)
     needed = columns_of(source.fields, labelled)
     if labelled:
@@ -149,11 +151,11 @@ def missing_columns(source: Source, columns: Iterable[str], manifest: Manifest, 
     listed = f"Columns: {', '.join(present[:30])}"
     problems: list[Problem] = []
     for key, name in absent:
-        hint = nearest(name, present) if len(problems) < SHOWN_PROBLEMS else ""  # slow, and no other one is shown
-        text = f"no column {name!r}, which {key} names.{hint} {listed}"
+        hint = nearest(name, present) if len(problems) < SHOWN_PROBLEMS else ""  # slow, and no more are shown
+        text = f"no column {name!r} (named in {key}).{hint} {listed}"
         problems.append(Problem("missing_column", source.name, text))
     return problems
 
 
 def _counts(changes: Counter[Change]) -> str:
-    return ", ".join(change_lines(changes)) or "nothing was in it"
+    return ", ".join(change_lines(changes)) or "no records"

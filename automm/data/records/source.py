@@ -1,4 +1,4 @@
-"""What a reader yields: records, and how to read them."""
+"""The record that every reader yields, and the source that says how to interpret records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 from automm.data.changes import Change
 from automm.data.records.forms import Values
 from automm.data.records.shape import MALFORMED, nests_too_deep, too_deep
-from automm.data.records.surrogates import HALF, holds_half
+from automm.data.records.surrogates import LONE_SURROGATE, has_surrogate
 from automm.data.sections import Fields
 from automm.errors import Problem
 
@@ -17,9 +17,9 @@ class Record:
     """One record.
 
     Attributes:
-        where: "reviews.jsonl:17", for messages. The number is a line, or a row in an array or a Parquet file.
-        values: its columns. Cells of CSV and TSV are texts.
-        fallback_id: "reviews-17", its id where no column holds one.
+        where: "reviews.jsonl:17", for messages. The number is a line, or the row of an array or a Parquet file.
+        values: cells by column. Cells of CSV and TSV are strings.
+        fallback_id: "reviews-17", the id if no column holds one.
     """
 
     where: str
@@ -29,16 +29,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Source:
-    """Records and how to read them.
+    """Records and how to interpret them.
 
     Attributes:
         name: of the file or folder, for messages.
-        rows: the records; raises DataError at the end if there was anything unreadable.
-        fields: what their columns mean.
-        image_root: the folder that no picture may lead out of.
-        label_optional: a record without a label is no mistake, but stands outside the labelled data.
-        changes: what the reader left out, filled while `rows` is consumed.
-        encoding: in which texts are decoded; "" where a reader of somebody's own decides.
+        rows: the records; raises DataError at the end if anything was unreadable.
+        fields: the roles of their columns.
+        image_root: the folder that must contain every picture.
+        label_optional: a record without a label is not an error, but is ignored in labelled data.
+        changes: how often the reader dropped or altered content, filled while `rows` is consumed.
+        encoding: of the texts; "" if the user's own reader decodes them.
     """
 
     name: str
@@ -50,15 +50,17 @@ class Source:
     encoding: str = ""
 
 
-def wrong_record(record: Record) -> Problem | None:
-    """What is wrong with a record that a reader has made, of whatever values."""
+def record_problem(record: Record) -> Problem | None:
+    """Return the problem of a record whose values come from any reader; None if it is fine."""
     where = record.where.encode("utf-8", "backslashreplace").decode()
     unnamed = [name for name in record.values if not isinstance(name, str)]
     if unnamed:
-        return Problem(MALFORMED, where, f"a column has the name {unnamed[0]!r}, which is no text", "Name it by a text")
+        return Problem(MALFORMED, where, f"column name {unnamed[0]!r} is not a string", "Use strings as column names")
     if nests_too_deep(record.values):
         return too_deep(where)
-    if holds_half(record.values) or holds_half(record.fallback_id):
-        column = next((repr(name) for name, value in record.values.items() if holds_half([name, value])), "name")
-        return Problem("surrogate", where, f"{column} {HALF}", "Correct or remove it")
+    if has_surrogate(record.values) or has_surrogate(record.fallback_id):
+        column = next(
+            (f"column {name!r}" for name, value in record.values.items() if has_surrogate([name, value])), "id"
+        )
+        return Problem("surrogate", where, f"{column} {LONE_SURROGATE}", "Correct or remove it")
     return None

@@ -1,27 +1,29 @@
-"""Surrogates in texts: two that stand for one character are joined, and half of a pair is no text.
+"""Join surrogate pairs in texts into characters, and find lone surrogates, which are not valid text.
 
-Escapes of JSON, YAML and Python ("\\ud83d\\ude00") bring them in; what holds one cannot be hashed, written or
-printed.
+They come from escapes of JSON, YAML and Python ("\\ud83d\\ude00"). A text with a surrogate cannot be hashed, written
+or printed.
 """
 
 from typing import Any
 
-HALF = "holds half a surrogate pair (\\ud...), which is no text"
+LONE_SURROGATE = "contains half of a surrogate pair (\\ud...), which is not valid text"
 
 
-def join_pairs(value: Any) -> Any:
-    """The value, with each pair of surrogates in its texts made the one character that they stand for."""
+def join_surrogates(value: Any) -> Any:
+    """Return the value with each surrogate pair in its texts joined into one character."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if holds_half(value) else value
+        return (
+            value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if has_surrogate(value) else value
+        )
     if isinstance(value, dict):
-        return {join_pairs(key): join_pairs(one) for key, one in value.items()}
+        return {join_surrogates(key): join_surrogates(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)([join_pairs(one) for one in value])
+        return type(value)([join_surrogates(item) for item in value])
     return value
 
 
-def holds_half(value: object) -> bool:
-    """Whether a text of the value, or what it holds, has a surrogate in it."""
+def has_surrogate(value: object) -> bool:
+    """Return whether any text in a value, at any depth, contains a surrogate."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -29,5 +31,5 @@ def holds_half(value: object) -> bool:
             return True
         return False
     if isinstance(value, dict):
-        return any(holds_half(key) or holds_half(one) for key, one in value.items())
-    return isinstance(value, list | tuple) and any(map(holds_half, value))
+        return any(has_surrogate(key) or has_surrogate(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and any(map(has_surrogate, value))

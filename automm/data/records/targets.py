@@ -1,4 +1,4 @@
-"""How a record's cell becomes what a review is predicted to have: a label, or a number.
+"""Targets of reviews, read from the cells of records: labels, or numbers.
 
 A task names its kind of target (`Task.target`); a kind is one class here, named in TARGETS.
 """
@@ -19,7 +19,7 @@ from automm.data.records.review import Review
 from automm.data.sections import LabelColumn, plain_value
 from automm.errors import Problem, yaml_word
 
-MANY = 20  # labels with one review each, from which on the column is most likely another
+MANY = 20  # labels with one review each; with more, fields.label most likely names the wrong column
 LABEL_SEPARATORS = (",", ";", "|", "/")
 
 
@@ -68,7 +68,7 @@ class Label(Target):
         return cell_labels(cell, rule)
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Give it one, or set labels: {on_missing: drop}"
+        fix = "Add one, or set labels.on_missing: drop"
         return Problem("missing_label", where, f"no label in column {column!r}", fix)
 
     def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -77,7 +77,7 @@ class Label(Target):
             labels = tuple(manifest.labels.map)
         else:
             labels = tuple(sorted(counts, key=_place))
-        several = any(review.labels for review in reviews)  # genres and tags have rare ones, which are no mistake
+        several = any(review.labels for review in reviews)  # among genres and tags, rare labels are no mistake
         rare = [label for label in labels if counts[label] < 2]
         if not several and (other := _other_meaning(labels, rare, manifest)):
             return labels, [other]
@@ -86,11 +86,11 @@ class Label(Target):
         for label in [] if several else rare:
             examples = "one example" if counts[label] else "no example"
             text = f"label {shown(label)} has {examples}, expected two or more"
-            fix = "Add examples, or join it with another in labels.map"
+            fix = "Add examples, or merge it with another label in labels.map"
             problems.append(Problem("rare_label", first.get(label, manifest.file.name), text, fix))
         if len(labels) < 2:
-            text = f"{len(labels)} label in the data, expected two or more"
-            problems.append(Problem("one_label", manifest.file.name, text))
+            text = f"{'one distinct label' if labels else 'no label'} in the data, expected two or more"
+            problems.append(Problem("one_label", manifest.file.name, text, "Check fields.label"))
         return labels, problems
 
     def array(self, reviews: Sequence[Review], labels: Sequence[str]) -> np.ndarray:
@@ -109,7 +109,7 @@ class Number(Target):
         return [] if number is None else [plain_value(number)]
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Give it one, or set labels.on_missing: drop"
+        fix = "Add one, or set labels.on_missing: drop"
         return Problem("missing_number", where, f"no number in column {column!r}", fix)
 
     def number(self, label: str) -> float | None:
@@ -119,8 +119,8 @@ class Number(Target):
         values = {review.label for review in reviews}
         if len(values) != 1:
             return (), []
-        text = f"every review has the value {values.pop()}: there is nothing to learn"
-        return (), [Problem("one_value", manifest.file.name, text)]
+        text = f"every review has the value {values.pop()}, so there is nothing to learn"
+        return (), [Problem("one_value", manifest.file.name, text, "Check fields.label")]
 
     def array(self, reviews: Sequence[Review], labels: Sequence[str]) -> np.ndarray:
         return np.array([review.value for review in reviews], np.float32)
@@ -130,31 +130,33 @@ TARGETS: dict[str, Target] = {"label": Label(), "number": Number()}
 
 
 def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
-    """Why most labels occur once: they are numbers to predict, or several labels in one text; None if they are not."""
+    """Return the likely reason why most labels occur once; None if most do not, or the manifest maps labels.
+
+    The values may be numbers to predict, several labels in one cell, or not labels at all.
+    """
     if manifest.labels.map is not None or len(rare) <= max(2, len(labels) / 2):
         return None
     rule = manifest.fields.label if manifest.fields is not None else None
     column, file = (rule.column if rule is not None else "..."), manifest.file.name
     if sum(is_number(label) for label in labels) > 0.9 * len(labels):
-        fix = "To predict a number set task: regression; to predict classes join them in labels.map"
-        text = f"column {column!r} holds {len(labels)} different numbers, most of them once"
+        fix = "To predict a number, set task: regression. To predict classes, merge the numbers in labels.map"
+        text = f"column {column!r} holds {len(labels)} different numbers, most of which occur once"
         return Problem("numbers_as_labels", file, text, fix)
     for mark in LABEL_SEPARATORS:
         parts = Counter(part.strip() for label in labels for part in label.split(mark))
         if sum(mark in label for label in rare) > len(rare) / 2 and len(parts) < len(labels):
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
-            text = (
-                f"column {column!r} holds {len(labels)} different labels, most of them once, such as {shown(rare[0])}"
-            )
-            fix = f"If they are several in one text: fields: {{label: {{{rule_of_several}}}}}"
+            text = f"column {column!r} holds {len(labels)} different labels, most of which occur once"
+            text += f", such as {shown(rare[0])}"
+            fix = f"If a cell holds several labels, set fields: {{label: {{{rule_of_several}}}}}"
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
-        holds = f"holds {len(labels):,} different labels, {len(rare):,} of them once, such as {shown(rare[0])}"
-        fix = "Does fields.label name the right column? If so, join labels in labels.map"
-        return Problem("labels_of_one", file, f"column {column!r} {holds}", fix)
+        text = f"column {column!r} holds {len(labels):,} different labels, {len(rare):,} of which occur once"
+        fix = "Check that fields.label names the right column. If it does, merge labels in labels.map"
+        return Problem("labels_of_one", file, f"{text}, such as {shown(rare[0])}", fix)
     return None
 
 
 def _place(label: str) -> tuple[int, float, str]:
-    """Numbers in their order, before words."""
+    """Return the sort key of a label: numbers by value, then words."""
     return (0, float(label), label) if is_number(label) else (1, 0.0, label)

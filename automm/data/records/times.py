@@ -1,24 +1,26 @@
-"""When a review was written: a cell becomes seconds since 1970."""
+"""Convert the time of a review to seconds since 1970."""
 
 import math
 from datetime import UTC, date, datetime
 
 from automm.data.records.field_values import brief, is_empty
 
-MILLISECONDS_FROM = 1e11  # as seconds the year 5138, as milliseconds March 1973
+MILLISECONDS_FROM = 1e11  # the year 5138 in seconds, March 1973 in milliseconds
 
 
 def cell_time(cell: object, column: str) -> float:
-    """Seconds since 1970-01-01 UTC.
+    """Return the time of a cell in seconds since 1970-01-01 UTC.
 
-    An ISO date ("2024-05-06", "2024-05-06 07:08:09", "2024-05-06T07:08:09Z"), which without a zone counts as UTC, or a
-    number of seconds or milliseconds since 1970.
+    Args:
+        cell: an ISO date ("2024-05-06", "2024-05-06 07:08:09", "2024-05-06T07:08:09Z"), in UTC if it has no zone, or a
+            number of seconds or milliseconds since 1970.
+        column: its name, for messages.
 
     Raises:
-        ValueError: the cell is empty, or something else.
+        ValueError: the cell is empty, or not a time.
     """
     if is_empty(cell):
-        raise ValueError(f"no time in column {column!r}. Give it one, or remove the record")
+        raise ValueError(f"no time in column {column!r}. Add one, or remove the record")
     if isinstance(cell, datetime):
         return _seconds(cell)
     if isinstance(cell, date):
@@ -32,13 +34,13 @@ def cell_time(cell: object, column: str) -> float:
         except ValueError:
             pass
     raise ValueError(
-        f"time {brief(cell)} in column {column!r}, expected an ISO date (2024-05-06, 2024-05-06 07:08:09) or "
-        "seconds or milliseconds since 1970"
+        f"time {brief(cell)} in column {column!r} is not an ISO date (2024-05-06, 2024-05-06 07:08:09), nor a number "
+        "of seconds or milliseconds since 1970"
     )
 
 
 def _number(cell: str | int | float) -> float | None:
-    """The value of a number; None of a text that is none, and of "20240506", which is an ISO date."""
+    """Return the value of a number; None for other texts and for "20240506", which is an ISO date."""
     if isinstance(cell, str) and len(cell.strip()) == 8 and cell.strip().isdecimal():
         return None
     try:

@@ -1,29 +1,29 @@
-"""What is tied to one another, however indirectly: disjoint sets."""
+"""Disjoint sets: group items that are linked, directly or through others."""
 
 from collections import defaultdict
 
 
-class Unions:
-    """Sets of 0 ... count - 1, each alone at first (Tarjan 1975; the paths to a root are halved on the way)."""
+class DisjointSets:
+    """Disjoint sets of 0 ... count - 1, at first one set each (union-find, Tarjan 1975, with path halving)."""
 
     def __init__(self, count: int):
         self._parent = list(range(count))
 
-    def root(self, one: int) -> int:
-        """The member that stands for the set of `one`."""
+    def root(self, item: int) -> int:
+        """Return the item that represents the set of `item`."""
         parent = self._parent
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = parent[one]
-        return one
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
 
     def join(self, one: int, other: int) -> None:
-        """Make one set of the two."""
+        """Merge the sets of two items."""
         self._parent[self.root(one)] = self.root(other)
 
     def sets(self) -> list[list[int]]:
-        """All sets, their members in order, by their first members."""
-        together: dict[int, list[int]] = defaultdict(list)
-        for one in range(len(self._parent)):
-            together[self.root(one)].append(one)
-        return list(together.values())
+        """Return all sets, ordered by first items; the items of each set are sorted."""
+        by_root: dict[int, list[int]] = defaultdict(list)
+        for item in range(len(self._parent)):
+            by_root[self.root(item)].append(item)
+        return list(by_root.values())

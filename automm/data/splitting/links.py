@@ -1,4 +1,4 @@
-"""Which reviews are linked: by a group, by copies of a text, by the same picture, and through one another."""
+"""Find linked reviews: by a group, by copies of a text, by the same picture, or through other reviews."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.images.near_duplicates import picture_names
 from automm.data.records.reviews import Dataset, Review
 from automm.data.sections import LINK_KINDS
-from automm.data.splitting.disjoint_sets import Unions
+from automm.data.splitting.disjoint_sets import DisjointSets
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.text_forms import linking_text, picture_name, telling_text
+from automm.data.splitting.text_forms import distinctive_text, linking_text, picture_name
 
-# A text of which more reviews than this, or than this percentage of all, have variants is no post that was copied but
-# a phrase that people or forms repeat ("This item was as described!"). Linked, it would join unrelated reviews, and
-# whatever each of them is linked to, into one component, which no split can hold. The very same text stays linked.
+# A text with variants in more reviews than this, or than this percentage of all, is not a copied post but a phrase that
+# people or forms repeat ("This item was as described!"). Links by it would join unrelated reviews, and everything they
+# are linked to, into one component that fits into no split. Reviews with exactly the same text stay linked.
 MOST_COPIES, MOST_PERCENT = 20, 1
 
 
 @dataclass(frozen=True)
 class Links:
-    """What links the reviews of a data set, computed once and passed to whatever splits or checks them.
+    """The links between the reviews of a data set, computed once for splits and checks.
 
-    A set is a list of two or more rows, sorted.
+    A set is a sorted list of two or more rows.
 
     Attributes:
-        count: of reviews, n.
-        kinds: of links that keep reviews on one side of a split, some of `LINK_KINDS`.
-        shared: by each kind of `LINK_KINDS`, the sets of reviews that share a group, a text or a picture.
-        near_texts: sets of reviews whose texts are nearly the same, where the manifest asks for them.
-        common_texts: sets of reviews whose texts are variants of one phrase, too many to be linked by it.
+        count: number of reviews, n.
+        kinds: of links that keep reviews in one split, some of `LINK_KINDS`.
+        shared: for each kind of `LINK_KINDS`, the sets of reviews that share a group, a text or a picture.
+        near_texts: sets of reviews with nearly the same text, if the manifest enables them.
+        common_texts: sets of reviews with variants of one phrase, too many to be linked by it.
     """
 
     count: int
@@ -41,24 +41,24 @@ class Links:
     common_texts: list[list[int]]
 
     @cached_property
-    def together(self) -> list[list[int]]:
-        """All n reviews in components: each with those that it is linked to, directly or through others."""
-        return self.among(range(self.count))
+    def components(self) -> list[list[int]]:
+        """The components of all n reviews: reviews that are linked, directly or through others."""
+        return self.components_of(range(self.count))
 
-    def among(self, rows: Sequence[int], kinds: Collection[str] | None = None) -> list[list[int]]:
-        """Components of some reviews, linked by one another alone.
+    def components_of(self, rows: Sequence[int], kinds: Collection[str] | None = None) -> list[list[int]]:
+        """Return the components of some reviews; links through other reviews do not count.
 
         Args:
-            rows: k of the n, each once.
-            kinds: of links, in place of those of the manifest.
+            rows: k of the n rows, each once.
+            kinds: of links, instead of the manifest's.
 
         Returns:
-            Lists of places in `rows`, 0 to k - 1, each in one list.
+            Lists of positions in `rows`, 0 to k - 1, each in one list.
         """
         place_of = [-1] * self.count
         for place, row in enumerate(rows):
             place_of[row] = place
-        unions = Unions(len(rows))
+        unions = DisjointSets(len(rows))
         for same in self._linked(self.kinds if kinds is None else kinds):
             inside = [place for row in same if (place := place_of[row]) >= 0]
             for place in inside[1:]:
@@ -78,12 +78,13 @@ def links_of(
     near_pictures: Sequence[Sequence[str]] | None = None,
     near_copies: Sequence[list[int]] | None = None,
 ) -> Links:
-    """What links the reviews of a data set, near duplicates among it where the manifest says so.
+    """Find the links between the reviews of a data set; near duplicates count if the manifest says so.
 
     Args:
-        digests: of the pictures' bytes; a picture without one is known by its path.
-        near_pictures: `near.near_duplicates` of its pictures, where they have been found.
-        near_copies: `near_texts` of its texts, where they have been found.
+        dataset: n reviews.
+        digests: of the pictures' bytes; a picture without one is identified by its path.
+        near_pictures: `near_duplicates` of its pictures, if already computed.
+        near_copies: `near_texts` of its texts, if already computed.
     """
     rules = dataset.manifest.splits
     names = picture_names(dataset, digests, near_pictures)
@@ -100,14 +101,15 @@ def link_reviews(
     kinds: Sequence[str] = LINK_KINDS,
     near: Sequence[list[int]] = (),
 ) -> Links:
-    """What links n reviews.
+    """Find the links between n reviews.
 
     Args:
-        names: of pictures, such as their digests; one without is known by its path.
-        kinds: of links that keep reviews on one side of a split, some of `LINK_KINDS`.
-        near: sets of reviews whose texts are nearly the same; one that is too large links nobody.
+        reviews: n reviews.
+        names: of pictures, such as digests; a picture without one is identified by its path.
+        kinds: of links that keep reviews in one split, some of `LINK_KINDS`.
+        near: sets of reviews with nearly the same text; sets larger than `most_copies` are ignored.
     """
-    with no_cycles():
+    with paused_collector():
         texts, common = _same_texts(reviews)
         shared = {
             "groups": _sharing((row, review.group) for row, review in enumerate(reviews) if review.group is not None),
@@ -124,12 +126,15 @@ def link_reviews(
 
 
 def most_copies(count: int) -> int:
-    """How many of `count` reviews may hold copies of one text; more of them hold a common phrase."""
+    """Return how many of `count` reviews may contain copies of one text; with more, the text is a common phrase."""
     return max(MOST_COPIES, count * MOST_PERCENT // 100)
 
 
 def _same_texts(reviews: Sequence[Review]) -> tuple[list[list[int]], list[list[int]]]:
-    """Sets of reviews that share a text, and the sets of variants that are too large, of which the equal are linked."""
+    """Return the sets of reviews that share a text, and the sets that are too large.
+
+    In a set that is too large, only reviews with exactly the same text are linked.
+    """
     limit = most_copies(len(reviews))
     linked: list[list[int]] = []
     common: list[list[int]] = []
@@ -137,7 +142,7 @@ def _same_texts(reviews: Sequence[Review]) -> tuple[list[list[int]], list[list[i
         if len(same) <= limit:
             linked.append(same)
             continue
-        equal = _sharing((row, text) for row in same if (text := telling_text(reviews[row].text)))
+        equal = _sharing((row, text) for row in same if (text := distinctive_text(reviews[row].text)))
         linked += equal
         if equal != [same]:
             common.append(same)
@@ -145,11 +150,11 @@ def _same_texts(reviews: Sequence[Review]) -> tuple[list[list[int]], list[list[i
 
 
 def _sharing(keys: Iterable[tuple[int, str]]) -> list[list[int]]:
-    """The rows of each key that two or more rows have, from pairs of a row and a key, each once, the rows in order."""
+    """Return the rows of each key that two or more rows have, sorted; from distinct pairs of row and key, in order."""
     first: dict[bytes, int] = {}
     several: dict[bytes, list[int]] = {}
     for row, key in keys:
-        # In place of the texts themselves, which would fill memory a second time.
+        # A digest, because the texts themselves would fill the memory a second time.
         short = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         before = first.setdefault(short, row)
         if before != row:

@@ -1,9 +1,9 @@
-"""Who learns, who chooses, who judges: train, validation and test.
+"""Split the reviews into train, validation and test.
 
-By a column, by time, by a hash of the id, or by fractions or folds: the last two keep labels in their proportions and
-linked reviews (of a group, with copies of a text or a picture, as far as `splits.keep_together` names them) on one
-side, because a picture seen in training and again in the test split measures memory. Decisions depend on ids and the
-seed, never on the order of the reviews.
+The rules are: by a column, by time, by a hash of the id, by fractions, or by folds. Fractions and folds keep the
+proportions of the labels, and keep linked reviews in one split (reviews of a group, copies of a text or a picture, as
+`splits.keep_together` says): a picture in both training and test measures memory. Decisions depend on ids and the seed,
+never on the order of the reviews.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from automm.data.changes import Change
-from automm.data.collector import no_cycles
+from automm.data.collector import paused_collector
 from automm.data.records.reviews import Dataset, Review
 from automm.data.sections import SPLITS
 from automm.data.splitting.links import Links, link_reviews
 from automm.data.splitting.rules import by_column, by_hash, by_time, possible_fractions
-from automm.data.splitting.text_forms import picture_name, whole_key
+from automm.data.splitting.text_forms import duplicate_key, picture_name
 from automm.errors import DataError, Problem
 
-STRATA = 10  # of numbers
+STRATA = 10  # for numbers to predict: tenths
 
 
 def split_dataset(dataset: Dataset, links: Links) -> dict[str, np.ndarray]:
@@ -32,24 +32,24 @@ def split_dataset(dataset: Dataset, links: Links) -> dict[str, np.ndarray]:
 
     Args:
         dataset: n labelled reviews.
-        links: of these reviews.
+        links: between these reviews.
 
     Returns:
-        Sorted int64 row indices of 'train', 'validation' and 'test': disjoint, complete.
+        Sorted int64 row indices of 'train', 'validation' and 'test': disjoint and complete.
 
     Raises:
-        DataError: a split without reviews, or a label that is absent from training.
+        DataError: a split has no reviews, or a label has none in training.
     """
-    with no_cycles():
+    with paused_collector():
         names = RULES[dataset.manifest.splits.rule](dataset, links)
     return checked_splits(dataset, names)
 
 
 def checked_splits(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The rows of each split, as `split_dataset` returns them, from the split of each review.
+    """Return the rows of each split, as `split_dataset` does, from the split of each review.
 
     Raises:
-        DataError: a split without reviews, or a label that is absent from training.
+        DataError: a split has no reviews, or a label has none in training.
     """
     splits = {split: np.array([row for row, name in enumerate(names) if name == split], np.int64) for split in SPLITS}
     problems = _problems(dataset, splits)
@@ -59,21 +59,21 @@ def checked_splits(dataset: Dataset, names: Sequence[str]) -> dict[str, np.ndarr
 
 
 def place_in_folds(dataset: Dataset, links: Links) -> list[int]:
-    """The fold of every review, from 0, by the manifest's `splits.folds`."""
+    """Return the fold of every review, from 0, by the manifest's `splits.folds`."""
     rules = dataset.manifest.splits
-    return _place_evenly(dataset.reviews, links.together, rules.folds or 1, rules.seed)
+    return _place_evenly(dataset.reviews, links.components, rules.folds or 1, rules.seed)
 
 
 def roles_of_folds(placed: Sequence[int], folds: int, fold: int) -> list[str]:
-    """The split of every review where `fold` (from 1) is the test split, and the next one validation."""
+    """Return the split of every review if fold `fold` (from 1) is the test split, and the next fold validation."""
     roles = ["train"] * folds
     roles[fold - 1], roles[fold % folds] = "test", "validation"
-    return [roles[one] for one in placed]
+    return [roles[place] for place in placed]
 
 
 def _by_fractions(dataset: Dataset, links: Links) -> list[str]:
     rules = dataset.manifest.splits
-    return _place(dataset.reviews, links.together, rules.shares, rules.seed)
+    return _place(dataset.reviews, links.components, rules.shares, rules.seed)
 
 
 def _by_folds(dataset: Dataset, links: Links) -> list[str]:
@@ -82,22 +82,22 @@ def _by_folds(dataset: Dataset, links: Links) -> list[str]:
 
 
 def _by_column(dataset: Dataset, links: Links) -> list[str]:
-    """What the column says; `splits.validation` draws a share of its training reviews, by the rule of fractions."""
+    """Return the splits that the column names; `splits.validation` draws a share of the training reviews."""
     rules, names = dataset.manifest.splits, by_column(dataset.reviews)
     if rules.validation is None:
         return names
     if "validation" in names:
         file = dataset.manifest.file.name
-        raise DataError(f"{file}: column {rules.column!r} names a validation split. Remove splits.validation")
+        raise DataError(f"{file}: column {rules.column!r} already has a validation split. Remove splits.validation")
     train = [row for row, name in enumerate(names) if name == "train"]
     shares = {"train": 1 - rules.validation, "validation": rules.validation}
-    placed = _place([dataset.reviews[row] for row in train], links.among(train), shares, rules.seed)
+    placed = _place([dataset.reviews[row] for row in train], links.components_of(train), shares, rules.seed)
     for row, name in zip(train, placed, strict=True):
         names[row] = name
     return names
 
 
-# How each rule of a manifest names the split of every review: (dataset, its links) -> n names.
+# The function of each rule in a manifest: (dataset, its links) -> the split of each of n reviews.
 RULES: dict[str, Callable[[Dataset, Links], list[str]]] = {
     "fractions": _by_fractions,
     "folds": _by_folds,
@@ -108,46 +108,47 @@ RULES: dict[str, Callable[[Dataset, Links], list[str]]] = {
 
 
 def fold_rows(dataset: Dataset, links: Links, rows: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Some reviews, cut into folds: labels keep their proportions, and linked reviews stay together.
+    """Split some reviews into folds: labels keep their proportions, and linked reviews stay together.
 
     Args:
-        links: of all reviews of the data set.
-        rows: (n,) sorted.
-        folds: how many, from 2.
+        dataset: all reviews.
+        links: between all reviews of the data set.
+        rows: (n,) sorted rows to split.
+        folds: number of folds, at least 2.
 
     Returns:
-        For each fold the sorted rows to learn from and the sorted rows to be judged on. The latter are disjoint and
-        complete. Fewer folds than asked for where the reviews fall into fewer groups.
+        For each fold the sorted training rows and the sorted held-out rows. Held-out rows are disjoint and complete.
+        There are fewer folds than `folds` if the reviews form fewer components.
     """
     reviews = [dataset.reviews[int(row)] for row in rows]
-    placed = np.array(_place_evenly(reviews, links.among(rows.tolist()), folds, dataset.manifest.splits.seed))
+    placed = np.array(_place_evenly(reviews, links.components_of(rows.tolist()), folds, dataset.manifest.splits.seed))
     held_out = [placed == fold for fold in range(folds)]
     return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]
 
 
 def subsample(dataset: Dataset, share: float) -> Dataset:
-    """A share of the reviews for a first look: labels keep their proportions, in each split that the records name.
+    """Return a share of the reviews; labels keep their proportions in each split that the records name.
 
     Reviews that are linked by a group, a text or the file of a picture are kept or left out together. The manifest's
-    split seed decides, so that everybody's first look is the same.
+    split seed decides: the sample is the same for everyone.
     """
-    # As if the label were the pair of label and split.
+    # The pair of label and split takes the place of the label.
     paired = [
         replace(review, label=f"{stratum} {review.split}", value=None)
         for review, stratum in zip(dataset.reviews, strata(dataset.reviews), strict=True)
     ]
     rules = dataset.manifest.splits
-    together = link_reviews(dataset.reviews, {}, rules.keep_together).together
-    placed = _place(paired, together, {"kept": share, "left": 1 - share}, rules.seed)
+    components = link_reviews(dataset.reviews, {}, rules.keep_together).components
+    placed = _place(paired, components, {"kept": share, "left": 1 - share}, rules.seed)
     kept = [review for review, place in zip(dataset.reviews, placed, strict=True) if place == "kept"]
     return dataset.keep(kept, [Change.NOT_SAMPLED] * (len(placed) - len(kept)))
 
 
 def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
-    """Where the manifest says drop_duplicates, keep one of the reviews with the same text and pictures.
+    """Keep one of the reviews with the same text and pictures, if the manifest sets drop_duplicates.
 
-    The smallest id stays where the labels agree (all of them, where there are several); where they conflict, nothing
-    does. Without pictures, short texts ("Great!") are alike by chance, and stay.
+    The review with the smallest id is kept if all labels agree; if they conflict, none is kept. Reviews with a short
+    text ("Great!") and no picture are all kept: they may be equal by chance.
 
     Raises:
         DataError: no review is left.
@@ -157,7 +158,7 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
     same: dict[object, list[Review]] = defaultdict(list)
     kept: set[str] = set()
     for review in dataset.reviews:
-        key = whole_key(review, digests)
+        key = duplicate_key(review, digests)
         if key is None:
             kept.add(review.id)
         else:
@@ -172,14 +173,14 @@ def drop_duplicates(dataset: Dataset, digests: Mapping[Path, str]) -> Dataset:
     if not kept:
         file, number = dataset.manifest.file.name, len(dataset.reviews)
         raise DataError(
-            f"{file}: no reviews left: {Change.CONFLICTING.text} {number}. Correct the labels, or leave "
-            "drop_duplicates out"
+            f"{file}: no reviews left ({Change.CONFLICTING.text}: {number:,}). Correct the labels, or remove "
+            "drop_duplicates"
         )
     return dataset.keep([review for review in dataset.reviews if review.id in kept], changes)
 
 
 def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[str, np.ndarray]) -> str:
-    """sha256 over ids, texts, labels, pictures, columns and splits, hexadecimal; row order does not matter."""
+    """Return the sha256 of ids, texts, labels, pictures, columns and splits, hexadecimal, whatever the row order."""
     split_of = {int(row): split for split, rows in splits.items() for row in rows}
     columns = dataset.manifest.columns
     lines = [
@@ -199,7 +200,7 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
 
 
 def strata(reviews: Sequence[Review]) -> list[str]:
-    """What keeps its proportions in every split: labels, or tenths of the numbers that are to be predicted."""
+    """Return the stratum of each review, to keep proportions in every split: its label, or the tenth of its number."""
     values = np.array([np.nan if review.value is None else review.value for review in reviews])
     if np.isnan(values).any() or not len(values):
         return [str(review.label) for review in reviews]
@@ -207,22 +208,23 @@ def strata(reviews: Sequence[Review]) -> list[str]:
     return [str(place) for place in np.searchsorted(edges, values)]
 
 
-def _place_evenly(reviews: Sequence[Review], together: Sequence[list[int]], parts: int, seed: int) -> list[int]:
-    """The part of each review, from 0."""
-    return [int(name) for name in _place(reviews, together, {str(part): 1 / parts for part in range(parts)}, seed)]
+def _place_evenly(reviews: Sequence[Review], components: Sequence[list[int]], parts: int, seed: int) -> list[int]:
+    """Return the part of each review, from 0, for `parts` parts of equal size."""
+    return [int(name) for name in _place(reviews, components, {str(part): 1 / parts for part in range(parts)}, seed)]
 
 
 def _place(
-    reviews: Sequence[Review], together: Sequence[list[int]], shares: Mapping[str, float], seed: int
+    reviews: Sequence[Review], components: Sequence[list[int]], shares: Mapping[str, float], seed: int
 ) -> list[str]:
-    """A part for each review: components, largest first, go where they disturb the wanted label counts least.
+    """Return the part of each review: components, largest first, go where they disturb the wanted label counts least.
 
-    The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, and over all reviews.
+    The disturbance is the growth of sum((placed - wanted)^2 / wanted) over the labels, plus the same over all reviews.
 
     Args:
-        reviews: n.
-        together: components of the n rows, as of `Links.together`.
+        reviews: n reviews.
+        components: of the n rows, as from `Links.components`.
         shares: of all reviews, by the name of a part.
+        seed: decides between equally good parts.
     """
     labels = strata(reviews)
     counts = Counter(labels)
@@ -234,7 +236,10 @@ def _place(
     part_of = [0] * len(reviews)
     keys = [_hash(seed, review.id) for review in reviews]
     ordered = sorted(
-        [(-len(rows), min([keys[row] for row in rows]) if len(rows) > 1 else keys[rows[0]], rows) for rows in together]
+        [
+            (-len(rows), min([keys[row] for row in rows]) if len(rows) > 1 else keys[rows[0]], rows)
+            for rows in components
+        ]
     )
     for _, key, rows in ordered:
         size = len(rows)
@@ -245,7 +250,7 @@ def _place(
             for label, count in of_labels:
                 growth += count * (2 * (have[label] - want[label]) + count) / want[label]
             growths.append(growth + size * (2 * (full - all_wanted) + size) / all_wanted)
-        limit = min(growths) + 1e-9  # sums of floats may differ in their last bits where they should not
+        limit = min(growths) + 1e-9  # equal sums of floats may differ in their last bits
         level = [part for part, growth in enumerate(growths) if growth <= limit]
         best = level[0] if len(level) == 1 else min(level, key=lambda part: _hash(seed, key.hex() + names[part]))
         for label, count in of_labels:
@@ -260,11 +265,11 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
     file, rules = dataset.manifest.file.name, dataset.manifest.splits
     empty = [split for split in SPLITS if not len(splits[split])]
     advice = {
-        "column": f"Correct column {rules.column!r}, or translate its values in splits.values"
-        + (", or draw it: splits.validation: 0.15" if empty == ["validation"] else ""),
-        "time": f"Look at the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
-        "by": "Add reviews, or set splits.fractions, which looks at the labels",
-    }.get(rules.rule, "Add reviews, or loosen what ties them together (groups, duplicate texts or pictures)")
+        "column": f"Correct column {rules.column!r}, or map its values in splits.values"
+        + (", or draw the split: splits.validation: 0.15" if empty == ["validation"] else ""),
+        "time": f"Check the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
+        "by": "Add reviews, or set splits.fractions, which keeps the proportions of labels",
+    }.get(rules.rule, "Add reviews, or link fewer by splits.keep_together (groups, texts, pictures)")
     problems = [Problem("empty_split", file, f"split {split!r} has no reviews", advice) for split in empty]
     if "train" not in empty:
         learned = {label for row in splits["train"] for label in dataset.reviews[int(row)].all_labels}
@@ -273,8 +278,8 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
             Problem(
                 "label_not_in_training",
                 file,
-                f"label {label!r} is absent from split 'train'",
-                f"{advice}, or join it with another in labels.map",
+                f"label {label!r} has no reviews in split 'train'",
+                f"{advice}, or merge it with another label in labels.map",
             )
             for label in dataset.labels
             if label not in learned and not several
@@ -283,13 +288,13 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
 
 
 def _other_fractions(dataset: Dataset) -> str:
-    """Fractions that leave no split of a few moments without reviews, as advice."""
+    """Return advice on fractions that leave no split empty, for data with few distinct times; "" for other rules."""
     rules = dataset.manifest.splits
     if rules.rule != "time":
         return ""
     found = possible_fractions(dataset.reviews, rules.shares)
     if found is None:
-        return ": fewer than three moments cannot be split by time"
+        return ": too few distinct times for three splits"
     shares = ", ".join(f"{split}: {share:g}" for split, share in found.items())
     return f", or set splits: {{time: {rules.time}, fractions: {{{shares}}}}}"
 

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from rich.filesize import decimal
 
-from automm.data.files import allocate, is_at, put
+from automm.data.files import allocate, is_at, write_at
 from automm.search.features.store_copies import Entry, Known, look_up, nothing_known
 from automm.search.features.store_files import put_rows
 from automm.search.features.store_folder import StoreFolder
@@ -264,5 +264,5 @@ def _begin(part: int, about: About, items: Items) -> None:
     """Write everything but the values."""
     os.truncate(part, 0)  # a crashed writer may have begun it
     allocate(part, about.bytes)
-    put(part, header(about), 0)
-    put(part, items.to_bytes(ragged=about.ragged), about.value_bytes)
+    write_at(part, header(about), 0)
+    write_at(part, items.to_bytes(ragged=about.ragged), about.value_bytes)

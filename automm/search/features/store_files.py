@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automm.data.files import is_at, put
+from automm.data.files import is_at, write_at
 
 
 def part_path(path: Path) -> Path:
@@ -50,7 +50,7 @@ def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) 
     length = values[0].nbytes
     runs = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
     for begin, end in pairwise(runs):
-        put(descriptor, values[begin:end].data.cast("B"), start + int(rows[begin]) * length)
+        write_at(descriptor, values[begin:end].data.cast("B"), start + int(rows[begin]) * length)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automm.data.checksums import sums_of
-from automm.data.files import is_at, put
+from automm.data.files import is_at, write_at
 from automm.errors import CacheError
 from automm.search.features.store_files import hold, part_path, sync_folder, unlink_unheld
 from automm.search.features.store_format import PORTION, About, Notes, notes_path
@@ -72,7 +72,7 @@ class StoreFolder:
                 if part is None:  # swept away before we held it
                     continue
                 os.truncate(part, 0)
-                put(part, notes.to_json().encode(), 0)
+                write_at(part, notes.to_json().encode(), 0)
                 os.fsync(part)
                 part_path(path).rename(path)
                 return

@@ -14,7 +14,7 @@ from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
 from automm.data.records.targets import TARGETS
-from automm.data.splitting.folds import each_fold, on_fold, other_folds
+from automm.data.splitting.folds import each_fold, other_folds, select_fold
 from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
 from automm.errors import ConfigError, DataError
@@ -113,7 +113,7 @@ class Loaded:
 
     def on(self, fold: int) -> "Loaded":
         """The same reviews, split as another fold has them."""
-        return replace(self, dataset=on_fold(self.dataset, fold), splits=self.others.get(fold, self.splits))
+        return replace(self, dataset=select_fold(self.dataset, fold), splits=self.others.get(fold, self.splits))
 
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:

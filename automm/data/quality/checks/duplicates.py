@@ -9,7 +9,7 @@ from automm.data.quality.finding import Example, Finding, example, excerpt, find
 from automm.data.records.reviews import Review
 from automm.data.sections import Splits
 from automm.data.splitting.links import most_copies
-from automm.data.splitting.text_forms import normal_text, whole_key
+from automm.data.splitting.text_forms import duplicate_key, normal_text
 
 FEWEST_TIED = 10  # reviews; fewer fit anywhere
 # What to do about each tie that joins too many.
@@ -50,10 +50,10 @@ def linked_reviews(checked: Checked) -> Iterator[Finding]:
     splits = checked.dataset.manifest.splits
     if splits.rule not in ("fractions", "folds"):
         return
-    largest = max(checked.links.together, key=len)
+    largest = max(checked.links.components, key=len)
     share = len(largest) / len(checked.reviews)
     if len(largest) >= FEWEST_TIED and share > (1 / splits.folds if splits.folds else min(splits.shares.values())):
-        alone = {kind: max(map(len, checked.links.among(largest, [kind]))) for kind in splits.keep_together}
+        alone = {kind: max(map(len, checked.links.components_of(largest, [kind]))) for kind in splits.keep_together}
         kind = max(alone, key=lambda kind: alone[kind])  # the tie that joins most without the others
         others = [one for one in splits.keep_together if one != kind]
         rules = f"keep_together: [{', '.join(others)}]"
@@ -179,7 +179,7 @@ def whole_reviews(checked: Checked) -> Iterator[Finding]:
     """Reviews that are the same in text and pictures, as `drop_duplicates` sees it."""
 
     def keys(review: Review) -> list[str]:
-        key = whole_key(review, checked.inspections.digests)
+        key = duplicate_key(review, checked.inspections.digests)
         return [] if key is None else ["\0".join(key)]
 
     same = checked.sharing(keys)

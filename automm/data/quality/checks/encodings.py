@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from automm.data.records.encoding_guess import UNDECIDED, as_likely, decoded, likely_encodings, words_beyond_ascii
+from automm.data.records.encoding_guess import UNDECIDED, decoded, equally_likely, likely_encodings, non_ascii_words
 
 FEWEST_TEXTS = 3  # beyond ASCII, by which an encoding is judged
 SEEN = 200  # texts are enough to tell
@@ -71,10 +71,10 @@ def _likelier(texts: Sequence[bytes], encoding: str) -> list[str]:
     """The encodings that texts are rather in than in the manifest's, the likeliest first."""
     if 2 * sum(decoded(text, "utf-8") is not None for text in texts) > len(texts):
         return ["utf-8"]
-    raw = b" ".join(word for text in texts for word in words_beyond_ascii(text))
+    raw = b" ".join(word for text in texts for word in non_ascii_words(text))
     found, read = likely_encodings(raw), decoded(raw, encoding)
     own = max((sure for name, sure in found.items() if decoded(raw, name) == read), default=UNDECIDED)
-    return as_likely({name: sure for name, sure in found.items() if sure > MARGIN * own}, raw)
+    return equally_likely({name: sure for name, sure in found.items() if sure > MARGIN * own}, raw)
 
 
 def _changed_word(raw: bytes, encoding: str, other: str) -> str:
