@@ -155,7 +155,7 @@ def test_what_is_no_file_has_its_reason_and_nothing_hangs(tmp_path):
     saved(tmp_path / "a.png", left_red())
     (tmp_path / "link.png").symlink_to("a.png")
     os.mkfifo(tmp_path / "pipe.png")
-    reasons = {".": "a folder, not", "absent.png": "not there", "link.png": "a symbolic link", "pipe.png": "a pipe or"}
+    reasons = {".": "a folder, not", "absent.png": "not found", "link.png": "a symbolic link", "pipe.png": "a pipe or"}
     for name, reason in reasons.items():
         with pytest.raises(PictureError, match=reason):
             decode_picture(tmp_path / name, 8)

@@ -18,7 +18,7 @@ def root(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("photos/img_0.jpg", "It is there as 'Photos/IMG_0.JPG'"),
+        ("photos/img_0.jpg", "The file is 'Photos/IMG_0.JPG'"),
         ("photos\\IMG_0.JPG", "written with backslashes: write 'Photos/IMG_0.JPG'"),
         ("C:\\photos\\IMG_0.JPG", "a Windows path"),
         ("/photos/IMG_0.JPG", "an absolute path"),

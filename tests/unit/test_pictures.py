@@ -180,7 +180,7 @@ def test_unreadable_pictures_are_dropped_as_the_manifest_says(paths, tmp_path):
 
 def test_a_review_left_with_nothing(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
-    with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
+    with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor a readable picture"):
         drop_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
     changes = drop_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).changes
     assert changes["empty_text"] == 1
