@@ -176,7 +176,7 @@ def test_unused_columns_that_seem_to_hold_pictures_have_a_reason(tmp_path):
 @pytest.mark.parametrize("name", ["/data/{}.png", "C:\\me\\{}.png"])
 def test_absolute_names_do_not_count_as_found(tmp_path, name):
     _, reasons = first(tmp_path, rows(**BASIC, image=lambda n: name.format(n)))
-    assert "; 0% of them are in" in reasons["fields.images"]
+    assert "; 0% of them are in folder" in reasons["fields.images"]
     assert "write names relative to image_root" in reasons["fields.images"]
 
 
@@ -224,7 +224,7 @@ def test_a_given_encoding_and_an_unknown_one(tmp_path):
     (tmp_path / "r.csv").write_bytes("\n".join(lines).encode("gb18030"))
     path, _ = write_first_manifest(tmp_path / "r.csv", encoding="gb18030")
     assert load_dataset(load_manifest(path)).reviews[0].text == "很好 0"
-    with pytest.raises(ConfigError, match="--encoding: 'gb18031' is no text encoding"):
+    with pytest.raises(ConfigError, match="--encoding: Python knows no text encoding 'gb18031'"):
         write_first_manifest(tmp_path / "r.csv", tmp_path / "other.yaml", encoding="gb18031")
 
 
@@ -250,7 +250,7 @@ def test_separated_names_of_files(tmp_path, between):
     content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
     assert content["fields"]["separator"] == (between.strip() or between)
     assert content["image_root"] == "photos"
-    assert "100% of them are in photos/; the separator is" in reasons["fields.images"]
+    assert "100% of them are in folder 'photos'; the separator is" in reasons["fields.images"]
     assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
 
 

@@ -83,7 +83,9 @@ def test_an_empty_data_set_names_its_format(tmp_path, monkeypatch, name):
         import_data(name, tmp_path / "data", tmp_path / "out")
     empty, other = caught.value.lines
     assert empty.startswith(f"{tmp_path / 'data'}: no reviews found in format imagefolder. It looks for metadata")
-    assert other.startswith(f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known formats: amazon")
+    assert other.startswith(
+        f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known formats: amazon"
+    )
     assert "imagefolder" not in other
     assert "markdown-tree" in other
 

@@ -27,7 +27,7 @@ def root(tmp_path):
         ("../outside/Secret.jpg", ""),
     ],
 )
-def test_the_cause_is_said_and_nothing_outside_is_looked_at(root, name, cause):
+def test_the_cause_is_given_and_nothing_outside_is_read(root, name, cause):
     found = why_lost(name, root)
     assert cause in found
     assert bool(found) == bool(cause)

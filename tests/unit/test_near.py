@@ -41,7 +41,7 @@ def pictures(tmp_path):
     return sorted(tmp_path.iterdir())
 
 
-def test_the_same_picture_in_other_forms_is_found_and_others_are_not(pictures):
+def test_the_same_picture_in_other_forms_is_found(pictures):
     inspections = inspect_all(pictures)
     sets = near_duplicates(inspections.by_digest)
     found = [sorted(inspections.path[digest].name for digest in near) for near in sets]
@@ -107,7 +107,7 @@ def test_near_duplicates_are_in_one_split_on_request(tmp_path):
     ]
     (tmp_path / "reviews.jsonl").write_text("\n".join(changed))
 
-    def torn(text: str) -> int:
+    def sets_across_splits(text: str) -> int:
         manifest.write_text(text)
         dataset = load_dataset(load_manifest(manifest))
         digests = inspect_all([path for review in dataset.reviews for path in review.images]).digests
@@ -115,8 +115,8 @@ def test_near_duplicates_are_in_one_split_on_request(tmp_path):
         return sum(len({split[row] for row in range(3 * n, 3 * n + 3)}) > 1 for n in range(10))
 
     text = manifest.read_text()
-    assert torn(text) > 0
-    assert torn(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
+    assert sets_across_splits(text) > 0
+    assert sets_across_splits(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
 
 
 def inspected(bits: int, thumbnail: np.ndarray) -> Inspection:
@@ -124,7 +124,7 @@ def inspected(bits: int, thumbnail: np.ndarray) -> Inspection:
 
 
 def compared(inspections: dict[str, Inspection]) -> list[list[str]]:
-    """The sets of near duplicates, by comparing each with each."""
+    """The sets of near duplicates, by comparing every pair."""
     names = sorted(inspections)
     hashes = np.array([inspections[name].hash for name in names], np.uint64)
     thumbnails = np.array([inspections[name].thumbnail for name in names], float)

@@ -171,7 +171,7 @@ def test_repetitions_within_one_split_are_notes(make):
 
     found = findings(make(repeat))
     assert {finding.severity for finding in found.values()} == {"note"}
-    assert "about 0 would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
+    assert "about 0 of them would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
     assert set(found) == {"duplicate_texts", "duplicate_pictures", "duplicate_reviews"}
     assert set(findings(make(repeat, drop_duplicates=True))) == set()
 
@@ -235,14 +235,14 @@ def test_near_texts_are_found_on_request(make):
     assert set(findings(make(alter, splits={"near_duplicates": "together"}))) == {"near_duplicate_texts"}
 
 
-@pytest.mark.parametrize("asked", [[], ["--near-texts"]])
-def test_the_command_finds_near_texts_on_request(make, asked):
+@pytest.mark.parametrize("options", [[], ["--near-texts"]])
+def test_the_command_finds_near_texts_on_request(make, options):
     def alter(records):
         records[0]["text"] = "The hall was full of people and nobody left until late"
         records[1]["text"] = "The hall was full of people and nobody left until noon"
 
-    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *asked], catch_exceptions=False)
-    assert ("near_duplicate_texts" in done.stdout) == bool(asked)
+    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *options], catch_exceptions=False)
+    assert ("near_duplicate_texts" in done.stdout) == bool(options)
 
 
 def test_too_many_near_texts_are_reported_and_not_linked(make):

@@ -214,5 +214,8 @@ def group_of(columns: list[Column]) -> tuple[Column, str] | None:
         if (IDS.search(spelt(column.name)) or GROUPS.fullmatch(column.name)) and column.full:
             per_value = column.records / column.distinct
             if column.distinct > 1 and per_value >= 1.05:
-                return column, f"{column.distinct:,} different values, {per_value:.1f} records each on average"
+                return (
+                    column,
+                    f"an id that repeats: {column.distinct:,} different values, {per_value:.1f} records each",
+                )
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.data.download.urls import SUFFIXES, is_url
-from automm.data.images.missing_hints import why_lost
+from automm.data.images.missing_hints import shown, why_lost
 from automm.data.onboarding.column_roles import PICTURES, Column, names_portrait
 from automm.data.onboarding.picture_files import SAMPLE, Template, root_of, template_of
 from automm.data.records.field_values import listed_names
@@ -124,7 +124,7 @@ def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
 
 def _by_template(template: Template, candidates: frozenset[str]) -> Pictures:
     reason = f"{template.column!r} with {template.suffix} after it names files"
-    reason += f"; {template.share:.0%} of them are in {template.root.name or '.'}/"
+    reason += f"; {template.share:.0%} of them are in folder {template.root.name or '.'!r}"
     if template.share < 1:
         reason += ". To drop the missing ones, set images: {on_bad: drop-image}"
     return Pictures(template.entry, template.root, {}, reason, (template.column,), candidates, template=True)
@@ -160,7 +160,7 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
     elif unread:
         reason += "names of pictures"
     else:
-        reason += f"names of pictures; {share:.0%} of them are in {root.name or '.'}/"
+        reason += f"names of pictures; {share:.0%} of them are in folder {root.name or '.'!r}"
     reason += f"; the separator is {more['separator']!r}" if "separator" in more else ""
     reason += f"; {more['none_values'][0]!r} means no picture" if "none_values" in more else ""
     if unread:
@@ -168,7 +168,9 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
     cause = why_lost(names[0], root) if urls == 0 and share == 0 else ""
-    return reason + (f". {cause}" if cause else "")
+    if urls == 0 and share == 0 and not unread:
+        cause = cause or "Correct image_root, or the names of the pictures"
+    return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")
 
 
 def unused_pictures(columns: list[Column], pictures: Pictures) -> dict[str, str]:

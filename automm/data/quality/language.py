@@ -56,8 +56,8 @@ def languages(texts: Sequence[str]) -> dict[int, str]:
     Links, mentions and hashtags are ignored.
 
     Returns:
-        By the place of a text: a name from `NAMES`, or `UNDECIDED`. Undecided are texts of which the model is not sure
-        (mostly short ones) and, if nearly all texts are plainly English, the others.
+        By the place of a text: a name from `NAMES`, or `UNDECIDED`. Undecided are texts that
+        the model is not sure about (mostly short ones) and, if nearly all texts are plainly English, all others.
     """
     places = [place for place, text in enumerate(texts) if text and not text.isspace()]
     if len(places) > SAMPLE:

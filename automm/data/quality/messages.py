@@ -176,27 +176,27 @@ KINDS = {
         "note",
         "texts that several reviews share, each in one split",
         "None: reviews with the same text are kept in one split. If reviews were drawn one by one, about "
-        "{expected:.0f} would be in several splits.",
-        "Nothing to do. If the texts name products, a product column in fields.group is more reliable.",
+        "{expected:.0f} of them would be in several splits.",
+        "Nothing. If the texts name products, a product column in fields.group is more reliable.",
     ),
     "duplicate_pictures": Kind(
         "note",
         "pictures that several reviews share, each in one split",
         "None: reviews with the same picture are kept in one split. If reviews were drawn one by one, about "
-        "{expected:.0f} would be in several splits.",
-        "Nothing to do. If the pictures show products, a product column in fields.group is more reliable.",
+        "{expected:.0f} of them would be in several splits.",
+        "Nothing. If the pictures show products, a product column in fields.group is more reliable.",
     ),
     "near_duplicate_pictures": Kind(
         "note",
         "sets of nearly identical pictures, each in one split",
         "None with these splits.",
-        "Nothing to do. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
+        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
     ),
     "near_duplicate_texts": Kind(
         "note",
         "sets of nearly identical texts, each in one split",
         "None with these splits.",
-        "Nothing to do. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
+        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
     ),
     "one_picture": Kind(
         "warning",
@@ -291,7 +291,7 @@ KINDS = {
         "note",
         "reviews without text",
         "Models learn from their pictures alone.",
-        "Nothing to do. To drop these reviews, set text: {{on_empty: drop}}.",
+        "Nothing. To drop these reviews, set text: {{on_empty: drop}}.",
     ),
     "long_texts": Kind(
         "note",

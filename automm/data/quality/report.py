@@ -51,7 +51,7 @@ class Report:
         return all(finding.severity != "error" for finding in self.findings)
 
     @property
-    def of_reading(self) -> list[str]:
+    def reading_notes(self) -> list[str]:
         """Lines about reading: the encoding if it is not UTF-8, and what was dropped or changed."""
         named = self.encoding.lower().replace("_", "-")
         decoded = [] if named in ("", "utf-8", "utf8") else [f"texts decoded as {self.encoding}"]

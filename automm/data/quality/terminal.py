@@ -37,7 +37,7 @@ def render(report: Report, console: "Console") -> None:
     console.print(Text(f"words per text: {words}"))
     languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
     console.print(Text(f"languages of {sum(report.languages.values()):,} texts: {languages or 'none'}"))
-    for line in report.of_reading:
+    for line in report.reading_notes:
         console.print(Text(line))
     for finding in report.findings:
         style = STYLES[finding.severity]
