@@ -141,7 +141,7 @@ def test_a_folder_in_place_of_a_page_is_refused_before_anything_is_read(tmp_path
 
 
 @pytest.mark.parametrize("records", ["none", "broken"])
-def test_problems_reading_notes_are_json_and_no_old_page_stands(tmp_path, records):
+def test_problems_of_reading_are_json_and_an_old_page_is_removed(tmp_path, records):
     manifest, to = tmp_path / "m.yaml", tmp_path / "page.html"
     if records == "broken":
         (tmp_path / "r.jsonl").write_text('{"text": "good", "label": "a"}\n{"text"')

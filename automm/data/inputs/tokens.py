@@ -27,7 +27,7 @@ def load_tokenizer(path: Path) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
-        raise WeightsError(f"{path} is not a tokenizer: {error}") from error
+        raise WeightsError(f"{path}: not a tokenizer: {error}") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
