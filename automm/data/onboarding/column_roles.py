@@ -12,6 +12,7 @@ from automm.errors import yaml_word
 
 MOST_LABELS = 100
 VALIDATION = 0.15  # share of the training reviews, if a column names no validation split
+EXAMPLES = 4  # values of a label that are shown
 MANY = 20  # a column with more different numbers is more likely measured than chosen from a scale
 LABELS = (
     *("label", "labels", "sentiment", "class", "target", "rating", "stars", "score", "overall", "polarity"),
@@ -129,7 +130,10 @@ def _is_aside(column: Column) -> bool:
 
 
 def _examples(column: Column) -> str:
-    return ", ".join(f"{value} ({count})" for value, count in Counter(column.texts).most_common(4))
+    """Return the most frequent values with their counts."""
+    counts = Counter(column.texts)
+    examples = [f"{value} ({count})" for value, count in counts.most_common(EXAMPLES)]
+    return ", ".join(examples + ["..."] * (len(counts) > EXAMPLES))
 
 
 def identity_of(columns: list[Column]) -> tuple[Column, str] | None:

@@ -23,7 +23,7 @@ class Checked:
         inspections: one per readable picture.
         links: links between the reviews.
         near_pictures: sets of nearly identical pictures, as digests.
-        near_texts: sets of rows of `reviews` with nearly identical texts; empty unless requested.
+        near_texts: sets of rows of `reviews` with very similar texts; empty unless requested.
         split_of: the split of each review by its id; empty if the reviews cannot be split.
         unused: ids of users, products and the like in columns that the manifest does not name.
     """

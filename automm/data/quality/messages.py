@@ -76,7 +76,7 @@ KINDS = {
     ),
     "near_duplicate_texts_across_splits": Kind(
         "warning",
-        "sets of nearly identical texts that are in more than one split",
+        "sets of very similar texts that are in more than one split",
         _LEAK_OF_COPIES,
         "{fix}",
     ),
@@ -194,7 +194,7 @@ KINDS = {
     ),
     "near_duplicate_texts": Kind(
         "note",
-        "sets of nearly identical texts, each in one split",
+        "sets of very similar texts, each in one split",
         "None with these splits.",
         "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
     ),

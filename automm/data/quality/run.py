@@ -92,7 +92,7 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
 
     Args:
         allow_code: whether the manifest may name a custom reader, whose code is then run.
-        with_near_texts: also search for nearly identical texts, as `splits.near_duplicates: together` does.
+        with_near_texts: also search for very similar texts, as `splits.near_duplicates: together` does.
 
     Raises:
         ConfigError, NotFoundError, DataError: the manifest or its records cannot be read.

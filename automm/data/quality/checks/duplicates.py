@@ -113,7 +113,7 @@ def common_texts(checked: Checked) -> Iterator[Finding]:
 
 
 def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
-    """Report nearly identical texts: a warning if in several splits, else a note."""
+    """Report very similar texts: a warning if in several splits, else a note."""
     across: list[Example] = []
     together: list[Example] = []
     for rows in checked.near_texts:
