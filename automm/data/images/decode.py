@@ -104,13 +104,13 @@ def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
             if not is_of_path(error):
                 raise
             raise UnreachableError(_absence(error)) from error
-        with malformed_named():
+        with picture_errors():
             picture = opened.enter_context(Image.open(file, formats=known_formats()))
         yield picture
 
 
 @contextmanager
-def malformed_named() -> Iterator[None]:
+def picture_errors() -> Iterator[None]:
     """Turn Pillow's errors about malformed or too large files into a PictureError; put it around calls that read.
 
     Raises:
@@ -208,7 +208,7 @@ def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndar
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     whole = picture.width * picture.height
-    with malformed_named():
+    with picture_errors():
         if picture.format in ("JPEG", "MPO"):  # a JPEG can be decoded at a half, a quarter or an eighth of its size
             picture.draft("RGB", (oversampling * size, oversampling * size))
         # The decoder holds a whole progressive picture in memory, even to decode it small.
@@ -233,7 +233,7 @@ def _load(picture: Image.Image) -> None:
 def _orientation(picture: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 (upright) if the EXIF data are absent or malformed."""
     try:
-        with malformed_named():
+        with picture_errors():
             value = picture.getexif().get(_ORIENTATION, 1)
     except PictureError:
         return 1

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from automm.data.files import digest_and_bytes, in_order, is_of_path, portions, unread
-from automm.data.images.decode import PictureError, malformed_named, open_picture, pixels_of, quiet_pillow
+from automm.data.images.decode import PictureError, open_picture, picture_errors, pixels_of, quiet_pillow
 
 SIDE, THUMBNAIL = 32, 8
 AT_ONCE = 16  # pictures that a thread takes at a time
@@ -184,7 +184,7 @@ def _animated(picture: Image.Image) -> bool:
     if picture.format == "MPO":
         return False
     try:
-        with malformed_named():
+        with picture_errors():
             return bool(getattr(picture, "is_animated", False))
     except PictureError:  # the data after the first frame are malformed; only the first frame is read
         return False

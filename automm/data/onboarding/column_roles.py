@@ -88,7 +88,7 @@ class Column:
         return sum(max(len(t.split()), len(t) / 12) for t in self.texts) / max(1, len(self.texts))
 
 
-def spelt(name: str) -> str:
+def snake_case(name: str) -> str:
     """Return a name in snake case: "Review Text" and "reviewText" are review_text."""
     separated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"\W+", "_", separated).strip("_").lower()
@@ -96,19 +96,19 @@ def spelt(name: str) -> str:
 
 def names_portrait(name: str) -> bool:
     """Return whether a column's name suggests portraits: userImage, profile_photos, user.avatar."""
-    return PORTRAITS.search(spelt(name)) is not None
+    return PORTRAITS.search(snake_case(name)) is not None
 
 
-def names_no_column(name: str) -> bool:
+def is_nameless(name: str) -> bool:
     """Return whether a header is empty, or the name that pandas gives an index."""
     return NAMELESS.fullmatch(name) is not None
 
 
-def label_of(columns: list[Column]) -> tuple[Column, str] | None:
+def guess_label(columns: list[Column]) -> tuple[Column, str] | None:
     """Guess the label: a column with a usual name, or one with few different values."""
     listed = [c for c in columns if c.name.lower() in LABELS and any(isinstance(cell, list) for cell in c.cells)]
-    ordered = [c for name in LABELS for c in columns if spelt(c.name) == name]
-    ordered += [c for name in LABELS_OF for c in columns if spelt(c.name).endswith(f"_{name}")]
+    ordered = [c for name in LABELS for c in columns if snake_case(c.name) == name]
+    ordered += [c for name in LABELS_OF for c in columns if snake_case(c.name).endswith(f"_{name}")]
     named = [c for c in ordered if 2 <= c.distinct <= MOST_LABELS]
     named = [c for c in named if c.distinct <= c.records / 2]
     if named:
@@ -136,11 +136,11 @@ def _examples(column: Column) -> str:
     return ", ".join(examples + ["..."] * (len(counts) > EXAMPLES))
 
 
-def identity_of(columns: list[Column]) -> tuple[Column, str] | None:
+def guess_id(columns: list[Column]) -> tuple[Column, str] | None:
     """Guess the id: a column with a different value in each record, preferably named like one."""
     unique = [c for c in columns if c.full and c.distinct == c.records and not any("\n" in text for text in c.texts)]
-    ids = [c for c in unique if IDS.search(spelt(c.name))]
-    ids.sort(key=lambda c: (not OWN_IDS.fullmatch(spelt(c.name)), GROUPS.search(c.name) is not None))
+    ids = [c for c in unique if IDS.search(snake_case(c.name))]
+    ids.sort(key=lambda c: (not OWN_IDS.fullmatch(snake_case(c.name)), GROUPS.search(c.name) is not None))
     named = ids or [c for c in unique if c.words <= 1.5 and not _floats(c)]
     return (named[0], f"a different value in each of {named[0].records:,} records") if named else None
 
@@ -149,7 +149,7 @@ def _floats(column: Column) -> bool:
     return any(isinstance(cell, float) for cell in column.cells) or all(map(_DECIMAL.fullmatch, column.texts))
 
 
-def numbers_of(columns: list[Column]) -> str:
+def hint_at_numbers(columns: list[Column]) -> str:
     """Return a hint about columns whose numbers may be worth predicting; "" if there are none."""
     named = [c for c in columns if NUMBERS.search(c.name) and c.distinct > MANY and c.numeric]
     if not named:
@@ -160,7 +160,7 @@ def numbers_of(columns: list[Column]) -> str:
     return f"column {first} holds numbers{also}. {fix}"
 
 
-def split_of(columns: list[Column]) -> tuple[str, dict[str, Any], str] | None:
+def guess_split(columns: list[Column]) -> tuple[str, dict[str, Any], str] | None:
     """Guess the column that names the split of each record; it must name at least train and test.
 
     Returns:
@@ -184,7 +184,7 @@ def split_of(columns: list[Column]) -> tuple[str, dict[str, Any], str] | None:
     return None
 
 
-def texts_of(columns: list[Column]) -> tuple[list[str], str]:
+def guess_texts(columns: list[Column]) -> tuple[list[str], str]:
     """Guess the texts: the columns with usual names in their usual order, else the one with the longest texts."""
     strings = [c for c in columns if any(isinstance(cell, str | list) for cell in c.cells) and c.words >= 1]
     named = sorted((c for c in strings if _place_of(c) is not None), key=lambda c: _place_of(c) or 0)
@@ -203,19 +203,19 @@ def texts_of(columns: list[Column]) -> tuple[list[str], str]:
 
 def _place_of(column: Column) -> int | None:
     """Return the place of a name, or of its last word, in TEXTS; None if it does not name a text of a review."""
-    name = spelt(column.name)
+    name = snake_case(column.name)
     first, _, last = name.rpartition("_")
     if name not in TEXTS and (not first or last not in TEXTS or first.split("_")[0] in OF_OTHERS):
         return None
     return TEXTS.index(name if name in TEXTS else last)
 
 
-def group_of(columns: list[Column]) -> tuple[Column, str] | None:
+def guess_group(columns: list[Column]) -> tuple[Column, str] | None:
     """Guess the group: a column of ids of products, businesses or users that have several reviews each."""
     for column in columns:
-        if OWN_IDS.fullmatch(spelt(column.name)):  # an id of reviews, even if it repeats
+        if OWN_IDS.fullmatch(snake_case(column.name)):  # an id of reviews, even if it repeats
             continue
-        if (IDS.search(spelt(column.name)) or GROUPS.fullmatch(column.name)) and column.full:
+        if (IDS.search(snake_case(column.name)) or GROUPS.fullmatch(column.name)) and column.full:
             per_value = column.records / column.distinct
             if column.distinct > 1 and per_value >= 1.05:
                 return (

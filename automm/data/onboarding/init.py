@@ -16,17 +16,17 @@ from automm.data.onboarding.column_roles import (
     MANY,
     OWN_IDS,
     Column,
-    group_of,
-    identity_of,
-    label_of,
-    names_no_column,
+    guess_group,
+    guess_id,
+    guess_label,
+    guess_split,
+    guess_texts,
+    hint_at_numbers,
+    is_nameless,
     names_portrait,
-    numbers_of,
-    spelt,
-    split_of,
-    texts_of,
+    snake_case,
 )
-from automm.data.onboarding.picture_columns import Pictures, pictures_of, unused_pictures
+from automm.data.onboarding.picture_columns import Pictures, guess_pictures, unused_pictures
 from automm.data.onboarding.thinning import Thinned
 from automm.data.onboarding.unpack import holds_pictures
 from automm.data.records.encoding import delimiter_of, encoding_of
@@ -119,16 +119,16 @@ def guess_manifest(
     _leave_out_nameless(draft)
     pictures, set_aside = _settle_pictures(draft, file.parent, folder)
     label = _settle_label(draft)
-    _settle_identity(draft, pictures)
-    split = split_of(draft.free())
+    _settle_id(draft, pictures)
+    split = guess_split(draft.free())
     if split is not None:
         content["splits"] = split[1]
         reasons["splits.column"] = split[2]
         draft.taken.add(split[0])
-    texts, reason = texts_of(draft.free())
+    texts, reason = guess_texts(draft.free())
     if texts:
         draft.settle("text", texts[0] if len(texts) == 1 else texts, texts, reason)
-    group = group_of(draft.free())
+    group = guess_group(draft.free())
     if group is not None:
         draft.settle("group", group[0].name, [group[0].name], group[1])
     unused = unused_pictures(draft.free(set_aside), pictures)
@@ -137,7 +137,7 @@ def guess_manifest(
         raise ConfigError(_no_content(file.name, columns, unused))
     if label is None and "label" not in draft.given:
         reasons["fields.label"] = "no column looks like a label. Name one, or use the manifest for predictions only"
-        hint = numbers_of(draft.free())
+        hint = hint_at_numbers(draft.free())
         reasons["fields.label"] += f"; {hint}" if hint else ""
     order = ("id", "text", "images", "separator", "none_values", "label", "group")
     content["fields"] = {key: draft.fields[key] for key in order if key in draft.fields} | dict(draft.given)
@@ -179,7 +179,7 @@ class _Draft:
 
 def _leave_out_nameless(draft: _Draft) -> None:
     """Mark the columns without a name, and those of `given`, as taken."""
-    draft.taken |= {name for name in draft.columns if names_no_column(name)}
+    draft.taken |= {name for name in draft.columns if is_nameless(name)}
     if draft.taken:
         draft.reasons["fields"] = "columns without a name are ignored, such as the index that pandas writes"
     draft.taken |= {name for value in draft.given.values() for name in _named(value)}
@@ -195,7 +195,7 @@ def _settle_pictures(draft: _Draft, data: Path, folder: Path) -> tuple[Pictures,
     Returns:
         The pictures, and all columns that hold pictures or portraits, which no other key may use.
     """
-    pictures = pictures_of(draft.columns, data) if "images" not in draft.given else Pictures()
+    pictures = guess_pictures(draft.columns, data) if "images" not in draft.given else Pictures()
     portraits = {name for name in draft.columns if names_portrait(name)} - draft.taken
     set_aside = pictures.candidates | portraits
     draft.taken |= set_aside
@@ -208,7 +208,7 @@ def _settle_pictures(draft: _Draft, data: Path, folder: Path) -> tuple[Pictures,
 
 def _settle_label(draft: _Draft) -> Column | None:
     """Guess the column of labels."""
-    found = label_of(draft.free())
+    found = guess_label(draft.free())
     if found is None:
         return None
     label, reason = found
@@ -218,9 +218,9 @@ def _settle_label(draft: _Draft) -> Column | None:
     return label
 
 
-def _settle_identity(draft: _Draft, pictures: Pictures) -> None:
+def _settle_id(draft: _Draft, pictures: Pictures) -> None:
     """Guess the column of ids, which may also be the column of a template for the names of pictures."""
-    identity = identity_of(draft.free(pictures.used if pictures.template else ()))
+    identity = guess_id(draft.free(pictures.used if pictures.template else ()))
     if identity is not None:
         draft.settle("id", identity[0].name, [identity[0].name], identity[1])
     elif "id" not in draft.given:
@@ -327,7 +327,7 @@ def _named(value: Any) -> list[str]:
 
 def _repeated(columns: list[Column]) -> str:
     """Return a remark about a column that is named like an id of the records but repeats; "" if there is none."""
-    ids = [column for column in columns if OWN_IDS.fullmatch(spelt(column.name))]
+    ids = [column for column in columns if OWN_IDS.fullmatch(snake_case(column.name))]
     return f" ({ids[0].name!r} has {ids[0].distinct:,} values in {ids[0].records:,} records)" if ids else ""
 
 

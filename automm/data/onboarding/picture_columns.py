@@ -11,7 +11,7 @@ from typing import Any
 from automm.data.download.urls import SUFFIXES, is_url
 from automm.data.images.missing_hints import shown, why_lost
 from automm.data.onboarding.column_roles import PICTURES, Column, names_portrait
-from automm.data.onboarding.picture_files import SAMPLE, Template, root_of, template_of
+from automm.data.onboarding.picture_files import SAMPLE, Template, find_root, find_template
 from automm.data.records.field_values import listed_names
 from automm.data.records.forms import UNREADABLE, parse_literal
 from automm.errors import yaml_word
@@ -89,7 +89,7 @@ class _ImageColumn:
         return _NUMBER.sub("", self.name).lower()
 
 
-def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
+def guess_pictures(columns: dict[str, Column], folder: Path) -> Pictures:
     """Guess the columns of pictures: columns of existing files, else a template of existing files, else URLs.
 
     Args:
@@ -102,13 +102,13 @@ def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
         candidate = _image_column(column, folder)
         # Most records may have no picture, but then few different values say so.
         if candidate.names and (len(candidate.names) >= len(candidate.others) or len(set(candidate.others)) <= FEW):
-            candidate.root, candidate.share = root_of(folder, candidate.local[:SAMPLE])
+            candidate.root, candidate.share = find_root(folder, candidate.local[:SAMPLE])
             candidates.append(candidate)
     names = frozenset(candidate.name for candidate in candidates)
     best = max(candidates, key=lambda candidate: candidate.rank, default=None)
     # Names without a file, or in an unknown form, may mean the same files that a template would give to other records.
     if not any(candidate.local for candidate in candidates) and not any(map(_hides_names, others)):
-        template = template_of([column for column in others if column.name not in names], folder)
+        template = find_template([column for column in others if column.name not in names], folder)
         if template is not None:
             return _by_template(template, names)
     if best is None:
@@ -116,7 +116,7 @@ def pictures_of(columns: dict[str, Column], folder: Path) -> Pictures:
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
     local = [name for column in family for name in column.local[: SAMPLE // len(family) + 1]]
-    root, share = root_of(folder, local)
+    root, share = find_root(folder, local)
     return Pictures(
         used[0] if len(used) == 1 else list(used), root, _more(family), _reason(family, root, share), used, names
     )
@@ -260,7 +260,7 @@ def _image_column(column: Column, folder: Path) -> _ImageColumn:
             else:
                 images.others.append(cell)
     whole = [cell for cells in divided.values() for cell, _ in cells]
-    if root_of(folder, whole[:SAMPLE])[1] > 0.5:  # the names of files contain a comma or a space
+    if find_root(folder, whole[:SAMPLE])[1] > 0.5:  # the names of files contain a comma or a space
         images.names += whole
     elif divided:
         images.separator = max(divided, key=lambda separator: len(divided[separator]))

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from automm.data.images.missing_hints import is_absolute
-from automm.data.onboarding.column_roles import IDS, PICTURES, Column, names_no_column, spelt
+from automm.data.onboarding.column_roles import IDS, PICTURES, Column, is_nameless, snake_case
 from automm.data.sections import plain_value
 
 SAMPLE = 50  # pictures whose files are searched
@@ -38,7 +38,7 @@ class Template:
         return f"{{{self.column}}}{self.suffix}"
 
 
-def root_of(folder: Path, names: list[str]) -> tuple[Path, float]:
+def find_root(folder: Path, names: list[str]) -> tuple[Path, float]:
     """Find the folder that holds most of some pictures: `folder` or a folder in it.
 
     Returns:
@@ -52,7 +52,7 @@ def root_of(folder: Path, names: list[str]) -> tuple[Path, float]:
     return best, largest
 
 
-def template_of(columns: list[Column], folder: Path) -> Template | None:
+def find_template(columns: list[Column], folder: Path) -> Template | None:
     """Find the column whose values, with a suffix, name most files; names like pictures or ids break a draw."""
     templates = []
     for column in sorted(filter(_may_name_files, columns), key=_likeliness, reverse=True)[:MOST_COLUMNS]:
@@ -75,14 +75,14 @@ def _best_template(column: str, stems: list[str], folder: Path) -> Template | No
 
 def _may_name_files(column: Column) -> bool:
     """Return whether a column has many short values, or is named like ids or pictures (ids of products repeat)."""
-    if names_no_column(column.name) or "{" in column.name or "}" in column.name or column.distinct < 2:
+    if is_nameless(column.name) or "{" in column.name or "}" in column.name or column.distinct < 2:
         return False
-    likely = IDS.search(spelt(column.name)) or PICTURES.search(column.name)
+    likely = IDS.search(snake_case(column.name)) or PICTURES.search(column.name)
     return bool(_stems(column)) and (likely is not None or column.distinct >= 0.9 * column.records)
 
 
 def _likeliness(column: Column) -> tuple[bool, bool, int]:
-    return PICTURES.search(column.name) is not None, IDS.search(spelt(column.name)) is not None, column.distinct
+    return PICTURES.search(column.name) is not None, IDS.search(snake_case(column.name)) is not None, column.distinct
 
 
 def _stems(column: Column) -> list[str]:

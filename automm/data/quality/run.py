@@ -14,11 +14,11 @@ from automm.data.quality.checks.columns import ungrouped_columns
 from automm.data.quality.checks.duplicates import (
     common_texts,
     contradictions,
+    duplicate_reviews,
     linked_reviews,
-    nearly_same_pictures,
-    nearly_same_texts,
-    repeated,
-    whole_reviews,
+    near_duplicate_pictures,
+    near_duplicate_texts,
+    shared_content,
 )
 from automm.data.quality.checks.labels import (
     absent_labels,
@@ -57,10 +57,10 @@ from automm.errors import DataError, yaml_word
 
 # Findings of one severity are shown in this order.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
-    repeated,
+    shared_content,
     common_texts,
-    nearly_same_texts,
-    nearly_same_pictures,
+    near_duplicate_texts,
+    near_duplicate_pictures,
     ungrouped_columns,
     contradictions,
     missing_like_labels,
@@ -83,7 +83,7 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     missing_like_texts,
     empty_texts,
     long_texts,
-    whole_reviews,
+    duplicate_reviews,
 )
 
 

@@ -29,7 +29,7 @@ TOO_MANY = (
 DIFFERENT = "Correct the {targets}. drop_duplicates keeps these reviews, because they differ in text or pictures."
 
 
-def repeated(checked: Checked) -> Iterator[Finding]:
+def shared_content(checked: Checked) -> Iterator[Finding]:
     """Report texts, pictures and groups that several reviews share: a warning if in several splits, else a note."""
     rules = checked.dataset.manifest.splits
     for kind, sharing in checked.shared.items():
@@ -112,7 +112,7 @@ def common_texts(checked: Checked) -> Iterator[Finding]:
         yield finding("common_texts", len(across), examples, limit=most_copies(len(checked.reviews)))
 
 
-def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
+def near_duplicate_texts(checked: Checked) -> Iterator[Finding]:
     """Report very similar texts: a warning if in several splits, else a note."""
     across: list[Example] = []
     together: list[Example] = []
@@ -126,7 +126,7 @@ def nearly_same_texts(checked: Checked) -> Iterator[Finding]:
         yield finding("near_duplicate_texts", len(together), together)
 
 
-def nearly_same_pictures(checked: Checked) -> Iterator[Finding]:
+def near_duplicate_pictures(checked: Checked) -> Iterator[Finding]:
     """Report nearly identical pictures, not counting identical ones: a warning if in several splits, else a note."""
     set_of = {digest: near[0] for near in checked.near_pictures for digest in near}
 
@@ -181,7 +181,7 @@ def contradictions(checked: Checked) -> Iterator[Finding]:
             yield finding(key, len(several), examples, targets=checked.targets, fix=fix)
 
 
-def whole_reviews(checked: Checked) -> Iterator[Finding]:
+def duplicate_reviews(checked: Checked) -> Iterator[Finding]:
     """Report reviews with the same text and pictures, by the rule of `drop_duplicates`."""
 
     def keys(review: Review) -> list[str]:
