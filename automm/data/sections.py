@@ -259,15 +259,13 @@ class Splits(Section):
         if self.fractions is not None and rules in (["column"], ["folds"]):
             raise ValueError(f"fractions and {rules[0]} exclude each other. Keep one")
         if self.values and self.column is None:
-            raise ValueError("values translates the values of column, which is missing. Name the column")
+            raise ValueError("values needs column: it translates the values of that column")
         if self.validation is not None and self.column is None:
-            raise ValueError(
-                "validation is a share of the training reviews of column, which is missing. Name the column"
-            )
+            raise ValueError("validation needs column: it is a share of the training reviews that column names")
         if self.fold is not None and self.fold > (self.folds or 1):
             raise ValueError(f"fold is {self.fold}, expected 1 to {self.folds or 1} (the number of folds)")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
-            raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} splits without links")
+            raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} does not link reviews")
         if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
             raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
         return self

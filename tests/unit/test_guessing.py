@@ -266,7 +266,7 @@ def test_a_comma_in_a_url_is_not_a_separator(tmp_path, url):
     content, reasons = first(tmp_path, rows(**BASIC, image=url.format))
     assert content["fields"]["images"] == "image"
     assert "separator" not in content["fields"]
-    assert reasons["fields.images"] == "holds URLs"
+    assert reasons["fields.images"] == "'image': URLs of pictures"
 
 
 def test_lists_as_numpy_writes_them_do_not_count_as_found(tmp_path):
@@ -285,7 +285,7 @@ def test_columns_that_differ_in_a_number_are_read_together(tmp_path):
     content, reasons = first(tmp_path, rows(**BASIC, **cells), "r.csv")
     assert content["fields"]["images"] == ["image_0", "image_1", "image_2"]
     assert content["fields"]["none_values"] == ["N/A"]
-    assert "image_0, image_1, image_2 hold names of pictures; 100% of them are in" in reasons["fields.images"]
+    assert "'image_0', 'image_1', 'image_2': names of pictures; 100% of them are in" in reasons["fields.images"]
     assert not any(key.startswith("column") for key in reasons)
     assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews[3].images) == 3
 
@@ -311,7 +311,10 @@ def test_pictures_that_are_named_by_a_value_and_a_suffix(tmp_path, name, cell, f
     data = rows(**{name: cell, "text": BASIC["text"], "label": BASIC["label"]})
     content, reasons = first(tmp_path, data, "r.csv")
     assert content["fields"]["images"] == f"{{{name}}}.{file.split('.')[-1]}"
-    assert f"{name!r} with .{file.split('.')[-1]} after it names files; 100% of them are in" in reasons["fields.images"]
+    assert (
+        f"{name!r}: its values with .{file.split('.')[-1]} after them name files; 100% of them are in"
+        in reasons["fields.images"]
+    )
     assert content["fields"].get("id") == ("id" if name == "id" else None)
     loaded = load_dataset(load_manifest(tmp_path / "manifest.yaml"))
     assert all(len(review.images) == 1 for review in loaded.reviews)

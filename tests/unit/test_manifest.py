@@ -80,7 +80,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
             "fractions and column exclude each other",
         ),
         ("splits: {column: s, values: {dev: valid}}", "splits.values.dev"),
-        ("splits: {values: {dev: validation}}", "values of column, which is missing"),
+        ("splits: {values: {dev: validation}}", "values needs column"),
         ("images: {on_bad: ignore}", "'error', 'drop-image' or 'drop-review'"),
         ("delimiter: ;;", "delimiter: expected one character"),
         ('delimiter: "\\""', "delimiter: expected one character"),

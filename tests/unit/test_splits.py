@@ -308,7 +308,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
     ("rules", "problem"),
     [
         ({"column": "s", "time": "t"}, "column and time exclude each other"),
-        ({"validation": 0.2}, "reviews of column, which is missing"),
+        ({"validation": 0.2}, "validation needs column"),
         ({"column": "s", "validation": 1}, "less than 1"),
         (
             {"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}},

@@ -145,7 +145,7 @@ def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Datas
             kept.append(review)
     if not problems and not kept:
         file = dataset.manifest.file.name
-        text = f"no review is left: all have unreadable pictures, and images.on_bad is {rule}"
+        text = f"no review is left after unreadable pictures were dropped (images.on_bad: {rule})"
         problems.append(Problem("nothing_left", file, text, "Replace the files"))
     if problems:
         raise DataError(problems)

@@ -4,7 +4,7 @@ The reason of each guess is written beside it, for the user to correct.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -163,12 +163,12 @@ class _Draft:
     fields: dict[str, Any] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
-    def settle(self, key: str, value: Any, names: Iterable[str], reason: str) -> None:
-        """Set a key of `fields` unless it is given, and mark the columns of these names as taken."""
+    def settle(self, key: str, value: Any, names: Sequence[str], reason: str) -> None:
+        """Set a key of `fields` unless it is given, and mark its columns as taken."""
         if key in self.given:
             return
         self.fields[key] = value
-        self.reasons[f"fields.{key}"] = reason
+        self.reasons[f"fields.{key}"] = f"{', '.join(map(repr, names))}: {reason}"
         self.taken.update(names)
 
     def free(self, also: Iterable[str] = ()) -> list[Column]:

@@ -123,7 +123,7 @@ def guess_pictures(columns: dict[str, Column], folder: Path) -> Pictures:
 
 
 def _by_template(template: Template, candidates: frozenset[str]) -> Pictures:
-    reason = f"{template.column!r} with {template.suffix} after it names files"
+    reason = f"its values with {template.suffix} after them name files"
     reason += f"; {template.share:.0%} of them are in folder {template.root.name or '.'!r}"
     if template.share < 1:
         reason += ". To drop the missing ones, set images: {on_bad: drop-image}"
@@ -154,13 +154,12 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
     more, unread = _more(family), [cell for column in family for cell in column.unread]
     names = [name for column in family for name in column.names]
     urls = sum(is_url(name) for name in names)
-    reason = "holds " if len(family) == 1 else f"{', '.join(column.name for column in family)} hold "
     if urls > len(names) / 2:
-        reason += "URLs"
+        reason = "URLs of pictures"
     elif unread:
-        reason += "names of pictures"
+        reason = "names of pictures"
     else:
-        reason += f"names of pictures; {share:.0%} of them are in folder {root.name or '.'!r}"
+        reason = f"names of pictures; {share:.0%} of them are in folder {root.name or '.'!r}"
     reason += f"; the separator is {more['separator']!r}" if "separator" in more else ""
     reason += f"; {more['none_values'][0]!r} means no picture" if "none_values" in more else ""
     if unread:

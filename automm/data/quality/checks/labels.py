@@ -46,7 +46,7 @@ def label_table(checked: Checked) -> dict[str, dict[str, int]]:
 def absent_labels(checked: Checked) -> Iterator[Finding]:
     """Report labels that validation or test lacks; a label that training lacks is an error of the split."""
     gaps = [
-        Example((), f"{label!r} in {split}")
+        Example((), f"{label!r}: no review in {split}")
         for split, counts in label_table(checked).items()
         for label, count in counts.items()
         if split != "train" and count == 0
