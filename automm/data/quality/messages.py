@@ -49,8 +49,8 @@ KINDS = {
         "error",
         "pictures that cannot be read",
         _REFUSED,
-        "Replace the files. To go on without them, set images: {{on_bad: drop-image}}; to drop their reviews, "
-        "drop-review.",
+        "Replace the files. To go on without them, set images: {{on_bad: drop-image}}, or drop-review to drop their "
+        "whole reviews.",
     ),
     "no_splits": Kind(
         "error",
