@@ -93,13 +93,13 @@ def test_short_texts_do_not_tie_reviews_together(tmp_path):
     assert [len(rows) for rows in splits.values()] == [70, 15, 15]
 
 
-def test_check_names_labels_that_a_split_cannot_judge(tmp_path):
+def test_check_reports_labels_that_a_split_lacks(tmp_path):
     splits = ["train"] * 4 + ["validation", "validation", "test", "test"]
     changes = [{"split": split} for split in splits]
     changes[6]["label"] = "b"
     report = check(write(tmp_path, changes, extra="splits: {column: split}\n"))
     (finding,) = [finding for finding in report.findings if "without a review" in finding.what]
-    assert [one.line for one in finding.examples] == ["'a' in test"]
+    assert [one.line for one in finding.examples] == ["'a': no review in test"]
 
 
 def test_a_link_put_in_place_of_a_picture_is_not_followed(tmp_path):
