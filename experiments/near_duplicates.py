@@ -55,10 +55,10 @@ def main() -> None:
 
 def measure(files: list[Path], folder: Path) -> dict:
     images = [Image.fromarray(decode_picture(file, SIDE)) for file in files]
-    seen = looks(images, folder, "original", "PNG", {})
+    seen = inspected(images, folder, "original", "PNG", {})
     found, at_once = {}, dict(seen)
     for number, (name, (form, options, change)) in enumerate(CHANGES.items()):
-        copies = looks([change(image) for image in images], folder, f"copy{number}", form, options)
+        copies = inspected([change(image) for image in images], folder, f"copy{number}", form, options)
         found[name] = round(share_found(near_duplicates(seen | copies), len(files)), 3)
         at_once |= copies if name in SAME_LOOK else {}
     together = near_duplicates(at_once)
@@ -81,13 +81,14 @@ def share_found(together: list[list[str]], copies: int) -> float:
     return found / copies
 
 
-def looks(images: list[Image.Image], folder: Path, name: str, form: str, options: dict) -> dict[str, Inspection]:
+def inspected(images: list[Image.Image], folder: Path, name: str, form: str, options: dict) -> dict[str, Inspection]:
     paths = []
     for place, image in enumerate(images):
         paths.append(folder / f"{name} {place}")
         image.save(paths[-1], form, **options)
+    outcomes = inspect_images((path, None) for path in paths)
     return {
-        path.name: look for path, look in zip(paths, inspect_images(paths), strict=True) if isinstance(look, Inspection)
+        path.name: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, Inspection)
     }
 
 

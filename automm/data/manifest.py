@@ -1,7 +1,7 @@
-"""A manifest names the reviews: where the records are, what their columns mean, how they are split.
+"""The manifest of a data set: where the records are, what their columns mean, and how they are split.
 
-`load_manifest` reads one strictly: an unknown key is answered with the nearest legal one, and every problem
-of the file is reported at once as "manifest.yaml:LINE: ...".
+`load_manifest` reads a manifest strictly. An unknown key is answered with the nearest legal one, and all problems of
+the file are reported together as "manifest.yaml:LINE: ...".
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from automm.tasks.registry import TASKS
 
 
 class Manifest(Section):
-    """The whole file; it knows its own place (`file`), to which its paths are relative."""
+    """The whole file. Its paths are relative to the folder of `file`."""
 
     name: str = Field(min_length=1, max_length=200)
     records: str | None = Field(default=None, min_length=1)
@@ -71,14 +71,14 @@ class Manifest(Section):
     @classmethod
     def _one_pattern(cls, value: object) -> object:
         if isinstance(value, list):
-            raise ValueError("name one file, or a pattern for several of the same columns, such as 'reviews-*.csv'")
+            raise ValueError("expected one file, or a pattern for files with the same columns, such as 'reviews-*.csv'")
         return value
 
     @field_validator("records", "path", "image_root")
     @classmethod
     def _usable_path(cls, value: str | None) -> str | None:
         if value and "\0" in value:
-            raise ValueError("a path with a NUL character")
+            raise ValueError("the path has a NUL character. Remove it")
         return value
 
     @model_validator(mode="after")
@@ -86,14 +86,14 @@ class Manifest(Section):
         if self.format == RECORDS:
             missing = [key for key in ("records", "fields") if getattr(self, key) is None]
             if missing:
-                raise ValueError(f"{' and '.join(missing)} missing: name the file and what its columns mean")
+                raise ValueError(f"{' and '.join(missing)} missing: name the records file and what its columns mean")
             if self.path is not None:
-                raise ValueError("path is the folder of a native format; name the file by records")
+                raise ValueError("path is for native formats. Name the records file in records")
         elif self.path is None:
-            raise ValueError(f"path missing: the folder of format {self.format!r}")
+            raise ValueError(f"path missing: name the folder of format {self.format!r}")
         elif self.records is not None:
-            raise ValueError(f"records is for format records; format {self.format!r} reads path")
-        elif self.fields is None:  # a native layout has its own
+            raise ValueError(f"records is for format 'records'. Name the folder of format {self.format!r} in path")
+        elif self.fields is None:  # native layouts define their fields, so this is a custom reader
             raise ValueError(f"fields missing: name what the columns of {self.format!r} mean")
         return self
 
@@ -101,7 +101,8 @@ class Manifest(Section):
     def _tables_alone(self) -> "Manifest":
         given = [key for key in ("delimiter", "quotes") if getattr(self, key) is not None]
         if given and self.format != RECORDS:
-            raise ValueError(f"{' and '.join(given)}: for .csv and .tsv of format records, not for {self.format!r}")
+            keys = " and ".join(given)
+            raise ValueError(f"{keys}: only for .csv and .tsv files of format 'records', not for {self.format!r}")
         return self
 
     @model_validator(mode="after")
@@ -109,30 +110,30 @@ class Manifest(Section):
         task = self.task_object
         if not task.has_labels and self.labels != Labels(on_missing=self.labels.on_missing):
             raise ValueError(
-                f"labels joins values into labels, and a {task.name} predicts a {task.target}. "
-                "Remove all but labels.on_missing"
+                f"a {task.name} predicts a {task.target} and has no labels to map. "
+                "Remove all keys of labels but on_missing"
             )
         return self
 
     @property
     def task_object(self) -> Task:
-        """What a review is predicted to have, and all that depends on it."""
+        """The object of `task`: what is predicted, and everything that depends on it."""
         return TASKS[self.task]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What its reviews have beside text and pictures: 'metadata', 'history', both, or nothing."""
+        """The further inputs that the manifest names: 'metadata', 'history', both or none."""
         fields = self.fields
         return tuple(name for name in ("metadata", "history") if fields is not None and getattr(fields, name))
 
     @property
     def file(self) -> Path:
-        """The manifest itself, absolute."""
+        """The absolute path of the manifest."""
         return self._file
 
     @property
     def folder(self) -> Path:
-        """What relative paths are relative to."""
+        """The folder that relative paths of the manifest are relative to."""
         return self._file.parent
 
 
@@ -143,16 +144,16 @@ def parse_manifest(
     *,
     allow_code: bool = False,
 ) -> Manifest:
-    """Validate what a manifest says.
+    """Validate the content of a manifest.
 
     Args:
         content: keys and values.
-        file: where it stands, or would stand: its folder is what its relative paths are relative to.
+        file: the path of the manifest, which need not exist; its paths are relative to the folder of this file.
         lines: the line of each key, by its path, for the messages.
         allow_code: whether `format: my_module:my_reader` may name a function to run.
 
     Raises:
-        ConfigError: every problem, a line each.
+        ConfigError: every problem, one per line.
     """
     rest = dict(content)
     problems = [] if allow_code else _refused_code(rest)
@@ -169,11 +170,11 @@ def parse_manifest(
 
 
 def load_manifest(path: Path, *, allow_code: bool = False) -> Manifest:
-    """Read a manifest; `allow_code` as in `parse_manifest`.
+    """Read and validate a manifest; `allow_code` as in `parse_manifest`.
 
     Raises:
         NotFoundError: there is no such file.
-        ConfigError: every problem in it, a line each.
+        ConfigError: every problem of the file, one per line.
     """
     content, lines = read_yaml(path)
     return parse_manifest(content, path, lines, allow_code=allow_code)
@@ -183,12 +184,14 @@ def _refused_code(content: Mapping[str, Any]) -> Faults:
     name = content.get("format")
     if not isinstance(name, str) or not is_code(name):
         return []
-    text = f"format {name!r} would run code. Where you trust it, add --allow-code to check, search or import"
+    text = (
+        f"format {name!r} would run code of that module. If you trust it, add --allow-code to check, search or import"
+    )
     return [(("format",), text)]
 
 
 def _of_layout(content: dict[str, Any]) -> Faults:
-    """Checks `options`, and lays the manifest's `fields` over those of its layout."""
+    """Validate `options`, and complete `fields` with the fields of the layout."""
     name, options, fields = content.get("format", RECORDS), content.get("options", {}), content.get("fields", {})
     if not isinstance(name, str) or not isinstance(options, Mapping) or is_code(name):
         return []

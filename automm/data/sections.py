@@ -1,4 +1,4 @@
-"""The parts of a manifest, each a frozen model that refuses unknown keys."""
+"""The sections of a manifest: frozen models that refuse unknown keys."""
 
 import math
 import re
@@ -10,36 +10,40 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from automm.config.schema import Section
 
 SPLITS = ("train", "validation", "test")
-LONGEST_INTEGER = 3322  # bits, a thousand digits; beyond 4,300 digits Python refuses to write one
+LONGEST_INTEGER = 3322  # bits, a thousand digits; Python refuses to write more than 4,300 digits
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 def plain_value(value: object) -> str:
-    """The normal form of a label: 4, 4.0, "4" and "4.0" are "4"; booleans are "true" and "false"."""
+    """Return the normal form of a label: 4, 4.0, "4" and "4.0" become "4"; booleans become "true" and "false".
+
+    Raises:
+        ValueError: infinity, or an integer of more than a thousand digits.
+    """
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         return str(int(value))
     if isinstance(value, float) and math.isinf(value):
-        raise ValueError("infinity is no value")
+        raise ValueError("infinity is not a value")
     if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
-        raise ValueError("an integer of more than a thousand digits is no value")
+        raise ValueError("an integer of more than a thousand digits is not a value")
     text = str(value).strip()
     if len(text) in (4, 5) and (folded := text.casefold()) in ("true", "false"):
         return folded
-    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None  # asked of every label and group
+    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None  # called for every label and group
     return whole[1] if whole else text
 
 
 def known_encoding(name: str) -> str:
-    """The same name.
+    """Return the name of an encoding if Python knows it.
 
     Raises:
-        ValueError: Python knows no such text encoding.
+        ValueError: Python does not know it, or it is not a text encoding.
     """
     try:
-        "a".encode(name or "utf-8")  # of an empty text Python would not look the encoding up
+        "a".encode(name or "utf-8")  # Python would not look the encoding up to encode an empty text
     except (LookupError, ValueError) as error:
-        raise ValueError(f"{name!r} is no text encoding that Python knows, such as utf-8") from error
+        raise ValueError(f"Python knows no text encoding {name!r}. Name another, such as utf-8") from error
     return name
 
 
@@ -53,13 +57,15 @@ def _columns_of_pictures(value: object) -> object:
     if isinstance(value, Mapping) and value.keys() <= {"column", "columns", "separator", "none_values"}:
         beside = [f"{key}: {value[key]}" for key in ("separator", "none_values") if key in value]
         named = value.get("column", value.get("columns", "..."))
-        raise ValueError(f"write fields: {{{', '.join([f'images: {named}', *beside])}}}, side by side")
+        raise ValueError(
+            f"images holds only names of columns. Write fields: {{{', '.join([f'images: {named}', *beside])}}}"
+        )
     return _one_or_several(value)
 
 
 def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
     if any(not name.strip() for name in names):
-        raise ValueError("an empty name")
+        raise ValueError("a name is empty. Write the name of a column, or remove it")
     return names
 
 
@@ -67,7 +73,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValida
 
 
 class LabelColumn(Section):
-    """The column of labels: one a review, or several as a list or a text split at `separator`; `pick` takes one."""
+    """The column of labels: one per review, or several as a list or as text split at `separator`; `pick` takes one."""
 
     column: str = Field(min_length=1)
     separator: str | None = Field(default=None, min_length=1)
@@ -79,7 +85,7 @@ def _named_column(value: object) -> object:
 
 
 class Metadata(Section):
-    """Columns beside text and pictures: numbers, and values of a short list."""
+    """Further input columns: numbers, and values of a short list."""
 
     numeric: Names = ()
     categorical: Names = ()
@@ -89,15 +95,17 @@ class Metadata(Section):
         columns = [*self.numeric, *self.categorical]
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
-            raise ValueError(f"columns stand twice: {', '.join(twice)}. A column is numeric or categorical")
+            raise ValueError(f"columns named twice: {', '.join(twice)}. A column is either numeric or categorical")
         if not columns:
-            raise ValueError("name a numeric or a categorical column, or leave metadata out")
+            raise ValueError("name a numeric or a categorical column, or remove metadata")
         return self
 
 
 class History(Section):
-    """A short series, the latest value last: a column with a list, or with a text of numbers that `separator` or,
-    without one, spaces part; or several columns, a step each.
+    """A short series, the latest value last.
+
+    It is one column that holds a list, or a text of numbers separated by `separator` (by default spaces); or several
+    columns, one per step.
     """
 
     columns: Annotated[Names, Field(min_length=1)]
@@ -105,12 +113,11 @@ class History(Section):
 
 
 class Fields(Section):
-    """Which column is what.
+    """The meaning of the columns.
 
-    `images` names columns (each a list or a text split at `separator`) or templates such as "img/{id}.png",
-    where {column} stands for the value of a column. A picture named like one of `none_values` is no picture.
-    `history` names columns, whose texts are split at `separator`, too; or it is a mapping that has a separator of its
-    own.
+    `images` names columns (each a list, or text split at `separator`) or templates such as "img/{id}.png", in which
+    {column} is replaced by the value of that column. A name that is one of `none_values` means no picture.
+    `history` names columns, whose texts are split at the same `separator`; or it is a mapping with its own separator.
     """
 
     id: str | None = None
@@ -126,7 +133,7 @@ class Fields(Section):
     @model_validator(mode="before")
     @classmethod
     def _names_of_history(cls, content: object) -> object:
-        """Names alone share the separator of the pictures, as all manifests did before history had one."""
+        """Give a history without a separator that of the pictures, as in manifests before history had its own."""
         if not isinstance(content, Mapping) or not isinstance(content.get("history"), str | list | tuple):
             return content
         shared = {"columns": content["history"], "separator": content.get("separator")}
@@ -155,9 +162,10 @@ class Fields(Section):
 
 
 class Labels(Section):
-    """`map` joins values into labels and fixes their order; an unlisted value is an error, or dropped, as is none.
+    """The label set: `map` merges values into labels and fixes their order.
 
-    Where `on_missing` is not said, the format decides: some native layouts hold records without a label.
+    `on_unlisted` decides about values that the map does not list, and `on_missing` about records without a label.
+    Without `on_missing` the format decides, because some native layouts have records without a label.
     """
 
     map: dict[str, tuple[str, ...]] | None = None
@@ -175,24 +183,25 @@ class Labels(Section):
             name = plain_value(label)
             values = tuple(plain_value(v) for v in (listed if isinstance(listed, list | tuple) else [listed]))
             if name in normal:
-                raise ValueError(f"label {name!r} stands twice")
-            for one in values:
-                if owner.setdefault(one, name) != name:
-                    raise ValueError(f"value {one!r} belongs to both {owner[one]!r} and {name!r}")
+                raise ValueError(f"label {name!r} is listed twice. Merge its lists")
+            for listed_value in values:
+                if owner.setdefault(listed_value, name) != name:
+                    labels = f"{owner[listed_value]!r} and {name!r}"
+                    raise ValueError(f"value {listed_value!r} belongs to both {labels}. Remove it from one of them")
             normal[name] = values
         if len(normal) < 2:
-            raise ValueError("a classification needs two labels or more")
+            raise ValueError("a classification needs at least two labels")
         return normal
 
     @model_validator(mode="after")
     def _something_unlisted(self) -> "Labels":
         if self.on_unlisted == "drop" and self.map is None:
-            raise ValueError("on_unlisted: drop needs map; without it every label is listed")
+            raise ValueError("on_unlisted: drop needs map. Without it every label is in the label set")
         return self
 
 
 class Fractions(Section):
-    """The share of each split."""
+    """The share of reviews in each split."""
 
     train: float = Field(gt=0, lt=1)
     validation: float = Field(gt=0, lt=1)
@@ -211,12 +220,18 @@ LINK_KINDS: tuple[LinkKind, ...] = ("groups", "texts", "pictures")
 
 
 class Splits(Section):
-    """One rule: fractions drawn with `seed`; a `column` whose values (translated by `values`) name the split, where
-    `validation` is a share to draw of its training reviews if it names no validation split; `time`, a
-    column by which the oldest reviews are for training and the newest for the test; `by: hash` of the id; or `folds`,
-    of which the first is the test split and the next one validation, and finalists are measured on all; or, where a
-    `fold` is named, that one alone. The first and the last keep on one side what `keep_together` names: reviews of one
-    group, with copies of a text or of a picture, and with `near_duplicates: together` with nearly equal ones.
+    """The rule that splits the reviews. One of:
+
+    - `fractions`: shares drawn with `seed`.
+    - `column`: its values, translated by `values`, name the split. If it names no validation split, `validation` is the
+      share of the training reviews to draw for it.
+    - `time`: a column; the oldest reviews are for training, the newest for the test.
+    - `by: hash`: a hash of the id or the group.
+    - `folds`: the first fold is the test split, the next one validation, and finalists are measured on all folds. With
+      `fold`, only that fold is the test split.
+
+    `fractions` and `folds` keep in one split the reviews that `keep_together` names: reviews of one group, and reviews
+    with equal texts or pictures (with `near_duplicates: together` also nearly equal ones).
     """
 
     fractions: Fractions | None = None
@@ -240,17 +255,17 @@ class Splits(Section):
     def _one_rule(self) -> "Splits":
         rules = [key for key in ("column", "time", "by", "folds") if getattr(self, key) is not None]
         if len(rules) > 1:
-            raise ValueError(f"{' and '.join(rules)}: name one rule")
+            raise ValueError(f"{' and '.join(rules)} exclude each other. Keep one")
         if self.fractions is not None and rules in (["column"], ["folds"]):
-            raise ValueError(f"fractions or {rules[0]}, not both")
+            raise ValueError(f"fractions and {rules[0]} exclude each other. Keep one")
         if self.values and self.column is None:
-            raise ValueError("values translates the values of a column, and no column is named")
+            raise ValueError("values needs column: it translates the values of that column")
         if self.validation is not None and self.column is None:
-            raise ValueError("validation is a share of what a column calls train, and no column is named")
+            raise ValueError("validation needs column: it is a share of the training reviews that column names")
         if self.fold is not None and self.fold > (self.folds or 1):
-            raise ValueError(f"fold {self.fold} of {self.folds or 1}")
+            raise ValueError(f"fold is {self.fold}, expected 1 to {self.folds or 1} (the number of folds)")
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
-            raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} decides for each review")
+            raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} does not link reviews")
         if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
             raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
         return self
@@ -263,25 +278,28 @@ class Splits(Section):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The fractions, 0.7 / 0.15 / 0.15 unless said otherwise."""
+        """The fractions, by default 0.7, 0.15 and 0.15."""
         given = self.fractions or Fractions(train=0.7, validation=0.15, test=0.15)
         return {"train": given.train, "validation": given.validation, "test": given.test}
 
 
 class Images(Section):
-    """What happens to a picture that is missing or cannot be read."""
+    """What to do with a picture that is missing or cannot be read."""
 
     on_bad: Literal["error", "drop-image", "drop-review"] = "error"
 
 
 class Text(Section):
-    """What happens to a review without text; `drop-bare` drops it where it has no picture either, keep refuses it."""
+    """What to do with a review without text.
+
+    If it has no picture either, `keep` makes it an error, and `drop-bare` drops it.
+    """
 
     on_empty: Literal["keep", "drop", "drop-bare", "error"] = "keep"
 
 
 class Published(Section):
-    """A figure that somebody has reported: of what, which, on what, and where it stands."""
+    """A published result on the data set: method, metric, value and source."""
 
     method: str = Field(min_length=1)
     metric: str = Field(min_length=1)
@@ -290,7 +308,7 @@ class Published(Section):
 
 
 class Source(Section):
-    """Where the data come from, how large they are, how to get them, and what others have reached on them."""
+    """Origin, licence, size and download of the data set, and published results on it."""
 
     homepage: str | None = None
     licence: str | None = None

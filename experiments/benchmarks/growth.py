@@ -22,7 +22,7 @@ from automm.data.images.inspect import Inspection, Inspections
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.manifest import parse_manifest
 from automm.data.quality.checked import Checked
-from automm.data.quality.checks.duplicates import contradictions, linked_reviews, repeated, whole_reviews
+from automm.data.quality.checks.duplicates import contradictions, duplicate_reviews, linked_reviews, shared_content
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.records.reviews import Dataset, Review, load_dataset
 from automm.data.splitting.links import link_reviews
@@ -131,7 +131,7 @@ def sharing(count: int, folder: Path) -> Callable[[], object]:
     split_of = {data.reviews[row].id: split for split, rows in splits.items() for row in rows}
     digests = {path: path.name for one in data.reviews for path in one.images}
     checked = Checked(data, Inspections(digests, {}, {}, {}), links, [], [], split_of, UnusedIds(data.manifest))
-    checks = (repeated, contradictions, whole_reviews, linked_reviews)
+    checks = (shared_content, contradictions, duplicate_reviews, linked_reviews)
     return lambda: [found for check in checks for found in check(checked)]
 
 

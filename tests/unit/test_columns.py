@@ -45,7 +45,7 @@ class TestCells:
          float("inf"), 10**400, "cheap"],
         ids=lambda cell: repr(cell)[:12],
     )  # fmt: skip
-    def test_what_is_no_number_is_not_guessed(self, cell):
+    def test_values_that_are_no_number_are_refused(self, cell):
         with pytest.raises(ValueError, match=r"column 'price' holds .* expected a plain number such as 12\.5"):
             cell_number(cell, "price")
 
@@ -87,14 +87,14 @@ class TestCells:
         ],
         ids=str,
     )
-    def test_the_separator_of_a_history_is_its_own_where_it_is_a_mapping(self, content, separator):
+    def test_a_history_may_have_its_own_separator(self, content, separator):
         fields = Fields.model_validate({"text": "text", **content})
         assert fields.history == History(columns=("past",), separator=separator)
         assert fields.separator == content.get("separator")
         assert Fields.model_validate(json.loads(fields.model_dump_json())) == fields
         assert Fields.model_validate(fields.model_dump(exclude_defaults=True)) == fields
 
-    def test_pictures_and_history_are_parted_by_marks_of_their_own(self):
+    def test_pictures_and_history_have_separate_separators(self):
         content = {"images": "photos", "separator": ";", "history": {"columns": "past", "separator": ","}}
         fields = Fields.model_validate(content)
         values = {"photos": "a,1.png; b.png", "past": "1,,2.5"}
@@ -107,12 +107,12 @@ class TestCells:
         for none in ([], (), None):
             assert Fields.model_validate({"text": "text", "history": none}).history_columns == ()
 
-    def test_several_columns_are_a_step_each(self):
+    def test_several_columns_are_one_step_each(self):
         fields = FIELDS.model_copy(update={"history": History(columns=("first", "second"))})
         assert cell_history({"first": None, "second": "2"}, fields) == (None, 2.0)
 
     @pytest.mark.parametrize("cell", ["1;2", "[1, 2", "[[1]]", ["a"], {"a": 1}, "[1]]"], ids=str)
-    def test_series_of_something_else(self, cell):
+    def test_illegal_series(self, cell):
         with pytest.raises(ValueError, match="column 'past'"):
             cell_history({"past": cell}, FIELDS)
 
@@ -139,7 +139,7 @@ class TestColumns:
         np.testing.assert_array_equal(marks[:, 2:].argmax(axis=1), [0, 1, 2, 2, 3])
         np.testing.assert_array_equal(marks[:, 2:].sum(axis=1), 1)
 
-    def test_a_value_that_is_called_other_is_a_value(self):
+    def test_a_value_named_other_is_a_value(self):
         columns = Columns.learn(FIELDS, [review(n, 1.0, "(other)") for n in range(3)], 2)
         marks = columns.encode([review(0, 1.0, "(other)"), review(1, 1.0, "x")])["metadata"][:, 2:]
         np.testing.assert_array_equal(marks, [[1, 0, 0], [0, 1, 0]])
@@ -154,21 +154,21 @@ class TestColumns:
         arrays = columns.encode(given)
         np.testing.assert_array_equal(arrays["history"], [[2, 3, 4], [0, 0, 5], [0, 0, 0], [6, 0, 7]])
         np.testing.assert_array_equal(arrays["history_mask"], [[1, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 1]])
-        assert columns.beyond(given) == 1
+        assert columns.dropped_steps(given) == 1
 
     def test_a_review_without_any_metadata_is_masked(self):
         columns = Columns.learn(FIELDS, [review(0, 1.0, "a")], 2)
         given = [review(0, 1.0), review(1, None, "new"), review(2)]
         np.testing.assert_array_equal(columns.encode(given)["metadata_mask"], [1, 1, 0])
 
-    def test_arrays_have_one_type_and_are_only_of_what_is_named(self):
+    def test_arrays_have_one_type_and_exist_only_if_named(self):
         columns = Columns.learn(FIELDS, [review(0, 1.0, "a")], 2)
         assert {array.dtype for array in columns.encode([review(0)]).values()} == {np.dtype(np.float32)}
         assert columns.encode([])["metadata"].shape == (0, 4)
         for fields in (None, Fields(text=("t",))):
             assert Columns.learn(fields, [review(0)], 8).encode([review(0)]) == {}
 
-    def test_through_json_it_is_the_same(self):
+    def test_json_keeps_the_encoding(self):
         columns = Columns.learn(FIELDS, [review(n, n / 3, "ab"[n % 2]) for n in range(8)], 5)
         assert Columns.from_dict(json.loads(json.dumps(columns.to_dict()))) == columns
 
@@ -187,7 +187,7 @@ class TestLoading:
         first = self.load(tmp_path, {"brand": 4.0, "price": None}).reviews[0]
         assert (first.numbers, first.categories, first.history) == ((None,), ("4",), (1.0, 2.0))
 
-    def test_every_wrong_cell_is_named_with_its_record(self, tmp_path):
+    def test_every_wrong_cell_is_reported_with_its_record(self, tmp_path):
         with pytest.raises(DataError) as caught:
             self.load(tmp_path, {"price": "$1"}, {"past": ["a"]}, {"brand": [1]})
         assert [problem.split(": ")[0] for problem in caught.value.lines] == ["r.jsonl:1", "r.jsonl:2", "r.jsonl:3"]

@@ -99,7 +99,7 @@ def test_check_reports_labels_that_are_missing_in_a_split(tmp_path):
     changes[6]["label"] = "b"
     report = check(write(tmp_path, changes, extra="splits: {column: split}\n"))
     (finding,) = [finding for finding in report.findings if "without a review" in finding.what]
-    assert [one.line for one in finding.examples] == ["'a' in test"]
+    assert [one.line for one in finding.examples] == ["'a': no review in test"]
 
 
 def test_a_link_in_place_of_a_picture_is_not_followed(tmp_path):

@@ -71,4 +71,4 @@ def test_init_says_what_it_guessed(tmp_path):
     file.write_text("text,label\n" + "".join(f"some words {n},{'ab'[n % 2]}\n" for n in range(20)))
     done = run("init", file)
     assert done.stdout.strip() == str(tmp_path / "manifest.yaml")
-    assert "fields.label: has a usual name and 2 different values: a (10), b (10)" in done.stderr
+    assert "fields.label: 'label': a usual name for labels, and 2 different values: a (10), b (10)" in done.stderr

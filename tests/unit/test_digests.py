@@ -32,38 +32,38 @@ def sums(files):
 
 
 def test_a_file_is_read_once_as_long_as_it_stays_the_same(files, read, tmp_path):
-    memory = tmp_path / "cache" / "digests.sqlite"
-    first = digest_files([*files, files[0]], memory)
+    cache = tmp_path / "cache" / "digests.sqlite"
+    first = digest_files([*files, files[0]], cache)
     assert first == (sums(files), {})
     assert sorted(read) == ["a", "b", "c"]
-    assert digest_files(files, memory) == first
+    assert digest_files(files, cache) == first
     assert len(read) == 3
     files[1].write_bytes(b"other")
-    assert digest_files(files, memory) == (sums(files), {})
+    assert digest_files(files, cache) == (sums(files), {})
     assert read[3:] == ["b"]
 
 
 def test_another_file_of_the_same_size_and_time_is_another(files, read, tmp_path):
     """As rsync and tar leave it: what tells it from the first is its inode and its time of change."""
-    memory = tmp_path / "digests.sqlite"
-    digest_files(files, memory)
+    cache = tmp_path / "digests.sqlite"
+    digest_files(files, cache)
     state = files[0].stat()
     (tmp_path / "new").write_bytes(b"X")
     os.utime(tmp_path / "new", ns=(state.st_atime_ns, state.st_mtime_ns))
     (tmp_path / "new").replace(files[0])
-    assert digest_files(files, memory)[0] == sums(files)
+    assert digest_files(files, cache)[0] == sums(files)
     assert read[3:] == ["a"]
 
 
-def test_what_was_written_just_now_is_not_trusted(files, read, tmp_path, monkeypatch):
+def test_files_written_just_now_are_not_cached(files, read, tmp_path, monkeypatch):
     monkeypatch.setattr(digests, "SETTLED", 10**15)
     for _ in range(2):
         assert digest_files(files, tmp_path / "digests.sqlite")[0] == sums(files)
     assert len(read) == 6
 
 
-def test_what_changes_while_it_is_read_is_not_remembered(files, tmp_path, monkeypatch):
-    memory = tmp_path / "digests.sqlite"
+def test_files_that_change_while_they_are_read_are_not_cached(files, tmp_path, monkeypatch):
+    cache = tmp_path / "digests.sqlite"
     real = digests.file_digest
 
     def slow(path):
@@ -72,9 +72,9 @@ def test_what_changes_while_it_is_read_is_not_remembered(files, tmp_path, monkey
         return digest
 
     monkeypatch.setattr(digests, "file_digest", slow)
-    digest_files(files, memory)
+    digest_files(files, cache)
     monkeypatch.setattr(digests, "file_digest", real)
-    assert digest_files(files, memory)[0] == sums(files)
+    assert digest_files(files, cache)[0] == sums(files)
 
 
 def test_why_a_file_cannot_be_read(files, tmp_path):
@@ -88,18 +88,18 @@ def test_why_a_file_cannot_be_read(files, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["no database", "a folder", "another table"])
-def test_a_memory_that_cannot_be_used_costs_time_and_is_said(files, tmp_path, caplog, harm):
-    memory = tmp_path / "digests.sqlite"
+def test_a_cache_that_cannot_be_used_is_reported_and_files_are_read(files, tmp_path, caplog, harm):
+    cache = tmp_path / "digests.sqlite"
     if harm == "no database":
-        memory.write_bytes(b"x" * 5000)
+        cache.write_bytes(b"x" * 5000)
     elif harm == "a folder":
-        memory.mkdir()
+        cache.mkdir()
     else:
         import sqlite3
 
-        with sqlite3.connect(memory) as connection:
+        with sqlite3.connect(cache) as connection:
             connection.execute("CREATE TABLE digests (other TEXT)")
         connection.close()
     with caplog.at_level(logging.WARNING):
-        assert digest_files(files, memory) == (sums(files), {})
-    assert "what is known of them cannot be used" in caplog.text
+        assert digest_files(files, cache) == (sums(files), {})
+    assert "hash cache of pictures unavailable" in caplog.text

@@ -221,8 +221,12 @@ def test_every_finding_of_check_has_a_row_under_its_severity():
     assert found == {key: kind.severity for key, kind in KINDS.items()}
 
 
-def test_findings_on_the_pages_have_the_texts_of_check():
-    shown = [found for block in blocks("text") for found in re.finditer(r" x (.*) \[(\w+)\]$", block.content, re.M)]
+def test_findings_that_are_shown_are_worded_as_check_words_them():
+    shown = [
+        found
+        for block in blocks("text")
+        for found in re.finditer(r"^\w+: (.*): [\d,]+ \[(\w+)\]$", block.content, re.M)
+    ]
     assert shown
     assert [found[1] for found in shown] == [KINDS[found[2]].what for found in shown]
 

@@ -66,7 +66,7 @@ def test_a_data_set_of_the_hub(tmp_path):
     assert dataset.reviews[0].images == dataset.reviews[6].images  # the same bytes are one file
 
 
-def test_portraits_of_authors_are_no_pictures_of_a_review(tmp_path):
+def test_portraits_of_authors_are_not_pictures_of_a_review(tmp_path):
     rows = [row | {"user_image": {"bytes": picture(90 + n), "path": None}} for n, row in enumerate(rows_of(12))]
     put(tmp_path / "hub/train.parquet", rows)
     done = import_data("embedded", tmp_path / "hub", tmp_path / "out")
@@ -107,7 +107,7 @@ def test_bytes_alone_lists_and_several_columns(tmp_path):
     assert [review.label for review in reviews] == ["0", "1", "0", "1", "0"]
 
 
-def test_no_picture_is_no_picture_that_is_named(tmp_path):
+def test_an_empty_cell_is_no_missing_picture(tmp_path):
     put(tmp_path / "a.parquet", [*rows_of(4), rows_of(1, 4)[0] | {"image": None}])
     assert import_data("auto", tmp_path / "a.parquet", tmp_path / "out").changes == {}
 
@@ -124,11 +124,11 @@ def test_splits_without_a_validation_split_can_be_used(tmp_path):
 def test_no_record_is_an_error(tmp_path):
     schema = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("text", pa.string())])
     put(tmp_path / "a.parquet", [], {"image": {"_type": "Image"}}, schema=schema)
-    with pytest.raises(DataError, match="no reviews in it, read as format embedded"):
+    with pytest.raises(DataError, match="no reviews found in format embedded"):
         import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
 
 
-def test_minus_one_is_no_label_and_lists_have_names(tmp_path):
+def test_minus_one_means_no_label_and_lists_have_names(tmp_path):
     rows = [{"image": picture(n), "label": n - 1, "tags": [0, 2]} for n in range(4)]
     features = {
         "label": {"_type": "ClassLabel", "names": NAMES},
@@ -149,7 +149,7 @@ def test_names_that_are_spelt_alike_overwrite_nothing(tmp_path):
     assert held == {picture(number) for number in range(6)}
 
 
-def test_a_broken_picture_is_written_as_it_is_and_found_by_check(tmp_path):
+def test_a_malformed_picture_is_written_as_it_is_and_reported_by_check(tmp_path):
     rows = rows_of(4)
     rows[0]["image"]["bytes"] = b"broken"
     put(tmp_path / "a.parquet", rows, {"image": {"_type": "Image"}})
@@ -164,7 +164,7 @@ def test_nothing_leads_out_of_the_folder(tmp_path):
     assert import_data("auto", tmp_path / "in", tmp_path / "out").records == 3
 
 
-def test_half_a_file_leaves_nothing(tmp_path):
+def test_a_truncated_file_leaves_nothing(tmp_path):
     put(tmp_path / "in/a.parquet", rows_of(3))
     put(tmp_path / "in/b.parquet", rows_of(3))
     whole = (tmp_path / "in/b.parquet").read_bytes()
@@ -187,10 +187,10 @@ def test_a_file_that_the_machine_cannot_open_need_not_be_fetched_again(tmp_path,
         Unpacking(tmp_path / "in", tmp_path / "pictures").write(io.StringIO())
 
 
-def test_who_else_meets_such_a_file_says_what_to_do(tmp_path):
+def test_other_commands_say_how_to_import_the_file(tmp_path):
     file = tmp_path / "a.parquet"
     put(file, rows_of(3))
-    with pytest.raises(ConfigError, match=rf"pictures lie inside.*automm import {file} --to DIR"):
+    with pytest.raises(ConfigError, match=rf"holds the pictures themselves.*automm import {file} --to DIR"):
         write_first_manifest(file)
     fields = {"text": "caption", "images": "image", "label": "label"}
     content = {"name": "a", "records": "a.parquet", "fields": fields}
@@ -212,11 +212,11 @@ def test_other_files_hold_no_pictures(tmp_path):
     assert not any(map(holds_pictures, tmp_path.iterdir()))
     with pytest.raises(NotFoundError, match="no known format"):
         import_data("auto", tmp_path / "plain.parquet", tmp_path / "out")
-    with pytest.raises(DataError, match=r"no \.parquet file with a column of pictures there"):
+    with pytest.raises(DataError, match=r"no \.parquet file with a column of pictures found"):
         import_data("embedded", tmp_path / "plain.parquet", tmp_path / "out")
 
 
-def test_a_shard_that_begins_with_a_broken_picture_keeps_the_others(tmp_path):
+def test_a_shard_that_begins_with_a_malformed_picture_keeps_the_others(tmp_path):
     rows = rows_of(4, 4)
     rows[0]["image"]["bytes"] = b"broken"
     put(tmp_path / "in/a.parquet", rows_of(4))
@@ -228,7 +228,7 @@ def test_a_shard_that_begins_with_a_broken_picture_keeps_the_others(tmp_path):
 def test_a_label_without_a_name_is_an_error(tmp_path):
     features = {"label": {"_type": "ClassLabel", "names": NAMES}}
     put(tmp_path / "a.parquet", [*rows_of(1), rows_of(1)[0] | {"label": 7}], features)
-    with pytest.raises(DataError, match=r"a\.parquet: row 2: 'label' is 7, and its schema names 3 labels"):
+    with pytest.raises(DataError, match=r"a\.parquet: row 2: 'label' is 7, but the schema names 3 labels"):
         import_data("auto", tmp_path / "a.parquet", tmp_path / "out")
 
 
@@ -260,12 +260,12 @@ def test_a_snapshot_with_its_card_is_the_data_and_not_the_card(tmp_path):
     assert import_data("auto", tmp_path / "hub", tmp_path / "out").records == 6
 
 
-def test_a_test_split_without_labels_is_left_out_and_said(tmp_path):
+def test_a_test_split_without_labels_is_dropped_and_reported(tmp_path):
     features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": NAMES}}
     put(tmp_path / "hub/data/train-00000-of-00001.parquet", rows_of(30), features)
     put(tmp_path / "hub/data/test-00000-of-00001.parquet", [row | {"label": -1} for row in rows_of(6, 30)], features)
     done = import_data("auto", tmp_path / "hub", tmp_path / "out")
-    assert done.reasons["labels"] == "6 records without a label are left out"
+    assert done.reasons["labels"] == "6 records without a label are dropped"
     report = check(done.manifest)
     assert report.reviews == 30
     assert report.ok

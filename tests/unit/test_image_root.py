@@ -50,17 +50,17 @@ def test_a_name_is_found_below_the_root(root, name, place):
         "../images/..",
     ],
 )
-def test_no_name_leads_out(root, name):
+def test_names_that_lead_out_are_refused(root, name):
     with pytest.raises(OutsideError):
         root.find(name)
 
 
-def test_an_absolute_name_leads_out_even_to_the_root_itself(root):
+def test_absolute_names_are_refused_even_below_the_root(root):
     with pytest.raises(OutsideError):
         root.find(str(root.path / "a.png"))
 
 
-def test_links_count_by_where_they_end(root, tmp_path):
+def test_links_count_by_their_target(root, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "c.png").write_bytes(b"x")
@@ -74,7 +74,7 @@ def test_links_count_by_where_they_end(root, tmp_path):
     assert root.find("in.png") == root.path / "inner" / "b.png"
 
 
-def test_what_is_no_picture_is_named(root):
+def test_what_is_no_file_has_a_reason(root):
     (root.path / "loop.png").symlink_to("loop.png")
     (root.path / "dangling.png").symlink_to("absent")
     os.mkfifo(root.path / "pipe.png")
@@ -100,12 +100,12 @@ def test_what_is_no_picture_is_named(root):
 
 
 def test_a_folder_is_resolved_once(root, monkeypatch):
-    asked = []
+    resolved = []
     real = os.path.realpath
-    monkeypatch.setattr(image_root.os.path, "realpath", lambda path: (asked.append(path), real(path))[1])
+    monkeypatch.setattr(image_root.os.path, "realpath", lambda path: (resolved.append(path), real(path))[1])
     for _ in range(3):
         root.find("inner/b.png")
-    assert [Path(path).name for path in asked] == ["inner"]
+    assert [Path(path).name for path in resolved] == ["inner"]
 
 
 def test_a_root_that_is_a_link_or_absent(root, tmp_path):
@@ -125,7 +125,7 @@ def test_a_backslash_that_is_part_of_a_name_is_kept(root):
     assert root.find(r"inner\b.png").read_bytes() == b"another"
 
 
-def test_a_failing_disk_is_no_missing_picture(root, monkeypatch):
+def test_a_failing_disk_is_not_a_missing_picture(root, monkeypatch):
     def failing(path):
         raise OSError(errno.EIO, "Input/output error", str(path))
 

@@ -103,14 +103,14 @@ def test_16_bits_a_channel(tmp_path, colour_type, values, expected):
     assert near(decode_picture(tmp_path / "a.png", 3)[1, 1], expected, 1)
 
 
-def test_a_progressive_jpeg_is_like_any_other(tmp_path):
+def test_a_progressive_jpeg_is_decoded_like_any_other(tmp_path):
     plain, progressive = (saved(tmp_path / f"{way}.jpg", left_red(size=64), progressive=way) for way in (False, True))
     assert b"\xff\xc2" in progressive.read_bytes()
     assert np.array_equal(decode_picture(plain, 16), decode_picture(progressive, 16))
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "BMP"])
-def test_the_content_counts_and_not_the_extension(tmp_path, form):
+def test_the_format_is_recognised_by_content(tmp_path, form):
     file = saved(tmp_path / "a.jpg", left_red(), format=form)
     assert near(decode_picture(file, 4)[2, 0], RED, 60)
 
@@ -151,17 +151,17 @@ def test_an_animation_gives_its_first_frame(tmp_path, suffix):
     assert near(decode_picture(file, 4)[2, 2], RED)
 
 
-def test_what_is_no_file_has_its_reason_and_nothing_hangs(tmp_path):
+def test_what_is_no_file_has_a_reason_and_nothing_hangs(tmp_path):
     saved(tmp_path / "a.png", left_red())
     (tmp_path / "link.png").symlink_to("a.png")
     os.mkfifo(tmp_path / "pipe.png")
-    reasons = {".": "a folder, not", "absent.png": "not there", "link.png": "a symbolic link", "pipe.png": "a pipe or"}
+    reasons = {".": "a folder, not", "absent.png": "not found", "link.png": "a symbolic link", "pipe.png": "a pipe or"}
     for name, reason in reasons.items():
         with pytest.raises(PictureError, match=reason):
             decode_picture(tmp_path / name, 8)
 
 
-def test_a_format_that_this_pillow_does_not_read_is_named(tmp_path, monkeypatch):
+def test_formats_that_this_pillow_does_not_read_are_not_listed(tmp_path, monkeypatch):
     file = saved(tmp_path / "a.avif", left_red())
     monkeypatch.delitem(Image.OPEN, "AVIF")
     with pytest.raises(PictureError, match=r"not a picture of a known format \(JPEG, .*TIFF\)"):
@@ -244,7 +244,7 @@ def test_warning_filters_are_restored(tmp_path):
     assert list(warnings.filters) == before
 
 
-def test_many_pictures_come_in_order_and_a_bounded_way_ahead(tmp_path, monkeypatch):
+def test_many_pictures_come_in_order_with_few_in_memory(tmp_path, monkeypatch):
     paths = [saved(tmp_path / f"{n}.png", Image.new("L", (4, 4), n)) for n in range(40)]
     paths[7].write_bytes(b"")
     started = []
@@ -265,7 +265,7 @@ def test_many_pictures_come_in_order_and_a_bounded_way_ahead(tmp_path, monkeypat
     assert all(pixels[0, 0, 0] == place for place, pixels in rest if place != 7)
 
 
-def test_a_progressive_picture_counts_with_all_its_pixels(tmp_path, monkeypatch):
+def test_a_progressive_picture_counts_all_its_pixels(tmp_path, monkeypatch):
     """Its decoder holds the whole of it, which draft mode does not make smaller."""
     monkeypatch.setattr(images, "LARGE_PIXELS", 100 * 100)
     taken = []
@@ -285,7 +285,7 @@ def test_a_progressive_picture_counts_with_all_its_pixels(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("fault", [AssertionError("ours"), TypeError("ours"), AttributeError("ours")])
-def test_our_own_faults_are_not_called_a_malformed_picture(tmp_path, monkeypatch, fault):
+def test_faults_of_the_code_are_not_reported_as_a_malformed_picture(tmp_path, monkeypatch, fault):
     file = saved(tmp_path / "a.png", left_red())
     monkeypatch.setattr(np, "frombuffer", lambda *_: raising(fault))
     with pytest.raises(type(fault), match="ours"):
@@ -307,7 +307,7 @@ def tiff_with_strips_at(place: bytes, kind: int) -> bytes:
 
 @pytest.mark.parametrize(("kind", "place"), [(11, struct.pack("<f", 3.5)), (9, struct.pack("<i", -7))])
 @pytest.mark.parametrize("whole", [True, False], ids=["in memory", "from its file"])
-def test_a_tiff_whose_strips_begin_nowhere_is_malformed(tmp_path, monkeypatch, kind, place, whole):
+def test_a_tiff_with_a_wrong_strip_offset_is_malformed(tmp_path, monkeypatch, kind, place, whole):
     """Pillow raises TypeError for one, and for the other, of a file that is read piece by piece, OSError(EINVAL)."""
     monkeypatch.setattr(images, "READ_WHOLE", 2**20 if whole else 10)
     file = tmp_path / "a.tiff"
@@ -318,7 +318,7 @@ def test_a_tiff_whose_strips_begin_nowhere_is_malformed(tmp_path, monkeypatch, k
         decode_picture(file, 8)
 
 
-def test_an_avif_whose_time_has_no_scale_is_malformed(tmp_path):
+def test_an_avif_with_a_time_scale_of_zero_is_malformed(tmp_path):
     """Pillow divides by it."""
     frames = [left_red(), left_red("L").convert("RGB")]
     file = saved(tmp_path / "a.avif", frames[0], save_all=True, append_images=frames[1:])

@@ -42,7 +42,7 @@ def test_what_was_imported_is_what_is_read_in_place(tmp_path, name, copy_images)
         assert done.pictures == len({path for review in again.reviews for path in review.images})
 
 
-def test_auto_takes_the_format_that_is_there(tmp_path):
+def test_auto_takes_the_format_of_the_source(tmp_path):
     manifest_of(tmp_path, "hateful-memes")
     done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"group": "img"})
     assert "format hateful-memes" in done.manifest.read_text()
@@ -55,7 +55,7 @@ def tree(*names):
     return {name: "# a document" if name.endswith(".md") else b"x" for name in names}
 
 
-def test_auto_takes_a_tree_of_documents_for_one(tmp_path):
+def test_auto_recognises_a_tree_of_documents(tmp_path):
     put(tmp_path / "data", tree("soup/pea.md", "soup/img/pea.jpg", "cake/pie.md", "cake/img/pie.jpg", "index.md"))
     done = import_data("auto", tmp_path / "data", tmp_path / "out")
     assert "format markdown-tree" in done.manifest.read_text()
@@ -67,7 +67,7 @@ def let_imagefolder_fit_everything(monkeypatch):
     monkeypatch.setattr("automm.data.layouts.imagefolder.IMAGEFOLDER", layout)
 
 
-def test_auto_tries_the_next_where_the_first_finds_nothing(tmp_path, monkeypatch):
+def test_auto_tries_the_next_format_if_the_first_finds_nothing(tmp_path, monkeypatch):
     let_imagefolder_fit_everything(monkeypatch)
     put(tmp_path / "data", tree("soup/pea.md", "cake/pie.md"))
     done = import_data("auto", tmp_path / "data", tmp_path / "out")
@@ -76,26 +76,28 @@ def test_auto_tries_the_next_where_the_first_finds_nothing(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["auto", "imagefolder"])
-def test_an_empty_data_set_says_as_what_it_was_read(tmp_path, monkeypatch, name):
+def test_an_empty_data_set_names_its_format(tmp_path, monkeypatch, name):
     let_imagefolder_fit_everything(monkeypatch)
     put(tmp_path / "data", tree("1.jpg"))
     with pytest.raises(DataError) as caught:
         import_data(name, tmp_path / "data", tmp_path / "out")
     empty, other = caught.value.lines
-    assert empty.startswith(f"{tmp_path / 'data'}: no reviews in it, read as format imagefolder. It looks for metadata")
-    assert other.startswith(f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known: amazon")
+    assert empty.startswith(f"{tmp_path / 'data'}: no reviews found in format imagefolder. It looks for metadata")
+    assert other.startswith(
+        f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known formats: amazon"
+    )
     assert "imagefolder" not in other
     assert "markdown-tree" in other
 
 
-def test_an_empty_data_set_says_what_was_left_out(tmp_path):
+def test_an_empty_data_set_reports_what_was_dropped(tmp_path):
     row = {"user_id": "1", "gmap_id": "g", "rating": 5, "text": None, "pics": None, "time": 1}
     put(tmp_path / "data", {"review-Ohio.json": json.dumps(row)})
     with pytest.raises(DataError, match=r"google-local-2021\. .*\. ignored: a rating without text or picture: 1"):
         import_data("auto", tmp_path / "data", tmp_path / "out")
 
 
-def test_records_without_a_layout_are_for_init(tmp_path):
+def test_a_records_file_needs_init_and_no_import(tmp_path):
     put(tmp_path / "data", tree("images/1.jpg", "README.md") | {"styles.csv": "id,text\n1,a\n"})
     with pytest.raises(NotFoundError, match=r"no known format(?s:.*)write a manifest: automm init .*data/styles\.csv"):
         import_data("auto", tmp_path / "data", tmp_path / "out")
@@ -128,7 +130,7 @@ def test_columns_that_some_record_has_are_not_guessed(tmp_path):
     assert (fields.text, fields.label.column) == (("caption",), "label")
 
 
-def test_what_somebody_said_is_not_guessed(tmp_path):
+def test_given_fields_are_not_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"text": "captoin"})
     assert load_manifest(done.manifest).fields.text == ("captoin",)
@@ -136,7 +138,7 @@ def test_what_somebody_said_is_not_guessed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["{}.png", "{}-of-a-name-that-is-as-long-as-a-text-may-be.png", "{}.raw"])
-def test_where_nothing_looks_like_text_the_fields_stay(tmp_path, name):
+def test_fields_stay_if_no_column_looks_like_text(tmp_path, name):
     rows = "".join(json.dumps({"file_name": name.format(n), "n": n}) + "\n" for n in range(4))
     put(tmp_path / "data", {"metadata.jsonl": rows, **tree(*(name.format(n) for n in range(4)))})
     done = import_data("auto", tmp_path / "data", tmp_path / "out")
@@ -184,7 +186,7 @@ def test_splits_of_the_layout_can_be_used_afterwards(tmp_path):
     }
 
 
-def test_nothing_is_written_where_records_are_broken(tmp_path):
+def test_nothing_is_written_if_records_are_malformed(tmp_path):
     manifest_of(tmp_path, "mvsa")
     (tmp_path / "data" / "data" / "3.txt").write_bytes(b"\xff\xff")
     with pytest.raises(DataError, match="is not gb18030"):
@@ -213,7 +215,7 @@ def test_what_cannot_be_imported(tmp_path, name, source, to, error, expected):
 def test_no_picture_is_copied_out_of_the_folder(tmp_path):
     put(tmp_path / "data" / "train", {"metadata.jsonl": '{"file_name": "../../data/train/a.png", "text": "x"}'})
     put(tmp_path / "data" / "train", {"a.png": b"x"})
-    with pytest.raises(DataError, match=r"leads out of .* on its way"):
+    with pytest.raises(DataError, match=r"leads out of .* and back"):
         import_data("imagefolder", tmp_path / "data", tmp_path / "new" / "out", copy_images=True)
     assert [path.name for path in (tmp_path / "new").iterdir()] == []
 
@@ -226,7 +228,7 @@ def test_a_folder_behind_a_link_knows_where_the_pictures_are(tmp_path):
     assert load_dataset(load_manifest(done.manifest)).reviews[0].images[0].is_file()
 
 
-def test_a_reader_of_somebodys_own_is_imported(tmp_path, monkeypatch):
+def test_a_custom_reader_is_imported(tmp_path, monkeypatch):
     (tmp_path / "shop.py").write_text(READER)
     monkeypatch.chdir(tmp_path)
     fields = {"id": "n", "text": "text", "label": "stars"}
@@ -235,7 +237,7 @@ def test_a_reader_of_somebodys_own_is_imported(tmp_path, monkeypatch):
     assert done.records == 1
 
 
-def test_what_json_cannot_hold_is_named(tmp_path, monkeypatch):
+def test_values_that_json_cannot_hold_are_reported(tmp_path, monkeypatch):
     (tmp_path / "shop.py").write_text("def read(path, options):\n  yield {'n': 1, 'text': {1}}\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="read:1: cannot be written as JSON"):

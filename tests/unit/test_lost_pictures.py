@@ -18,7 +18,7 @@ def root(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("photos/img_0.jpg", "It is there as 'Photos/IMG_0.JPG'"),
+        ("photos/img_0.jpg", "The file is 'Photos/IMG_0.JPG'"),
         ("photos\\IMG_0.JPG", "written with backslashes: write 'Photos/IMG_0.JPG'"),
         ("C:\\photos\\IMG_0.JPG", "a Windows path"),
         ("/photos/IMG_0.JPG", "an absolute path"),
@@ -27,7 +27,7 @@ def root(tmp_path):
         ("../outside/Secret.jpg", ""),
     ],
 )
-def test_the_cause_is_said_and_nothing_outside_is_looked_at(root, name, cause):
+def test_the_cause_is_given_and_nothing_outside_is_read(root, name, cause):
     found = why_lost(name, root)
     assert cause in found
     assert bool(found) == bool(cause)

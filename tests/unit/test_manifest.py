@@ -65,23 +65,29 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("task: regression", "a regression predicts a number. Remove all but labels.on_missing"),
+        (
+            "task: regression",
+            "a regression predicts a number and has no labels to map. Remove all keys of labels but on_missing",
+        ),
         ("format: mvvsa", "unknown format 'mvvsa'. Did you mean 'mvsa'? Known formats and the files that each needs:"),
-        ("format: my_module:my_reader", "would run code. Where you trust it, add --allow-code"),
+        ("format: my_module:my_reader", "would run code of that module. If you trust it, add --allow-code"),
         ("options: {a: 1}", "format 'records' has no options"),
         ("splits: {fractions: {train: 0.7, validation: 0.1, test: 0.1}}", "sum to 0.9, expected 1"),
         ("splits: {fractions: {train: 1, validation: 0, test: 0}}", "validation"),
         ("splits: {fractions: {train: 0.9, dev: 0.1}}", "unknown key 'splits.fractions.dev'"),
-        ("splits: {column: s, fractions: {train: 0.8, validation: 0.1, test: 0.1}}", "not both"),
+        (
+            "splits: {column: s, fractions: {train: 0.8, validation: 0.1, test: 0.1}}",
+            "fractions and column exclude each other",
+        ),
         ("splits: {column: s, values: {dev: valid}}", "splits.values.dev"),
-        ("splits: {values: {dev: validation}}", "no column is named"),
+        ("splits: {values: {dev: validation}}", "values needs column"),
         ("images: {on_bad: ignore}", "'error', 'drop-image' or 'drop-review'"),
         ("delimiter: ;;", "delimiter: expected one character"),
         ('delimiter: "\\""', "delimiter: expected one character"),
         ("delimiter: '\\t'", 'in double quotes, such as ";" or "\\t"'),
         ("quotes: maybe", "quotes: "),
-        ("encoding: utf-9", "'utf-9' is no text encoding"),
-        ("path: folder", "path is the folder of a native format"),
+        ("encoding: utf-9", "Python knows no text encoding 'utf-9'"),
+        ("path: folder", "path is for native formats"),
         ("name: again", "duplicate key 'name' (first in line 1)"),
         ("source: &a {}\nimages: *a", "aliases"),
         ("text: !!python/name:os.system x", "the tag"),
@@ -89,7 +95,7 @@ def test_every_problem_is_reported_at_once_with_its_line(tmp_path):
         ("seed: " + "9" * 5000, "too many digits"),
     ],
 )
-def test_what_a_manifest_must_not_say(tmp_path, line, expected):
+def test_illegal_manifests(tmp_path, line, expected):
     assert any(expected in problem for problem in problems(tmp_path, GOOD + line + "\n"))
 
 
@@ -135,12 +141,12 @@ def test_columns_beside_text_and_pictures(tmp_path):
     ("key", "expected"),
     [
         ("metadata: {}", "fields.metadata: name a numeric or a categorical column"),
-        ("metadata: {numeric: [a, b], categorical: [b]}", "fields.metadata: columns stand twice: b"),
+        ("metadata: {numeric: [a, b], categorical: [b]}", "fields.metadata: columns named twice: b"),
         ("metadata: {nmeric: [a]}", "unknown key 'fields.metadata.nmeric'. Did you mean 'numeric'?"),
         ("metadata: price", "fields.metadata"),
     ],
 )
-def test_metadata_that_name_no_columns(tmp_path, key, expected):
+def test_illegal_metadata(tmp_path, key, expected):
     (found,) = problems(tmp_path, GOOD.replace("  id: review_id", f"  {key}"))
     assert found.startswith("manifest.yaml:4: ")
     assert expected in found
@@ -150,8 +156,8 @@ def test_metadata_that_name_no_columns(tmp_path, key, expected):
     ("mapping", "expected"),
     [
         ("{a: [1, 2], b: [2.0]}", "value '2' belongs to both 'a' and 'b'"),
-        ("{a: [1]}", "two labels or more"),
-        ("{1: [x], 1.0: [y]}", "label '1' stands twice"),
+        ("{a: [1]}", "at least two labels"),
+        ("{1: [x], 1.0: [y]}", "label '1' is listed twice"),
     ],
 )
 def test_label_maps_that_contradict_themselves(tmp_path, mapping, expected):
@@ -170,12 +176,12 @@ def test_an_unknown_option_is_answered_with_the_legal_ones(tmp_path):
     assert found == ["manifest.yaml:5: unknown key 'options.size'. Legal here: none"]
 
 
-def test_yes_and_no_and_dates_are_words(tmp_path):
+def test_yes_and_no_and_dates_stay_words(tmp_path):
     text = GOOD.replace("{negative: [1, 2], positive: [4, 5.0]}", "{no: [no, 2020-01-01], yes: [yes, true]}")
     assert load(tmp_path, text).labels.map == {"no": ("no", "2020-01-01"), "yes": ("yes", "true")}
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_missing_keys_are_reported(tmp_path):
     assert "records and fields missing" in problems(tmp_path, "name: x\n")[0]
     assert "path missing" in problems(tmp_path, "name: x\nformat: mvsa\n")[0]
     assert "at least one column" in problems(tmp_path, "name: x\nrecords: r.csv\nfields: {label: l}\n")[0]
@@ -221,7 +227,7 @@ def test_every_shipped_manifest_is_legal():
     assert all(load_manifest(file).name for file in files)
 
 
-def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_path):
+def test_a_bundle_keeps_the_dialect_of_tables_and_reads_other_forms(tmp_path):
     given = parse_manifest(
         {
             "name": "x",
@@ -237,7 +243,7 @@ def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_pat
     again = parse_manifest(dumped | {"records": "other.jsonl"}, tmp_path / "manifest.yaml")
     assert (again.delimiter, again.quotes, again.encoding) == (";", False, "cp1252")
     with pytest.raises(
-        ConfigError, match=r"delimiter and quotes: for \.csv and \.tsv of format records, not for 'mvsa'"
+        ConfigError, match=r"delimiter and quotes: only for \.csv and \.tsv files of format 'records', not for 'mvsa'"
     ):
         parse_manifest({"name": "x", "format": "mvsa", "path": "p", "delimiter": ";", "quotes": False}, given.file)
 
@@ -245,12 +251,12 @@ def test_a_bundle_remembers_how_tables_are_written_and_reads_other_forms(tmp_pat
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('fields: {text: t, images: {column: photos, separator: ";"}}', "write fields: {images: photos, separator: ;}"),
+        ('fields: {text: t, images: {column: photos, separator: ";"}}', "Write fields: {images: photos, separator: ;}"),
         ("fields: {text: {title: t}}", "expected a name, or a list of names"),
-        ("records: [a.csv, b.csv]", "name one file, or a pattern"),
+        ("records: [a.csv, b.csv]", "expected one file, or a pattern"),
     ],
 )
-def test_what_is_nearly_right_has_its_mend(tmp_path, line, expected):
+def test_what_is_nearly_right_has_its_fix(tmp_path, line, expected):
     key = line.partition(":")[0]
     rest = [one for one in ("name: x", "records: a.csv", "fields: {text: t}") if not one.startswith(key)]
     assert expected in problems(tmp_path, "\n".join([*rest, line]))[0]
@@ -263,9 +269,9 @@ def test_what_is_nearly_right_has_its_mend(tmp_path, line, expected):
         ("{columns: []}", "fields.history.columns: "),
         ("{separator: ';'}", "fields.history.columns: "),
         ("7", "fields.history: "),
-        ("['']", "fields.history.columns: an empty name"),
+        ("['']", "fields.history.columns: a name is empty"),
     ],
 )
-def test_a_history_that_says_something_else(tmp_path, history, expected):
+def test_illegal_histories(tmp_path, history, expected):
     text = f"name: x\nrecords: r.csv\nfields: {{text: t, history: {history}}}\n"
     assert expected in problems(tmp_path, text)[0]

@@ -16,7 +16,7 @@ def batch(text, pictures):
     }
 
 
-def test_what_is_present():
+def test_present_modalities():
     there = present({**batch([1, 0, 1], [0, 1, 2]), "token_mask": np.zeros((3, 5))})
     assert {name: rows.tolist() for name, rows in there.items()} == {
         "text": [True, False, True],
@@ -25,7 +25,7 @@ def test_what_is_present():
 
 
 @pytest.mark.parametrize(("modality", "other"), [("text", "image"), ("image", "text")])
-def test_without_one_its_mask_and_its_inputs_are_zero_and_nothing_else_is(modality, other):
+def test_without_a_modality_only_its_mask_and_inputs_are_zero(modality, other):
     given = batch([1, 1, 1], [2, 1, 2])
     before = {name: array.copy() for name, array in given.items()}
     left = without(given, modality, np.array([True, False, True]))
@@ -39,7 +39,7 @@ def test_without_one_its_mask_and_its_inputs_are_zero_and_nothing_else_is(modali
 
 
 def test_states_of_encoders_go_with_their_modality():
-    """What tier 2 trains on; which places of a text are padding is no part of what it says."""
+    """Tier 2 trains on encoder states; the mask of padding tokens is not part of the text and stays."""
     states = {"text_states": np.ones((2, 3, 4)), "image_cells": np.ones((2, 1, 2, 2, 3)), "token_mask": np.ones((2, 3))}
     left = without({**batch([1, 1], [1, 1]), **states}, "text", np.array([True, False]))
     assert not left["text_states"][0].any()
@@ -58,15 +58,15 @@ class TestDropout:
         gone = {name: 1 - rows.mean() for name, rows in there.items()}
         for share in gone.values():
             assert share == pytest.approx(rate - rate**2 / 2, abs=0.015)
-        assert np.logical_or(*there.values()).all(), "a row has lost all that it had"
+        assert np.logical_or(*there.values()).all(), "a row has lost all its modalities"
 
-    def test_the_only_one_of_a_row_stays(self):
+    def test_the_only_modality_of_a_row_stays(self):
         given = batch([1, 0] * self.N, [0, 1] * self.N)
         left = with_dropout(given, 0.9, np.random.default_rng(1))
         for name, array in given.items():
             np.testing.assert_array_equal(left[name], array)
 
-    def test_a_row_with_nothing_is_no_trouble(self):
+    def test_a_row_without_modalities(self):
         left = with_dropout(batch([0], [0]), 0.5, np.random.default_rng(1))
         assert not left["text_mask"].any()
 

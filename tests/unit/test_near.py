@@ -41,9 +41,10 @@ def pictures(tmp_path):
     return sorted(tmp_path.iterdir())
 
 
-def test_the_same_picture_in_other_forms_is_found_and_others_are_not(pictures):
-    looks = inspect_all(pictures)
-    found = [sorted(looks.path[digest].name for digest in near) for near in near_duplicates(looks.seen)]
+def test_the_same_picture_in_other_forms_is_found(pictures):
+    inspections = inspect_all(pictures)
+    sets = near_duplicates(inspections.by_digest)
+    found = [sorted(inspections.path[digest].name for digest in near) for near in sets]
     assert found == [["a-large.bmp", "a-small.webp", "a.jpg", "a.png"]]
     assert near_duplicates({}) == []
 
@@ -53,8 +54,8 @@ def test_a_picture_of_another_colour_is_another_picture(tmp_path):
     picture(1).convert("L").save(tmp_path / "grey.png")
     picture(1).save(tmp_path / "a.png")
     turned.save(tmp_path / "turned.png")
-    looks = inspect_all(sorted(tmp_path.iterdir()))
-    assert len({tuple(sorted(near)) for near in near_duplicates(looks.seen)}) == 0
+    inspections = inspect_all(sorted(tmp_path.iterdir()))
+    assert len({tuple(sorted(near)) for near in near_duplicates(inspections.by_digest)}) == 0
 
 
 def test_every_hash_that_is_close_to_another_is_marked_and_few_others():
@@ -76,7 +77,7 @@ def test_every_hash_that_is_close_to_another_is_marked_and_few_others():
     assert may_be_close(np.zeros(0, np.uint64)).tolist() == []
 
 
-def test_a_look(tmp_path):
+def test_an_inspection(tmp_path):
     frames = [Image.new("RGB", (40, 20), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     picture(1).save(tmp_path / "still.png")
@@ -95,7 +96,7 @@ def test_a_look(tmp_path):
     assert [type(one) for one in inspect_images([(tmp_path / "absent.png", None)])] == [UnreachableError]
 
 
-def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
+def test_near_duplicates_are_in_one_split_on_request(tmp_path):
     manifest = write_reviews(tmp_path, 30)
     for number in range(30):
         picture(number // 3).save(tmp_path / "images" / f"n{number}.jpg", quality=30 + number)
@@ -106,7 +107,7 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
     ]
     (tmp_path / "reviews.jsonl").write_text("\n".join(changed))
 
-    def torn(text: str) -> int:
+    def sets_across_splits(text: str) -> int:
         manifest.write_text(text)
         dataset = load_dataset(load_manifest(manifest))
         digests = inspect_all([path for review in dataset.reviews for path in review.images]).digests
@@ -114,19 +115,19 @@ def test_near_duplicates_stay_on_one_side_when_asked(tmp_path):
         return sum(len({split[row] for row in range(3 * n, 3 * n + 3)}) > 1 for n in range(10))
 
     text = manifest.read_text()
-    assert torn(text) > 0
-    assert torn(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
+    assert sets_across_splits(text) > 0
+    assert sets_across_splits(text.replace("  seed: 1", "  seed: 1\n  near_duplicates: together")) == 0
 
 
-def look_of(bits: int, thumbnail: np.ndarray) -> Inspection:
+def inspected(bits: int, thumbnail: np.ndarray) -> Inspection:
     return Inspection("PNG", 9, 9, animated=False, contrast=200, hash=bits, thumbnail=thumbnail.astype(np.uint8))
 
 
-def compared(looks: dict[str, Inspection]) -> list[list[str]]:
-    """The sets of near duplicates, by comparing each with each."""
-    names = sorted(looks)
-    hashes = np.array([looks[name].hash for name in names], np.uint64)
-    thumbnails = np.array([looks[name].thumbnail for name in names], float)
+def compared(inspections: dict[str, Inspection]) -> list[list[str]]:
+    """The sets of near duplicates, by comparing every pair."""
+    names = sorted(inspections)
+    hashes = np.array([inspections[name].hash for name in names], np.uint64)
+    thumbnails = np.array([inspections[name].thumbnail for name in names], float)
     contrasts = np.sqrt(thumbnails.var(axis=(1, 2)).mean(axis=1))
     left, found = np.ones(len(names), bool), []
     for first in range(len(names)):
@@ -146,20 +147,20 @@ def compared(looks: dict[str, Inspection]) -> list[list[str]]:
 
 @pytest.mark.parametrize("count", [120, 1200])
 @pytest.mark.parametrize("brightest", [200, 30])
-def test_near_duplicates_are_those_of_comparing_each_with_each(count, brightest):
+def test_near_duplicates_equal_a_comparison_of_every_pair(count, brightest):
     rng = np.random.default_rng(3)
     colours = rng.integers(0, brightest, (count // 30, 8, 8, 3))
     bits = [0, 1, 3, 2**9 - 1, 2**40, 2**63 - 1]
-    looks = {
-        f"{n:04}": look_of(int(rng.choice(bits)), colours[n % len(colours)] + rng.integers(0, brightest // 5) // 2)
+    inspections = {
+        f"{n:04}": inspected(int(rng.choice(bits)), colours[n % len(colours)] + rng.integers(0, brightest // 5) // 2)
         for n in range(count)
     }
-    expected = compared(looks)
+    expected = compared(inspections)
     assert len(expected) > 4
-    assert near_duplicates(looks) == expected
+    assert near_duplicates(inspections) == expected
 
 
-def test_small_things_on_a_white_ground_are_told_apart(tmp_path):
+def test_small_things_on_a_white_ground_are_distinguished(tmp_path):
     shapes = {"ring": "red", "disc": "navy", "square": "green", "bar": "black"}
     for name, colour in shapes.items():
         image = Image.new("RGB", (160, 160), "white")
@@ -170,21 +171,22 @@ def test_small_things_on_a_white_ground_are_told_apart(tmp_path):
         )
         image.save(tmp_path / f"{name}.png")
         image.resize((120, 120)).save(tmp_path / f"{name}.jpg", quality=70)
-    looks = inspect_all(sorted(tmp_path.iterdir()))
-    found = [sorted(looks.path[digest].stem for digest in near) for near in near_duplicates(looks.seen)]
+    inspections = inspect_all(sorted(tmp_path.iterdir()))
+    sets = near_duplicates(inspections.by_digest)
+    found = [sorted(inspections.path[digest].stem for digest in near) for near in sets]
     assert sorted(found) == [[name, name] for name in sorted(shapes)]
 
 
 def test_a_chain_does_not_join_its_ends():
     colours = np.random.default_rng(1).integers(0, 200, (8, 8, 3))
-    looks = {f"{n}": look_of(7, colours + 5 * n) for n in range(6)}
-    assert near_duplicates(looks) == [["0", "1"], ["2", "3"], ["4", "5"]]
+    inspections = {f"{n}": inspected(7, colours + 5 * n) for n in range(6)}
+    assert near_duplicates(inspections) == [["0", "1"], ["2", "3"], ["4", "5"]]
 
 
-def test_copies_of_copies_are_reached_where_they_look_like_the_first():
+def test_copies_of_copies_are_found_if_they_look_like_the_first():
     colours = np.random.default_rng(1).integers(0, 200, (8, 8, 3))
-    looks = {f"{n}": look_of((1 << 6 * n) - 1, colours + n) for n in range(4)}
-    assert near_duplicates(looks) == [["0", "1", "2", "3"]]
+    inspections = {f"{n}": inspected((1 << 6 * n) - 1, colours + n) for n in range(4)}
+    assert near_duplicates(inspections) == [["0", "1", "2", "3"]]
 
 
 @pytest.mark.parametrize("copies", [True, False], ids=["copies", "drawn in other colours"])
@@ -192,13 +194,13 @@ def test_thousands_of_one_hash_are_not_compared_in_pairs(copies):
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 200, (8, 8, 3))
     shape = np.array([[x // 4 + 2 * (y // 4) for x in range(8)] for y in range(8)])
-    looks = {
-        f"{n:04}": look_of(
+    inspections = {
+        f"{n:04}": inspected(
             7 + n % 2, colours + rng.integers(0, 4, (8, 8, 3)) if copies else rng.integers(0, 256, (4, 3))[shape]
         )
         for n in range(6000)
     }
     start = time.process_time()
-    found = near_duplicates(looks)
+    found = near_duplicates(inspections)
     assert time.process_time() - start < 3  # comparing each with each takes six
     assert [len(near) for near in found] == ([6000] if copies else [])

@@ -36,9 +36,9 @@ def decoded_nothing(*args, **kwargs):
 
 
 def test_distinct_pictures_are_decoded_once(paths, tmp_path):
-    told = []
+    steps = []
     store = prepare_pictures(
-        [*paths.values(), paths["a"]], 4, tmp_path / "cache", lambda *progress: told.append(progress)
+        [*paths.values(), paths["a"]], 4, tmp_path / "cache", lambda *progress: steps.append(progress)
     )
     assert store.pixels.shape == (2, 4, 4, 3)
     assert isinstance(store.pixels, np.memmap)
@@ -46,11 +46,11 @@ def test_distinct_pictures_are_decoded_once(paths, tmp_path):
     assert store.pixels[store.row[paths["b"]], 0, 0, 0] == 200
     assert list(store.bad) == [paths["bad"]]
     assert len(store.digests) == 4
-    assert told[-1] == ("pictures decoded", 3, 3)
+    assert steps[-1] == ("pictures decoded", 3, 3)
     assert not list((tmp_path / "cache" / "pictures").glob("*.tmp"))
 
 
-def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monkeypatch):
+def test_a_cache_hit_equals_decoding_and_decodes_nothing(paths, tmp_path, monkeypatch):
     first = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
     monkeypatch.setattr(picture_file, "decode_picture", decoded_nothing)
     second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
@@ -59,7 +59,7 @@ def test_a_hit_equals_the_computation_and_decodes_nothing(paths, tmp_path, monke
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "no notes", "notes"])
-def test_what_is_corrupt_is_computed_again(paths, tmp_path, harm):
+def test_damaged_pictures_are_decoded_again(paths, tmp_path, harm):
     first = np.array(prepare_pictures(list(paths.values()), 4, tmp_path / "cache").pixels)
     (file,) = (tmp_path / "cache" / "pictures").glob("*.u8")
     raw = file.read_bytes()
@@ -75,7 +75,7 @@ def test_what_is_corrupt_is_computed_again(paths, tmp_path, harm):
     assert file.read_bytes() == raw
 
 
-def test_more_pictures_decode_only_what_is_new(paths, tmp_path, monkeypatch):
+def test_only_new_pictures_are_decoded(paths, tmp_path, monkeypatch):
     """A look at a part first, or rows appended later, cost nothing twice; nor does a copy trust what is damaged."""
     prepare_pictures([paths["a"]], 4, tmp_path / "cache")
     (part,) = (tmp_path / "cache" / "pictures").glob("*.u8")
@@ -116,7 +116,7 @@ def test_a_long_file_is_sampled_unless_it_was_written_to(paths, tmp_path, monkey
     assert file.stat().st_mtime_ns == written  # all was compared: the next start may take samples again
 
 
-def test_what_a_crash_has_left_is_swept_and_what_is_being_written_is_not(paths, tmp_path):
+def test_files_left_by_a_crash_are_removed_and_files_being_written_are_not(paths, tmp_path):
     folder = tmp_path / "cache" / "pictures"
     folder.mkdir(parents=True)
     for name in ("old.tmp", "new.tmp"):
@@ -126,13 +126,13 @@ def test_what_a_crash_has_left_is_swept_and_what_is_being_written_is_not(paths, 
     assert [file.name for file in folder.glob("*.tmp")] == ["new.tmp"]
 
 
-def test_a_folder_that_cannot_be_written_is_named(paths, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(paths, tmp_path):
     (tmp_path / "cache").write_bytes(b"")
     with pytest.raises(CacheError, match="AUTOMM_CACHE_DIR"):
         prepare_pictures([paths["a"]], 4, tmp_path / "cache")
 
 
-def test_the_size_and_the_content_name_a_picture(paths, tmp_path):
+def test_size_and_content_identify_a_picture(paths, tmp_path):
     whole = prepare_pictures([*paths.values()], 4, tmp_path / "c")
     assert len(whole.items) == len(whole.pixels) == len({*whole.items.tolist()}) == 2
     alone = prepare_pictures([paths["copy"]], 4, tmp_path / "c").items
@@ -178,15 +178,15 @@ def test_unreadable_pictures_are_dropped_as_the_manifest_says(paths, tmp_path):
     assert fewer.changes["unreadable_picture_review"] == 2
 
 
-def test_a_review_left_with_nothing(paths, tmp_path):
+def test_a_review_without_text_and_readable_picture(paths, tmp_path):
     store = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
-    with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor readable picture"):
+    with pytest.raises(DataError, match=r"r\.jsonl:1: neither text nor a readable picture"):
         drop_bad_pictures(dataset(paths, "drop-image", text=""), store.bad)
     changes = drop_bad_pictures(dataset(paths, "drop-image", "drop", text=""), store.bad).changes
     assert changes["empty_text"] == 1
 
 
-def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):
+def test_sets_that_were_not_used_for_longest_are_removed_first(paths, tmp_path):
     folder, size = tmp_path / "cache", 4
     one = 3 * size**2
     sets = [["a"], ["b"], ["a", "b"]]
@@ -196,9 +196,9 @@ def test_what_was_not_used_for_longest_goes_first(paths, tmp_path):
         os.utime(notes_path(store.path), (1000 + age, 1000 + age))
     prepare_pictures([paths["a"]], size, folder, limit=3 * one)  # used now, so that ["b"] is the oldest
     assert sorted(found.bytes for found in picture_sets(folder / "pictures")) == [one, 2 * one]
-    assert np.array_equal(read[1].pixels, kept), "whoever reads a set that has gone goes on"
+    assert np.array_equal(read[1].pixels, kept), "a set can be read after its removal"
     prepare_pictures([paths["a"], paths["b"]], size, folder, limit=0)
-    assert [found.bytes for found in picture_sets(folder / "pictures")] == [2 * one], "what was asked for stays"
+    assert [found.bytes for found in picture_sets(folder / "pictures")] == [2 * one], "the current set is kept"
     assert sum(path.suffix == ".json" for path in (folder / "pictures").iterdir()) == 1
 
 
@@ -248,7 +248,7 @@ MACHINE = {
 
 @pytest.mark.parametrize("way", ["search", "check", "predict"])
 @pytest.mark.parametrize("what", MACHINE)
-def test_what_the_machine_fails_at_is_an_error_and_drops_no_picture(paths, tmp_path, monkeypatch, what, way):
+def test_a_failure_of_the_machine_is_an_error_and_drops_no_picture(paths, tmp_path, monkeypatch, what, way):
     place, name, error, remedy = MACHINE[what]
     ways = {
         "search": lambda: [*prepare_pictures([paths["a"]], 4, tmp_path / "cache").row],
@@ -262,7 +262,7 @@ def test_what_the_machine_fails_at_is_an_error_and_drops_no_picture(paths, tmp_p
     assert ways[way]() == [paths["a"]]
 
 
-def test_a_failure_between_digest_and_decoding_is_not_kept(paths, tmp_path, monkeypatch):
+def test_a_failure_between_hashing_and_decoding_is_not_stored(paths, tmp_path, monkeypatch):
     """Whatever raised it, the next run has the picture: nothing is kept that the bytes do not prove."""
     wanted = [paths["a"], paths["b"]]
     for error in (FileNotFoundError(errno.ENOENT, "gone"), PermissionError(errno.EACCES, "not now")):
@@ -280,7 +280,7 @@ def test_a_failure_between_digest_and_decoding_is_not_kept(paths, tmp_path, monk
         assert [path for path, _ in decoded] == [*first.bad], "what was decoded is copied"
 
 
-def test_reasons_of_older_notes_are_not_believed(paths, tmp_path, monkeypatch):
+def test_reasons_in_older_notes_are_ignored(paths, tmp_path, monkeypatch):
     """They may be of the machine. Good pictures are copied, those said to be bad are decoded again."""
     wanted = list(paths.values())
     first = prepare_pictures(wanted, 4, tmp_path / "cache")

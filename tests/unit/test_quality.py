@@ -19,7 +19,7 @@ from automm.data.quality.checks import unused
 from automm.data.quality.checks.labels import association
 from automm.data.quality.checks.pictures import names_pictures
 from automm.data.quality.checks.texts import markup, misread
-from automm.data.quality.checks.unused import names_somebody
+from automm.data.quality.checks.unused import names_ids
 from automm.data.quality.html import page
 from automm.data.quality.language import SAMPLE, languages
 from automm.data.quality.run import check
@@ -108,7 +108,7 @@ def test_unreadable_pictures_are_an_error_unless_dropped(make, tmp_path):
     assert [finding.key for finding in changes.findings] == ["left_out_pictures"]
 
 
-def test_absent_pictures_do_not_hide_what_else_is_wrong(make):
+def test_missing_pictures_do_not_hide_other_findings(make):
     def spoil(records):
         records[2]["photos"] = ["gone.png", "https://shop.example/a.jpg"]
         records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
@@ -122,7 +122,7 @@ def test_absent_pictures_do_not_hide_what_else_is_wrong(make):
         check(make(lambda records: (spoil(records), records[0].update(label=None))))
 
 
-def test_urls_of_which_none_was_fetched_do_not_hide_what_else_is_wrong(make):
+def test_urls_that_were_not_fetched_do_not_hide_other_findings(make):
     def spoil(records):
         for number, record in enumerate(records):
             record["photos"] = [f"https://shop.example/{number}.jpg"]
@@ -155,8 +155,8 @@ def test_contradictions_and_leaks(make):
 
     found = findings(make(repeat, splits={"column": "part"}))
     across = found["texts_across_splits"]
-    assert across.examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'This is a very")
-    assert "in place of splits.column" in across.fix
+    assert across.examples[0].line.startswith("r.jsonl:1 (id 0), r.jsonl:2 (id 1): 'This is a very")
+    assert "replace splits.column with splits: {fractions: ...}" in across.fix
     assert found["pictures_across_splits"].count == 1
     assert [path.name for path in found["pictures_across_splits"].examples[0].pictures] == ["0.png"]
     assert found["text_contradictions"].severity == "warning"
@@ -165,13 +165,13 @@ def test_contradictions_and_leaks(make):
     assert "duplicate_texts" not in found
 
 
-def test_what_the_split_keeps_together_is_a_note(make):
+def test_repetitions_within_one_split_are_notes(make):
     def repeat(records):
         records[2] |= {"text": records[0]["text"], "photos": ["0.png"]}
 
     found = findings(make(repeat))
     assert {finding.severity for finding in found.values()} == {"note"}
-    assert "about 0 would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
+    assert "about 0 of them would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
     assert set(found) == {"duplicate_texts", "duplicate_pictures", "duplicate_reviews"}
     assert set(findings(make(repeat, drop_duplicates=True))) == set()
 
@@ -183,7 +183,7 @@ def test_near_duplicates(make, tmp_path):
 
     across = findings(make(shrink, splits={"column": "part"}))["near_duplicates_across_splits"]
     assert across.count == 1
-    assert across.what == "sets of pictures that are nearly the same and stand in more than one split"
+    assert across.what == "sets of nearly identical pictures that are in more than one split"
     assert across.examples[0].detail == "'0.png' ~ '1.png'"
     kept = findings(make(shrink, splits={"near_duplicates": "together"}))
     assert list(kept) == ["tiny_pictures", "near_duplicate_pictures"]
@@ -198,7 +198,7 @@ def test_copies_of_a_post_across_splits_contradict_each_other(make):
     found = findings(make(repost, splits={"column": "part"}))
     assert found["texts_across_splits"].count == 1
     assert found["texts_across_splits"].examples[0].line == (
-        "r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full, and nobody left early' ~ "
+        "r.jsonl:1 (id 0), r.jsonl:2 (id 1): 'The hall was full, and nobody left early' ~ "
         "'RT @somebody: THE HALL WAS FULL, AND NOBODY LEFT EARLY http://t.co/Ab3dEf'"
     )
     assert found["text_contradictions"].count == 1
@@ -208,14 +208,14 @@ def test_copies_of_a_post_across_splits_contradict_each_other(make):
     assert "duplicate_reviews" not in found  # what drop_duplicates would drop
 
 
-def test_a_phrase_in_too_many_variants_is_named_and_not_linked(make):
+def test_a_phrase_in_too_many_variants_is_reported_and_not_linked(make):
     def describe(records):
         for n, record in enumerate(records):
             record["text"] = "This item was exactly as described" + "!" * n
 
     found = findings(make(describe))
     assert set(found) == {"common_texts"}
-    assert found["common_texts"].what.startswith("texts that more than 20 reviews share apart from")
+    assert found["common_texts"].what.startswith("texts in more than one split that over 20 reviews share")
     assert "24 reviews: 'This item was exactly as described'" in found["common_texts"].examples[0].line
 
 
@@ -228,34 +228,34 @@ def test_near_texts_are_found_on_request(make):
     across = "near_duplicate_texts_across_splits"
     assert findings(make(alter, splits={"column": "part"})) == {}
     found = {one.key: one for one in check(make(alter, splits={"column": "part"}), with_near_texts=True).findings}
-    assert found[across].examples[0].line.startswith("r.jsonl:1 (id 0) = r.jsonl:2 (id 1): 'The hall was full")
+    assert found[across].examples[0].line.startswith("r.jsonl:1 (id 0), r.jsonl:2 (id 1): 'The hall was full")
     assert "until late" in found[across].examples[0].detail
     assert "until noon" in found[across].examples[0].detail
     assert "splits: {near_duplicates: together}" in found[across].fix
     assert set(findings(make(alter, splits={"near_duplicates": "together"}))) == {"near_duplicate_texts"}
 
 
-@pytest.mark.parametrize("asked", [[], ["--near-texts"]])
-def test_the_command_looks_for_near_texts_when_asked(make, asked):
+@pytest.mark.parametrize("options", [[], ["--near-texts"]])
+def test_the_command_finds_near_texts_on_request(make, options):
     def alter(records):
         records[0]["text"] = "The hall was full of people and nobody left until late"
         records[1]["text"] = "The hall was full of people and nobody left until noon"
 
-    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *asked], catch_exceptions=False)
-    assert ("near_duplicate_texts" in done.stdout) == bool(asked)
+    done = CliRunner().invoke(app, ["check", str(make(alter)), "--format", "json", *options], catch_exceptions=False)
+    assert ("near_duplicate_texts" in done.stdout) == bool(options)
 
 
-def test_too_many_near_texts_are_named_where_they_are_not_linked(make):
+def test_too_many_near_texts_are_reported_and_not_linked(make):
     def alter(records):
         for n, record in enumerate(records):
             record["text"] = f"The hall was full of people, and nobody left until {chr(97 + n) * 3}"
 
     found = findings(make(alter, splits={"near_duplicates": "together"}))
-    assert "more than 20 reviews each, and not linked" in found["near_duplicate_texts_across_splits"].fix
+    assert "more than 20 reviews, too many to link" in found["near_duplicate_texts_across_splits"].fix
 
 
 @pytest.mark.parametrize(("kept", "named"), [("texts", "pictures"), ("pictures", "texts")])
-def test_near_duplicates_that_keep_together_leaves_out_are_named_with_it(make, tmp_path, kept, named):
+def test_near_duplicates_are_fixed_by_adding_their_kind_to_keep_together(make, tmp_path, kept, named):
     def alter(records):
         for n, record in enumerate(records):
             record["text"] = f"The hall was full of people and nobody left until {chr(97 + n // 2) * 4}"
@@ -264,10 +264,10 @@ def test_near_duplicates_that_keep_together_leaves_out_are_named_with_it(make, t
 
     found = findings(make(alter, splits={"near_duplicates": "together", "keep_together": [kept]}))
     key = {"pictures": "near_duplicates", "texts": "near_duplicate_texts"}[named]
-    assert found[f"{key}_across_splits"].fix == f"Name {named} in splits.keep_together."
+    assert found[f"{key}_across_splits"].fix == f"Add {named} to splits.keep_together."
 
 
-def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
+def test_links_are_computed_once(make, monkeypatch):
     calls = Counter()
 
     def counted(module, name):
@@ -289,22 +289,22 @@ def test_what_links_reviews_is_worked_out_once(make, monkeypatch):
     assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "_place": 2}
 
 
-def test_users_that_no_group_keeps_together(make):
+def test_users_in_several_splits_without_a_group(make):
     def of_users(records):
         for n, record in enumerate(records):
             record |= {"userId": f"u{n % 12}", "colour": n % 12, "order_id": f"o{n}", "shop": f"s{n % 12}"}
 
     # findings() would not take a second one: the label is no user, and no order has two reviews.
     finding = findings(make(of_users, fields={"label": "shop"}))["ungrouped_column"]
-    assert finding.fix == "Set fields: {group: userId}, unless it means something else."
+    assert finding.fix == "Set fields: {group: userId}, unless the column means something else."
     assert 1 <= finding.count <= 12
     assert finding.examples[0].detail.startswith("userId 'u")
     assert findings(make(of_users, fields={"group": "userId"})) == {}
-    torn = findings(make(of_users, fields={"label": "shop"}, splits={"keep_together": ["texts", "pictures"]}))
-    assert torn["ungrouped_column"].fix.endswith("And: Name groups in splits.keep_together.")
+    apart = findings(make(of_users, fields={"label": "shop"}, splits={"keep_together": ["texts", "pictures"]}))
+    assert apart["ungrouped_column"].fix.endswith(" Add groups to splits.keep_together.")
 
 
-def test_an_id_steers_no_terminal(make):
+def test_control_characters_in_an_id_are_escaped(make):
     def hostile(records):
         for n, record in enumerate(records):
             record |= {"id": f"r{n}\x1b[2J\nerror: forged", "text": f"one and the same long text {n // 2}"}
@@ -315,14 +315,14 @@ def test_an_id_steers_no_terminal(make):
     assert "\nerror: forged" not in printed(report)
 
 
-def test_users_that_a_group_of_products_tears_apart(make):
+def test_users_in_several_splits_although_products_are_grouped(make):
     def of_both(records):
         for n, record in enumerate(records):
             record |= {"userId": f"u{n % 12}", "product": f"p{n // 2}"}
 
     finding = findings(make(of_both, fields={"group": "product"}))["ungrouped_column"]
     assert "'userId'" in finding.what
-    assert finding.fix.startswith("fields.group, which names one column, is 'product': set 'userId' in its place")
+    assert finding.fix.startswith("fields.group can name one column and is 'product'. Set it to 'userId' if")
 
 
 @pytest.mark.parametrize(
@@ -332,8 +332,8 @@ def test_users_that_a_group_of_products_tears_apart(make):
         *(("video", False), ("paid", False), ("8", False), ("user_age", False), ("product_price", False)),
     ],
 )
-def test_names_of_columns_that_tell_users_and_products(column, somebody):
-    assert names_somebody(column) is somebody
+def test_names_of_columns_that_suggest_ids_of_users_and_products(column, somebody):
+    assert names_ids(column) is somebody
 
 
 def test_a_shift_of_labels_between_splits(make):
@@ -347,7 +347,7 @@ def test_a_shift_of_labels_between_splits(make):
     assert "label_shift" not in findings(make(thirds, splits={"column": "part"}))
 
 
-def test_association_is_that_of_scipy():
+def test_association_equals_scipy():
     from scipy.stats import chi2_contingency
     from scipy.stats.contingency import association as reference
 
@@ -359,19 +359,19 @@ def test_association_is_that_of_scipy():
     assert association(np.array([[5, 0], [0, 5]]))[0] == pytest.approx(1)
 
 
-def test_reviews_that_are_all_tied_to_one_another(make):
-    def in_rooms(records):  # of neighbours, so that each room ties two products
+def test_most_reviews_linked_by_pictures(make):
+    def in_rooms(records):  # each room links two neighbouring products
         for n, record in enumerate(records[:12]):
             record["photos"] = [f"{n}.png", f"{n + 1}.png"]
 
     found = findings(make(in_rooms))["linked_reviews"]
     assert found.count == 13
-    assert "54% of all" in found.what
-    assert found.examples[0].detail.startswith("the pictures that most of them share: '1.png'")
+    assert "54% of the data" in found.what
+    assert found.examples[0].detail.startswith("most shared pictures: '1.png'")
     assert "linked_reviews" not in findings(make(in_rooms, splits={"by": "hash"}))
-    torn = findings(make(in_rooms, splits={"keep_together": ["groups", "texts"]}))
-    assert "linked_reviews" not in torn
-    assert torn["pictures_across_splits"].fix == "Name pictures in splits.keep_together."
+    apart = findings(make(in_rooms, splits={"keep_together": ["groups", "texts"]}))
+    assert "linked_reviews" not in apart
+    assert apart["pictures_across_splits"].fix == "Add pictures to splits.keep_together."
 
 
 def test_urls_that_were_not_fetched(make):
@@ -389,7 +389,7 @@ def test_many_labels_are_shortened_at_a_terminal(make):
             record["label"] = [record["label"], f"tag {n}", f"other {n}"]
 
     text = printed(check(make(many)))
-    assert "the 30 commonest labels of training, and 20 more" in text
+    assert "only the 30 most frequent training labels are shown, 20 are not" in text
     assert len(re.findall(r"(?:tag|other) \d+ ", text)) < 48
 
 
@@ -423,11 +423,11 @@ def test_a_picture_that_never_varies(make):
 
     found = findings(make(same))["one_picture"]
     assert found.count == 6
-    assert "25% of those with pictures" in found.what
+    assert "25% of the reviews with pictures" in found.what
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_a_placeholder_is_shown_as_none_values_needs_it(make, tmp_path, remote):
+def test_a_placeholder_is_shown_as_none_values_needs_its_name(make, tmp_path, remote):
     name = "https://a.example/none.png" if remote else "./data/none.png"
     file = tmp_path / (local_name(name) if remote else name)
     file.parent.mkdir()
@@ -506,15 +506,15 @@ def test_other_languages(make):
 
     (finding,) = check(make(translate)).findings
     assert finding.count == 12
-    assert "do not look English (50% of 24 judged: Indonesian)" in finding.what
+    assert "seem not to be English (50% of 24 checked: Indonesian)" in finding.what
 
 
-def test_reviews_without_ids_of_their_own(make):
+def test_reviews_without_ids(make):
     assert list(findings(make(fields={"id": None}))) == ["no_ids"]
 
 
 @pytest.mark.parametrize("separator", [None, ",", "|"])
-def test_several_labels_are_an_error_whose_mend_helps(make, separator):
+def test_several_labels_are_an_error_and_the_fix_works(make, separator):
     def several(records):
         for n, record in enumerate(records):
             labels = ["ab"[n % 2], "c"] if n < 5 else ["ab"[n % 2]]
@@ -525,29 +525,29 @@ def test_several_labels_are_an_error_whose_mend_helps(make, separator):
     (finding,) = report.findings
     assert (finding.key, finding.severity, finding.count) == ("several_labels", "error", 5)
     assert [one.detail for one in finding.examples] == ["a, c", "b, c", "a, c", "b, c", "a, c"]
-    fix = re.match(r"Set fields: (\{.*\}), or", finding.fix)[1]
+    fix = re.match(r"Set fields: (\{.*\}) to use the first label", finding.fix)[1]
     assert findings(make(several, fields=yaml.safe_load(fix))) == {}
 
 
-def test_lists_of_one_label_each_are_refused_by_a_search_too(make):
+def test_lists_of_one_label_are_an_error(make):
     def lists(records):
         for record in records:
             record["label"] = [record["label"]]
 
     (finding,) = check(make(lists)).findings
     assert (finding.severity, finding.count) == ("error", 24)
-    assert finding.what == "reviews with a list of labels, of one each"
+    assert finding.what == "reviews whose label is a list (of one label)"
 
 
-def test_columns_of_pictures_that_nothing_names(make):
+def test_unused_columns_of_pictures(make):
     def without(records):
         for record in records:
             record |= {"photo": record.pop("photos")[0], "image_count": 1, "description": "x"}
 
     found = findings(make(without, fields={"images": []}))["no_pictures"]
     assert (found.severity, found.count) == ("warning", 24)
-    assert "column 'photo' looks" in found.what
-    assert found.fix == "Set fields: {images: photo}, unless it holds something else."
+    assert "column 'photo' seems to name pictures" in found.what
+    assert found.fix == "Set fields: {images: photo}, unless the values are something else."
     assert findings(make(without, fields={"images": "photo"})) == {}
     assert findings(make(lambda records: [record.pop("photos") for record in records], fields={"images": []})) == {}
 
@@ -568,11 +568,11 @@ def test_columns_of_pictures_that_nothing_names(make):
         ("user_images", True),
     ],
 )
-def test_names_of_columns_that_hold_pictures(column, pictures):
+def test_names_of_columns_that_suggest_pictures(column, pictures):
     assert names_pictures(column) is pictures
 
 
-def test_a_group_that_ties_everything_is_named(make):
+def test_most_reviews_linked_by_a_group(make):
     def in_one_group(records):
         for n, record in enumerate(records):
             record["shop"] = "one" if n < 14 else f"s{n}"
@@ -580,7 +580,7 @@ def test_a_group_that_ties_everything_is_named(make):
     splits = {"keep_together": ["groups", "texts"]}
     found = findings(make(in_one_group, fields={"group": "shop"}, splits=splits))["linked_reviews"]
     assert found.count == 14
-    assert found.examples[0].detail == "the largest group of column 'shop': 'one', of 14 reviews"
+    assert found.examples[0].detail == "largest group of column 'shop', with 14 reviews: 'one'"
     assert "fields.group" in found.fix
     assert "splits: {keep_together: [texts]}" in found.fix
     assert "fields.images" not in found.fix
@@ -594,17 +594,17 @@ def test_a_group_that_ties_everything_is_named(make):
     }
 
 
-def test_a_text_that_ties_everything_is_named(make):
+def test_most_reviews_linked_by_a_text(make):
     def of_one_template(records):
         for record in records[:14]:
             record["text"] = "This is the text of a template, and no more"
 
     found = findings(make(of_one_template))["linked_reviews"]
-    assert found.examples[0].detail.startswith("the text that most of them share, 14: 'This is the text")
+    assert found.examples[0].detail.startswith("most shared text, in 14 reviews: 'This is the text")
     assert "splits: {keep_together: [groups, pictures]}" in found.fix
 
 
-def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
+def test_pictures_linked_by_near_duplicates_are_unlinked_with_them(make):
     def in_rooms(records):
         for n, record in enumerate(records[:12]):
             record["photos"] = [f"{n}.png", f"{n + 1}.png"]
@@ -613,30 +613,30 @@ def test_what_ties_by_near_duplicates_is_loosened_with_them(make):
     assert "splits: {near_duplicates: ignore, keep_together: [groups, texts]}" in found.fix
 
 
-def test_near_texts_that_tie_everything_are_named_and_loosened(make):
+def test_most_reviews_linked_by_near_texts_and_the_fix_works(make):
     def of_one_post(records):
         for n, record in enumerate(records[:14]):
             record["text"] = f"The hall was full of people and nobody left until {chr(97 + n) * 4}"
 
     rules = {"near_duplicates": "together", "keep_together": ["texts"]}
     found = findings(make(of_one_post, splits=rules))["linked_reviews"]
-    assert found.examples[0].detail.startswith("the text that most of them share, 14: 'The hall was full of people")
+    assert found.examples[0].detail.startswith("most shared text, in 14 reviews: 'The hall was full of people")
     fix = "splits: {near_duplicates: ignore, keep_together: []}"
     assert fix in found.fix
     assert "linked_reviews" not in findings(make(of_one_post, **yaml.safe_load(fix)))
 
 
-def test_what_is_set_is_not_advised(make):
+def test_drop_duplicates_is_not_suggested_if_it_is_set(make):
     def repeat(records):
         records[1]["photos"] = records[0]["photos"]
 
     assert "set drop_duplicates: true" in findings(make(repeat))["picture_contradictions"].fix
     fix = findings(make(repeat, drop_duplicates=True))["picture_contradictions"].fix
-    assert fix.startswith("Correct the labels: ")
+    assert fix.startswith("Correct the labels. ")
     assert "set drop_duplicates" not in fix
 
 
-def test_pictures_that_are_left_out_are_not_counted(make, tmp_path):
+def test_dropped_pictures_are_not_counted(make, tmp_path):
     def spoil(records):
         (tmp_path / "3.png").write_bytes(b"nothing")
 
@@ -657,7 +657,7 @@ def test_a_picture_twice_in_a_review(make, tmp_path):
     assert [one.detail for one in found.examples] == ["'4.png', 'copy.png'", "'6.png', '6.png'"]
 
 
-def test_texts_that_look_like_none_are_named(make):
+def test_texts_that_look_like_a_missing_value(make):
     def spoil(records):
         for record, text in zip(records, ("nan", " N/A ", "None", "-", "none of it is good"), strict=False):
             record["text"] = text
@@ -670,7 +670,7 @@ def test_texts_that_look_like_none_are_named(make):
 RATINGS = ("good", "very good", "bad")
 
 
-def test_texts_that_say_their_label(make):
+def test_texts_that_contain_their_label(make):
     def rated(records):
         for n, record in enumerate(records):
             record |= {
@@ -686,7 +686,7 @@ def test_texts_that_say_their_label(make):
 @pytest.mark.parametrize(
     "text", ["good product {n}", "good, not bad {n}", "not {label} {n}", "goodness {n}, {label}ly"]
 )
-def test_texts_that_say_a_label_now_and_then_are_ordinary(make, text):
+def test_texts_that_sometimes_contain_a_label_are_no_finding(make, text):
     def rated(records):
         for n, record in enumerate(records):
             label = ("good", "bad")[n % 2]
@@ -695,7 +695,7 @@ def test_texts_that_say_a_label_now_and_then_are_ordinary(make, text):
     assert "labels_in_texts" not in findings(make(rated))
 
 
-def test_splits_that_cannot_be_made_are_a_finding(make):
+def test_reviews_that_cannot_be_split_are_a_finding(make):
     def one_split(records):
         for record in records:
             record["part"] = "train"
@@ -707,12 +707,12 @@ def test_splits_that_cannot_be_made_are_a_finding(make):
     assert "not ready" in printed(report)
 
 
-def test_records_that_are_no_reviews_are_an_error(make):
+def test_records_that_cannot_be_read_raise(make):
     with pytest.raises(DataError, match="no label"):
         check(make(lambda records: records[0].update(label=None)))
 
 
-def test_the_page_shows_every_finding_and_nothing_from_elsewhere(make, tmp_path):
+def test_the_page_shows_every_finding_and_fetches_nothing(make, tmp_path):
     def spoil(records):
         records[0]["text"] = "<script>alert(1)</script> it&#39;s good"
         records[1]["photos"] = records[3]["photos"] = ["2.png"]
@@ -753,7 +753,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_languages_are_named(name):
+def test_languages_are_detected(name):
     texts = [*FOREIGN[name], "", "  ", "#legday http://t.co/x 12345", "The colour is great, I would buy it again"]
     assert languages(texts) == {0: name, 1: name, 4: "undecided", 5: "English"}
 
@@ -765,7 +765,7 @@ def test_few_texts_that_are_not_plainly_english_stay_undecided():
     }
 
 
-def test_of_many_texts_the_languages_of_a_fixed_sample_are_guessed():
+def test_languages_of_many_texts_are_guessed_from_a_fixed_sample():
     texts = [f"This is review number {n}" if n % 2 else f"Das ist die Bewertung Nummer {n}" for n in range(3 * SAMPLE)]
     found = languages(texts)
     assert len(found) == SAMPLE
@@ -781,20 +781,20 @@ def relabelled(*labels):
     return change
 
 
-def test_labels_that_look_like_none_are_named(make):
+def test_labels_that_look_like_a_missing_value(make):
     found = findings(make(relabelled("pos", "neg", "N/A", "None")))["missing_like_labels"]
     assert found.count == 2
-    assert [one.detail for one in found.examples] == ["'N/A' of 6 reviews", "'None' of 6 reviews"]
+    assert [one.detail for one in found.examples] == ["'N/A' in 6 reviews", "'None' in 6 reviews"]
     assert "on_missing: drop" in found.fix
 
 
-def test_labels_that_differ_in_case_alone_are_named_with_their_map(make):
+def test_labels_that_differ_only_in_case_are_reported_with_a_map(make):
     found = findings(make(relabelled("pos", "Pos", "pos", "neg")))["labels_of_one_word"]
     assert [one.detail for one in found.examples] == ["'pos' (12), 'Pos' (6)"]
     assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.fix  # in quotes: a label may hold a colon
 
 
-def test_labels_that_a_map_lists_are_meant(make):
+def test_labels_that_a_map_lists_are_no_finding(make):
     keys = {"missing_like_labels", "labels_of_one_word"}
     assert not keys & findings(make()).keys()
     listed = {"map": {"pos": ["pos", "Pos"], "none": ["none"]}}
@@ -826,7 +826,7 @@ def test_a_check_reads_the_records_once(make, tmp_path, readings):
     assert len(readings) == 1
 
 
-def test_a_check_reads_records_once_that_lack_numbers_and_pictures(make, readings):
+def test_a_check_reads_records_with_missing_numbers_and_pictures_once(make, readings):
     def lack(records):
         for n, record in enumerate(records):
             record["label"] = n if n % 5 else None
@@ -837,7 +837,7 @@ def test_a_check_reads_records_once_that_lack_numbers_and_pictures(make, reading
     assert len(readings) == 1
 
 
-def test_pictures_are_named_as_their_records_name_them(make, tmp_path):
+def test_pictures_are_shown_by_their_names_in_the_records(make, tmp_path):
     url = "https://shop.example/blank.jpg"
 
     def fetched(records):
@@ -850,7 +850,7 @@ def test_pictures_are_named_as_their_records_name_them(make, tmp_path):
     assert found["blank_pictures"].examples[0].detail.startswith(f"'{url}' is ")
 
 
-def test_ids_beyond_those_that_can_be_shown_are_counted(make, monkeypatch):
+def test_ids_that_are_not_kept_for_examples_are_counted(make, monkeypatch):
     def users(records):
         for n, record in enumerate(records):
             record |= {"user_id": f"u{n % 12}", "shop": None if n < 4 else 2**64 + n % 10}

@@ -44,7 +44,7 @@ CODECS = {"Turkish": ["cp1254", "iso8859-9"], "Czech": ["cp1250", "iso8859-2"]}
 
 
 @pytest.mark.parametrize(("text", "written", "read"), MISREAD)
-def test_the_encoding_is_named(text, written, read):
+def test_the_encoding_is_found(text, written, read):
     texts = [f"{text} {n}".encode(written).decode(read) for n in range(6)]
     found = misread_texts(texts, read)
     assert list(found.words) == list(range(6))
@@ -53,7 +53,7 @@ def test_the_encoding_is_named(text, written, read):
 
 
 @pytest.mark.parametrize("name", GENUINE)
-def test_what_people_write_in_latin_letters_is_not_misread(name):
+def test_genuine_texts_in_latin_letters_are_no_finding(name):
     for codec in CODECS.get(name, ["cp1252", "latin-1"]):
         texts = [text for text in GENUINE[name] if text == text.encode(codec, "replace").decode(codec)]
         assert len(texts) >= 2
@@ -65,7 +65,7 @@ def test_apostrophes_of_a_mac():
     assert misread_texts(["I donÕt like it, itÕs bad"] * 3, "cp1252").encodings == ("mac_roman",)
 
 
-def test_encodings_that_are_not_of_latin_letters_are_not_judged():
+def test_encodings_without_latin_letters_are_not_judged():
     assert [name for name in ("cp1252", "latin-1", "cp1254", "cp1251", "utf-8", "gb18030") if latin_bytes(name)] == [
         "cp1252",
         "latin-1",
@@ -76,7 +76,7 @@ def test_encodings_that_are_not_of_latin_letters_are_not_judged():
     assert not latin_bytes("idna")
 
 
-def test_a_few_texts_that_look_misread_are_no_finding():
+def test_a_few_doubtful_texts_are_no_finding():
     assert misread_texts(["ÄÖÜ äöüß", *["Das ist schön"] * 9], "cp1252").words == {}
     assert misread_texts(["Õîðîøàÿ âåùü"] * 2, "cp1252").words == {}
     assert misread_texts(["\u0451"] * 9, "cp1252").words == {}  # as an entity: no byte of cp1252
@@ -94,7 +94,7 @@ def test_a_wrong_encoding_is_reported_in_place_of_another_language(tmp_path):
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
     (finding,) = check(tmp_path / "m.yaml").findings
     assert (finding.key, finding.count) == ("wrong_encoding", 30)
-    assert "Set encoding: in the manifest to cp1251, in which these bytes are words" in finding.fix
+    assert "Set encoding: in the manifest to cp1251, in which these bytes form words" in finding.fix
     assert finding.examples[0].detail.startswith("'Õîðîøàÿ' in ")
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(content | {"encoding": "cp1251"}))
     assert [one.key for one in check(tmp_path / "m.yaml").findings] == ["other_languages"]
@@ -116,6 +116,6 @@ def test_words_with_capitals_in_odd_places_are_of_another_encoding():
     assert misread_texts(german, "cp1252") == NOTHING
 
 
-def test_an_encoding_that_is_hardly_likelier_is_not_named():
+def test_an_encoding_that_is_hardly_likelier_is_not_reported():
     texts = ["Very good – really", "A must – truly", "Not bad – at all"]
     assert misread_texts(texts, "cp1252") == NOTHING

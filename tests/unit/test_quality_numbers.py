@@ -70,14 +70,14 @@ def test_quantiles_of_each_split_everywhere(make):
         assert "label" not in text.lower()
 
 
-def test_values_far_out_are_named_the_farthest_first(make):
+def test_outliers_are_reported_the_farthest_first(make):
     finding = found(check(make([*PRICES, 9999, -5000])))["far_numbers"]
     assert (finding.severity, finding.count) == ("warning", 2)
     assert [one.line for one in finding.examples] == ["r.jsonl:121 (id 120): 9999", "r.jsonl:122 (id 121): -5000"]
     assert "far_numbers" not in found(check(make(np.random.default_rng(0).lognormal(3, 0.5, 300).round(2).tolist())))
 
 
-def test_one_value_nearly_everywhere_or_in_a_whole_split(make):
+def test_one_value_in_nearly_all_reviews_or_in_a_whole_split(make):
     finding = found(check(make([5.0] * 115 + [1.0, 2.0, 3.0, 4.0, 6.0])))["one_number"]
     assert finding.severity == "warning"
     assert finding.examples[0].detail == "5 in 96% of all reviews"
@@ -87,7 +87,7 @@ def test_one_value_nearly_everywhere_or_in_a_whole_split(make):
         check(make([5.0] * 30))
 
 
-def test_other_values_in_another_split(make):
+def test_different_values_in_another_split(make):
     finding = found(check(make([price + 30 * (n % 3 == 2) for n, price in enumerate(PRICES)], **BY_COLUMN)))
     shift = finding["number_shift"]
     assert (shift.severity, shift.count) == ("warning", 1)
@@ -96,7 +96,7 @@ def test_other_values_in_another_split(make):
     assert "number_shift" not in found(check(make(PRICES, **BY_COLUMN)))
 
 
-def test_the_distance_is_that_of_kolmogorov_and_smirnov():
+def test_the_distance_equals_scipy():
     rng = np.random.default_rng(3)
     for shift in (0.0, 0.2, 1.0):
         ours, theirs = rng.normal(0, 1, 300).round(1), rng.normal(shift, 1, 200).round(1)
@@ -106,7 +106,7 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov():
         assert chance_of(effect, ours, theirs) == pytest.approx(expected.pvalue, abs=0.02)
 
 
-def test_missing_numbers_are_counted_and_the_rest_is_reported(make):
+def test_missing_numbers_do_not_hide_other_findings(make):
     manifest = make([None if n % 10 == 0 else price for n, price in enumerate(PRICES)])
     report = check(manifest)
     finding = found(report)["missing_numbers"]
@@ -123,7 +123,7 @@ def test_missing_numbers_are_counted_and_the_rest_is_reported(make):
 
 
 @pytest.mark.parametrize("odd", ["1,024", float("inf"), True, "about 5"])
-def test_what_is_no_finite_number_is_named_with_its_record(make, odd):
+def test_values_that_are_not_finite_are_reported_with_their_record(make, odd):
     with pytest.raises(DataError, match=r"r\.jsonl:3: column 'price' holds") as caught:
         load_dataset(load_manifest(make([*PRICES[:2], odd, *PRICES[2:]])))
     assert "categorical" not in str(caught.value)

@@ -41,7 +41,7 @@ EMPTY = Report(
 
 
 class Page(HTMLParser):
-    """Keeps what it meets, and fails where tags do not match."""
+    """Collects tags, attributes and texts, and fails if tags do not match."""
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -53,7 +53,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
-        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute stands twice in {tag}"
+        assert len({name for name, _ in attrs}) == len(attrs), f"a repeated attribute in {tag}"
         if tag not in VOID:
             self.open.append(tag)
 
@@ -90,7 +90,7 @@ def report(request, tmp_path):
     return check(tmp_path / "manifest.yaml")
 
 
-def test_it_is_well_formed(report):
+def test_the_page_is_well_formed(report):
     assert len(report.findings) >= 3
     found = Page(page(report))
     assert found.tags[:2] == ["html", "head"]
@@ -100,7 +100,7 @@ def test_it_is_well_formed(report):
     assert {f"#{identity}" for identity in identities} == set(found.values("href"))
 
 
-def test_nothing_of_it_is_fetched_or_run(report):
+def test_the_page_fetches_and_runs_nothing(report):
     found = Page(page(report))
     assert not {"script", "link", "iframe", "object", "embed", "base", "form", "svg"} & set(found.tags)
     assert all(value.startswith("#") for value in found.values("href"))
@@ -112,14 +112,14 @@ def test_nothing_of_it_is_fetched_or_run(report):
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
-def test_what_stands_in_the_data_is_text(report):
+def test_the_data_are_shown_as_text(report):
     found = Page(page(report))
     assert found.texts.count(ATTACK) >= 1
     assert report.name == ATTACK
-    told = "".join(found.texts)
+    shown = "".join(found.texts)
     for finding in report.findings:
-        assert finding.what in told
-        assert all(" ".join(one.line.split()) in " ".join(told.split()) for one in finding.examples)
+        assert finding.what in shown
+        assert all(" ".join(one.line.split()) in " ".join(shown.split()) for one in finding.examples)
 
 
 def test_pictures_are_small_and_few(report, monkeypatch):
@@ -141,7 +141,7 @@ def test_a_folder_in_place_of_a_page_is_refused_before_anything_is_read(tmp_path
 
 
 @pytest.mark.parametrize("records", ["none", "broken"])
-def test_problems_of_reading_are_json_and_no_old_page_stands(tmp_path, records):
+def test_problems_of_reading_are_json_and_an_old_page_is_removed(tmp_path, records):
     manifest, to = tmp_path / "m.yaml", tmp_path / "page.html"
     if records == "broken":
         (tmp_path / "r.jsonl").write_text('{"text": "good", "label": "a"}\n{"text"')
@@ -150,9 +150,9 @@ def test_problems_of_reading_are_json_and_no_old_page_stands(tmp_path, records):
     to.write_text(page(EMPTY))
     done = CliRunner().invoke(app, command)
     assert isinstance(done.exception, AutommError)
-    told = json.loads(done.stdout)
-    assert (told["ok"], told["clean"]) == (False, False)
-    assert "\n".join(told["problems"]) == str(done.exception)
+    shown = json.loads(done.stdout)
+    assert (shown["ok"], shown["clean"]) == (False, False)
+    assert "\n".join(shown["problems"]) == str(done.exception)
     assert not to.exists()
     assert f"removed: {to}" in done.stderr
     assert CliRunner().invoke(app, command).stderr == ""
@@ -160,7 +160,7 @@ def test_problems_of_reading_are_json_and_no_old_page_stands(tmp_path, records):
 
 
 @pytest.mark.parametrize("content", [b"<!DOCTYPE html><title>my own</title>", b"\xff\xfe\x00", b"", b"text"])
-def test_a_file_that_is_no_page_of_ours_is_kept(tmp_path, content):
+def test_a_file_that_is_not_our_page_is_kept(tmp_path, content):
     to = tmp_path / "page.html"
     to.write_bytes(content)
     done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml"), "--to", str(to)])
@@ -169,8 +169,8 @@ def test_a_file_that_is_no_page_of_ours_is_kept(tmp_path, content):
     assert to.read_bytes() == content
 
 
-def test_what_reading_did_is_said_in_words():
+def test_the_encoding_and_the_changes_are_shown_in_words():
     lines = ["texts decoded as gb18030", "dropped: empty text: 1,200"]
-    assert EMPTY.of_reading == lines
+    assert EMPTY.reading_notes == lines
     assert {*lines} <= {*Page(page(EMPTY)).texts}
-    assert replace(EMPTY, encoding="UTF_8", changes={}).of_reading == []
+    assert replace(EMPTY, encoding="UTF_8", changes={}).reading_notes == []

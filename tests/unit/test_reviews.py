@@ -299,7 +299,7 @@ def test_a_label_column_must_be_named_for_training(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("in/A.JPG", "It is there as 'In/a.jpg': write names in the case that the files have"),
+        ("in/A.JPG", "The file is 'In/a.jpg': write names in the upper and lower case of the files"),
         (r"in\a.jpg", "It is written with backslashes: write 'In/a.jpg'"),
         (r"C:\me\a.jpg", "It is a Windows path: write names relative to image_root, with slashes"),
         ("other.jpg", "Correct image_root, or the picture names"),

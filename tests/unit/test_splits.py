@@ -309,12 +309,15 @@ def test_each_review_is_tested_in_one_of_the_folds():
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
-        ({"column": "s", "time": "t"}, "column and time: name one rule"),
-        ({"validation": 0.2}, "no column is named"),
+        ({"column": "s", "time": "t"}, "column and time exclude each other"),
+        ({"validation": 0.2}, "validation needs column"),
         ({"column": "s", "validation": 1}, "less than 1"),
-        ({"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}}, "fractions or folds, not both"),
-        ({"folds": 5, "fold": 6}, "fold 6 of 5"),
-        ({"fold": 2}, "fold 2 of 1"),
+        (
+            {"folds": 5, "fractions": {"train": 0.7, "validation": 0.15, "test": 0.15}},
+            "fractions and folds exclude each other",
+        ),
+        ({"folds": 5, "fold": 6}, "fold is 6, expected 1 to 5"),
+        ({"fold": 2}, "fold is 2, expected 1 to 1"),
         ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
         ({"keep_together": ["groups"], "near_duplicates": "together"}, "needs texts or pictures in keep_together"),
         ({"keep_together": ["picture"]}, "pictures"),

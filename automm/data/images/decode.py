@@ -1,6 +1,6 @@
-"""A picture file becomes pixels, whatever its colour mode, or a named reason why not.
+"""Decode a picture file of any colour mode to RGB pixels, or say why it cannot be read.
 
-The table of pictures in docs/manifest.md is decided here, and by `image_root` where a name leads to no file.
+This module and `root.py` (names without a file) implement the table of pictures in docs/manifest.md.
 """
 
 import errno
@@ -20,14 +20,14 @@ from PIL import Image, UnidentifiedImageError
 
 from automm.data.files import READ_WHOLE, NotAFileError, in_order, is_path_error, read_failure, read_file
 
-RECIPE = "rgb-squash-bicubic-2"  # names what decode_picture does; another way of doing it needs another name
+RECIPE = "rgb-squash-bicubic-2"  # names the method of decode_picture; change it whenever the method changes
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
 MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 100_000_000
-LARGE_PIXELS = 16_000_000  # pictures beyond it, once JPEG's draft mode has made them smaller, are read one at a time
+LARGE_PIXELS = 16_000_000  # larger pictures, after JPEG's draft mode has shrunk them, are read one at a time
 
-# What Pillow raises on malformed files, found by feeding it such files. Of OSErrors only those that `_is_of_decoder`
-# tells from the system's.
+# What Pillow raises on malformed files, found by feeding it such files. `_is_of_decoder` distinguishes its OSErrors
+# from the system's.
 MALFORMED = (
     OSError,
     SyntaxError,
@@ -53,34 +53,34 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_ONE_LARGE = threading.Lock()  # several at once could take gigabytes
+_ONE_LARGE = threading.Lock()  # several large pictures at once could take gigabytes
 
 
 class PictureError(ValueError):
-    """A picture that cannot be read; the message is the reason in words."""
+    """A picture cannot be read; the message is the reason in words."""
 
 
 class UnreachableError(PictureError):
-    """No file that may be read is at the path, which says nothing of a file with the same bytes elsewhere."""
+    """There is no readable file at a path. A file with the same bytes elsewhere may be fine."""
 
 
 def decode_picture(path: Path, size: int) -> np.ndarray:
-    """Read one picture.
+    """Decode one picture.
 
-    The first frame of an animation; turned as its EXIF data say; transparency on white; squashed to a
-    square by bicubic interpolation.
+    The first frame of an animation is read and rotated by its EXIF orientation. Transparent parts become white, and the
+    picture is squashed to a square by bicubic interpolation.
 
     Args:
-        path: a file of one of `FORMATS`, recognised by its content.
-        size: the side of the result.
+        path: a file in one of `FORMATS`, recognised by content.
+        size: the side of the result in pixels.
 
     Returns:
         (size, size, 3) uint8 RGB.
 
     Raises:
-        PictureError: empty, too large, truncated, malformed, or not a picture.
-        UnreachableError: not there, no file, or no permission.
-        DataError: the machine has failed to read it, such as for too many open files.
+        PictureError: the file is empty, too large, truncated, malformed, or not a picture.
+        UnreachableError: there is no file, or no permission to read it.
+        DataError: the machine failed to read it, for example because of too many open files.
     """
     try:
         with open_picture(path) as picture:
@@ -91,11 +91,11 @@ def decode_picture(path: Path, size: int) -> np.ndarray:
 
 @contextmanager
 def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
-    """A picture file, or what it holds, opened and not yet decoded.
+    """Open a picture file, or the bytes of one, without decoding it.
 
     Raises:
         PictureError: as `decode_picture`.
-        OSError, MemoryError: the machine has failed to read it.
+        OSError, MemoryError: the machine failed to read it.
     """
     with quiet_pillow(), ExitStack() as opened:
         try:
@@ -104,18 +104,18 @@ def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
             if not is_path_error(error):
                 raise
             raise UnreachableError(_absence(error)) from error
-        with malformed_named():
+        with picture_errors():
             picture = opened.enter_context(Image.open(file, formats=known_formats()))
         yield picture
 
 
 @contextmanager
-def malformed_named() -> Iterator[None]:
-    """Around calls of Pillow that read a file: what it raises on malformed or too large ones becomes a PictureError.
+def picture_errors() -> Iterator[None]:
+    """Turn Pillow's errors about malformed or too large files into a PictureError; put it around calls that read.
 
     Raises:
         PictureError: see above.
-        OSError, MemoryError: the machine has failed to read it.
+        OSError, MemoryError: the machine failed to read the file.
     """
     try:
         yield
@@ -128,27 +128,33 @@ def malformed_named() -> Iterator[None]:
     except MALFORMED as error:
         if isinstance(error, OSError) and not _is_of_decoder(error):
             raise
-        if "out of memory" in str(error).lower():  # as Pillow's decoders say it, without MemoryError
+        if "out of memory" in str(error).lower():  # Pillow's decoders say it like this, without MemoryError
             raise MemoryError(str(error)) from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"truncated or malformed: {reason}") from error
 
 
 def _is_of_decoder(error: OSError) -> bool:
-    """Pillow's own have no number; EINVAL is of a malformed file that has Pillow seek to before its beginning."""
+    """Return whether Pillow raised it: without a number, or EINVAL from a seek to before the start of the file."""
     return error.errno in (None, errno.EINVAL)
 
 
 def _absence(error: OSError) -> str:
+    """Return why there is no readable file at a path."""
     if isinstance(error, NotAFileError):
         return str(error.strerror)
     if isinstance(error, PermissionError):
         return "no permission to read it"
-    return "not there"
+    return "not found"
 
 
 def _file(source: Path | bytes) -> BinaryIO:
-    """Small files in memory: decoders read them in tens of small steps. Raises PictureError, OSError."""
+    """Open a source; small files are read into memory first, because decoders read in tens of small steps.
+
+    Raises:
+        PictureError: it is empty or too large.
+        OSError: it cannot be opened.
+    """
     content = source if isinstance(source, bytes) else read_file(source, min(READ_WHOLE, MAX_BYTES))
     if not isinstance(content, bytes):
         length = os.fstat(content.fileno()).st_size
@@ -164,10 +170,10 @@ def _file(source: Path | bytes) -> BinaryIO:
 def decode_many(
     paths: Sequence[Path], size: int, workers: int | None = None
 ) -> Iterator[tuple[int, np.ndarray | PictureError]]:
-    """Read pictures on several threads.
+    """Decode pictures in several threads, with only a few in memory at a time.
 
     Yields:
-        The place in `paths` and the pixels or the reason why not, in order; only a few are held at a time.
+        The place in `paths`, in order, and the pixels or the reason why there are none.
 
     Raises:
         DataError: as `decode_picture`.
@@ -184,45 +190,50 @@ def decode_many(
 
 
 def known_formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow reads: an older one knows fewer."""
+    """Return the `FORMATS` that the installed version of Pillow reads."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndarray:
-    """The pixels of an opened picture, as `decode_picture` gives them, which says how.
+    """Return the pixels of an opened picture as `decode_picture` describes.
 
-    A JPEG is decoded at least `oversampling` times as large as is asked for.
+    Args:
+        size: the side of the result in pixels.
+        oversampling: a JPEG is decoded at this many times the size or more, then reduced.
+
+    Raises:
+        PictureError: too many pixels, truncated or malformed.
     """
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     whole = picture.width * picture.height
-    with malformed_named():
-        if picture.format in ("JPEG", "MPO"):  # decodes at a half, a quarter or an eighth of the size
+    with picture_errors():
+        if picture.format in ("JPEG", "MPO"):  # a JPEG can be decoded at a half, a quarter or an eighth of its size
             picture.draft("RGB", (oversampling * size, oversampling * size))
-        # The decoder holds all of a progressive picture, however small it is decoded.
+        # The decoder holds a whole progressive picture in memory, even to decode it small.
         held = whole if picture.info.get("progressive") else picture.width * picture.height
         with _ONE_LARGE if held > LARGE_PIXELS else nullcontext():
             _load(picture)
-            turn = _TURNS.get(_orientation(picture))  # after load: some formats turn themselves there, and say so
+            turn = _TURNS.get(_orientation(picture))  # after load: some formats rotate there and reset the orientation
             small = _small(picture, size)
     turned = small.transpose(turn) if turn is not None else small
-    return np.frombuffer(turned.tobytes(), np.uint8).reshape(size, size, 3)  # asarray would copy them once more
+    return np.frombuffer(turned.tobytes(), np.uint8).reshape(size, size, 3)  # asarray would make one more copy
 
 
 def _load(picture: Image.Image) -> None:
     try:
         picture.load()
-    # Pillow 13 seeks to where a TIFF says that its strips begin, be it at 3.5, and divides by the time scale of an
-    # AVIF, be it 0.
+    # Pillow 13 seeks to the offset of a TIFF's strips even if it is 3.5, and divides by the time scale of an AVIF even
+    # if it is 0.
     except (TypeError, ZeroDivisionError) as error:
         raise PictureError(f"truncated or malformed: {error}") from error
 
 
 def _orientation(picture: Image.Image) -> int:
-    """1 to 8; 1 (upright) where the EXIF data are absent or broken, which does not harm the pixels."""
+    """Return the EXIF orientation, 1 to 8; 1 (upright) if the EXIF data are absent or malformed."""
     try:
-        with malformed_named():
+        with picture_errors():
             value = picture.getexif().get(_ORIENTATION, 1)
     except PictureError:
         return 1
@@ -230,19 +241,19 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _small(picture: Image.Image, size: int) -> Image.Image:
-    """RGB, squashed to a square."""
+    """Return the picture in RGB, squashed to a square."""
     mode = picture.mode
     if mode == "I" or mode.startswith("I;16"):
-        # 16-bit grey: Pillow's own conversion clips everything over 255 to white.
+        # 16-bit grey: Pillow's conversion would clip everything over 255 to white.
         picture = Image.fromarray((np.clip(np.asarray(picture), 0, 65535) // 257).astype(np.uint8))
     elif mode == "F":
         values = np.nan_to_num(np.asarray(picture, np.float32), nan=0.0, posinf=255.0, neginf=0.0)
         scale = 255.0 if values.size and values.max() <= 1.0 else 1.0
         picture = Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
     elif mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        # Premultiplied modes have one way out, which is not to RGBA for La.
+        # Pillow converts the premultiplied mode La to LA only.
         straight = picture.convert("LA") if mode == "La" else picture
-        rgba = _squashed(straight.convert("RGBA"), size)  # Pillow weighs colours by their opacity here
+        rgba = _squashed(straight.convert("RGBA"), size)  # Pillow weights colours by their opacity here
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return _squashed(picture if picture.mode == "RGB" else picture.convert("RGB"), size)
@@ -255,7 +266,7 @@ def _squashed(picture: Image.Image, size: int) -> Image.Image:
 
 
 class _Quiet:
-    """How many threads are reading, and the warning filters to restore when none is."""
+    """The number of threads that read, and the warning filters to restore when the last one is done."""
 
     lock = threading.Lock()
     users = 0
@@ -264,9 +275,9 @@ class _Quiet:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow's warnings (large pictures, broken EXIF data) are ignored while any thread reads.
+    """Ignore Pillow's warnings (large pictures, malformed EXIF data) while any thread reads.
 
-    The filters belong to the process, so that only the first thread sets them and the last restores them.
+    Warning filters belong to the process: the first thread sets them, and the last one restores them.
     """
     with _Quiet.lock:
         _Quiet.users += 1

@@ -1,6 +1,6 @@
-"""sha256 of files, remembered between runs by what the file system says of each.
+"""Hash files, and cache the hashes between runs.
 
-A file counts as the same while device, inode, size and both times are: git trusts no more than that.
+A file counts as unchanged if device, inode, size and both times are unchanged. git relies on the same.
 """
 
 import logging
@@ -15,39 +15,39 @@ from pathlib import Path
 
 from automm.data.files import file_digest, in_order, is_path_error, portions, read_failure
 
-# A file that was written less than this (ns) before we read it may be written again within one tick of its clock.
+# A file that was written less than this (ns) ago may change again without a visible change of its time.
 SETTLED = 2 * 10**9
-AT_ONCE = 4096  # files between two looks into the memory
+AT_ONCE = 4096  # files per query of the cache
 
 log = logging.getLogger("automm")
 
 
-def digest_files(paths: Sequence[Path], memory: Path | None = None) -> tuple[dict[Path, str], dict[Path, str]]:
-    """The digest of each distinct path, and the reason for each where no file is that may be read.
+def digest_files(paths: Sequence[Path], cache: Path | None = None) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return the sha256 of each distinct file, and the reason for each path that cannot be read.
 
     Args:
-        memory: an SQLite file of digests; made where it is absent. Without it every file is read.
+        cache: an SQLite file of digests, created if absent. Without it every file is read.
 
     Raises:
-        DataError: the machine has failed to read a file, such as for too many open files.
+        DataError: the machine failed to read a file, for example because of too many open files.
     """
     digests: dict[Path, str] = {}
     bad: dict[Path, str] = {}
-    with _open(memory) as known:
+    with _open(cache) as connection:
         for some in portions(list(dict.fromkeys(paths)), AT_ONCE):
             now = time.time_ns()
-            identities = {path: _identity(path, now) for path in some} if known else {}
-            recalled = _recall(known, [identity for identity in identities.values() if identity])
-            unread = [path for path in some if identities.get(path) not in recalled]
-            digests |= {path: recalled[identity] for path, identity in identities.items() if identity in recalled}
+            identities = {path: _identity(path, now) for path in some} if connection else {}
+            cached = _lookup(connection, [identity for identity in identities.values() if identity])
+            unread = [path for path in some if identities.get(path) not in cached]
+            digests |= {path: cached[identity] for path, identity in identities.items() if identity in cached}
             for path, outcome in chain.from_iterable(in_order(_digested, portions(unread, 16))):
                 if isinstance(outcome, OSError):
                     bad[path] = f"cannot be read: {outcome.strerror or outcome}"
                 else:
                     digests[path] = outcome
             fresh = [path for path in unread if path in digests and identities.get(path)]
-            # What was written while we read it has another identity now.
-            _remember(known, {str(identities[p]): digests[p] for p in fresh if _identity(p, now) == identities[p]})
+            # A file that was written while it was read has another identity now.
+            _store(connection, {str(identities[p]): digests[p] for p in fresh if _identity(p, now) == identities[p]})
     return digests, bad
 
 
@@ -65,7 +65,7 @@ def _digest(path: Path) -> str | OSError:
 
 
 def _identity(path: Path, now: int) -> str | None:
-    """None of what is no file, or was written just now."""
+    """Return what identifies the state of a file; None if it is no regular file, or was written just now."""
     try:
         state = os.lstat(path)
     except (OSError, ValueError):
@@ -76,15 +76,15 @@ def _identity(path: Path, now: int) -> str | None:
 
 
 @contextmanager
-def _open(memory: Path | None) -> Iterator[sqlite3.Connection | None]:
-    """None where there is no memory, or none that can be used."""
-    if memory is None:
+def _open(cache: Path | None) -> Iterator[sqlite3.Connection | None]:
+    """Open the cache; None without a cache, or if it cannot be used."""
+    if cache is None:
         yield None
         return
     connection = None
-    with _said():
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(memory, timeout=30, isolation_level=None)
+    with _warned():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(cache, timeout=30, isolation_level=None)
         connection.execute("CREATE TABLE IF NOT EXISTS digests (identity TEXT PRIMARY KEY, sha256 TEXT) WITHOUT ROWID")
     try:
         yield connection
@@ -93,29 +93,31 @@ def _open(memory: Path | None) -> Iterator[sqlite3.Connection | None]:
             connection.close()
 
 
-def _recall(known: sqlite3.Connection | None, identities: list[str]) -> dict[str | None, str]:
-    if known is None:
+def _lookup(connection: sqlite3.Connection | None, identities: list[str]) -> dict[str | None, str]:
+    """Return the cached digests by identity."""
+    if connection is None:
         return {}
     query = "SELECT identity, sha256 FROM digests WHERE identity IN ({})"
-    recalled: dict[str | None, str] = {}
-    with _said():
+    cached: dict[str | None, str] = {}
+    with _warned():
         for some in portions(identities, 500):
-            recalled |= known.execute(query.format(",".join("?" * len(some))), some)
-    return recalled
+            cached |= connection.execute(query.format(",".join("?" * len(some))), some)
+    return cached
 
 
-def _remember(known: sqlite3.Connection | None, found: dict[str, str]) -> None:
-    if known is not None and found:
-        with _said():
-            known.execute("BEGIN IMMEDIATE")
-            known.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", found.items())
-            known.execute("COMMIT")
+def _store(connection: sqlite3.Connection | None, digests: dict[str, str]) -> None:
+    """Write digests, by identity, to the cache."""
+    if connection is not None and digests:
+        with _warned():
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests.items())
+            connection.execute("COMMIT")
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """What SQLite cannot do, as a warning: files are read then, as if nothing were known of them."""
+def _warned() -> Iterator[None]:
+    """Turn a failure of SQLite into a warning; the files are then read again."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        log.warning("pictures are read to know them again, because what is known of them cannot be used: %s", error)
+        log.warning("hash cache of pictures unavailable (%s); all pictures are read and hashed again", error)

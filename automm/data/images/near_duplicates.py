@@ -1,4 +1,4 @@
-"""Near duplicates: the same picture in another size, quality or format, found without comparing each with each."""
+"""Find near duplicates (the same picture in another size, quality or format) without comparing every pair."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -10,57 +10,64 @@ from automm.data.images.inspect import THUMBNAIL, Inspection, inspect_all
 from automm.data.records.reviews import Dataset
 
 DISTANCE = 6  # of 64 bits
-# Root mean square differences of thumbnails, of 255. What separates two small things on a white ground is small, too,
-# and so is asked in proportion to the contrast; what JPEG and scaling change is not, where there is hardly any.
+# Largest root mean square difference of thumbnails, of 255. Two small things on a white ground differ little, so the
+# limit is a share of the contrast. It is never below the noise of JPEG and scaling, which low contrast does not reduce.
 LARGEST, SHARE_OF_CONTRAST, NOISE = 8.0, 1 / 6, 1.0
-VALUES = 3 * THUMBNAIL**2  # of a thumbnail
+VALUES = 3 * THUMBNAIL**2  # numbers in a thumbnail
 CONTRAST = 24  # below it a picture is nearly flat, and its hash is noise
 
-BLOCKS, BLOCK = DISTANCE + 2, 8  # of a hash, and their bits: two hashes that are close agree in two blocks at least
-LONG = 64  # hashes that agree in two blocks, from which they are not compared with each other
-FEW = 256  # pictures up to which each is compared with each, which is faster than a tree
-DIRECTIONS, SAMPLE = 16, 10_000  # of the tree, and thumbnails that tell them
+BLOCKS, BLOCK = DISTANCE + 2, 8  # blocks of a hash, and their bits: close hashes agree in at least two blocks
+LONG = 64  # so many hashes that agree in two blocks are not compared with each other
+FEW = 256  # up to so many pictures, comparing every pair is faster than a tree
+DIRECTIONS, SAMPLE = 16, 10_000  # dimensions of the tree; thumbnails from which they are computed
 
 
-def near_duplicates(seen: Mapping[str, Inspection]) -> list[list[str]]:
-    """Sets of pictures that are nearly the same: their digests, two or more each, sorted.
+def near_duplicates(inspections: Mapping[str, Inspection]) -> list[list[str]]:
+    """Find sets of nearly identical pictures.
 
-    Each picture of a set looks like its first: their thumbnails differ by at most 8 of 255 and a sixth of the contrast
-    of the one that has more (root mean squares). And at most 6 bits of its hash differ from the first's, or from those
-    of another of the set, because copies of copies go further. Nearly flat pictures are left out, because nothing tells
-    them apart.
+    A picture belongs to a set if both hold:
+    - Its thumbnail differs from the first picture's by at most 8 of 255, and by at most a sixth of the larger contrast
+      of the two (root mean squares).
+    - At most 6 bits of its hash differ from the first picture's, or from another member's: copies of copies drift.
+    Nearly flat pictures are ignored, because neither measure can distinguish them.
+
+    Args:
+        inspections: by digest.
+
+    Returns:
+        The digests of each set, two or more, sorted.
     """
-    digests = sorted(digest for digest, look in seen.items() if look.contrast >= CONTRAST)
-    hashes = np.array([seen[digest].hash for digest in digests], np.uint64)
+    digests = sorted(digest for digest, picture in inspections.items() if picture.contrast >= CONTRAST)
+    hashes = np.array([inspections[digest].hash for digest in digests], np.uint64)
     candidates = np.flatnonzero(may_be_close(hashes))
     if not len(candidates):
         return []
     digests, hashes = [digests[place] for place in candidates], hashes[candidates]
-    thumbnails = np.stack([seen[digest].thumbnail.reshape(-1) for digest in digests])
+    thumbnails = np.stack([inspections[digest].thumbnail.reshape(-1) for digest in digests])
     limits = _limits(thumbnails)
-    around = _neighbourhoods(thumbnails, limits)
+    neighbours = _neighbourhoods(thumbnails, limits)
     free = np.ones(len(digests), bool)  # in no set yet
-    found = []
+    sets = []
     for first in range(len(digests)):
         if not free[first]:
             continue
-        places = around(first)
+        places = neighbours(first)
         places = places[free[places]]
         alike = _differences(thumbnails[places], thumbnails[first]) <= np.maximum(limits[places], limits[first])
         places = places[alike]
-        same = places[_reached(hashes[places], hashes[first])]
-        free[same] = False
-        if len(same) > 1:
-            found.append([digests[place] for place in same])
-    return found
+        members = places[_reached(hashes[places], hashes[first])]
+        free[members] = False
+        if len(members) > 1:
+            sets.append([digests[place] for place in members])
+    return sets
 
 
 def may_be_close(hashes: np.ndarray) -> np.ndarray:
-    """Which hashes may differ from another one in at most 6 bits: all that do, and a few that do not.
+    """Mark the hashes that may differ from another one in at most 6 bits: all that do, and a few that do not.
 
-    Hashes are compared with those of two equal blocks of bits (the tables of G. Manku, A. Jain, A. Das Sarma, Detecting
-    Near-Duplicates for Web Crawling, WWW 2007). Where many agree, such as those of one drawn shape, none is compared:
-    all of them may be close.
+    Only hashes with two equal blocks of bits are compared (the tables of G. Manku, A. Jain, A. Das Sarma, Detecting
+    Near-Duplicates for Web Crawling, WWW 2007). If many hashes agree in two blocks, such as hashes of one drawn shape,
+    all of them are marked without comparison.
 
     Args:
         hashes: (n,) uint64.
@@ -72,7 +79,7 @@ def may_be_close(hashes: np.ndarray) -> np.ndarray:
     blocks = hashes[:, None].astype(">u8").view(np.uint8).astype(np.uint16)  # (n, 8)
     for one, other in combinations(range(BLOCKS), 2):
         keys = blocks[:, one] << BLOCK | blocks[:, other]
-        order = np.argsort(keys, kind="stable")  # by radix: of 16 bits
+        order = np.argsort(keys, kind="stable")  # a radix sort, because keys have 16 bits
         keys, ordered = keys[order], hashes[order]
         begins = np.flatnonzero(np.diff(keys, prepend=keys[:1] ^ 1))
         lengths = np.diff(begins, append=len(keys))
@@ -81,7 +88,7 @@ def may_be_close(hashes: np.ndarray) -> np.ndarray:
         places = np.flatnonzero(~of_long)
         for step in range(1, LONG):
             places = places[places < len(keys) - step]
-            places = places[keys[places] == keys[places + step]]  # who was not equal a step before is not now
+            places = places[keys[places] == keys[places + step]]  # keys that differed one step before differ now
             if not len(places):
                 break
             close = places[np.bitwise_count(ordered[places] ^ ordered[places + step]) <= DISTANCE]
@@ -91,7 +98,7 @@ def may_be_close(hashes: np.ndarray) -> np.ndarray:
 
 
 def _limits(thumbnails: np.ndarray) -> np.ndarray:
-    """How much a copy may differ from each, (n,) float64, of thumbnails (n, 192)."""
+    """Return how much a copy may differ from each of the thumbnails, (n, 192): (n,) float64."""
     colours = thumbnails.reshape(len(thumbnails), -1, 3)
     squares = np.einsum("ncd,ncd->n", colours, colours, dtype=np.int64, casting="unsafe")
     variances = squares / VALUES - (colours.mean(axis=1) ** 2).mean(axis=1)
@@ -99,17 +106,17 @@ def _limits(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Root mean squares over thumbnails, (n,) float32."""
+    """Return the root mean square difference of each pair of thumbnails, (n,) float32."""
     differences = ones.astype(np.float32) - others
     return np.asarray(np.sqrt(np.einsum("nv,nv->n", differences, differences) / VALUES))
 
 
 def _neighbourhoods(thumbnails: np.ndarray, limits: np.ndarray) -> Callable[[int], np.ndarray]:
-    """A function from a place to the sorted places, int64, of all pictures that look like it, and of some others.
+    """Return a function from a place to the sorted places, int64, of all similar pictures, and of some others.
 
-    A tree holds where the thumbnails, (n, 192) uint8, lie along the directions in which they vary most. There no two
-    are further apart than they are. Two that look alike differ by at most a sixth of the larger contrast, which is at
-    most a fifth of the smaller one, because their contrasts do not differ by more than they do.
+    A KD-tree holds the thumbnails, (n, 192) uint8, projected on the directions in which they vary most. A projection
+    never increases a distance. Similar thumbnails differ by at most a sixth of the larger contrast, which is at most a
+    fifth of the smaller one, because their contrasts differ no more than the thumbnails themselves.
     """
     if len(thumbnails) <= FEW:
         everywhere = np.arange(len(thumbnails))
@@ -121,12 +128,12 @@ def _neighbourhoods(thumbnails: np.ndarray, limits: np.ndarray) -> Callable[[int
     parts = np.array_split(thumbnails, -(-len(thumbnails) // SAMPLE))
     coordinates = np.concatenate([part.astype(np.float32) @ directions for part in parts])
     tree = KDTree(coordinates)
-    radii = np.sqrt(VALUES) * np.minimum(limits * 6 / 5, LARGEST) + 0.1  # more than what floats round
+    radii = np.sqrt(VALUES) * np.minimum(limits * 6 / 5, LARGEST) + 0.1  # 0.1 is more than the rounding error
     return lambda place: np.array(tree.query_ball_point(coordinates[place], radii[place], return_sorted=True))
 
 
 def _reached(hashes: np.ndarray, first: np.uint64) -> np.ndarray:
-    """Which of the hashes, (n,) uint64, are close to the first, to those that are close to it, and so on; (n,) bool."""
+    """Mark the hashes, (n,) uint64, that are close to the first, or to a marked one; (n,) bool."""
     reached = np.zeros(len(hashes), bool)
     left = np.arange(len(hashes))
     waiting = [first]
@@ -141,9 +148,10 @@ def _reached(hashes: np.ndarray, first: np.uint64) -> np.ndarray:
 def picture_names(
     dataset: Dataset, digests: Mapping[Path, str], near: Sequence[Sequence[str]] | None = None
 ) -> Mapping[Path, str]:
-    """What each picture is called where splits keep the same one on one side.
+    """Return the name by which splits link each picture with its copies.
 
-    Its digest; with splits.near_duplicates: together, the smallest digest of its near duplicates.
+    It is the digest of the picture, or, with splits.near_duplicates: together, the smallest digest of its set of near
+    duplicates.
 
     Args:
         near: `near_duplicates` of the data set's pictures; without it they are inspected here.
@@ -152,6 +160,6 @@ def picture_names(
     if rules.near_duplicates == "ignore" or "pictures" not in rules.keep_together:
         return digests
     if near is None:
-        near = near_duplicates(inspect_all([path for review in dataset.reviews for path in review.images]).seen)
+        near = near_duplicates(inspect_all([path for review in dataset.reviews for path in review.images]).by_digest)
     name = {digest: same[0] for same in near for digest in same}
     return {path: name.get(digest, digest) for path, digest in digests.items()}

@@ -1,7 +1,7 @@
-"""Which sets of decoded pictures are kept: those used last, as far as the limit goes.
+"""Limit the size of the cache of decoded pictures: remove the sets that were not used for longest.
 
-A set may go while a search reads it: the system keeps the file of a memory map until the map is closed. Who opens it
-next decodes it again.
+A set may be removed while a search reads it: the system keeps a memory-mapped file until the map is closed. The next
+search decodes the pictures again.
 """
 
 import os
@@ -17,7 +17,9 @@ class PictureSet:
     """A file of decoded pictures.
 
     Attributes:
-        used: when it was last opened, seconds since 1970.
+        path: the file.
+        bytes: its size.
+        used: when it was last opened, in seconds since 1970.
     """
 
     path: Path
@@ -26,30 +28,30 @@ class PictureSet:
 
 
 def picture_sets(folder: Path) -> list[PictureSet]:
-    """Those of a cache folder, last used first."""
-    found = []
+    """Return the sets of a cache folder, last used first."""
+    sets = []
     for path in folder.glob("*.u8"):
-        with suppress(FileNotFoundError):  # removed as we look
+        with suppress(FileNotFoundError):  # another process removed it meanwhile
             notes = notes_path(path)
             used = notes.stat().st_mtime if notes.is_file() else path.stat().st_mtime
-            found.append(PictureSet(path, path.stat().st_size, used))
-    return sorted(found, key=lambda one: (-one.used, one.path))
+            sets.append(PictureSet(path, path.stat().st_size, used))
+    return sorted(sets, key=lambda one: (-one.used, one.path))
 
 
 def mark_used(store: Path) -> None:
-    """Note that a set was opened now."""
-    with suppress(OSError):  # a cache of somebody else's that is only read
+    """Record that a set was opened now."""
+    with suppress(OSError):  # the cache may belong to another user and be read-only
         os.utime(notes_path(store))
 
 
 def keep_within(folder: Path, limit: int, kept: Path) -> int:
-    """Remove the sets that were not used for longest, until all together have at most `limit` bytes.
+    """Remove the sets that were not used for longest until all together have at most `limit` bytes.
 
     Args:
-        kept: stays in any case.
+        kept: the file of a set that is never removed.
 
     Returns:
-        How many bytes went.
+        The number of bytes removed.
     """
     sets = picture_sets(folder)
     total, removed = sum(one.bytes for one in sets), 0
@@ -62,12 +64,12 @@ def keep_within(folder: Path, limit: int, kept: Path) -> int:
 
 
 def clear_pictures(folder: Path) -> tuple[int, int]:
-    """Remove all sets; how many, and their bytes."""
+    """Remove all sets, and return their number and their bytes."""
     sets = picture_sets(folder)
     return len(sets), sum(_remove(one) for one in sets)
 
 
 def _remove(one: PictureSet) -> int:
-    notes_path(one.path).unlink(missing_ok=True)  # first, so that pixels without notes count as absent
+    notes_path(one.path).unlink(missing_ok=True)  # first, because pixels without notes count as absent
     one.path.unlink(missing_ok=True)
     return one.bytes

@@ -1,4 +1,4 @@
-"""Decoded pictures on disk: rows of pixels in one file, and notes in JSON: what they are, and how to check them."""
+"""Decoded pictures on disk: a file of rows of pixels, and a JSON file of notes to identify and verify them."""
 
 import json
 import os
@@ -16,24 +16,24 @@ from automm.data.files import allocate, in_order, portions, write_at
 from automm.data.images.decode import PictureError, UnreachableError, decode_picture, quiet_pillow
 from automm.errors import CacheError
 
-Progress = Callable[[str, int, int], None]  # what, done, of how many
+Progress = Callable[[str, int, int], None]  # (what, done, total)
 
-AT_ONCE = 16  # pictures that a thread takes
-ABANDONED = 86_400.0  # seconds without a write after which a crash must have left a temporary file
-SYNCED = 2**26  # bytes after which what was written goes to the disk
+AT_ONCE = 16  # pictures that a thread takes at a time
+ABANDONED = 86_400.0  # seconds without a write after which a temporary file must be left over from a crash
+SYNCED = 2**26  # bytes between two syncs to the disk
 
 
 @dataclass(frozen=True)
 class Notes:
-    """The JSON file.
+    """The content of the JSON file.
 
     Attributes:
         recipe: how the pictures were decoded.
-        size: the side of each.
+        size: the side of each picture.
         digests: sha256 of the file that each row was decoded from.
         sums: crc32 of each row.
-        malformed: why not, for each digest whose bytes are no picture. Older notes have `bad` instead, which is not
-            read, because its reasons may be of the machine and not of the bytes: too many open files, for instance.
+        malformed: the reason, for each digest whose bytes are no picture. Older notes have `bad` instead. It is
+            ignored, because its reasons may come from the machine (too many open files) rather than the bytes.
         written: modification time (ns) of the pixels.
     """
 
@@ -54,13 +54,13 @@ def notes_path(store: Path) -> Path:
 
 
 def count_of(store: Path) -> int | None:
-    """How many pictures a file holds; None where its notes are absent or damaged."""
+    """Return the number of pictures in a file; None if its notes are absent or damaged."""
     notes = _read(store)
     return None if notes is None else len(notes.digests)
 
 
 def open_pictures(store: Path) -> Notes | None:
-    """The notes of stored pictures; None if these are absent, truncated or damaged."""
+    """Verify stored pictures, and return their notes; None if they are absent, truncated or damaged."""
     notes = _read(store)
     if notes is None:
         return None
@@ -69,7 +69,7 @@ def open_pictures(store: Path) -> Notes | None:
             whole = os.fstat(file.fileno()).st_size == len(notes.sums) * notes.row_bytes
             sound = whole and _is_sound(file.fileno(), notes)
         if sound and store.stat().st_mtime_ns != notes.written:
-            os.utime(store, ns=(notes.written, notes.written))  # all of it was read now: not again at the next start
+            os.utime(store, ns=(notes.written, notes.written))  # verified as a whole: not again at the next start
     except OSError:
         return None
     return notes if sound else None
@@ -78,24 +78,29 @@ def open_pictures(store: Path) -> Notes | None:
 def write_pictures(
     store: Path, files: dict[str, Path], recipe: str, size: int, progress: Progress | None = None
 ) -> tuple[Notes, dict[str, str]]:
-    """Decode files into rows, in their order. What a store of the folder holds already is copied from there.
+    """Decode files into rows, in their order. Pictures that another store of the folder holds are copied from there.
 
     Args:
+        store: the file of rows to write.
         files: a file by its digest.
+        recipe: how pictures are decoded.
+        size: the side of each picture.
+        progress: called as ("pictures decoded", done, total).
 
     Returns:
-        The notes, and by digest why a file could not be reached any more, which nobody keeps: it may be back next time.
+        The notes; and by digest the reason why a file is no longer reachable. These reasons are not stored, because the
+        file may be back the next time.
 
     Raises:
         CacheError: the folder cannot be written, or its disk is full.
-        DataError: the machine has failed to read a file, such as for too many open files.
+        DataError: the machine failed to read a file, for example because of too many open files.
     """
     digests, length = list(files), 3 * size**2
     try:
         known = _decoded(store.parent, recipe, size, files)
         with _temporary(store.parent) as (temporary, descriptor):
             allocate(descriptor, len(digests) * length)
-            # Where a store is checked whole, what a crash loses is seen at the next opening.
+            # If a store is verified as a whole, the next opening detects what a crash lost.
             unchecked = not is_checked_whole(len(digests) * length)
             outcomes = _decode_all(descriptor, files, size, known, sync=unchecked, progress=progress)
             good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
@@ -114,11 +119,11 @@ def write_pictures(
             )
             temporary.replace(store)
             temporary.write_text(json.dumps(asdict(notes)), encoding="utf-8")
-            temporary.replace(notes_path(store))  # only both together count as there
+            temporary.replace(notes_path(store))  # a store exists only with its notes
     except OSError as error:
         raise CacheError(
-            f"cannot write decoded pictures to {store.parent}: {error.strerror or error}. Make it writable, free some "
-            "space, or set AUTOMM_CACHE_DIR to another folder"
+            f"cannot write decoded pictures to {store.parent}: {error.strerror or error}. Make the folder writable, "
+            "free disk space, or set AUTOMM_CACHE_DIR to another folder"
         ) from error
     return notes, gone
 
@@ -132,11 +137,11 @@ def _decode_all(
     sync: bool,
     progress: Progress | None,
 ) -> list[int | PictureError]:
-    """Fill one row after another, in threads: its crc32 each, or why it stays empty.
+    """Fill the rows in threads; return the crc32 of each, or why it stays empty.
 
     Args:
-        known: where a picture lies already, by its digest.
-        sync: have what was written go to the disk on the way.
+        known: rows of other stores that hold a picture already, by its digest.
+        sync: whether to sync to the disk at intervals.
     """
     digests, length = list(files), 3 * size**2
 
@@ -149,7 +154,7 @@ def _decode_all(
         for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
             outcomes += some
             if sync and len(outcomes) * length >= synced + SYNCED:
-                os.fdatasync(descriptor)  # while the threads go on, so that little is left to do at the end
+                os.fdatasync(descriptor)  # while the threads go on, which leaves little for the end
                 synced = len(outcomes) * length
             if progress is not None:
                 progress("pictures decoded", len(outcomes), len(digests))
@@ -166,18 +171,18 @@ class _Row:
 
 
 def _decoded(folder: Path, recipe: str, size: int, wanted: Container[str]) -> dict[str, _Row]:
-    """Where pictures lie that were decoded in the same way, by digest."""
-    found: dict[str, _Row] = {}
+    """Find the wanted pictures in the stores of a folder that were decoded in the same way; by digest."""
+    rows: dict[str, _Row] = {}
     for store in sorted(folder.glob("*.u8")):
         notes = _read(store)
         if notes is not None and (notes.recipe, notes.size) == (recipe, size):
-            of_notes = enumerate(zip(notes.digests, notes.sums, strict=True))
-            found |= {digest: _Row(store, row, total) for row, (digest, total) in of_notes if digest in wanted}
-    return found
+            listed = enumerate(zip(notes.digests, notes.sums, strict=True))
+            rows |= {digest: _Row(store, row, total) for row, (digest, total) in listed if digest in wanted}
+    return rows
 
 
 def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None) -> int | PictureError:
-    """Write one row, and return its crc32, or the reason why there is none."""
+    """Write one row; return its crc32, or why the picture cannot be read."""
     raw: bytes | memoryview | None = _copied(known, 3 * size**2) if known is not None else None
     if raw is None:
         try:
@@ -189,7 +194,7 @@ def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None
 
 
 def _copied(known: _Row, length: int) -> bytes | None:
-    """None where the store is damaged, or was removed meanwhile."""
+    """Read a row of another store; None if that store is damaged, or was removed meanwhile."""
     try:
         with known.store.open("rb") as file:
             raw = os.pread(file.fileno(), length, known.row * length)
@@ -199,7 +204,7 @@ def _copied(known: _Row, length: int) -> bytes | None:
 
 
 def _close_gaps(descriptor: int, good: Sequence[int], length: int) -> None:
-    """Move rows forward over those that could not be decoded."""
+    """Move the good rows together and cut off the rest."""
     for place, row in enumerate(good):
         if place != row:
             write_at(descriptor, os.pread(descriptor, length, row * length), place * length)
@@ -210,12 +215,12 @@ def _close_gaps(descriptor: int, good: Sequence[int], length: int) -> None:
 def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.tmp"):
-        with suppress(FileNotFoundError):  # swept by another process, or it has got its name
+        with suppress(FileNotFoundError):  # another process removed or renamed it
             if time.time() - left.stat().st_mtime > ABANDONED:
                 left.unlink()
     descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
     try:
-        os.fchmod(descriptor, 0o644)  # mkstemp makes it unreadable to the others of a shared cache
+        os.fchmod(descriptor, 0o644)  # mkstemp makes it unreadable to other users of a shared cache
         yield Path(name), descriptor
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Distinct pictures, decoded once into a memory-mapped file that later runs find again."""
+"""Decode distinct pictures once into a memory-mapped file that later runs reuse."""
 
 import hashlib
 import json
@@ -21,14 +21,14 @@ from automm.errors import DataError, Problem
 
 @dataclass(frozen=True)
 class PictureStore:
-    """The pictures of a data set.
+    """The decoded pictures of a data set.
 
     Attributes:
         pixels: (k, size, size, 3) uint8, the distinct pictures, memory-mapped.
-        row: a row of `pixels` for each path that could be read.
-        bad: why not, for each that could not.
+        row: the row of `pixels` of each path that could be read.
+        bad: the reason, for each path that could not be read.
         digests: sha256 of the file, for each path whose bytes could be read.
-        items: (k,) S16, what names each of `pixels`: its file and how it was decoded.
+        items: (k,) S16, a digest of each row of `pixels`, made from its file and the way of decoding.
     """
 
     pixels: np.ndarray
@@ -46,25 +46,25 @@ def prepare_pictures(
     *,
     limit: int | None = None,
 ) -> PictureStore:
-    """Decode each distinct picture once, or find it decoded.
+    """Decode each distinct picture once, or reuse it from the cache.
 
     Args:
-        paths: pictures, repetitions allowed.
+        paths: pictures; repeated paths are allowed.
         size: the side of the decoded square.
-        cache_dir: its folder "pictures" keeps what was decoded.
+        cache_dir: decoded pictures are cached in its folder "pictures".
         progress: called as ("pictures decoded", done, total).
-        limit: how many bytes of decoded pictures may stay there, beside these.
+        limit: bytes that all decoded pictures in the cache may take; these pictures are kept in any case.
 
     Raises:
         CacheError: the folder cannot be written, or its disk is full.
-        DataError: the machine has failed to read a picture, such as for too many open files.
+        DataError: the machine failed to read a picture, for example because of too many open files.
     """
     folder = cache_dir / "pictures"
     digests, bad = digest_files(paths, folder / "digests.sqlite")
     first: dict[str, Path] = {}
     for path, digest in digests.items():
         first.setdefault(digest, path)
-    files = dict(sorted(first.items()))  # by content, so that the order of the reviews does not matter
+    files = dict(sorted(first.items()))  # sorted by content: the order of the reviews does not matter
     if not files:
         return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, item_digests([]))
     key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
@@ -87,7 +87,11 @@ def prepare_pictures(
 def _opened(
     store: Path, files: dict[str, Path], size: int, progress: Progress | None
 ) -> tuple[Notes, dict[str, str], np.ndarray]:
-    """A set of decoded pictures, decoded if need be, why some files are gone, and the pixels, memory-mapped."""
+    """Open a set of decoded pictures, and decode it if it is not in the cache.
+
+    Returns:
+        The notes, the reasons why some files are no longer reachable (by digest), and the pixels, memory-mapped.
+    """
     notes, gone = open_pictures(store), dict[str, str]()
     while True:
         if notes is None or {*notes.digests, *notes.malformed} != files.keys():
@@ -96,15 +100,18 @@ def _opened(
             return notes, gone, np.zeros((0, size, size, 3), np.uint8)
         try:
             return notes, gone, np.memmap(store, np.uint8, "r", shape=(len(notes.digests), size, size, 3))
-        except FileNotFoundError:  # another process has made room meanwhile
+        except FileNotFoundError:  # another process removed it to free space
             notes = None
 
 
 def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:
-    """Apply the manifest's images.on_bad to pictures that could not be read, and why.
+    """Apply the manifest's images.on_bad to pictures that cannot be read.
+
+    Args:
+        unreadable: the reason, for each picture that cannot be read.
 
     Raises:
-        DataError: on_bad is `error`, or a review is left with neither text nor picture.
+        DataError: on_bad is `error`, or a review is left with neither text nor picture, or no review is left.
     """
     rule = dataset.manifest.images.on_bad
     kept: list[Review] = []
@@ -132,13 +139,14 @@ def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Datas
             elif dataset.manifest.text.on_empty in ("drop", "drop-bare"):
                 changes.append(Change.EMPTY_TEXT)
             else:
-                fix = "Remove it, or set text.on_empty: drop-bare"
-                problems.append(Problem("no_content", review.where, "neither text nor readable picture", fix))
+                fix = "Remove the review, or set text.on_empty: drop-bare"
+                problems.append(Problem("no_content", review.where, "neither text nor a readable picture", fix))
         else:
             kept.append(review)
     if not problems and not kept:
         file = dataset.manifest.file.name
-        problems.append(Problem("nothing_left", file, "no review is left without its unreadable pictures"))
+        text = f"no review is left after unreadable pictures were dropped (images.on_bad: {rule})"
+        problems.append(Problem("nothing_left", file, text, "Replace the files"))
     if problems:
         raise DataError(problems)
     return dataset.keep(kept, changes)

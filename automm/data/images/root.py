@@ -1,4 +1,4 @@
-"""The folder of pictures, which no name leads out of."""
+"""Find pictures by name under image_root; names that lead out of it are refused."""
 
 import errno
 import os
@@ -11,18 +11,18 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class OutsideError(ValueError):
-    """A name that leads out of the folder, by `..`, from the root of the disk, or through a symbolic link."""
+    """A name leads out of the folder: by `..`, as an absolute path, or through a symbolic link."""
 
 
 class AbsentError(ValueError):
-    """No picture of that name; the message is the reason in words, such as "not found"."""
+    """There is no picture of that name; the message is the reason in words, such as "not found"."""
 
 
 class ImageRoot:
-    """Finds pictures by name. It remembers where folders lead, so that a picture costs one look at the disk.
+    """Finds pictures by name. It caches resolved folders, and needs one system call per picture.
 
     Args:
-        path: need not exist.
+        path: the folder; it need not exist.
     """
 
     def __init__(self, path: Path):
@@ -30,14 +30,14 @@ class ImageRoot:
         self._folders: dict[str, Path | None] = {}
 
     def find(self, name: str) -> Path:
-        """The file of that name, absolute and without symbolic links.
+        """Return the file of a name as an absolute path without symbolic links.
 
-        Where there is none, backslashes stand for slashes, as Windows writes names.
+        If there is none, backslashes in the name are read as slashes, because Windows writes names with backslashes.
 
         Raises:
-            OutsideError: it leads out of the folder, whether or not there is anything.
-            AbsentError: there is nothing, or something else than a file.
-            DataError: the machine has failed to look, such as for a failing disk.
+            OutsideError: the name leads out of the folder, whether or not there is a file.
+            AbsentError: there is nothing, or no regular file.
+            DataError: the machine failed to search, for example because of a failing disk.
         """
         try:
             return self._find(name)
@@ -75,7 +75,7 @@ class ImageRoot:
         raise AbsentError("a folder, not a file" if stat.S_ISDIR(mode) else "a pipe, socket or device, not a file")
 
     def _folder(self, name: str) -> Path | None:
-        """Where a folder leads; None out of this one."""
+        """Return the resolved path of a folder below the root; None if it leads out of the root."""
         if name not in self._folders:
             path = Path(os.path.realpath(self.path / name))
             self._folders[name] = path if path.is_relative_to(self.path) and not Path(name).is_absolute() else None

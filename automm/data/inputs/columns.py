@@ -1,7 +1,7 @@
-"""Metadata and history become numbers: what the training split says of them, and the arrays that it makes.
+"""Encode metadata and history as numbers, with medians and values learned from the training split.
 
-A numeric column becomes two: its value, the training median where there is none, and 1.0 where there is none. A
-categorical column becomes one for each of its frequent values, one for every other value, and one for none.
+A numeric column becomes two: its value (the training median if it is missing), and 1.0 if it is missing. A categorical
+column becomes one per frequent value, one for all other values, and one for a missing value.
 """
 
 from collections import Counter
@@ -14,19 +14,19 @@ import numpy as np
 from automm.data.records.review import Review
 from automm.data.sections import Fields
 
-MOST_VALUES = 50  # of one categorical column; rarer ones are "other"
-LEAST_REVIEWS = 2  # with a value, or it is "other": so there is something to learn of "other"
+MOST_VALUES = 50  # values of one categorical column; rarer ones are "other"
+LEAST_REVIEWS = 2  # a value of fewer training reviews is "other", which gives "other" some reviews to learn from
 OTHER, MISSING = "(other)", "(missing)"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What is learned of the columns of a manifest.
+    """The encoding of the columns of a manifest, learned from the training split.
 
     Attributes:
-        medians: of each numeric column; 0.0 of one that is empty in training.
-        values: of each categorical column, those with a column of their own, frequent ones first.
-        steps: the latest so many steps of a history are kept; 0 where there is none.
+        medians: the median of each numeric column; 0.0 if it is empty in training.
+        values: the frequent values of each categorical column, most frequent first.
+        steps: the number of latest steps of a history that are kept; 0 without a history.
     """
 
     medians: dict[str, float]
@@ -35,7 +35,7 @@ class Columns:
 
     @classmethod
     def learn(cls, fields: Fields | None, train: Sequence[Review], history_steps: int) -> "Columns":
-        """From the training reviews, which `fields` has read."""
+        """Learn the encoding from the training reviews, which were read with `fields`."""
         if fields is None:
             return cls({}, {}, 0)
         medians = {}
@@ -51,27 +51,27 @@ class Columns:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Columns":
-        """Of `to_dict`, or of its JSON."""
+        """Restore the encoding from `to_dict`, or from its JSON."""
         return cls(plain["medians"], {name: tuple(values) for name, values in plain["values"].items()}, plain["steps"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values that JSON can hold."""
         return asdict(self)
 
     @property
     def names(self) -> list[str]:
-        """Of each column of `metadata`: "price", "price (missing)", "brand=acme", "brand (other)", ..."""
+        """The name of each column of `metadata`: "price", "price (missing)", "brand=acme", "brand (other)", ..."""
         names = [name for column in self.medians for name in (column, f"{column} {MISSING}")]
         for column, values in self.values.items():
             names += [*(f"{column}={value}" for value in values), f"{column} {OTHER}", f"{column} {MISSING}"]
         return names
 
     def encode(self, reviews: Sequence[Review]) -> dict[str, np.ndarray]:
-        """The arrays that there are.
+        """Encode reviews; the result has only the arrays of columns that the manifest names.
 
         Returns:
-            metadata (n, columns) and metadata_mask (n,) float32, 0.0 where every cell is empty; history and
-            history_mask (n, steps) float32, the latest step last, zeros where there is no step or a missing one.
+            metadata (n, columns) float32, and metadata_mask (n,) float32, 0.0 if every cell is empty; history and
+            history_mask (n, steps) float32, the latest step last, zeros if there is no step or a missing one.
         """
         arrays = {}
         if self.names:
@@ -88,8 +88,8 @@ class Columns:
             arrays |= {"history": history, "history_mask": mask}
         return arrays
 
-    def beyond(self, reviews: Sequence[Review]) -> int:
-        """How many steps are older than those that are kept."""
+    def dropped_steps(self, reviews: Sequence[Review]) -> int:
+        """Count the steps of histories that are older than the kept ones."""
         return sum(max(0, len(review.history) - self.steps) for review in reviews)
 
     def _metadata(self, reviews: Sequence[Review]) -> np.ndarray:
@@ -111,7 +111,7 @@ class Columns:
 
 
 def largest_shapes(fields: Fields | None, history_steps: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of one review in the arrays of `Columns.encode`, at the most, before anything is read."""
+    """Return the largest possible shapes of one review in the arrays of `Columns.encode`, before data are read."""
     shapes: dict[str, tuple[int, ...]] = {}
     if fields is not None and fields.metadata is not None:
         columns = 2 * len(fields.numeric) + (MOST_VALUES + 2) * len(fields.categorical)

@@ -1,7 +1,7 @@
-"""Texts become WordPiece ids: column 0 is [CLS], 0 is [PAD].
+"""Encode texts as WordPiece ids: column 0 is [CLS], and id 0 is [PAD].
 
-The tokenizers library is used, not KerasHub's tokenizer: it is exact on accents, ligatures and full-width forms,
-several times faster, and needs no TensorFlow.
+This uses the tokenizers library instead of KerasHub's tokenizer: it is exact on accents, ligatures and full-width
+forms, several times faster, and needs no TensorFlow.
 """
 
 from collections import Counter
@@ -17,7 +17,11 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 def load_tokenizer(path: Path) -> Any:
-    """The tokenizer of a `tokenizer.json`, without the padding and truncation that such files carry."""
+    """Load the tokenizer of a `tokenizer.json`, and switch off the padding and truncation set in it.
+
+    Raises:
+        WeightsError: the file is not a tokenizer.
+    """
     from tokenizers import Tokenizer
 
     try:
@@ -30,7 +34,7 @@ def load_tokenizer(path: Path) -> Any:
 
 
 def wordpiece_tokenizer(vocabulary: Sequence[str], *, lowercase: bool = True) -> Any:
-    """A BERT tokenizer over `vocabulary`; its place in the list is a token's id.
+    """Return a BERT tokenizer; the id of a token is its place in `vocabulary`.
 
     Raises:
         WeightsError: a special token is missing, or [PAD] is not the first.
@@ -50,7 +54,12 @@ def wordpiece_tokenizer(vocabulary: Sequence[str], *, lowercase: bool = True) ->
 
 
 def learn_vocabulary(train: Iterable[str], size: int) -> list[str]:
-    """Whole words and characters of the training texts, most frequent first: for encoders that are not pre-trained."""
+    """Return a vocabulary for encoders that are not pre-trained: the words of the training texts, most frequent first.
+
+    Args:
+        train: the training texts.
+        size: the largest number of tokens, special ones included.
+    """
     from tokenizers import normalizers, pre_tokenizers
 
     normalize, split = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
@@ -62,12 +71,12 @@ def learn_vocabulary(train: Iterable[str], size: int) -> list[str]:
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], sequence_length: int) -> np.ndarray:
-    """Token ids.
+    """Encode texts as token ids.
 
     Args:
         tokenizer: of `load_tokenizer` or `wordpiece_tokenizer`.
         texts: n texts; an empty one becomes [CLS][SEP].
-        sequence_length: longer texts keep their beginning, and their [SEP].
+        sequence_length: token ids per text; longer texts keep their beginning and the final [SEP].
 
     Returns:
         (n, sequence_length) int32.

@@ -1,4 +1,4 @@
-"""A data set in its native layout becomes a records file and its manifest."""
+"""Import a data set in its native layout: write a records file and a manifest."""
 
 import json
 import os
@@ -28,19 +28,26 @@ from automm.data.sections import SPLITS, Fields
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
-ID = "automm_id"  # of records whose layout gives them none
+ID = "automm_id"  # column of ids that are added if a layout has none
 AUTO = "auto"
-PLACE = Path("command line")  # where the messages about options say that they stand
-VALIDATION = 0.15  # of training reviews, where a layout has no validation split
+PLACE = Path("command line")  # the place that messages about options name
+VALIDATION = 0.15  # share of the training reviews, if a layout has no validation split
 
 
 class NoReviewsError(DataError):
-    """A format that reads a source and finds no record in it; another one may."""
+    """A format found no record in a source; another format may."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What was written: the manifest, how many records and pictures, what was left out, what was guessed and why."""
+    """The result of an import.
+
+    Attributes:
+        manifest: the path of the manifest.
+        records, pictures: how many were written.
+        changes: what was dropped or changed, and how often.
+        reasons: the reason of each guess, by key.
+    """
 
     manifest: Path
     records: int
@@ -59,23 +66,23 @@ def import_data(
     copy_images: bool = False,
     allow_code: bool = False,
 ) -> Imported:
-    """Write TO/reviews.jsonl and TO/manifest.yaml; read again, they give the same reviews as the layout in place.
+    """Write TO/reviews.jsonl and TO/manifest.yaml; they give the same reviews as the native layout.
 
     Args:
-        name: a format, "auto" for the first one that the source looks like and that finds records in it,
-            my_module:my_reader, or "embedded" for Parquet files that hold the pictures themselves.
-        source: a folder, or a file.
+        name: a format; "auto" for the first format that recognises the source and finds records in it;
+            my_module:my_reader; or "embedded" for Parquet files that hold the pictures themselves.
+        source: a folder or a file.
         to: a new or an empty folder.
-        options: of the format.
-        fields: over those of the format, or of the guess; needed by a reader of somebody's own.
-        copy_images: copy the pictures to TO/images; else the manifest points to where they are. Embedded ones are
-            always written there.
-        allow_code: whether `name` may be a reader of somebody's own.
+        options: options of the format.
+        fields: keys of `fields` that override the format's or the guess; required for a custom reader.
+        copy_images: copy the pictures to TO/images; otherwise the manifest points to the originals. Embedded pictures
+            are always written there.
+        allow_code: whether `name` may be a custom reader.
 
     Raises:
-        ConfigError: an unknown format or option, or `to` holds something already.
-        NotFoundError: the source is not there, or is not what the format looks for.
-        DataError: every problem of the records, a line each. Nothing is written then.
+        ConfigError: an unknown format or option, or `to` is not empty.
+        NotFoundError: the source does not exist, or does not fit the format.
+        DataError: every problem of the records, one per line. Nothing is written then.
     """
     formats, to = _formats(name, source), to.absolute()
     empty: list[Problem] = []
@@ -89,16 +96,16 @@ def import_data(
             return _write(manifest, open_source(manifest), to, copy_images, fields or {})
         except NoReviewsError as error:
             empty += error.problems
-    others = ", ".join(one for one in (*LAYOUTS, EMBEDDED) if one not in formats)
+    others = ", ".join(known for known in (*LAYOUTS, EMBEDDED) if known not in formats)
     other = Problem(
-        "other_format", "", f"Name another format: automm import FORMAT {source} --to DIR", f"Known: {others}"
+        "other_format", "", f"Name another format: automm import FORMAT {source} --to DIR", f"Known formats: {others}"
     )
     raise DataError([*empty, other])
 
 
 @contextmanager
 def _draft(to: Path) -> Iterator[Path]:
-    """A folder that gets the name `to` when all has gone well, and is gone when not."""
+    """Yield a temporary folder that is renamed to `to` on success and removed on failure."""
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise ConfigError(f"{to} exists and is not an empty folder. Name a new one: --to DIR")
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -112,15 +119,15 @@ def _draft(to: Path) -> Iterator[Path]:
 
 
 def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
-    """Records whose pictures lie inside; their manifest is guessed, but for what `fields` says."""
+    """Import Parquet files that hold the pictures themselves; the manifest is guessed except for `fields`."""
     if options:
-        raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}")
+        raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}. Remove them")
     with _draft(to) as draft:
         unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
             unpacking.write(lines)
         if not unpacking.records:
-            raise NoReviewsError(f"{source}: no reviews in it, read as format {EMBEDDED}")
+            raise NoReviewsError(f"{source}: no reviews found in format {EMBEDDED}")
         columns = [name for name in unpacking.columns if not names_portrait(name)] or unpacking.columns
         given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
         guess = guess_manifest(records, draft, given=given)
@@ -135,7 +142,7 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
 
 
 def _without_labels(guess: Guess, records: Path) -> None:
-    """Records may lack their label, those of a test split above all, which then is none to be searched with."""
+    """Drop records without a label in the manifest; drop the splits, too, if train or test has no labels."""
     label = guess.content["fields"].get("label")
     if not isinstance(label, str):
         return
@@ -149,16 +156,16 @@ def _without_labels(guess: Guess, records: Path) -> None:
                 splits.add(values.get("split"))
     if without:
         guess.content["labels"] = {"on_missing": "drop"}
-        guess.reasons["labels"] = f"{without:,} records without a label are left out"
+        guess.reasons["labels"] = f"{without:,} records without a label are dropped"
         if "splits" in guess.content and not {"train", "test"} <= splits:
             del guess.content["splits"]
-            guess.reasons["splits.column"] = "not used: with a label there are no records of all its splits"
+            guess.reasons["splits.column"] = "not used: its train or test split has no record with a label"
 
 
 def _formats(name: str, source: Path) -> list[str]:
-    """The format by its name, or those that the source looks like."""
+    """Return the named format, or the formats that recognise the source."""
     if name == RECORDS:
-        raise ConfigError("records need no import: 'automm init FILE' writes a first manifest for them")
+        raise ConfigError("a records file needs no import. To write a manifest for it: automm init FILE")
     if name not in (AUTO, EMBEDDED, *LAYOUTS) and not is_code(name):
         raise ConfigError(unknown_format(name))
     if not source.exists():
@@ -173,14 +180,15 @@ def _formats(name: str, source: Path) -> list[str]:
 
 
 def _plain(source: Path) -> str:
+    """Return the name of a data set, made from the name of its file or folder."""
     return re.sub(r"[^\w.-]+", "-", source.absolute().name).strip("-.") or "imported"
 
 
 def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, given: Mapping[str, Any]) -> Imported:
-    """Records and manifest of a layout in place.
+    """Write records and manifest of a native layout.
 
     Args:
-        given: what somebody said of the fields, which no guess replaces.
+        given: keys of `fields` that the user has set and no guess replaces.
     """
     root = ImageRoot(source.image_root)
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
@@ -200,7 +208,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
                         _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
-        fields, reasons = _found(fields, columns, draft / RECORDS_FILE, given)
+        fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
         image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
         text = _manifest(manifest, fields, source, image_root, reasons)
         text += "" if split is None else _splits_comment(split, splits)
@@ -211,30 +219,33 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
 
 
 def _no_reviews(manifest: Manifest, source: Source) -> str:
-    looks_for = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
-    left_out = "".join(f". {line}" for line in change_lines(source.changes))
-    return f"{manifest.path}: no reviews in it, read as format {manifest.format}{looks_for}{left_out}"
+    expected = "" if is_code(manifest.format) else f". It looks for {find_layout(manifest.format).looks_for}"
+    changes = "".join(f". {line}" for line in change_lines(source.changes))
+    return f"{manifest.path}: no reviews found in format {manifest.format}{expected}{changes}"
 
 
-def _found(fields: Fields, columns: set[str], records: Path, given: Mapping[str, Any]) -> tuple[Fields, dict[str, str]]:
-    """The fields, guessed where a layout's text or label names a column that no record has; and why so."""
+def _complete(
+    fields: Fields, columns: set[str], records: Path, given: Mapping[str, Any]
+) -> tuple[Fields, dict[str, str]]:
+    """Guess text or label if the layout's columns for them are in no record; return the fields and the reasons."""
     named = columns_of(fields, labelled=True)
     absent = [key for key in ("text", "label") if key not in given and not columns >= set(named[f"fields.{key}"])]
     if not absent:
         return fields, {}
     known = fields.model_dump(exclude_defaults=True, mode="json")
-    # The guess finds the pictures anew: a column that the layout has made them of is no text either.
+    # Pictures are guessed again: a column from which the layout makes names of pictures must not become the text.
     settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
     try:
         guess = guess_manifest(records, records.parent, given=settled)
-    except ConfigError:  # no column looks like anything: check names those that are absent
+    except ConfigError:  # no column can be guessed; check will report the absent columns
         return fields, {}
-    found = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
-    reasons = {key: guess.reasons[key] for key in (f"fields.{one}" for one in absent) if key in guess.reasons}
-    return Fields.model_validate(known | found), reasons
+    guessed = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
+    reasons = {key: guess.reasons[key] for key in (f"fields.{name}" for name in absent) if key in guess.reasons}
+    return Fields.model_validate(known | guessed), reasons
 
 
 def _line(record: Record, with_id: bool) -> str:
+    """Return a record as a line of JSON."""
     values = record.values | {ID: record.fallback_id} if with_id else record.values
     try:
         line = json.dumps(values, ensure_ascii=False)
@@ -252,7 +263,7 @@ def _names(record: Record, fields: Fields) -> list[str]:
 
 
 def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:
-    """Copy a picture that is there; what is absent is so in the copy, too, and found when that is read."""
+    """Copy a picture if it exists; a missing one is reported when the copy is read."""
     if name in copied:
         return
     try:
@@ -260,8 +271,10 @@ def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) ->
     except (AbsentError, OutsideError):
         return
     inside = os.path.normpath(name)
-    if inside.startswith(".."):  # out of the folder and back into it, which the copy's name would not be
-        raise DataError(f"{where}: picture {name!r} leads out of '{root.path}' on its way. Name it from inside")
+    if inside.startswith(".."):  # out of the folder and back into it: the same name would lead out of the copy
+        raise DataError(
+            f"{where}: picture {name!r} leads out of '{root.path}' and back. Write its name relative to that folder"
+        )
     target = to / inside
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, target)
@@ -288,9 +301,9 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     return text + write_yaml(content)
 
 
-def _splits_comment(column: str, found: Collection[str]) -> str:
-    """How to use the splits that records have in a column; "" where a search could not."""
-    if not {"train", "test"} <= set(found) <= set(SPLITS):
+def _splits_comment(column: str, splits: Collection[str]) -> str:
+    """Return a comment that shows how to use a column of splits; "" if a search could not use it."""
+    if not {"train", "test"} <= set(splits) <= set(SPLITS):
         return ""
-    more = "" if "validation" in found else f", validation: {VALIDATION}"
-    return f"# The records have splits of their own. To use them:\n# splits: {{column: {column}{more}}}\n"
+    more = "" if "validation" in splits else f", validation: {VALIDATION}"
+    return f"# The records name their splits. To use them:\n# splits: {{column: {column}{more}}}\n"

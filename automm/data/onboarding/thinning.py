@@ -1,4 +1,4 @@
-"""A bounded sample of a stream whose length nobody knows before its end."""
+"""A bounded sample of a stream of unknown length."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -7,28 +7,28 @@ T = TypeVar("T")
 
 
 class Thinned(Generic[T]):
-    """Items at equal distances: all of them, beyond the limit every second one, then every fourth, and so on.
+    """A sample of items at equal distances: all of them, past the limit every second, then every fourth, and so on.
 
     Attributes:
-        kept: more than half of the limit once it was reached, in order.
+        kept: the sampled items in order; always more than half of the limit once it was reached.
     """
 
     def __init__(self, limit: int, size: Callable[[T], int] = lambda _: 1) -> None:
         """
         Args:
-            limit: of the sizes of the kept items together; a single larger one is kept.
-            size: of an item, such as its bytes.
+            limit: the largest total size of the kept items; a single larger item is kept.
+            size: returns the size of an item, for example in bytes; by default 1.
         """
         self.kept: list[T] = []
         self._limit, self._size_of = limit, size
-        self._step, self._met, self._size = 1, 0, 0
+        self._step, self._count, self._size = 1, 0, 0
 
     def add(self, item: T) -> None:
-        """Meet the next item."""
-        if self._met % self._step == 0:
+        """Take the next item of the stream."""
+        if self._count % self._step == 0:
             self.kept.append(item)
             self._size += self._size_of(item)
-        self._met += 1
+        self._count += 1
         while self._size > self._limit and len(self.kept) > 1:
             self.kept = self.kept[::2]
             self._step, self._size = 2 * self._step, sum(map(self._size_of, self.kept))

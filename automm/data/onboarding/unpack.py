@@ -1,9 +1,9 @@
-"""Parquet files that hold the pictures themselves, as Hugging Face's hub keeps data sets: pictures become files.
+"""Write the pictures inside Parquet files, as Hugging Face's hub stores data sets, to files.
 
-    [<split>-00000-of-00002].parquet      columns of bytes, or of {bytes, path}, or of lists of these, beside others
+    [<split>-00000-of-00002].parquet      columns of bytes, or of {bytes, path}, or of lists of these, and other columns
 
-A split is the file's name, up to its number, or its folder's. Labels that are numbers get the names that the schema's
-metadata has for them (ClassLabel).
+The split is the file's name up to its number, or the name of its folder. Numbered labels get the names that the
+metadata of the schema has for them (ClassLabel).
 """
 
 import datetime
@@ -25,16 +25,16 @@ from automm.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOOKED_AT = 16  # cells of a column, of which one is to be a picture
-HEAD = 2**16  # bytes that tell a picture
-UNKNOWN = ".bin"  # of bytes that are no picture; a check finds them
-SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}  # of the others the name says it
+SAMPLE = 16  # cells of a column; if one is a picture, it is a column of pictures
+HEAD = 2**16  # bytes that suffice to recognise a picture
+UNKNOWN = ".bin"  # suffix of bytes that are no picture; a check reports them
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}  # of other formats it is the name
 
 _NUMBERED = re.compile(r"(.+?)-\d+-of-\d+(-[0-9a-f]+)?")
 
 
 def holds_pictures(path: Path) -> bool:
-    """Whether a file, or one in a folder, has columns of bytes that are pictures; looks at little, and never fails."""
+    """Return whether a Parquet file, or one of the first three of a folder, has a column of pictures; never raises."""
     try:
         return any(_picture_columns(file) for file in parquet_files(path)[:3])
     except DataError:
@@ -42,24 +42,28 @@ def holds_pictures(path: Path) -> bool:
 
 
 def parquet_files(path: Path) -> list[Path]:
-    """The path itself, or the files below a folder, sorted; none that a link leads out of it to."""
+    """Return the path itself, or the sorted Parquet files below a folder, except those outside it (links)."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".parquet" else []
     try:
-        found = sorted(path.rglob("*.[pP][aA][rR][qQ][uU][eE][tT]"))
+        files = sorted(path.rglob("*.[pP][aA][rR][qQ][uU][eE][tT]"))
     except OSError:
         return []
-    return [file for file in found if file.is_file() and not leads_out(path, file)]
+    return [file for file in files if file.is_file() and not leads_out(path, file)]
 
 
 class Unpacking:
-    """Writes records as JSON Lines and their pictures, each distinct one once, to a folder.
+    """Writes records as JSON Lines, and each distinct picture once to a folder.
+
+    Args:
+        source: a Parquet file, or a folder of them.
+        pictures: the folder of pictures to create.
 
     Attributes:
-        columns: those that hold pictures.
+        columns: the columns that hold pictures.
         records, pictures: how many were written.
-        changes: what was left out, and how often.
-        splits: what stands in the column `split`.
+        changes: what was dropped, and how often.
+        splits: the values of the column `split`.
     """
 
     def __init__(self, source: Path, pictures: Path):
@@ -78,10 +82,10 @@ class Unpacking:
         """
         self.folder.mkdir(parents=True)
         files = parquet_files(self.source)
-        # Of all files, because one of them may begin with pictures that are broken.
+        # All files are inspected, because one of them may begin with malformed pictures.
         self.columns = list(dict.fromkeys(column for file in files for column in _picture_columns(file)))
         if not self.columns:
-            raise DataError(f"{self.source}: no .parquet file with a column of pictures there")
+            raise DataError(f"{self.source}: no .parquet file with a column of pictures found")
         for file in files:
             for number, values in _rows(file):
                 record = self._record(file, number, values, self.columns)
@@ -111,10 +115,10 @@ class Unpacking:
         return record
 
     def _names(self, cell: Any, name: str) -> list[str] | str | None:
-        """The names of what a cell holds, written to files."""
+        """Write the pictures of a cell to files, and return their names."""
         if isinstance(cell, list):
-            names = [self._names(one, f"{name}-{place}") for place, one in enumerate(cell, 1)]
-            return [one for one in names if isinstance(one, str)]
+            names = [self._names(item, f"{name}-{place}") for place, item in enumerate(cell, 1)]
+            return [item for item in names if isinstance(item, str)]
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes) or not content:
             if cell is not None:
@@ -130,14 +134,14 @@ class Unpacking:
         try:
             with (self.folder / f"{name}{suffix}").open("xb") as file:
                 file.write(content)
-        except FileExistsError:  # of another file whose name is spelt nearly the same
+        except FileExistsError:  # a name of another Parquet file becomes the same, such as "a b" and "a_b"
             name = f"{name}-{digest[:32]}"
             (self.folder / f"{name}{suffix}").write_bytes(content)
         return f"{name}{suffix}"
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows, with the names of labels in place of their numbers."""
+    """Yield row numbers and rows, with the names of labels instead of their numbers."""
     names = _class_names(parquet_schema(file))
     for number, values in parquet_rows(file):
         for column in names.keys() & values.keys():
@@ -146,18 +150,18 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _picture_columns(file: Path) -> list[str]:
-    """Columns of bytes that are called pictures, or of whose first cells one is."""
+    """Return the columns that the schema declares as images, and columns of bytes with a picture in a first cell."""
     schema = parquet_schema(file)
     columns = [field.name for field in schema if _may_hold_bytes(field.type)]
     named = [column for column, feature in _features(schema).items() if feature.get("_type") == "Image"]
     first: dict[str, list[bytes]] = {column: [] for column in columns if column not in named}
     for _, values in parquet_rows(file, list(first)) if first else ():
         for column, cell in values.items():
-            if len(first[column]) < LOOKED_AT and (content := _first_bytes(cell)):
+            if len(first[column]) < SAMPLE and (content := _first_bytes(cell)):
                 first[column].append(content[:HEAD])
-        if all(len(contents) == LOOKED_AT for contents in first.values()):
+        if all(len(contents) == SAMPLE for contents in first.values()):
             break
-    return [column for column in columns if column in named or any(_suffix(one) != UNKNOWN for one in first[column])]
+    return [column for column in columns if column in named or any(_suffix(head) != UNKNOWN for head in first[column])]
 
 
 def _suffix(content: bytes) -> str:
@@ -194,17 +198,17 @@ def _has_bytes(cell: Any) -> bool:
 
 
 def _features(schema: "pa.Schema") -> dict[str, dict[str, Any]]:
-    """What Hugging Face's library notes of each column; of a list, what it notes of its elements."""
+    """Return Hugging Face's metadata of each column; of a list, the metadata of its elements."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        of_elements = {column: feature.get("feature", feature) for column, feature in features.items()}
-        return {column: feature for column, feature in of_elements.items() if isinstance(feature, dict)}
+        elements = {column: feature.get("feature", feature) for column, feature in features.items()}
+        return {column: feature for column, feature in elements.items() if isinstance(feature, dict)}
     except (KeyError, ValueError, TypeError, AttributeError):
         return {}
 
 
 def _class_names(schema: "pa.Schema") -> dict[str, list[str]]:
-    """The names of numbered labels, by column."""
+    """Return the names of numbered labels, by column."""
     return {
         column: [str(name) for name in feature["names"]]
         for column, feature in _features(schema).items()
@@ -213,24 +217,27 @@ def _class_names(schema: "pa.Schema") -> dict[str, list[str]]:
 
 
 def _label(cell: Any, names: list[str], where: str) -> Any:
-    """-1 stands for no label."""
+    """Return the name of a numbered label; None for -1, which means no label."""
     if isinstance(cell, list):
-        return [_label(one, names, where) for one in cell]
+        return [_label(number, names, where) for number in cell]
     if isinstance(cell, bool) or not isinstance(cell, int):
         return cell
     if not -1 <= cell < len(names):
-        raise DataError(f"{where} is {cell}, and its schema names {len(names)} labels. Correct one of them")
+        raise DataError(
+            f"{where} is {cell}, but the schema names {len(names)} labels (0 to {len(names) - 1}). Correct one of them"
+        )
     return names[cell] if cell >= 0 else None
 
 
 def _split(file: Path) -> str | None:
+    """Return the split that the name of a file or of its folder means."""
     numbered = _NUMBERED.fullmatch(file.stem)
     names = (numbered[1] if numbered else file.stem, file.parent.name)
     return next((split for name in names if (split := split_named(name))), None)
 
 
 def _plain(cell: Any) -> Any:
-    """What JSON can hold."""
+    """Return a cell as JSON can hold it."""
     if isinstance(cell, datetime.date | datetime.time):
         return cell.isoformat()
     if isinstance(cell, datetime.timedelta):

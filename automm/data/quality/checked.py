@@ -1,4 +1,4 @@
-"""What the checks look at: reviews with their pictures and splits."""
+"""The input of every check: reviews with their image inspections, links and splits."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,16 +16,16 @@ from automm.data.splitting.links import Links
 
 @dataclass(frozen=True)
 class Checked:
-    """A data set, read and split.
+    """A data set that was read, inspected and split.
 
     Attributes:
-        dataset: without what the manifest leaves out.
-        inspections: of all its pictures.
-        links: of its reviews.
-        near_pictures: sets of its pictures that are nearly the same, by their digests.
-        near_texts: sets of its reviews, by their rows, whose texts are nearly the same; empty where nobody asked.
-        split_of: by the id of a review; empty where no split could be made.
-        unused: whom the records are of, by columns that the manifest does not name.
+        dataset: the reviews that the manifest's rules keep.
+        inspections: one per readable picture.
+        links: links between the reviews.
+        near_pictures: sets of nearly identical pictures, as digests.
+        near_texts: sets of rows of `reviews` with very similar texts; empty unless requested.
+        split_of: the split of each review by its id; empty if the reviews cannot be split.
+        unused: ids of users, products and the like in columns that the manifest does not name.
     """
 
     dataset: Dataset
@@ -46,41 +46,41 @@ class Checked:
         return self.dataset.manifest.task_object.targets
 
     def splits(self, reviews: Iterable[Review]) -> set[str]:
-        """In which splits these stand."""
+        """Return the splits that these reviews are in."""
         return {self.split_of[review.id] for review in reviews if review.id in self.split_of}
 
     def digests(self, review: Review) -> list[str]:
-        """Of its pictures, each once."""
+        """Return the distinct digests of a review's pictures, in order."""
         digests = self.inspections.digests
         return list(dict.fromkeys(digests[path] for path in review.images if path in digests))
 
     def inspected(self) -> Iterable[tuple[Review, Path, Inspection]]:
-        """Each readable picture once, with the first review that names it."""
+        """Yield each distinct readable picture once, with the first review that names it."""
         done: set[str] = set()
         for review in self.reviews:
             for path in review.images:
                 digest = self.inspections.digests.get(path, "")
-                if digest in self.inspections.seen and digest not in done:
+                if digest in self.inspections.by_digest and digest not in done:
                     done.add(digest)
-                    yield review, path, self.inspections.seen[digest]
+                    yield review, path, self.inspections.by_digest[digest]
 
     @cached_property
     def languages(self) -> dict[int, str]:
-        """A guess for the texts of a sample of the reviews, by place."""
+        """The guessed languages of a sample of the texts, by row."""
         return languages([review.text for review in self.reviews])
 
     @cached_property
     def misread(self) -> Misread:
-        """Texts that are words in another encoding than the manifest's."""
+        """Texts that the manifest's encoding decodes wrongly."""
         return misread_texts([review.text for review in self.reviews], self.dataset.manifest.encoding)
 
     def at(self, rows: Iterable[int]) -> list[Review]:
-        """The reviews in these rows."""
+        """Return the reviews in these rows."""
         return [self.reviews[row] for row in rows]
 
     @cached_property
     def shared(self) -> Mapping[str, list[list[Review]]]:
-        """By the kind of a link, the sets of reviews that share a text, a picture (the same file) or a group."""
+        """Sets of reviews that share a text, a picture (the same file) or a group, by the kind of link."""
         shared = self.links.shared
         return {
             "texts": [self.at(rows) for rows in shared["texts"]],
@@ -89,9 +89,9 @@ class Checked:
         }
 
     def sharing(self, keys: Callable[[Review], Iterable[str]]) -> list[list[Review]]:
-        """Reviews that share a key, two or more."""
-        found: dict[str, dict[str, Review]] = defaultdict(dict)
+        """Return the sets of two or more reviews that share one of their keys."""
+        by_key: dict[str, dict[str, Review]] = defaultdict(dict)
         for review in self.reviews:
             for key in keys(review):
-                found[key][review.id] = review
-        return [list(same.values()) for same in found.values() if len(same) > 1]
+                by_key[key][review.id] = review
+        return [list(reviews.values()) for reviews in by_key.values() if len(reviews) > 1]

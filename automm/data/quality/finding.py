@@ -1,4 +1,4 @@
-"""What a check has found: values, which the terminal, JSON and the page show alike."""
+"""The result of a check as plain values, which the terminal, JSON and the page show alike."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,9 +9,9 @@ from automm.data.quality.messages import KINDS
 from automm.data.records.reviews import Review
 from automm.errors import one_line
 
-SHOWN = 5  # examples of a finding
-SHOWN_REVIEWS, SHOWN_PICTURES = 3, 3  # of an example
-SHOWN_TEXT = 120
+SHOWN = 5  # examples per finding
+SHOWN_REVIEWS, SHOWN_PICTURES = 3, 3  # per example
+SHOWN_TEXT = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Example:
     """One case of a finding.
 
     Attributes:
-        reviews: the place and the id of each review concerned, the first three.
-        detail: what is to be seen there.
-        pictures: to show.
+        reviews: the place and the id of the first three reviews of the case.
+        detail: the evidence, such as the text that they share.
+        pictures: picture files to show.
     """
 
     reviews: tuple[tuple[str, str], ...]
@@ -30,23 +30,23 @@ class Example:
 
     @property
     def line(self) -> str:
-        """In one line: "reviews.jsonl:3 (id 17) = reviews.jsonl:9 (id 23): what is to be seen"."""
-        places = " = ".join(f"{where} (id {identity})" for where, identity in self.reviews)
+        """The case in one line: "reviews.jsonl:3 (id 17), reviews.jsonl:9 (id 23): the evidence"."""
+        places = ", ".join(f"{where} (id {identity})" for where, identity in self.reviews)
         return one_line(": ".join(filter(None, [places, self.detail])))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know before training.
+    """One problem or property of the data.
 
     Attributes:
-        key: of its kind, one of `KINDS`.
-        severity: 'error' (a search refuses to start), 'warning' (its result will mislead), 'note'.
+        key: its kind, a key of `KINDS`.
+        severity: 'error' (a search refuses to start), 'warning' (its result may mislead) or 'note'.
         what: the finding in words.
-        count: how many reviews, pictures, texts or values.
-        examples: up to five.
+        count: the number of reviews, pictures, texts or values.
+        examples: at most five.
         effect: what it does to the result.
-        fix: what to write in the manifest, or to do.
+        fix: what to do, or to write in the manifest.
     """
 
     key: str
@@ -58,32 +58,32 @@ class Finding:
     fix: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+        """Return plain values that JSON can hold."""
         examples = [
             {
-                "reviews": [{"where": where, "id": identity} for where, identity in one.reviews],
-                "detail": one.detail,
-                "pictures": [str(path) for path in one.pictures],
+                "reviews": [{"where": where, "id": identity} for where, identity in example.reviews],
+                "detail": example.detail,
+                "pictures": [str(path) for path in example.pictures],
             }
-            for one in self.examples
+            for example in self.examples
         ]
         return asdict(self) | {"examples": examples}
 
 
 def finding(key: str, count: int, examples: Sequence[Example], **details: object) -> Finding:
-    """A finding of a known kind; `details` fill its texts."""
+    """Return a finding of a known kind; `details` fill the placeholders of its texts."""
     kind = KINDS[key]
     texts = {name: getattr(kind, name).format(**details) for name in ("what", "effect", "fix")}
     return Finding(key=key, severity=kind.severity, count=count, examples=tuple(examples[:SHOWN]), **texts)
 
 
 def example(reviews: Sequence[Review], detail: str = "", pictures: Sequence[Path] = ()) -> Example:
-    """Some reviews that show something together."""
+    """Return an example of some reviews that show a finding together."""
     places = tuple((review.where, review.id) for review in reviews[:SHOWN_REVIEWS])
     return Example(places, detail, tuple(pictures[:SHOWN_PICTURES]))
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text, in one line and quotes."""
+    """Return the beginning of a text, in one line and in quotes."""
     line = " ".join(text.split())
     return repr(line if len(line) <= SHOWN_TEXT else line[: SHOWN_TEXT - 3] + "...")

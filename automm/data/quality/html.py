@@ -1,4 +1,4 @@
-"""A quality report as one HTML page that needs nothing beside it: pictures lie in it, small and few."""
+"""A quality report as one self-contained HTML page, with small pictures of the examples inside."""
 
 import base64
 import io
@@ -13,14 +13,14 @@ from automm.data.quality.messages import SEVERITIES
 from automm.data.quality.report import Report
 from automm.data.quality.terminal import verdict
 
-SIDE, QUALITY = 96, 75  # pixels, as a model sees them: squashed to a square; of JPEG
-PAGE_BEGINS = 4096  # characters
-PAGE_SIGNS = (": quality of the data</title>", "default-src 'none'; img-src data:")  # of page.html's head
+SIDE, QUALITY = 96, 75  # pixels, squashed to a square as a model sees them; JPEG quality
+HEAD = 4096  # characters that hold the head of a page
+SIGNS_IN_HEAD = (": quality of the data</title>", "default-src 'none'; img-src data:")  # see page.html
 MOST_PICTURES = 200  # about 3 kB each
 
 
 def write_page(report: Report, file: Path) -> None:
-    """Write a report with the pictures of its examples.
+    """Write a report, with the pictures of its examples, as an HTML page.
 
     Raises:
         OSError: the file cannot be written.
@@ -30,24 +30,27 @@ def write_page(report: Report, file: Path) -> None:
 
 
 def remove_page(file: Path) -> bool:
-    """Remove a page that `write_page` has written, and nothing else; whether there was one.
+    """Remove a page that `write_page` has written; leave any other file alone.
+
+    Returns:
+        Whether there was such a page.
 
     Raises:
         OSError: it cannot be removed.
     """
     try:
         with file.open(encoding="utf-8") as page:
-            beginning = page.read(PAGE_BEGINS)
-    except (OSError, UnicodeDecodeError):  # none, or nothing that a page could be
+            head = page.read(HEAD)
+    except (OSError, UnicodeDecodeError):  # absent, or no text file
         return False
-    ours = beginning.startswith("<!DOCTYPE html>") and all(sign in beginning for sign in PAGE_SIGNS)
+    ours = head.startswith("<!DOCTYPE html>") and all(sign in head for sign in SIGNS_IN_HEAD)
     if ours:
         file.unlink()
     return ours
 
 
 def page(report: Report) -> str:
-    """The page; whatever stands in the data is escaped."""
+    """Return the page as HTML; everything that comes from the data is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     totals = {split: max(1, sum(counts.values())) for split, counts in report.labels.items()}
@@ -57,15 +60,15 @@ def page(report: Report) -> str:
 
 
 def _thumbnails(report: Report) -> dict[Path, str]:
-    """Pictures of the examples as data: URIs; the first ones where there are too many."""
-    found: dict[Path, str] = {}
-    for path in (path for finding in report.findings for one in finding.examples for path in one.pictures):
-        if path not in found and len(found) < MOST_PICTURES:
+    """Return the pictures of the examples as data: URIs, at most `MOST_PICTURES`."""
+    uris: dict[Path, str] = {}
+    for path in (path for finding in report.findings for example in finding.examples for path in example.pictures):
+        if path not in uris and len(uris) < MOST_PICTURES:
             try:
                 pixels = decode_picture(path, SIDE)
-            except PictureError:  # it has been replaced or removed since it was looked at
+            except PictureError:  # replaced or removed since its inspection
                 continue
-            packed = io.BytesIO()
-            Image.fromarray(pixels).save(packed, "JPEG", quality=QUALITY)
-            found[path] = f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"
-    return found
+            jpeg = io.BytesIO()
+            Image.fromarray(pixels).save(jpeg, "JPEG", quality=QUALITY)
+            uris[path] = f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode('ascii')}"
+    return uris

@@ -1,7 +1,7 @@
-"""The languages of a data set's texts: English by its commonest words, any other by py3langid's model.
+"""Guess the languages of texts: English by its most common words, other languages by py3langid's model.
 
-Loading the model takes 0.4 s of processor time, a quarter of a whole check of 2,800 tweets with their pictures. So the
-model is asked only where so few texts are plainly English that other languages may reach the share that check reports.
+Loading the model takes 0.4 s of processor time, a quarter of a whole check of 2,800 tweets with their pictures. It is
+therefore loaded only if so few texts are plainly English that other languages may reach the share that check reports.
 `experiments/guessers.py` measures both.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 
 UNDECIDED = "undecided"
 ENGLISH = "English"
-FOREIGN = 0.2  # the share of other languages from which check reports them
-SAMPLE = 2_000  # texts that are looked at: a share is then off by two percentage points at most, 19 times in 20
-SURE = 0.6  # the model's probability below which a text is undecided
-LONGEST = 500  # characters of a text that are looked at
-FEWEST_WORDS = 4  # of a text in Latin letters that must be plainly English, if it is English
+FOREIGN = 0.2  # check reports other languages from this share on
+SAMPLE = 2_000  # texts: a share is then off by at most two percentage points, 19 times in 20
+SURE = 0.6  # below this probability of the model a text is undecided
+LONGEST = 500  # characters of a text that are examined
+FEWEST_WORDS = 4  # an English text in Latin letters of this length has some of the words below
 
-# Common words that no other language in Latin letters uses, and others that mean something in some.
+# _TELLING: common English words that no other language in Latin letters uses. _SHARED: those that some do.
 _TELLING = """
     about after also and any are bad because been before but can could don't down each ever from get good great
     happy have here him his how i'm if it it's just like love many much my never new nice not only our out really
@@ -51,22 +51,24 @@ _NOT_PROSE = re.compile(r"https?://\S+|[@#]\w+|&\w+;")
 
 
 def languages(texts: Sequence[str]) -> dict[int, str]:
-    """The language of each text that is not blank, of 2,000 drawn with a fixed seed where there are more; by its place.
+    """Guess the language of each text that is not blank, or of a fixed sample of 2,000.
+
+    Links, mentions and hashtags are ignored.
 
     Returns:
-        Names from `NAMES`, or `UNDECIDED`: short texts of which the model is not sure, and where nearly all are plainly
-        English those that are not. Links, mentions and hashtags do not count.
+        By the place of a text: a name from `NAMES`, or `UNDECIDED`. Undecided are texts that
+        the model is not sure about (mostly short ones) and, if nearly all texts are plainly English, all others.
     """
     places = [place for place, text in enumerate(texts) if text and not text.isspace()]
     if len(places) > SAMPLE:
         places = sorted(random.Random(0).sample(places, SAMPLE))
     prose = {place: _NOT_PROSE.sub(" ", texts[place][:LONGEST]) for place in places}
     words = {place: [word.lower().replace("\u2019", "'") for word in _WORD.findall(prose[place])] for place in places}
-    plain = {place: ENGLISH for place in places if _plainly_english(words[place])}
-    telling = [place for place in places if len(words[place]) >= FEWEST_WORDS or not "".join(words[place]).isascii()]
-    others = sum(place not in plain for place in telling or places)
-    guessed = dict.fromkeys(places, UNDECIDED) | plain
-    return guessed | _modelled(prose) if others > FOREIGN * len(telling or places) else guessed
+    english = {place: ENGLISH for place in places if _plainly_english(words[place])}
+    decidable = [place for place in places if len(words[place]) >= FEWEST_WORDS or not "".join(words[place]).isascii()]
+    others = sum(place not in english for place in decidable or places)
+    guesses = dict.fromkeys(places, UNDECIDED) | english
+    return guesses | _classified(prose) if others > FOREIGN * len(decidable or places) else guesses
 
 
 def _plainly_english(words: list[str]) -> bool:
@@ -74,11 +76,11 @@ def _plainly_english(words: list[str]) -> bool:
     return not common.isdisjoint(_ENGLISH_ALONE) or (len(common) >= 2 and "".join(words).isascii())
 
 
-def _modelled(texts: Mapping[int, str]) -> dict[int, str]:
-    """The languages that the model is sure of."""
+def _classified(texts: Mapping[int, str]) -> dict[int, str]:
+    """Return the languages of the texts that the model is sure of."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     model.set_languages(NAMES)
     guesses = {place: model.classify(text) for place, text in texts.items()}
-    return {place: NAMES[code] for place, (code, sure) in guesses.items() if sure >= SURE}
+    return {place: NAMES[code] for place, (code, probability) in guesses.items() if probability >= SURE}

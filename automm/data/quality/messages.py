@@ -1,7 +1,7 @@
-"""Every kind of finding and its texts: what it is, what it does to the result, how it is mended.
+"""The texts of every kind of finding: what it is, what it does to the result, what to do about it.
 
-An error keeps a search from starting. A warning says that a search would start and its result mislead; --strict
-refuses it. A note is to be known, no more. {Names} are filled in where it is found.
+An error keeps a search from starting. After a warning a search starts, but its result may mislead; --strict refuses
+it. A note is informational. Names in {braces} are filled in by the check.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of finding; `severity` is 'error', 'warning' or 'note'."""
+    """One kind of finding.
+
+    Attributes:
+        severity: one of `SEVERITIES`.
+        what: what was found; a plural, because the count is printed with it.
+        effect: what it does to a search or its result.
+        fix: what to do.
+    """
 
     severity: str
     what: str
@@ -18,276 +25,290 @@ class Kind:
 
 
 SEVERITIES = ("error", "warning", "note")
-_LEAK = "The measured quality is too good: what is tested was seen in training."
-_TOGETHER = "{fix}"
+_REFUSED = "A search refuses to start."
+_LEAK = "The measured quality is too high: test data was seen in training."
+_LEAK_OF_COPIES = "If they are copies, the measured quality is too high: test data was seen in training."
+_SHIFT = "Candidates are chosen on validation and measured on test with other {0} than they learn from."
 
 KINDS = {
-    # What keeps a search from starting.
+    # Errors: a search does not start.
     "missing_pictures": Kind(
         "error",
-        "pictures that are not there",
-        "No search can start.",
-        "Correct the paths or image_root, fetch what is named by a URL (automm fetch-images), or set "
-        "images: {{on_bad: drop-image}}.",
+        "pictures that do not exist",
+        _REFUSED,
+        "Correct the paths or image_root; for pictures named by a URL, run automm fetch-images. To go on without them, "
+        "set images: {{on_bad: drop-image}}.",
     ),
     "missing_numbers": Kind(
         "error",
         "reviews without a number to predict",
-        "No search can start.",
-        "Give each one, or set labels: {{on_missing: drop}}.",
+        _REFUSED,
+        "Add the numbers. To drop these reviews, set labels: {{on_missing: drop}}.",
     ),
     "unreadable_pictures": Kind(
         "error",
         "pictures that cannot be read",
-        "No search can start.",
-        "Replace the files, or set images: {{on_bad: drop-image}} or drop-review.",
+        _REFUSED,
+        "Replace the files. To go on without them, set images: {{on_bad: drop-image}}, or drop-review to drop their "
+        "whole reviews.",
     ),
-    "no_splits": Kind("error", "splits that cannot be made", "No search can start.", "Each line says what to do."),
+    "no_splits": Kind(
+        "error",
+        "reasons why the reviews cannot be split into train, validation and test",
+        _REFUSED,
+        "Do what each line says.",
+    ),
     "several_labels": Kind(
         "error",
         "{what}",
-        "A search refuses them: it learns one label a review.",
-        "Set fields: {{label: {{{column}}}}}, or join them in the records.",
+        "A search refuses to start: it learns one label per review.",
+        "Set fields: {{label: {{{column}}}}} to use the first label, or write one label per review in the records.",
     ),
     # Splits.
-    "texts_across_splits": Kind("warning", "texts that stand in more than one split", _LEAK, _TOGETHER),
-    "pictures_across_splits": Kind("warning", "pictures that stand in more than one split", _LEAK, _TOGETHER),
-    "groups_across_splits": Kind("warning", "groups that stand in more than one split", _LEAK, _TOGETHER),
+    "texts_across_splits": Kind("warning", "texts that are in more than one split", _LEAK, "{fix}"),
+    "pictures_across_splits": Kind("warning", "pictures that are in more than one split", _LEAK, "{fix}"),
+    "groups_across_splits": Kind("warning", "groups whose reviews are in more than one split", _LEAK, "{fix}"),
     "near_duplicates_across_splits": Kind(
         "warning",
-        "sets of pictures that are nearly the same and stand in more than one split",
-        "Where they are copies of one photo, the measured quality is too good: what is tested was seen in training.",
+        "sets of nearly identical pictures that are in more than one split",
+        _LEAK_OF_COPIES,
         "{fix}",
     ),
     "near_duplicate_texts_across_splits": Kind(
         "warning",
-        "sets of texts that are nearly the same and are in more than one split",
-        "Where they are copies of one text, the measured quality is too good: what is tested was seen in training.",
+        "sets of very similar texts that are in more than one split",
+        _LEAK_OF_COPIES,
         "{fix}",
     ),
     "common_texts": Kind(
         "warning",
-        "texts that more than {limit} reviews share apart from links, mentions, punctuation and case",
-        "Reviews that differ in these are not linked, because a phrase that so many repeat would join unrelated ones. "
-        "Where they are copies of one text, the measured quality is too good.",
-        "If they are copies, name a column in fields.group that says so. If not, leave the phrase out of fields.text.",
+        "texts in more than one split that over {limit} reviews share (ignoring links, mentions, punctuation and case)",
+        "Variants of a phrase this common are not linked, because that would link unrelated reviews. "
+        + _LEAK_OF_COPIES,
+        "If they are copies, set fields.group to a column that has one value for all copies. If not, remove the phrase "
+        "from the texts.",
     ),
     "ungrouped_column": Kind(
         "warning",
-        "values of column {column!r} whose reviews stand in more than one split",
-        "If it names users or products, a model can recognise them, and does worse on new ones than measured.",
+        "values of column {column!r} whose reviews are in more than one split",
+        "If the column identifies users or products, a model can recognise them, and does worse on new ones than "
+        "measured.",
         "{fix}",
     ),
     "label_shift": Kind(
         "warning",
         "labels whose shares differ between the splits (Cramér's V {effect:.2f}, p {chance:.1g})",
-        "Validation chooses, and test measures, for another mixture than the one that is learned.",
+        _SHIFT.format("label shares"),
         "{fix}",
     ),
     "linked_reviews": Kind(
         "warning",
-        "reviews that are tied to one another, {share:.0%} of all, by what they share ({ties})",
-        "They stand in one split as a whole, so that the splits differ in their {targets} and sizes.",
-        "{fix} Or say what may be torn apart: splits: {{{rules}}}, and read the figures with that in mind.",
+        "reviews that are all linked to each other, {share:.0%} of the data, {links}",
+        "They must be in one split, so the splits differ in size and in their {targets}.",
+        "{fix} To let these links cross splits, set splits: {{{rules}}}; the measured quality may then be too high.",
     ),
     "absent_labels": Kind(
         "warning",
-        "labels without a review in a split",
-        "What is measured there says nothing about these labels.",
-        "Add reviews of them, or join them with others in labels.map.",
+        "labels without a review in validation or test",
+        "The figures of that split say nothing about these labels.",
+        "Add reviews with these labels, or merge the labels with others in labels.map.",
     ),
     "missing_like_labels": Kind(
         "warning",
         "labels that look like a missing value",
-        "Each is learned as a class of its own.",
-        "Empty these cells and set labels: {{on_missing: drop}}; or list the labels that count in labels: {{map: ..., "
-        "on_unlisted: drop}}. A map that lists them says that they are labels.",
+        "Each is learned as a class.",
+        "To drop these reviews, empty the cells and set labels: {{on_missing: drop}}, or list only the real labels in "
+        "labels: {{map: ..., on_unlisted: drop}}. If they are real labels, list them in labels.map, too.",
     ),
     "labels_of_one_word": Kind(
         "warning",
-        "labels that differ from another in upper and lower case, or in spaces, alone",
-        "Each is learned as a class of its own, and to take one for the other counts as an error.",
-        "Join them, and list the other labels, too: labels: {{map: {{{joined}, ...}}}}.",
+        "labels that differ from another only in case or spaces",
+        "Each spelling is learned as a separate class, and confusing two spellings counts as an error.",
+        "Merge the spellings, and list all other labels, too: labels: {{map: {{{joined}, ...}}}}.",
     ),
     "labels_in_texts": Kind(
         "warning",
-        "texts that say their own label, and no other one",
-        "The words of the label are all that a model needs; texts that do not say it are judged worse than measured.",
-        "Take what was written with the label (such as a rating line) out of fields.text, where the texts to predict "
-        "do not have it.",
+        "texts that contain their own label and no other",
+        "A model needs nothing but the label's words; on texts without them it does worse than measured.",
+        "If the texts to predict will not contain the label, remove it from the texts (for example, leave a rating "
+        "column out of fields.text).",
     ),
-    # The number that is to be predicted.
+    # Regression.
     "one_number": Kind(
         "warning",
-        "reviews that have one value to predict",
-        "There is little to learn, and R2 is not defined where all are the same.",
-        "Look whether fields.label names the right column; add reviews with other values.",
+        "reviews with the same value to predict",
+        "There is little to learn, and R2 is undefined where all values are equal.",
+        "Check that fields.label names the right column, or add reviews with other values.",
     ),
     "far_numbers": Kind(
         "warning",
-        "values to predict that lie more than {far} times the quartiles' distance beyond them ({low} and {high})",
-        "Numbers are learned scaled by the training deviation, which few such values decide, and so they do RMSE.",
-        "Look for another unit, a lost decimal point or a placeholder (-1, 9999); correct or remove them in the "
-        "records, or predict a logarithm.",
+        "values to predict that are more than {far} interquartile ranges outside the quartiles ({low} and {high})",
+        "Targets are scaled by the training standard deviation; a few outliers dominate it and the RMSE.",
+        "Check for a wrong unit, a lost decimal point or a placeholder (-1, 9999). Correct or remove the values in the "
+        "records, or predict their logarithm.",
     ),
     "number_shift": Kind(
         "warning",
-        "splits whose values to predict are not as in training (Kolmogorov-Smirnov {effect:.2f}, p {chance:.1g})",
-        "Validation chooses, and test measures, for other values than those that are learned.",
+        "splits whose values to predict differ from training (Kolmogorov-Smirnov {effect:.2f}, p {chance:.1g})",
+        _SHIFT.format("values"),
         "{fix}",
     ),
     # Duplicates.
     "text_contradictions": Kind(
         "warning",
-        "texts that occur with different {targets}",
-        "No model of the texts alone can be right about all of them.",
+        "texts that have different {targets} in different reviews",
+        "A model that reads only the text cannot be right about all of them.",
         "{fix}",
     ),
     "picture_contradictions": Kind(
         "warning",
-        "pictures that occur with different {targets}",
-        "No model of the pictures alone can be right about all of them.",
+        "pictures that have different {targets} in different reviews",
+        "A model that sees only the pictures cannot be right about all of them.",
         "{fix}",
     ),
     "duplicate_reviews": Kind(
         "note",
-        "reviews that repeat the text and the pictures of another",
-        "They count as often as they stand there.",
-        "Set drop_duplicates: true.",
+        "reviews that repeat the text and the pictures of another review",
+        "Every copy counts in training and in the figures.",
+        "To keep one of each, set drop_duplicates: true.",
     ),
     "duplicate_texts": Kind(
         "note",
-        "texts that several reviews share",
-        "They stand on one side of the split here; drawn review by review, about {expected:.0f} would stand on both.",
-        "Nothing needs to be done. Where they name a product, fields.group says it better.",
+        "texts that several reviews share, each in one split",
+        "None: reviews with the same text are kept in one split. If reviews were drawn one by one, about "
+        "{expected:.0f} of them would be in several splits.",
+        "Nothing. If the texts name products, a product column in fields.group is more reliable.",
     ),
     "duplicate_pictures": Kind(
         "note",
-        "pictures that several reviews share",
-        "They stand on one side of the split here; drawn review by review, about {expected:.0f} would stand on both.",
-        "Nothing needs to be done. Where they show a product, fields.group says it better.",
+        "pictures that several reviews share, each in one split",
+        "None: reviews with the same picture are kept in one split. If reviews were drawn one by one, about "
+        "{expected:.0f} of them would be in several splits.",
+        "Nothing. If the pictures show products, a product column in fields.group is more reliable.",
     ),
     "near_duplicate_pictures": Kind(
         "note",
-        "sets of pictures that are nearly the same",
-        "Each set stands on one side of the split here.",
-        "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
+        "sets of nearly identical pictures, each in one split",
+        "None with these splits.",
+        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
     ),
     "near_duplicate_texts": Kind(
         "note",
-        "sets of texts that are nearly the same",
-        "Each set is in one split here.",
-        "Nothing needs to be done; splits: {{near_duplicates: together}} makes it so for any seed.",
+        "sets of very similar texts, each in one split",
+        "None with these splits.",
+        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
     ),
     "one_picture": Kind(
         "warning",
-        "reviews that share one picture, {share:.0%} of those with pictures",
-        "A picture that never varies says nothing, and ties all its reviews to one side of the split.",
-        "If it is a placeholder, name it as the records do, as shown, in fields: {{none_values: [...]}}; or leave "
-        "fields.images out.",
+        "reviews that share one picture, {share:.0%} of the reviews with pictures",
+        "A picture that never varies tells a model nothing, and it links all these reviews into one split.",
+        "If it is a placeholder, add its name as shown to fields: {{none_values: [...]}}, or leave its column out of "
+        "fields.images.",
     ),
     # Pictures.
     "no_pictures": Kind(
         "warning",
-        "reviews, none of which has a picture, although column {columns} looks like names of pictures",
-        "They are judged by their texts alone.",
-        "Set fields: {{images: {images}}}, unless it holds something else.",
+        "reviews without a picture, although column {columns} seems to name pictures",
+        "Models learn from the texts alone.",
+        "Set fields: {{images: {images}}}, unless the values are something else.",
     ),
     "left_out_pictures": Kind(
         "note",
         "pictures that cannot be read",
-        "images: {{on_bad: {rule}}} leaves them out.",
-        "Replace the files where they matter.",
+        "They are left out, as images: {{on_bad: {rule}}} says.",
+        "Replace the files if you need them.",
     ),
     "not_fetched": Kind(
         "warning",
         "pictures that are named by a URL and were not fetched",
-        "Their reviews are judged without them.",
-        "Run automm fetch-images on the manifest.",
+        "Models learn from these reviews without the pictures.",
+        "Run automm fetch-images with this manifest.",
     ),
     "blank_pictures": Kind(
         "warning",
         "blank pictures",
-        "They say nothing, and pooling takes them for pictures.",
-        "Remove them from the records, or name them as these do, as shown, in fields: {{none_values: [...]}}.",
+        "They show nothing, but a model takes them for real pictures.",
+        "Remove them from the records, or add their names as shown to fields: {{none_values: [...]}}.",
     ),
     "repeated_pictures": Kind(
         "note",
-        "reviews that have the same picture more than once",
-        "It counts as often as it stands there, and may take the place of another where pictures are limited.",
-        "Name it once in the records.",
+        "reviews that name the same picture more than once",
+        "Every copy counts, and may displace another picture where inputs.max_images is reached.",
+        "Name each picture once in the records.",
     ),
     "tiny_pictures": Kind(
         "warning",
-        "pictures with a side under {limit} pixels",
-        "Enlarged to the encoder's input they are a blur.",
-        "Look whether thumbnails took the place of the pictures; remove them from the records if so.",
+        "pictures with a side of less than {limit} pixels",
+        "They are blurred when enlarged to the encoder's input size.",
+        "Check whether they are thumbnails. If so, remove them from the records, or replace them with the full "
+        "pictures.",
     ),
     "huge_pictures": Kind(
         "note",
-        "pictures over {limit:.0f} million pixels",
-        "They are decoded slowly; nothing is gained beyond the encoder's input.",
-        "Shrink them once, before the search.",
+        "pictures of more than {limit:.0f} million pixels",
+        "They are slow to decode, and an encoder reads far fewer pixels.",
+        "Shrink the files once, before the search.",
     ),
     "stretched_pictures": Kind(
         "note",
-        "pictures more than {limit:.0f} times as long as wide, or the other way round",
-        "Squashed to the encoder's square they are distorted.",
-        "Cut or pad them where their shapes matter.",
+        "pictures with one side more than {limit:.0f} times as long as the other",
+        "They are distorted, because every picture is squashed to the encoder's square.",
+        "Crop or pad them if their shapes matter.",
     ),
     "animated_pictures": Kind(
         "note",
         "pictures with several frames",
-        "Only the first frame is seen.",
-        "Write the telling frame to a file of its own where it is another one.",
+        "Only the first frame is read.",
+        "If another frame shows more, save that frame as a separate file.",
     ),
     "wrong_extensions": Kind(
         "note",
-        "pictures whose names say another format than they have",
-        "None: pictures are read by their content. Other programs may stumble.",
-        "Rename them.",
+        "pictures whose file extension does not match their format",
+        "None: formats are recognised by content. Other programs may fail.",
+        "Rename the files.",
     ),
     # Texts.
     "wrong_encoding": Kind(
         "warning",
-        "texts in the wrong encoding",
-        "Their words are no words to the text encoder.",
-        "Set encoding: in the manifest to {encodings}; or repair the texts where they were read wrongly before.",
+        "texts that were decoded in the wrong encoding",
+        "The text encoder does not recognise their words.",
+        "Set encoding: in the manifest to {encodings}. If the texts are already wrong in the records, repair them "
+        "there.",
     ),
     "html_left": Kind(
         "warning",
-        "texts with HTML left in",
-        "Tags and entities take the place of words in what the text encoder sees.",
-        "Take them out of the records (html.unescape, and a parser for the tags).",
+        "texts that contain HTML",
+        "Tags and entities take the place of words in the text encoder's input.",
+        "Remove tags (with an HTML parser) and decode entities (with html.unescape) in the records.",
     ),
     "missing_like_texts": Kind(
         "warning",
         "texts that look like a missing value",
         "The text encoder reads them as words.",
-        "Empty these cells in the records; text: {{on_empty: drop}} then leaves these reviews out.",
+        "Empty these cells in the records. To drop reviews without text, set text: {{on_empty: drop}}.",
     ),
     "empty_texts": Kind(
         "note",
         "reviews without text",
-        "They are judged by their pictures alone.",
-        "Nothing needs to be done; text: {{on_empty: drop}} leaves them out.",
+        "Models learn from their pictures alone.",
+        "Nothing. To drop these reviews, set text: {{on_empty: drop}}.",
     ),
     "long_texts": Kind(
         "note",
         "texts far longer than the others (over {limit:.0f} words)",
-        "What lies behind the first inputs.sequence_length word pieces is not seen.",
-        "Look whether something else than a review was read; raise inputs.sequence_length in the experiment if not.",
+        "The text encoder reads only the first inputs.sequence_length word pieces.",
+        "Check that these texts are reviews. If they are, raise inputs.sequence_length in the experiment file.",
     ),
     "other_languages": Kind(
         "warning",
-        "texts that do not look English ({share:.0%} of {judged:,} judged: {languages})",
+        "texts that seem not to be English ({share:.0%} of {judged:,} checked: {languages})",
         "The default text encoder is English and knows little of other languages.",
-        "Name a multilingual encoder in the experiment: encoders: {{text: ...}}.",
+        "Set a multilingual encoder in the experiment file: encoders: {{text: ...}}.",
     ),
     "no_ids": Kind(
         "note",
-        "reviews without an id of their own",
-        "Their place in the records is their id: other rows before them move them to other splits.",
-        "Set fields: {{id: ...}}.",
+        "reviews without an id",
+        "Their places in the records are their ids, so rows added before them move them to other splits.",
+        "Set fields: {{id: ...}} to a column with a different value in each record.",
     ),
 }

@@ -1,4 +1,4 @@
-"""The quality of a data set, as values."""
+"""The quality report of a data set, as plain values."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -20,16 +20,16 @@ class Report:
     """The quality of a data set.
 
     Attributes:
-        reviews, pictures: how many; pictures counted as often as reviews name them.
-        distinct_pictures: by content.
-        labels: reviews per split and label; empty where no split could be made, or a number is predicted.
-        numbers: per split, how many reviews, and quantiles of the number that is to be predicted; else empty.
-        pictures_per_review: reviews by their number of pictures.
-        words: quantiles of the text length.
-        languages: texts by their language, of those that were looked at.
-        encoding: in which texts were decoded; "" where a reader of somebody's own decides.
-        changes: what the manifest's rules left out.
-        findings: the errors first.
+        reviews, pictures: their numbers; a picture counts as often as reviews name it.
+        distinct_pictures: pictures with different content.
+        labels: reviews per split and label; empty in a regression, or if the reviews cannot be split.
+        numbers: per split, the number of reviews and quantiles of the value to predict; empty in a classification.
+        pictures_per_review: the number of reviews by their number of pictures.
+        words: quantiles of the number of words per text.
+        languages: the number of texts by language, in the sample that was examined.
+        encoding: the encoding that texts were decoded in; "" if a custom reader decides.
+        changes: what reading and the manifest's rules dropped or changed.
+        findings: errors first.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Report:
         return all(finding.severity != "error" for finding in self.findings)
 
     @property
-    def of_reading(self) -> list[str]:
-        """How the records were read, a line each: their encoding where it is not UTF-8, and what was left out."""
+    def reading_notes(self) -> list[str]:
+        """Lines about reading: the encoding if it is not UTF-8, and what was dropped or changed."""
         named = self.encoding.lower().replace("_", "-")
         decoded = [] if named in ("", "utf-8", "utf8") else [f"texts decoded as {self.encoding}"]
         return [*decoded, *change_lines(self.changes)]
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing but notes."""
+        """Whether there are neither errors nor warnings."""
         return all(finding.severity == "note" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+        """Return plain values that JSON can hold."""
         plain = asdict(self)
         plain["pictures_per_review"] = {str(k): v for k, v in self.pictures_per_review.items()}
         plain["findings"] = [finding.to_dict() for finding in self.findings]
@@ -71,7 +71,7 @@ class Report:
 
 
 def describe(checked: Checked, findings: list[Finding]) -> Report:
-    """Count, and put the findings in order."""
+    """Return the report: counts of the data, and the findings in order of severity."""
     lengths = [len(review.text.split()) for review in checked.reviews]
     guesses = Counter(checked.languages.values())
     digests = checked.inspections.digests

@@ -1,4 +1,4 @@
-"""What `automm check` does: read, look at every picture once, split, and ask every check."""
+"""`automm check`: read the reviews, inspect every picture once, split, and run every check."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from automm.data.quality.checks.columns import ungrouped_columns
 from automm.data.quality.checks.duplicates import (
     common_texts,
     contradictions,
+    duplicate_reviews,
     linked_reviews,
-    nearly_same_pictures,
-    nearly_same_texts,
-    repeated,
-    whole_reviews,
+    near_duplicate_pictures,
+    near_duplicate_texts,
+    shared_content,
 )
 from automm.data.quality.checks.labels import (
     absent_labels,
@@ -56,12 +56,12 @@ from automm.data.splitting.stratified import drop_duplicates, split_dataset
 from automm.errors import DataError, yaml_word
 from automm.tasks.registry import belongs
 
-# In the order in which their findings are told, each severity for itself.
+# Findings of one severity are shown in this order.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
-    repeated,
+    shared_content,
     common_texts,
-    nearly_same_texts,
-    nearly_same_pictures,
+    near_duplicate_texts,
+    near_duplicate_pictures,
     ungrouped_columns,
     contradictions,
     missing_like_labels,
@@ -84,53 +84,54 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     missing_like_texts,
     empty_texts,
     long_texts,
-    whole_reviews,
+    duplicate_reviews,
 )
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
-    """Load, decode and split the reviews of a manifest, and report on them; nothing is written.
+    """Read, inspect and split the reviews of a manifest, and report on them. Nothing is written.
 
     Args:
-        allow_code: lets the manifest name a reader of somebody's own.
-        with_near_texts: look for texts that are nearly the same, too, as `splits.near_duplicates: together` does.
+        allow_code: whether the manifest may name a custom reader, whose code is then run.
+        with_near_texts: also search for very similar texts, as `splits.near_duplicates: together` does.
 
     Raises:
-        ConfigError, NotFoundError, DataError: the manifest or its records cannot be read as reviews at all.
+        ConfigError, NotFoundError, DataError: the manifest or its records cannot be read.
     """
     manifest = load_manifest(manifest_path, allow_code=allow_code)
     unused = UnusedIds(manifest)
-    dataset, lacking = read_dataset(manifest, watch=unused)
-    findings = [*_lacking(lacking)]
-    looks = inspect_all([path for review in dataset.reviews for path in review.images])
-    bad = [*unreadable(dataset, looks.bad)]
+    dataset, missing = read_dataset(manifest, watch=unused)
+    findings = [*_missing(missing)]
+    inspections = inspect_all([path for review in dataset.reviews for path in review.images])
+    bad = [*unreadable(dataset, inspections.bad)]
     findings += bad
     if not bad or dataset.manifest.images.on_bad != "error":
-        dataset = drop_bad_pictures(dataset, looks.bad)
-    dataset = drop_duplicates(dataset, looks.digests)
-    near_pictures = near_duplicates(looks.seen)
+        dataset = drop_bad_pictures(dataset, inspections.bad)
+    dataset = drop_duplicates(dataset, inspections.digests)
+    near_pictures = near_duplicates(inspections.by_digest)
     with_near_texts = with_near_texts or dataset.manifest.splits.near_duplicates == "together"
     copies = near_texts([review.text for review in dataset.reviews]) if with_near_texts else []
-    links = links_of(dataset, looks.digests, near_pictures, copies)
+    links = links_of(dataset, inspections.digests, near_pictures, copies)
     split_of, problems = _split(dataset, links)
-    checked = Checked(dataset, looks, links, near_pictures, copies, split_of, unused)
-    findings += [*problems, *_of_records(dataset)]
-    task = manifest.task_object
-    findings += [found for one in CHECKS if belongs(task, "checks", one.__name__) for found in one(checked)]
+    checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
+    findings += [*problems, *_record_findings(dataset)]
+    checks = [one for one in CHECKS if belongs(manifest.task_object, "checks", one.__name__)]
+    findings += [result for run_check in checks for result in run_check(checked)]
     return describe(checked, findings)
 
 
-def _lacking(lacking: MissingContent) -> Iterator[Finding]:
-    """Pictures, and numbers to predict, that are not there."""
-    for key, problems, told in (
-        ("missing_numbers", lacking.targets, lacking.targets),
-        ("missing_pictures", lacking.pictures, lacking.of_pictures),
+def _missing(missing: MissingContent) -> Iterator[Finding]:
+    """Report missing pictures and missing numbers to predict."""
+    for key, problems, shown in (
+        ("missing_numbers", missing.targets, missing.targets),
+        ("missing_pictures", missing.pictures, missing.of_pictures),
     ):
         if problems:
-            yield finding(key, len(problems), [Example((), str(problem)) for problem in told[:SHOWN]])
+            yield finding(key, len(problems), [Example((), str(problem)) for problem in shown[:SHOWN]])
 
 
 def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding]]:
+    """Return the split of each review by its id, or why the reviews cannot be split."""
     try:
         splits = split_dataset(dataset, links)
         other_folds(dataset, links)
@@ -140,8 +141,8 @@ def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
 
-def _one_label(fields: Fields | None) -> str:
-    """What fields.label says in the manifest, and that one of several is picked."""
+def _first_label(fields: Fields | None) -> str:
+    """Return the content of fields.label, as the manifest has it, with `pick: first` added."""
     label = fields.label if fields is not None else None
     named = {"column": yaml_word(label.column) if label is not None else "..."}
     if label is not None and label.separator is not None:
@@ -149,15 +150,15 @@ def _one_label(fields: Fields | None) -> str:
     return ", ".join(f"{key}: {value}" for key, value in (named | {"pick": "first"}).items())
 
 
-def _of_records(dataset: Dataset) -> Iterator[Finding]:
-    """What a search refuses, and what it can only take as it is."""
+def _record_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Report several labels in a review, pictures that were not fetched, and missing ids."""
     fields = dataset.manifest.fields
     if dataset.several_labels:
         several = [review for review in dataset.reviews if len(review.labels) > 1]
         lists = [review for review in dataset.reviews if review.labels]
-        what = "reviews with several labels" if several else "reviews with a list of labels, of one each"
+        what = "reviews with several labels" if several else "reviews whose label is a list (of one label)"
         examples = [example([review], ", ".join(review.labels)) for review in (several or lists)[:5]]
-        column = _one_label(fields)
+        column = _first_label(fields)
         yield finding("several_labels", len(several or lists), examples, what=what, column=column)
     if not_fetched := dataset.changes.get(Change.NOT_FETCHED):
         yield finding("not_fetched", not_fetched, [])

@@ -1,4 +1,4 @@
-"""A quality report for people, at a terminal."""
+"""A quality report for people at a terminal."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def render(report: Report, console: "Console") -> None:
-    """Print a report: the numbers first, then what to know, then the verdict."""
+    """Print a report: counts, then findings, then the verdict."""
     console.print(
         Text(
             f"{report.name}: {report.reviews:,} reviews, {report.pictures:,} pictures "
@@ -28,7 +28,7 @@ def render(report: Report, console: "Console") -> None:
     if report.labels:
         console.print(_labels(report.labels))
         if (more := len(report.labels["train"]) - SHOWN_LABELS) > 0:
-            console.print(Text(f"the {SHOWN_LABELS} commonest labels of training, and {more:,} more"))
+            console.print(Text(f"only the {SHOWN_LABELS} most frequent training labels are shown, {more:,} are not"))
     if report.numbers:
         console.print(_numbers(report.numbers))
     per_review = ", ".join(f"{count} in {reviews:,}" for count, reviews in report.pictures_per_review.items())
@@ -37,22 +37,23 @@ def render(report: Report, console: "Console") -> None:
     console.print(Text(f"words per text: {words}"))
     languages = ", ".join(f"{name} {count:,}" for name, count in report.languages.items())
     console.print(Text(f"languages of {sum(report.languages.values()):,} texts: {languages or 'none'}"))
-    for line in report.of_reading:
+    for line in report.reading_notes:
         console.print(Text(line))
     for finding in report.findings:
         style = STYLES[finding.severity]
-        console.print(Text(f"{finding.severity}: {finding.count:,} x {finding.what} [{finding.key}]", style=style))
+        console.print(Text(f"{finding.severity}: {finding.what}: {finding.count:,} [{finding.key}]", style=style))
         for example in finding.examples:
             console.print(Text(f"    {example.line}"))
-        console.print(Text(f"  {finding.effect} {finding.fix}"))
+        console.print(Text(f"  effect: {finding.effect}"))
+        console.print(Text(f"  to do: {finding.fix}"))
     console.print(Text(verdict(report)))
 
 
 def verdict(report: Report) -> str:
-    """The report in a line."""
+    """Return the report in one line, for the terminal and the page."""
     counts = Counter(finding.severity for finding in report.findings)
     if not report.ok:
-        return "not ready: fix the errors above"
+        return "not ready: fix the errors"
     if not report.clean:
         kinds = "1 kind" if counts["warning"] == 1 else f"{counts['warning']} kinds"
         return f"no errors, {kinds} of warnings: read them before a search"
@@ -60,7 +61,7 @@ def verdict(report: Report) -> str:
 
 
 def _numbers(numbers: Mapping[str, Mapping[str, float]]) -> Table:
-    """Splits down, quantiles of what is to be predicted across."""
+    """Return a table with a row per split and a column per quantile of the value to predict."""
     first = next(iter(numbers.values()))
     table = Table("to predict", *first)
     for split, row in numbers.items():
@@ -69,7 +70,7 @@ def _numbers(numbers: Mapping[str, Mapping[str, float]]) -> Table:
 
 
 def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
-    """Labels down, splits across: counts and the share of the split."""
+    """Return a table with a row per label and a column per split: counts and shares of the split."""
     table = Table("label", *labels)
     totals = {split: max(1, sum(counts.values())) for split, counts in labels.items()}
     train = labels["train"]

@@ -1,4 +1,4 @@
-"""Findings about labels: absent from a split, or in other shares there; words that mean none, or one label twice."""
+"""Findings about labels: shares per split, labels that look like missing values, and spellings of one label."""
 
 import json
 import re
@@ -12,25 +12,27 @@ from automm.data.quality.finding import Example, Finding, example, excerpt, find
 from automm.data.records.reviews import Review
 from automm.data.sections import SPLITS
 
-SHIFT, CHANCE = 0.1, 0.01  # Cramér's V from which a shift is worth a word, and p up to which it is no chance
-# How tables write that there is nothing; where one of them is a label indeed, labels.map says so.
+SHIFT, CHANCE = 0.1, 0.01  # a shift is reported from this Cramér's V on, and up to this p value
+# How tables write a missing value. A manifest whose labels.map lists one of these means it as a label.
 MISSING_LIKE = {"nan", "na", "n/a", "#n/a", "nat", "none", "null", "nil", "undefined", "missing", "-", "--", "?"}
-SAYING, FEWEST_SAYING = 0.9, 20  # share of each label's texts that say it; reviews, of fewer it may be chance
-SAMPLE = 1000  # reviews that are looked at first
+SAYING, FEWEST_SAYING = 0.9, 20  # share of each label's texts that contain it; fewer reviews may be chance
+SAMPLE = 1000  # reviews that are examined first
 LARGE_SETS = (
-    "What belongs together (groups, shared texts and pictures) is too large to be spread evenly: loosen what ties it."
+    "Linked reviews (shared groups, texts or pictures) form sets too large to spread evenly. Shorten "
+    "splits.keep_together, or set fields.group to a finer column."
 )
 SHIFT_FIXES = {
-    "column": "Set splits: {fractions: ...} in place of splits.column, which keeps the shares.",
-    "by": "Set splits: {fractions: ...} in place of splits.by, which keeps the shares.",
-    "time": "It may be the truth of a later time, and worth knowing; splits: {fractions: ...} keeps the shares.",
+    "column": "To balance the splits, replace splits.column with splits: {fractions: ...}.",
+    "by": "To balance the splits, replace splits.by with splits: {fractions: ...}.",
+    "time": "The shift may be real: later reviews may differ. To balance the splits, replace splits.time with splits: "
+    "{fractions: ...}.",
 }
 
 _WORD = re.compile(r"\w+")
 
 
 def label_table(checked: Checked) -> dict[str, dict[str, int]]:
-    """Reviews per split and label; empty where no split could be made."""
+    """Count the reviews per split and label; {} without a label set, or if the reviews cannot be split."""
     if not checked.dataset.labels:
         return {}
     there = set(checked.split_of.values())
@@ -42,9 +44,9 @@ def label_table(checked: Checked) -> dict[str, dict[str, int]]:
 
 
 def absent_labels(checked: Checked) -> Iterator[Finding]:
-    """Labels that validation or test cannot judge; of training it is an error of the split."""
+    """Report labels that validation or test lacks; a label that training lacks is an error of the split."""
     gaps = [
-        Example((), f"{label!r} in {split}")
+        Example((), f"{label!r}: no review in {split}")
         for split, counts in label_table(checked).items()
         for label, count in counts.items()
         if split != "train" and count == 0
@@ -54,7 +56,7 @@ def absent_labels(checked: Checked) -> Iterator[Finding]:
 
 
 def label_shift(checked: Checked) -> Iterator[Finding]:
-    """Other shares of the labels in other splits, beyond chance and large enough to matter."""
+    """Report label shares that differ between the splits by more than chance and enough to matter."""
     table = label_table(checked)
     counts = np.array([list(row.values()) for row in table.values()])
     if counts.size == 0:
@@ -67,34 +69,34 @@ def label_shift(checked: Checked) -> Iterator[Finding]:
 
 
 def missing_like_labels(checked: Checked) -> Iterator[Finding]:
-    """Labels that look like a missing value, unless labels.map lists the labels."""
-    found = {label: count for label, count in _unlisted(checked).items() if label.casefold() in MISSING_LIKE}
-    if found:
-        examples = [Example((), f"{label!r} of {count:,} reviews") for label, count in found.items()]
-        yield finding("missing_like_labels", len(found), examples)
+    """Report labels that look like a missing value, unless labels.map lists the labels."""
+    counts = {label: count for label, count in _unlisted(checked).items() if label.casefold() in MISSING_LIKE}
+    if counts:
+        examples = [Example((), f"{label!r} in {count:,} reviews") for label, count in counts.items()]
+        yield finding("missing_like_labels", len(counts), examples)
 
 
 def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
-    """Labels that differ in the case of their letters, or in spaces, alone; unless labels.map lists the labels."""
-    spelt: dict[str, list[str]] = defaultdict(list)
+    """Report labels that differ only in case or spaces, unless labels.map lists the labels."""
+    spellings: dict[str, list[str]] = defaultdict(list)
     counts = _unlisted(checked)
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        spelt[" ".join(label.casefold().split())].append(label)
-    several = [labels for labels in spelt.values() if len(labels) > 1]
+        spellings[" ".join(label.casefold().split())].append(label)
+    several = [labels for labels in spellings.values() if len(labels) > 1]
     if several:
-        examples = [Example((), ", ".join(f"{one!r} ({counts[one]:,})" for one in labels)) for labels in several]
-        quoted = [[json.dumps(one, ensure_ascii=False) for one in labels] for labels in several[:3]]
+        examples = [Example((), ", ".join(f"{label!r} ({counts[label]:,})" for label in labels)) for labels in several]
+        quoted = [[json.dumps(label, ensure_ascii=False) for label in labels] for labels in several[:3]]
         joined = ", ".join(f"{labels[0]}: [{', '.join(labels)}]" for labels in quoted)
         yield finding("labels_of_one_word", sum(map(len, several)), examples, joined=joined)
 
 
 def labels_in_texts(checked: Checked) -> Iterator[Finding]:
-    """Texts that say their label, and no other one, in nearly every review of every label: "Rating: positive"."""
+    """Report texts that contain their own label and no other ("Rating: positive"), if nearly all of every label do."""
     reviews = [review for review in checked.reviews if len(review.all_labels) == 1]
     spelt = {label: _spaced(label) for label in checked.dataset.labels}
     if len(reviews) < FEWEST_SAYING or not all(map(str.strip, spelt.values())):
         return
-    for some in (reviews[:: max(1, len(reviews) // SAMPLE)], reviews):  # a million texts are read only where these do
+    for some in (reviews[:: max(1, len(reviews) // SAMPLE)], reviews):  # all texts are read only if the sample's do
         of_label: dict[str, list[Review | None]] = defaultdict(list)
         for review in some:
             [label] = review.all_labels
@@ -112,12 +114,12 @@ def labels_in_texts(checked: Checked) -> Iterator[Finding]:
 
 
 def _spaced(text: str) -> str:
-    """Its words in small letters, each between spaces."""
+    """Return the words of a text in lower case, each between spaces."""
     return f" {' '.join(_WORD.findall(text.casefold()))} "
 
 
 def _unlisted(checked: Checked) -> Counter[str]:
-    """How many reviews have each label, where the manifest does not say which labels there are."""
+    """Count the reviews per label; empty if the manifest lists the labels."""
     manifest = checked.dataset.manifest
     if manifest.labels.map is not None:
         return Counter()
@@ -125,21 +127,21 @@ def _unlisted(checked: Checked) -> Counter[str]:
 
 
 def association(counts: np.ndarray) -> tuple[float, float]:
-    """How much the rows and the columns of a table of counts know of one another.
+    """Measure the association between the rows and the columns of a table of counts.
 
     Args:
-        counts: (rows, columns), from 2 each; empty rows and columns are left out.
+        counts: (rows, columns), at least 2 each; empty rows and columns are ignored.
 
     Returns:
         Cramér's V (0 to 1; H. Cramér, Mathematical Methods of Statistics, 1946), and the p value of Pearson's
-        chi-squared test; 0 and 1 where one row or column is left.
+        chi-squared test; 0 and 1 if only one row or column is not empty.
     """
     effect, squared, freedom = _association(counts)
     return effect, _chance(squared, freedom)
 
 
 def _association(counts: np.ndarray) -> tuple[float, float, int]:
-    """Cramér's V, chi squared, and its degrees of freedom."""
+    """Return Cramér's V, chi squared, and its degrees of freedom."""
     counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0].astype(np.float64)
     rows, columns = counts.shape
     if min(rows, columns) < 2:
@@ -152,13 +154,13 @@ def _association(counts: np.ndarray) -> tuple[float, float, int]:
 
 
 def _chance(squared: float, freedom: int) -> float:
-    from scipy.special import gammaincc  # half of what the command imports, and seldom needed
+    from scipy.special import gammaincc  # half of the import time of the command, and seldom needed
 
     return float(gammaincc(freedom / 2, squared / 2)) if freedom else 1.0
 
 
 def _shifted(table: Mapping[str, Mapping[str, int]]) -> list[Example]:
-    """Every label with its shares, the most different ones first."""
+    """Return every label with its shares, the most different ones first."""
     totals = {split: max(1, sum(counts.values())) for split, counts in table.items()}
     shares = {label: [counts[label] / totals[split] for split, counts in table.items()] for label in table["train"]}
     ordered = sorted(shares, key=lambda label: min(shares[label]) - max(shares[label]))

@@ -19,7 +19,7 @@ TINY = 32  # pixels
 HUGE = 20_000_000  # pixels
 STRETCHED = 3.0
 ONE_PICTURE_SHARE, ONE_PICTURE_REVIEWS = 0.2, 5
-# A column named so may hold names of pictures, unless it counts or measures them.
+# Words in the name of a column that may name pictures, unless words of NO_PICTURES are in it, too.
 PICTURES = frozenset(
     re.findall(
         r"\S+",
@@ -43,51 +43,56 @@ SUFFIXES = {
     "AVIF": (".avif", ".avifs"),
 }
 
-# A kind of finding: who belongs to it, what its texts name, and what an example shows.
+# A kind of finding: which pictures have it, the placeholders of its texts, and what an example shows.
 TRAITS: dict[str, tuple[Callable[[Inspection], bool], dict[str, object], Callable[[Inspection], str]]] = {
-    "blank_pictures": (lambda look: look.contrast <= BLANK, {}, lambda look: _sides(look)),
-    "tiny_pictures": (lambda look: min(look.width, look.height) < TINY, {"limit": TINY}, lambda look: _sides(look)),
+    "blank_pictures": (lambda picture: picture.contrast <= BLANK, {}, lambda picture: _sides(picture)),
+    "tiny_pictures": (
+        lambda picture: min(picture.width, picture.height) < TINY,
+        {"limit": TINY},
+        lambda picture: _sides(picture),
+    ),
     "huge_pictures": (
-        lambda look: look.width * look.height > HUGE,
+        lambda picture: picture.width * picture.height > HUGE,
         {"limit": HUGE / 1e6},
-        lambda look: _sides(look),
+        lambda picture: _sides(picture),
     ),
     "stretched_pictures": (
-        lambda look: max(look.width, look.height) > STRETCHED * min(look.width, look.height),
+        lambda picture: max(picture.width, picture.height) > STRETCHED * min(picture.width, picture.height),
         {"limit": STRETCHED},
-        lambda look: _sides(look),
+        lambda picture: _sides(picture),
     ),
-    "animated_pictures": (lambda look: look.animated, {}, lambda look: look.form),
+    "animated_pictures": (lambda picture: picture.animated, {}, lambda picture: picture.form),
 }
 
 
 def odd_pictures(checked: Checked) -> Iterator[Finding]:
-    """Blank, tiny, huge, stretched, animated pictures; each distinct one counts once."""
+    """Report blank, tiny, huge, stretched and animated pictures; each distinct picture counts once."""
     odd = {
-        key: [(review, path, look) for review, path, look in checked.inspected() if belongs(look)]
-        for key, (belongs, _, _) in TRAITS.items()
+        key: [(review, path, picture) for review, path, picture in checked.inspected() if has_trait(picture)]
+        for key, (has_trait, _, _) in TRAITS.items()
     }
-    for key, (_, details, shown) in TRAITS.items():
+    for key, (_, details, evidence) in TRAITS.items():
         examples = [
-            example([review], f"'{review.name_of(path)}' is {shown(look)}", [path])
-            for review, path, look in odd[key][:SHOWN]
+            example([review], f"'{review.name_of(path)}' is {evidence(picture)}", [path])
+            for review, path, picture in odd[key][:SHOWN]
         ]
         if examples:
             yield finding(key, len(odd[key]), examples, **details)
 
 
 def wrong_extensions(checked: Checked) -> Iterator[Finding]:
-    found = [
-        example([review], f"'{path.name}' is {look.form}", [path])
-        for review, path, look in checked.inspected()
-        if path.suffix.lower() not in SUFFIXES.get(look.form, (path.suffix.lower(),))
+    """Report pictures whose file extension does not match their format."""
+    examples = [
+        example([review], f"'{path.name}' is {picture.form}", [path])
+        for review, path, picture in checked.inspected()
+        if path.suffix.lower() not in SUFFIXES.get(picture.form, (path.suffix.lower(),))
     ]
-    if found:
-        yield finding("wrong_extensions", len(found), found)
+    if examples:
+        yield finding("wrong_extensions", len(examples), examples)
 
 
 def one_picture(checked: Checked) -> Iterator[Finding]:
-    """A picture that a large part of the pictured reviews have: a placeholder, most often."""
+    """Report a picture that a large share of the reviews with pictures have, most often a placeholder."""
     pictured = [review for review in checked.reviews if review.images]
     counts = Counter(digest for review in pictured for digest in checked.digests(review))
     for digest, count in counts.most_common(3):
@@ -100,20 +105,20 @@ def one_picture(checked: Checked) -> Iterator[Finding]:
 
 
 def repeated_pictures(checked: Checked) -> Iterator[Finding]:
-    """Reviews that have the same picture more than once."""
-    found = []
+    """Report reviews that name the same picture more than once."""
+    examples = []
     for review in checked.reviews:
         if len(review.images) > 1:
             counts = Counter(picture_name(path, checked.inspections.digests) for path in review.images)
-            twice = [path for path in review.images if counts[picture_name(path, checked.inspections.digests)] > 1]
-            if twice:
-                found.append(example([review], ", ".join(f"'{path.name}'" for path in twice), twice[:1]))
-    if found:
-        yield finding("repeated_pictures", len(found), found)
+            repeated = [path for path in review.images if counts[picture_name(path, checked.inspections.digests)] > 1]
+            if repeated:
+                examples.append(example([review], ", ".join(f"'{path.name}'" for path in repeated), repeated[:1]))
+    if examples:
+        yield finding("repeated_pictures", len(examples), examples)
 
 
 def no_pictures(checked: Checked) -> Iterator[Finding]:
-    """No review with a picture, where an unused column has a name as those of pictures have."""
+    """Report that no review has a picture although the name of an unused column suggests pictures."""
     fields = checked.dataset.manifest.fields
     if fields is None or any(review.images or review.absent for review in checked.reviews):
         return
@@ -125,24 +130,25 @@ def no_pictures(checked: Checked) -> Iterator[Finding]:
 
 
 def names_pictures(column: str) -> bool:
-    """Whether a column's name is that of names of pictures, of no count or size of them and of no portrait."""
+    """Return whether a column's name suggests names of pictures: not counts, sizes, captions or portraits."""
     words = words_of(column)
     named = not PICTURES.isdisjoint(words) or "".join(words) in FILES
     return named and NO_PICTURES.isdisjoint(words) and not names_portrait(column)
 
 
 def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:
-    """Pictures that cannot be read, and why; an error unless the manifest says what becomes of them."""
+    """Report pictures that cannot be read, and why: an error, or a note if images.on_bad drops them."""
     rule = dataset.manifest.images.on_bad
-    found = [
+    examples = [
         example([review], f"'{path.name}': {bad[path]}")
         for review in dataset.reviews
         for path in review.images
         if path in bad
     ]
-    if found:
-        yield finding("unreadable_pictures" if rule == "error" else "left_out_pictures", len(found), found, rule=rule)
+    if examples:
+        key = "unreadable_pictures" if rule == "error" else "left_out_pictures"
+        yield finding(key, len(examples), examples, rule=rule)
 
 
-def _sides(look: Inspection) -> str:
-    return f"{look.width} x {look.height}"
+def _sides(picture: Inspection) -> str:
+    return f"{picture.width} x {picture.height}"

@@ -1,4 +1,4 @@
-"""Columns of the records that the manifest does not name, and the ids of users and products in them."""
+"""Columns that the manifest does not name, and the ids of users, products and the like in them."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from automm.data.records.reviews import Dataset, Review
 from automm.data.records.source import Record
 from automm.data.sections import LONGEST_INTEGER, SPLITS
 
-# A column named so may tell who wrote a review, or of what it is.
+# Words in the name of a column that may identify the author or the subject of a review.
 NAMES = frozenset(
     re.findall(
         r"\S+",
@@ -24,19 +24,19 @@ NAMES = frozenset(
     )
 )
 NAMED_BY = frozenset({"name", "key", "code"})  # user_name, but not user_age
-MOST_COLUMNS = 20  # of ids; what a hostile file has beyond is not gathered
-MOST_TEXTS, LONGEST_TEXT = 10_000, 200  # values of a column that can be shown; characters of one
+MOST_COLUMNS = 20  # columns of ids; a hostile file may have more, which are ignored
+MOST_TEXTS, LONGEST_TEXT = 10_000, 200  # values of a column that are kept for examples; characters of each
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def words_of(column: str) -> list[str]:
-    """The words of a column's name, in small letters: "parentAsin" and "parent_asin" have two."""
+    """Return the words of a column's name in lower case: "parentAsin" and "parent_asin" have two."""
     return [word.lower() for word in _WORDS.findall(column)]
 
 
-def names_somebody(column: str) -> bool:
-    """Whether a column's name is that of an id of users, products and the like."""
+def names_ids(column: str) -> bool:
+    """Return whether a column's name suggests ids of users, products and the like."""
     words = words_of(column)
     if not words:
         return False
@@ -44,14 +44,14 @@ def names_somebody(column: str) -> bool:
 
 
 def used_columns(manifest: Manifest) -> set[str]:
-    """The columns that the manifest names."""
+    """Return the columns that the manifest names."""
     fields, splits = manifest.fields, manifest.splits
     used = {name for names in columns_of(fields, True).values() for name in names} if fields is not None else set()
     return used | {str(splits.column), str(splits.time)}
 
 
 def unused_columns(dataset: Dataset) -> list[str]:
-    """Columns of the records that the manifest does not name."""
+    """Return the columns of the records that the manifest does not name."""
     used = used_columns(dataset.manifest)
     return [column for column in dataset.columns if column not in used]
 
@@ -61,9 +61,9 @@ class Spread:
     """How the values of a column are spread over the splits.
 
     Attributes:
-        values: how many there are.
-        apart: how many of them reviews of several splits have.
-        examples: the first five of these: the value ("" of one beyond the texts that are kept), and its first reviews.
+        values: the number of distinct values.
+        apart: how many of them have reviews in several splits.
+        examples: the first five of these: the value ("" if its text was not kept), and its first reviews.
     """
 
     values: int
@@ -73,16 +73,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class _Column:
-    """A code for each review (0 where it has no value), and the beginnings of the first values by their codes."""
+    """A code for each review (0 if it has no value), and the first values, shortened, by their codes."""
 
     codes: "array[int]" = field(default_factory=lambda: array("Q"))
     texts: dict[int, str] = field(default_factory=dict)
 
 
 class UnusedIds:
-    """Gathers, while records are read, the ids that the manifest does not name; `watch` of `read_dataset`.
+    """Collects ids in columns that the manifest does not name while `read_dataset` reads; pass it as `watch`.
 
-    It takes 8 bytes for each review and column, and the texts of at most 10,000 values of a column.
+    Memory: 8 bytes per review and column, and the texts of at most 10,000 values per column.
     """
 
     def __init__(self, manifest: Manifest):
@@ -92,7 +92,7 @@ class UnusedIds:
         self._reviews: list[Review] = []
 
     def __call__(self, record: Record, review: Review) -> None:
-        """Note the ids of a record."""
+        """Collect the ids of a record."""
         if not self._known >= record.values.keys():
             self._add_columns(record)
         for name, column in self._columns.items():
@@ -107,10 +107,10 @@ class UnusedIds:
         self._reviews.append(review)
 
     def spreads(self, split_of: Mapping[str, str]) -> Iterator[tuple[str, Spread]]:
-        """Each unused column of somebody's ids, and how its values are spread over the splits.
+        """Yield each unused column of ids, and how its values are spread over the splits.
 
         Args:
-            split_of: the split of each review that counts, by its id.
+            split_of: the split of each review by its id; reviews without a split are ignored.
         """
         place = {split: number for number, split in enumerate(SPLITS)}
         splits = np.array([place.get(split_of.get(review.id, ""), -1) for review in self._reviews], np.int8)
@@ -118,7 +118,7 @@ class UnusedIds:
             yield name, self._spread(column, splits)
 
     def _spread(self, column: _Column, splits: np.ndarray) -> Spread:
-        """Of one column; `splits` (n,) int8 is the split of each review, -1 of one that does not count."""
+        """Return the spread of one column; `splits` (n,) int8 is the split of each review, -1 to ignore it."""
         codes = np.zeros(len(self._reviews), np.uint64)
         codes[: len(column.codes)] = column.codes
         rows = np.flatnonzero((codes != 0) & (splits >= 0))
@@ -134,13 +134,13 @@ class UnusedIds:
 
     def _add_columns(self, record: Record) -> None:
         new = [name for name in record.values if name not in self._known]
-        telling = [name for name in new if name not in self._used and names_somebody(name)]
-        self._columns |= {name: _Column() for name in telling[: MOST_COLUMNS - len(self._columns)]}
+        ids = [name for name in new if name not in self._used and names_ids(name)]
+        self._columns |= {name: _Column() for name in ids[: MOST_COLUMNS - len(self._columns)]}
         self._known.update(new)
 
 
 def _id(cell: object) -> str:
-    """An id as text; "" of anything else."""
+    """Return an id as text; "" if the cell holds anything else."""
     if isinstance(cell, bool) or (isinstance(cell, int) and cell.bit_length() > LONGEST_INTEGER):
         return ""
     return str(cell) if isinstance(cell, str | int) and str(cell).strip() else ""
