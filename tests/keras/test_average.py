@@ -74,7 +74,7 @@ class TestPick:
 def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, status, again):
     recorded = []
     search = SimpleNamespace(
-        task=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
+        setup=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
         candidates=[Candidate("ensemble-003", "ensemble", status)],
         budget=SimpleNamespace(trials_done=lambda: 3),
         runner=SimpleNamespace(record=lambda name, *rest: recorded.append(name)),
