@@ -44,7 +44,7 @@ class Setup:
         folds: what candidates learn from and are judged on: train and validation as they are, or cut into folds.
         statistics: of each fold's training rows.
         columns: what the training split says of metadata and history.
-        changes: every named treatment of the data, counted.
+        changes: how many reviews were dropped or changed, by kind.
         digest: names the data: texts, labels, pictures and splits.
     """
 
@@ -117,7 +117,7 @@ class Loaded:
 
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
-    """Read, decode, treat and split the reviews."""
+    """Read, decode, clean and split the reviews."""
     dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
     if dataset.several_labels:
         raise ConfigError(
