@@ -10,8 +10,9 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import load_dataset
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import fold_rows, split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError
 from automm.evaluate.metrics import paired_interval, score
 from automm.evaluate.plots import learning_curves, true_and_predicted

@@ -8,9 +8,13 @@ import yaml
 
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
-from automm.data.splitting.folds import other_folds
+from automm.data.splitting.duplicates import drop_duplicates
+from automm.data.splitting.fingerprint import fingerprint
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
+from automm.data.splitting.subsample import subsample
 from automm.data.splitting.text_forms import normal_text
 from automm.errors import ConfigError, DataError
 

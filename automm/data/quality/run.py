@@ -49,10 +49,11 @@ from automm.data.quality.finding import SHOWN, Example, Finding, example, findin
 from automm.data.quality.report import Report, describe
 from automm.data.records.reviews import Dataset, MissingContent, read_dataset
 from automm.data.sections import Fields
-from automm.data.splitting.folds import other_folds
+from automm.data.splitting.duplicates import drop_duplicates
 from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.stratified import drop_duplicates, split_dataset
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
 from automm.errors import DataError, yaml_word
 from automm.tasks.registry import belongs
 

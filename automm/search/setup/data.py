@@ -14,9 +14,13 @@ from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
 from automm.data.records.targets import TARGETS
-from automm.data.splitting.folds import each_fold, other_folds, select_fold
+from automm.data.splitting.duplicates import drop_duplicates
+from automm.data.splitting.fingerprint import fingerprint
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import Links, links_of
-from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.splitting.other_folds import each_fold, other_folds, select_fold
+from automm.data.splitting.split import split_dataset
+from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
