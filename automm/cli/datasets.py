@@ -39,7 +39,7 @@ def import_(
       automm import yelp yelp/ --to yelp-shops/ --option unit=business
       automm import train-00000-of-00001.parquet --to reviews/
     """
-    from automm.data.changes import change_lines
+    from automm.data.change_kinds import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
 

@@ -5,10 +5,10 @@ task and never a shape. What needs Keras, TensorFlow or a record is named here a
 
 | attribute | names an entry of |
 |---|---|
-| target | TARGETS in `data/targets`: how a record's cell becomes a target |
+| target | TARGETS in `data/records/targets`: how a record's cell becomes a target |
 | head | HEADS in `models/heads`: the last layers and their activation |
 | loss | LOSSES in `search/training/losses`: what training minimizes, and the weight of each row |
-| linear | REGRESSIONS in `search/baselines/linear`: the linear model on frozen features |
+| linear | REGRESSIONS in `search/candidates/linear`: the linear model on frozen features |
 | figure | FIGURES in `evaluate/plots`: the picture of a candidate's answers for the test split |
 """
 
@@ -109,7 +109,7 @@ class Task(ABC):
         """Every metric, whatever the order of the rows.
 
         Args:
-            targets: (n,), what `data/targets` made of the records.
+            targets: (n,), what `data/records/targets` made of the records.
             answers: (n, outputs) float, what a model gives.
         """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from layouts import WRITERS, lines, manifest_of, pictures, put
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.download.urls import local_name
 from automm.data.layouts import LAYOUTS, find_layout, recognise
 from automm.data.layouts.files import Ids

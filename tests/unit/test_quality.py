@@ -278,7 +278,7 @@ def test_links_are_computed_once(make, monkeypatch):
     counted(links, "linking_text")
     counted(checking, "near_duplicates")
     counted(near, "near_duplicates")
-    counted(splits, "_place")
+    counted(splits, "place")
 
     def in_one_room(records):
         for record in records[:10]:
@@ -286,7 +286,7 @@ def test_links_are_computed_once(make, monkeypatch):
 
     found = findings(make(in_one_room, splits={"folds": 4, "near_duplicates": "together"}))
     assert "linked_reviews" in found
-    assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "_place": 2}
+    assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "place": 2}
 
 
 def test_users_in_several_splits_without_a_group(make):

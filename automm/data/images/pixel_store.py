@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.decode import RECIPE
 from automm.data.images.hash_cache import digest_files
 from automm.data.images.pixel_cache import keep_within, mark_used

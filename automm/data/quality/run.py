@@ -1,49 +1,17 @@
 """`automm check`: read the reviews, inspect every picture once, split, and run every check."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.inspect import inspect_all
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.checked import Checked
-from automm.data.quality.checks.columns import ungrouped_columns
-from automm.data.quality.checks.duplicates import (
-    common_texts,
-    contradictions,
-    duplicate_reviews,
-    linked_reviews,
-    near_duplicate_pictures,
-    near_duplicate_texts,
-    shared_content,
-)
-from automm.data.quality.checks.labels import (
-    absent_labels,
-    label_shift,
-    labels_in_texts,
-    labels_of_one_word,
-    missing_like_labels,
-)
-from automm.data.quality.checks.numbers import far_numbers, number_shift, one_number
-from automm.data.quality.checks.pictures import (
-    no_pictures,
-    odd_pictures,
-    one_picture,
-    repeated_pictures,
-    unreadable,
-    wrong_extensions,
-)
-from automm.data.quality.checks.texts import (
-    empty_texts,
-    html_left,
-    long_texts,
-    missing_like_texts,
-    other_languages,
-    wrong_encoding,
-)
+from automm.data.quality.checks.pictures import unreadable
+from automm.data.quality.checks.registry import CHECKS
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
@@ -56,37 +24,6 @@ from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError, yaml_word
 from automm.tasks.registry import belongs
-
-# Findings of one severity are shown in this order.
-CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
-    shared_content,
-    common_texts,
-    near_duplicate_texts,
-    near_duplicate_pictures,
-    ungrouped_columns,
-    contradictions,
-    missing_like_labels,
-    labels_of_one_word,
-    labels_in_texts,
-    absent_labels,
-    label_shift,
-    one_number,
-    far_numbers,
-    number_shift,
-    linked_reviews,
-    no_pictures,
-    one_picture,
-    odd_pictures,
-    repeated_pictures,
-    wrong_extensions,
-    wrong_encoding,
-    html_left,
-    other_languages,
-    missing_like_texts,
-    empty_texts,
-    long_texts,
-    duplicate_reviews,
-)
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:

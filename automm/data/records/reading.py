@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import cell_labels, cell_number, is_number

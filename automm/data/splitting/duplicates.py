@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.records.reviews import Dataset, Review
 from automm.data.splitting.text_forms import duplicate_key
 from automm.errors import DataError

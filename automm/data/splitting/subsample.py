@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.records.reviews import Dataset
 from automm.data.splitting.links import link_reviews
 from automm.data.splitting.stratified import place, strata

@@ -1,4 +1,4 @@
-"""What all poolings share: masked pictures are gone before, and a review without pictures has a vector of its own."""
+"""The base class of poolings, which handles masked pictures and reviews without pictures; POOLINGS is in `__init__`."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from automm.config.experiment import Experiment, Folds
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
