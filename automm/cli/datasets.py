@@ -12,9 +12,7 @@ from automm.errors import ConfigError
 
 @app.command(name="import")
 def import_(
-    format: Annotated[
-        str, typer.Argument(help="A format, as 'automm datasets' lists them. Without it, the format is detected.")
-    ],
+    format: Annotated[str, typer.Argument(help="The format: auto, or one that 'automm datasets' lists.")],
     source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The folder or file of the data set.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],

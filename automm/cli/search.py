@@ -51,7 +51,9 @@ def search(
     chief: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The address at which workers on other machines connect.")
     ] = None,
-    worker: Annotated[bool, typer.Option("--worker", help="Join the search of --resume at --chief.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Train trials for the search of --resume at --chief.")
+    ] = False,
     allow_code: AllowCode = False,
     worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Exit when the process with this id exits.")] = None,
@@ -86,9 +88,8 @@ def search(
         return
     _fetch_missing(experiment, offline)
     if worker:
-        _work(experiment, run, chief, worker_name)
-    else:
-        _search(experiment, runs_dir, tracking_uri, run, worker_options)
+        return _work(experiment, run, chief, worker_name)
+    _search(experiment, runs_dir, tracking_uri, run, worker_options)
 
 
 def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | None":
@@ -183,7 +184,8 @@ def _search(
     flags = where_flags(runs_dir, tracking_uri)
     if tracker.behind or tracker.refused:
         missing = tracker.behind + tracker.refused
-        say(f"warning: MLflow lacks {missing} records of this run. Log them later: automm sync {run.name}{flags}")
+        lost = f"warning: MLflow did not receive {missing} entries of this run; the run folder has them all"
+        say(f"{lost}. When MLflow can be reached again, run automm sync {run.name}{flags}")
     say_next(f"automm export {run.name} --to model/{where_flags(runs_dir, None)}   or   automm ui{flags}")
 
 

@@ -86,7 +86,7 @@ def test_a_first_look_is_never_taken_for_the_whole(make, runs, capsys):
     assert [row["subsample"] for row in rows] == [0.1, None]
     leaderboard_table(rows, with_run=False)
     printed = capsys.readouterr().out
-    assert "a (on 0.1 of the reviews)" in printed
+    assert "a (on 10% of the reviews)" in printed
     assert printed.count("of the reviews") == 1
 
 

@@ -323,7 +323,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
         ({"folds": 5, "fold": 6}, "fold is 6, expected 1 to 5"),
         ({"fold": 2}, "fold is 2, expected 1 to 1"),
         ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
-        ({"keep_together": ["groups"], "near_duplicates": "together"}, "needs texts or pictures in keep_together"),
+        ({"keep_together": ["groups"], "near_duplicates": "together"}, "lists neither texts nor pictures"),
         ({"keep_together": ["picture"]}, "pictures"),
         ({"by": "label"}, "hash"),
         ({"folds": 2}, "greater than or equal to 3"),
