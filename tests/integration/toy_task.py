@@ -51,7 +51,7 @@ class Price(Task):
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         return np.asarray([targets.mean()])
 
-    def explained(self, answers: np.ndarray) -> np.ndarray:
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
         return np.zeros(len(answers), np.int64)
 
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from small import SHAPES, SMALL
 
 from automm.models import baselines
 from automm.models.average import average
-from automm.models.explain import Explained, poolings_of
+from automm.models.explain import Explained, count_attention_poolings
 from automm.models.packing import pack, packed_layout
 from automm.models.pooling import POOLINGS
 from automm.models.pooling.base import Weighing
@@ -58,7 +58,7 @@ def test_a_model_and_its_weights(pooling):
 
 @pytest.mark.parametrize("pooling", [name for name in POOLINGS if name not in WEIGHING])
 def test_without_attention_there_are_no_weights(pooling):
-    assert poolings_of(member(pooling, 1)) == 0
+    assert count_attention_poolings(member(pooling, 1)) == 0
 
 
 @pytest.mark.parametrize("build", [baselines.fused, baselines.packed_concatenation])

@@ -7,7 +7,7 @@ from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
-from automm.deliver.opened import open_reviews
+from automm.deliver.input_reviews import open_reviews
 from automm.errors import ConfigError
 from automm.search.setup.data import load
 from automm.search.setup.describe import image_root, reading

@@ -54,7 +54,7 @@ from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.stratified import drop_duplicates, split_dataset
 from automm.errors import DataError, yaml_word
-from automm.tasks.registry import belongs
+from automm.tasks.registry import applies_to
 
 # Findings of one severity are shown in this order.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
@@ -115,7 +115,7 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     split_of, problems = _split(dataset, links)
     checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_record_findings(dataset)]
-    checks = [one for one in CHECKS if belongs(manifest.task_object, "checks", one.__name__)]
+    checks = [one for one in CHECKS if applies_to(manifest.task_object, "checks", one.__name__)]
     findings += [result for run_check in checks for result in run_check(checked)]
     return describe(checked, findings)
 
