@@ -7,7 +7,7 @@ import keras
 from automm.models.average import WeightedMean, members_of
 from automm.models.keras_internals import layers_within, run_through_graph
 from automm.models.packing import unwrap
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 
 
 class Explained:
@@ -38,7 +38,7 @@ class Explained:
 
 def count_attention_poolings(model: Any) -> int:
     """Return the number of attention poolings of a model."""
-    return sum(isinstance(layer, Weighing) for layer in layers_within(model))
+    return sum(isinstance(layer, AttentionPooling) for layer in layers_within(model))
 
 
 def _run(model: Any, batch: Any, share: float, weighted: list[tuple[float, Any]]) -> Any:
@@ -55,7 +55,7 @@ def _run(model: Any, batch: Any, share: float, weighted: list[tuple[float, Any]]
 
         if isinstance(operation, keras.Model):
             return run_inner
-        return record_weights if isinstance(operation, Weighing) else operation
+        return record_weights if isinstance(operation, AttentionPooling) else operation
 
     inputs = [batch[tensor.name] for tensor in model.inputs] if isinstance(batch, dict) else [batch]
     return run_through_graph(model, inputs, visit)

@@ -177,23 +177,26 @@ class Evil:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"a": Evil()}, "asks for .*system"),
-        ({"a": Name("builtins", "eval")}, "asks for builtins.eval"),
-        ({"a": Name("torch", "load")}, "asks for torch.load"),
-        ([1, 2], "holds a list"),
+        ({"a": Evil()}, "refers to .*system"),
+        ({"a": Name("builtins", "eval")}, "refers to builtins.eval"),
+        ({"a": Name("torch", "load")}, "refers to torch.load"),
+        ([1, 2], "contains a list"),
         ({"a": 3}, "'a' is not a tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", offset=1)}, "outside its storage"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", offset=-1)}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", strides=(-1,))}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(4, 1))}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(10**12,), strides=(0,))}, "outside its storage"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(0, 10**12), strides=(1, 1))}, "absurd shape"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", size=10**12)}, "more bytes than the file"),
+        (
+            {"a": Tensor(np.zeros(4, "float32"), "0", shape=(0, 10**12), strides=(1, 1))},
+            "empty tensor is too large",
+        ),
+        ({"a": Tensor(np.zeros(4, "float32"), "0", size=10**12)}, "is larger than the file"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", size=-1)}, "malformed reference"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", size=3)}, r"expected 3|too long|outside"),
+        ({"a": Tensor(np.zeros(4, "float32"), "0", size=3)}, r"expected 3|wrong length|outside"),
     ],
 )
-def test_hostile_and_malformed_files_are_refused(tmp_path, monkeypatch, state, message, form):
+def test_hostile_and_malformed_files_are_rejected(tmp_path, monkeypatch, state, message, form):
     monkeypatch.chdir(tmp_path)
     path = form(tmp_path / "a.pth", state, {"0": np.zeros(4, "float32")})
     with pytest.raises(WeightsError, match=message):
@@ -202,7 +205,7 @@ def test_hostile_and_malformed_files_are_refused(tmp_path, monkeypatch, state, m
 
 
 @pytest.mark.parametrize("form", [write_legacy, write_zip])
-def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path, form):
+def test_a_truncated_file_is_rejected(tmp_path, form):
     whole = write(tmp_path / "a.pth", {"a": np.ones((2, 3), "float32")}, form).read_bytes()
     for length in range(0, len(whole) - 1, 7):
         (tmp_path / "cut.pth").write_bytes(whole[:length])

@@ -290,7 +290,7 @@ class TestPresets:
     def test_each_in_the_others_place(self, text_preset, image_preset):
         with pytest.raises(ConfigError, match=r"encoders\.text: .* is not a text encoder like BERT"):
             text_source(str(image_preset[0]), learned)
-        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not yield one feature map"):
+        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not return one feature map"):
             image_source(str(text_preset[0]))
 
     def test_a_folder_that_is_no_preset(self, tmp_path):
@@ -312,7 +312,7 @@ class TestUnknown:
         assert all(name in str(caught.value) for name in IMAGE_ENCODERS)
 
     def test_no_such_folder(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"no folder .*missing"):
+        with pytest.raises(ConfigError, match=r"folder .*missing. does not exist"):
             image_source(str(tmp_path / "missing"))
 
     @pytest.mark.parametrize("name", [name for name in TEXT_ENCODERS if not name.startswith("tiny")])

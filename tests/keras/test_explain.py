@@ -8,9 +8,9 @@ from automm.models.average import average
 from automm.models.explain import Explained, count_attention_poolings
 from automm.models.packing import pack, packed_layout
 from automm.models.pooling import POOLINGS
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 
-WEIGHING = [name for name, cls in POOLINGS.items() if issubclass(cls, Weighing)]
+WEIGHING = [name for name, cls in POOLINGS.items() if issubclass(cls, AttentionPooling)]
 MASK = np.array([[1, 1], [0, 1], [0, 0], [1, 1]], np.float32)
 
 
@@ -33,7 +33,7 @@ def member(pooling, seed, build=baselines.fused):
 def weights_of(model):
     """What the one pooling of a suffix says, asked directly: untrained standardisation changes nothing."""
     layer, given = model.get_layer("image_pooling"), batch()
-    text = [given["text"]] if layer.asked_by_text else []
+    text = [given["text"]] if layer.uses_text else []
     return np.asarray(layer.weights_of(given["image"], MASK, *text))
 
 

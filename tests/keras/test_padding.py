@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from automm.models.padding import empty_once
+from automm.models.padding import compute_empty_once
 
 PICTURES = {
     "some empty": [1, 0, 2, 0, 0, 3],
@@ -32,7 +32,7 @@ class TestEmptyOnce:
     @pytest.mark.parametrize("name", PICTURES)
     def test_gives_what_the_function_gives(self, name, ways):
         pictures = pictures_of(PICTURES[name])
-        found = empty_once(squares, tf.constant(pictures), ways)
+        found = compute_empty_once(squares, tf.constant(pictures), ways)
         for key, value in squares(pictures).items():
             np.testing.assert_array_equal(np.asarray(found[key]), np.asarray(value))
 
@@ -44,12 +44,12 @@ class TestEmptyOnce:
             seen.append(len(pictures))
             return pictures
 
-        empty_once(function, tf.constant(pictures_of(PICTURES[name])), 2)
+        compute_empty_once(function, tf.constant(pictures_of(PICTURES[name])), 2)
         assert seen == [read]
 
     def test_in_a_graph_of_any_size(self):
         graph = tf.function(
-            lambda pictures: empty_once(squares, pictures, 2),
+            lambda pictures: compute_empty_once(squares, pictures, 2),
             input_signature=[tf.TensorSpec((None, 2, 2), "float32")],
         )
         for values in PICTURES.values():
@@ -71,6 +71,6 @@ class TestEmptyOnce:
                 loss = tf.reduce_sum(weights * tf.tanh(answers() + 1.0))
             return [tf.convert_to_tensor(part).numpy() for part in tape.gradient(loss, dense.trainable_weights)]
 
-        once, plain = gradients(lambda: empty_once(flat, pictures, 3)), gradients(lambda: flat(pictures))
+        once, plain = gradients(lambda: compute_empty_once(flat, pictures, 3)), gradients(lambda: flat(pictures))
         for found, expected in zip(once, plain, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-5)

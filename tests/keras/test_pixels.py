@@ -182,7 +182,7 @@ class TestSizes:
         assert encoder.compute_output_shape(images.shape) == encoder(images).shape == (1, 1, 3)
 
     def test_larger_than_they_are_stored_they_are_refused(self):
-        with pytest.raises(ValueError, match="reads pictures of 20 pixels, and these have 18"):
+        with pytest.raises(ValueError, match="needs pictures of at least 20 pixels; these have 18"):
             model_of(**{"image/size": 20})
 
     @pytest.mark.parametrize("kernel", [2, 3, 5, 9])

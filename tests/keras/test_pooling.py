@@ -4,7 +4,7 @@ import pytest
 
 from automm.models.pooling import POOLINGS
 from automm.models.pooling.attention import GatedAttention, TextAttention
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 from automm.models.pooling.plain import SumOfSets
 from automm.models.pooling.set_transformer import AttentionBlock, SetTransformer
 
@@ -48,7 +48,7 @@ def case(seed=0, n=5, pictures=4):
 
 def given_to(layer, features, mask, seed=3):
     """The arguments of a pooling: the text's vector too, where it asks."""
-    if not layer.asked_by_text:
+    if not layer.uses_text:
         return features, mask
     return features, mask, np.random.default_rng(seed).normal(size=(len(features), TEXT)).astype(np.float32)
 
@@ -58,7 +58,7 @@ def run(layer, features, mask):
 
 
 def model_of(layer):
-    inputs = [keras.Input((4, FEATURES)), keras.Input((4,)), keras.Input((TEXT,))][: 2 + layer.asked_by_text]
+    inputs = [keras.Input((4, FEATURES)), keras.Input((4,)), keras.Input((TEXT,))][: 2 + layer.uses_text]
     return keras.Model(inputs, layer(*inputs))
 
 
@@ -147,7 +147,7 @@ def test_saved_and_loaded(pooling, tmp_path):
 
 
 def test_weights_are_shares_of_the_real_pictures_whatever_is_masked(pooling):
-    if not isinstance(pooling, Weighing):
+    if not isinstance(pooling, AttentionPooling):
         assert not hasattr(pooling, "weights_of")
         return
     features, mask = case()
@@ -260,7 +260,7 @@ def test_the_text_decides_which_picture_counts():
 
 @pytest.mark.parametrize("cls", [TextAttention, SetTransformer])
 def test_heads_share_the_width(cls):
-    with pytest.raises(ValueError, match="3 heads do not share a width of 64"):
+    with pytest.raises(ValueError, match="width 64 is not a multiple of 3 heads"):
         cls(heads=3)
 
 
