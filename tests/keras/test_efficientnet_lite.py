@@ -16,7 +16,7 @@ KINDS = {"float32": "FloatStorage", "int64": "LongStorage"}
 
 
 class Name:
-    """Pickles as the global `module.name`, without that module being there."""
+    """Pickles as the global `module.name`, without importing that module."""
 
     def __init__(self, module: str, name: str):
         self.module, self.name = module, name
@@ -35,7 +35,7 @@ class Tensor:
 
 
 class Writer(pickle._Pickler):
-    """The pure Python pickler, which can be told to write globals that cannot be imported."""
+    """The pure Python pickler, which can write globals that cannot be imported."""
 
     legacy = True
     dispatch = pickle._Pickler.dispatch.copy()
@@ -86,7 +86,7 @@ def write(path: Path, values: dict[str, np.ndarray], form=write_legacy) -> Path:
 
 
 def synthetic(model) -> dict[str, np.ndarray]:
-    """A state dict of the shapes that the model wants, found by undoing the arrangement of axes."""
+    """Return a state dict with the shapes that the model needs, computed by reversing the order of the axes."""
     rng = np.random.default_rng(3)
     values = {}
     for name, (variable, arrange) in efficientnet_lite._tensors(model).items():
@@ -108,7 +108,7 @@ def values(model):
     return synthetic(model)
 
 
-def test_every_tensor_arrives(model, values, tmp_path):
+def test_every_tensor_is_loaded(model, values, tmp_path):
     efficientnet_lite.load_pretrained(model, write(tmp_path / "a.pth", values))
     stem, depthwise = model.get_layer("stem_conv").kernel, model.get_layer("block1_depthwise_conv").kernel
     assert stem.shape == (3, 3, 3, 32)
@@ -141,7 +141,7 @@ def test_larger_variants_have_the_known_sizes(variant, parameters):
     assert model.output.shape == (None, 2, 2, 1280)
 
 
-def test_an_unknown_variant_is_answered_with_the_legal_ones():
+def test_an_unknown_variant_is_rejected_with_the_legal_ones():
     with pytest.raises(WeightsError, match="lite0, lite1, lite2"):
         efficientnet_lite.build("lite9")
 

@@ -1,4 +1,4 @@
-"""Empty pictures are read once, whatever is asked of them."""
+"""Empty pictures are computed once."""
 
 import keras
 import numpy as np
@@ -30,14 +30,14 @@ def squares(pictures):
 class TestEmptyOnce:
     @pytest.mark.parametrize("ways", [1, 3, None])
     @pytest.mark.parametrize("name", PICTURES)
-    def test_gives_what_the_function_gives(self, name, ways):
+    def test_the_result_equals_the_function(self, name, ways):
         pictures = pictures_of(PICTURES[name])
         found = compute_empty_once(squares, tf.constant(pictures), ways)
         for key, value in squares(pictures).items():
             np.testing.assert_array_equal(np.asarray(found[key]), np.asarray(value))
 
     @pytest.mark.parametrize(("name", "read"), [("some empty", 4), ("none empty", 3), ("all empty", 1), ("one", 1)])
-    def test_reads_no_more_than_one_that_is_empty(self, name, read):
+    def test_at_most_one_empty_picture_is_computed(self, name, read):
         seen = []
 
         def function(pictures):
@@ -47,7 +47,7 @@ class TestEmptyOnce:
         compute_empty_once(function, tf.constant(pictures_of(PICTURES[name])), 2)
         assert seen == [read]
 
-    def test_in_a_graph_of_any_size(self):
+    def test_in_a_graph_for_any_batch_size(self):
         graph = tf.function(
             lambda pictures: compute_empty_once(squares, pictures, 2),
             input_signature=[tf.TensorSpec((None, 2, 2), "float32")],
@@ -56,8 +56,8 @@ class TestEmptyOnce:
             pictures = pictures_of(values)
             np.testing.assert_array_equal(graph(pictures)["map"], squares(pictures)["map"])
 
-    def test_gradients_are_those_of_the_function(self):
-        """Each empty picture counts, where it is not masked."""
+    def test_gradients_equal_those_of_the_function(self):
+        """Each empty picture that is not masked contributes."""
         pictures = tf.constant(pictures_of(PICTURES["some empty"]))
         weights = tf.constant(np.arange(6, dtype=np.float32)[:, None])
         dense = keras.layers.Dense(3)

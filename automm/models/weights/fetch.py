@@ -176,7 +176,7 @@ def _copy_verified(stream: IO[bytes], file: WantedFile, target: Path, origin: Pa
 
 @contextmanager
 def _staging(name: str) -> Iterator[Path]:
-    """Yield a new folder next to the final one; rename it to the final one after the block, or remove it on an error."""
+    """Yield a new folder next to the final one; rename it to that after the block, or remove it on an error."""
     place = _cache_folder(name)
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
