@@ -1,4 +1,4 @@
-"""A new task is one file: searched, judged, exported, predicted and checked without a change anywhere else."""
+"""A new task is one file: search, export, prediction and checks work without other changes."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
             assert set(lines[review]) == {"id", "price", "cheap", "error"}
 
 
-def test_its_checks_are_those_that_it_names(manifest):
+def test_only_the_checks_of_a_task_run(manifest):
     records = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
     for record in records[3:]:
         record["label"] = 5.0
