@@ -27,8 +27,8 @@ def effects_of(
 
     Returns:
         Effects by modality, (n,) float32 each, and by picture position, (n, max_images) float32. An effect is the
-        probability of the predicted label (or the number) minus its value without that part; NaN where a review has no
-        such part.
+        probability of the predicted label (or the number) minus its value without that part; NaN if the review lacks
+        the part.
     """
     chosen = task.explained_output(answers)
 

@@ -3,7 +3,7 @@
 A review that cannot be predicted gets an error and no label; the others are still predicted. With `explain` a line also
 says what the prediction depends on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}],
 error}, pictures in the order of the record. An effect is the probability of the predicted label, or the value, minus
-its value without that part (`deliver/effects`); null where the review has no such part. A weight is the attention
+its value without that part (`deliver/effects`); null if the review lacks the part. A weight is the attention
 weight of the picture; null where the model has no attention pooling. Both are null for a picture that was not used,
 because it is over max_images or unreadable.
 """
@@ -160,13 +160,13 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord]) -> _Inputs
     size, most = inputs["image_size"], inputs["max_images"]
     rejected = {place: item.error for place, item in enumerate(batch) if isinstance(item, RejectedRecord)}
     # All pictures, as in training: unreadable ones are dropped first, then those over max_images.
-    wanted = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
+    paths = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)
     slots: list[list[int | None]] = [[] for _ in batch]
     strict = bundle.about["reading"]["images"]["on_bad"] != "drop-image"
-    for index, picture in decode_many([path for _, path in wanted], size):
-        place, path = wanted[index]
+    for index, picture in decode_many([path for _, path in paths], size):
+        place, path = paths[index]
         slots[place].append(None)
         if isinstance(picture, PictureError):
             if strict:

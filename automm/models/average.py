@@ -38,7 +38,7 @@ class WeightedMean(keras.layers.Layer):
 
 
 def average(members: Sequence[Any], weights: Sequence[float] | None = None, *, name: str = "folds") -> Any:
-    """Build one model that has the inputs of all members and returns their mean. A single member is returned unchanged.
+    """Build one model that returns the mean of its members; a single member is returned unchanged.
 
     Args:
         members: models; inputs with the same name have the same shape. They are shared, not copied, and renamed

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 
-def compute_empty_once(function: Callable[[Any], Any], pictures: Any, ways: int | None) -> Any:
+def compute_empty_once(function: Callable[[Any], Any], pictures: Any, max_images: int | None) -> Any:
     """Return `function(pictures)`, computed only once for all empty pictures (zeros).
 
     The mask is not used: a black photo is empty too, and gets the function's result for zeros.
@@ -15,9 +15,9 @@ def compute_empty_once(function: Callable[[Any], Any], pictures: Any, ways: int 
     Args:
         function: computes each picture independently: (count, ...) to (count, ...) float32, or a structure of these.
         pictures: (n, ...) numbers.
-        ways: max_images. With one picture per review few are empty, and the search for them costs more than it saves.
+        max_images: per review. With one, few pictures are empty, and the search for them costs more than it saves.
     """
-    if ways == 1:
+    if max_images == 1:
         return function(pictures)
     empty = ops.logical_not(ops.any(ops.not_equal(pictures, 0), axis=tuple(range(1, len(pictures.shape)))))
     first = ops.logical_and(empty, ops.equal(ops.cumsum(ops.cast(empty, "int32")), 1))

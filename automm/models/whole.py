@@ -93,11 +93,11 @@ class LazyEncoder:
         Args:
             array: token ids or pictures.
         """
-        wanted = self.own_sources(sources)
-        if not wanted:
+        own = self.own_sources(sources)
+        if not own:
             return {}
-        names = [source.name for source in wanted]
-        if not any(source.how == LOWER for source in wanted):
+        names = [source.name for source in own]
+        if not any(source.how == LOWER for source in own):
             return self.whole().reading(names).named(array)
         # A fine-tuned member of an ensemble reads the lower half; other members need the pre-trained upper half too.
         lower, upper = self.halves()
@@ -106,12 +106,12 @@ class LazyEncoder:
 
     def parameters(self, sources: Iterable[InputSource]) -> int:
         """Return the number of parameters of the layers that `read` uses."""
-        wanted = self.own_sources(sources)
-        names = [source.name for source in wanted]
-        if any(source.how == LOWER for source in wanted):
+        own = self.own_sources(sources)
+        names = [source.name for source in own]
+        if any(source.how == LOWER for source in own):
             lower, upper = self.halves()
             return int(lower.count_params() + upper.reading(names).count_params())
-        return int(self.whole().count_params()) if wanted else 0
+        return int(self.whole().count_params()) if own else 0
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,8 @@ def compiled(model: Any) -> Callable[[Any], Any]:
     import tensorflow as tf
 
     specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
-    one = next(iter(specs.values())) if len(specs) == 1 else None
-    function = tf.function(lambda batch: model(batch, training=False), input_signature=[one or specs], autograph=False)
+    single = next(iter(specs.values())) if len(specs) == 1 else None
+    function = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[single or specs], autograph=False
+    )
     return lambda batch: tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, batch)))

@@ -124,7 +124,7 @@ def test_a_file_that_does_not_fit_changes_nothing(model, values, tmp_path):
     wrong = [
         ({key: value for key, value in values.items() if key != name}, "1 tensors missing"),
         (values | {"_extra.weight": np.zeros(2, "float32")}, "1 left over"),
-        (values | {name: np.zeros(3, "float32")}, "becomes"),
+        (values | {name: np.zeros(3, "float32")}, "has the shape"),
         (values | {"_conv_stem.weight": np.zeros((32, 27), "float32")}, "expected 4"),
         (values | {name: np.full_like(values[name], np.nan)}, "NaN"),
     ]

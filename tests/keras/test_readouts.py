@@ -123,7 +123,7 @@ def test_a_layer_for_some_read_outs_shares_the_backbone(encoders, yielded):
     assert not text.trainable
     np.testing.assert_allclose(text.named(IDS)["text@tiny-bert:cls"], yielded["text_cls_last"], atol=1e-6)
     assert encoders[0].reading(encoders[0].readouts) is encoders[0]
-    with pytest.raises(ValueError, match="built without two_thirds"):
+    with pytest.raises(ValueError, match="built without the place two_thirds"):
         TEXT.build().reading(["text_cls_two_thirds"])
 
 

@@ -134,14 +134,14 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
     if missing or left:
         raise WeightsError(
             f"{path} does not fit {model.name}: {len(missing)} tensors missing {missing[:3]}, "
-            f"{len(left)} left over {left[:3]}. Fetch the weights of {model.name} again"
+            f"{len(left)} left over {left[:3]}. Fetch the weights again"
         )
     values = {name: arrange(state[name]) for name, (_, arrange) in wanted.items()}
     for name, (variable, _) in wanted.items():
         if values[name].shape != tuple(variable.shape):
             raise WeightsError(
                 f"{path} does not fit {model.name}: {name} has the shape {values[name].shape}, expected "
-                f"{tuple(variable.shape)} for {variable.path}. Fetch the weights of {model.name} again"
+                f"{tuple(variable.shape)} for {variable.path}. Fetch the weights again"
             )
         if not np.isfinite(values[name]).all():
             raise WeightsError(f"{path}: {name} contains NaN or infinity. Fetch the weights again")

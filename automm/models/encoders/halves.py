@@ -122,7 +122,7 @@ def frontiers(model: Any) -> list[Frontier]:
     for position, node in enumerate(nodes):
         for tensor in node.input_tensors:
             last_use[id(tensor)] = max(position, last_use.get(id(tensor), 0))
-    found: list[Frontier] = []
+    places: list[Frontier] = []
     alive: dict[int, Any] = {}
     for position, node in enumerate(nodes):
         alive |= {id(tensor): tensor for tensor in node.output_tensors}
@@ -130,11 +130,11 @@ def frontiers(model: Any) -> list[Frontier]:
         computed = [tensor for key, tensor in alive.items() if key not in inputs]
         if len(computed) == 1 and computed[0] is not model.outputs[0]:
             sides = tuple(tensor for key, tensor in inputs.items() if last_use.get(key, -1) > position)
-            if found and found[-1].tensor is computed[0]:
-                found.pop()  # the same tensor, but now with fewer side inputs
+            if places and places[-1].tensor is computed[0]:
+                places.pop()  # the same tensor, but now with fewer side inputs
             behind = {id(node.operation): node.operation for node in nodes[position + 1 :]}
-            found.append(Frontier(computed[0], sides, sum(_size(operation) for operation in behind.values())))
-    return found
+            places.append(Frontier(computed[0], sides, sum(_size(operation) for operation in behind.values())))
+    return places
 
 
 def with_inputs(
