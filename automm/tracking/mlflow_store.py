@@ -104,7 +104,7 @@ class MlflowTracker:
                 self.rejected += 1
             self._waiting.pop(0)
         if self._down_since is not None:
-            log.warning("MLflow answers again and has all records")
+            log.warning("MLflow answers again; the waiting records were sent")
             self._down_since = None
 
     def _answers(self) -> bool:
@@ -124,9 +124,9 @@ class MlflowTracker:
         mlflow.set_tracking_uri(self.uri)
         self._client = MlflowClient(self.uri)
         self._experiment = self._experiment_id(run.experiment)
-        known = run.read("tracking.json")
-        if known.get("uri") == self.uri and self._has(str(known.get("run_id", ""))):
-            self._parent = str(known["run_id"])
+        recorded = run.read("tracking.json")
+        if recorded.get("uri") == self.uri and self._has(str(recorded.get("run_id", ""))):
+            self._parent = str(recorded["run_id"])
         else:
             self._parent = self._unrecorded_parent(run) or self._new_parent(run)
             run.write("tracking.json", {"uri": self.uri, "run_id": self._parent})
