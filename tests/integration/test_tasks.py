@@ -49,7 +49,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     assert " test close " in verdict(result)[0]
     assert "plots/predicted.png" in recorder.named("test")[0][3]
     export_candidate(run, best.name, tmp_path / "bundle")
-    assert "A price model of reviews" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "A price model for reviews" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     predict_file(load_bundle(tmp_path / "bundle"), manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl")
     lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
     with np.load(run.folder / "test_predictions.npz") as expected:
@@ -74,5 +74,5 @@ def test_only_the_checks_of_a_task_run(manifest):
 
 def test_other_tasks_keep_their_options_and_objectives(manifest, tmp_path):
     (tmp_path / "e.yaml").write_text(f"manifest: {manifest}\nobjective: val_mae\n")
-    with pytest.raises(ConfigError, match=r"'val_mae' is none of a price\. Legal: val_close, val_off"):
+    with pytest.raises(ConfigError, match=r"'val_mae' does not fit task: price\. Legal: val_close, val_off"):
         load_experiment(tmp_path / "e.yaml")
