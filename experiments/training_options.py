@@ -107,11 +107,13 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
 
 def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """Predict the test split complete and with missing modalities; the same reviews lose them for all models."""
-    from automm.evaluate.missing import losers
+    from automm.evaluate.missing import draw_missing_rows
 
     rows, read = search.setup.rows("test"), search.bench.reader(model)
     found = {WHOLE: read(rows)}
-    half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[2::2]
+    half, everyone = draw_missing_rows(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[
+        2::2
+    ]
     for modality, words in (("image", "pictures"), ("text", "texts")):
         bare = read(rows, lacking=modality)
         for lost, reading in ((half, f"half the {words}"), (everyone, f"no {words}")):

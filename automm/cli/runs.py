@@ -64,12 +64,12 @@ def export(
       automm export latest --trial concatenation --to model/
       automm export latest --format onnx --to onnx-model/
     """
-    from automm.deliver.checks import choose, fresh_folder
+    from automm.deliver.checks import choose_candidate, require_empty_folder
     from automm.tracking.runs import find_run
 
     found = find_run(runs_dir, run)
-    fresh_folder(to)
-    choose(found, trial)
+    require_empty_folder(to)
+    choose_candidate(found, trial)
     import_tensorflow()
     from automm.deliver.export import export_candidate
 
@@ -102,10 +102,10 @@ def predict(
       automm predict model/ demo/reviews.jsonl --to predictions.jsonl
       automm predict model/ demo/reviews.jsonl --to predictions.jsonl --explain
     """
-    from automm.deliver.checks import read_about
-    from automm.deliver.opened import open_reviews
+    from automm.deliver.checks import read_bundle_json
+    from automm.deliver.input_reviews import open_reviews
 
-    opened = open_reviews(read_about(bundle), reviews, image_root)
+    opened = open_reviews(read_bundle_json(bundle), reviews, image_root)
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file

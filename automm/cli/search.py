@@ -182,8 +182,8 @@ def _search(
     if experiment.subsample is not None:
         show(f"only {experiment.subsample:g} of the reviews were used: search all of them before you quote the figures")
     flags = where_flags(runs_dir, tracking_uri)
-    if tracker.behind or tracker.refused:
-        missing = tracker.behind + tracker.refused
+    if tracker.pending or tracker.rejected:
+        missing = tracker.pending + tracker.rejected
         lost = f"warning: MLflow did not receive {missing} entries of this run; the run folder has them all"
         say(f"{lost}. When MLflow can be reached again, run automm sync {run.name}{flags}")
     say_next(f"automm export {run.name} --to model/{where_flags(runs_dir, None)}   or   automm ui{flags}")

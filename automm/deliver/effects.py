@@ -1,8 +1,8 @@
-"""What an answer hangs on: how it changes when a review loses a modality, or one of its pictures.
+"""Explain a prediction by how much it changes when a review loses a modality, or one of its pictures.
 
-Occlusion (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", arXiv 1311.2901), of whole
-pictures and modalities: a model says for itself what it makes of a review without them, whatever its poolings and
-fusion are. Effects of parts do not add up to that of the whole: where two pictures show the same, each can be spared.
+This is occlusion (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", arXiv 1311.2901) of
+whole pictures and modalities: the model predicts the review again without them, so it works for every pooling and
+fusion. The effects of parts do not add up to the effect of all: if two pictures show the same, each alone has little.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,37 +18,37 @@ Arrays = Mapping[str, np.ndarray]
 def effects_of(
     task: Task, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """How much each part of some reviews speaks for the answers.
+    """Return the effect of each modality and each picture on the predictions.
 
     Args:
-        answers: (n, outputs) of the reviews as they are.
-        read: what gives them; it is asked once for each modality, and once for each place of a picture.
-        arrays: the reviews' inputs, raw.
+        answers: (n, outputs), the answers for the unchanged reviews.
+        read: returns the answers for arrays; called once per modality and once per picture position.
+        arrays: the raw inputs of the reviews.
 
     Returns:
-        By modality (n,), and by place of a picture (n, max_images) float32: the probability of the predicted label, or
-        the number, less what it is without that part. NaN where a review has no such part.
+        Effects by modality, (n,) float32 each, and by picture position, (n, max_images) float32. An effect is the
+        probability of the predicted label (or the number) minus its value without that part; NaN if the review lacks
+        the part.
     """
-    chosen = task.explained(answers)
+    chosen = task.explained_output(answers)
 
-    def loss(rows: np.ndarray, changed: Arrays) -> np.ndarray:
-        """(n,): NaN but for `rows`, which alone are read."""
-        found = np.full(len(answers), np.nan, np.float32)
+    def effect(rows: np.ndarray, changed: Arrays) -> np.ndarray:
+        """Return the effect of a change, (n,); only `rows` are read, the others are NaN."""
+        effects = np.full(len(answers), np.nan, np.float32)
         places = np.flatnonzero(rows)
         if len(places):
             left = read({name: array[places] for name, array in changed.items()})
-            found[places] = answers[places, chosen[places]] - left[np.arange(len(places)), chosen[places]]
-        return found
+            effects[places] = answers[places, chosen[places]] - left[np.arange(len(places)), chosen[places]]
+        return effects
 
-    there = present(arrays)
-    modalities = {name: loss(rows, without(arrays, name, rows)) for name, rows in there.items()}
+    modalities = {name: effect(rows, without(arrays, name, rows)) for name, rows in present(arrays).items()}
     mask = arrays["image_mask"]
-    places = [loss(mask[:, place] > 0, _without_picture(arrays, place)) for place in range(mask.shape[1])]
-    return modalities, np.stack(places, axis=1)
+    pictures = [effect(mask[:, place] > 0, _without_picture(arrays, place)) for place in range(mask.shape[1])]
+    return modalities, np.stack(pictures, axis=1)
 
 
 def _without_picture(arrays: Arrays, place: int) -> Arrays:
-    """The others keep their places, which no pooling looks at but `first`: it takes the first that is there."""
+    """Mask one picture. The others keep their positions; only the pooling `first` depends on them."""
     images, mask = arrays["images"].copy(), arrays["image_mask"].copy()
     images[:, place], mask[:, place] = 0, 0.0
     return {**arrays, "images": images, "image_mask": mask}

@@ -1,34 +1,44 @@
-"""What a search tells a tracker. Nothing here knows MLflow."""
+"""The interface between a search and a tracker, independent of MLflow."""
 
 from pathlib import Path
 from typing import Any, Protocol
 
 from automm.tracking.runs import Candidate, Run
 
-Curves = dict[str, dict[int, float]]  # a metric's values by step
+Curves = dict[str, dict[int, float]]  # by metric: its value by step
 
 
 class Tracker(Protocol):
-    """Receives the record of a search as it grows. Never raises for an outage of what lies behind it."""
+    """Receives the records of a search while it runs. It never raises for an outage of its store."""
 
     def begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None:
-        """A search starts, or is resumed."""
+        """Record that a search starts or is resumed.
+
+        Args:
+            parameters: the resolved experiment, flat.
+            dataset: {name, source, fingerprint, rows}.
+        """
 
     def candidate(self, candidate: Candidate) -> None:
-        """A baseline or trial is finished; its line is on disk."""
+        """Record a finished baseline or trial; its line is already in trials.jsonl."""
 
     def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None:
-        """The test split was read for a candidate; pictures by their name in the store; more metrics, by step."""
+        """Record the test scores of a candidate.
+
+        Args:
+            pictures: files of plots, by their path in the store.
+            curves: further metrics, by step.
+        """
 
     def model(self, name: str, bundle: Path, code: Path) -> None:
-        """A finalist's bundle, and the module that serves it. Both may be gone after the call."""
+        """Record a finalist's bundle, and the module that serves it. Both may be deleted after the call."""
 
     def end(self, status: str, summary: dict[str, Any]) -> None:
-        """The search is over: 'FINISHED', 'FAILED' or 'KILLED'."""
+        """Record the end of the search: 'FINISHED', 'FAILED' or 'KILLED'."""
 
 
 class NoTracker:
-    """Tells nobody: for tests, and for who wants no store."""
+    """Records nothing: for tests, and for searches without a store."""
 
     def begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None: ...
     def candidate(self, candidate: Candidate) -> None: ...

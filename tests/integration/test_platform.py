@@ -355,7 +355,7 @@ def test_a_keras_tensor_knows_its_operation():
 
 
 def test_keras_runs_a_graph_with_other_callables():
-    """keras_internals.run_through_graph: operations are replaced one by one, and the others keep their weights."""
+    """keras_internals.run_through_graph: single operations are replaced, and the others keep their weights."""
     model, layers = nested_model()
     replaced = keras_internals.run_through_graph(
         model,

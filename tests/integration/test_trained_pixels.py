@@ -91,7 +91,7 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(run, reviews, tmp_pa
     (name,) = [candidate.name for candidate in run.candidates() if candidate.point["image/source"] == "convolution"]
     predicts_what_the_search_has(run, name, reviews, tmp_path / "bundle")
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    assert "picture encoder: a CNN trained on these reviews from its first weights (`convolution`), 8 pixels" in card
+    assert "picture encoder: a CNN trained on these reviews from random weights (`convolution`), 8 pixels" in card
 
 
 def test_a_whole_model_agrees_with_its_suffix(run):

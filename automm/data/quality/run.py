@@ -23,7 +23,7 @@ from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError, yaml_word
-from automm.tasks.registry import belongs
+from automm.tasks.registry import applies_to
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
@@ -53,7 +53,7 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     split_of, problems = _split(dataset, links)
     checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_record_findings(dataset)]
-    checks = [one for one in CHECKS if belongs(manifest.task_object, "checks", one.__name__)]
+    checks = [one for one in CHECKS if applies_to(manifest.task_object, "checks", one.__name__)]
     findings += [result for run_check in checks for result in run_check(checked)]
     return describe(checked, findings)
 

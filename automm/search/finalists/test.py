@@ -16,7 +16,7 @@ from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
 from automm.evaluate.folds import summary
 from automm.evaluate.metrics import paired_interval
-from automm.evaluate.missing import PERCENTS, curves, losers
+from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
@@ -120,7 +120,7 @@ def _result(
             "percent": PERCENTS,
             "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
             "scores": {
-                name: curves(task, targets, answers, reading.without[name], lost)
+                name: missing_modality_scores(task, targets, answers, reading.without[name], lost)
                 for name, answers in reading.answers.items()
             },
         },
@@ -165,7 +165,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
     seeds = {name: np.random.default_rng(search.bench.seed_of(f"missing {name}")) for name in has}
-    return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
+    return {name: draw_missing_rows(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
 
 
 def _draw_missing(search: Search, result: dict[str, Any]) -> None:
