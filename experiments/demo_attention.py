@@ -81,7 +81,7 @@ def measure(
     from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.space.table import DEFAULTS
-    from automm.tracking.runs import create_run
+    from automm.tracking.run_folder import create_run
 
     task = task_of(folder / f"demo-{seed}", 600, seed)
     search = Search(task, create_run(folder / f"runs-{seed}", "demo", "0" * 6), Silent(), Silent(), None)
@@ -115,7 +115,7 @@ def measure(
 
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
     """Return for fresh reviews whether the label is right, and whether the largest weight is on the right picture."""
-    from automm.models.explain import Explained, count_attention_poolings
+    from automm.models.picture_weights import Explained, count_attention_poolings
     from automm.search.training.loop import predict
 
     rows = np.arange(len(task.arrays))

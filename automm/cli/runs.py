@@ -65,7 +65,7 @@ def export(
       automm export latest --format onnx --to onnx-model/
     """
     from automm.deliver.checks import choose_candidate, require_empty_folder
-    from automm.tracking.runs import find_run
+    from automm.tracking.run_folder import find_run
 
     found = find_run(runs_dir, run)
     require_empty_folder(to)
@@ -135,8 +135,8 @@ def sync(
       automm sync latest --tracking-uri http://127.0.0.1:5000
     """
     from automm.tracking.mlflow_server import tracking_uri as store
-    from automm.tracking.mlflow_store import MlflowTracker
-    from automm.tracking.runs import find_run
+    from automm.tracking.mlflow_tracker import MlflowTracker
+    from automm.tracking.run_folder import find_run
     from automm.tracking.sync import sync_run
 
     found = find_run(runs_dir, run)

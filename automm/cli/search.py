@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from automm.config.experiment import Experiment
     from automm.search.cost.pixels import PixelCost
     from automm.search.parallel.worker_options import WorkerOptions
-    from automm.tracking.runs import Run
+    from automm.tracking.run_folder import Run
 
 
 @app.command()
@@ -104,7 +104,7 @@ def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | 
 
 
 def _earlier_run(runs_dir: Path, name: str) -> "Run":
-    from automm.tracking.runs import find_run
+    from automm.tracking.run_folder import find_run
 
     return find_run(runs_dir, name)
 
@@ -155,7 +155,7 @@ def _search(
     from automm.evaluate.leaderboard import leaderboard
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri as store
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = tables.console(sys.stderr)

@@ -14,7 +14,7 @@ from rich.text import Text
 from automm.cli.screen import show
 from automm.errors import escape_lines
 from automm.tasks.registry import all_metrics, task_of
-from automm.tracking.runs import COMPLETED, is_partial
+from automm.tracking.run_folder import COMPLETED, is_partial
 
 if TYPE_CHECKING:
     from automm.data.download.job import FetchResult

@@ -35,7 +35,7 @@ from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
 @dataclass(frozen=True)

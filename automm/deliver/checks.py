@@ -7,7 +7,7 @@ from typing import Any
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.tracking.runs import COMPLETED, Candidate, Run, rank
+from automm.tracking.run_folder import COMPLETED, Candidate, Run, rank
 
 FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
 FORMAT = 1

@@ -14,7 +14,7 @@ from automm.deliver.checks import FILES, choose_candidate, require_empty_folder
 from automm.errors import ConfigError
 from automm.models.packing import packed_layout
 from automm.tracking.mlflow_flavor import save_model
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.run_folder import Candidate, Run
 
 FORMATS = ("keras", "mlflow", "onnx")
 

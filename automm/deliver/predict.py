@@ -3,7 +3,7 @@
 A review that cannot be predicted gets an error and no label; the others are still predicted. With `explain` a line also
 says what the prediction depends on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}],
 error}, pictures in the order of the record. An effect is the probability of the predicted label, or the value, minus
-its value without that part (`deliver/effects`); null if the review lacks the part. A weight is the attention
+its value without that part (`deliver/explain`); null if the review lacks the part. A weight is the attention
 weight of the picture; null where the model has no attention pooling. Both are null for a picture that was not used,
 because it is over max_images or unreadable.
 """
@@ -23,11 +23,11 @@ from automm.data.images.decode import PictureError, decode_many
 from automm.data.inputs.tokens import encode_texts
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
-from automm.deliver.effects import Arrays, effects_of
+from automm.deliver.explain import Arrays, effects_of
 from automm.deliver.input_reviews import RejectedRecord, open_reviews
 from automm.errors import ConfigError
-from automm.models.explain import Explained, count_attention_poolings
 from automm.models.packing import pack, packed_layout
+from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.whole import compiled, rows_at_once
 
 Prediction = dict[str, Any]

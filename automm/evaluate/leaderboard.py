@@ -8,7 +8,7 @@ from typing import Any
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.tasks.base import LARGER
 from automm.tasks.registry import all_metrics, all_objectives
-from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial
+from automm.tracking.run_folder import COMPLETED, Candidate, Run, all_runs, is_partial
 
 COLUMNS = (
     "rank",

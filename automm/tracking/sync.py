@@ -2,9 +2,9 @@
 
 from automm.config.strict_yaml import read_yaml
 from automm.errors import NotFoundError, TrackingError
-from automm.tracking.mlflow_store import MlflowTracker, flatten
+from automm.tracking.mlflow_tracker import MlflowTracker, flatten
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 
 def sync_run(tracker: MlflowTracker, run: Run) -> str:

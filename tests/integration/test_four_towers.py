@@ -16,7 +16,7 @@ from automm.deliver.predict import predict_file
 from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 INPUTS = {**SMALL["inputs"], "history_steps": 4}
 SETTINGS = {**SMALL, "inputs": INPUTS, "training": {"epochs": 2}, "budget": {"trials": 1}}

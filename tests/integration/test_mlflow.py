@@ -5,8 +5,8 @@ import json
 import pytest
 
 from automm.errors import ConfigError, NotFoundError, TrackingError
-from automm.tracking.mlflow_store import MlflowTracker, flatten
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Run, all_runs
+from automm.tracking.mlflow_tracker import MlflowTracker, flatten
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Run, all_runs
 from automm.tracking.sync import sync_run
 
 PARENT = "mlflow.parentRunId"

@@ -17,7 +17,7 @@ import pytest
 import automm
 from automm.models import keras_internals
 from automm.search.autokeras import internals, keras_tuner_internals
-from automm.tracking.runs import EPOCHS
+from automm.tracking.run_folder import EPOCHS
 
 pytestmark = pytest.mark.usefixtures("eager")
 

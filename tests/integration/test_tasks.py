@@ -18,7 +18,7 @@ from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 BASELINES = ["median", "ridge_both", "concatenation"]
 

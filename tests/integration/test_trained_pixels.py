@@ -10,7 +10,7 @@ from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import members_of
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 SOURCES = ("frozen", "convolution", "residual")
 SETTINGS = (
@@ -39,7 +39,7 @@ def searched_with(tmp_path_factory, experiment_file, shared_cache):
 
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     def search(*more):
         experiment = load_experiment(experiment_file, (*SETTINGS, *more))

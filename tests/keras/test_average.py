@@ -9,9 +9,9 @@ from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
 from automm.search.candidates.ensemble import pick
-from automm.search.finalists import ensemble
+from automm.search.finalists import run_ensemble as ensemble
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 
 def batch():

@@ -4,7 +4,7 @@ import pytest
 
 from automm.deliver.bundle import _members
 from automm.deliver.card import model_card
-from automm.tracking.runs import COMPLETED, KILLED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, KILLED, Candidate, Run
 
 FROZEN, CNN = {"fusion/operator": "sum"}, {"image/source": "residual", "image/size": 32}
 SCORES = {"macro_f1": 0.5, "accuracy": 0.5, "loss": 1.0}

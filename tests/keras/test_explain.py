@@ -5,8 +5,8 @@ from small import SHAPES, SMALL
 
 from automm.models import baselines
 from automm.models.average import average
-from automm.models.explain import Explained, count_attention_poolings
 from automm.models.packing import pack, packed_layout
+from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.pooling import POOLINGS
 from automm.models.pooling.base import AttentionPooling
 

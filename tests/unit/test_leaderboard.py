@@ -7,7 +7,7 @@ import pytest
 from automm.cli.tables import leaderboard_table
 from automm.errors import ConfigError, NotFoundError
 from automm.evaluate.leaderboard import leaderboard, to_csv
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate, Run
 
 FIELDS = [
     "rank",

@@ -14,7 +14,7 @@ from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
 from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError
-from automm.evaluate.metrics import paired_interval, score
+from automm.evaluate.compare import paired_interval, score
 from automm.evaluate.plots import learning_curves, true_and_predicted
 from automm.evaluate.selection import selection
 from automm.tasks.registry import TASKS, task_of

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.tracking.runs import (
+from automm.tracking.run_folder import (
     COMPLETED,
     FAILED,
     KILLED,

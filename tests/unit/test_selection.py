@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from automm.evaluate.metrics import score
+from automm.evaluate.compare import score
 from automm.evaluate.selection import selection
 from automm.tasks.registry import TASKS
 

@@ -14,8 +14,8 @@ from automm.data.inputs.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
+from automm.evaluate.compare import paired_interval
 from automm.evaluate.folds import summary
-from automm.evaluate.metrics import paired_interval
 from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
@@ -26,7 +26,7 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate
 
 RECIPES = ("logistic_all", "logistic_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png

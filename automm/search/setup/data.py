@@ -32,7 +32,7 @@ from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, judged_rows
 from automm.tasks.base import Task
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from automm.evaluate.metrics import better, paired_interval, score
+from automm.evaluate.compare import better, paired_interval, score
 from automm.tasks.classification import confusion, macro_f1
 from automm.tasks.registry import TASKS
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.run_folder import Candidate, Run
 
 Curves = dict[str, dict[int, float]]  # by metric: its value by step
 

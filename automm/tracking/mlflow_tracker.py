@@ -17,8 +17,8 @@ from typing import Any
 
 from automm.tracking.mlflow_flavor import model_arguments, without_example_warning
 from automm.tracking.mlflow_server import quiet
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run
-from automm.tracking.tracker import Curves
+from automm.tracking.protocol import Curves
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
 RETRY_SECONDS = 30.0
