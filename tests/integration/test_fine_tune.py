@@ -153,7 +153,7 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
     """Nothing that it reads would be trained."""
     from types import SimpleNamespace
 
-    from automm.search.finalists.fine_tune import chosen
+    from automm.search.finalists.fine_tune import candidates_to_tune
     from automm.tracking.runs import Candidate
 
     def candidate(name, layer, stage):
@@ -168,5 +168,5 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
     ]
     caplog.set_level("INFO", "automm")
     search = SimpleNamespace(ranking=SimpleNamespace(trained=lambda: ranked), candidates=ranked)
-    assert [found.name for found in chosen(search, 2)] == ["b", "d"]
+    assert [found.name for found in candidates_to_tune(search, 2)] == ["b", "d"]
     assert [record.args[0] for record in caplog.records] == ["a", "c"]

@@ -138,7 +138,7 @@ def test_a_two_class_head_is_a_sigmoid():
 
 
 def test_only_greedy_takes_known_values():
-    """HarnessTuner._enter_known puts what is known into any oracle as completed trials."""
+    """HarnessTuner._enter_finished adds finished candidates to any oracle as completed trials."""
     import inspect
 
     takes = {

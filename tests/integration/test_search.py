@@ -121,12 +121,12 @@ class TestWhatARunLeaves:
         from automm.data.inputs.tokens import encode_texts
         from automm.models.whole import compiled, compose
         from automm.search.session import Search
-        from automm.search.setup.data import load, prepare, sources
+        from automm.search.setup.data import encoder_sources, load, prepare
         from automm.search.training.loop import predict
         from automm.tracking.tracker import NoTracker
 
         loaded = load(searched.experiment)
-        task = prepare(searched.experiment, loaded, sources(searched.experiment, loaded))
+        task = prepare(searched.experiment, loaded, encoder_sources(searched.experiment, loaded))
         search = Search(task, searched.run, NoTracker(), reporter, None)
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
@@ -136,9 +136,9 @@ class TestWhatARunLeaves:
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
-        read = search.bench.reader(saved)
+        read = search.bench.predictor(saved)
         for modality, without in bare.items():
-            lacking = read(rows, lacking=modality)
+            lacking = read(rows, without=modality)
             np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
             assert np.abs(lacking - read(rows)).max() > 1e-3
 
@@ -315,13 +315,13 @@ class TestBudget:
         from automm.search.recorder import Recorder
 
         hours = iter(range(100))
-        real, keep, late = time.monotonic, Recorder.keep, []
+        real, record, late = time.monotonic, Recorder.record, []
 
         def hour_later(self, candidate):
             late.append(3600.0 * (next(hours) + 1))
-            keep(self, candidate)
+            record(self, candidate)
 
-        monkeypatch.setattr(Recorder, "keep", hour_later)
+        monkeypatch.setattr(Recorder, "record", hour_later)
         monkeypatch.setattr(
             Budget,
             "out_of_time",
@@ -410,7 +410,9 @@ class TestFailures:
 
     def test_five_failures_of_one_cause_end_it(self, search, recorder, monkeypatch, tmp_path):
         fail(monkeypatch)
-        with pytest.raises(NoTrialError, match="5 candidates in a row failed with one cause: ValueError") as raised:
+        with pytest.raises(
+            NoTrialError, match="5 candidates in a row failed with the same cause: ValueError"
+        ) as raised:
             search(*BARE, "budget.trials=50")
         assert raised.value.exit_code == 4
         assert len(recorder.named("candidate")) == 5
@@ -435,7 +437,7 @@ class TestFailures:
     def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
         monkeypatch.setattr("automm.search.bench.available_memory", lambda: 1000)
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
-        assert run.candidates()[1].error.startswith("too large: more memory than is free")
+        assert run.candidates()[1].error.startswith("too large for the free memory")
 
     def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
         from automm.search import budget

@@ -190,7 +190,7 @@ def test_a_worker_of_another_machine_joins(place):
 
 def test_workers_that_never_begin_end_the_search(search, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    ended = "no trial completed: 3 workers ended before they took a trial, the last one: it ended with exit code 1"
+    ended = "no trial completed: 3 workers ended before they got a trial, the last one: it ended with exit code 1"
     with pytest.raises(NoTrialError, match=ended):
         search("baselines=[majority]", worker_options=WorkerOptions(1))
     [run] = all_runs(tmp_path / "runs")

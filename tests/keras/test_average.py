@@ -8,7 +8,7 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
-from automm.search.candidates.ensemble import pick
+from automm.search.candidates.ensemble import ensemble_shares
 from automm.search.finalists import ensemble
 from automm.tasks.registry import TASKS
 from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
@@ -59,14 +59,14 @@ class TestPick:
     def test_a_useless_member_is_left_out(self):
         labels = np.arange(60) % 3
         good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
-        assert pick(TASKS["classification"], labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
+        assert ensemble_shares(TASKS["classification"], labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
 
     def test_members_that_err_apart_are_joined(self):
         rng = np.random.default_rng(0)
         labels = rng.integers(0, 2, 400)
         wrong = [rng.random(400) < 0.3 for _ in range(3)]
         parts = np.stack([np.eye(2)[np.where(w, 1 - labels, labels)] * 0.8 + 0.1 for w in wrong])
-        shares = pick(TASKS["classification"], labels, parts)
+        shares = ensemble_shares(TASKS["classification"], labels, parts)
         assert shares.sum() == pytest.approx(1.0)
         assert (shares > 0.1).all()
 

@@ -6,7 +6,7 @@ from automm.models.baselines import fused
 from automm.models.encoders.sources import IMAGE_ENCODERS
 from automm.models.heads import Shapes
 from automm.models.weights.packages import PACKAGES
-from automm.search.cost.dearest import dearest, most_parameters
+from automm.search.cost.largest import largest_candidate, most_parameters
 from automm.search.cost.pixels import cost_of, pixel_costs
 from automm.search.space.table import DEFAULTS, contains, points
 from automm.search.space.validation import full_space, narrow
@@ -46,14 +46,15 @@ def test_named_choices_are_tried_with_what_hangs_on_them():
 def test_memory_is_that_of_the_parameters_of_all_folds(tmp_path):
     space = narrow({**DEFAULTS})
     one, five, three = (
-        dearest(experiment(tmp_path, evaluation=evaluation), space) for evaluation in ("holdout", "auto", {"folds": 3})
+        largest_candidate(experiment(tmp_path, evaluation=evaluation), space)
+        for evaluation in ("holdout", "auto", {"folds": 3})
     )
     assert one.parameters > 384 * 128 + 1280 * 128
     assert one.memory == 16 * one.parameters == five.memory / 5 == three.memory / 3
 
 
 def test_of_a_preset_nothing_is_known_before_it_is_read(tmp_path):
-    assert dearest(experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space()) is None
+    assert largest_candidate(experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space()) is None
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if name in IMAGE_ENCODERS])

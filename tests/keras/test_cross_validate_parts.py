@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import SHAPES, SMALL
 
-from automm.search.finalists.folds import parts_of, suffix_of
+from automm.search.finalists.folds import base_candidates, suffix_of
 from automm.tracking.runs import COMPLETED, Candidate
 
 
@@ -29,12 +29,12 @@ TRIAL, TUNED = ("trial-001", "trial", {}), ("trial-001-tuned", "fine-tuned", {})
     ],
 )
 def test_a_candidate_of_tier_2_is_the_one_that_it_was_made_from(name, parts, frozen):
-    assert parts_of(search(TRIAL, TUNED, ("late_average", "baseline", {})), name) == (parts, frozen)
+    assert base_candidates(search(TRIAL, TUNED, ("late_average", "baseline", {})), name) == (parts, frozen)
 
 
 def test_an_ensemble_is_the_mean_of_its_members():
     shares = {"ensemble/trial-001": 0.25, "ensemble/trial-001-tuned": 0.25, "ensemble/late_average": 0.5}
-    parts, frozen = parts_of(search(TRIAL, TUNED, ("ensemble-001", "ensemble", shares)), "ensemble-001")
+    parts, frozen = base_candidates(search(TRIAL, TUNED, ("ensemble-001", "ensemble", shares)), "ensemble-001")
     assert parts == pytest.approx({"trial-001": 0.5, "text_only": 0.25, "image_only": 0.25})
     assert frozen
 

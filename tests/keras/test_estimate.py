@@ -7,7 +7,7 @@ from small import SHAPES
 
 from automm.config.experiment import resolve
 from automm.models.encoders.sources import image_source, text_source
-from automm.search.cost.estimate import estimate, short_of_disk
+from automm.search.cost.estimate import disk_warning, estimate
 from automm.search.training.loop import Fold
 from automm.tasks.registry import TASKS
 
@@ -68,6 +68,6 @@ def test_pixels_take_longer_and_more_of_them_longer_still(tmp_path):
 
 def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
     wanted = estimate(setup(tmp_path))
-    assert short_of_disk(wanted, str(tmp_path)) == ""
+    assert disk_warning(wanted, str(tmp_path)) == ""
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=wanted.disk - 1))
-    assert "--runs-dir" in short_of_disk(wanted, str(tmp_path))
+    assert "--runs-dir" in disk_warning(wanted, str(tmp_path))

@@ -288,7 +288,7 @@ def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
         backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
         return backbone, None
 
-    with pytest.raises(ConfigError, match="float16, in which whole sequences are stored, ends at 65504"):
+    with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504"):
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])
 
 

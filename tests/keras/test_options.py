@@ -11,15 +11,15 @@ from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 from automm.models import baselines
 from automm.models.encoders.halves import with_inputs
 from automm.models.fusion import FUSIONS
-from automm.search.session import known_points
+from automm.search.session import finished_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
 from automm.search.training.batches import Batches, Feed, partners
 from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
-from automm.search.training.modulation import alone, coefficients, owners_of, with_noise
-from automm.search.training.options import OF_SUFFIXES, Options
+from automm.search.training.modulation import coefficients, only_modality, owners_of, with_noise
+from automm.search.training.options import SUFFIX_ONLY, Options
 from automm.search.training.parts import Parts
 from automm.tracking.runs import COMPLETED, Candidate
 
@@ -148,7 +148,7 @@ class TestParts:
         parts, batch = Parts(still(operator)), tensors(source, np.arange(8))
         whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
         for place, modality in enumerate(parts.modalities):
-            left = [np.asarray(vector) for vector in parts.read(alone(batch, modality))[1]]
+            left = [np.asarray(vector) for vector in parts.read(only_modality(batch, modality))[1]]
             np.testing.assert_array_equal(left[place], whole[place])
             assert (left[1 - place] != whole[1 - place]).any()
 
@@ -236,7 +236,7 @@ class TestModulation:
         source.arrays["image_mask"][:, 0] = 1
         batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
         criterion = Criterion(model, replace(PLAN, options=Options(modulation=1.0)))
-        shares = [float(share) for share in criterion.shares(batch, part)]
+        shares = [float(share) for share in criterion.step_factors(batch, part)]
         owners = owners_of(Parts(model), batch, model.trainable_variables)
         assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
         assert min(shares) > 0
@@ -244,7 +244,7 @@ class TestModulation:
     def test_without_a_review_that_has_all_nothing_is_held_back(self, source):
         source.arrays["image_mask"][:] = 0
         criterion = Criterion(still(), replace(PLAN, options=Options(modulation=1.0)))
-        shares = criterion.shares(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
+        shares = criterion.step_factors(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
         assert {float(share) for share in shares} == {1.0}
 
     def test_noise_is_as_large_as_the_gradient_and_only_where_steps_are_smaller(self):
@@ -314,7 +314,7 @@ def test_options_of_a_point():
     values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
     assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
-    assert set(OF_SUFFIXES) < set(Options().values())
+    assert set(SUFFIX_ONLY) < set(Options().values())
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_baseline_is_known_as_the_point_at_which_options_are_off(choices, know
     """The experiment weights by the inverse frequency, and so was the baseline."""
     space = narrow(choices)
     baseline = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=baselines.CONCATENATION)
-    points = [candidate.hyperparameters for candidate in known_points([baseline], space, "inverse")]
+    points = [candidate.hyperparameters for candidate in finished_points([baseline], space, "inverse")]
     assert len(points) == known
     assert all(contains(space, point) for point in points)
     assert baseline.hyperparameters is baselines.CONCATENATION, "the record itself stays"

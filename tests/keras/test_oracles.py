@@ -54,7 +54,7 @@ class Play:
 
     def resume(self, candidates):
         self.candidates = list(candidates)
-        HarnessTuner._enter_known(types.SimpleNamespace(oracle=self.oracle), self.candidates)
+        HarnessTuner._enter_finished(types.SimpleNamespace(oracle=self.oracle), self.candidates)
         return self
 
     def ask(self, tuner_id="t"):

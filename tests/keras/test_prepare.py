@@ -19,7 +19,7 @@ from automm.data.splitting.links import links_of
 from automm.data.splitting.stratified import split_dataset
 from automm.errors import DataError
 from automm.search.features import engines
-from automm.search.setup.data import Loaded, check_folds, load, make_folds, prepare, sources
+from automm.search.setup.data import Loaded, check_folds, encoder_sources, load, make_folds, prepare
 
 THIRD = 12
 
@@ -58,7 +58,7 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
         counted(links, name)
     wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
     here = load(wanted)
-    assert len(here.others) == 2
+    assert len(here.other_folds) == 2
     check_folds(wanted, here)
     assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
@@ -70,7 +70,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
         check_folds(wanted, here)
     (problem,) = caught.value.lines
     assert "of 3: " in problem
-    assert "fall into 2 parts" in problem
+    assert "and there are 2" in problem
     assert "splits.fold: 1" in problem
     check_folds(experiment(tmp_path, "auto"), here)
     check_folds(wanted, loaded([None] * 3 * THIRD, 1))
@@ -78,8 +78,8 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
 
 def test_a_search_that_cannot_be_cut_is_refused_before_anything_is_encoded(tmp_path):
     here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
-    with pytest.raises(DataError, match="fall into 2 parts"):
-        check_folds(experiment(tmp_path, {"folds": 5}), here.on(1))
+    with pytest.raises(DataError, match="and there are 2"):
+        check_folds(experiment(tmp_path, {"folds": 5}), here.with_fold(1))
 
 
 def make_both(wanted, one):
@@ -91,8 +91,8 @@ def make_both(wanted, one):
 
 def test_on_another_fold_are_its_splits_and_its_number():
     one = loaded([None] * 3 * THIRD, 1)
-    assert one.on(2).dataset.manifest.splits.fold == 2
-    tests = [one.on(fold).splits["test"] for fold in (1, 2, 3)]
+    assert one.with_fold(2).dataset.manifest.splits.fold == 2
+    tests = [one.with_fold(fold).splits["test"] for fold in (1, 2, 3)]
     np.testing.assert_array_equal(tests[0], one.splits["test"])
     assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
 
@@ -114,7 +114,7 @@ def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monke
 
     def prepared(told):
         one = load(wanted)
-        return prepare(wanted, one, sources(wanted, one), lambda *what: told.append(what))
+        return prepare(wanted, one, encoder_sources(wanted, one), lambda *what: told.append(what))
 
     first = prepared([])
     assert any(array.dtype == np.float16 for array in first.features.encoded.values())

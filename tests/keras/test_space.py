@@ -23,10 +23,10 @@ from automm.search.space.table import (
     default,
     draw,
     is_active,
-    left_out,
     points,
     readouts,
     size,
+    unrequested_choices,
 )
 from automm.search.space.validation import full_space, narrow
 from automm.search.training.options import Options
@@ -103,7 +103,7 @@ def test_the_default_of_a_narrowed_hyperparameter_is_in_it():
     [
         ({"fusion.oprator": "product"}, "unknown hyperparameter 'fusion.oprator'. Did you mean 'fusion.operator'?"),
         ({"fusion.operator": "produkt"}, "space.fusion.operator: 'produkt' is not a choice. Did you mean 'product'?"),
-        ({"fusion.operator": []}, "no choice is left"),
+        ({"fusion.operator": []}, "the list is empty"),
         ({"fusion.operator": [["product"]]}, "is not a choice"),
         ({"label.width": 2.5}, "2.5 is not a whole number from 1 to 4096"),
         ({"label.width": 0}, "0 is not a whole number"),
@@ -274,7 +274,7 @@ SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.read
 def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only():
     usual = full_space()
     assert readouts(usual) == ["image", "text"]
-    assert left_out(usual) == {
+    assert unrequested_choices(usual) == {
         "fusion/operator": list(SEQUENCE_FUSIONS),
         "text/readout": ["cls", "max", "attention"],
         "text/layer": ["two_thirds"],
@@ -285,8 +285,8 @@ def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only
     (problem,) = problems_of({"fusion.operator": "cross-attention"})
     assert "Did you mean 'cross_attention'?" in problem
     asked = narrow({**SEQUENCES, "text.layer": list(PLACES), "image.stage": list(PLACES)})
-    assert left_out(asked)["fusion/operator"] == ["bottleneck"]
-    assert "attention" not in left_out(asked)["text/readout"]
+    assert unrequested_choices(asked)["fusion/operator"] == ["bottleneck"]
+    assert "attention" not in unrequested_choices(asked)["text/readout"]
     assert {name for name in readouts(asked) if is_sequence(name)} == {
         f"{sequence}_{place}" for sequence in ("text_states", "image_cells") for place in PLACES
     }

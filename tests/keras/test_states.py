@@ -7,7 +7,7 @@ from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixt
 from automm.data.inputs.input_sources import source_of_input
 from automm.models.encoders.sources import image_source
 from automm.search.features.encoded import encode
-from automm.search.features.states import Both, encode_states
+from automm.search.features.states import StatesAndFeatures, encode_states
 from automm.search.features.store import FeatureStore
 
 IMAGE = image_source("tiny-cnn")
@@ -80,18 +80,18 @@ def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):
     rows = np.array([3, 1])
     vector = "text@tiny-bert:mean"
     names = (vector, "text_mask", CELLS, "image_mask")
-    batch = Both(features, states, names).batch(rows)
+    batch = StatesAndFeatures(features, states, names).batch(rows)
     assert set(batch) == set(names)
     np.testing.assert_array_equal(batch[vector], features.batch(rows)[vector])
-    assert set(Both(features, states, (TEXT_STATES, TOKENS)).batch(rows)) == {TEXT_STATES, TOKENS}
+    assert set(StatesAndFeatures(features, states, (TEXT_STATES, TOKENS)).batch(rows)) == {TEXT_STATES, TOKENS}
 
 
 def test_a_model_of_an_older_run_gets_the_same_under_its_short_names(arrays, states, tmp_path):  # noqa: F811
     features = encode(arrays, [TEXT, IMAGE], FeatureStore(tmp_path, 10**9))
     rows = np.array([3, 1])
     names = {"text": "text@tiny-bert:mean", "text_states": TEXT_STATES, "token_mask": TOKENS, "image_cells": CELLS}
-    short = Both(features, states, list(names)).batch(rows)
-    long = Both(features, states, list(names.values())).batch(rows)
+    short = StatesAndFeatures(features, states, list(names)).batch(rows)
+    long = StatesAndFeatures(features, states, list(names.values())).batch(rows)
     assert list(short) == list(names)
     for name, now in names.items():
         np.testing.assert_array_equal(short[name], long[now])

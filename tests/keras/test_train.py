@@ -19,7 +19,7 @@ from automm.search.training import batches as feed_module
 from automm.search.training import loop as module
 from automm.search.training.adam import AdamW
 from automm.search.training.batches import Batches
-from automm.search.training.loop import Fold, judged_rows, predict, train
+from automm.search.training.loop import Fold, predict, train, validation_rows
 from automm.search.training.losses import row_weights
 from automm.search.training.options import Options, Plan
 from automm.tasks.registry import TASKS
@@ -138,14 +138,14 @@ class TestEarlyStopping:
         assert (result.best_epoch, result.stopped, len(kept)) == (2, "patience", 5)
 
     def test_behind_the_others_patience_is_halved(self, monkeypatch, source):
-        scores, bars = [0.1, 0.5, 0.2, 0.3, 0.3, 0.9], (0.6,) * 6
-        result, _, kept = self.run(monkeypatch, source, scores, bars=bars, patience=4)
+        scores, median_scores = [0.1, 0.5, 0.2, 0.3, 0.3, 0.9], (0.6,) * 6
+        result, _, kept = self.run(monkeypatch, source, scores, median_scores=median_scores, patience=4)
         assert (result.best_epoch, result.stopped, len(kept)) == (2, "behind", 4)
-        result, _, kept = self.run(monkeypatch, source, scores, bars=(0.5,) * 6, patience=4)
+        result, _, kept = self.run(monkeypatch, source, scores, median_scores=(0.5,) * 6, patience=4)
         assert (result.best_epoch, result.stopped, len(kept)) == (6, "epochs", 6)
 
     def test_behind_the_others_but_getting_better(self, monkeypatch, source):
-        result, _, kept = self.run(monkeypatch, source, [0.1, 0.2, 0.3, 0.4, 0.5], bars=(0.6,) * 4, patience=2)
+        result, _, kept = self.run(monkeypatch, source, [0.1, 0.2, 0.3, 0.4, 0.5], median_scores=(0.6,) * 4, patience=2)
         assert (result.best_epoch, result.stopped, len(kept)) == (5, "epochs", 5)
 
     def test_a_better_epoch_starts_the_count_again(self, monkeypatch, source):
@@ -209,7 +209,7 @@ class TestDeadline:
             return len(portions) >= 6  # three portions and an end of epoch, then two more
 
         monkeypatch.setattr(feed_module, "CHUNK_STEPS", 1)
-        monkeypatch.setattr(module, "_late", clock)
+        monkeypatch.setattr(module, "_is_past", clock)
         result = run(suffix(), source, replace(PLAN, epochs=50))
         assert (result.stopped, len(result.history)) == ("time", 2)
         assert len(portions) == 7
@@ -340,7 +340,7 @@ class TestFolds:
         expected = [predict(model, source, fold.validation) for model, fold in zip(models, self.FOLDS, strict=True)]
         np.testing.assert_allclose(result.probabilities, np.concatenate(expected), atol=1e-6)
         assert result.validation == pytest.approx(
-            PLAN.task.measure(source.labels[judged_rows(self.FOLDS)], result.probabilities), abs=1e-6
+            PLAN.task.measure(source.labels[validation_rows(self.FOLDS)], result.probabilities), abs=1e-6
         )
 
     def test_a_model_does_not_feel_its_neighbour_in_a_graph(self, source):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from automm.errors import DataError
-from automm.search.parallel.worker import Dismissed, ResultFiles, _same_engines
+from automm.search.parallel.worker import Dismissed, ResultFiles, _check_same_engines
 from automm.search.parallel.workers import FOLDER
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
@@ -15,10 +15,10 @@ def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
     recorded = {"text": {"name": "a", "engine": "keras-3.15"}, "image": {"name": "b", "engine": "onnxruntime-1"}}
     run.write("manifest.json", {"encoders": recorded})
     engines = {("text", "a"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
-    _same_engines(run, SimpleNamespace(features=SimpleNamespace(engines=engines)))
+    _check_same_engines(run, SimpleNamespace(features=SimpleNamespace(engines=engines)))
     other = SimpleNamespace(features=SimpleNamespace(engines={**engines, ("image", "b"): "keras-3.15"}))
-    with pytest.raises(DataError, match=r"reads image by keras-3\.15, and the search by onnxruntime-1"):
-        _same_engines(run, other)
+    with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1"):
+        _check_same_engines(run, other)
 
 
 class TestResultFiles:
@@ -40,8 +40,8 @@ class TestResultFiles:
         (run.folder / FOLDER).mkdir()
         results = ResultFiles(run, SimpleNamespace(confirm=lambda: told.append("confirmed")), reporter)
         candidate = Candidate("trial-001", "trial", COMPLETED, score=0.5)
-        results.take_in_hand(candidate)
-        results.keep(candidate)
+        results.start(candidate)
+        results.record(candidate)
         assert Run.candidate((run.folder / FOLDER / "trial-001.json").read_bytes()) == candidate
         assert run.candidates() == []
         assert told == [("started", "trial-001"), "confirmed", ("finished", "trial-001", None, None)]
@@ -53,5 +53,5 @@ class TestResultFiles:
         run = Run(tmp_path)
         (run.folder / FOLDER).mkdir()
         with pytest.raises(Dismissed):
-            ResultFiles(run, SimpleNamespace(confirm=confirm), reporter).keep(Candidate("a", "trial", COMPLETED))
+            ResultFiles(run, SimpleNamespace(confirm=confirm), reporter).record(Candidate("a", "trial", COMPLETED))
         assert list((run.folder / FOLDER).iterdir()) == told == []

@@ -69,13 +69,13 @@ class TestGivingUp:
     def test_one_cause_too_often(self):
         many = [failed("out of memory")] * SAME_CAUSE
         assert reason_to_give_up(many[1:]) == ""
-        assert reason_to_give_up([trial(1), *many]) == "5 candidates in a row failed with one cause: out of memory"
+        assert reason_to_give_up([trial(1), *many]) == "5 candidates in a row failed with the same cause: out of memory"
         assert reason_to_give_up([*many[1:], trial(1), many[0]]) == ""
 
     def test_ever_new_causes(self):
         many = [failed(f"number {number}") for number in range(ANY_CAUSE)]
         assert reason_to_give_up(many[1:]) == ""
-        assert reason_to_give_up(many) == "20 candidates in a row failed, the last: number 19"
+        assert reason_to_give_up(many) == "20 candidates in a row failed, the last one with: number 19"
 
     def test_deaths_are_no_common_cause(self):
         """Where trials fail five times in a row of one cause, the search ends; a process says nothing of the next."""

@@ -43,17 +43,17 @@ def test_trials_that_are_no_finalists_lose_their_weights(tier2):
     trials = [done(f"trial-{number}", number / 10) for number in range(6)]
     baseline = done("concatenation", 0.0, "baseline")
     ranking = Ranking(experiment(tier2={"finalists": tier2}), [baseline, *trials, *best])
-    assert names(ranking.losers()) == names(trials)[: 6 - tier2]
+    assert names(ranking.trials_to_discard()) == names(trials)[: 6 - tier2]
 
 
 def test_a_failed_trial_leaves_no_weights():
-    assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).losers()) == ["a"]
+    assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).trials_to_discard()) == ["a"]
 
 
 def test_bars_are_of_completed_trials():
     trials = [done(str(number), 0.5) for number in range(ENOUGH)]
     others = [done("concatenation", 0.1, "baseline"), Candidate("a", "trial", FAILED)] * ENOUGH
-    assert Ranking(experiment(), [*others, *trials]).bars() == (0.5,)
-    assert Ranking(experiment(), others).bars() == ()
-    assert Ranking(experiment(tuner="hyperband"), trials).bars() == ()
-    assert Ranking(experiment(training={"halve_behind": False}), trials).bars() == ()
+    assert Ranking(experiment(), [*others, *trials]).median_scores() == (0.5,)
+    assert Ranking(experiment(), others).median_scores() == ()
+    assert Ranking(experiment(tuner="hyperband"), trials).median_scores() == ()
+    assert Ranking(experiment(training={"halve_behind": False}), trials).median_scores() == ()

@@ -215,7 +215,7 @@ def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
     np.testing.assert_array_equal(get(store, KEY, about(), lambda: opened.append(1) or Numbers()), values())
     assert opened == [1]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert f"{KEY}.npy cannot be used" in caplog.text
+    assert f"{KEY}.npy is unusable" in caplog.text
     get(store, KEY, about(), refuse)
 
 
@@ -411,7 +411,7 @@ def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
 def test_many_processes_at_once_all_end_whole(store):
     code = """
 import logging
-logging.disable()  # of what is beyond the limit while the others use theirs
+logging.disable()  # warnings about the limit while other processes use their entries
 for _ in range(8):
     small = FeatureStore(store.folder, int(SIZE * 2.5))
     for key in "abcd":
@@ -450,7 +450,7 @@ def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(CacheError) as caught:
         get(store, KEY, about(), Untouched)
-    for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
+    for part in (str(store.folder), f"{SIZE} bytes", "100 bytes are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
         assert part in str(caught.value)
     assert names(store) == []
 
@@ -541,7 +541,7 @@ def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
-    with pytest.raises(CacheError, match=r"is full: [0-9,]+ are free"):
+    with pytest.raises(CacheError, match=r"is full: [0-9,]+ bytes are free"):
         get(store, KEY, about(), Numbers)
 
 
@@ -578,7 +578,7 @@ def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
     get(small, "d", about(), Numbers)
     gc.collect()
     assert sorted(families(store)) == ["a", "b", "d"]
-    assert "beyond the limit" in caplog.text
+    assert "exceeds the limit" in caplog.text
     del held, view
     gc.collect()
     get(small, "e", about(), Numbers)

@@ -111,12 +111,12 @@ def test_items_come_from_several_entries(store):
 
 
 def test_only_so_many_entries_are_open_at_once(store, monkeypatch):
-    monkeypatch.setattr(store_copies, "MOST", 2)
+    monkeypatch.setattr(store_copies, "MOST_SOURCES", 2)
     for number in (3, 0, 1, 2):
         encoded(store, [number], "plain")
         newest = max(store.folder.glob("*.json"), key=lambda notes: notes.stat().st_mtime)
         os.utime(newest, (1000 + number, 1000 + number))
-    assert encoded(store, [*range(4)], "plain") == [0, 1], "those are copied from that were used last"
+    assert encoded(store, [*range(4)], "plain") == [0, 1], "the most recently used entries are the sources"
     assert held(store) == [4], "what is contained goes, copied or not"
 
 
@@ -263,7 +263,7 @@ def test_an_entry_of_another_user_that_cannot_be_read_is_left_out(store, monkeyp
 
 
 def test_what_is_copied_from_is_not_evicted_before(store):
-    """Both together are beyond the limit; the older one goes afterwards."""
+    """Both together exceed the limit; the older one is removed afterwards."""
     encoded(store, ALL, "plain")
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL, 9], "plain") == [9]
@@ -275,7 +275,7 @@ def test_what_is_kept_is_within_the_limit_once_nobody_copies_from_it(store, capl
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL[1:], 9], "plain") == [9]
     assert [(entry["items"], entry["bytes"]) for entry in store.entries()] == [(9, size)]
-    assert "beyond the limit" not in caplog.text
+    assert "exceeds the limit" not in caplog.text
 
 
 def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
@@ -284,7 +284,7 @@ def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100 if older.exists() else 10_000))
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
-    assert "no room for a copy" in caplog.text
+    assert "no room to copy entries" in caplog.text
     assert held(store) == [10]
 
 
@@ -292,7 +292,7 @@ def test_a_disk_without_room_at_all_keeps_what_there_is(store, monkeypatch):
     before, _ = get(store, ALL, "plain")
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
-    with pytest.raises(CacheError, match="100 are free"):
+    with pytest.raises(CacheError, match="100 bytes are free"):
         encoded(store, [*ALL, 9], "plain")
     assert held(store) == [9]
     assert not list(store.folder.glob("*.part"))
@@ -393,5 +393,5 @@ def test_rows_are_written_in_runs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(store_files, "write_at", write)
     rows = np.array([4, 5, 6, 9, 1, 2])
-    store_files.put_rows(0, rows, np.zeros((6, 2), np.float32), 100)
+    store_files.write_rows(0, rows, np.zeros((6, 2), np.float32), 100)
     assert written == [(132, 24), (172, 8), (108, 16)]

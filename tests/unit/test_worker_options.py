@@ -10,9 +10,9 @@ from automm.errors import ConfigError
 from automm.search.parallel.worker_options import (
     NO_PROXY,
     WorkerOptions,
-    how_it_ended,
-    past_proxies,
-    threads,
+    bypass_proxies,
+    describe_exit,
+    thread_limits,
     worker_command,
 )
 from automm.tracking.runs import Run
@@ -32,23 +32,23 @@ def test_a_port_that_is_taken_is_refused():
     WorkerOptions(0, address).check()
 
 
-def test_somebody_must_train():
-    with pytest.raises(ConfigError, match="nobody to train"):
+def test_a_search_needs_workers():
+    with pytest.raises(ConfigError, match="--workers 0 starts no worker"):
         WorkerOptions(0).check()
     WorkerOptions(1).check()
 
 
 def test_threads_are_divided(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    shares = [int(threads(count)["TF_NUM_INTRAOP_THREADS"]) for count in (1, 2, 3, 16)]
+    shares = [int(thread_limits(count)["TF_NUM_INTRAOP_THREADS"]) for count in (1, 2, 3, 16)]
     assert shares == [8, 4, 2, 1]
 
 
 def test_an_end_is_said_in_words():
-    assert how_it_ended(-signal.SIGSEGV) == "SIGSEGV: a segmentation fault"
-    assert how_it_ended(-signal.SIGKILL) == "SIGKILL: out of memory, or ended from outside"
-    assert how_it_ended(-60) == "signal 60: ended by a signal"
-    assert how_it_ended(3) == "it ended with exit code 3"
+    assert describe_exit(-signal.SIGSEGV) == "SIGSEGV: a segmentation fault"
+    assert describe_exit(-signal.SIGKILL) == "SIGKILL: out of memory, or ended from outside"
+    assert describe_exit(-60) == "signal 60: ended by a signal"
+    assert describe_exit(3) == "it ended with exit code 3"
 
 
 def test_the_command_for_others_names_the_run(tmp_path):
@@ -67,7 +67,7 @@ def test_a_chief_that_listens_everywhere_is_named_by_its_machine(tmp_path, monke
 def test_no_proxy_stands_between_a_worker_and_its_chief(monkeypatch):
     monkeypatch.delenv(NO_PROXY, raising=False)
     monkeypatch.setenv("no_proxy", "intranet")
-    past_proxies("127.0.0.1")
+    bypass_proxies("127.0.0.1")
     assert os.environ[NO_PROXY] == "intranet,127.0.0.1"
-    past_proxies("[::1]")
+    bypass_proxies("[::1]")
     assert os.environ[NO_PROXY] == "intranet,127.0.0.1,::1"

@@ -6,15 +6,15 @@ from typing import Any
 import keras
 
 from automm.data.inputs.modalities import masks_of
-from automm.search.features.cut import nodes_of
+from automm.search.features.suffix import nodes_of
 
 
 class Parts:
     """The parts of a suffix with a fusion; its layers are shared, not copied.
 
     Attributes:
-        modalities: in the order of the fusion.
-        sizes: of the modalities' vectors.
+        modalities: names in the order of the fusion.
+        sizes: the sizes of their vectors.
 
     Raises:
         ValueError: the fusion does not take one vector of each modality.
