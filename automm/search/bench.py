@@ -111,9 +111,9 @@ class Bench:
 
     def _check_size(self, model: Any, limited: bool) -> None:
         folds, most = len(self.setup.folds), self.setup.experiment.budget.parameters
-        own = int(model.count_params())
+        suffix = int(model.count_params())
         if limited and most is not None:
-            total = parameters_of(model, self.layers) + (folds - 1) * own
+            total = parameters_of(model, self.layers) + (folds - 1) * suffix
             if total > most:
                 raise TrialError(f"too large: more parameters than budget.parameters allows ({most:,})\n{total:,}")
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

@@ -84,7 +84,7 @@ class CandidateRunner:
             started=now(),
         )
         self._recorder.start(candidate)
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             keras.utils.set_random_seed(candidate.seed)  # KerasTuner seeds proposals only, not weights
             fitted = estimator.fit(self.bench)
@@ -95,7 +95,7 @@ class CandidateRunner:
             candidate.status = FAILED
             candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"
             log.warning("%s failed: %s", name, cause_of(error))
-        candidate.seconds = time.monotonic() - begun
+        candidate.seconds = time.monotonic() - started
         candidate.peak_memory = peak_memory()
         self._recorder.record(candidate)
         release_memory()
@@ -114,8 +114,7 @@ class CandidateRunner:
 
 def _evaluation(estimator: Estimator, bench: Bench) -> str:
     """Return how the candidate is evaluated (`Setup.evaluation`), marked if only on some of the folds."""
-    every = len(bench.setup.folds)
-    partial = estimator.folds is not None and estimator.folds < every
+    partial = estimator.folds is not None and estimator.folds < len(bench.setup.folds)
     return PARTIAL + bench.setup.evaluation if partial else bench.setup.evaluation
 
 

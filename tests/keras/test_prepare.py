@@ -70,7 +70,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
         check_folds(wanted, here)
     (problem,) = caught.value.lines
     assert "of 3: " in problem
-    assert "and there are 2" in problem
+    assert "have only 2 parts" in problem
     assert "splits.fold: 1" in problem
     check_folds(experiment(tmp_path, "auto"), here)
     check_folds(wanted, loaded([None] * 3 * THIRD, 1))
@@ -78,7 +78,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
 
 def test_a_search_that_cannot_be_cut_is_refused_before_anything_is_encoded(tmp_path):
     here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
-    with pytest.raises(DataError, match="and there are 2"):
+    with pytest.raises(DataError, match="have only 2 parts"):
         check_folds(experiment(tmp_path, {"folds": 5}), here.with_fold(1))
 
 

@@ -101,9 +101,9 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        running = [trial for trial in self._rounds_run() if trial.status == Status.RUNNING]
+        running = [trial for trial in self._bracket_trials() if trial.status == Status.RUNNING]
         left = self.epochs_left - sum(values_of(trial)[EPOCHS] for trial in running)
-        proposal = self._in_bracket() or (None if running else self._in_new_bracket(left))
+        proposal = self._continue_bracket() or (None if running else self._start_bracket(left))
         if (
             proposal is not None and proposal[EPOCHS] > left
         ):  # a resumed search may have fewer epochs than the bracket was planned for
@@ -113,55 +113,55 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
             return {"status": Status.IDLE if running else Status.STOPPED, "values": None}
         return {"status": Status.RUNNING, "values": proposal}
 
-    def _rounds_run(self) -> list[Any]:
+    def _bracket_trials(self) -> list[Any]:
         """Return the trials that belong to a bracket; baselines do not."""
         return [trial for trial in self.trials.values() if BRACKET in values_of(trial)]
 
-    def _in_bracket(self) -> dict[str, Any] | None:
+    def _continue_bracket(self) -> dict[str, Any] | None:
         """Return the next proposal of the current bracket; None if there is none now."""
-        trials = self._rounds_run()
+        trials = self._bracket_trials()
         if not trials:
             return None
         last = max(trials, key=lambda trial: values_of(trial)[BRACKET])
         plan = {name: values_of(last)[name] for name in (BRACKET, HALVINGS, SIZE)}
         trials = [trial for trial in trials if values_of(trial)[BRACKET] == plan[BRACKET]]
         rounds = self.rounds(plan[HALVINGS], plan[SIZE])
-        begun = [[trial for trial in trials if values_of(trial)[ROUND] == number] for number in range(len(rounds))]
+        by_round = [[trial for trial in trials if values_of(trial)[ROUND] == number] for number in range(len(rounds))]
         point = None
-        if len(begun[0]) < rounds[0][0]:
+        if len(by_round[0]) < rounds[0][0]:
             point, number = self.first_point() or self.new_point(), 0
         if point is None:
-            ready = self._promotion(rounds, begun)
+            ready = self._promotion(rounds, by_round)
             if ready is None:
                 return None
             number, point = ready
         return {**point, **plan, ROUND: number, EPOCHS: rounds[number][1]}
 
-    def _promotion(self, rounds: Sequence[tuple[int, int]], begun: Sequence[list[Any]]) -> tuple[int, Any] | None:
+    def _promotion(self, rounds: Sequence[tuple[int, int]], by_round: Sequence[list[Any]]) -> tuple[int, Any] | None:
         """Return the lowest round that can take a trial, and the point of the best trial that waits for it.
 
-        The best waiting trial is certain to be promoted if the next round has more free places than there are trials
-        still to come.
+        The best waiting trial is certain to be promoted if the next round has more free places than trials may still
+        arrive.
         """
-        to_come = sum(trial.status == Status.RUNNING for trial in begun[0])  # no new point will start here
+        to_come = sum(trial.status == Status.RUNNING for trial in by_round[0])  # no new point will start here
         for number in range(1, len(rounds)):
-            taken = {self.hash_of(values_of(trial)) for trial in begun[number]}
+            taken = {self.hash_of(values_of(trial)) for trial in by_round[number]}
             waiting = [
                 trial
-                for trial in begun[number - 1]
+                for trial in by_round[number - 1]
                 if trial.status == Status.COMPLETED and self.hash_of(values_of(trial)) not in taken
             ]
-            room = rounds[number][0] - len(begun[number])
+            room = rounds[number][0] - len(by_round[number])
             if room > to_come and waiting:
                 sign = -1.0 if self.objective.direction == "max" else 1.0
                 return number, point_of(values_of(min(waiting, key=lambda trial: sign * trial.score)))
-            running = sum(trial.status == Status.RUNNING for trial in begun[number])
+            running = sum(trial.status == Status.RUNNING for trial in by_round[number])
             to_come = running + min(room, len(waiting) + to_come)
         return None
 
-    def _in_new_bracket(self, left: int) -> dict[str, Any] | None:
+    def _start_bracket(self, left: int) -> dict[str, Any] | None:
         """Return the first proposal of the next bracket that fits into `left` epochs; None if none fits."""
-        numbers = [values_of(trial)[BRACKET] for trial in self._rounds_run()]
+        numbers = [values_of(trial)[BRACKET] for trial in self._bracket_trials()]
         number, count = max(numbers, default=-1) + 1, brackets_of(self)
         for halvings in range(count - 1 - number % count, -1, -1):
             fewest = self.factor if halvings else 1

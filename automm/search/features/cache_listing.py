@@ -47,7 +47,7 @@ class Listing:
 def listing(cache: Path, limit: int) -> Listing:
     """Return the content of the cache folder without weights. An absent folder counts as empty."""
     features = [
-        {**entry, "last_used": _moment(entry["last_used"])}
+        {**entry, "last_used": _iso_time(entry["last_used"])}
         for entry in FeatureStore(cache / "features", limit).entries()
     ]
     return Listing(cache, features, limit, _pictures(cache / "pictures"))
@@ -67,16 +67,16 @@ def clear(cache: Path, limit: int) -> dict[str, int]:
 def _pictures(folder: Path) -> list[dict[str, Any]]:
     return [
         {
-            "key": one.path.stem,
-            "rows": count_of(one.path),
-            "bytes": one.bytes,
-            "last_used": _moment(one.used),
+            "key": pictures.path.stem,
+            "rows": count_of(pictures.path),
+            "bytes": pictures.bytes,
+            "last_used": _iso_time(pictures.used),
         }
-        for one in picture_sets(folder)
+        for pictures in picture_sets(folder)
     ]
 
 
-def _moment(seconds: float) -> str:
+def _iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 

@@ -142,11 +142,15 @@ def load_or_encode(
     log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
     names = {family: name for name, family in families.items()}
 
-    def open_missing(missing: Sequence[str], unseen: np.ndarray) -> Encoding:
+    def open_missing(missing: Sequence[str], to_encode: np.ndarray) -> Encoding:
         log.info(
-            "%d of %d %s to encode: %s", len(unseen), count, wanted.what, ", ".join(names[family] for family in missing)
+            "%d of %d %s to encode: %s",
+            len(to_encode),
+            count,
+            wanted.what,
+            ", ".join(names[family] for family in missing),
         )
-        return open_pass(engine, {names[family]: family for family in missing}, unseen)
+        return open_pass(engine, {names[family]: family for family in missing}, to_encode)
 
     abouts = {family: wanted.about(name, engine) for name, family in families.items()}
     by_family = store.get(abouts, wanted.items, open_missing)

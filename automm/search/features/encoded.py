@@ -172,7 +172,9 @@ def _encode_texts(
         EncoderOutputs(
             "texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, float16=sequences
         ),
-        lambda engine, keys, unseen: TextPass(source.build(list(keys)), keys, engine, texts, unseen, progress, "texts"),
+        lambda engine, keys, to_encode: TextPass(
+            source.build(list(keys)), keys, engine, texts, to_encode, progress, "texts"
+        ),
     )
 
 
@@ -183,8 +185,8 @@ def _encode_pictures(
     values, engine = load_or_encode(
         store,
         EncoderOutputs("pictures", source.name, source.fingerprint, items, names, float16=sequences),
-        lambda engine, keys, unseen: PicturePass(
-            source.build(list(keys), size), keys, engine, arrays.pixels, unseen, progress, "pictures"
+        lambda engine, keys, to_encode: PicturePass(
+            source.build(list(keys), size), keys, engine, arrays.pixels, to_encode, progress, "pictures"
         ),
     )
     for name in sequences:  # the cells of a picture are stored flat in one row

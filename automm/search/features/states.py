@@ -105,7 +105,7 @@ def _encode_texts(lower: Any, texts: Texts, store: FeatureStore, progress: Progr
     values, _ = load_or_encode(
         store,
         EncoderOutputs(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
-        lambda engine, keys, unseen: TextPass(lower, keys, engine, texts, unseen, progress, what),
+        lambda engine, keys, to_encode: TextPass(lower, keys, engine, texts, to_encode, progress, what),
     )
     return values[name]
 
@@ -115,7 +115,7 @@ def _encode_pictures(lower: Any, arrays: Arrays, store: FeatureStore, progress: 
     values, _ = load_or_encode(
         store,
         EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
-        lambda engine, keys, unseen: PicturePass(lower, keys, engine, arrays.pixels, unseen, progress, what),
+        lambda engine, keys, to_encode: PicturePass(lower, keys, engine, arrays.pixels, to_encode, progress, what),
     )
     shape = lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
     return values[name].reshape(-1, *shape)

@@ -89,8 +89,8 @@ class FeatureStore:
         view of it exists. Entries whose items are all in a new one are removed, unless they are in use.
 
         Args:
-            wanted: the description of each entry by family. A family is the part of a file name that identifies all
-                that the values depend on, except the item.
+            wanted: the description of each entry by family. The family identifies everything that the values depend on
+                except the items, and is part of the file name.
             items: the items of every entry, at least one.
             open_encoding: builds the encoder for families and items to encode; not called if there are none.
 
@@ -171,54 +171,54 @@ class FeatureStore:
         self, entries: Mapping[str, Entry], parts: Mapping[str, int], items: Items, open_encoding: OpenEncoding
     ) -> dict[str, np.ndarray]:
         """Fill locked parts, rename them, and remove the entries that they replace."""
-        with ExitStack() as held:
-            known = self._find_copies(entries, items, held)
-            abouts = self._fill(entries, parts, known, items, open_encoding)
+        with ExitStack() as locks:
+            reusable = self._find_copies(entries, items, locks)
+            abouts = self._fill(entries, parts, reusable, items, open_encoding)
         found = {}
         for family, about in abouts.items():
             self._files.finish(parts[family], entries[family].path, about)
             with open(parts[family], "rb", closefd=False) as file:
                 found[family] = map_values(file, about)
-        for path in known.contained:
+        for path in reusable.replaced:
             if self._files.remove(path):
                 log.info("%s: removed, because a newer entry contains all of its items", path)
-        if known.copies:
+        if reusable.copies:
             self._make_room(0, self.limit)
         return found
 
-    def _find_copies(self, entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Reusable:
+    def _find_copies(self, entries: Mapping[str, Entry], items: Items, locks: ExitStack) -> Reusable:
         """Find what can be copied; nothing if the disk has no room for the new entries in addition to their sources.
 
         Sources are removed only after copying, so the limit is enforced later.
         """
-        known = find_copies(entries, items, held)
-        if not known.copies:
-            return known
-        if not self._make_room(_bytes(_complete(entries, known.features)), math.inf):
+        reusable = find_copies(entries, items, locks)
+        if not reusable.copies:
+            return reusable
+        if not self._make_room(_bytes(_complete(entries, reusable.features)), math.inf):
             log.warning("%s: the disk has no room to copy entries. All features are encoded again", self.folder)
-            held.close()
-            return replace(nothing_to_copy(items), contained=known.contained)
-        log.info("%d of %d items are copied from other entries", len(items) - len(known.unseen), len(items))
-        return known
+            locks.close()
+            return replace(nothing_to_copy(items), replaced=reusable.replaced)
+        log.info("%d of %d items are copied from other entries", len(items) - len(reusable.to_encode), len(items))
+        return reusable
 
     def _fill(
         self,
         entries: Mapping[str, Entry],
         parts: Mapping[str, int],
-        known: Reusable,
+        reusable: Reusable,
         items: Items,
         open_encoding: OpenEncoding,
     ) -> dict[str, About]:
         """Write the content of new entries, and return their complete descriptions by family."""
-        encoding = open_encoding(list(entries), known.unseen) if len(known.unseen) else None
-        abouts = _complete(entries, known.features if encoding is None else encoding.features)
+        encoding = open_encoding(list(entries), reusable.to_encode) if len(reusable.to_encode) else None
+        abouts = _complete(entries, reusable.features if encoding is None else encoding.features)
         total = _bytes(abouts)
-        if not known.copies and not self._make_room(total, self.limit):
+        if not reusable.copies and not self._make_room(total, self.limit):
             raise self._files.full(total)
         with self._files.disk(total):
             for family, about in abouts.items():
                 _begin(parts[family], about, items)
-                for copy in known.copies.get(family, ()):
+                for copy in reusable.copies.get(family, ()):
                     copy.write(parts[family], about, items)
         for batch in (
             encoding.batches() if encoding is not None else ()

@@ -84,67 +84,67 @@ class Reusable:
     Attributes:
         copies: copies by family.
         features: the number of columns by family, if there are copies.
-        unseen: (n,) int64, the positions of all other items, ascending.
-        contained: existing entries whose items are all in the new ones.
+        to_encode: (n,) int64, the positions of all other items, ascending.
+        replaced: existing entries whose items are all in the new ones.
     """
 
     copies: Mapping[str, list[Copy]]
     features: Mapping[str, int]
-    unseen: np.ndarray
-    contained: tuple[Path, ...]
+    to_encode: np.ndarray
+    replaced: tuple[Path, ...]
 
 
 def nothing_to_copy(items: Items) -> Reusable:
     return Reusable({}, {}, np.arange(len(items)), ())
 
 
-def find_copies(entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Reusable:
+def find_copies(entries: Mapping[str, Entry], items: Items, locks: ExitStack) -> Reusable:
     """Find the items of new entries that can be copied from other entries.
 
     An encoder yields all its read-outs at once. An item is therefore copied only if every family has it.
 
     Args:
         entries: the new entries by family.
-        held: keeps the source entries locked until it is closed.
+        locks: keeps the source entries locked until it is closed.
     """
     copies: dict[str, list[Copy]] = {}
-    contained: list[Path] = []
-    known = np.ones(len(items), bool)
+    replaced: list[Path] = []
+    copied = np.ones(len(items), bool)
     for family, entry in entries.items():
-        copies[family], within = _copies(family, entry, items, held)
-        contained += within
+        copies[family], within = _copies(family, entry, items, locks)
+        replaced += within
         found = np.zeros(len(items), bool)
         for copy in copies[family]:
             found[copy.places] = True
-        known &= found
-    if not known.any():
-        held.close()
-        return replace(nothing_to_copy(items), contained=tuple(contained))
+        copied &= found
+    if not copied.any():
+        locks.close()
+        return replace(nothing_to_copy(items), replaced=tuple(replaced))
     features = {family: some[0].other.notes.about.features for family, some in copies.items()}
-    used = {family: [_only(copy, known) for copy in some] for family, some in copies.items()}
-    return Reusable(used, features, np.flatnonzero(~known), tuple(contained))
+    used = {family: [_only(copy, copied) for copy in some] for family, some in copies.items()}
+    return Reusable(used, features, np.flatnonzero(~copied), tuple(replaced))
 
 
-def _copies(family: str, entry: Entry, items: Items, held: ExitStack) -> tuple[list[Copy], list[Path]]:
+def _copies(family: str, entry: Entry, items: Items, locks: ExitStack) -> tuple[list[Copy], list[Path]]:
     """Return copies that together contain each available item once, and entries whose items are all in the new one."""
     copies: list[Copy] = []
-    contained: list[Path] = []
-    lacking = np.ones(len(items), bool)
+    replaced: list[Path] = []
+    missing = np.ones(len(items), bool)
     for path in _others(entry.path, family):
-        with ExitStack() as once:
-            other = _opened(path, entry.about, once)
+        with ExitStack() as lock:
+            other = _opened(path, entry.about, lock)
             if other is None:
                 continue
             copy = _common(items, other)
             if len(copy.places) == len(other.items):
-                contained.append(path)
-            copy = _only(copy, lacking)
+                replaced.append(path)
+            copy = _only(copy, missing)
             if len(copies) < MOST_SOURCES and len(copy.places) and _is_sound(copy):
-                lacking[copy.places] = False
+                missing[copy.places] = False
                 copies.append(copy)
                 mark_used(path)
-                held.enter_context(once.pop_all())
-    return copies, contained
+                locks.enter_context(lock.pop_all())
+    return copies, replaced
 
 
 def _others(path: Path, family: str) -> Iterator[Path]:
@@ -160,10 +160,10 @@ def _last_use(path: Path) -> float:
         return 0.0
 
 
-def _opened(path: Path, about: About, held: ExitStack) -> OtherEntry | None:
+def _opened(path: Path, about: About, locks: ExitStack) -> OtherEntry | None:
     """Open and lock an entry; None if it is absent, unreadable, or its format or list of items is damaged."""
     try:
-        file = held.enter_context(path.open("rb"))
+        file = locks.enter_context(path.open("rb"))
     except (FileNotFoundError, PermissionError):
         return None
     fcntl.flock(file, fcntl.LOCK_SH)

@@ -84,7 +84,7 @@ def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate
 
 def base_candidates(search: Search, name: str) -> tuple[dict[str, float], bool]:
     """Return the tier-1 candidates that replace a candidate, with their shares, and whether any replaces tier 2."""
-    candidate = next((one for one in search.candidates if one.name == name and one.status == COMPLETED), None)
+    candidate = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
     if candidate is not None and candidate.kind == "ensemble":
         members = {key.partition("/")[2]: share for key, share in candidate.hyperparameters.items()}
     elif name == "late_average":
@@ -160,12 +160,12 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
     if (saved := inner.run.predictions(saved_name)) is not None:
         return saved
     path = inner.run.model_path(name)
-    lines = [one for one in inner.candidates if one.name == name and one.status in (COMPLETED, FAILED)]
-    if not lines or (lines[-1].status == COMPLETED and not path.is_file()):
+    records = [c for c in inner.candidates if c.name == name and c.status in (COMPLETED, FAILED)]
+    if not records or (records[-1].status == COMPLETED and not path.is_file()):
         _train(search, inner, name)
-        lines = [one for one in inner.candidates if one.name == name]
-    if lines[-1].status != COMPLETED:
-        raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
+        records = [c for c in inner.candidates if c.name == name]
+    if records[-1].status != COMPLETED:
+        raise TrialError(f"{name} failed: {records[-1].error.splitlines()[0]}")
     answers = inner.bench.predictor(inner.bench.saved(name))(inner.setup.rows("test"))
     inner.run.save_predictions(saved_name, answers)
     path.unlink()  # not needed any more: the model of the search is exported
@@ -173,12 +173,12 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
 
 
 def _train(search: Search, inner: Search, name: str) -> None:
-    found = next((one for one in search.candidates if one.name == name and one.status == COMPLETED), None)
-    if found is None or found.kind != "trial":
+    trial = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
+    if trial is None or trial.kind != "trial":
         inner.runner.run(baseline(inner, name))
         return
-    build = partial(suffix_of, inner.setup, found.point)
-    inner.runner.run(Head(name, "finalist", found.hyperparameters, seed=found.seed, build=build))
+    build = partial(suffix_of, inner.setup, trial.point)
+    inner.runner.run(Head(name, "finalist", trial.hyperparameters, seed=trial.seed, build=build))
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:

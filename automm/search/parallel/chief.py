@@ -70,12 +70,12 @@ class Chief(OracleServicer):
     # ---- the protocol
 
     def GetSpace(self, request: Any, context: Any) -> Any:
-        said = dict(context.invocation_metadata())
-        worker = said.get(WORKER)
+        metadata = dict(context.invocation_metadata())
+        worker = metadata.get(WORKER)
         if worker is not None:
             with self.lock:
                 self.last_contact[worker] = time.monotonic()
-                if LEAVING in said:
+                if LEAVING in metadata:
                     self.left.add(worker)
             deadline = self._search.budget.deadline
             left = "" if deadline is None else str(deadline - time.monotonic())

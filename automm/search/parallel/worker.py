@@ -113,7 +113,7 @@ class WorkerTrials:
 
 
 class ResultFiles:
-    """Writes finished candidates to files for the parent, which alone writes the record (`CandidateRecorder`)."""
+    """A `CandidateRecorder` that writes finished candidates to files; only the parent writes the record."""
 
     def __init__(self, run: Run, connection: "ChiefConnection", reporter: Reporter):
         self._run, self._connection, self._reporter = run, connection, reporter

@@ -114,13 +114,13 @@ class Workers:
         assert self._chief is not None
         while True:
             try:
-                what, trial_id = (
+                event, trial_id = (
                     self._chief.events.get(timeout=patience) if patience else self._chief.events.get_nowait()
                 )
             except queue.Empty:
                 return
             assignment = self._chief.assigned[trial_id]
-            if what == "given":
+            if event == "given":
                 self._early_exits = 0
                 self._served.add(assignment.worker)
                 self._search.recorder.start(assignment.candidate)

@@ -241,7 +241,9 @@ def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
     folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.links, both, count))
     if len(folds) == count:
         return folds
-    problem = f"{count} folds need {count} parts of train and validation without links, and there are {len(folds)}"
+    problem = (
+        f"train and validation have only {len(folds)} parts that share no group, text or picture; {count} are needed"
+    )
     if isinstance(wanted, Folds):
         raise DataError(f"{loaded.dataset.manifest.file.name}: {problem}. Set evaluation: holdout, or fewer folds")
     log.warning("%s. Candidates are evaluated on the validation split instead", problem)

@@ -38,12 +38,12 @@ def portfolio(space: Space) -> list[dict[str, Any]]:
     A number that is not in the space is replaced by the nearest choice. A point is left out if its operator or pooling
     is not in the space, or if it has become equal to an earlier one.
     """
-    found: list[dict[str, Any]] = []
+    proposals: list[dict[str, Any]] = []
     for row in PORTFOLIO:
         point = _into(space, dict(zip(NAMES, row, strict=True)))
-        if point is not None and point not in found:
-            found.append(point)
-    return found
+        if point is not None and point not in proposals:
+            proposals.append(point)
+    return proposals
 
 
 def _into(space: Space, wanted: dict[str, Any]) -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def narrow(
             problems.append(Problem(SPACE, f"space.{key}", f"the manifest {reason}", "Remove the key"))
             continue
         listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
-        values = tuple(_value(TABLE[name], one) for one in listed)
+        values = tuple(_value(TABLE[name], value) for value in listed)
         faults = _faults(TABLE[name], values)
         problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
         if not faults:

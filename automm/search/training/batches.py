@@ -137,8 +137,8 @@ class Feed:
         (steps, size), models = epochs[0].rows.shape, len(epochs)
         portion = self.portion
         if portion is None:
-            one = self.source.batch(epochs[0].rows[0, :1])
-            arrays = self.convert(one) if self.convert else one
+            batch = self.source.batch(epochs[0].rows[0, :1])
+            arrays = self.convert(batch) if self.convert else batch
             row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
             portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
         return [slice(start, start + portion) for start in range(0, steps, portion)]

@@ -40,20 +40,20 @@ class Criterion:
     @property
     def variables(self) -> list[Any]:
         """Return the trainable variables of the model, then those of auxiliary heads."""
-        own = [variable for head in self._auxiliary for variable in head.trainable_variables]
-        return [*self._model.trainable_variables, *own]
+        auxiliary = [variable for head in self._auxiliary for variable in head.trainable_variables]
+        return [*self._model.trainable_variables, *auxiliary]
 
     def loss(self, batch: Any, part: Part) -> Any:
         """Return the weighted sum of the loss over the rows, a scalar: weights of a batch add up to about 1."""
         if self._parts is None:
             return self._weighed(self._model(batch, training=True), part["targets"], part["weights"])
-        fused, own = self._parts.read(batch)
+        fused, vectors = self._parts.read(batch)
         if self._options.mixup:
             total = self._mixed(fused, part)
         else:
             total = self._weighed(self._parts.answer(fused), part["targets"], part["weights"])
         if self._auxiliary:
-            for head, vector, modality in zip(self._auxiliary, own, self._parts.modalities, strict=True):
+            for head, vector, modality in zip(self._auxiliary, vectors, self._parts.modalities, strict=True):
                 weights = part["weights"] * presence(batch, modality)
                 total += self._options.auxiliary * self._weighed(head(vector), part["targets"], weights)
         return total

@@ -102,7 +102,7 @@ def train(
     best: list[list[np.ndarray]] = []
     best_score = math.nan
     for epoch in range(plan.epochs):
-        epochs = [one.epoch(epoch) for one in batches]
+        epochs = [fold_batches.epoch(epoch) for fold_batches in batches]
         losses = []
         for number, (group, run_steps) in enumerate(runners):
             report_steps = partial(_report, progress, steps * (epoch * len(runners) + number), total)
@@ -119,8 +119,8 @@ def train(
         if reason := _stop_reason(plan, epoch, result.best_epoch, best_score, deadline):
             result.stopped = reason
             break
-    for model, kept in zip(models, best, strict=True):
-        model.set_weights(kept)
+    for model, best_weights in zip(models, best, strict=True):
+        model.set_weights(best_weights)
     return result
 
 
@@ -128,8 +128,8 @@ def _step_functions(
     models: Sequence[Any], plan: Plan, steps: int, together: bool
 ) -> list[tuple[list[int], Callable[[list[Any], list[Any]], float]]]:
     """Return for each graph the indices of its models, and the function that runs some of their training steps."""
-    everyone = list(range(len(models)))
-    groups = [everyone] if together else [[place] for place in everyone]
+    places = list(range(len(models)))
+    groups = [places] if together else [[place] for place in places]
     return [(group, steps_function([models[place] for place in group], plan, steps)) for group in groups]
 
 
@@ -158,9 +158,9 @@ def _prepare_targets(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the prepared targets, (all rows, ...) float32, and the row weights of each fold, (all rows,) float32."""
     loss = LOSSES[plan.task.loss]
-    everywhere = np.concatenate([fold.train for fold in folds])
+    train_rows = np.concatenate([fold.train for fold in folds])
     weights = [loss.weights(targets, fold.train, outputs, plan.options) for fold in folds]
-    return loss.prepare(targets, everywhere, outputs, plan.options), weights
+    return loss.prepare(targets, train_rows, outputs, plan.options), weights
 
 
 def _stop_reason(plan: Plan, epoch: int, best_epoch: int, best_score: float, deadline: float | None) -> str:

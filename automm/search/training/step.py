@@ -41,8 +41,8 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
         step = steps_done.assign_add(1.0)
         factors = [factor(step / total_steps)] * len(variables)
         if plan.options.modulation:
-            held = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
-            shares = [share for one in held for share in one]
+            by_model = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
+            shares = [share for model_shares in by_model for share in model_shares]
             factors = [factor * share for factor, share in zip(factors, shares, strict=True)]
             gradients = _noisy(gradients, shares, plan.seed, step)
         optimizer.apply(gradients, factors)
@@ -61,9 +61,9 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
     def run(inputs: list[Any], parts: list[Any]) -> float:
         if not traced:  # the number of steps is left open, otherwise the last portion would be traced again
-            given = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
-            rest = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
-            specs = (given, rest)
+            input_specs = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
+            others = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
+            specs = (input_specs, others)
             traced["function"] = tf.function(all_steps, input_signature=specs, autograph=False)
         return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
 
