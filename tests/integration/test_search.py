@@ -450,7 +450,7 @@ class TestFailures:
             raise ValueError(f"number {next(count)}")
 
         monkeypatch.setattr(head, "train", explode)
-        with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last: ValueError: number 6"):
+        with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last one with: ValueError: number 6"):
             search(*BARE, "budget.trials=50")
 
     @pytest.mark.usefixtures("trials_only")

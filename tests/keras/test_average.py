@@ -30,7 +30,7 @@ def members(build, count=3):
 
 
 @pytest.mark.parametrize("weights", [None, [3.0, 1.0, 0.0]])
-def test_it_is_the_mean_and_survives_the_disk(tmp_path, weights):
+def test_it_is_the_mean_before_and_after_saving(tmp_path, weights):
     models = members(baselines.fused)
     expected = np.average([model(batch()).numpy() for model in models], axis=0, weights=weights)
     averaged = average(models, weights)
@@ -55,13 +55,13 @@ def test_one_member_is_its_own_mean():
     assert members_of(model) == [model]
 
 
-class TestPick:
+class TestEnsembleShares:
     def test_a_useless_member_is_left_out(self):
         labels = np.arange(60) % 3
         good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
         assert ensemble_shares(TASKS["classification"], labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
 
-    def test_members_that_err_apart_are_joined(self):
+    def test_members_with_different_errors_are_combined(self):
         rng = np.random.default_rng(0)
         labels = rng.integers(0, 2, 400)
         wrong = [rng.random(400) < 0.3 for _ in range(3)]
@@ -72,7 +72,7 @@ class TestPick:
 
 
 @pytest.mark.parametrize(("status", "again"), [(KILLED, True), (COMPLETED, False), (FAILED, False)])
-def test_one_that_was_interrupted_is_made_when_the_search_goes_on(monkeypatch, status, again):
+def test_an_interrupted_ensemble_is_made_when_the_search_is_resumed(monkeypatch, status, again):
     recorded = []
     search = SimpleNamespace(
         setup=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),

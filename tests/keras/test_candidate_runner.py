@@ -1,4 +1,4 @@
-"""One candidate at a time: trained on features of a tiny task, and handed to whoever keeps the record."""
+"""One candidate at a time: trained on features of a tiny task, and passed to a recorder."""
 
 from types import SimpleNamespace
 
@@ -36,7 +36,7 @@ def task(tmp_path_factory):
 
 @pytest.fixture
 def make(task, tmp_path):
-    """make() -> (runner, the list of what it has told its recorder)."""
+    """make() -> (runner, the list of calls of its recorder)."""
 
     def make(median_scores=lambda: ()):
         told = []
@@ -54,7 +54,7 @@ def head(task, **more):
     return lambda: baselines.fused(task.shapes, {**POINT, **more})
 
 
-def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
+def test_a_candidate_is_trained_on_each_fold_and_recorded(make, task):
     runner, told = make()
     one = runner.run(Head("one", "baseline", POINT, build=head(task)))
     assert told == [("in hand", "one"), (COMPLETED, "one")]
@@ -65,7 +65,7 @@ def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
     assert runner.bench.run.predictions("one").shape == (len(task.validation_targets), 3)
 
 
-def test_a_seed_follows_from_the_name_alone(make, task):
+def test_the_seed_depends_only_on_the_name(make, task):
     first, _ = make()
     second, _ = make()
     second.run(Head("another", "baseline", POINT, build=head(task)))
@@ -74,7 +74,7 @@ def test_a_seed_follows_from_the_name_alone(make, task):
     np.testing.assert_array_equal(first.bench.run.predictions("one"), second.bench.run.predictions("one"))
 
 
-def test_a_failure_is_the_candidates_own(make, task):
+def test_an_error_fails_only_the_candidate(make, task):
     runner, told = make()
 
     def explode():
@@ -88,7 +88,7 @@ def test_a_failure_is_the_candidates_own(make, task):
     assert told[-1] == (FAILED, "trial-007")
 
 
-def test_an_interrupted_candidate_is_not_handed_over(make):
+def test_an_interrupted_candidate_is_not_recorded(make):
     runner, told = make()
 
     def interrupted():
@@ -99,7 +99,7 @@ def test_an_interrupted_candidate_is_not_handed_over(make):
     assert told == [("in hand", "one")]
 
 
-def test_bars_are_for_trials(make, task, monkeypatch):
+def test_only_trials_get_median_scores(make, task, monkeypatch):
     runner, _ = make(median_scores=lambda: (0.5,))
     plans, train = [], heads.train
 
@@ -113,14 +113,14 @@ def test_bars_are_for_trials(make, task, monkeypatch):
     assert [plan.median_scores for plan in plans] == [(), (0.5,)]
 
 
-def test_models_that_memory_cannot_hold_are_not_trained(make, task, monkeypatch):
+def test_models_that_do_not_fit_into_memory_are_not_trained(make, task, monkeypatch):
     runner, _ = make()
     monkeypatch.setattr(bench, "available_memory", lambda: 1000)
     with pytest.raises(TrialError, match="too large for the free memory"):
         runner.bench.fold_models(head(task))
 
 
-def test_causes_in_words():
+def test_causes():
     assert cause_of(TrialError("too large")) == "too large"
     assert cause_of(MemoryError()) == "out of memory"
     assert cause_of(ValueError("first\nsecond")) == "ValueError: first"

@@ -81,7 +81,7 @@ def test_same_numbers_before_and_after_the_suffix_is_trained(whole, raw, encoder
         np.testing.assert_array_equal(old, np.asarray(new))
 
 
-def test_the_suffix_has_the_inputs_that_others_feed(whole):
+def test_the_suffix_has_the_expected_inputs(whole):
     suffix = extract_suffix(whole)
     assert {tensor.name for tensor in suffix.inputs} == {TEXT, "text_mask", IMAGE, "image_mask"}
     shapes = {tensor.name: (tensor.shape, tensor.dtype) for tensor in suffix.inputs}
@@ -111,8 +111,8 @@ def test_the_same_encoders_in_many_models(whole, raw, encoders):
     ("text_name", "image_name"),
     [("text_cls_last", "image_gem_last"), ("text", "image_max_two_thirds"), ("text_max_two_thirds", "image")],
 )
-def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image_name):
-    """Encoders that yield all that a search may ask for: the suffix takes what it names, and goes back behind them."""
+def test_other_read_outs_have_their_own_inputs(raw, tmp_path, text_name, image_name):
+    """Encoders with all read-outs of a search: the suffix has only those it uses, and can be composed again."""
     names = ["text", "text_cls_last", "text_max_two_thirds", "image", "image_gem_last", "image_max_two_thirds"]
     text = text_source("tiny-bert", lambda size: VOCABULARY).build(names)
     image = image_source("tiny-cnn").build(names, 16)
@@ -147,7 +147,7 @@ def test_a_trained_encoder_is_refused(whole, encoders, place):
         encoders[place].trainable = False
 
 
-def test_a_suffix_saves_and_goes_back_behind_its_encoders(whole, raw, encoders, tmp_path):
+def test_a_saved_suffix_can_be_composed_with_its_encoders(whole, raw, encoders, tmp_path):
     extract_suffix(whole).save(tmp_path / "suffix.keras")
     loaded = keras.saving.load_model(tmp_path / "suffix.keras")
     agree(whole, loaded, raw, encoders)
@@ -172,7 +172,7 @@ def test_a_model_that_is_not_nested(raw, encoders):
     agree(whole, extract_suffix(whole), raw, encoders)
 
 
-def test_one_modality_alone(raw, encoders):
+def test_one_modality(raw, encoders):
     inputs = raw_inputs(6, (2, 16, 16, 3))
     token_ids = inputs["token_ids"]
     whole = keras.Model({"token_ids": token_ids}, keras.layers.Dense(3)(encoders[0](token_ids)))
@@ -193,7 +193,7 @@ def test_a_suffix_may_be_packed(whole, raw, encoders):
     )
 
 
-def test_training_the_suffix_is_training_the_whole(encoders):
+def test_training_the_suffix_trains_the_whole_model(encoders):
     """Same engine, seed and batch order: the curves agree, and so do the predictions."""
     from automm.models.whole import compiled
     from automm.search.training.loop import Fold, predict, train

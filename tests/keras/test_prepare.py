@@ -1,4 +1,4 @@
-"""What can end a search when its finalists are measured is found before it begins; and what is encoded for it."""
+"""Errors of other folds are found before a search, and only new items are encoded."""
 
 import json
 from collections import Counter
@@ -63,7 +63,7 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
     assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
 
-def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
+def test_a_fold_that_cannot_be_divided_is_found_before_the_search(tmp_path):
     wanted = experiment(tmp_path, {"folds": 5})
     here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
@@ -76,7 +76,7 @@ def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
     check_folds(wanted, loaded([None] * 3 * THIRD, 1))
 
 
-def test_a_search_that_cannot_be_cut_is_refused_before_anything_is_encoded(tmp_path):
+def test_a_search_that_cannot_be_divided_is_refused_before_encoding(tmp_path):
     here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
     with pytest.raises(DataError, match="have only 2 parts"):
         check_folds(experiment(tmp_path, {"folds": 5}), here.with_fold(1))
@@ -89,7 +89,7 @@ def make_both(wanted, one):
         return ()
 
 
-def test_on_another_fold_are_its_splits_and_its_number():
+def test_another_fold_has_its_splits_and_number():
     one = loaded([None] * 3 * THIRD, 1)
     assert one.with_fold(2).dataset.manifest.splits.fold == 2
     tests = [one.with_fold(fold).splits["test"] for fold in (1, 2, 3)]
@@ -97,7 +97,7 @@ def test_on_another_fold_are_its_splits_and_its_number():
     assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
 
 
-def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monkeypatch):
+def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatch):
     """From files to features, over a cache that is there: read-outs of all kinds, in their ragged and flat forms."""
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
     manifest = write_reviews(tmp_path / "data", 24)

@@ -1,4 +1,4 @@
-"""What a worker checks before it trains, and what it leaves behind."""
+"""The checks of a worker before it trains, and its result files."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from automm.search.parallel.workers import FOLDER
 from automm.tracking.runs import COMPLETED, Candidate, Run
 
 
-def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
+def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
     recorded = {"text": {"name": "a", "engine": "keras-3.15"}, "image": {"name": "b", "engine": "onnxruntime-1"}}
     run.write("manifest.json", {"encoders": recorded})
@@ -22,7 +22,7 @@ def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
 
 
 class TestResultFiles:
-    """What is finished is left for the parent, which alone writes the record."""
+    """A worker writes finished candidates to files; only the parent writes the record."""
 
     @pytest.fixture
     def told(self):
@@ -35,7 +35,7 @@ class TestResultFiles:
             finished=lambda candidate, best, left: told.append(("finished", candidate.name, best, left)),
         )
 
-    def test_a_candidate_goes_into_a_file_of_its_own(self, tmp_path, told, reporter):
+    def test_each_candidate_has_its_own_file(self, tmp_path, told, reporter):
         run = Run(tmp_path)
         (run.folder / FOLDER).mkdir()
         results = ResultFiles(run, SimpleNamespace(confirm=lambda: told.append("confirmed")), reporter)
@@ -46,7 +46,7 @@ class TestResultFiles:
         assert run.candidates() == []
         assert told == [("started", "trial-001"), "confirmed", ("finished", "trial-001", None, None)]
 
-    def test_nothing_is_left_to_a_search_that_has_ended(self, tmp_path, told, reporter):
+    def test_no_file_is_written_after_the_search_has_ended(self, tmp_path, told, reporter):
         def confirm():
             raise Dismissed("the search has ended")
 

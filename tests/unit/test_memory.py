@@ -1,4 +1,4 @@
-"""Memory that is given back."""
+"""Memory that is returned to the system."""
 
 import gc
 import sys
@@ -13,7 +13,7 @@ def test_the_peak_is_in_bytes():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what was freed")
-def test_what_was_freed_between_what_is_kept_is_given_back():
+def test_freed_memory_between_kept_blocks_is_released():
     def anonymous() -> int:
         with open("/proc/self/statm") as file:  # noqa: PTH123
             _, resident, shared, *_ = map(int, file.read().split())
@@ -28,7 +28,7 @@ def test_what_was_freed_between_what_is_kept_is_given_back():
     assert len(kept) == 20
 
 
-def test_what_is_there_is_spared_once():
+def test_existing_objects_are_frozen_once():
     freeze_loaded_objects()
     spared = gc.get_freeze_count()
     assert spared > 10_000
