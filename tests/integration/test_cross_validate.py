@@ -18,7 +18,7 @@ QUICK = ["training.epochs=1", "budget.trials=1", f"baselines=[concatenation, {RE
 
 @pytest.fixture
 def run_it(tmp_path, reporter, recorder):
-    """A tiny experiment on three folds; resume=RUN goes on with it."""
+    """A tiny experiment on three folds; resume=RUN continues it."""
     from automm.search.run import run_search
 
     path = write_reviews(tmp_path / "data")
@@ -37,7 +37,7 @@ def lines(run):
     return [(candidate.name, candidate.status) for fold in (2, 3) for candidate in of_fold(run, fold).candidates()]
 
 
-def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
+def test_finalists_and_the_recipe_are_evaluated_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
     """Ctrl-C loses only the candidate being trained, and a candidate that fails on a fold lacks only that figure."""
     from automm.search.candidates import head
     from automm.search.finalists import folds as cross_validate

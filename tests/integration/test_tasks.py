@@ -1,4 +1,4 @@
-"""A new task is one file: searched, judged, exported, predicted and checked without a change anywhere else."""
+"""A new task is one file: it is searched, evaluated, exported, predicted and checked without other changes."""
 
 import json
 

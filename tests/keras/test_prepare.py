@@ -25,7 +25,7 @@ THIRD = 12
 
 
 def loaded(groups, seed):
-    """Three folds of reviews with two labels; `groups` names what ties each review to others."""
+    """Three folds of reviews with two labels; `groups` has the group of each review."""
     content = {"name": "x", "records": "r.jsonl", "fields": {"text": "t", "label": "l"}}
     manifest = parse_manifest({**content, "splits": {"folds": 3, "seed": seed}}, Path("manifest.yaml"))
     reviews = [
@@ -37,7 +37,7 @@ def loaded(groups, seed):
     return Loaded(dataset, None, links, split_dataset(dataset, links), "", other_folds(dataset, links))
 
 
-TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
+LINKED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
 
 
 def experiment(tmp_path, evaluation):
@@ -65,7 +65,7 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
 
 def test_a_fold_that_cannot_be_divided_is_found_before_the_search(tmp_path):
     wanted = experiment(tmp_path, {"folds": 5})
-    here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
+    here = next(one for one in (loaded(LINKED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
         check_folds(wanted, here)
     (problem,) = caught.value.lines

@@ -45,22 +45,19 @@ log = logging.getLogger("automm")
 def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate]) -> dict[str, Measured]:
     """Evaluate candidates on the other folds of the manifest, and return the measurements by name.
 
-    {} if the manifest has no folds. On the searched fold, only candidates are evaluated that are replaced by others.
-    Figures from before a Ctrl-C are read from the run folder.
+    {} if the manifest has no folds. On the searched fold, only replaced candidates of tier 2 are evaluated: the test
+    figures of the others are the same. Figures from before a Ctrl-C are read from the run folder.
     """
     if not loaded.other_folds:
         return {}
     measured = {candidate.name: Measured(*base_candidates(search, candidate.name)) for candidate in finalists}
-    folds = {
-        SEARCHED: [name for name, one in measured.items() if one.frozen],
-        **dict.fromkeys(loaded.other_folds, measured),
-    }
-    bases = {base for one in measured.values() for base in one.parts}
-    seconds = sum(candidate.seconds for candidate in search.candidates if candidate.name in bases) * len(
-        loaded.other_folds
-    )
+    other_folds = loaded.other_folds
+    replaced = [name for name, candidate in measured.items() if candidate.frozen]
+    folds = {SEARCHED: replaced, **dict.fromkeys(other_folds, measured)}
+    bases = {base for candidate in measured.values() for base in candidate.parts}
+    seconds = sum(candidate.seconds for candidate in search.candidates if candidate.name in bases) * len(other_folds)
     minutes = max(1, round(seconds / 60))
-    search.reporter.stage(f"finalists on all {len(loaded.other_folds) + 1} folds (about {minutes} min)")
+    search.reporter.stage(f"finalists on all {len(other_folds) + 1} folds (about {minutes} min)")
     total = sum(len(names) for names in folds.values())
     done = 0
     with interruptible():
