@@ -119,11 +119,11 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
 @pytest.mark.usefixtures("trials_only")
 def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_time(search, monkeypatch):
     """With rates of zero, the fine-tunable model on states equals the suffix on features."""
-    from automm.search.finalists import fine_tune
+    from automm.search.candidates import fine_tuned
 
     deadlines = []
-    inner = fine_tune.train
-    monkeypatch.setattr(fine_tune, "train", lambda *a, **k: (deadlines.append(k["deadline"]), inner(*a, **k))[1])
+    inner = fine_tuned.train
+    monkeypatch.setattr(fine_tuned, "train", lambda *a, **k: (deadlines.append(k["deadline"]), inner(*a, **k))[1])
     began = time.monotonic()
     run = search(*FOLDS, *STILL, "tier2.finalists=1", "tier2.epochs=1", "tier2.share=0.25", "budget.time=1h")
     (deadline,) = deadlines

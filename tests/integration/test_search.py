@@ -418,7 +418,7 @@ class TestFailures:
         assert len(recorder.named("candidate")) == 5
         status, summary = recorder.named("end")[0][1:]
         assert status == "FAILED"
-        assert "one cause" in summary["cause"]
+        assert "the same cause" in summary["cause"]
         assert not list((tmp_path / "runs").rglob("result.json"))
 
     def test_a_search_whose_trials_all_fail_ends_with_their_cause_and_keeps_its_baselines(self, search, recorder):

@@ -74,5 +74,5 @@ def test_its_checks_are_those_that_it_names(manifest):
 
 def test_other_tasks_keep_their_options_and_objectives(manifest, tmp_path):
     (tmp_path / "e.yaml").write_text(f"manifest: {manifest}\nobjective: val_mae\n")
-    with pytest.raises(ConfigError, match=r"'val_mae' is none of a price\. Legal: val_close, val_off"):
+    with pytest.raises(ConfigError, match=r"'val_mae' does not fit task: price\. Legal: val_close, val_off"):
         load_experiment(tmp_path / "e.yaml")

@@ -30,7 +30,7 @@ def members(build, count=3):
 
 
 @pytest.mark.parametrize("weights", [None, [3.0, 1.0, 0.0]])
-def test_it_is_the_mean_before_and_after_saving(tmp_path, weights):
+def test_the_average_is_the_mean_also_after_loading(tmp_path, weights):
     models = members(baselines.fused)
     expected = np.average([model(batch()).numpy() for model in models], axis=0, weights=weights)
     averaged = average(models, weights)
@@ -41,7 +41,7 @@ def test_it_is_the_mean_before_and_after_saving(tmp_path, weights):
         np.testing.assert_allclose(one(batch()).numpy(), other(batch()).numpy(), atol=1e-6)
 
 
-def test_packed_members_give_a_packed_mean():
+def test_the_average_of_packed_members_is_packed():
     plain, packed = (average(members(build)) for build in (baselines.fused, baselines.packed_concatenation))
     layout = packed_layout(packed)
     assert layout is not None
@@ -49,7 +49,7 @@ def test_packed_members_give_a_packed_mean():
     assert len(members_of(packed)) == 3
 
 
-def test_one_member_is_its_own_mean():
+def test_a_single_member_is_returned_unchanged():
     (model,) = members(baselines.fused, 1)
     assert average([model]) is model
     assert members_of(model) == [model]

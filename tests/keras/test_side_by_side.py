@@ -100,7 +100,7 @@ def test_each_encoder_has_its_own_input_and_size(suffix, features):
         np.testing.assert_array_equal(layer.mean, statistics[name][0])
 
 
-def test_the_whole_model_gives_the_same(suffix, layers, features):
+def test_the_whole_model_gives_the_same_answers(suffix, layers, features):
     whole = compose(suffix, layers, **SIZES)
     assert set(names_of(whole)) == {"token_ids", "text_mask", "images", "image_mask"}
     expected = predict(suffix, rows_of(suffix, features), ALL)
@@ -112,7 +112,7 @@ def test_the_whole_model_gives_the_same(suffix, layers, features):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_an_absent_modality_is_masked_in_all_of_its_encoders(suffix, layers, features, modality):
+def test_an_absent_modality_is_absent_for_all_of_its_encoders(suffix, layers, features, modality):
     lacking = WithoutModality(rows_of(suffix, features), modality)
     batch = lacking.batch(ALL)
     assert {name: bool(rows.any()) for name, rows in present(batch).items()} == {
