@@ -115,14 +115,17 @@ class Bench:
         if limited and most is not None:
             total = parameters_of(model, self.layers) + (folds - 1) * suffix
             if total > most:
-                raise TrialError(f"too large: more parameters than budget.parameters allows ({most:,})\n{total:,}")
+                raise TrialError(
+                    f"too large: more parameters than budget.parameters allows ({most:,})\n"
+                    f"It has {total:,} parameters. Raise budget.parameters, or remove large choices from the space"
+                )
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         needed, free = folds * trained * BYTES_TRAINED, available_memory()
         if needed > free:
             raise TrialError(
                 "too large for the free memory\n"
                 f"Training {folds} models of {trained:,} parameters needs {needed / 1e6:,.0f} MB, and "
-                f"{free / 1e6:,.0f} MB are free"
+                f"{free / 1e6:,.0f} MB are free. Free memory, or remove large choices from the space"
             )
 
     def evaluate_models(self, models: Sequence[Any]) -> Trained:

@@ -145,7 +145,8 @@ class ChiefConnection:
             return answer
         except grpc.RpcError as error:
             raise AutommError(
-                f"{self._chief}: no search listens there ({error.code().name}). Start it with --chief {self._chief}"
+                f"{self._chief}: no search listens there ({error.code().name}). Start the search with "
+                f"--chief {self._chief}"
             ) from error
 
     def confirm(self) -> None:

@@ -195,7 +195,9 @@ class Workers:
                     f"{self._last_error_line(name)}. See {self._folder}"
                 )
             if self._deaths > REPLACEMENTS * self._search.setup.experiment.budget.trials:
-                raise GiveUp(f"{self._deaths} workers have died, the last one: {describe_exit(code)}")
+                raise GiveUp(
+                    f"{self._deaths} workers have died, the last one: {describe_exit(code)}. See {self._folder}"
+                )
             if not self._chief.done():
                 self._start()
         for name, seen in list(self._chief.last_contact.items()):
