@@ -208,7 +208,7 @@ def _dry_run(experiment: "Experiment") -> None:
         ]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
     tables.table(("hyperparameter", "choices", "only if"), rows)
-    candidate = largest_candidate(experiment, space, manifest.fields)
+    candidate = largest_candidate(experiment, space, manifest.task_object, manifest.fields)
     if candidate is None:
         show("the most expensive candidate is known only after the weights of the encoders are loaded")
     else:

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from automm.search.features.cache_listing import Listing
 
 
-RECIPES = {
-    "logistic_both": "logistic regression on text and pictures",
-    "logistic_all": "logistic regression on all modalities",
-    "ridge_both": "ridge regression on text and pictures",
-    "ridge_all": "ridge regression on all modalities",
-}
-
-
 def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
     """Print a table on stdout; the columns in `right` are aligned right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
@@ -147,7 +139,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
         )
     for metric, interval in result.get("against_recipe", {}).items():
         lines.append(
-            f"  against {RECIPES[result['recipe']]}: {known[metric].title} {interval['difference']:+.3f} "
+            f"  against {_recipe(result)}: {known[metric].title} {interval['difference']:+.3f} "
             f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
         )
     if folds := result.get("folds"):
@@ -161,6 +153,13 @@ def verdict(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _recipe(result: dict[str, Any]) -> str:
+    """Return the title of the linear baseline that the best candidate is compared with."""
+    task = task_of(result["test"][result["best"]])
+    parts = "all modalities" if result["recipe"] == task.baseline("logistic_all") else "text and pictures"
+    return f"{task.linear_title} on {parts}"
+
+
 def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str, str]) -> list[str]:
     known, best = all_metrics(), folds["scores"][result["best"]]
     shown = ", ".join(f"{known[name].title} {_spread(best, name)}" for name in metrics)
@@ -172,7 +171,7 @@ def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str,
         shown = ", ".join(
             f"{known[name].title} {differences[name]['mean']:+.3f}{_plus_minus(differences[name])}" for name in metrics
         )
-        lines.append(f"  on folds against {RECIPES[result['recipe']]}: {shown}")
+        lines.append(f"  on folds against {_recipe(result)}: {shown}")
     return lines
 
 

@@ -132,7 +132,9 @@ def _included(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baseline names")
     general = (*BASELINES, *COLUMN_BASELINES)
-    legal = dict.fromkeys([*general, *(task.baseline(name) for task in TASKS.values() for name in general)])
+    legal = dict.fromkeys(
+        [*general, *(own for task in TASKS.values() for name in general if (own := task.baseline(name)))]
+    )
     names = [FORMER_BASELINES.get(str(name), str(name)) for name in value]
     for name in names:
         if name not in legal:
@@ -169,7 +171,8 @@ class Baselines(Section):
             columns: the manifest's modalities other than text and pictures: 'metadata', 'history'.
             task: the task of the manifest.
         """
-        possible = [task.baseline(name) for name in (*BASELINES, *(COLUMN_BASELINES if columns else ()))]
+        general = (*BASELINES, *(COLUMN_BASELINES if columns else ()))
+        possible = [own for name in general if (own := task.baseline(name)) is not None]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []
         return [name for name in possible if name in self.include]

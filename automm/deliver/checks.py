@@ -7,6 +7,7 @@ from typing import Any
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, Candidate, Run, rank
 
 FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
@@ -72,6 +73,8 @@ def read_bundle_json(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder}: bundle format {about.get('format')!r}, and this automm reads {FORMAT}. Export the bundle again"
         )
+    if (task := about["reading"]["task"]) not in TASKS:
+        raise DataError(f"{folder}: unknown task {task!r}. Install the automm that exported the bundle")
     return about
 
 

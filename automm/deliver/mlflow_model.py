@@ -46,8 +46,9 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         predictions = [prediction for batch in predict_reviews(self._bundle, reviews) for prediction in batch]
         answers = pd.DataFrame(predictions).drop(columns="id")
-        if "probabilities" in answers:
-            answers["probabilities"] = answers["probabilities"].map(json.dumps)
+        for name, kind in self._bundle.task.record_types.items():
+            if kind in (dict, list):
+                answers[name] = answers[name].map(json.dumps)
         return answers
 
 

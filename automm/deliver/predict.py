@@ -1,4 +1,4 @@
-"""Predict raw reviews: one line each, in input order: {id, label, probabilities, error}, or {id, value, error}.
+"""Predict raw reviews: one line each, in input order: {id, ..., error}, with the keys of `Task.record` between.
 
 A review that cannot be predicted gets an error and no label; the others are still predicted. With `explain` a line also
 says what the prediction depends on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}],

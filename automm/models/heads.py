@@ -43,7 +43,7 @@ class Shapes:
         head: a name of HEADS.
         columns: the shapes of one review's metadata, history and their masks, if the manifest names these columns.
         encoders: the name of the encoder by modality; without a name, an input has its short name.
-        other_features: the size of the features of further encoders of a modality, by the encoder's name.
+        other_features: the size of the features of further encoders, by modality and encoder.
     """
 
     text_features: int
@@ -55,7 +55,7 @@ class Shapes:
     image_size: int = 224  # of the stored pictures, in pixels
     cells: int = 49  # of a picture's last feature map: 7 x 7 in most CNNs, for 224 pixels
     encoders: Mapping[str, str] = field(default_factory=dict)
-    other_features: Mapping[str, int] = field(default_factory=dict)
+    other_features: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def source(self, modality: str) -> InputSource:
         """Return the source of the vector that the hand-built baselines read."""
@@ -68,14 +68,14 @@ class Shapes:
         if source.how == TOKEN_MASK:
             return (None,)
         of_modality = self.text_features if source.modality == "text" else self.image_features
-        features = self.other_features.get(source.encoder, of_modality)
+        features = self.other_features.get((source.modality, source.encoder), of_modality)
         if source.modality == "text":
             return (None, features) if source.is_sequence else (features,)
         return (self.max_images, self.cells, features) if source.is_sequence else (self.max_images, features)
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Masked pictures and steps do not count. "label" is the entry of the targets, for a task that scales them.
+# Masked pictures and steps do not count. "label" is the entry of the targets, for a head that scales by them.
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -273,10 +273,12 @@ class Head:
     Attributes:
         activation: of the only layer of a linear model.
         layers: (vector (n, size), outputs, name) -> answers (n, outputs); `name` is the name of the last layer.
+        scaled: whether its answers are scaled by mean and standard deviation of the training targets.
     """
 
     activation: str | None
     layers: Callable[[Any, int, str], Any]
+    scaled: bool = False
 
 
 def _softmax(vector: Any, outputs: int, name: str) -> Any:
@@ -288,7 +290,7 @@ def _number(vector: Any, outputs: int, name: str) -> Any:
 
 
 # By the name in a task. Two labels get a softmax too, so the metrics work for every number of labels.
-HEADS: dict[str, Head] = {"softmax": Head("softmax", _softmax), "number": Head(None, _number)}
+HEADS: dict[str, Head] = {"softmax": Head("softmax", _softmax), "number": Head(None, _number, scaled=True)}
 
 
 def answer(vector: Any, masks: list[Any], values: Mapping[str, Any], outputs: int, head: str) -> Any:

@@ -33,17 +33,17 @@ def run_baselines(search: Search) -> None:
 
 
 def baseline(search: Search, name: str) -> Estimator:
-    """Return the estimator of a baseline, by its name in the task."""
-    makers = {search.setup.task.baseline(general): make for general, make in _MAKERS.items()}
-    return makers.get(name, _head)(search, name)
-
-
-def _head(search: Search, name: str) -> Estimator:
+    """Return the estimator of a baseline, by its name in the task; a run from before a renaming has the former name."""
+    general = {search.setup.task.baseline(one): one for one in (*_MAKERS, *baselines.TRAINED)}
     present = _present(name)
-    build, point = baselines.TRAINED[present]
+    return _MAKERS.get(general[present], _head)(search, name, general[present])
+
+
+def _head(search: Search, name: str, general: str) -> Estimator:
+    build, point = baselines.TRAINED[general]
     if "fusion/operator" in point:
         point = baselines.with_columns(point, search.setup.dataset.manifest.columns)
-    return Head(name, KIND, point, SEED_NAMES.get(present, present), build=lambda: build(search.setup.shapes, point))
+    return Head(name, KIND, point, SEED_NAMES.get(general, name), build=lambda: build(search.setup.shapes, point))
 
 
 def _present(name: str) -> str:
@@ -51,11 +51,11 @@ def _present(name: str) -> str:
     return FORMER_BASELINES.get(name, name)
 
 
-def _late_average(search: Search, name: str) -> Estimator:
+def _late_average(search: Search, name: str, general: str) -> Estimator:
     return LateAverage(name, KIND, completed=_completed(search))
 
 
-def _end_to_end(search: Search, name: str) -> Estimator:
+def _end_to_end(search: Search, name: str, general: str) -> Estimator:
     settings, deadline = search.setup.experiment.baselines, search.budget.deadline
     end = time.monotonic() + settings.end_to_end_time
     return EndToEnd(
@@ -75,14 +75,16 @@ def _completed(search: Search) -> set[str]:
     return {candidate.name for candidate in search.candidates if candidate.status == COMPLETED}
 
 
-def _linear(parts: str) -> Callable[[Search, str], Estimator]:
-    return lambda search, name: LinearModel(name, KIND, parts=parts)
+def _linear(search: Search, name: str, general: str) -> Estimator:
+    available = ("text", "image", *search.setup.dataset.manifest.columns)
+    modalities = tuple(modality for modality in PARTS[general.removeprefix("logistic_")] if modality in available)
+    return LinearModel(name, KIND, {"modalities": "+".join(modalities)}, modalities=modalities)
 
 
 # By general name; all other baselines are heads.
-_MAKERS: dict[str, Callable[[Search, str], Estimator]] = {
-    "majority": lambda search, name: Constant(name, KIND),
-    **{f"logistic_{parts}": _linear(parts) for parts in PARTS},
+_MAKERS: dict[str, Callable[[Search, str, str], Estimator]] = {
+    "majority": lambda search, name, general: Constant(name, KIND),
+    **{f"logistic_{parts}": _linear for parts in PARTS},
     "late_average": _late_average,
     "end_to_end": _end_to_end,
 }

@@ -55,16 +55,17 @@ class Task(ABC):
         targets: what is predicted, in words, for example "labels".
         model: the word for a model, for example "classifier".
         target, head, loss, linear, figure: see the module.
+        linear_title: the linear model in words.
         has_labels: whether it has a label set, which `labels` of a manifest defines.
-        scaled: whether the head scales its answers by mean and standard deviation of the training targets.
         metrics: by name, in display order; short summaries show the first two. The first metric that may be an
-            objective is the default objective.
+            objective is the default objective. A name means the same metric in every task, and no two tasks have the
+            same set of names.
         smooth: a metric that changes with every small change of an answer; smaller is better.
         loss_unit, score_unit: axis labels of learning curves, for the loss and for the first two metrics.
         score_range: the limits of the second axis; None to fit the data.
-        options: training options (`search/training/options`) that need this task.
-        checks: codes of the findings of `automm check` that need this task.
-        baselines: this task's names of baselines, by their general name, where they differ.
+        options: those training options that need a task to list them (`of_task` in `search/space/table`).
+        checks: those checks that need a task to list them (OF_TASKS in `data/quality/checks/registry`).
+        baselines: this task's names of baselines, by their general name, where they differ; None: it has none.
     """
 
     name: ClassVar[str]
@@ -75,8 +76,8 @@ class Task(ABC):
     loss: ClassVar[str]
     linear: ClassVar[str]
     figure: ClassVar[str]
+    linear_title: ClassVar[str]
     has_labels: ClassVar[bool] = True
-    scaled: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, Metric]]
     smooth: ClassVar[str]
     loss_unit: ClassVar[str]
@@ -84,7 +85,7 @@ class Task(ABC):
     score_range: ClassVar[tuple[float, float] | None] = None
     options: ClassVar[frozenset[str]] = frozenset()
     checks: ClassVar[frozenset[str]] = frozenset()
-    baselines: ClassVar[Mapping[str, str]] = {}
+    baselines: ClassVar[Mapping[str, str | None]] = {}
 
     @property
     def objectives(self) -> dict[str, str]:
@@ -97,8 +98,8 @@ class Task(ABC):
         first, second, *_ = self.metrics
         return first, second
 
-    def baseline(self, name: str) -> str:
-        """Return this task's name of a baseline."""
+    def baseline(self, name: str) -> str | None:
+        """Return the name of a baseline in this task, given its general name; None if this task has none."""
         return self.baselines.get(name, name)
 
     @abstractmethod

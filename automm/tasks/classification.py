@@ -20,6 +20,7 @@ class Classification(Task):
     head = "softmax"
     loss = "cross_entropy"
     linear = "logistic"
+    linear_title = "logistic regression"
     figure = "confusion"
     metrics: ClassVar[dict[str, Metric]] = {
         "macro_f1": Metric("macro-F1", LARGER),

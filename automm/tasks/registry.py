@@ -19,16 +19,14 @@ def all_objectives() -> dict[str, str]:
     return {name: direction for task in TASKS.values() for name, direction in task.objectives.items()}
 
 
-def applies_to(task: Task, attribute: str, name: str) -> bool:
-    """Whether an option or a check applies to a task: the task lists it, or no task does.
-
-    Args:
-        attribute: "options" or "checks".
-    """
-    return name in getattr(task, attribute) or not any(name in getattr(other, attribute) for other in TASKS.values())
-
-
 def task_of(metrics: Iterable[str] | Mapping[str, float]) -> Task:
-    """Return the task that has these metrics."""
+    """Return the task that has exactly these metrics.
+
+    Raises:
+        ValueError: no task has.
+    """
     names = set(metrics)
-    return next(task for task in TASKS.values() if names & task.metrics.keys())
+    for task in TASKS.values():
+        if task.metrics.keys() == names:
+            return task
+    raise ValueError(f"no task has the metrics {', '.join(sorted(names))}")

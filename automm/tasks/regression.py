@@ -18,9 +18,9 @@ class Regression(Task):
     head = "number"
     loss = "huber"
     linear = "ridge"
+    linear_title = "ridge regression"
     figure = "true_and_predicted"
     has_labels = False
-    scaled = True
     metrics: ClassVar[dict[str, Metric]] = {
         "mae": Metric("MAE", SMALLER),
         "rmse": Metric("RMSE", SMALLER),

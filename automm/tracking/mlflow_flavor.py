@@ -10,6 +10,9 @@ from typing import Any
 
 from automm.tasks.registry import TASKS
 
+# MLflow types of the values in a prediction; others are JSON in a string.
+TYPES = {str: "string", float: "double", int: "long", bool: "boolean"}
+
 
 def save_model(folder: Path, bundle: Path, code: Path) -> None:
     """Write a bundle as an MLflow model.
@@ -40,7 +43,7 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     kinds |= dict.fromkeys(history, DataType.double if len(history) > 1 else Array(DataType.double))
     inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
     answers = TASKS[reading["task"]].record_types
-    types = {name: DataType.double if kind is float else DataType.string for name, kind in answers.items()}
+    types = {name: getattr(DataType, TYPES.get(kind, "string")) for name, kind in answers.items()}
     outputs: list[Any] = [ColSpec(kind, name) for name, kind in {**types, "error": DataType.string}.items()]
     return {
         "python_model": str(code),

@@ -454,6 +454,12 @@ class TestFailures:
             search(*BARE, "budget.trials=50")
 
     @pytest.mark.usefixtures("trials_only")
+    def test_a_failed_linear_baseline_keeps_its_hyperparameters(self, search, monkeypatch):
+        fail(monkeypatch, "logistic_both")
+        run = search("baselines=[logistic_both, concatenation]", "budget.trials=0")
+        assert run.candidates()[0].hyperparameters == {"modalities": "text+image"}
+
+    @pytest.mark.usefixtures("trials_only")
     def test_a_late_average_without_its_members_fails_with_a_cause(self, search):
         run = search("baselines=[majority, late_average]", "budget.trials=0")
         assert run.candidates()[1].error.startswith("late_average needs the baseline text_only")

@@ -10,6 +10,7 @@ from automm.search.cost.largest import largest_candidate, most_parameters
 from automm.search.cost.pixels import cost_of, pixel_costs
 from automm.search.space.table import DEFAULTS, contains, points
 from automm.search.space.validation import full_space, narrow
+from automm.tasks.registry import TASKS
 
 SMALL = {
     **DEFAULTS,
@@ -46,7 +47,7 @@ def test_named_choices_are_tried_with_dependent_hyperparameters():
 def test_memory_is_that_of_the_parameters_of_all_folds(tmp_path):
     space = narrow({**DEFAULTS})
     one, five, three = (
-        largest_candidate(experiment(tmp_path, evaluation=evaluation), space)
+        largest_candidate(experiment(tmp_path, evaluation=evaluation), space, TASKS["classification"])
         for evaluation in ("holdout", "auto", {"folds": 3})
     )
     assert one.parameters > 384 * 128 + 1280 * 128
@@ -54,7 +55,12 @@ def test_memory_is_that_of_the_parameters_of_all_folds(tmp_path):
 
 
 def test_the_size_of_a_preset_is_unknown(tmp_path):
-    assert largest_candidate(experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space()) is None
+    assert (
+        largest_candidate(
+            experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space(), TASKS["classification"]
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if name in IMAGE_ENCODERS])

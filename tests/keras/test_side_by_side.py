@@ -8,7 +8,7 @@ import pytest
 from small import SMALL
 from test_features import ALL, IMAGE, LENGTH, TEXT, arrays  # noqa: F401 - a fixture
 
-from automm.data.inputs.input_sources import default_source
+from automm.data.inputs.input_sources import InputSource, default_source
 from automm.data.inputs.modalities import present
 from automm.models.heads import (
     AnyPicture,
@@ -79,6 +79,15 @@ def suffix(features):
     train([model], [Fold(ALL, ALL)], rows_of(model, features), features.arrays.targets, plan)
     assert any(np.abs(old - new).max() > 0 for old, new in zip(before, model.get_weights(), strict=True))
     return model
+
+
+def test_an_encoder_may_be_called_like_one_of_another_modality(features):
+    """As in a file with a text encoder and an image encoder."""
+    twin = InputSource("text", IMAGE.name, "mean")
+    encoded = {**features.encoded, twin: np.zeros((len(features.texts.lengths), 5), np.float32)}
+    shapes = replace(features, encoded=encoded).shapes(2, "softmax")
+    assert shapes.of_review(twin) == (5,)
+    assert shapes.of_review(shapes.source("image")) == (2, 16)
 
 
 def names_of(model):

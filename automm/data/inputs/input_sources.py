@@ -140,7 +140,7 @@ def source_of_input(name: str) -> InputSource:
     """Return the source of an input by its name, long or short.
 
     Raises:
-        ValueError: no input has this name.
+        ValueError: the name has another form. Whether an encoder has the read-out is not checked.
     """
     if name in ARRAYS:
         return InputSource(ARRAYS[name], "", name)
@@ -157,8 +157,9 @@ def source_of_input(name: str) -> InputSource:
     else:
         modality, _, readout = name.partition("_")
         how, _, place = readout.partition("_")
-    place = place or LAST
-    if modality not in DEFAULT or not how or place not in PLACES:
+    if not place and not readout.endswith("@"):
+        place = LAST
+    if modality not in DEFAULT or not how or place not in PLACES or (modality, how) == ("image", TOKEN_MASK):
         raise ValueError(
             f"no model has an input {name!r}. Legal names are {', '.join(ARRAYS)}, and read-outs of encoders as "
             "text@minilm-l6:mean"

@@ -11,7 +11,7 @@ from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.pictures import unreadable
-from automm.data.quality.checks.registry import CHECKS
+from automm.data.quality.checks.registry import checks_of
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
@@ -23,7 +23,6 @@ from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError, yaml_word
-from automm.tasks.registry import applies_to
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
@@ -53,8 +52,7 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     split_of, problems = _split(dataset, links)
     checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_record_findings(dataset)]
-    checks = [one for one in CHECKS if applies_to(manifest.task_object, "checks", one.__name__)]
-    findings += [result for run_check in checks for result in run_check(checked)]
+    findings += [result for run_check in checks_of(manifest.task_object) for result in run_check(checked)]
     return describe(checked, findings)
 
 

@@ -23,6 +23,7 @@ def fingerprint(dataset: Dataset, digests: Mapping[Path, str], splits: Mapping[s
                 review.label,
                 [picture_name(path, digests) for path in review.images],
                 split_of.get(row, ""),
+                *([review.labels] if review.labels else []),
                 *([review.numbers, review.categories, review.history] if columns else []),
             ]
         )

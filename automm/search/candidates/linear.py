@@ -7,7 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,8 @@ from automm.search.bench import Bench
 from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, predict
-from automm.search.training.losses import row_weights
+from automm.search.training.losses import LOSSES
+from automm.search.training.options import Options
 
 PARTS = {  # the modalities of each baseline; those that the manifest lacks are left out
     "text": ("text",),
@@ -68,7 +69,8 @@ class Logistic(Regression):
 
         labels, classes = setup.arrays.targets, setup.outputs
         # All trained candidates have these row weights; others would change macro-F1.
-        weights = row_weights(labels, fold.train, classes, setup.experiment.training.class_weights)[fold.train]
+        options = Options(class_weights=setup.experiment.training.class_weights)
+        weights = LOSSES[setup.task.loss].weights(labels, fold.train, classes, options)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
         for strength in self.strengths:  # each starts from the solution of the previous one
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
@@ -106,20 +108,17 @@ class LinearModel(Estimator):
     """The regression of the task on the features of some modalities.
 
     Attributes:
-        parts: a key of PARTS.
+        modalities: in the order of fusion.
     """
 
-    parts: str = "both"
+    modalities: tuple[str, ...] = field(kw_only=True)
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup
-        available = ("text", "image", *setup.dataset.manifest.columns)
-        modalities = tuple(modality for modality in PARTS[self.parts] if modality in available)
         regression = REGRESSIONS[setup.task.linear]
-        models = bench.fold_models(lambda: baselines.linear(setup.shapes, modalities))
+        models = bench.fold_models(lambda: baselines.linear(setup.shapes, self.modalities))
         strength = _fit(bench, models, regression)
-        point = {"modalities": "+".join(modalities), regression.key: strength}
-        return Fitted(average(models), bench.evaluate_models(models), point)
+        return Fitted(average(models), bench.evaluate_models(models), {regression.key: strength})
 
 
 def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:

@@ -13,9 +13,9 @@ from automm.models.readouts import is_sequence, of_modality
 from automm.models.weights.packages import PACKAGES
 from automm.search.space.table import TABLE, Space, is_active, readouts
 from automm.search.training.pixels import pixel_encoder
-from automm.tasks.classification import Classification
+from automm.tasks.base import Task
 
-CLASSES = 2  # assumed: the data is not read yet, and another class adds only a few hundred parameters
+TWO_LABELS = ("", "")  # the label set is not read yet; one label more adds a few hundred parameters
 NUMBERS = 4  # in memory per parameter: itself, its gradient, two moments of Adam
 BYTES = 4
 HALF = 2  # bytes of a number in a stored sequence
@@ -38,10 +38,13 @@ class LargestCandidate:
     memory: int
 
 
-def largest_candidate(experiment: Experiment, space: Space, fields: Fields | None = None) -> LargestCandidate | None:
+def largest_candidate(
+    experiment: Experiment, space: Space, task: Task, fields: Fields | None = None
+) -> LargestCandidate | None:
     """Return the largest candidate; None for presets, whose encoder sizes are unknown until their weights are read.
 
     Args:
+        task: of the manifest.
         fields: the fields of the manifest; a categorical metadata column counts with the most values it may have.
     """
     names = experiment.encoders.text, experiment.encoders.image
@@ -50,8 +53,8 @@ def largest_candidate(experiment: Experiment, space: Space, fields: Fields | Non
     text, image = (PACKAGES[name].features for name in names)
     columns = largest_shapes(fields, experiment.inputs.history_steps)
     inputs = experiment.inputs
-    head = Classification.head  # the head of a regression is smaller by one class
-    shapes = Shapes(text, image, inputs.max_images, CLASSES, columns, image_size=inputs.image_size, head=head)
+    outputs = task.outputs(TWO_LABELS)
+    shapes = Shapes(text, image, inputs.max_images, outputs, columns, image_size=inputs.image_size, head=task.head)
     point, parameters = most_parameters(space, shapes)
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS

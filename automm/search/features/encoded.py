@@ -69,11 +69,11 @@ class Features:
     def shapes(self, outputs: int, head: str) -> Shapes:
         """Return the shapes of suffixes over the read-outs of the hand-built baselines."""
         vectors = {
-            source.encoder: values.shape[1]
+            (source.modality, source.encoder): values.shape[1]
             for source, values in self.encoded.items()
             if source == default_source(source.modality, source.encoder)
         }
-        first = set(self.encoders.values())
+        first = set(self.encoders.items())
         return Shapes(
             text_features=self.readout("text").shape[1],
             image_features=self.readout("image").shape[1],

@@ -131,7 +131,7 @@ def _recipe(search: Search) -> str:
     """Return the linear baseline that the best candidate is compared with; "" if none is completed."""
     completed = {candidate.name for candidate in search.ranking.ranked()}
     names = [search.setup.task.baseline(name) for name in RECIPES]
-    return next((name for name in names if name in completed), "")
+    return next((name for name in names if name is not None and name in completed), "")
 
 
 def _difference(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
-from automm.models.heads import Shapes, Statistics
+from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
 from automm.search.features.encode import Progress
 from automm.search.features.encoded import Features, encode
@@ -193,7 +193,7 @@ def prepare(
         image_source=image,
         features=features,
         folds=folds,
-        statistics=tuple(features.statistics(fold.train, of_targets=task.scaled) for fold in folds),
+        statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
     )

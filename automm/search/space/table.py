@@ -40,6 +40,7 @@ class Hyperparameter:
         only: (another hyperparameter, condition on its value) if this one does not exist at every point. The other is
             above it in the table. If only `on_request` values of the other meet the condition, this hyperparameter
             exists only if the file lists one of these values, or this hyperparameter.
+        of_task: it exists only for tasks that list it in `Task.options`.
         optional: whether it exists only if the experiment file names it; otherwise all candidates have the first
             choice. Most data does not need it, and in a search of few trials it would cost more than it gains.
     """
@@ -50,6 +51,7 @@ class Hyperparameter:
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
     column: str = ""
+    of_task: bool = False
 
 
 def has_hyperparameter(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
@@ -91,17 +93,18 @@ TABLE: dict[str, Hyperparameter] = {
     "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), bounds=(1e-7, 1.0)),
-    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), optional=True),
-    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), optional=True),
-    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), optional=True),
+    "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), of_task=True, optional=True),
+    "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), of_task=True, optional=True),
+    "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), of_task=True, optional=True),
     "training/mixup": Hyperparameter(
         (0.0, 0.2, 0.4),
         bounds=(0.0, 10.0),
         only=("fusion/operator", lambda name: OPERATORS[name] is not Late),
+        of_task=True,
         optional=True,
     ),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), optional=True),
-    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), optional=True),
+    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), of_task=True, optional=True),
+    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.9), optional=True),
 }
 

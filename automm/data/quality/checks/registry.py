@@ -39,6 +39,7 @@ from automm.data.quality.checks.texts import (
     wrong_encoding,
 )
 from automm.data.quality.finding import Finding
+from automm.tasks.base import Task
 
 # Findings of one severity are shown in this order.
 CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
@@ -70,3 +71,20 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     long_texts,
     duplicate_reviews,
 )
+
+# Checks that run only for tasks that list them in `Task.checks`.
+OF_TASKS = {
+    absent_labels,
+    label_shift,
+    missing_like_labels,
+    labels_of_one_word,
+    labels_in_texts,
+    one_number,
+    far_numbers,
+    number_shift,
+}
+
+
+def checks_of(task: Task) -> list[Callable[[Checked], Iterator[Finding]]]:
+    """Return the checks that apply to a task, in order."""
+    return [check for check in CHECKS if check not in OF_TASKS or check.__name__ in task.checks]
