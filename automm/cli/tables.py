@@ -39,6 +39,16 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
     console(sys.stdout).print(drawn)
 
 
+def roles_table(roles: list[tuple[str, str, str, list[str]]]) -> None:
+    """Print the role of every column of records on stderr: column, role, why, examples."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("column", "role", "why", "examples"):
+        drawn.add_column(column, overflow="fold")
+    for name, role, why, examples in roles:
+        drawn.add_row(name, role, why, " | ".join(examples))
+    console(sys.stderr).print(drawn)
+
+
 class EscapingConsole(Console):
     """A console that escapes everything it draws; only rich's own control codes reach the terminal."""
 

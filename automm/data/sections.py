@@ -73,11 +73,15 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValida
 
 
 class LabelColumn(Section):
-    """The column of labels: one per review, or several as a list or as text split at `separator`; `pick` takes one."""
+    """The column of labels: one per review, or several as a list or as text split at `separator`; `pick` takes one.
+
+    `decimal` is the decimal mark of numbers written for people: "." of "$1,250.00", "," of "1.250,00 €".
+    """
 
     column: str = Field(min_length=1)
     separator: str | None = Field(default=None, min_length=1)
     pick: Literal["first"] | None = None
+    decimal: Literal[".", ","] | None = None
 
 
 def _named_column(value: object) -> object:

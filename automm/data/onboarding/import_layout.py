@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from automm.data.changes import Change, change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.layouts.imagefolder import metadata_of, split_folders
 from automm.data.layouts.opening import records_there
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.onboarding.column_roles import names_portrait
-from automm.data.onboarding.init import Guess, guess_manifest, manifest_text
+from automm.data.onboarding.guess import Guess
+from automm.data.onboarding.import_tables import TablesWriter
+from automm.data.onboarding.init import guess_manifest, manifest_text
+from automm.data.onboarding.names import names_portrait
+from automm.data.onboarding.tables import Plan, plan_tables
 from automm.data.onboarding.unpack import Unpacking, holds_pictures
 from automm.data.records.field_values import cell_images, columns_of, is_empty
 from automm.data.records.opening import open_source
@@ -30,6 +34,8 @@ from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_li
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # column of ids that are added if a layout has none
 AUTO = "auto"
+IMAGEFOLDER = "imagefolder"
+TABLES = "tables"  # of a folder, not in a native layout
 PLACE = Path("command line")  # the place that messages about options name
 VALIDATION = 0.15  # share of the training reviews, if a layout has no validation split
 
@@ -90,6 +96,8 @@ def import_data(
         try:
             if chosen == EMBEDDED:
                 return _unpack(source, to, options or {}, fields or {})
+            if chosen == TABLES:
+                return _import_tables(plan_tables(source), source, to, fields or {})
             content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
             content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
             manifest = parse_manifest(content, PLACE, allow_code=allow_code)
@@ -173,10 +181,40 @@ def _formats(name: str, source: Path) -> list[str]:
     if name != AUTO:
         return [name]
     found = [*recognise(source), *([EMBEDDED] if holds_pictures(source) else [])]
+    if IMAGEFOLDER in found and _labels_are_folders(source):
+        with suppress(NotFoundError):
+            plan_tables(source)
+            found[found.index(IMAGEFOLDER)] = TABLES
+    if not found and source.is_dir():
+        with suppress(NotFoundError):
+            plan_tables(source)
+            found = [TABLES]
     if not found:
         message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
         raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
     return found
+
+
+def _labels_are_folders(source: Path) -> bool:
+    """Return whether the labels would be the names of folders, because no metadata describes the pictures."""
+    return not any(metadata_of(folder) for folder in (source, *split_folders(source)))
+
+
+def _import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
+    """Import the tables of a folder as one records file; the manifest is guessed except for `fields`."""
+    with _draft(to) as draft:
+        writer, records = TablesWriter(plan), draft / RECORDS_FILE
+        with records.open("w", encoding="utf-8", newline="\n") as lines:
+            writer.write(lines)
+        guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
+        guess.reasons.update(writer.notes)
+        guess.content["name"] = _plain(source)
+        if "image_root" in guess.content:
+            root = (draft / guess.content["image_root"]).resolve()
+            guess.content["image_root"] = os.path.relpath(root, os.path.realpath(to))
+        parse_manifest(guess.content, PLACE)
+        (draft / MANIFEST).write_text(manifest_text(guess, source), encoding="utf-8")
+    return Imported(to / MANIFEST, writer.records, 0, {}, guess.reasons)
 
 
 def _plain(source: Path) -> str:
@@ -234,9 +272,10 @@ def _complete(
         return fields, {}
     known = fields.model_dump(exclude_defaults=True, mode="json")
     # Pictures are guessed again: a column from which the layout makes names of pictures must not become the text.
+    absent += ["id"] if fields.id == ID else []
     settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
     try:
-        guess = guess_manifest(records, records.parent, given=settled)
+        guess = guess_manifest(records, records.parent, given=settled, near=records.parent, ignore=(ID,))
     except ConfigError:  # no column can be guessed; check will report the absent columns
         return fields, {}
     guessed = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}

@@ -16,6 +16,7 @@ from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import cell_labels, cell_number, is_number
 from automm.data.records.review import Review
+from automm.data.records.written_numbers import decimal_mark, written_number
 from automm.data.sections import LabelColumn, plain_value
 from automm.errors import Problem, yaml_word
 
@@ -105,7 +106,9 @@ class Number(Target):
     reported = True
 
     def values(self, cell: object, rule: LabelColumn) -> list[str]:
-        number = cell_number(cell, rule.column, fix="Correct it")
+        if rule.decimal is not None and isinstance(cell, str):
+            cell = written_number(cell, rule.decimal) or cell
+        number = cell_number(cell, rule.column, fix=_fix_of_number(cell))
         return [] if number is None else [plain_value(number)]
 
     def missing(self, where: str, column: str) -> Problem:
@@ -127,6 +130,11 @@ class Number(Target):
 
 
 TARGETS: dict[str, Target] = {"label": Label(), "number": Number()}
+
+
+def _fix_of_number(cell: object) -> str:
+    mark = decimal_mark([cell]) if isinstance(cell, str) else None
+    return "Correct it" if mark is None else f"Set fields: {{label: {{column: ..., decimal: {json.dumps(mark)}}}}}"
 
 
 def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
