@@ -4,12 +4,13 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from automm.data.images.patterns import PLACEHOLDER, Filled, Pattern, is_pattern
 from automm.data.records.forms import parse_literal
 from automm.data.sections import LONGEST_INTEGER, Fields, LabelColumn, plain_value
 
@@ -28,7 +29,6 @@ LONGEST_NUMBER = 1_000  # characters; a longer text is not meant as a number
 # Strict, because float() also accepts "1_000", "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # ['a.jpg' 'b.jpg'], a NumPy array as text: Python reads one string
-_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def is_empty(cell: object) -> bool:
@@ -120,15 +120,19 @@ def cell_id(cell: object, column: str) -> str:
     return cell_text(cell, column).strip()
 
 
-def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
-    """Return the names of a record's pictures, in order.
+def cell_images(
+    values: Mapping[str, object], fields: Fields, by_pattern: Callable[[str], list[str]] = lambda pattern: []
+) -> list[str]:
+    """Return the names of a record's pictures, in order; `by_pattern` returns those that a pattern finds.
 
     Raises:
         ValueError: a cell holds anything but names.
     """
     names = []
     for entry in fields.images:
-        if "{" in entry:
+        if is_pattern(entry):
+            names += [name for name in by_pattern(entry) if name not in names]
+        elif "{" in entry:
             names += _filled(entry, values)
         else:
             cell = values.get(entry)
@@ -217,7 +221,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         "fields.id": [fields.id],
         "fields.text": list(fields.text),
         "fields.images": [
-            column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
+            column for entry in fields.images for column in (PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
         "fields.metadata": [*fields.numeric, *fields.categorical],
         "fields.history": list(fields.history_columns),
@@ -230,10 +234,19 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
 
 def _filled(template: str, values: Mapping[str, object]) -> list[str]:
     """Return the template filled with the record's values, as a list; [] if a value is empty."""
-    cells = {column: cell_value(values.get(column), column) for column in _PLACEHOLDER.findall(template)}
+    cells = {column: cell_value(values.get(column), column) for column in PLACEHOLDER.findall(template)}
     if not all(cells.values()):
         return []
-    return [_PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+    return [PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+
+
+def fill_pattern(pattern: Pattern, values: Mapping[str, object]) -> Filled | None:
+    """Return a pattern with the values of a record; None if one of them is empty.
+
+    Raises:
+        ValueError: a value is no part of a file name.
+    """
+    return pattern.fill({column: cell_value(values.get(column), column) for column in pattern.columns})
 
 
 def _steps(cell: object, column: str, separator: str | None) -> list[object]:

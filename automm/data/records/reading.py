@@ -1,15 +1,25 @@
 """Turn one record into one review, a problem, or a counted change."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from automm.data.changes import Change
 from automm.data.download.urls import is_url, local_name
-from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
+from automm.data.images.missing_hints import (
+    MISSING_PICTURE,
+    SHOWN,
+    AmbiguousNameError,
+    absent_problem,
+    outside_problem,
+    shown,
+    why_lost,
+)
+from automm.data.images.patterns import Pattern, PatternPictures
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
@@ -19,6 +29,7 @@ from automm.data.records.field_values import (
     cell_number,
     cell_text,
     cell_value,
+    fill_pattern,
     holds_several,
 )
 from automm.data.records.opening import Record, Source
@@ -26,13 +37,13 @@ from automm.data.records.review import Review
 from automm.data.records.targets import TARGETS
 from automm.data.records.times import cell_time
 from automm.data.sections import SPLITS, Fields
-from automm.errors import SHOWN_PROBLEMS, Problem, nearest
+from automm.errors import SHOWN_PROBLEMS, DataError, Problem, nearest
 from automm.paths import from_here
 
 # Codes of problems.
 CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
 UNKNOWN_LABEL = "unknown_label"
-PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
+EMPTY = "empty_review"
 
 SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
 LISTED = 30  # labels of labels.map that a message lists
@@ -85,15 +96,25 @@ class ReviewReader:
         self.found = self.unfetched = 0
         self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
-        self.pictures: dict[str, tuple[str, Path]] = {}
+        self.pictures: dict[str, tuple[str, Path, Change | None]] = {}
+        self.patterns = {text: PatternPictures(Pattern(text), root.tree) for text in source.fields.patterns}
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
+
+    def learn(self, records: Iterable[Record]) -> None:
+        """Take note of all records before the first review, because a pattern shares the files out among them."""
+        with suppress(DataError):  # reading the records again reports it
+            for record in records:
+                for pictures in self.patterns.values():
+                    with suppress(ValueError):
+                        if filled := fill_pattern(pictures.pattern, record.values):
+                            pictures.learn(filled)
 
     def review(self, record: Record) -> Review | None:
         """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
         try:
             text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
-            given = cell_images(record.values, fields)
+            given = cell_images(record.values, fields, partial(self._by_pattern, record.values))
             identity = self._identity(record, fields)
             values = self._values(record)
             group = self._group(record, fields.group)
@@ -138,7 +159,14 @@ class ReviewReader:
         Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
         """
         missing = len(self.missing.pictures)
-        absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
+        dropped = (Change.MISSING_PICTURE, Change.MISSING_PICTURE_REVIEW, Change.AMBIGUOUS_PICTURE)
+        absent = sum(self.changes[change] for change in dropped) + missing
+        if self.patterns and self.labelled and not (absent or self.found) and len(self.seen) > 1:
+            listed = " or ".join(map(repr, self.patterns))
+            text = f"none of {len(self.seen):,} records has a picture {listed} under image_root '{self.root.path}'"
+            return Problem(
+                MISSING_PICTURE, self.source.name, text, "Correct image_root, or the pattern in fields.images"
+            )
         if absent < 2 or self.found or not (self.labelled or missing):
             return None
         example, fix = self._cause()
@@ -155,7 +183,7 @@ class ReviewReader:
         example, fix = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
-            example, fix = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
+            example, fix = f", such as {shown(name)} ({where})", why_lost(name)
         if self.unfetched:
             fix = f"Download them: {self._fetch}"
         return example, fix or "Correct image_root, or the picture names"
@@ -238,32 +266,30 @@ class ReviewReader:
         for name in given:
             remote = is_url(name)
             try:
-                known, path = self._find(name)
+                known, path, change = self._find(name)
                 names.append(known)
                 paths.append(path)
                 self.found += 1
-                if "\\" in name and path.name != name.rpartition("/")[2]:
-                    self.changes[Change.BACKSLASHES] += 1
+                if change is not None:
+                    self.changes[change] += 1
                 continue
             except OutsideError:
-                fault = "is not relative to" if is_absolute(name) else "is outside"
-                text = f"picture {shown(name)} {fault} image_root '{self.root.path}'"
-                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
+                self.problems.append(outside_problem(name, where, self.root.path))
                 continue
             except AbsentError as error:
-                fault = str(error)
+                reason = error
                 names.append(name)
                 absent.append(name)
                 if not remote and self.first_absent is None:
                     self.first_absent = (where, name)
             if self.manifest.images.on_bad == "error":
                 self.unfetched += remote
-                fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
-                text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
-                fix += ", or set images.on_bad: drop-image"
-                self.missing.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
+                problem = absent_problem(name, reason, where, self.root.path, self._fetch)
+                self.missing.pictures.append(problem)
             elif self.manifest.images.on_bad == "drop-image":
-                self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
+                several = isinstance(reason, AmbiguousNameError)
+                dropped = Change.AMBIGUOUS_PICTURE if several else Change.MISSING_PICTURE
+                self.changes[Change.NOT_FETCHED if remote else dropped] += 1
             else:
                 self.unfetched += remote
                 self.changes[Change.MISSING_PICTURE_REVIEW] += 1
@@ -271,11 +297,21 @@ class ReviewReader:
         missing = tuple(absent)
         return tuple(paths), missing, tuple(names) if paths else missing
 
-    def _find(self, name: str) -> tuple[str, Path]:
-        """Return a picture's name and path; many reviews of one picture then share the same objects."""
+    def _by_pattern(self, values: Mapping[str, object], entry: str) -> list[str]:
+        """Return the pictures that a pattern finds for a record, relative to the root."""
+        pictures = self.patterns[entry]
+        filled = fill_pattern(pictures.pattern, values)
+        return [] if filled is None else pictures.of(filled)
+
+    def _find(self, name: str) -> tuple[str, Path, Change | None]:
+        """Return a picture's name, its path, and how the name differs from the file's.
+
+        Many reviews of one picture then share the same objects.
+        """
         known = self.pictures.get(name)
         if known is None:
-            known = name, self.root.find(local_name(name) if is_url(name) else name)
+            found = (self.root.find(local_name(name)), None) if is_url(name) else self.root.locate(name)
+            known = (name, *found)
             if len(self.pictures) < SHARED_PICTURES:
                 self.pictures[name] = known
         return known

@@ -94,6 +94,8 @@ def read_dataset(
         raise ConfigError(f"{manifest.file.name}:1: fields.label is missing. Name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
+    if reader.patterns:
+        reader.learn(open_source(manifest, records).rows)
     reviews, columns, problems = _read(reader, watch)
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
