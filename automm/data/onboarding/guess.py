@@ -331,6 +331,12 @@ def _counts(candidate: Candidate) -> dict[str, int]:
 def _settle_id(draft: Draft, pictures: Pictures) -> None:
     """Guess the column of ids, which may also be the column of a template for the names of pictures."""
     identity = guess_id(draft.free(pictures.used if pictures.template else ()))
+    if identity is None and "id" not in draft.given:  # names of pictures stay the same when records change their order
+        named = guess_id([column for column in draft.free(pictures.used) if column.name in pictures.used])
+        if named is not None:
+            draft.fields["id"] = named[0].name
+            draft.reasons["fields.id"] = f"{named[0].name!r}: {named[1]}"
+            return
     if identity is not None:
         draft.settle("id", identity[0].name, [identity[0].name], identity[1])
     elif "id" not in draft.given:

@@ -193,7 +193,7 @@ def _penalties(column: Column, name_points: float, hint: str | None) -> float:
 def joined_by(column: Column) -> str | None:
     """Return the separator of several labels in a cell, such as "|" in "Drama|Romance"; None for one label."""
     values = column.values
-    if column.numeric or column.words >= 4 or not values:
+    if column.numeric or column.decimal or column.words >= 4 or not values:
         return None
     for mark in SEPARATORS:
         joined = [value for value in values if mark in value]

@@ -5,14 +5,14 @@ import unicodedata
 from collections.abc import Iterable
 
 _DIGITS = re.compile(r"([-+]?)([0-9][0-9.,' ]*)")
-_LETTERS = re.compile(r"[^\W\d_]{1,4}\.?")  # USD, EUR, Rs.
+_LETTERS = re.compile(r"[^\W\d_]{1,3}\.?")  # USD, EUR, Rs.
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))  # between thousands
 
 
 def written_number(text: str, decimal: str) -> str | None:
     """Return a number in plain form, "1250.00"; None if the text is none with this decimal mark.
 
-    A currency (its symbol, or up to four letters) may stand before or after it; thousands may be set apart in threes.
+    A currency (its symbol, or up to three letters) may stand before or after it; thousands may be set apart in threes.
     """
     digits = _stripped(text)
     if digits is None:
