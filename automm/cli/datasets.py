@@ -113,7 +113,9 @@ def init(
         str | None, typer.Option(help="The column to predict; none for a manifest to predict with.")
     ] = None,
     text: Annotated[list[str] | None, typer.Option(help="A column of texts. Repeatable.")] = None,
-    images: Annotated[list[str] | None, typer.Option(help="A column or pattern of pictures. Repeatable.")] = None,
+    images: Annotated[
+        list[str] | None, typer.Option(help="A column or pattern of pictures, or none. Repeatable.")
+    ] = None,
     id: Annotated[str | None, typer.Option(help="The column of ids.")] = None,
     task: Annotated[str | None, typer.Option(help="The task, such as regression. Default: guessed.")] = None,
     quotes: Annotated[

@@ -8,7 +8,8 @@ from typing import Any
 import typer
 
 from automm.cli.screen import say
-from automm.data.onboarding.guess import NO_LABEL, ChoiceError, Guess
+from automm.data.onboarding.draft import NONE, ChoiceError
+from automm.data.onboarding.guess import Guess
 from automm.data.onboarding.init import write_first_manifest
 
 MOST_CHOICES = 12
@@ -21,9 +22,11 @@ def given_fields(
     """Return the keys of `fields` that the options set; a label of None means none."""
     given: dict[str, Any] = {}
     if label is not None:
-        given["label"] = None if label == NO_LABEL else label
+        given["label"] = None if label == NONE else label
     for key, names in (("text", text), ("images", images)):
-        if names:
+        if names == [NONE]:
+            given[key] = None
+        elif names:
             given[key] = names[0] if len(names) == 1 else names
     return given | ({"id": identity} if identity is not None else {})
 
@@ -51,15 +54,15 @@ def write_or_ask(
     try:
         return write_first_manifest(path, to, given=given, must_have_label=True, **options)
     except ChoiceError as error:
-        if ask is None:
+        if ask is None or error.option != "--label":
             raise
         say(str(error))
         listed = list(error.choices)[:MOST_CHOICES]
         for number, name in enumerate(listed, 1):
             say(f"  {number}  {name}  {error.choices[name]}".rstrip())
-        answer = ask(f"The column to predict: a number, a name, or {NO_LABEL}").strip()
+        answer = ask(f"The column to predict: a number, a name, or {NONE}").strip()
         chosen = listed[int(answer) - 1] if answer.isdecimal() and 0 < int(answer) <= len(listed) else answer
-        label = None if chosen == NO_LABEL else chosen
+        label = None if chosen == NONE else chosen
         return write_first_manifest(path, to, given={**given, "label": label}, **options)
 
 

@@ -1,40 +1,25 @@
 """Guess the content of a manifest from the columns of a records file: the role of every column, with the reason."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automm.data.onboarding.columns import Column
-from automm.data.onboarding.labels import Candidate, find_label_names, is_undecided, rank_labels
-from automm.data.onboarding.names import OWN_IDS, is_nameless, names_portrait, snake_case
-from automm.data.onboarding.nearby import Nearby
-from automm.data.onboarding.picture_columns import Pictures, guess_pictures, why_unused
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.labels import Candidate, rank_labels
+from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_portrait, snake_case
+from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
+from automm.data.onboarding.columns.roles import guess_group, guess_id, guess_texts, repeats, why_left_out
+from automm.data.onboarding.columns.splits import guess_split
+from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
+from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
-from automm.data.onboarding.roles import guess_group, guess_id, guess_texts, repeats, why_left_out
-from automm.data.onboarding.splits import guess_split
-from automm.data.sections import Labels
 from automm.errors import ConfigError, Problem, yaml_word
 
-NO_LABEL = "none"  # the value of --label for a manifest without a label
-RARE = 5  # labels with fewer examples are merged
-LEFT_OUT = "left out"
 ORDER = ("id", "text", "images", "image_kind", "separator", "none_values", "label", "group")
-
-
-class ChoiceError(ConfigError):
-    """A person must choose a column; the message names the choices and the option.
-
-    Attributes:
-        option: the option of `automm init`, such as "--label".
-        choices: the columns to choose from, with the reason of each.
-    """
-
-    def __init__(self, problems: Sequence[Problem], option: str, choices: Mapping[str, str]):
-        super().__init__(problems)
-        self.option, self.choices = option, dict(choices)
 
 
 @dataclass(frozen=True)
@@ -66,43 +51,6 @@ class Guess:
     labels: list[Candidate] = field(default_factory=list)
     related: Related = field(default_factory=Related)
     fetches: bool = False
-
-
-@dataclass
-class Draft:
-    """A manifest that is being guessed.
-
-    Attributes:
-        table: the columns of the records.
-        given: keys of `fields` that are known and not guessed.
-        content, reasons: as in `Guess`, without `fields`.
-        fields: the keys of `fields` that were guessed so far.
-        role_of: the role and the reason of each column that has one.
-    """
-
-    table: Table
-    given: Mapping[str, Any]
-    content: dict[str, Any]
-    reasons: dict[str, str]
-    fields: dict[str, Any] = field(default_factory=dict)
-    role_of: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    def settle(self, key: str, value: Any, names: Sequence[str], reason: str) -> None:
-        """Set a key of `fields` unless it is given, and give its columns their role."""
-        if key in self.given:
-            return
-        self.fields[key] = value
-        self.reasons[f"fields.{key}"] = f"{', '.join(map(repr, names))}: {reason}"
-        self.role_of |= {name: (key, reason) for name in names if name not in self.role_of}
-
-    def leave_out(self, name: str, why: str) -> None:
-        """Name a column that is not used, unless it has a role."""
-        self.role_of.setdefault(name, (LEFT_OUT, why))
-
-    def free(self, also: Iterable[str] = ()) -> list[Column]:
-        """Return the columns that are not empty and have no role; those named in `also` even if they have one."""
-        taken = self.role_of.keys() - set(also)
-        return [column for name, column in self.table.columns.items() if name not in taken and column.cells]
 
 
 def guess_from(
@@ -137,15 +85,17 @@ def guess_from(
     for name, column in table.columns.items():
         if is_nameless(name):
             draft.leave_out(name, "no name, such as the index that pandas writes")
+        elif any(other.startswith(f"{name}.") for other in table.columns):
+            draft.leave_out(name, f"objects; their parts are the columns whose names begin with {name!r}")
         elif not column.cells:
             draft.leave_out(name, "empty in every record")
-    pictures = _settle_pictures(draft, nearby, folder)
+    pictures = _settle_pictures(draft, nearby, folder) if "images" not in (given or {}) else Pictures()
     has_choice = "label" in (given or {})
     labels = rank_labels(draft.free(), related.hints) if not has_choice else []
     split = guess_split(draft.free())
     if must_have_label and not has_choice:
-        _demand_label(draft, labels, related, str(content["records"]))
-    label = _settle_label(draft, labels, nearby.folder)
+        demand_label(draft, labels, related, str(content["records"]))
+    label = settle_label(draft, labels, nearby.folder)
     if split is not None and split[0] not in draft.role_of:
         draft.content["splits"] = split[1]
         draft.reasons["splits.column"] = split[2]
@@ -162,7 +112,8 @@ def guess_from(
         draft.leave_out(column.name, why_left_out(column))
     if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
         raise ConfigError(_no_content(str(content["records"]), draft))
-    _note_unused(draft, nearby, pictures)
+    if "images" not in (given or {}):
+        _note_unused(draft, nearby, pictures, must_have_label)
     all_fields = draft.fields | dict(draft.given)
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
@@ -205,7 +156,7 @@ def _named(value: Any, key: str = "") -> list[str]:
 def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path) -> Pictures:
     """Guess the columns of pictures, and leave out the other columns that seem to hold pictures."""
     free = {column.name: column for column in draft.free()}
-    pictures = guess_pictures(free, nearby) if "images" not in draft.given else Pictures()
+    pictures = guess_pictures(free, nearby)
     if pictures.images is not None:
         if pictures.root is not None and not pictures.urls:
             draft.content["image_root"] = relative_path(pictures.root, folder)
@@ -226,106 +177,6 @@ def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path) -> Pictures:
     if pictures.template:
         draft.role_of = {name: pair for name, pair in draft.role_of.items() if name not in pictures.used}
     return pictures
-
-
-def _demand_label(draft: Draft, labels: Sequence[Candidate], related: Related, records: str) -> None:
-    """Raise `ChoiceError` if no column looks like a label, or several do equally well."""
-    choices = {candidate.column.name: candidate.reason for candidate in labels}
-    if labels and not is_undecided(labels):
-        return
-    if related.labelled is not None and not labels:
-        file, target = related.labelled
-        text = f"no label: {file.name} has the same columns and also {target!r}, so this is the table to predict"
-        fix = f"Learn from the other table: automm init {file}. For predictions only, add --label {NO_LABEL}"
-        raise ChoiceError([Problem("no_label", records, text, fix)], "--label", {})
-    if not labels:
-        named = [column.name for column in draft.free()]
-        text = f"no column looks like a label. Columns: {', '.join(named[:30])}"
-        fix = f"Name it: --label COLUMN. For a manifest to predict with, add --label {NO_LABEL}"
-        raise ChoiceError([Problem("no_label", records, text, fix)], "--label", dict.fromkeys(named, ""))
-    alike = [candidate for candidate in labels if candidate.looks_like_label]
-    text = f"{len(alike)} columns look like labels: {'; '.join(f'{c.column.name} ({c.reason})' for c in alike)}"
-    fix = f"Name the one to predict: --label {alike[0].column.name}"
-    raise ChoiceError([Problem("several_labels", records, text, fix)], "--label", choices)
-
-
-def _settle_label(draft: Draft, labels: Sequence[Candidate], folder: Path) -> Column | None:
-    """Set the label to the likeliest column, with what its values need: a task, a separator, rules for rare labels."""
-    given = draft.given.get("label")
-    name = given if isinstance(given, str) else given.get("column") if isinstance(given, Mapping) else None
-    if name is not None:
-        column = draft.table.columns.get(name)
-        if column is not None and isinstance(given, str):
-            for candidate in rank_labels([column], {name: "given"}):
-                draft.given = {**draft.given, "label": _label_field(candidate)}
-                _write_rules(draft, candidate, folder)
-        return column
-    if not labels or "label" in draft.given:
-        if "label" not in draft.given:
-            why = "no column looks like a label. Name one, or use the manifest for predictions only"
-            draft.reasons["fields.label"] = why
-        return None
-    best = labels[0]
-    if len(labels) > 1:
-        others = ", ".join(repr(candidate.column.name) for candidate in labels[1:4])
-        draft.reasons["label candidates"] = f"{best.column.name!r} before {others}. To take another, add --label COLUMN"
-    reason = best.reason
-    if best.separator or best.listed:
-        reason += ". One label per review is predicted so far: the first one"
-    draft.settle("label", _label_field(best), [best.column.name], reason)
-    _write_rules(draft, best, folder)
-    return best.column
-
-
-def _label_field(candidate: Candidate) -> Any:
-    """Return the content of fields.label."""
-    name = candidate.column.name
-    if candidate.separator is not None:
-        return {"column": name, "separator": candidate.separator, "pick": "first"}
-    if candidate.listed:
-        return {"column": name, "pick": "first"}
-    if candidate.number and candidate.column.decimal is not None:
-        return {"column": name, "decimal": candidate.column.decimal}
-    return name
-
-
-def _write_rules(draft: Draft, candidate: Candidate, folder: Path) -> None:
-    """Set `task` and `labels` as the values of the label need them."""
-    column = candidate.column
-    rules: dict[str, Any] = {}
-    if column.filled < column.all_records:
-        rules["on_missing"] = "drop"
-        missing = column.all_records - column.filled
-        draft.reasons["labels.on_missing"] = f"{missing:,} records without a label are dropped"
-    if candidate.number:
-        draft.content["task"] = "regression"
-        draft.reasons["task"] = f"{column.name!r} holds numbers, {column.distinct:,} different ones"
-        if column.decimal is not None:
-            example = column.examples[0]
-            draft.reasons["fields.label"] += f". Numbers are written like {example!r}, so the decimal mark is named"
-    else:
-        names = find_label_names(column, folder)
-        if names is not None:
-            rules["map"] = names.map
-            draft.reasons["labels.map"] = f"the names of the labels in {names.file.name}"
-        elif rare := [value for value, count in _counts(candidate).items() if count < 2]:
-            draft.reasons["labels"] = f"{len(rare):,} labels have one example, such as {rare[0]!r}"
-            if "min_count" in Labels.model_fields:
-                rules |= {"min_count": RARE, "rare": "other"}
-                draft.reasons["labels"] += f": labels with fewer than {RARE} examples become 'other'"
-    if rules:
-        draft.content["labels"] = rules
-
-
-def _counts(candidate: Candidate) -> dict[str, int]:
-    """Return the number of records of each label, of which a review has the first."""
-    if candidate.listed:
-        return {}
-    counts: dict[str, int] = {}
-    for value, count in candidate.column.values.items():
-        label = value.split(candidate.separator)[0].strip() if candidate.separator else value
-        counts[label] = counts.get(label, 0) + count
-    return counts
 
 
 def _settle_id(draft: Draft, pictures: Pictures) -> None:
@@ -370,18 +221,24 @@ def _no_content(file: str, draft: Draft) -> list[Problem]:
     return [Problem("no_columns", file, text, fix), *reasons]
 
 
-def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures) -> None:
-    """Name the pictures near the records that no record names."""
-    if "images" in draft.given or pictures.more.get("image_kind"):
+def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures, must_choose: bool) -> None:
+    """Name the pictures near the records that no record names.
+
+    Raises:
+        ChoiceError: the records would name them if their numbers had not lost their leading zeros.
+    """
+    if pictures.more.get("image_kind"):
         return
     if pictures.lost_zeros is not None:
         found = pictures.lost_zeros
         example = min(found.files, default="").rpartition("/")[2]
-        draft.reasons["unused pictures"] = (
-            f"{len(found.files):,} or more, named like {example!r}: the numbers in column {found.column!r} have lost "
-            f"their leading zeros. Write them as text with {found.padding} digits, then "
-            f"images: {yaml_word('{' + found.column + '}' + Path(example).suffix)}"
-        )
+        text = f"{len(found.files):,} pictures or more are named like {example!r}, but the numbers in column "
+        text += f"{found.column!r} have lost their leading zeros"
+        entry = yaml_word("{" + found.column + "}" + Path(example).suffix)
+        fix = f"Write them as text with {found.padding} digits. To go on without pictures, add --images {NONE}"
+        draft.reasons["unused pictures"] = f"{text}. Write them with {found.padding} digits, then images: {entry}"
+        if must_choose:
+            raise ChoiceError([Problem("lost_zeros", str(draft.content["records"]), text, fix)], "--images", {})
         return
     if len(draft.table.rows) < draft.table.records:
         return  # only the pictures of the sample are known

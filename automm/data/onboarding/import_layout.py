@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,16 +19,17 @@ from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code
 from automm.data.layouts.imagefolder import metadata_of, split_folders
 from automm.data.layouts.opening import records_there
 from automm.data.manifest import Manifest, parse_manifest
+from automm.data.onboarding.columns.names import names_portrait
 from automm.data.onboarding.guess import Guess
+from automm.data.onboarding.import_splits import use_splits
 from automm.data.onboarding.import_tables import TablesWriter
 from automm.data.onboarding.init import guess_manifest, manifest_text
-from automm.data.onboarding.names import names_portrait
 from automm.data.onboarding.tables import Plan, plan_tables
 from automm.data.onboarding.unpack import Unpacking, holds_pictures
 from automm.data.records.field_values import cell_images, columns_of, is_empty
 from automm.data.records.opening import open_source
 from automm.data.records.source import Record, Source
-from automm.data.sections import SPLITS, Fields
+from automm.data.sections import Fields
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 
 RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
@@ -37,7 +38,6 @@ AUTO = "auto"
 IMAGEFOLDER = "imagefolder"
 TABLES = "tables"  # of a folder, not in a native layout
 PLACE = Path("command line")  # the place that messages about options name
-VALIDATION = 0.15  # share of the training reviews, if a layout has no validation split
 
 
 class NoReviewsError(DataError):
@@ -144,7 +144,12 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         _without_labels(guess, records)
         parse_manifest(guess.content, PLACE)
         text = manifest_text(guess, source)
-        text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
+        if "splits" not in guess.content:
+            named = guess.content["fields"].get("label")
+            column = named.get("column") if isinstance(named, dict) else named
+            comment, aside = use_splits(records, "split", column)
+            guess.reasons.update(aside)
+            text += comment
         (draft / MANIFEST).write_text(text, encoding="utf-8")
     return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.changes), guess.reasons)
 
@@ -232,13 +237,12 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
     split = None if is_code(manifest.format) else find_layout(manifest.format).split
     count, copied = 0, set[str]()
-    columns, splits = set[str](), set[str]()
+    columns = set[str]()
     with _draft(to) as draft:
         with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
             for record in source.rows:
                 count += 1
                 columns |= record.values.keys()
-                splits.add(str(record.values.get(str(split))))
                 line = _line(record, fields is not source.fields)
                 lines.write(line + "\n")
                 if copy_images:
@@ -249,7 +253,10 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
         fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
         image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
         text = _manifest(manifest, fields, source, image_root, reasons)
-        text += "" if split is None else _splits_comment(split, splits)
+        if split is not None:
+            label = fields.label.column if fields.label is not None else None
+            comment, aside = use_splits(draft / RECORDS_FILE, split, label)
+            text, reasons = text + comment, reasons | aside
         (draft / MANIFEST).write_text(text, encoding="utf-8")
         if copy_images:
             (draft / PICTURES).mkdir(exist_ok=True)
@@ -338,11 +345,3 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
     text = "".join(f"{one_line(line)}\n" for line in lines)
     return text + write_yaml(content)
-
-
-def _splits_comment(column: str, splits: Collection[str]) -> str:
-    """Return a comment that shows how to use a column of splits; "" if a search could not use it."""
-    if not {"train", "test"} <= set(splits) <= set(SPLITS):
-        return ""
-    more = "" if "validation" in splits else f", validation: {VALIDATION}"
-    return f"# The records name their splits. To use them:\n# splits: {{column: {column}{more}}}\n"

@@ -10,8 +10,9 @@ from typing import Any
 from automm.config.strict_yaml import write_yaml
 from automm.data.layouts import recognise
 from automm.data.manifest import parse_manifest
-from automm.data.onboarding.guess import LEFT_OUT, Guess, guess_from, relative_path
-from automm.data.onboarding.nearby import Nearby
+from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.draft import LEFT_OUT
+from automm.data.onboarding.guess import Guess, guess_from, relative_path
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to
 from automm.data.onboarding.tables import choose_tables

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from automm.data.onboarding.columns import Column, Totals, cells_of, shortened
+from automm.data.onboarding.columns.column import Column, Totals, cells_of, shortened
 from automm.data.onboarding.thinning import Thinned
 from automm.data.records.encoding import delimiter_of, encoding_of
 from automm.data.records.excel import sheet_names

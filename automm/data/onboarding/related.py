@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
-from automm.data.onboarding.names import is_nameless
-from automm.data.onboarding.nearby import TABLES
+from automm.data.onboarding.columns.names import is_nameless
+from automm.data.onboarding.columns.nearby import TABLES
 from automm.data.records.excel import excel_rows
 from automm.data.records.forms import FORMS, likely_delimiter, parse_json
 from automm.data.records.parquet import parquet_schema
@@ -131,7 +131,7 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
     labelled: tuple[Path, str] | None = None
     submission = next((other for other in others if other.is_submission and len(other.columns) > 1), None)
     wanted = submission.columns[1:] if submission is not None and submission.columns[0] in own else ()
-    for other in others:
+    for other in sorted(others, key=lambda other: "train" not in other.file.stem.lower()):
         theirs = {name for name in other.columns if not is_nameless(name)}
         if other.is_submission or not theirs:
             continue

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
-from automm.data.onboarding.names import IDS, is_nameless, snake_case
+from automm.data.onboarding.columns.names import IDS, is_nameless, snake_case
 from automm.data.onboarding.related import Other, header_of, label_codes, related_to, tables_in
 from automm.errors import ConfigError, NotFoundError, Problem
 

@@ -46,6 +46,7 @@ UNKNOWN_LABEL = "unknown_label"
 EMPTY = "empty_review"
 
 SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 LISTED = 30  # labels of labels.map that a message lists
 
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
@@ -183,7 +184,9 @@ class ReviewReader:
         example, fix = "", ""
         if self.first_absent is not None:
             where, name = self.first_absent
-            example, fix = f", such as {shown(name)} ({where})", why_lost(name)
+            packed = sorted(path.name for path in self.root.path.glob("*") if path.suffix.lower() in ARCHIVES)
+            fix = f"Unpack {packed[0]!r}, which may hold them" if packed else why_lost(name)
+            example = f", such as {shown(name)} ({where})"
         if self.unfetched:
             fix = f"Download them: {self._fetch}"
         return example, fix or "Correct image_root, or the picture names"

@@ -5,14 +5,20 @@ import unicodedata
 from collections.abc import Iterable
 
 _DIGITS = re.compile(r"([-+]?)([0-9][0-9.,' ]*)")
-_LETTERS = re.compile(r"[^\W\d_]{1,3}\.?")  # USD, EUR, Rs.
+_CURRENCIES = frozenset(
+    re.findall(
+        r"\S+",
+        "usd eur gbp jpy cny rmb rub inr brl chf cad aud mxn krw idr sek nok dkk pln czk try zar r$ rs rp kr zł ft kč "
+        "р руб",  # noqa: RUF001 (Cyrillic)
+    )
+)
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))  # between thousands
 
 
 def written_number(text: str, decimal: str) -> str | None:
     """Return a number in plain form, "1250.00"; None if the text is none with this decimal mark.
 
-    A currency (its symbol, or up to three letters) may stand before or after it; thousands may be set apart in threes.
+    A currency (its symbol, or letters such as USD) may be before or after it; thousands may be set apart in threes.
     """
     digits = _stripped(text)
     if digits is None:
@@ -51,8 +57,6 @@ def _stripped(text: str) -> tuple[str, str] | None:
     if match is None:
         return None
     before, after = bare[: match.start()].strip(), bare[match.end() :].strip()
-    if (before and not _LETTERS.fullmatch(before)) or (after and not _LETTERS.fullmatch(after)):
-        return None
-    if before and after:
+    if (before and after) or not all(part.lower().rstrip(".") in _CURRENCIES for part in (before, after) if part):
         return None
     return match[1], match[2].strip()

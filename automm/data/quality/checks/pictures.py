@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from automm.data.images.inspect import Inspection
-from automm.data.onboarding.names import names_portrait
+from automm.data.onboarding.columns.names import names_portrait
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.unused import unused_columns, words_of
 from automm.data.quality.finding import SHOWN, Finding, example, finding

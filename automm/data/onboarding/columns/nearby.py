@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from automm.data.images.tree import ImageTree, fold, is_picture
-from automm.data.onboarding.names import PICTURES, names_thumbnail
+from automm.data.onboarding.columns.names import PICTURES, names_thumbnail
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
 MOST_SIBLINGS = 30  # folders beside the records' folder that are searched whatever their names are
@@ -80,9 +80,9 @@ class Nearby:
             names.setdefault(fold(file.rpartition("/")[2]), []).append(file)
         return names
 
-    @cached_property
-    def _exact_root(self) -> Path:
-        return self.folder.resolve()
+    @property
+    def _is_own(self) -> bool:
+        return bool(self.trees) and self.trees[0].root == self.folder.resolve()
 
     def locate(self, names: Sequence[str]) -> Located:
         """Return the folder that most of some picture names are relative to, whatever folders they begin with."""
@@ -105,7 +105,7 @@ class Nearby:
                 if tail == len(parts):
                     votes[root] += 1
         if not found:
-            return Located(self._exact_root)
+            return Located(self.folder.resolve())
         whole = max(votes.items(), key=_by_votes, default=("", 0))
         if whole[1] <= len(found) / 2:
             whole = max(partial.items(), key=_by_votes)
@@ -125,6 +125,8 @@ class Nearby:
     def unused(self, used: Iterable[str]) -> dict[str, int]:
         """Return how many pictures are not among `used`, by their folder relative to that of the records."""
         taken = set(used)
+        if not self._is_own and not any(file in taken for file in self.pictures):
+            return {}  # folders beside the records' folder, which the records may have nothing to do with
         counts: Counter[str] = Counter()
         base = self.folder.resolve().as_posix().rstrip("/") + "/"
         beside = self.folder.resolve().parent.as_posix().rstrip("/") + "/"
@@ -137,10 +139,13 @@ class Nearby:
 
 
 def _has_tables(folder: Path) -> bool:
+    """Return whether a folder, or a folder in it, has a table: it belongs to another data set."""
     try:
-        return any(one.suffix.lower() in (*TABLES, ".yaml") for one in folder.iterdir())
+        inside = list(folder.iterdir())
+        inside += [one for inner in inside[:MOST_SIBLINGS] if inner.is_dir() for one in inner.iterdir()]
     except OSError:
         return True
+    return any(one.suffix.lower() in (*TABLES, ".yaml") for one in inside)
 
 
 def _parts(name: str) -> list[str]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automm.data.onboarding.columns import Column
-from automm.data.onboarding.names import (
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.names import (
     ASIDE,
     EXACT_LABELS,
     IDS,
@@ -23,7 +23,7 @@ from automm.data.onboarding.names import (
     snake_case,
     words_of,
 )
-from automm.data.onboarding.splits import SPLIT_VALUES
+from automm.data.onboarding.columns.splits import SPLIT_VALUES
 
 MANY = 20  # a column with more different numbers is measured rather than chosen from a scale
 FEW = 20  # values that are surely classes
@@ -197,6 +197,8 @@ def joined_by(column: Column) -> str | None:
         return None
     for mark in SEPARATORS:
         joined = [value for value in values if mark in value]
+        if mark == "|" and len(joined) > 1 and all(part.strip() for value in joined for part in value.split(mark)):
+            return mark
         parts = {part.strip() for value in values for part in value.split(mark)}
         if 4 * len(joined) >= len(values) and len(parts) < len(values) and all(len(part) <= 40 for part in parts):
             return mark

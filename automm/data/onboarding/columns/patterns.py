@@ -10,9 +10,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from automm.data.images.tree import fold
-from automm.data.onboarding.columns import Column
-from automm.data.onboarding.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
-from automm.data.onboarding.nearby import Nearby, common_folder
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
+from automm.data.onboarding.columns.nearby import Nearby, common_folder
 from automm.data.sections import plain_value
 
 PROBES = 60  # values of a column that are searched in the names of the files
@@ -194,8 +194,8 @@ def _may_name_files(column: Column) -> bool:
         return False
     if counts_something(column.name) or column.is_date or column.is_url or column.is_embedded:
         return False
-    likely = IDS.search(snake_case(column.name)) or names_picture(column.name)
-    return bool(_values(column)) and (likely is not None or column.distinct >= 0.9 * column.filled)
+    likely = IDS.search(snake_case(column.name)) is not None or names_picture(column.name)
+    return bool(_values(column)) and (likely or column.distinct >= 0.9 * column.filled)
 
 
 def _likeliness(column: Column) -> tuple[bool, bool, bool, int]:

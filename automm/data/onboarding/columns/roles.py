@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from automm.data.onboarding.columns import Column
-from automm.data.onboarding.names import GROUPS, IDS, OWN_IDS, names_person, names_text, snake_case
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.names import GROUPS, IDS, OWN_IDS, names_person, names_text, snake_case, words_of
 from automm.data.sections import plain_value
 
 PROSE_WORDS = 3.0  # average words of a column that people read
@@ -16,13 +16,17 @@ _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 
 def guess_id(columns: list[Column]) -> tuple[Column, str] | None:
     """Guess the id: a column with a different value in each record, preferably named like one."""
-    unique = [column for column in columns if column.unique and not column.is_date]
+    unique = [column for column in columns if column.unique and not column.is_date and not _names_time(column.name)]
     ids = [column for column in unique if IDS.search(snake_case(column.name))]
     ids.sort(key=lambda c: (not OWN_IDS.fullmatch(snake_case(c.name)), GROUPS.search(c.name) is not None))
     words = [c for c in unique if max(len(text.split()) for text in c.texts) == 1]
     short = [c for c in words if not all(map(_DECIMAL.fullmatch, c.texts))]
     named = ids or [c for c in short if not names_text(c.name) and len(max(c.texts, key=len)) <= 100]
     return (named[0], f"a different value in each of {named[0].all_records:,} records") if named else None
+
+
+def _names_time(name: str) -> bool:
+    return not {"time", "timestamp", "date", "created", "updated", "utc"}.isdisjoint(words_of(name))
 
 
 def guess_group(columns: list[Column]) -> tuple[Column, str] | None:

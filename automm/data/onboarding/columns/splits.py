@@ -3,7 +3,7 @@
 from typing import Any
 
 from automm.data.layouts.files import SPLIT_NAMES
-from automm.data.onboarding.columns import Column
+from automm.data.onboarding.columns.column import Column
 
 VALIDATION = 0.15  # share of the training reviews, if a column names no validation split
 SPLIT_VALUES = frozenset(SPLIT_NAMES)

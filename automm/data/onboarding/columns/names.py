@@ -85,7 +85,7 @@ PORTRAITS = re.compile(
     rf"(?:^|_)(?:avatars?|userpics?|headshots?|profile_?{_PICTURE}s?"
     rf"|(?:user|author|reviewer|member|account|owner|host)_?{_PICTURE})(?:_|$)"
 )
-THUMBNAILS = re.compile(r"(?:^|[^a-z])(thumb|thumbs|thumbnail|thumbnails|small|preview|mini)(?:[^a-z]|$)")
+THUMBNAILS = re.compile(r"(?:^|[^a-z])(thumb|thumbs|thumbnail|thumbnails|small|medium|preview|mini)(?:[^a-z]|$)")
 _SIZED = re.compile(r"-[0-9]{2,4}x[0-9]{2,4}$")  # photo-150x150, a smaller copy that WordPress writes
 NAMELESS = re.compile(r"\s*|Unnamed: [0-9.]+")  # how pandas names an index when it writes, and when it reads it again
 
@@ -114,7 +114,7 @@ def names_portrait(name: str) -> bool:
 def names_thumbnail(path: str) -> bool:
     """Return whether the name of a file, or of one of its folders, suggests a smaller copy of a picture."""
     stem = path.rpartition("/")[2].rpartition(".")[0]
-    return THUMBNAILS.search(path.lower()) is not None or _SIZED.search(stem) is not None
+    return THUMBNAILS.search(path.lower().replace("_", " ")) is not None or _SIZED.search(stem) is not None
 
 
 def names_picture(name: str) -> bool:

@@ -10,10 +10,16 @@ from typing import Any
 
 from automm.data.download.urls import SUFFIXES, is_url
 from automm.data.images.missing_hints import shown, why_lost
-from automm.data.onboarding.columns import Column, brief_value
-from automm.data.onboarding.names import counts_something, names_picture, names_portrait, names_thumbnail
-from automm.data.onboarding.nearby import Located, Nearby
-from automm.data.onboarding.picture_patterns import Found, find_pattern
+from automm.data.onboarding.columns.column import Column, brief_value
+from automm.data.onboarding.columns.names import (
+    counts_something,
+    names_picture,
+    names_portrait,
+    names_thumbnail,
+    snake_case,
+)
+from automm.data.onboarding.columns.nearby import Located, Nearby
+from automm.data.onboarding.columns.patterns import Found, find_pattern
 from automm.data.records.field_values import listed_names
 from automm.errors import yaml_word
 
@@ -25,6 +31,7 @@ _IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
 _WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
 _HOLDS_SUFFIX = re.compile("|".join(map(re.escape, SUFFIXES)), re.IGNORECASE)
 _ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
+_LARGE = re.compile(r"(^|_)(large|full|orig|original|hi|high|big|xl)(_|$)")
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
 
@@ -95,10 +102,11 @@ class _ImageColumn:
         return [name for name in self.names if not is_url(name)]
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Columns whose files exist come first, then columns of URLs, then the one with most names."""
+    def rank(self) -> tuple[int, bool, int, bool]:
+        """Columns whose files exist come first, then columns of URLs, then full pictures, then most names."""
         urls = len(self.local) < len(self.names)
-        return (2 if self.share else 1 if urls else 0), len(self.names)
+        small, large = names_thumbnail(f"{self.name}/"), bool(_LARGE.search(snake_case(self.name)))
+        return (2 if self.share else 1 if urls else 0), not small, len(self.names), large
 
     @property
     def stem(self) -> str:
