@@ -39,6 +39,7 @@ def import_(
       automm import yelp yelp/ --to yelp-shops/ --option unit=business
       automm import train-00000-of-00001.parquet --to reviews/
     """
+    from automm.cli.onboarding import has_label
     from automm.data.changes import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
@@ -63,7 +64,10 @@ def import_(
     copied = f", {done.pictures:,} pictures written" if done.pictures else ""
     say(f"{done.records:,} records{copied}")
     show(done.manifest)
-    say_next(f"automm check {to / 'manifest.yaml'}")
+    if has_label(done.manifest, allow_code):
+        say_next(f"automm check {to / 'manifest.yaml'}")
+    else:
+        say_next(f"automm predict BUNDLE {to / 'manifest.yaml'}   or, to learn, name the label in fields.label")
 
 
 @app.command()

@@ -1,13 +1,13 @@
 """What `automm init` asks and prints."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from automm.cli.screen import say
+from automm.cli.screen import can_ask, say
+from automm.data.manifest import load_manifest
 from automm.data.onboarding.draft import NONE, ChoiceError
 from automm.data.onboarding.guess import Guess
 from automm.data.onboarding.init import write_first_manifest
@@ -49,7 +49,7 @@ def write_or_ask(
     Raises:
         ChoiceError: the label must be chosen, and there is nobody to ask.
     """
-    if ask is None and sys.stdin.isatty() and sys.stderr.isatty():
+    if ask is None and can_ask():
         ask = _prompt
     try:
         return write_first_manifest(path, to, given=given, must_have_label=True, **options)
@@ -64,6 +64,12 @@ def write_or_ask(
         chosen = listed[int(answer) - 1] if answer.isdecimal() and 0 < int(answer) <= len(listed) else answer
         label = None if chosen == NONE else chosen
         return write_first_manifest(path, to, given={**given, "label": label}, **options)
+
+
+def has_label(manifest: Path, allow_code: bool) -> bool:
+    """Return whether a manifest names a label."""
+    fields = load_manifest(manifest, allow_code=allow_code).fields
+    return fields is not None and fields.label is not None
 
 
 def _prompt(question: str) -> str:

@@ -100,7 +100,7 @@ def test_an_empty_data_set_reports_what_was_dropped(tmp_path):
 def test_a_records_file_needs_init_and_no_import(tmp_path):
     put(tmp_path / "data", tree("images/1.jpg", "README.md") | {"styles.csv": "id,text\n1,a\n"})
     with pytest.raises(NotFoundError, match=r"no known format(?s:.*)write a manifest: automm init .*data/styles\.csv"):
-        import_data("auto", tmp_path / "data", tmp_path / "out")
+        import_data("auto", tmp_path / "data" / "styles.csv", tmp_path / "out")
 
 
 CAPTIONED = [
@@ -117,7 +117,7 @@ def captioned(folder, **more):
 def test_columns_that_no_record_has_are_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("imagefolder", tmp_path / "data", tmp_path / "out")
-    assert set(done.reasons) == {"fields.text", "fields.label"}
+    assert set(done.reasons) == {"fields.text", "fields.label", "fields.id"}
     assert f"# fields.text: {done.reasons['fields.text']}\n" in done.manifest.read_text()
     dataset = load_dataset(load_manifest(done.manifest))
     assert (dataset.reviews[1].text, dataset.labels) == ("a caption of a few words 1", ("a", "b"))
@@ -134,7 +134,7 @@ def test_given_fields_are_not_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"text": "captoin"})
     assert load_manifest(done.manifest).fields.text == ("captoin",)
-    assert set(done.reasons) == {"fields.label"}
+    assert set(done.reasons) == {"fields.label", "fields.id"}
 
 
 @pytest.mark.parametrize("name", ["{}.png", "{}-of-a-name-that-is-as-long-as-a-text-may-be.png", "{}.raw"])

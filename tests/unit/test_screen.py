@@ -259,11 +259,11 @@ SOURCES = sorted(Path(automm.__file__).parent.rglob("*.py"))
 PRINTING = {
     "print": {"cli/screen.py"},
     "sys.stdout": {"cli/tables.py", "cli/data.py"},
-    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py"},
+    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py", "cli/tables.py"},
     "typer.confirm": {"cli/search.py"},
     "typer.echo": set(),
     "typer.secho": set(),
-    "typer.prompt": set(),
+    "typer.prompt": {"cli/onboarding.py"},
     "Console": {"cli/tables.py"},
     "logging.StreamHandler": set(),
     "warnings.warn": set(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
-from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_portrait, snake_case
+from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
 from automm.data.onboarding.columns.nearby import Nearby
 from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
 from automm.data.onboarding.columns.roles import guess_group, guess_id, guess_texts, repeats, why_left_out
@@ -82,14 +82,16 @@ def guess_from(
     known = {key: value for key, value in (given or {}).items() if value is not None}
     draft = Draft(table, known, {**content, **table.written}, dict(table.reasons))
     _settle_given(draft, given or {})
+    parents = {name[:place] for name in table.columns for place, letter in enumerate(name) if letter == "."}
     for name, column in table.columns.items():
         if is_nameless(name):
+            draft.reasons["fields"] = "columns without a name are ignored, such as the index that pandas writes"
             draft.leave_out(name, "no name, such as the index that pandas writes")
-        elif any(other.startswith(f"{name}.") for other in table.columns):
+        elif name in parents:
             draft.leave_out(name, f"objects; their parts are the columns whose names begin with {name!r}")
         elif not column.cells:
             draft.leave_out(name, "empty in every record")
-    pictures = _settle_pictures(draft, nearby, folder) if "images" not in (given or {}) else Pictures()
+    pictures = _settle_pictures(draft, nearby, folder, guessed="images" not in (given or {}))
     has_choice = "label" in (given or {})
     labels = rank_labels(draft.free(), related.hints) if not has_choice else []
     split = guess_split(draft.free())
@@ -153,10 +155,10 @@ def _named(value: Any, key: str = "") -> list[str]:
     return [name for part in value for name in _named(part)] if isinstance(value, list | tuple) else []
 
 
-def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path) -> Pictures:
+def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) -> Pictures:
     """Guess the columns of pictures, and leave out the other columns that seem to hold pictures."""
     free = {column.name: column for column in draft.free()}
-    pictures = guess_pictures(free, nearby)
+    pictures = guess_pictures(free, nearby) if guessed else Pictures()
     if pictures.images is not None:
         if pictures.root is not None and not pictures.urls:
             draft.content["image_root"] = relative_path(pictures.root, folder)
@@ -167,12 +169,12 @@ def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path) -> Pictures:
             what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"
             draft.reasons["images.on_bad"] = f"{what} are dropped and counted. To refuse them, set on_bad: error"
     for name, column in free.items():
-        if name in pictures.candidates or names_portrait(name):
+        if name in pictures.candidates or names_portrait(name) or names_picture(name):
             why = why_unused(column, pictures)
             if name not in draft.role_of and why:
                 draft.reasons[f"column {name!r}"] = f"not used: {why}"
                 draft.leave_out(name, why)
-            elif name not in draft.role_of:
+            elif name not in draft.role_of and column.is_embedded:
                 draft.leave_out(name, "pictures inside cells, which are not used")
     if pictures.template:
         draft.role_of = {name: pair for name, pair in draft.role_of.items() if name not in pictures.used}

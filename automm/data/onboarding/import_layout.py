@@ -147,7 +147,7 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         if "splits" not in guess.content:
             named = guess.content["fields"].get("label")
             column = named.get("column") if isinstance(named, dict) else named
-            comment, aside = use_splits(records, "split", column)
+            comment, aside = use_splits(records, to, "split", column)
             guess.reasons.update(aside)
             text += comment
         (draft / MANIFEST).write_text(text, encoding="utf-8")
@@ -255,7 +255,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
         text = _manifest(manifest, fields, source, image_root, reasons)
         if split is not None:
             label = fields.label.column if fields.label is not None else None
-            comment, aside = use_splits(draft / RECORDS_FILE, split, label)
+            comment, aside = use_splits(draft / RECORDS_FILE, to, split, label)
             text, reasons = text + comment, reasons | aside
         (draft / MANIFEST).write_text(text, encoding="utf-8")
         if copy_images:

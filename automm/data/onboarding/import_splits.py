@@ -12,11 +12,17 @@ from automm.data.sections import SPLITS
 UNLABELLED = "unlabelled.jsonl"  # the records of a test split without labels, for predictions
 
 
-def use_splits(records: Path, column: str, label: str | None) -> tuple[str, dict[str, str]]:
+def use_splits(records: Path, to: Path, column: str, label: str | None) -> tuple[str, dict[str, str]]:
     """Return a comment for the manifest that shows how to use a column of splits, and what was set aside.
 
     The comment is "" if a search could not use the splits. The records of a test split without labels are written to
     unlabelled.jsonl beside the records.
+
+    Args:
+        records: the records file.
+        to: the folder that it will be in.
+        column: the column of the splits.
+        label: the column of the label; None if there is none.
     """
     counts, labelled = Counter[str](), Counter[str]()
     with records.open(encoding="utf-8") as lines:
@@ -31,7 +37,7 @@ def use_splits(records: Path, column: str, label: str | None) -> tuple[str, dict
         return f"# The records name their splits. To use them:\n# splits: {{column: {column}{more}}}\n", {}
     _set_aside(records, column)
     reason = f"the {counts['test']:,} records of the test split have no label and are in {UNLABELLED}"
-    reasons = {"not learned": f"{reason}. To predict them after a search: automm predict BUNDLE {UNLABELLED}"}
+    reasons = {"not learned": f"{reason}. To predict them after a search: automm predict BUNDLE {to / UNLABELLED}"}
     if not labelled["validation"]:
         return "", reasons
     rule = f"{{column: {column}, values: {{validation: test}}, validation: {VALIDATION}}}"

@@ -97,10 +97,10 @@ def _write_rules(draft: Draft, candidate: Candidate, folder: Path) -> None:
             rules["map"] = names.map
             draft.reasons["labels.map"] = f"the names of the labels in {names.file.name}"
         elif rare := [value for value, count in _counts(candidate).items() if count < 2]:
-            draft.reasons["labels"] = f"{len(rare):,} labels have one example, such as {rare[0]!r}"
+            draft.reasons["labels"] = f"labels with one example: {len(rare):,}, such as {rare[0]!r}"
             if "min_count" in Labels.model_fields:
                 rules |= {"min_count": RARE, "rare": "other"}
-                draft.reasons["labels"] += f": labels with fewer than {RARE} examples become 'other'"
+                draft.reasons["labels"] += f". Labels with fewer than {RARE} examples become 'other'"
     if rules:
         draft.content["labels"] = rules
 

@@ -212,6 +212,12 @@ KINDS = {
         "Models learn from the texts alone.",
         "Set fields: {{images: {images}}}, unless the values are something else.",
     ),
+    "unused_pictures": Kind(
+        "note",
+        "picture files under image_root that no record names",
+        "Models learn without them.",
+        "{fix}",
+    ),
     "left_out_pictures": Kind(
         "note",
         "pictures that cannot be read",

@@ -45,6 +45,7 @@ from automm.data.quality.checks.texts import (
     wrong_encoding,
 )
 from automm.data.quality.checks.unused import UnusedIds
+from automm.data.quality.checks.unused_pictures import unused_pictures
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
 from automm.data.records.reviews import Dataset, MissingContent, read_dataset
@@ -77,6 +78,7 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     one_picture,
     odd_pictures,
     repeated_pictures,
+    unused_pictures,
     wrong_extensions,
     wrong_encoding,
     html_left,

@@ -279,6 +279,12 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
             f"column {column!r} holds image bytes, expected file names. "
             "Write the pictures to files: automm import embedded FILE --to DIR"
         )
+    if isinstance(cell, dict) and cell:
+        keys = ", ".join(repr(key) for key in list(cell)[:8])
+        raise ValueError(
+            f"column {column!r} holds objects with the keys {keys}, expected picture names. "
+            f"Name the key that holds them: images: {column}.{next(iter(cell))}"
+        )
     raise ValueError(
         f"column {column!r} holds {type(cell).__name__}, expected picture names. "
         f"If the file names contain this value, use a template: 'folder/{{{column}}}.jpg'"

@@ -9,6 +9,7 @@ from typing import Any
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import (
     ASIDE,
+    CATEGORIES,
     EXACT_LABELS,
     IDS,
     LABELS,
@@ -137,7 +138,7 @@ def _points_of_name(column: Column) -> tuple[float, str]:
     if name in EXACT_LABELS:
         return 8.0, "a usual name for labels"
     if name in LABELS:
-        return 6.0, "a usual name for labels"
+        return 5.0 if name in CATEGORIES else 6.0, "a usual name for labels"
     if words and words[0] not in OF_OTHERS and (words[-1] in LABELS or words[-1].removesuffix("s") in LABELS):
         return 4.0, "a usual name for labels"
     if not NUMBERS.isdisjoint(words):

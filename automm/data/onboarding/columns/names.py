@@ -17,6 +17,7 @@ LABELS = frozenset(
         标签 类别 情感 评分 评级 星级 分类 分数 kelas sentimen bintang kategori nilai skor penilaian""",
     )
 )
+CATEGORIES = frozenset(["category", "categories", "genre", "genres", "kategorie", "categoria", "categorie", "kategori"])
 EXACT_LABELS = frozenset({"label", "labels", "target", "class", "标签", "метка", "etiqueta", "rotulo"})
 WEAK_LABELS = frozenset(
     re.findall(

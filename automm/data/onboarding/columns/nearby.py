@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from automm.data.images.tree import ImageTree, fold, is_picture
-from automm.data.onboarding.columns.names import PICTURES, names_thumbnail
+from automm.data.onboarding.columns.names import names_thumbnail, words_of
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
 MOST_SIBLINGS = 30  # folders beside the records' folder that are searched whatever their names are
+_PICTURES = frozenset(["image", "images", "img", "imgs", "photo", "photos", "pictures", "pics", "posters", "jpg"])
 MOST_NAMES = 2_000  # names of a column that are searched
 
 
@@ -58,7 +59,7 @@ class Nearby:
             return []
         others = [one for one in folders if one != self.folder.resolve() and not one.name.startswith((".", "__"))]
         if len(others) > MOST_SIBLINGS:
-            others = [one for one in others if PICTURES.search(one.name)]
+            others = [one for one in others if not _PICTURES.isdisjoint(words_of(one.name))]
         return [one for one in others if not _has_tables(one)]
 
     @cached_property
@@ -83,6 +84,13 @@ class Nearby:
     @property
     def _is_own(self) -> bool:
         return bool(self.trees) and self.trees[0].root == self.folder.resolve()
+
+    def exist(self, names: Sequence[str]) -> bool:
+        """Return whether most of some names are, as they are written, paths of files."""
+        names = names[:: len(names) // MOST_NAMES + 1]
+        whole = [parts for name in names if (parts := _parts(name))]
+        hits = [any(count == len(parts) for _, count in self._matches(parts)) for parts in whole]
+        return 2 * sum(hits) > len(names) > 0
 
     def locate(self, names: Sequence[str]) -> Located:
         """Return the folder that most of some picture names are relative to, whatever folders they begin with."""

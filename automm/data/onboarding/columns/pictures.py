@@ -142,7 +142,8 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
             return _inside_cells(embedded, names)
         # Names in an unknown form may mean the same files that a pattern would give to other records.
         if best is None or not best.local or not best.share:
-            found = find_pattern([column for column in others if not _hides_names(column)], nearby)
+            hidden = any(_hides_names(column) for column in others if column.name not in names)
+            found = find_pattern(others, nearby) if not hidden else None
             if found is not None and found.padding:
                 return Pictures(candidates=names, lost_zeros=found)
             if found is not None:
@@ -297,7 +298,7 @@ def _image_column(column: Column, nearby: Nearby) -> _ImageColumn:
             else:
                 images.others.append(cell)
     whole = [cell for cells in divided.values() for cell, _ in cells]
-    if whole and nearby.locate(whole).share > 0.5:  # the names of files contain a comma or a space
+    if nearby.exist(whole):  # the names of files contain a comma or a space
         images.names += whole
     elif divided:
         images.separator = max(divided, key=lambda separator: len(divided[separator]))

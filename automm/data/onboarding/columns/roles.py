@@ -76,7 +76,7 @@ def _is_text(column: Column) -> bool:
 
 def repeats(rows: Sequence[Mapping[str, object]], label: Column, column: Column) -> bool:
     """Return whether a column says the same as the label: each value of one goes with one value of the other."""
-    if not 2 <= column.distinct == label.distinct <= 100 or column.is_listed or label.is_listed:
+    if not 2 <= column.distinct == label.distinct <= min(100, label.filled / 2) or column.is_listed or label.is_listed:
         return False
     pairs: dict[str, str] = {}
     for row in rows:
