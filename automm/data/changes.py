@@ -24,6 +24,14 @@ class Change(StrEnum):
     )
     EMPTY_TEXT = "empty_text", "dropped: empty text"
     NO_CONTENT = "no_content", "dropped: neither text nor picture"
+    NO_PICTURE_FOUND = "no_picture_found", "dropped: no text, and its pictures are missing"
+    NOT_FETCHED_REVIEW = "not_fetched_review", "dropped: no text, and its pictures (URLs) are not fetched"
+    RARE_LABEL = "rare_label", "dropped: label with fewer reviews than labels.min_count"
+    RARE_LABEL_OF_SEVERAL = (
+        "rare_label_of_several",
+        "label dropped: fewer reviews than labels.min_count, the review keeps its other labels",
+    )
+    OTHER_LABEL = "other_label", "label changed to 'other': fewer reviews than labels.min_count"
     MISSING_PICTURE = "missing_picture", "picture dropped: missing"
     MISSING_PICTURE_REVIEW = "missing_picture_review", "dropped: missing picture"
     BACKSLASHES = "backslashes", "picture path changed: backslashes read as slashes"

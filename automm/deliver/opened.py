@@ -14,7 +14,7 @@ from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import ReviewReader
 from automm.data.records.reviews import Review, missing_columns
 from automm.data.sections import Fields
-from automm.errors import ConfigError, DataError, NotFoundError, Problem
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, NotFoundError, Problem
 
 MANIFESTS = (".yaml", ".yml")
 OTHER_COLUMNS = "other_columns"  # code of problems
@@ -49,7 +49,7 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     if not records:
         raise DataError(f"{source.name}: no reviews in it")
     if absent := missing_columns(source, columns, manifest, labelled=False):
-        raise DataError(absent)
+        raise DataError(absent, examples=SHOWN_PROBLEMS)
     return _reviews(reader, records, source)
 
 

@@ -1,14 +1,14 @@
 """Turn one record into one review, a problem, or a counted change."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from automm.data.changes import Change
-from automm.data.download.urls import is_url, local_name
+from automm.data.download.urls import FOLDER, is_url, local_name
 from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.manifest import Manifest
@@ -26,17 +26,19 @@ from automm.data.records.review import Review
 from automm.data.records.targets import TARGETS
 from automm.data.records.times import cell_time
 from automm.data.sections import SPLITS, Fields
-from automm.errors import SHOWN_PROBLEMS, Problem, nearest
+from automm.errors import SHOWN_EXAMPLES, Problem, nearest
 from automm.paths import from_here
 
 # Codes of problems.
-CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
+REPEATED_ID = "repeated_id"  # cells that cannot be read: text_cell, images_cell, id_cell, ...
 UNKNOWN_LABEL = "unknown_label"
 PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
+NOT_FETCHED = "not_fetched"
 
 SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
 LISTED = 30  # labels of labels.map that a message lists
 
+T = TypeVar("T")
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
@@ -82,7 +84,7 @@ class ReviewReader:
         self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
-        self.found = self.unfetched = 0
+        self.found = self.unfetched = self.unknown_labels = 0
         self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
         self.pictures: dict[str, tuple[str, Path]] = {}
@@ -91,17 +93,15 @@ class ReviewReader:
     def review(self, record: Record) -> Review | None:
         """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
-        try:
-            text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
-            given = cell_images(record.values, fields)
-            identity = self._identity(record, fields)
-            values = self._values(record)
-            group = self._group(record, fields.group)
-            split = self._split(record)
-            time = self._time(record)
-            columns = read_columns(record.values, fields)
-        except ValueError as error:
-            self.problems.append(Problem(CELL, record.where, str(error)))
+        text = self._cell("text", record, lambda: _text(record, fields))
+        given = self._cell("images", record, lambda: cell_images(record.values, fields))
+        identity = self._cell("id", record, lambda: self._identity(record, fields))
+        values = self._cell("label", record, lambda: self._values(record))
+        group = self._cell("group", record, lambda: self._group(record, fields.group))
+        split = self._cell("split", record, lambda: self._split(record))
+        time = self._cell("time", record, lambda: self._time(record))
+        columns = self._cell("columns", record, lambda: read_columns(record.values, fields))
+        if text is None or given is None or identity is None or values is None or columns is None:
             return None
         if self.labelled and not values and self.may_lack_label:
             self.changes[self.target.absent] += 1
@@ -111,7 +111,7 @@ class ReviewReader:
         if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
         images, absent, names = pictures
-        if not text.strip() and self._drops_empty(bool(images), record.where):
+        if not text.strip() and self._drops_empty(bool(images), absent, record.where):
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
@@ -132,6 +132,14 @@ class ReviewReader:
             **columns,
         )
 
+    def _cell(self, part: str, record: Record, read: Callable[[], T]) -> T | None:
+        """Return what `read` returns; None if it raises ValueError, which becomes a problem of kind `part`_cell."""
+        try:
+            return read()
+        except ValueError as error:
+            self.problems.append(Problem(f"{part}_cell", record.where, str(error)))
+            return None
+
     def none_found(self) -> Problem | None:
         """Return one problem, not thousands, if no picture was found under the image root.
 
@@ -142,6 +150,9 @@ class ReviewReader:
         if absent < 2 or self.found or not (self.labelled or missing):
             return None
         example, fix = self._cause()
+        if self.unfetched == absent:
+            text = f"none of the {absent:,} pictures given by URL was fetched into '{self.root.path / FOLDER}'"
+            return Problem(NOT_FETCHED, self.source.name, text, fix)
         text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
         return Problem(MISSING_PICTURE, self.source.name, text, fix)
 
@@ -220,7 +231,8 @@ class ReviewReader:
 
     def _unknown_label(self, value: str, where: str) -> Problem:
         # Only for the problems that are shown: finding the nearest label for each of a million takes hours.
-        hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
+        self.unknown_labels += 1
+        hint = nearest(value[:SHOWN], list(self.label_of)) if self.unknown_labels <= SHOWN_EXAMPLES else ""
         text = f"label {shown(value)} is not in labels.map.{hint} {self._listed}"
         return Problem(UNKNOWN_LABEL, where, text, "Add it to labels.map, or set labels.on_unlisted: drop")
 
@@ -261,7 +273,8 @@ class ReviewReader:
                 fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
                 text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
                 fix += ", or set images.on_bad: drop-image"
-                self.missing.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
+                code = NOT_FETCHED if remote else MISSING_PICTURE
+                self.missing.pictures.append(Problem(code, where, text, fix))
             elif self.manifest.images.on_bad == "drop-image":
                 self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
             else:
@@ -284,19 +297,42 @@ class ReviewReader:
     def _fetch(self) -> str:
         return f"automm fetch-images {from_here(self.manifest.file)}"
 
-    def _drops_empty(self, pictured: bool, where: str) -> bool:
-        """Return whether text.on_empty drops a review without text; note the change or the problem."""
-        rule = self.manifest.text.on_empty
+    def _drops_empty(self, pictured: bool, absent: tuple[str, ...], where: str) -> bool:
+        """Return whether text.on_empty drops a review without text; note the change or the problem.
+
+        Args:
+            pictured: whether a picture of the review was found.
+            absent: names or URLs of its missing pictures.
+        """
+        rule, is_bare = self.manifest.text.on_empty, not pictured
         if rule == "drop":
             self.changes[Change.EMPTY_TEXT] += 1
-        elif rule == "drop-bare" and not pictured:
-            self.changes[Change.NO_CONTENT] += 1
-        elif rule == "error":
+            return True
+        if rule == "error":
             self.problems.append(Problem(EMPTY, where, "empty text", "Add a text, or set text.on_empty: keep or drop"))
-        elif not pictured:
-            fix = "Remove the record, or set text.on_empty: drop-bare"
-            self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
-        return rule == "drop" or (rule == "drop-bare" and not pictured)
+            return False
+        if not is_bare or (absent and self.manifest.images.on_bad == "error"):  # the missing picture is the problem
+            return False
+        unfetched = next(filter(is_url, absent), None)
+        if rule == "drop-bare":
+            change = Change.NOT_FETCHED_REVIEW if unfetched else Change.NO_PICTURE_FOUND
+            self.changes[change if absent else Change.NO_CONTENT] += 1
+            return True
+        text, fix = "neither text nor picture", "Remove the record, or set text.on_empty: drop-bare"
+        if unfetched:
+            text, fix = (
+                f"no text, and picture {shown(unfetched)} is not fetched",
+                f"Download it: {self._fetch}, or set text.on_empty: drop-bare",
+            )
+        elif absent:
+            text = f"no text, and picture {shown(absent[0])} is missing"
+            fix = "Correct the picture's path, or set text.on_empty: drop-bare"
+        self.problems.append(Problem(NOT_FETCHED if unfetched else EMPTY, where, text, fix))
+        return False
+
+
+def _text(record: Record, fields: Fields) -> str:
+    return "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
 
 
 def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def read_dataset(
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
         nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
-        raise DataError([*absent, *problems] or [nothing])
+        raise DataError([*absent, *problems] or [nothing], examples=SHOWN_PROBLEMS if absent else None)
     problems, none_found = [*problems, *reader.problems], reader.none_found()
     if none_found is not None and not reader.only_urls_missing:
         raise DataError([*problems, none_found])
