@@ -144,6 +144,12 @@ class CacheError(AutommError):
     """The cache folder cannot be written, or its disk is full."""
 
 
+class CacheFolderError(CacheError):
+    """The cache folder cannot be written. The user chooses another one."""
+
+    exit_code = EXIT_USAGE
+
+
 class TrackingError(AutommError):
     """The tracking store does not answer, and the command needs it. A search never raises this error."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say_next
+from automm.cli.app import RUNS, RunsDir, TrackingUri, app, check_output, check_runs_dir, import_tensorflow, say_next
 from automm.cli.screen import print_json, say, show
 
 
@@ -69,6 +69,7 @@ def export(
 
     found = find_run(runs_dir, run)
     fresh_folder(to)
+    check_output(to, is_folder=True)
     choose(found, trial)
     import_tensorflow()
     from automm.deliver.export import export_candidate
@@ -105,6 +106,7 @@ def predict(
     from automm.deliver.checks import read_about
     from automm.deliver.opened import open_reviews
 
+    check_output(to)
     opened = open_reviews(read_about(bundle), reviews, image_root)
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
@@ -140,6 +142,7 @@ def sync(
     from automm.tracking.sync import sync_run
 
     found = find_run(runs_dir, run)
+    check_runs_dir(runs_dir)
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     show(sync_run(tracker, found))
 

@@ -527,7 +527,7 @@ def test_a_review_whose_picture_is_not_fetched_is_not_called_empty(tmp_path, on_
 
 def test_a_review_whose_picture_is_missing_is_not_called_empty(tmp_path):
     records = [*rows(), {"id": "u", "text": "", "photos": ["gone.png"], "label": rows()[0]["label"]}]
-    with pytest.raises(DataError, match="no text, and picture 'gone.png' is missing. Correct the picture's path"):
+    with pytest.raises(DataError, match=r"no text, and picture 'gone.png' is missing. Correct the picture's path"):
         load(tmp_path, records, images={"on_bad": "drop-image"})
     dataset = load(tmp_path, records, images={"on_bad": "drop-image"}, text={"on_empty": "drop-bare"})
     assert dataset.changes == {Change.MISSING_PICTURE: 1, Change.NO_PICTURE_FOUND: 1}
