@@ -84,6 +84,7 @@ class ReviewReader:
         self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
+        self.given = 0  # pictures that the last record names
         self.found = self.unfetched = self.unknown_labels = 0
         self.first_absent: tuple[str, str] | None = None
         self.seen: dict[str, str] = {}
@@ -101,6 +102,7 @@ class ReviewReader:
         split = self._cell("split", record, lambda: self._split(record))
         time = self._cell("time", record, lambda: self._time(record))
         columns = self._cell("columns", record, lambda: read_columns(record.values, fields))
+        self.given = len(given or ())
         if text is None or given is None or identity is None or values is None or columns is None:
             return None
         if self.labelled and not values and self.may_lack_label:
