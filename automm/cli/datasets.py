@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say_next
+from automm.cli.app import AllowCode, app, check_output, say_next
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
 
@@ -47,6 +47,7 @@ def import_(
         if format in LAYOUTS:
             raise ConfigError(f"no folder after the format {format!r}. Name it: automm import {format} SRC --to {to}")
         format, source = AUTO, Path(format)
+    check_output(to, is_folder=True)
     done = import_data(
         format,
         source,
@@ -121,6 +122,7 @@ def init(
     """
     from automm.data.onboarding.init import write_first_manifest
 
+    check_output(to or file.parent / "manifest.yaml")
     manifest, reasons = write_first_manifest(file, to, encoding=encoding)
     for key, reason in reasons.items():
         say(f"{key}: {reason}")

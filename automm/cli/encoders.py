@@ -8,6 +8,7 @@ import typer
 from automm.cli.app import app
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
+from automm.paths import check_cache_dir
 
 
 @app.command()
@@ -40,6 +41,7 @@ def weights(
             columns = ("name", "kind", "megabytes", "licence", "path")
             tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
         return
+    check_cache_dir()
     if from_ is not None:
         if name is None:
             raise ConfigError(

@@ -14,6 +14,7 @@ from automm.cli.app import (
     RunsDir,
     TrackingUri,
     app,
+    check_runs_dir,
     code_flag,
     import_tensorflow,
     say_next,
@@ -21,6 +22,7 @@ from automm.cli.app import (
 )
 from automm.cli.screen import say, show
 from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
+from automm.paths import check_cache_dir
 
 if TYPE_CHECKING:
     from automm.config.experiment import Experiment
@@ -84,6 +86,7 @@ def search(
     if dry_run:
         _dry_run(experiment)
         return
+    check_runs_dir(runs_dir)
     _fetch_missing(experiment, offline)
     if worker:
         _work(experiment, run, chief, worker_name)
@@ -248,6 +251,7 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     from automm.errors import WeightsError
     from automm.models.weights.fetch import fetch, missing_weights
 
+    check_cache_dir()
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return

@@ -24,6 +24,14 @@ class Change(StrEnum):
     )
     EMPTY_TEXT = "empty_text", "dropped: empty text"
     NO_CONTENT = "no_content", "dropped: neither text nor picture"
+    NO_PICTURE_FOUND = "no_picture_found", "dropped: no text, and its pictures are missing"
+    NOT_FETCHED_REVIEW = "not_fetched_review", "dropped: no text, and its pictures (URLs) are not fetched"
+    RARE_LABEL = "rare_label", "dropped: label with fewer reviews than labels.min_count"
+    RARE_LABEL_OF_SEVERAL = (
+        "rare_label_of_several",
+        "label dropped: fewer reviews than labels.min_count, the review keeps its other labels",
+    )
+    OTHER_LABEL = "other_label", "label changed to 'other': fewer reviews than labels.min_count"
     MISSING_PICTURE = "missing_picture", "picture dropped: missing"
     MISSING_PICTURE_REVIEW = "missing_picture_review", "dropped: missing picture"
     BACKSLASHES = "backslashes", "picture path changed: backslashes read as slashes"
@@ -39,6 +47,7 @@ class Change(StrEnum):
     NOT_SAMPLED = "not_sampled", "left out: not in the subsample"
     MORE_PICTURES = "more_pictures", "picture dropped: the review has more than inputs.max_images"
     MORE_STEPS = "more_steps", "history step dropped: the review has more than inputs.history_steps"
+    REFUSED_REVIEW = "refused_review", "picture not read: its review has an error"
     # Native layouts only.
     SAME_RECORD = "same_record", "ignored: repeated record"
     NO_PICTURE = "no_picture", "ignored: no picture (only_with_images)"

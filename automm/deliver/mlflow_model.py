@@ -1,7 +1,7 @@
 """How MLflow serves a bundle: this file is the model ("models from code"), so nothing is pickled.
 
 Input columns: `text` (string), `images` (list of paths, may be missing), and the manifest's own columns of metadata and
-history. Output: `label` and `probabilities` as JSON, or of a regression `value`; and `error`.
+history. Output: `label` and `probabilities` as JSON, or of a regression `value`; `picture_counts` as JSON; and `error`.
 """
 
 import json
@@ -46,8 +46,8 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
         answers = pd.DataFrame(predictions).drop(columns="id")
-        if "probabilities" in answers:
-            answers["probabilities"] = answers["probabilities"].map(json.dumps)
+        for name in {"probabilities", "picture_counts"} & set(answers):
+            answers[name] = answers[name].map(json.dumps)
         return answers
 
 

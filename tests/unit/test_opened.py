@@ -38,3 +38,16 @@ def test_reviews_that_are_predicted_have_the_names_of_their_pictures(tmp_path):
     refused, review = opened(tmp_path, records)
     assert "picture 'gone.png' not found" in refused.error
     assert review.names == ("./a.png",)
+
+
+def test_advice_names_what_this_user_has(tmp_path):
+    """There is no manifest to edit where a records file is predicted."""
+    names = ["gone.png", "https://example.org/a.png", "../a.png"]
+    records = [{"id": n, "text": "t", "photos": [name]} for n, name in enumerate(names)]
+    missing, unfetched, outside = opened(tmp_path, [*records])
+    assert missing.error.endswith("--image-root DIR. To predict without the picture, empty its cell in r.jsonl")
+    assert "Write a manifest with 'automm init r.jsonl'" in unfetched.error
+    assert outside.error.endswith("Name it relative to the folder of --image-root")
+    assert [one.code for one in (missing, unfetched, outside)] == ["missing_picture", "not_fetched", "picture_outside"]
+    assert [one.given for one in (missing, unfetched, outside)] == [1, 1, 1]
+    assert not any("manifest.yaml" in one.error or "on_bad" in one.error for one in (missing, unfetched, outside))

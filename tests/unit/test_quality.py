@@ -114,10 +114,10 @@ def test_missing_pictures_do_not_hide_other_findings(make):
         records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
 
     found = findings(make(spoil))
-    assert set(found) == {"missing_pictures", "html_left"}
-    assert found["missing_pictures"].count == 2
+    assert set(found) == {"missing_pictures", "unfetched_pictures", "html_left"}
+    assert (found["missing_pictures"].count, found["unfetched_pictures"].count) == (1, 1)
     assert "r.jsonl:3: picture 'gone.png' not found" in found["missing_pictures"].examples[0].line
-    assert "fetch-images" in found["missing_pictures"].examples[1].line
+    assert "fetch-images" in found["unfetched_pictures"].examples[0].line
     with pytest.raises(DataError, match="no label"):
         check(make(lambda records: (spoil(records), records[0].update(label=None))))
 
@@ -129,12 +129,12 @@ def test_urls_that_were_not_fetched_do_not_hide_other_findings(make):
         records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
 
     found = findings(make(spoil))
-    assert set(found) == {"missing_pictures", "html_left"}
-    assert found["missing_pictures"].count == 24
-    [example] = found["missing_pictures"].examples
-    assert "none of the 24 pictures was found" in example.line
+    assert set(found) == {"unfetched_pictures", "html_left"}
+    assert found["unfetched_pictures"].count == 24
+    [example] = found["unfetched_pictures"].examples
+    assert "none of the 24 pictures given by URL was fetched" in example.line
     assert "fetch-images" in example.line
-    with pytest.raises(DataError, match="none of the 24 pictures was found"):
+    with pytest.raises(DataError, match="none of the 24 pictures given by URL was fetched"):
         load_dataset(load_manifest(make(spoil)))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from automm.data.download.urls import SUFFIXES, is_url
 from automm.errors import Problem
 
-MISSING_PICTURE, PICTURE_OUTSIDE = "missing_picture", "picture_outside"  # codes of problems
+# Codes of problems.
+MISSING_PICTURE, PICTURE_OUTSIDE, NOT_FETCHED = "missing_picture", "picture_outside", "not_fetched"
 SEPARATORS = (",", ";", "|", "\n", " ")
 SHOWN = 120  # characters of a name; a name may be a whole picture, data:image/png;base64,...
 
@@ -74,7 +75,7 @@ def absent_problem(name: str, error: AbsentError, where: str, root: Path, fetch:
     """
     code, text = MISSING_PICTURE, f"picture {shown(name)} {error} under image_root '{root.name}'"
     if is_url(name):
-        fix = f"Download it: {fetch}"
+        code, fix = NOT_FETCHED, f"Download it: {fetch}"
     elif isinstance(error, AmbiguousNameError):
         fix = "Write the path of one of them"
     elif is_absolute(name) and not fix_of_name(name):

@@ -36,8 +36,13 @@ KINDS = {
         "error",
         "pictures that do not exist",
         _REFUSED,
-        "Correct the paths or image_root; for pictures named by a URL, run automm fetch-images. To go on without them, "
-        "set images: {{on_bad: drop-image}}.",
+        "Correct the paths or image_root. To go on without them, set images: {{on_bad: drop-image}}.",
+    ),
+    "unfetched_pictures": Kind(
+        "error",
+        "pictures that are named by a URL and were not fetched",
+        _REFUSED,
+        "Run automm fetch-images with this manifest. To go on without them, set images: {{on_bad: drop-image}}.",
     ),
     "missing_numbers": Kind(
         "error",
