@@ -110,6 +110,7 @@ def _reviews(
             error = "; ".join(map(str, faults)) or f"{record.where}: {dropped}"
             code = faults[0].code if faults else DROPPED
             yield Refused(_identity(record, source), error, code, record.where, reader.given)
+    reader.pictures.finish()
 
 
 def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:

@@ -417,7 +417,7 @@ def test_only_reviews_without_text_and_picture_are_dropped(tmp_path):
         ("www.example.org/a.png", "write 'https://www.example.org/a.png'"),
         ("//cdn.example.org/a.png", "write 'https://cdn.example.org/a.png'"),
         ("s3://bucket/a.png", "Only http and https are fetched"),
-        ("data:image/png;base64," + "A" * 500, "AAA...' not found"),
+        ("data:image/png;base64," + "A" * 500, "Set image_kind: base64 in fields"),
     ],
 )
 def test_suspicious_names_have_a_fix(tmp_path, name, fix):

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.download.urls import FOLDER, is_url, local_name
+from automm.data.images.embedded import Embedded, EmbeddedFiles
 from automm.data.images.missing_hints import (
+    BROKEN_PICTURE,
     MISSING_PICTURE,
     NOT_FETCHED,
     AbsentError,
     AmbiguousNameError,
+    BrokenPictureError,
     OutsideError,
     absent_problem,
     outside_problem,
@@ -22,12 +25,20 @@ from automm.data.images.missing_hints import (
 from automm.data.images.patterns import Pattern, PatternPictures
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
-from automm.data.records.field_values import cell_images, fill_pattern
+from automm.data.records.field_values import cell_images, cell_pictures, fill_pattern
 from automm.data.records.source import Record, Source
 from automm.errors import DataError, Problem
-from automm.paths import from_here
+from automm.paths import cache_dir, cache_limit, from_here
 
 SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
+
+DROPPED = (
+    Change.MISSING_PICTURE,
+    Change.MISSING_PICTURE_REVIEW,
+    Change.AMBIGUOUS_PICTURE,
+    Change.UNREADABLE_PICTURE,
+    Change.UNREADABLE_PICTURE_REVIEW,
+)
 
 Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -57,6 +68,7 @@ class RecordPictures:
         self.patterns = {text: PatternPictures(Pattern(text), root.tree) for text in source.fields.patterns}
         self._found = self._unfetched = 0
         self._first_absent: tuple[str, str] | None = None
+        self._files = EmbeddedFiles(cache_dir(), cache_limit()) if self.fields.image_kind else None
         self._known: dict[str, tuple[str, Path, Change | None]] = {}
 
     def learn(self, records: Iterable[Record]) -> None:
@@ -68,8 +80,8 @@ class RecordPictures:
                         if filled := fill_pattern(pictures.pattern, record.values):
                             pictures.learn(filled)
 
-    def named(self, values: Mapping[str, object]) -> list[str]:
-        """Return the names of a record's pictures, in order.
+    def named(self, values: Mapping[str, object]) -> list[str | Embedded]:
+        """Return the names of a record's pictures, or the pictures that its cells hold, in order.
 
         Raises:
             ValueError: a cell holds anything but names, or a pattern cannot be applied.
@@ -80,9 +92,11 @@ class RecordPictures:
             filled = fill_pattern(pictures.pattern, values)
             return [] if filled is None else pictures.of(filled)
 
-        return cell_images(values, self.fields, by_pattern)
+        if self.fields.image_kind is not None:
+            return list(cell_pictures(values, self.fields))
+        return list(cell_images(values, self.fields, by_pattern))
 
-    def of(self, given: list[str], where: str) -> Pictures | None:
+    def of(self, given: list[str | Embedded], where: str) -> Pictures | None:
         """Return the paths of the pictures found, the names of the missing ones, and all names.
 
         None if a missing picture drops the review.
@@ -90,9 +104,10 @@ class RecordPictures:
         paths: list[Path] = []
         absent: list[str] = []
         names: list[str] = []
-        for name in given:
+        for picture in given:
+            name = picture.name if isinstance(picture, Embedded) else picture
             try:
-                known, path, change = self._find(name)
+                known, path, change = self._file(picture) if isinstance(picture, Embedded) else self._find(picture)
             except OutsideError:
                 self.problems.append(outside_problem(name, where, self.root.path))
             except AbsentError as error:
@@ -114,15 +129,17 @@ class RecordPictures:
         remote, rule = is_url(name), self.manifest.images.on_bad
         if not remote and self._first_absent is None:
             self._first_absent = (where, name)
+        broken = isinstance(error, BrokenPictureError)
         if rule == "drop-image":
             dropped = Change.AMBIGUOUS_PICTURE if isinstance(error, AmbiguousNameError) else Change.MISSING_PICTURE
+            dropped = Change.UNREADABLE_PICTURE if broken else dropped
             self.changes[Change.NOT_FETCHED if remote else dropped] += 1
             return False
         self._unfetched += remote
         if rule == "error":
             self.missing.append(absent_problem(name, error, where, self.root.path, self.fetch))
             return False
-        self.changes[Change.MISSING_PICTURE_REVIEW] += 1
+        self.changes[Change.UNREADABLE_PICTURE_REVIEW if broken else Change.MISSING_PICTURE_REVIEW] += 1
         return True
 
     def none_found(self, labelled: bool, records: int) -> Problem | None:
@@ -131,8 +148,7 @@ class RecordPictures:
         Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
         """
         missing = len(self.missing)
-        dropped = (Change.MISSING_PICTURE, Change.MISSING_PICTURE_REVIEW, Change.AMBIGUOUS_PICTURE)
-        absent = sum(self.changes[change] for change in dropped) + missing
+        absent = sum(self.changes[change] for change in DROPPED) + missing
         if self._found or any(pictures.found for pictures in self.patterns.values()):
             return None
         if self.patterns and labelled and not absent and records > 1:
@@ -142,6 +158,9 @@ class RecordPictures:
         if absent < 2 or not (labelled or missing):
             return None
         example, fix = self._cause()
+        if self.fields.image_kind is not None:
+            text = f"none of the {absent:,} pictures in {', '.join(map(repr, self.fields.images))} can be read{example}"
+            return Problem(BROKEN_PICTURE, self.source, text, "Name the columns of pictures, or remove image_kind")
         if self._unfetched == absent:
             text = f"none of the {absent:,} pictures given by URL was fetched into '{self.root.path / FOLDER}'"
             return Problem(NOT_FETCHED, self.source, text, fix)
@@ -162,6 +181,17 @@ class RecordPictures:
         if self._unfetched:
             fix = f"Download them: {self.fetch}"
         return example, fix or "Correct image_root, or the picture names"
+
+    def _file(self, picture: Embedded) -> tuple[str, Path, Change | None]:
+        """Return the name of a picture that a cell holds, and its file in the cache, like `_find`."""
+        if picture.fault or self._files is None:
+            raise BrokenPictureError(picture.fault)
+        return picture.name, self._files.path_of(picture), None
+
+    def finish(self) -> None:
+        """Bound the size of the cache after the last record."""
+        if self._files is not None:
+            self._files.trim()
 
     def _find(self, name: str) -> tuple[str, Path, Change | None]:
         """Return a picture's name, its path, and how the name differs from the file's.

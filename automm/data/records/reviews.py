@@ -97,6 +97,7 @@ def read_dataset(
     if reader.pictures.patterns:
         reader.pictures.learn(open_source(manifest, records).rows)
     reviews, columns, problems = _read(reader, watch)
+    reader.pictures.finish()
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
         nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
