@@ -26,7 +26,7 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
+from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, stored
 
 RECIPES = ("logistic_all", "logistic_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
@@ -76,7 +76,8 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
-    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test"), **reading.answers}
+    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
+    arrays |= {name: stored(answers) for name, answers in reading.answers.items()}
     np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
