@@ -153,7 +153,7 @@ class Run:
         return self.candidates_folder / f"{name}.keras"
 
     def predictions_path(self, name: str) -> Path:
-        """Where a candidate's probabilities for the rows that it was judged on lie: (rows, outputs), of the type that was saved."""
+        """Where a candidate's answers for the rows that it was judged on lie: (rows, outputs), as in `stored`."""
         return self.candidates_folder / f"{name}.npy"
 
     def save_predictions(self, name: str, probabilities: np.ndarray) -> None:

@@ -68,9 +68,8 @@ class Logistic(Regression):
         # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
         weights = row_weights(labels, fold.train, classes, setup.experiment.training.class_weights)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-        for strength in (
-            self.strengths if classes <= MANY else (self.strength_of_many,)
-        ):  # each begins where the one before has ended
+        strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
+        for strength in strengths:  # each begins where the one before has ended
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
             yield strength, _all_classes(regression, classes)
 
