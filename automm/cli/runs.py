@@ -26,7 +26,7 @@ def show_leaderboard(
 ) -> None:
     """Rank the baselines and trials of all runs.
 
-    The best candidate comes first. Without --metric, candidates are ranked by the objective of their search.
+    Candidates are ranked within each experiment, the best first; without --metric, by the objective of their search.
 
     \b
     Examples:

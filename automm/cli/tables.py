@@ -68,6 +68,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
     has_folds = any(row["folds"] for row in rows)
     scored += [f"folds {known[name].title}" for name in main] if has_folds else []
+    has_experiments = with_run and len({row["experiment"] for row in rows}) > 1
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
@@ -80,7 +81,12 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
+    if has_experiments:
+        columns.insert(0, "experiment")
+        body = [[row["experiment"], *line] for row, line in zip(rows, body, strict=True)]
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    if has_experiments:
+        show("ranks are within an experiment: scores on different data cannot be compared")
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")

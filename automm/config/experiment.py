@@ -7,6 +7,7 @@ through the same validator.
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,11 +16,13 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field
 
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
-from automm.errors import ConfigError, NotFoundError, nearest
+from automm.errors import JOINERS, ConfigError, NotFoundError, nearest
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS, all_objectives
 
 T = TypeVar("T")
+
+LONGEST_NAME, LONGEST_FOLDER = 80, 200  # characters and bytes of an experiment's name
 
 TUNERS = ("greedy", "bayesian", "hyperband", "random")
 BASELINES = (
@@ -190,7 +193,7 @@ class Experiment(Section):
     """The whole experiment file. `load_experiment` makes the path `manifest` absolute."""
 
     manifest: Path
-    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    name: str = "experiment"
     seed: int = Field(1, ge=0, le=2**31 - 1)
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
     objective: Annotated[str, BeforeValidator(_objective)] = "val_macro_f1"
@@ -207,6 +210,17 @@ class Experiment(Section):
     tier2: Tier2 = Tier2()
     ensemble: bool = True  # an ensemble of the best candidates is one more candidate
     _allow_code: bool = PrivateAttr(default=False)
+
+    @field_validator("name")
+    @classmethod
+    def _usable_name(cls, value: str) -> str:
+        is_legal = all(map(_is_plain, value)) and value[:1].strip(f"-.{JOINERS}")
+        if not is_legal or len(value) > LONGEST_NAME or len(value.encode()) > LONGEST_FOLDER:
+            raise ValueError(
+                f"an experiment is a folder: write letters and digits of any script, '.', '_' and '-', such as "
+                f"{_plain(value)!r}"
+            )
+        return value
 
     @field_validator("manifest")
     @classmethod
@@ -315,8 +329,18 @@ def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
 
 
 def _plain(name: str) -> str:
-    """Return the text as a legal experiment name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "experiment"
+    """Return the text as a legal experiment name, which is also the name of a folder.
+
+    Letters, their marks and digits of any script stay; a run of other characters becomes "-".
+    """
+    letters = [letter if _is_plain(letter) else " " for letter in unicodedata.normalize("NFC", name)]
+    words = "-".join("".join(letters).split())
+    short = words[:LONGEST_NAME].encode()[:LONGEST_FOLDER].decode(errors="ignore")
+    return short.strip(f"-.{JOINERS}") or "experiment"
+
+
+def _is_plain(letter: str) -> bool:
+    return letter in "._-" or letter in JOINERS or unicodedata.category(letter)[0] in "LMN"
 
 
 def _overlay(content: dict[str, Any], override: str) -> Place:

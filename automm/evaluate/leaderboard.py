@@ -13,6 +13,7 @@ from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial
 COLUMNS = (
     "rank",
     "run",
+    "experiment",
     "name",
     "kind",
     "tier",
@@ -34,7 +35,7 @@ Row = dict[str, Any]
 def leaderboard(
     runs_dir: Path, experiment: str | None = None, metric: str | None = None, *, run: Run | None = None
 ) -> list[Row]:
-    """Rank candidates by a validation metric, the objective of their run if none is named.
+    """Rank the candidates of each experiment by a validation metric, by default the objective of its runs.
 
     Args:
         run: only this one's.
@@ -42,7 +43,7 @@ def leaderboard(
     The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
 
     Returns:
-        {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
+        The rows of each experiment, by its name: {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
         folds, parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of
         the reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of
         a run's best flatters it, because it was picked; null for the others. `folds` is {count, frozen, mean: {...},
@@ -51,7 +52,7 @@ def leaderboard(
 
     Raises:
         NotFoundError: no run.
-        ConfigError: an unknown metric, or runs with different objectives and none named.
+        ConfigError: an unknown metric, or an experiment whose runs have different objectives and none named.
     """
     runs = [run] if run else list(all_runs(runs_dir, experiment))
     if not runs:
@@ -59,17 +60,25 @@ def leaderboard(
         where = f"experiment {experiment!r}" if experiment else "run"
         hint = f" Experiments: {', '.join(known)}" if known else " 'automm search MANIFEST' makes one"
         raise NotFoundError(f"no {where} under {runs_dir}.{hint}")
-    rows = [
-        _row(run, candidate, result, data)
-        for run in runs
-        for result, data in [(run.read("result.json"), run.read("manifest.json"))]
-        for candidate in run.candidates()
-    ]
+    by_experiment: dict[str, list[Row]] = {}
+    for one in runs:
+        result, data = one.read("result.json"), one.read("manifest.json")
+        rows = [_row(one, candidate, result, data) for candidate in one.candidates()]
+        by_experiment.setdefault(one.experiment, []).extend(rows)
+    return [row for name in sorted(by_experiment) for row in _ranked(by_experiment[name], metric)]
+
+
+def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
+    """Rank the rows of one experiment, the best first and failed candidates last."""
     chosen = _metric(rows, metric)
     sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
-        raise ConfigError(f"these runs have no {chosen}: {', '.join(others)}. Name an experiment, or another --metric")
+        names = sorted({row["experiment"] for row in rows})
+        raise ConfigError(
+            f"runs of experiment {', '.join(names)} have no {chosen}: {', '.join(others)}. Name another --metric, or "
+            "another experiment"
+        )
     done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):
         row["rank"] = place
@@ -137,6 +146,7 @@ def _metric(rows: list[Row], wanted: str | None) -> str:
     objectives = {row["objective"] for row in rows if row["objective"]}
     if len(objectives) > 1:
         raise ConfigError(
-            f"these runs have different objectives ({', '.join(sorted(objectives))}). Name an experiment, or a --metric"
+            f"runs of experiment {rows[0]['experiment']} have different objectives ({', '.join(sorted(objectives))}). "
+            "Name a --metric"
         )
     return next(iter(objectives), next(iter(all_objectives()))).removeprefix("val_")

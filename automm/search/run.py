@@ -35,6 +35,7 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded, Setup, check_folds, load, prepare, same_data, sources
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
+from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_store import flatten
 from automm.tracking.runs import Run, create_run, wall_seconds, write_atomically
 from automm.tracking.tracker import Tracker
@@ -86,6 +87,8 @@ def run_search(
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     check_folds(experiment, loaded)
+    if resume is None:
+        check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)
     encoders = sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
