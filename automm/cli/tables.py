@@ -134,6 +134,8 @@ def fetched_table(done: "FetchResult") -> None:
         first = {picture.reason: picture for picture in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
+        if more := sum(count for _, count in reasons[20:]):
+            show(f"{more:,} more for {len(reasons) - 20:,} other reasons")
         show(f"all missing pictures: {done.report}")
 
 

@@ -43,7 +43,8 @@ def leaderboard(
     The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
 
     Returns:
-        The rows of each experiment, by its name: {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
+        The rows of each experiment, by its name:
+        {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
         folds, parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of
         the reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of
         a run's best flatters it, because it was picked; null for the others. `folds` is {count, frozen, mean: {...},

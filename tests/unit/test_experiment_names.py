@@ -1,5 +1,7 @@
 """Names of experiments: they keep every script, and two data sets never share one."""
 
+# ruff: noqa: RUF001 - letters of other scripts are the subject
+
 import json
 
 import pytest

@@ -794,6 +794,14 @@ def test_labels_that_differ_only_in_case_are_reported_with_a_map(make):
     assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.fix  # in quotes: a label may hold a colon
 
 
+def test_words_for_true_and_false_are_one_label_each(make):
+    found = findings(make(relabelled("true", 1, False, "0")))["labels_of_one_word"]
+    assert [one.detail for one in found.examples] == ["'0' (6), 'false' (6)", "'1' (6), 'true' (6)"]
+    assert '"0": ["0", "false"], "1": ["1", "true"]' in found.fix
+    for labels in (("yes", "no"), (0, 1), ("true", "false"), (0, 1, 2, "yes"), ("yes", "no", "maybe", "1")):
+        assert "labels_of_one_word" not in findings(make(relabelled(*labels)))
+
+
 def test_labels_that_a_map_lists_are_no_finding(make):
     keys = {"missing_like_labels", "labels_of_one_word"}
     assert not keys & findings(make()).keys()

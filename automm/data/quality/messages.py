@@ -127,7 +127,7 @@ KINDS = {
     ),
     "labels_of_one_word": Kind(
         "warning",
-        "labels that differ from another only in case or spaces",
+        "labels that differ from another only in case or spaces, or as 1 and true do",
         "Each spelling is learned as a separate class, and confusing two spellings counts as an error.",
         "Merge the spellings, and list all other labels, too: labels: {{map: {{{joined}, ...}}}}.",
     ),
