@@ -7,22 +7,28 @@ through the same validator.
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from automm.config.experiment_name import legal_name, plain_name
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
-from automm.errors import JOINERS, ConfigError, NotFoundError, nearest
+from automm.errors import ConfigError, NotFoundError, nearest
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS, all_objectives
 
 T = TypeVar("T")
-
-LONGEST_NAME, LONGEST_FOLDER = 80, 200  # characters and bytes of an experiment's name
 
 TUNERS = ("greedy", "bayesian", "hyperband", "random")
 BASELINES = (
@@ -193,7 +199,7 @@ class Experiment(Section):
     """The whole experiment file. `load_experiment` makes the path `manifest` absolute."""
 
     manifest: Path
-    name: str = "experiment"
+    name: Annotated[str, AfterValidator(legal_name)] = "experiment"
     seed: int = Field(1, ge=0, le=2**31 - 1)
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
     objective: Annotated[str, BeforeValidator(_objective)] = "val_macro_f1"
@@ -210,17 +216,6 @@ class Experiment(Section):
     tier2: Tier2 = Tier2()
     ensemble: bool = True  # an ensemble of the best candidates is one more candidate
     _allow_code: bool = PrivateAttr(default=False)
-
-    @field_validator("name")
-    @classmethod
-    def _usable_name(cls, value: str) -> str:
-        is_legal = all(map(_is_plain, value)) and value[:1].strip(f"-.{JOINERS}")
-        if not is_legal or len(value) > LONGEST_NAME or len(value.encode()) > LONGEST_FOLDER:
-            raise ValueError(
-                f"an experiment is a folder: write letters and digits of any script, '.', '_' and '-', such as "
-                f"{_plain(value)!r}"
-            )
-        return value
 
     @field_validator("manifest")
     @classmethod
@@ -258,8 +253,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
     """
     content, lines = read_yaml(path, str(path))
     if "manifest" not in content:
-        content, lines = {"manifest": path.name, "name": _plain(str(content.get("name") or path.stem))}, {}
-    content.setdefault("name", _plain(path.stem))
+        content, lines = {"manifest": path.name, "name": plain_name(str(content.get("name") or path.stem))}, {}
+    content.setdefault("name", plain_name(path.stem))
     given: dict[Place, str] = {}
     for override in overrides:
         place = _overlay(content, override)
@@ -326,21 +321,6 @@ def _task_of(folder: Path, manifest: object) -> Task | None:
 def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
     """Return the places outside of `replaced`, which has another value now."""
     return {place: value for place, value in places.items() if place[: len(replaced)] != replaced}
-
-
-def _plain(name: str) -> str:
-    """Return the text as a legal experiment name, which is also the name of a folder.
-
-    Letters, their marks and digits of any script stay; a run of other characters becomes "-".
-    """
-    letters = [letter if _is_plain(letter) else " " for letter in unicodedata.normalize("NFC", name)]
-    words = "-".join("".join(letters).split())
-    short = words[:LONGEST_NAME].encode()[:LONGEST_FOLDER].decode(errors="ignore")
-    return short.strip(f"-.{JOINERS}") or "experiment"
-
-
-def _is_plain(letter: str) -> bool:
-    return letter in "._-" or letter in JOINERS or unicodedata.category(letter)[0] in "LMN"
 
 
 def _overlay(content: dict[str, Any], override: str) -> Place:

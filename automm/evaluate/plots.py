@@ -62,9 +62,9 @@ def confused_pairs(counts: np.ndarray, labels: Sequence[str], path: Path) -> Pat
 
 
 def _short(label: str) -> str:
-    """Return a label as one line of at most LONGEST_NAME characters."""
+    """Return a label as one line of at most LONGEST_NAME characters, without its middle if it is longer."""
     label = " ".join(one_line(label).split())
-    return label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 3]}..."
+    return label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 9]}...{label[-6:]}"
 
 
 def true_and_predicted(true: np.ndarray, predicted: np.ndarray, path: Path) -> Path:

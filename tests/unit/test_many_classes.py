@@ -1,9 +1,15 @@
 """What grows with the number of classes: pictures, figures and files."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from automm.cli.tables import console
+from automm.data.quality.run import check
+from automm.data.quality.terminal import render
 from automm.evaluate.metrics import paired_interval
 from automm.evaluate.plots import PAIRS, WITH_CELLS, WITH_TEXT, confusion_matrix
 from automm.tasks.classification import MANY, Classification, confusion, macro_f1
@@ -80,3 +86,14 @@ def test_an_interval_is_that_of_the_measured_metric(metric):
     expected = task.measure(targets, first)[metric] - task.measure(targets, second)[metric]
     assert interval.difference == pytest.approx(expected, abs=1e-12)
     assert interval.low <= interval.high
+
+
+def test_a_long_class_name_takes_one_line_of_the_table(tmp_path, capsys):
+    rows = [{"id": n, "text": f"text {n}", "label": "long " * 40 + str(n % 3)} for n in range(60)]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    fields = {"id": "id", "text": "text", "label": "label"}
+    (tmp_path / "m.yaml").write_text(json.dumps({"name": "x", "records": "r.jsonl", "fields": fields}))
+    render(check(tmp_path / "m.yaml"), console(sys.stdout))
+    table = [line for line in capsys.readouterr().out.splitlines() if "long " in line]
+    assert len(table) == 3
+    assert len({line.split("...")[1][:14] for line in table}) == 3

@@ -9,9 +9,9 @@ from automm.data.changes import Change, change_lines
 from automm.data.collector import paused_collector
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
+from automm.data.rare_labels import other_label_problem, settle_rare_labels
 from automm.data.records.field_values import columns_of
 from automm.data.records.opening import Record, Source, open_source
-from automm.data.records.rare_labels import other_label_problem, settle_rare_labels
 from automm.data.records.reading import MissingContent, ReviewReader
 from automm.data.records.review import Review
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, nearest

@@ -25,6 +25,7 @@ from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
+from automm.tasks.classification import MANY
 from automm.tracking.results import fold_curves, missing_curves, summary_of
 from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate, stored
 
@@ -78,7 +79,10 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
     arrays |= {name: stored(answers) for name, answers in reading.answers.items()}
-    np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
+    save = (
+        np.savez_compressed if search.setup.outputs <= MANY else np.savez
+    )  # compressing many takes longer than drawing
+    save(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
