@@ -60,9 +60,9 @@ def cache(
 ) -> None:
     """Show or clear the feature cache.
 
-    The cache keeps the features of frozen encoders and decoded pictures for later runs. The environment variable
-    AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each of the two kinds; the least recently
-    used entries are removed first.
+    The cache keeps the features of frozen encoders, decoded pictures, and pictures from cells of records for later
+    runs. The environment variable AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each kind;
+    the least recently used entries are removed first.
 
     \b
     Examples:
@@ -85,6 +85,9 @@ def cache(
             features = f"{cleared['entries']} entries removed, {decimal(cleared['bytes'])}"
             show(f"{features}; {cleared['in_use']} in use and kept")
             show(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
+            if cleared["embedded"]:
+                size = decimal(cleared["embedded_bytes"])
+                show(f"{cleared['embedded']:,} pictures from cells of records removed, {size}")
         return
     listing = cache_listing.listing(cache_dir(), limit)
     if format == "json":

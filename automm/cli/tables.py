@@ -121,6 +121,9 @@ def cache_table(listing: "Listing") -> None:
     if listing.pictures:
         pictures = f"{decimal(listing.picture_bytes)} of {decimal(listing.limit)}"
         show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
+    if listing.embedded_bytes:
+        embedded = f"{decimal(listing.embedded_bytes)} of {decimal(listing.limit)}"
+        show(f"pictures from cells of records: {embedded}, in {listing.folder / 'embedded'}")
 
 
 def fetched_table(done: "FetchResult") -> None:

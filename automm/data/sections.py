@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from automm.config.schema import Section
+from automm.data.images.patterns import Pattern, is_pattern
 
 SPLITS = ("train", "validation", "test")
 LONGEST_INTEGER = 3322  # bits, a thousand digits; Python refuses to write more than 4,300 digits
@@ -69,6 +70,13 @@ def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _legal_patterns(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if is_pattern(name):
+            Pattern(name)  # raises ValueError if it is not legal
+    return names
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValidator(_no_empty_name)]
 
 
@@ -116,13 +124,16 @@ class Fields(Section):
     """The meaning of the columns.
 
     `images` names columns (each a list, or text split at `separator`) or templates such as "img/{id}.png", in which
-    {column} is replaced by the value of that column. A name that is one of `none_values` means no picture.
+    {column} is replaced by the value of that column, or patterns such as "{id}-*.jpg", which may find several pictures.
+    A name that is one of `none_values` means no picture. With `image_kind: base64` the columns hold the pictures
+    themselves: base64 text, data: URIs, bytes, {bytes, path} objects, or lists of these.
     `history` names columns, whose texts are split at the same `separator`; or it is a mapping with its own separator.
     """
 
     id: str | None = None
     text: Names = ()
-    images: Annotated[Names, BeforeValidator(_columns_of_pictures)] = ()
+    images: Annotated[Names, BeforeValidator(_columns_of_pictures), AfterValidator(_legal_patterns)] = ()
+    image_kind: Literal["base64"] | None = None
     separator: str | None = Field(default=None, min_length=1)
     none_values: Names = ()
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
@@ -138,6 +149,19 @@ class Fields(Section):
             return content
         shared = {"columns": content["history"], "separator": content.get("separator")}
         return {**content, "history": shared if content["history"] else None}
+
+    @model_validator(mode="after")
+    def _columns_with_pictures(self) -> "Fields":
+        named = [entry for entry in self.images if "{" in entry]
+        if self.image_kind is not None and (named or not self.images):
+            what = f"not {named[0]!r}" if named else "in fields.images"
+            raise ValueError(f"image_kind: {self.image_kind} needs names of columns, {what}. Name them, or remove it")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The entries of `images` that may find several pictures of a review."""
+        return tuple(filter(is_pattern, self.images))
 
     @property
     def history_columns(self) -> tuple[str, ...]:

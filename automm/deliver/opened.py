@@ -84,6 +84,7 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     manifest, source, root = _open(about, reviews, image_root)
     reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
     records = list(source.rows)
+    reader.pictures.learn(records)
     columns = dict.fromkeys(name for record in records for name in record.values)
     if not records:
         raise DataError(f"{source.name}: no reviews in it")
@@ -109,6 +110,7 @@ def _reviews(
             error = "; ".join(map(str, faults)) or f"{record.where}: {dropped}"
             code = faults[0].code if faults else DROPPED
             yield Refused(_identity(record, source), error, code, record.where, reader.given)
+    reader.pictures.finish()
 
 
 def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:

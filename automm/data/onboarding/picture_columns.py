@@ -166,7 +166,7 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
         listed = json.dumps([name for _, name in _IN_QUOTES.findall(unread[0])], ensure_ascii=False)
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
-    cause = why_lost(names[0], root) if urls == 0 and share == 0 else ""
+    cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
     if urls == 0 and share == 0 and not unread:
         cause = cause or "Correct image_root, or the names of the pictures"
     return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")

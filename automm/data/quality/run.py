@@ -6,6 +6,7 @@ from pathlib import Path
 
 from automm.data.changes import Change
 from automm.data.images.inspect import inspect_all
+from automm.data.images.missing_hints import BROKEN_PICTURE, NOT_FETCHED
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
@@ -47,7 +48,6 @@ from automm.data.quality.checks.texts import (
 from automm.data.quality.checks.unused import UnusedIds
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
-from automm.data.records.reading import NOT_FETCHED
 from automm.data.records.reviews import Dataset, MissingContent, read_dataset
 from automm.data.sections import Fields
 from automm.data.splitting.folds import other_folds
@@ -124,10 +124,12 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
 def _missing(missing: MissingContent) -> Iterator[Finding]:
     """Report missing pictures and missing numbers to predict."""
     urls = [problem for problem in missing.pictures if problem.code == NOT_FETCHED]
-    files = [problem for problem in missing.pictures if problem.code != NOT_FETCHED]
+    broken = [problem for problem in missing.pictures if problem.code == BROKEN_PICTURE]
+    files = [problem for problem in missing.pictures if problem.code not in (NOT_FETCHED, BROKEN_PICTURE)]
     for key, problems, shown in (
         ("missing_numbers", missing.targets, missing.targets),
         ("missing_pictures", files, files),
+        ("unreadable_pictures", broken, broken),
         ("unfetched_pictures", urls, urls if missing.none_fetched is None else [missing.none_fetched]),
     ):
         if problems:

@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from automm.data.changes import Change
-from automm.data.download.urls import FOLDER, is_url, local_name
-from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
-from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.download.urls import is_url
+from automm.data.images.missing_hints import NOT_FETCHED, SHOWN, shown
+from automm.data.images.of_record import RecordPictures
+from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
     cell_history,
     cell_id,
-    cell_images,
     cell_number,
     cell_text,
     cell_value,
@@ -27,19 +26,15 @@ from automm.data.records.targets import TARGETS
 from automm.data.records.times import cell_time
 from automm.data.sections import SPLITS, Fields
 from automm.errors import SHOWN_EXAMPLES, Problem, nearest
-from automm.paths import from_here
 
 # Codes of problems.
 REPEATED_ID = "repeated_id"  # cells that cannot be read: text_cell, images_cell, id_cell, ...
 UNKNOWN_LABEL = "unknown_label"
-PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
-NOT_FETCHED = "not_fetched"
+EMPTY = "empty_review"
 
-SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
 LISTED = 30  # labels of labels.map that a message lists
 
 T = TypeVar("T")
-Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -74,10 +69,11 @@ class ReviewReader:
         problems: in the order of the records; missing targets are included, missing pictures are not.
         missing: missing targets and pictures.
         changes: how often content was dropped or altered, by kind.
+        pictures: the reader of the records' pictures; its `learn` must see all records before the first review.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
-        self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
+        self.manifest, self.source, self.labelled = manifest, source, labelled
         self.target = TARGETS[manifest.task_object.target]
         self.problems: list[Problem] = []
         self.missing = MissingContent()
@@ -85,17 +81,16 @@ class ReviewReader:
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
         self.given = 0  # pictures that the last record names
-        self.found = self.unfetched = self.unknown_labels = 0
-        self.first_absent: tuple[str, str] | None = None
+        self.unknown_labels = 0
         self.seen: dict[str, str] = {}
-        self.pictures: dict[str, tuple[str, Path]] = {}
+        self.pictures = RecordPictures(manifest, source, root, self.problems, self.missing.pictures, self.changes)
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
         """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
         text = self._cell("text", record, lambda: _text(record, fields))
-        given = self._cell("images", record, lambda: cell_images(record.values, fields))
+        given = self._cell("images", record, lambda: self.pictures.named(record.values))
         identity = self._cell("id", record, lambda: self._identity(record, fields))
         values = self._cell("label", record, lambda: self._values(record))
         group = self._cell("group", record, lambda: self._group(record, fields.group))
@@ -109,7 +104,7 @@ class ReviewReader:
             self.changes[self.target.absent] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
-        pictures = self._images(given, record.where)
+        pictures = self.pictures.of(given, record.where)
         if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
         images, absent, names = pictures
@@ -141,37 +136,6 @@ class ReviewReader:
         except ValueError as error:
             self.problems.append(Problem(f"{part}_cell", record.where, str(error)))
             return None
-
-    def none_found(self) -> Problem | None:
-        """Return one problem, not thousands, if no picture was found under the image root.
-
-        Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
-        """
-        missing = len(self.missing.pictures)
-        absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
-        if absent < 2 or self.found or not (self.labelled or missing):
-            return None
-        example, fix = self._cause()
-        if self.unfetched == absent:
-            text = f"none of the {absent:,} pictures given by URL was fetched into '{self.root.path / FOLDER}'"
-            return Problem(NOT_FETCHED, self.source.name, text, fix)
-        text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
-        return Problem(MISSING_PICTURE, self.source.name, text, fix)
-
-    @property
-    def only_urls_missing(self) -> bool:
-        """Whether the missing pictures are URLs that were not fetched, and at most one file."""
-        return self.manifest.images.on_bad == "error" and len(self.missing.pictures) < self.unfetched + 2
-
-    def _cause(self) -> tuple[str, str]:
-        """Return the first missing picture as an example, and the fix."""
-        example, fix = "", ""
-        if self.first_absent is not None:
-            where, name = self.first_absent
-            example, fix = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        if self.unfetched:
-            fix = f"Download them: {self._fetch}"
-        return example, fix or "Correct image_root, or the picture names"
 
     def _group(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
@@ -243,62 +207,6 @@ class ReviewReader:
         more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
         return f"Listed: {', '.join(list(self.label_of)[:LISTED])}{more}"
 
-    def _images(self, given: list[str], where: str) -> Pictures | None:
-        """Return the paths of the pictures found, the names of the missing ones, and all names.
-
-        None if a missing picture drops the review.
-        """
-        paths, absent, names = [], [], []
-        for name in given:
-            remote = is_url(name)
-            try:
-                known, path = self._find(name)
-                names.append(known)
-                paths.append(path)
-                self.found += 1
-                if "\\" in name and path.name != name.rpartition("/")[2]:
-                    self.changes[Change.BACKSLASHES] += 1
-                continue
-            except OutsideError:
-                fault = "is not relative to" if is_absolute(name) else "is outside"
-                text = f"picture {shown(name)} {fault} image_root '{self.root.path}'"
-                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
-                continue
-            except AbsentError as error:
-                fault = str(error)
-                names.append(name)
-                absent.append(name)
-                if not remote and self.first_absent is None:
-                    self.first_absent = (where, name)
-            if self.manifest.images.on_bad == "error":
-                self.unfetched += remote
-                fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
-                text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
-                fix += ", or set images.on_bad: drop-image"
-                code = NOT_FETCHED if remote else MISSING_PICTURE
-                self.missing.pictures.append(Problem(code, where, text, fix))
-            elif self.manifest.images.on_bad == "drop-image":
-                self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
-            else:
-                self.unfetched += remote
-                self.changes[Change.MISSING_PICTURE_REVIEW] += 1
-                return None
-        missing = tuple(absent)
-        return tuple(paths), missing, tuple(names) if paths else missing
-
-    def _find(self, name: str) -> tuple[str, Path]:
-        """Return a picture's name and path; many reviews of one picture then share the same objects."""
-        known = self.pictures.get(name)
-        if known is None:
-            known = name, self.root.find(local_name(name) if is_url(name) else name)
-            if len(self.pictures) < SHARED_PICTURES:
-                self.pictures[name] = known
-        return known
-
-    @cached_property
-    def _fetch(self) -> str:
-        return f"automm fetch-images {from_here(self.manifest.file)}"
-
     def _drops_empty(self, pictured: bool, absent: tuple[str, ...], where: str) -> bool:
         """Return whether text.on_empty drops a review without text; note the change or the problem.
 
@@ -324,7 +232,7 @@ class ReviewReader:
         if unfetched:
             text, fix = (
                 f"no text, and picture {shown(unfetched)} is not fetched",
-                f"Download it: {self._fetch}, or set text.on_empty: drop-bare",
+                f"Download it: {self.pictures.fetch}, or set text.on_empty: drop-bare",
             )
         elif absent:
             text = f"no text, and picture {shown(absent[0])} is missing"

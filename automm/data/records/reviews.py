@@ -95,13 +95,16 @@ def read_dataset(
         raise ConfigError(f"{manifest.file.name}:1: fields.label is missing. Name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
+    if reader.pictures.patterns:
+        reader.pictures.learn(open_source(manifest, records).rows)
     reviews, columns, problems = _read(reader, watch)
+    reader.pictures.finish()
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
         nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
         raise DataError([*absent, *problems] or [nothing], examples=SHOWN_PROBLEMS if absent else None)
-    problems, none_found = [*problems, *reader.problems], reader.none_found()
-    if none_found is not None and not reader.only_urls_missing:
+    problems, none_found = [*problems, *reader.problems], reader.pictures.none_found(labelled, len(reader.seen))
+    if none_found is not None and not reader.pictures.only_urls_missing:
         raise DataError([*problems, none_found])
     missing = replace(reader.missing, none_fetched=none_found)
     if len(problems) > len(missing.targets):
