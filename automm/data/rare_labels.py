@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.manifest import Manifest
 from automm.data.records.review import Review
 from automm.errors import Problem

@@ -300,7 +300,10 @@ class Splits(Section):
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} does not link reviews")
         if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
-            raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
+            raise ValueError(
+                "near_duplicates: together has no effect while keep_together lists neither texts nor pictures. "
+                "Add one of them, or remove near_duplicates"
+            )
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures of a candidate, drawn without a screen. Each function writes a PNG and gives its path."""
+"""Plots of a candidate's results. Each function writes a PNG file and returns its path."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,10 @@ LONGEST_NAME = 30  # characters of a class name in a figure
 
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
-    """Draw counts (classes, classes): a row per true class, shaded by its share of the row.
+    """Plot a confusion matrix of counts (classes, classes): rows are true classes; shaded by the share of the row.
 
     With more than WITH_TEXT classes the cells have no text, and the figure does not grow any more; with more than
-    WITH_CELLS the pairs that are confused most often are drawn instead.
+    WITH_CELLS the most frequent mistakes are drawn instead.
     """
     classes = len(labels)
     if classes > WITH_CELLS:
@@ -68,7 +68,7 @@ def _short(label: str) -> str:
 
 
 def true_and_predicted(true: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
-    """Numbers (n,) as points: the true one to the right, the predicted one upwards; right is the diagonal."""
+    """Plot predicted over true numbers, (n,) each; a correct prediction is on the diagonal."""
     figure, (axes,) = _figure(4.8, 4.6)
     axes.scatter(true, predicted, s=9, alpha=0.5, linewidths=0)
     low, high = float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))
@@ -80,7 +80,12 @@ def true_and_predicted(true: np.ndarray, predicted: np.ndarray, path: Path) -> P
 
 
 def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> Path:
-    """Loss on the left axis, the two main metrics of the validation rows on the right, the best epoch marked."""
+    """Plot the loss (left axis) and the two main validation metrics (right axis) by epoch; mark the best epoch.
+
+    Args:
+        history: one entry per epoch.
+        best_epoch: from 1 on.
+    """
     epochs = np.arange(1, len(history) + 1)
     figure, (axes,) = _figure(6.4, 3.8)
     for key, style in (("loss", "-"), ("val_loss", "--")):
@@ -106,11 +111,11 @@ def learning_curves(history: Sequence[dict[str, float]], best_epoch: int, path: 
 def missing_curves(
     scores: Mapping[str, Mapping[str, Sequence[float]]], percents: Sequence[int], metric: str, path: Path
 ) -> Path:
-    """How candidates fall off: a panel a modality, a line a candidate over the percent of reviews that have lost it.
+    """Plot scores over the percentage of reviews that lost a modality: a panel per modality, a line per candidate.
 
     Args:
         scores: {candidate: {modality: a value for each of `percents`}}.
-        metric: in words, for the axis.
+        metric: its label on the axis.
     """
     modalities = list(next(iter(scores.values())))
     figure, panels = _figure(4.6 * len(modalities) + 2.2, 3.8, len(modalities))
@@ -133,8 +138,8 @@ def _true_and_predicted(targets: np.ndarray, answers: np.ndarray, labels: Sequen
     return true_and_predicted(targets, answers[:, 0], folder / "predicted.png")
 
 
-# The picture of a candidate's answers that a task names: targets (n,), answers (n, outputs), the label set and a folder
-# in, the file out.
+# Plots of a candidate's answers, by the name in a task: from targets (n,), answers (n, outputs), the label set and a
+# folder to the path of the file.
 FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, Sequence[str], Path], Path]] = {
     "confusion": _confusion,
     "true_and_predicted": _true_and_predicted,
@@ -142,7 +147,7 @@ FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, Sequence[str], Path], Path]
 
 
 def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:
-    # Figure itself, not pyplot: no backend is chosen for the process, and nothing is kept alive between calls.
+    # Figure, not pyplot: pyplot chooses a backend for the process and keeps every figure in memory.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -1,4 +1,4 @@
-"""One of several labels for each review."""
+"""Classification: predict one of several labels for each review."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -8,11 +8,11 @@ import numpy as np
 from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
 
 MANY = 100  # classes; above, what costs time or space for each class is kept small: see docs/limits.md
-SMALLEST = 1e-7  # probabilities are clipped here, as Keras does, so that one sure mistake is not infinitely bad
+SMALLEST = 1e-7  # probabilities are clipped here, as in Keras: otherwise one confident mistake has an infinite loss
 
 
 class Classification(Task):
-    """Answers are probabilities of the labels, (n, labels), and add up to 1; targets are places in the label set."""
+    """Answers are probabilities of the labels, (n, labels), with sum 1; targets are indices into the label set."""
 
     name = "classification"
     targets = "labels"
@@ -38,7 +38,7 @@ class Classification(Task):
         return len(labels)
 
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-        """{"accuracy", "macro_f1", "loss"}: loss is the mean cross-entropy in nats; see `macro_f1`."""
+        """Return {"accuracy", "macro_f1", "loss"}; the loss is the mean cross-entropy in nats."""
         predicted = answers.argmax(axis=1)
         clipped = np.clip(answers[np.arange(len(targets)), targets].astype(np.float64), SMALLEST, 1.0)
         return {
@@ -51,15 +51,15 @@ class Classification(Task):
         return _Scores(targets, answers, objective)
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
-        """The share of each label in the training rows."""
+        """Return the share of each label in the training rows."""
         return np.bincount(targets, minlength=outputs) / len(targets)
 
-    def explained(self, answers: np.ndarray) -> np.ndarray:
-        """The most probable label."""
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
+        """Return the index of the most probable label."""
         return np.asarray(answers.argmax(axis=1))
 
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-        """{"label": the most probable one, "probabilities": {label: probability}}."""
+        """Return {"label": the most probable label, "probabilities": {label: probability}}."""
         probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
         return {"label": labels[int(answer.argmax())], "probabilities": probabilities}
 
@@ -69,18 +69,18 @@ class Classification(Task):
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes) int64 counts: a row is a true class, a column a predicted one."""
+    """Return the confusion matrix, (classes, classes) int64 counts: rows are true classes, columns predicted ones."""
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    """The mean over the classes of 2 TP / (2 TP + FP + FN).
+    """Return the mean over the classes of 2 TP / (2 TP + FP + FN).
 
-    A class that has no review and is never predicted is left out, as scikit-learn does by default. No confusion matrix
-    is built: it would have a million cells for a thousand classes.
+    A class without reviews that is never predicted is left out, as in scikit-learn by default. No confusion matrix is
+    built: it would have a million cells for a thousand classes.
 
     Args:
-        labels, predicted: (n,) places in the label set.
+        labels, predicted: (n,) positions in the label set.
     """
     right = np.bincount(labels[labels == predicted], minlength=classes).astype(np.float64)
     total = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
@@ -89,12 +89,12 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
 
 
 class _Scores:
-    """Scores of labels, from predicted labels, hits and losses that are computed once."""
+    """A `Scorer` of labels; predictions, correct predictions and losses are computed once."""
 
     def __init__(self, labels: np.ndarray, answers: Sequence[np.ndarray], objective: str):
         self._objective, self._classes = objective, answers[0].shape[1]
         self._labels = labels
-        self._predicted = np.stack([one.argmax(axis=1) for one in answers])  # (candidates, n)
+        self._predicted = np.stack([probabilities.argmax(axis=1) for probabilities in answers])  # (candidates, n)
         self._right = self._predicted == labels
         rows = np.arange(len(labels))
         self._losses = np.stack(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from automm.errors import ConfigError
 from automm.paths import from_here
-from automm.tracking.runs import all_runs
+from automm.tracking.run_folder import all_runs
 
 
 def check_experiment(runs_dir: Path, name: str, manifest: Path, fingerprint: str) -> None:

@@ -3,9 +3,9 @@
 Command:  python experiments/benchmarks/many_classes.py
           python experiments/benchmarks/many_classes.py --reviews 4000 --classes 10 200      smaller
 Cost:     about ten minutes on two cores with the defaults.
-Prints:   per number of classes, in processor seconds of the main thread (which other processes do not change): the whole
-          search, fitting, encoding and reading the test split, what is left, the largest steps of it, and the largest
-          file of a candidate's answers. The last line is the growth of what is left: the limit is 1.2.
+Prints:   per number of classes, in processor seconds of the main thread (other processes do not change them): the
+          whole search, fitting, encoding and reading the test split, what is left, the largest steps of it, and the
+          largest file of a candidate's answers. The last line is the growth of what is left: the limit is 1.2.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def measure(folder: Path, reviews: int, classes: int) -> dict:
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     os.environ["AUTOMM_CACHE_DIR"] = str(folder / "cache")
     experiment = load_experiment(write(folder, reviews, classes), SETTINGS)

@@ -9,7 +9,7 @@ import pytest
 from automm.config.experiment import load_experiment
 from automm.errors import ConfigError
 from automm.tracking.experiments import check_experiment
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 
 def name_of(folder, name):

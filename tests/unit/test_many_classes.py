@@ -10,10 +10,10 @@ from PIL import Image
 from automm.cli.tables import console
 from automm.data.quality.run import check
 from automm.data.quality.terminal import render
-from automm.evaluate.metrics import paired_interval
+from automm.evaluate.compare import paired_interval
 from automm.evaluate.plots import PAIRS, WITH_CELLS, WITH_TEXT, confusion_matrix
 from automm.tasks.classification import MANY, Classification, confusion, macro_f1
-from automm.tracking.runs import Run, stored
+from automm.tracking.run_folder import Run, stored
 
 
 def drawn(monkeypatch, counts, labels, path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import load_dataset
 from automm.errors import ConfigError, DataError

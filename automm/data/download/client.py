@@ -176,7 +176,7 @@ class Downloader:
             write_at(descriptor, piece, size)
             size += len(piece)
         if max(size, announced or 0) > MAX_BYTES:
-            raise RefusedError(f"more than {MAX_BYTES // 2**20} MB")
+            raise RefusedError(f"larger than the limit of {MAX_BYTES // 2**20} MB")
         if announced is not None and size < announced:
             raise TryAgainError(f"truncated: {size} of {announced} bytes")
         return size

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from automm.data.changes import Change, change_lines
+from automm.data.change_kinds import Change, change_lines
 from automm.data.collector import paused_collector
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import cell_labels, cell_number, is_number
@@ -68,7 +68,7 @@ class Label(Target):
         return cell_labels(cell, rule)
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Add one, or set labels.on_missing: drop"
+        fix = "Add one, or set labels: {on_missing: drop} to drop such reviews"
         return Problem("missing_label", where, f"no label in column {column!r}", fix)
 
     def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -111,7 +111,7 @@ class Number(Target):
         return [] if number is None else [plain_value(number)]
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Add one, or set labels.on_missing: drop"
+        fix = "Add one, or set labels: {on_missing: drop} to drop such reviews"
         return Problem("missing_number", where, f"no number in column {column!r}", fix)
 
     def number(self, label: str) -> float | None:
@@ -150,7 +150,7 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
             text = f"column {column!r} holds {len(labels)} different labels, most of which occur once"
             text += f", such as {shown(rare[0])}"
-            fix = f"If a cell holds several labels, set fields: {{label: {{{rule_of_several}}}}}"
+            fix = f"If a cell holds several labels, set fields: {{label: {{{rule_of_several}}}}} to use the first"
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
         text = f"column {column!r} holds {len(labels):,} different labels, {len(rare):,} of which occur once"

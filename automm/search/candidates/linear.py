@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.evaluate.metrics import better, score
+from automm.evaluate.compare import better, score
 from automm.models import baselines
 from automm.models.average import average
 from automm.search.bench import Bench

@@ -116,7 +116,7 @@ def labels_in_texts(checked: Checked) -> Iterator[Finding]:
             return
     saying = [review for every in of_label.values() for review in every if review]
     examples = [
-        example([review], f"{review.all_labels[0]!r} in {excerpt(review.text)}")
+        example([review], f"label {review.all_labels[0]!r} in the text {excerpt(review.text)}")
         for review in sorted(saying, key=lambda review: review.where)[:5]
     ]
     yield finding("labels_in_texts", len(saying), examples)
