@@ -12,9 +12,7 @@ from automm.errors import ConfigError
 
 @app.command(name="import")
 def import_(
-    format: Annotated[
-        str, typer.Argument(help="A format, as 'automm datasets' lists them. Without it, the format is detected.")
-    ],
+    format: Annotated[str, typer.Argument(help="The format: auto, or one that 'automm datasets' lists.")],
     source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The folder or file of the data set.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],
@@ -39,7 +37,7 @@ def import_(
       automm import yelp yelp/ --to yelp-shops/ --option unit=business
       automm import train-00000-of-00001.parquet --to reviews/
     """
-    from automm.data.changes import change_lines
+    from automm.data.change_kinds import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
 

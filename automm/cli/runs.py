@@ -26,7 +26,7 @@ def show_leaderboard(
 ) -> None:
     """Rank the baselines and trials of all runs.
 
-    The best candidate comes first. Without --metric, candidates are ranked by the objective of their search.
+    Candidates are ranked within each experiment, the best first; without --metric, by the objective of their search.
 
     \b
     Examples:
@@ -67,13 +67,13 @@ def export(
       automm export latest --trial concatenation --to model/
       automm export latest --format onnx --to onnx-model/
     """
-    from automm.deliver.checks import choose, fresh_folder
-    from automm.tracking.runs import find_run
+    from automm.deliver.checks import choose_candidate, require_empty_folder
+    from automm.tracking.run_folder import find_run
 
     found = find_run(runs_dir, run)
-    fresh_folder(to)
+    require_empty_folder(to)
     check_output(to, is_folder=True)
-    choose(found, trial)
+    choose_candidate(found, trial)
     import_tensorflow()
     from automm.deliver.export import export_candidate
 
@@ -112,11 +112,11 @@ def predict(
       automm predict model/ demo/reviews.jsonl --to predictions.jsonl --max-failed 1%
     """
     allowed = _share_or_count(max_failed)
-    from automm.deliver.checks import read_about
-    from automm.deliver.opened import open_reviews
+    from automm.deliver.checks import read_bundle_json
+    from automm.deliver.input_reviews import open_reviews
 
     check_output(to)
-    about = read_about(bundle)
+    about = read_bundle_json(bundle)
     opened = open_reviews(about, reviews, image_root)
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
@@ -171,8 +171,8 @@ def sync(
       automm sync latest --tracking-uri http://127.0.0.1:5000
     """
     from automm.tracking.mlflow_server import tracking_uri as store
-    from automm.tracking.mlflow_store import MlflowTracker
-    from automm.tracking.runs import find_run
+    from automm.tracking.mlflow_tracker import MlflowTracker
+    from automm.tracking.run_folder import find_run
     from automm.tracking.sync import sync_run
 
     found = find_run(runs_dir, run)

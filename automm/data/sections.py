@@ -189,12 +189,15 @@ class Labels(Section):
     """The label set: `map` merges values into labels and fixes their order.
 
     `on_unlisted` decides about values that the map does not list, and `on_missing` about records without a label.
-    Without `on_missing` the format decides, because some native layouts have records without a label.
+    Without `on_missing` the format decides, because some native layouts have records without a label. Labels of fewer
+    than `min_count` reviews are rare: `rare` drops these reviews, or changes the labels to "other".
     """
 
     map: dict[str, tuple[str, ...]] | None = None
     on_unlisted: Literal["error", "drop"] = "error"
     on_missing: Literal["error", "drop"] | None = None
+    min_count: int | None = Field(default=None, ge=2)
+    rare: Literal["drop", "other"] | None = None
 
     @field_validator("map", mode="before")
     @classmethod
@@ -221,6 +224,12 @@ class Labels(Section):
     def _something_unlisted(self) -> "Labels":
         if self.on_unlisted == "drop" and self.map is None:
             raise ValueError("on_unlisted: drop needs map. Without it every label is in the label set")
+        return self
+
+    @model_validator(mode="after")
+    def _rule_for_rare_labels(self) -> "Labels":
+        if (self.min_count is None) != (self.rare is None):
+            raise ValueError("min_count and rare need each other. Write min_count: 5 and rare: drop or rare: other")
         return self
 
 
@@ -291,7 +300,10 @@ class Splits(Section):
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} does not link reviews")
         if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
-            raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
+            raise ValueError(
+                "near_duplicates: together has no effect while keep_together lists neither texts nor pictures. "
+                "Add one of them, or remove near_duplicates"
+            )
         return self
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.tasks.registry import TASKS
 
 FEWER = 0.05  # a smaller loss is not reported, unless pictures were given and not read

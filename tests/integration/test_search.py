@@ -15,7 +15,7 @@ from automm.models.average import members_of
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
-from automm.tracking.runs import COMPLETED, FAILED, point_of, rank
+from automm.tracking.run_folder import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
@@ -123,7 +123,7 @@ class TestWhatARunLeaves:
         from automm.search.session import Search
         from automm.search.setup.data import load, prepare, sources
         from automm.search.training.loop import predict
-        from automm.tracking.tracker import NoTracker
+        from automm.tracking.protocol import NoTracker
 
         loaded = load(searched.experiment)
         task = prepare(searched.experiment, loaded, sources(searched.experiment, loaded))

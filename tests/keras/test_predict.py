@@ -1,4 +1,4 @@
-"""Predictions with what each answer hangs on, from a bundle that was never trained."""
+"""Predictions and their explanations, from an untrained bundle."""
 
 import json
 
@@ -45,7 +45,7 @@ def bundle(encoders, pooling):
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Nine reviews with 0, 0, 0, 1, 1, 1, 2, 2, 3 pictures: the last has one more than a model reads."""
+    """Nine reviews with 0, 0, 0, 1, 1, 1, 2, 2, 3 pictures: the last has one more than max_images."""
     path = write_reviews(tmp_path_factory.mktemp("predict") / "data", 9)
     records = path.parent / "reviews.jsonl"
     lines = [json.loads(line) for line in records.read_text().splitlines()]
@@ -59,7 +59,7 @@ def predictions(encoders, pooling, manifest, to, **options):
     return written, [json.loads(line) for line in to.read_text().splitlines()]
 
 
-def test_every_picture_has_its_name_and_its_weight(encoders, manifest, tmp_path):
+def test_every_picture_has_a_name_and_a_weight(encoders, manifest, tmp_path):
     written, lines = predictions(encoders, "gated_attention", manifest, tmp_path / "out.jsonl", explain=True)
     assert written[:3] == (9, 0, 1)
     records = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
@@ -67,11 +67,11 @@ def test_every_picture_has_its_name_and_its_weight(encoders, manifest, tmp_path)
         assert [shown["picture"] for shown in line["pictures"]] == record["photos"]
         weights = [shown["weight"] for shown in line["pictures"]][:PICTURES]
         assert sum(weights) == pytest.approx(float(bool(weights)), abs=2e-4)
-    assert lines[-1]["pictures"][PICTURES]["weight"] is None, "this one was not read"
-    assert len({shown["weight"] for shown in lines[-1]["pictures"]}) == 3, "they differ"
+    assert lines[-1]["pictures"][PICTURES]["weight"] is None, "a picture over max_images has no weight"
+    assert len({shown["weight"] for shown in lines[-1]["pictures"]}) == 3, "the weights differ"
 
 
-def test_it_changes_nothing_else(encoders, manifest, tmp_path):
+def test_explain_does_not_change_the_predictions(encoders, manifest, tmp_path):
     _, explained = predictions(encoders, "text_attention", manifest, tmp_path / "a.jsonl", explain=True)
     written, plain = predictions(encoders, "text_attention", manifest, tmp_path / "b.jsonl")
     assert written[:3] == (9, 0, 0)
@@ -104,7 +104,7 @@ def test_an_effect_is_the_difference_to_a_record_without_that_part(encoders, man
         assert effects.keys() == parts.keys()
         assert (effects["image"] is None) == (not kept)
         for part, change in parts.items():
-            nothing_left = part == "text" and not kept  # a record without either is refused
+            nothing_left = part == "text" and not kept  # a record without text and pictures is rejected
             if effects[part] is not None and not nothing_left:
                 changed.append({**record, **change, "id": f"{line['id']} {part}"})
                 wanted[changed[-1]["id"]] = line, effects[part]
@@ -120,7 +120,7 @@ def test_an_effect_is_the_difference_to_a_record_without_that_part(encoders, man
     assert max(abs(effect) for _, effect in wanted.values()) > 1e-3
 
 
-def test_a_review_that_cannot_be_predicted_has_nothing_to_explain(encoders, manifest, tmp_path):
+def test_a_review_that_cannot_be_predicted_has_no_explanation(encoders, manifest, tmp_path):
     lines = manifest.parent.joinpath("reviews.jsonl").read_text().splitlines()
     broken = {**json.loads(lines[4]), "photos": ["nowhere.png"]}
     (manifest.parent / "broken.jsonl").write_text(json.dumps(broken) + "\n" + lines[5] + "\n")

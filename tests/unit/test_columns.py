@@ -14,7 +14,7 @@ from automm.data.records.field_values import cell_history, cell_images, cell_num
 from automm.data.records.review import Review
 from automm.data.records.reviews import load_dataset
 from automm.data.sections import Fields, History
-from automm.data.splitting.stratified import fingerprint
+from automm.data.splitting.fingerprint import fingerprint
 from automm.errors import DataError
 
 FIELDS = Fields.model_validate(

@@ -3,7 +3,7 @@
 import pytest
 
 from automm.cli.runs import _share_or_count
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.deliver.picture_counts import PictureCounts
 from automm.errors import ConfigError
 

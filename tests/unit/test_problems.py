@@ -2,7 +2,7 @@
 
 import pytest
 
-from automm.data.changes import Change, change_lines
+from automm.data.change_kinds import Change, change_lines
 from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem, kinds_of
 
 

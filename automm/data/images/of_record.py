@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.download.urls import FOLDER, is_url, local_name
 from automm.data.images.embedded import Embedded, EmbeddedFiles
 from automm.data.images.missing_hints import (

@@ -11,7 +11,7 @@ columns of text and label, unless the columns are called text and label.
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import is_readable, split_named
 from automm.data.records.forms import FORMS

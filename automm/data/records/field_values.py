@@ -118,7 +118,10 @@ def cell_id(cell: object, column: str) -> str:
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
         raise ValueError(f"id {cell!r} in column {column!r} is a float and may have lost digits. Write ids as text")
     if isinstance(cell, NO_ID):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id. Write ids as text")
+        raise ValueError(
+            f"column {column!r} holds a value of type {type(cell).__name__}, expected an id. Write ids as text, or set "
+            "fields: {id: ...} to another column"
+        )
     return cell_text(cell, column).strip()
 
 

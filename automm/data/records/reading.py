@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.download.urls import is_url
 from automm.data.images.missing_hints import NOT_FETCHED, SHOWN, shown
 from automm.data.images.of_record import RecordPictures

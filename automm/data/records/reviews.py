@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from automm.data.changes import Change, change_lines
+from automm.data.change_kinds import Change, change_lines
 from automm.data.collector import paused_collector
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
+from automm.data.rare_labels import other_label_problem, settle_rare_labels
 from automm.data.records.field_values import columns_of
 from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import MissingContent, ReviewReader
@@ -108,6 +109,9 @@ def read_dataset(
     missing = replace(reader.missing, none_fetched=none_found)
     if len(problems) > len(missing.targets):
         raise DataError([*problems, *missing.of_pictures])
+    if labelled and (problem := other_label_problem(manifest, reviews)):
+        raise DataError([*missing.problems, problem])
+    reviews = settle_rare_labels(manifest, reviews, reader.changes) if labelled else reviews
     labels, of_labels = reader.target.label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
         raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing

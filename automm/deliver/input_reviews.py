@@ -1,4 +1,4 @@
-"""The reviews that are to be predicted, read before any model is: a typing error should take no seconds of imports."""
+"""Read the reviews to predict before any model is loaded: a typing error is reported without importing TensorFlow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,8 +33,8 @@ _OF_RECORDS = {
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A record that is no review, and why.
+class RejectedRecord:
+    """A record that cannot be predicted, and why.
 
     Attributes:
         id: the id that it would have as a review.
@@ -52,34 +52,37 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class OpenedReviews:
+class InputReviews:
     """Reviews to predict, in order.
 
     Attributes:
-        rows: reviews, and records that are none.
+        rows: reviews, and records that cannot be predicted.
         on_bad: `images.on_bad` of the manifest in force.
     """
 
-    rows: Iterator["Review | Refused"]
+    rows: Iterator[Review | RejectedRecord]
     on_bad: str
 
-    def __iter__(self) -> Iterator["Review | Refused"]:
+    def __iter__(self) -> Iterator[Review | RejectedRecord]:
         return self.rows
 
 
-def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> OpenedReviews:
-    """The records of a manifest or a records file, in order; labels are not read.
+def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> InputReviews:
+    """Read the records of a manifest or a records file, in order, without labels.
 
-    A records file is read by the manifest that the bundle remembers, its pictures from `image_root` or from the folder
-    that stood beside the records in training. All that can be said of the file is said at once, before any model is.
+    A records file is read as the training manifest says, which the bundle contains. Problems of the whole file are
+    raised at once, problems of a record when it is reached.
 
     Args:
-        about: what bundle.json says.
+        about: the content of bundle.json.
+        reviews: a manifest (.yaml, .yml) or a records file.
+        image_root: the folder of the pictures. None: as in the manifest; for a records file, the folder that has the
+            same place relative to the records as in training.
 
     Raises:
         NotFoundError: there is no such file.
-        ConfigError: a manifest names other columns than those of training.
-        DataError: a column is missing, or a record is unreadable; then no line can be told from the next.
+        ConfigError: a manifest names other columns than the training manifest.
+        DataError: the file has no records, a column is missing, or the file cannot be split into records.
     """
     manifest, source, root = _open(about, reviews, image_root)
     reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
@@ -87,17 +90,17 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     reader.pictures.learn(records)
     columns = dict.fromkeys(name for record in records for name in record.values)
     if not records:
-        raise DataError(f"{source.name}: no reviews in it")
+        raise DataError(f"{source.name}: the file has no reviews")
     if absent := missing_columns(source, columns, manifest, labelled=False):
         raise DataError(absent, examples=SHOWN_PROBLEMS)
     fixes = _OF_MANIFEST if reviews.suffix in MANIFESTS else _OF_RECORDS
     fixes = {code: fix.format(manifest=manifest.file.name, records=reviews.name) for code, fix in fixes.items()}
-    return OpenedReviews(_reviews(reader, records, source, fixes), manifest.images.on_bad)
+    return InputReviews(_reviews(reader, records, source, fixes), manifest.images.on_bad)
 
 
 def _reviews(
     reader: ReviewReader, records: Sequence[Record], source: Source, fixes: Mapping[str, str]
-) -> Iterator[Review | Refused]:
+) -> Iterator[Review | RejectedRecord]:
     for record in records:
         before, missing = len(reader.problems), len(reader.missing.pictures)
         review = reader.review(record)
@@ -105,11 +108,11 @@ def _reviews(
         if review is not None and not faults:
             yield review
         else:
-            dropped = "dropped as the manifest asks (text.on_empty or images.on_bad)"
+            dropped = "dropped by text.on_empty or images.on_bad of the manifest"
             faults = [replace(fault, fix=fixes.get(fault.code, fault.fix)) for fault in faults]
             error = "; ".join(map(str, faults)) or f"{record.where}: {dropped}"
             code = faults[0].code if faults else DROPPED
-            yield Refused(_identity(record, source), error, code, record.where, reader.given)
+            yield RejectedRecord(_identity(record, source), error, code, record.where, reader.given)
     reader.pictures.finish()
 
 
@@ -129,7 +132,7 @@ def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> t
 
 
 def _same_columns(columns: Columns, file: str, fields: Fields) -> None:
-    """Metadata is told apart by its place alone: other columns would be read as those of training.
+    """Compare the columns of a manifest with those of training; the model knows columns by their position only.
 
     Raises:
         ConfigError: a manifest names other columns than the bundle was trained on, or in another order.
@@ -142,21 +145,25 @@ def _same_columns(columns: Columns, file: str, fields: Fields) -> None:
         Problem(
             OTHER_COLUMNS,
             file,
-            f"fields: {kind} is {given}, and the model was trained on {trained}",
-            "Name these, in this order",
+            f"fields: {kind} is {given}, but the model was trained on {trained}",
+            "Name the columns of training, in their order",
         )
         for kind, (given, trained) in pairs.items()
         if given != trained
     ]
     if bool(fields.history) != bool(columns.steps):
-        how = "a history: name one in fields.history" if columns.steps else "no history: take fields.history away"
-        problems.append(Problem(OTHER_COLUMNS, file, f"the model was trained on {how}"))
+        wrong, fix = (
+            ("has no fields.history, but the model was trained with a history", "Add fields.history")
+            if columns.steps
+            else ("has fields.history, but the model was trained without a history", "Remove fields.history")
+        )
+        problems.append(Problem(OTHER_COLUMNS, file, wrong, fix))
     if problems:
         raise ConfigError(problems)
 
 
 def _identity(record: Record, source: Source) -> str:
     column = source.fields.id
-    with suppress(ValueError):  # no id, which is among the faults
+    with suppress(ValueError):  # a missing id is already among the faults
         return (cell_id(record.values.get(column), column) if column else "") or record.fallback_id
     return record.fallback_id

@@ -1,10 +1,10 @@
-"""The reviews that are to be predicted."""
+"""The reviews to predict."""
 
 import json
 
 import pytest
 
-from automm.deliver.opened import Refused, open_reviews
+from automm.deliver.input_reviews import RejectedRecord, open_reviews
 
 READING = {"name": "x", "fields": {"id": "id", "text": "text", "images": "photos"}, "format": "records"}
 
@@ -18,25 +18,25 @@ def opened(folder, records):
     ("identity", "expected"),
     [(7.0, "7"), (" 7 ", "7"), ("", "r-1"), (None, "r-1"), (True, "r-1"), ({"a": 1}, "r-1"), (2.0**60, "r-1")],
 )
-def test_what_is_refused_has_the_id_that_it_would_have_as_a_review(tmp_path, identity, expected):
-    refused, review = opened(
+def test_a_rejected_record_keeps_the_id_of_its_review(tmp_path, identity, expected):
+    rejected, review = opened(
         tmp_path,
         [
             {"id": identity, "text": {"an": "object"}, "photos": []},
             {"id": 8.0, "text": "fine", "photos": []},
         ],
     )
-    assert isinstance(refused, Refused)
-    assert refused.id == expected
-    assert refused.error.startswith("r.jsonl:1: column 'text' holds dict")
+    assert isinstance(rejected, RejectedRecord)
+    assert rejected.id == expected
+    assert rejected.error.startswith("r.jsonl:1: column 'text' holds dict")
     assert review.id == "8"
 
 
-def test_reviews_that_are_predicted_have_the_names_of_their_pictures(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"not looked into")
+def test_a_review_to_predict_keeps_the_names_of_its_pictures(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"is not decoded")
     records = [{"id": n, "text": "t", "photos": [name]} for n, name in enumerate(["gone.png", "./a.png"])]
-    refused, review = opened(tmp_path, records)
-    assert "picture 'gone.png' not found" in refused.error
+    rejected, review = opened(tmp_path, records)
+    assert "picture 'gone.png' not found" in rejected.error
     assert review.names == ("./a.png",)
 
 
