@@ -81,7 +81,7 @@ def measure(
     from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.space.table import DEFAULTS
-    from automm.tracking.runs import create_run
+    from automm.tracking.run_folder import create_run
 
     task = task_of(folder / f"demo-{seed}", 600, seed)
     search = Search(task, create_run(folder / f"runs-{seed}", "demo", "0" * 6), Silent(), Silent(), None)
@@ -115,13 +115,13 @@ def measure(
 
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
     """Return for fresh reviews whether the label is right, and whether the largest weight is on the right picture."""
-    from automm.models.explain import Explained, poolings_of
+    from automm.models.picture_weights import Explained, count_attention_poolings
     from automm.search.training.loop import predict
 
     rows = np.arange(len(task.arrays))
     hits = predict(model, task.features, rows).argmax(axis=1) == task.arrays.targets
     right = None
-    if poolings_of(model):
+    if count_attention_poolings(model):
         weights = np.asarray(Explained(model)(task.features.batch(rows))["weights"])
         several = [(row, relevant[task.arrays.ids[row]]) for row in rows if task.arrays.ids[row] in relevant]
         right = round(float(np.mean([weights[row].argmax() == place for row, place in several])), 4)

@@ -44,7 +44,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     from automm.search.run import run_search
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     manifest = write_demo(folder / "demo")
     settings = {"manifest": str(manifest), "name": "demo", "seed": seed, "budget": {"trials": trials}}

@@ -53,7 +53,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     from automm.search.run import run_search
     from automm.tasks.registry import TASKS
     from automm.tracking.mlflow_server import tracking_uri
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     arguments.runs_dir.mkdir(parents=True, exist_ok=True)
     manifest = yaml.safe_load((ROOT / "data_manifests" / "mvsa_single.yaml").read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
     from automm.cli.progress import ConsoleReporter
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     loaded = load(experiment)
     task = prepare(experiment, loaded, sources(experiment, loaded))
@@ -105,7 +105,7 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
 
 def summarise(results: list[dict]) -> dict:
     """Return means and spreads over the seeds, and the paired differences to the logistic regression."""
-    from automm.evaluate.metrics import paired_interval
+    from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
     names = [name for name in results[0]["test"] if all(name in result["test"] for result in results)]

@@ -76,7 +76,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     from automm.search.setup.data import load, prepare, sources
     from automm.search.space.table import DEFAULTS, is_active
     from automm.tasks.registry import TASKS
-    from automm.tracking.runs import Run, create_run
+    from automm.tracking.run_folder import Run, create_run
 
     manifest = yaml.safe_load(arguments.manifest.read_text(encoding="utf-8"))
     own = {key: value for key, value in manifest.get("splits", {}).items() if key == "keep_together"}
@@ -143,7 +143,7 @@ class Silent:
 
 def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     """Return each candidate's difference to the concatenation on the test rows of all seeds."""
-    from automm.evaluate.metrics import paired_interval
+    from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
     joined = {name: np.concatenate([one[name] for one in predictions]) for name in predictions[0]}

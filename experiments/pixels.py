@@ -99,7 +99,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
     from automm.search.candidates.head import Head
     from automm.search.session import Search
     from automm.search.training.pixels import pixel_encoder
-    from automm.tracking.runs import create_run
+    from automm.tracking.run_folder import create_run
 
     began = time.monotonic()
     task = task_of(folder, arguments, seed)
@@ -145,7 +145,7 @@ def stored_size() -> int:
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
     """Return the difference to the frozen encoder and its 95 % interval for each metric."""
-    from automm.evaluate.metrics import paired_interval
+    from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
     labels = np.concatenate([run["labels"] for run in runs])

@@ -71,7 +71,7 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     from automm.search.session import Search
     from automm.search.setup.data import load, prepare, sources
     from automm.search.space.table import DEFAULTS
-    from automm.tracking.runs import create_run
+    from automm.tracking.run_folder import create_run
 
     experiment = load_experiment(path, [f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"])
     loaded = load(experiment)

@@ -89,7 +89,7 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
     from automm.models.baselines import CONCATENATION, fused
     from automm.search.candidates.head import Head
     from automm.search.session import Search
-    from automm.tracking.runs import create_run
+    from automm.tracking.run_folder import create_run
 
     task = task_of(folder, data, seed)
     search = Search(task, create_run(folder / f"runs-{seed}", "options", "0" * 6), Silent(), Silent(), None)
@@ -107,11 +107,13 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
 
 def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """Predict the test split complete and with missing modalities; the same reviews lose them for all models."""
-    from automm.evaluate.missing import losers
+    from automm.evaluate.missing import draw_missing_rows
 
     rows, read = search.setup.rows("test"), search.bench.reader(model)
     found = {WHOLE: read(rows)}
-    half, everyone = losers(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[2::2]
+    half, everyone = draw_missing_rows(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[
+        2::2
+    ]
     for modality, words in (("image", "pictures"), ("text", "texts")):
         bare = read(rows, lacking=modality)
         for lost, reading in ((half, f"half the {words}"), (everyone, f"no {words}")):
@@ -138,7 +140,7 @@ def summary(reads: list[dict[str, np.ndarray]], runs: list[dict[str, Any]]) -> d
 
 def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]:
     """Return the difference of macro-F1 to plain training and its 95 % interval for each reading."""
-    from automm.evaluate.metrics import paired_interval
+    from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
     labels = np.concatenate([run["labels"] for run in runs])

@@ -5,16 +5,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say_next
+from automm.cli.app import AllowCode, app, check_output, say_next
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
 
 
 @app.command(name="import")
 def import_(
-    format: Annotated[
-        str, typer.Argument(help="A format, as 'automm datasets' lists them. Without it, the format is detected.")
-    ],
+    format: Annotated[str, typer.Argument(help="The format: auto, or one that 'automm datasets' lists.")],
     source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The folder or file of the data set.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", help="A new or empty folder.")],
@@ -40,7 +38,7 @@ def import_(
       automm import train-00000-of-00001.parquet --to reviews/
     """
     from automm.cli.onboarding import has_label
-    from automm.data.changes import change_lines
+    from automm.data.change_kinds import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
 
@@ -48,6 +46,7 @@ def import_(
         if format in LAYOUTS:
             raise ConfigError(f"no folder after the format {format!r}. Name it: automm import {format} SRC --to {to}")
         format, source = AUTO, Path(format)
+    check_output(to, is_folder=True)
     done = import_data(
         format,
         source,
@@ -140,6 +139,7 @@ def init(
     """
     from automm.cli.onboarding import given_fields, report_guess, write_or_ask
 
+    check_output(to or (path if path.is_dir() else path.parent) / "manifest.yaml")
     given = given_fields(label, text, images, id)
     manifest, guess = write_or_ask(path, to, given=given, encoding=encoding, quotes=quotes, task=task)
     report_guess(guess)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from automm.tasks.registry import task_of
-from automm.tracking.runs import COMPLETED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 PLAIN_EVERY = 15.0  # seconds between progress lines without a terminal
 

@@ -14,6 +14,7 @@ from automm.cli.app import (
     RunsDir,
     TrackingUri,
     app,
+    check_runs_dir,
     code_flag,
     import_tensorflow,
     say_next,
@@ -21,12 +22,13 @@ from automm.cli.app import (
 )
 from automm.cli.screen import say, show
 from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
+from automm.paths import check_cache_dir
 
 if TYPE_CHECKING:
     from automm.config.experiment import Experiment
     from automm.search.cost.pixels import PixelCost
     from automm.search.parallel.worker_options import WorkerOptions
-    from automm.tracking.runs import Run
+    from automm.tracking.run_folder import Run
 
 
 @app.command()
@@ -51,7 +53,9 @@ def search(
     chief: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The address at which workers on other machines connect.")
     ] = None,
-    worker: Annotated[bool, typer.Option("--worker", help="Join the search of --resume at --chief.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Train trials for the search of --resume at --chief.")
+    ] = False,
     allow_code: AllowCode = False,
     worker_name: Annotated[str | None, typer.Option(hidden=True)] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Exit when the process with this id exits.")] = None,
@@ -84,11 +88,11 @@ def search(
     if dry_run:
         _dry_run(experiment)
         return
+    check_runs_dir(runs_dir)
     _fetch_missing(experiment, offline)
     if worker:
-        _work(experiment, run, chief, worker_name)
-    else:
-        _search(experiment, runs_dir, tracking_uri, run, worker_options)
+        return _work(experiment, run, chief, worker_name)
+    _search(experiment, runs_dir, tracking_uri, run, worker_options)
 
 
 def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | None":
@@ -103,7 +107,7 @@ def _worker_options(workers: int | None, chief: str | None) -> "WorkerOptions | 
 
 
 def _earlier_run(runs_dir: Path, name: str) -> "Run":
-    from automm.tracking.runs import find_run
+    from automm.tracking.run_folder import find_run
 
     return find_run(runs_dir, name)
 
@@ -154,7 +158,7 @@ def _search(
     from automm.evaluate.leaderboard import leaderboard
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri as store
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     runs_dir.mkdir(parents=True, exist_ok=True)
     console = tables.console(sys.stderr)
@@ -181,9 +185,10 @@ def _search(
     if experiment.subsample is not None:
         show(f"only {experiment.subsample:g} of the reviews were used: search all of them before you quote the figures")
     flags = where_flags(runs_dir, tracking_uri)
-    if tracker.behind or tracker.refused:
-        missing = tracker.behind + tracker.refused
-        say(f"warning: MLflow lacks {missing} records of this run. Log them later: automm sync {run.name}{flags}")
+    if tracker.pending or tracker.rejected:
+        missing = tracker.pending + tracker.rejected
+        lost = f"warning: MLflow did not receive {missing} entries of this run; the run folder has them all"
+        say(f"{lost}. When MLflow can be reached again, run automm sync {run.name}{flags}")
     say_next(f"automm export {run.name} --to model/{where_flags(runs_dir, None)}   or   automm ui{flags}")
 
 
@@ -248,6 +253,7 @@ def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
     from automm.errors import WeightsError
     from automm.models.weights.fetch import fetch, missing_weights
 
+    check_cache_dir()
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return

@@ -14,7 +14,7 @@ from rich.text import Text
 from automm.cli.screen import show
 from automm.errors import escape_lines
 from automm.tasks.registry import all_metrics, task_of
-from automm.tracking.runs import COMPLETED, is_partial
+from automm.tracking.run_folder import COMPLETED, is_partial
 
 if TYPE_CHECKING:
     from automm.data.download.job import FetchResult
@@ -78,19 +78,25 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
     has_folds = any(row["folds"] for row in rows)
     scored += [f"folds {known[name].title}" for name in main] if has_folds else []
+    has_experiments = with_run and len({row["experiment"] for row in rows}) > 1
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
         scores += [_spread(row["folds"], name) for name in main] if has_folds else []
         name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
-        name += f" (on {row['subsample']:g} of the reviews)" if row["subsample"] else ""
+        name += f" (on {row['subsample']:.0%} of the reviews)" if row["subsample"] else ""
         cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
+    if has_experiments:
+        columns.insert(0, "experiment")
+        body = [[row["experiment"], *line] for row, line in zip(rows, body, strict=True)]
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    if has_experiments:
+        show("ranks are within an experiment: scores on different data cannot be compared")
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
@@ -125,6 +131,9 @@ def cache_table(listing: "Listing") -> None:
     if listing.pictures:
         pictures = f"{decimal(listing.picture_bytes)} of {decimal(listing.limit)}"
         show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
+    if listing.embedded_bytes:
+        embedded = f"{decimal(listing.embedded_bytes)} of {decimal(listing.limit)}"
+        show(f"pictures from cells of records: {embedded}, in {listing.folder / 'embedded'}")
 
 
 def fetched_table(done: "FetchResult") -> None:
@@ -137,7 +146,9 @@ def fetched_table(done: "FetchResult") -> None:
         reasons = Counter(picture.reason for picture in done.missing).most_common()
         first = {picture.reason: picture for picture in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
-        table(("missing", "reason", "first record", "its URL"), rows, right=["missing"])
+        table(("missing", "reason", "first review", "its URL"), rows, right=["missing"])
+        if more := sum(count for _, count in reasons[20:]):
+            show(f"{more:,} more for {len(reasons) - 20:,} other reasons")
         show(f"all missing pictures: {done.report}")
 
 

@@ -145,7 +145,9 @@ def parse_yaml(text: str) -> tuple[Any, Lines]:
     except (ValueError, OverflowError) as error:  # a number with more digits than Python converts
         raise NotYamlError([(1, "a number has too many digits to be read. Shorten it, or put it in quotes")]) from error
     except RecursionError as error:
-        raise NotYamlError([(1, "nested too deeply. Use fewer levels")]) from error
+        raise NotYamlError(
+            [(1, "nested deeper than any key needs. Check for stray brackets or wrong indentation")]
+        ) from error
     finally:
         if loader is not None:
             loader.dispose()

@@ -90,7 +90,9 @@ class Manifest(Section):
             if self.path is not None:
                 raise ValueError("path is for native formats. Name the records file in records")
         elif self.path is None:
-            raise ValueError(f"path missing: name the folder of format {self.format!r}")
+            raise ValueError(
+                f"format {self.format!r} needs the key path. Set it to the folder or file that holds the data"
+            )
         elif self.records is not None:
             raise ValueError(f"records is for format 'records'. Name the folder of format {self.format!r} in path")
         elif self.fields is None:  # native layouts define their fields, so this is a custom reader

@@ -129,13 +129,15 @@ class Fields(Section):
 
     `images` names columns (each a list, or text split at `separator`) or templates such as "img/{id}.png", in which
     {column} is replaced by the value of that column, or patterns such as "{id}-*.jpg", which may find several pictures.
-    A name that is one of `none_values` means no picture.
+    A name that is one of `none_values` means no picture. With `image_kind: base64` the columns hold the pictures
+    themselves: base64 text, data: URIs, bytes, {bytes, path} objects, or lists of these.
     `history` names columns, whose texts are split at the same `separator`; or it is a mapping with its own separator.
     """
 
     id: str | None = None
     text: Names = ()
     images: Annotated[Names, BeforeValidator(_columns_of_pictures), AfterValidator(_legal_patterns)] = ()
+    image_kind: Literal["base64"] | None = None
     separator: str | None = Field(default=None, min_length=1)
     none_values: Names = ()
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
@@ -151,6 +153,14 @@ class Fields(Section):
             return content
         shared = {"columns": content["history"], "separator": content.get("separator")}
         return {**content, "history": shared if content["history"] else None}
+
+    @model_validator(mode="after")
+    def _columns_with_pictures(self) -> "Fields":
+        named = [entry for entry in self.images if "{" in entry]
+        if self.image_kind is not None and (named or not self.images):
+            what = f"not {named[0]!r}" if named else "in fields.images"
+            raise ValueError(f"image_kind: {self.image_kind} needs names of columns, {what}. Name them, or remove it")
+        return self
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -183,12 +193,15 @@ class Labels(Section):
     """The label set: `map` merges values into labels and fixes their order.
 
     `on_unlisted` decides about values that the map does not list, and `on_missing` about records without a label.
-    Without `on_missing` the format decides, because some native layouts have records without a label.
+    Without `on_missing` the format decides, because some native layouts have records without a label. Labels of fewer
+    than `min_count` reviews are rare: `rare` drops these reviews, or changes the labels to "other".
     """
 
     map: dict[str, tuple[str, ...]] | None = None
     on_unlisted: Literal["error", "drop"] = "error"
     on_missing: Literal["error", "drop"] | None = None
+    min_count: int | None = Field(default=None, ge=2)
+    rare: Literal["drop", "other"] | None = None
 
     @field_validator("map", mode="before")
     @classmethod
@@ -215,6 +228,12 @@ class Labels(Section):
     def _something_unlisted(self) -> "Labels":
         if self.on_unlisted == "drop" and self.map is None:
             raise ValueError("on_unlisted: drop needs map. Without it every label is in the label set")
+        return self
+
+    @model_validator(mode="after")
+    def _rule_for_rare_labels(self) -> "Labels":
+        if (self.min_count is None) != (self.rare is None):
+            raise ValueError("min_count and rare need each other. Write min_count: 5 and rare: drop or rare: other")
         return self
 
 
@@ -285,7 +304,10 @@ class Splits(Section):
         if self.near_duplicates == "together" and self.rule not in ("fractions", "folds"):
             raise ValueError(f"near_duplicates: together needs fractions or folds; {self.rule} does not link reviews")
         if self.near_duplicates == "together" and {"texts", "pictures"}.isdisjoint(self.keep_together):
-            raise ValueError("near_duplicates: together needs texts or pictures in keep_together")
+            raise ValueError(
+                "near_duplicates: together has no effect while keep_together lists neither texts nor pictures. "
+                "Add one of them, or remove near_duplicates"
+            )
         return self
 
     @property

@@ -1,15 +1,14 @@
-"""A bundle: an exported model with all that it needs to predict.
+"""A bundle: an exported model with everything that prediction needs.
 
-    bundle.json       labels, input sizes, the manifest's fields, what was learned of its columns, where it came from,
-                      what it scored
-    model.keras       the whole Keras model: raw arrays in, probabilities out
-    tokenizer.json    exact tokenizer
+    bundle.json       labels, input sizes, the manifest's fields, column statistics, origin and scores
+    model.keras       the whole Keras model, from raw arrays to probabilities
+    tokenizer.json    the tokenizer
     vocab.txt         its vocabulary, for other tokenizers
-    MODEL_CARD.md     for people
-    SHA256SUMS        of the files above, checked at loading
+    MODEL_CARD.md     the model card, for people
+    SHA256SUMS        digests of the files above, checked at loading
 
-Nothing in it is pickled, and loading runs no code of it: Keras' safe mode refuses lambdas, and every class is one that
-automm, Keras or KerasHub has registered.
+A bundle contains no pickles, and loading it runs no code from it: Keras' safe mode refuses lambdas, and every class is
+registered by automm, Keras or KerasHub.
 """
 
 import json
@@ -28,7 +27,7 @@ from automm.data.inputs.columns import Columns
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.tokens import load_tokenizer
 from automm.deliver.card import model_card
-from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, fresh_folder, read_about
+from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, read_bundle_json, require_empty_folder
 from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders.sources import image_source, text_source
@@ -36,12 +35,18 @@ from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle."""
+    """A loaded bundle.
+
+    Attributes:
+        about: the content of bundle.json.
+        model: the whole Keras model.
+        columns: the encoding of metadata and history.
+    """
 
     folder: Path
     about: dict[str, Any]
@@ -51,21 +56,24 @@ class Bundle:
 
     @property
     def task(self) -> Task:
-        """What it predicts."""
+        """The task of the model."""
         return TASKS[self.about["reading"]["task"]]
 
 
 def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved: Any = None) -> Any:
-    """The whole Keras model of a candidate, raw arrays in.
+    """Build the whole Keras model of a candidate, which takes raw arrays.
 
     Args:
-        layers: encoder layers to share; built anew from the installed weights if None.
-        saved: what the run keeps of it, where that is loaded already.
+        layers: encoder layers to share; if None, they are built from the installed weights.
+        saved: the model that the run has saved, if it is already loaded.
+
+    Raises:
+        NotFoundError: the installed weights of an encoder differ from those of the search.
     """
     if saved is None:
         saved = keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
-    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: whole already
+    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: already a whole model
         return saved
     experiment = experiment_of(run)
     inputs = experiment.inputs
@@ -79,8 +87,8 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved:
 
 
 def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> None:
-    """Write a bundle: whole, under its name, or not at all."""
-    fresh_folder(folder)
+    """Write a bundle to a new or empty folder. After a failure the folder does not exist or is still empty."""
+    require_empty_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
@@ -101,13 +109,13 @@ def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> No
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle, after checking every file against SHA256SUMS.
+    """Load a bundle, after comparing every file with SHA256SUMS.
 
     Raises:
         NotFoundError: a file is missing.
-        DataError: a file is not what was exported.
+        DataError: a file has changed since the export, or the bundle has another format.
     """
-    about = read_about(folder)
+    about = read_bundle_json(folder)
     import keras_hub  # noqa: F401 - registers the backbones that a saved model names
 
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
@@ -123,7 +131,8 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
     for kind, source in (("text", text), ("image", image)):
         if recorded[kind]["fingerprint"] != source.fingerprint:
             raise NotFoundError(
-                f"{run.name}: the {kind} encoder {source.name!r} has other weights now than in the search"
+                f"{run.name}: the installed weights of the {kind} encoder {source.name!r} differ from those of the "
+                "search. Install the weights of the search"
             )
     readouts = [source_of_input(name).short_name for name in names]
     return EncoderLayers.of([text, image], experiment.inputs.image_size, readouts)
@@ -146,6 +155,8 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
         "test_reads": run.test_reads(),
+        "missing": _missing(result, candidate.name),
+        "pictured": data.get("pictured"),
         "folds": result.get("folds", {}).get("scores", {}).get(candidate.name),
         "labels": data["labels"],
         "inputs": experiment.inputs.model_dump(),
@@ -158,9 +169,22 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _missing(result: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the scores of a candidate when reviews lose a modality, from result.json; None if not measured.
+
+    Returns:
+        {"percent": [...], "scores": {modality: {metric: a value for each percent}}}
+    """
+    missing = result.get("missing", {})
+    scores = missing.get("scores", {}).get(name)
+    return {"percent": missing["percent"], "scores": scores} if scores else None
+
+
 def _members(run: Run, candidate: Candidate) -> dict[str, dict[str, Any]]:
-    """The hyperparameters of an ensemble's members, by name; {} of another candidate."""
+    """Return the hyperparameters of an ensemble's members by name, {} for any other candidate."""
     if candidate.kind != "ensemble":
         return {}
     names = {key.partition("/")[2] for key in candidate.hyperparameters}
-    return {one.name: one.point for one in run.candidates() if one.name in names and one.status == COMPLETED}
+    return {
+        member.name: member.point for member in run.candidates() if member.name in names and member.status == COMPLETED
+    }

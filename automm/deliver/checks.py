@@ -1,4 +1,4 @@
-"""What can be said of a run or a bundle before any model is read: a typing error should take no seconds of imports."""
+"""Check a run or a bundle before any model is loaded: a typing error is reported without importing TensorFlow."""
 
 import hashlib
 import json
@@ -7,73 +7,80 @@ from typing import Any
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.tracking.runs import COMPLETED, Candidate, Run, rank
+from automm.tracking.run_folder import COMPLETED, Candidate, Run, rank
 
 FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
 FORMAT = 1
 
 
-def choose(run: Run, name: str | None) -> Candidate:
-    """A completed candidate whose weights are kept; the best by validation if none is named.
+def choose_candidate(run: Run, name: str | None) -> Candidate:
+    """Return a completed candidate whose weights are kept: the one named, else the best on validation.
 
     Raises:
-        NotFoundError: no such candidate, or its weights are gone.
+        NotFoundError: there is no such candidate, or its weights were deleted.
     """
     candidates = run.candidates()
     if name is None:
         ranked = rank(candidates, experiment_of(run).direction)
         if not ranked:
-            raise NotFoundError(f"{run.name}: no candidate has completed")
+            raise NotFoundError(f"{run.name}: no candidate has completed. Continue: automm search --resume {run.name}")
         chosen = ranked[0]
     else:
         named = [c for c in candidates if c.name == name and c.status == COMPLETED]
         if not named:
             legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
-            raise NotFoundError(f"{run.name}: no completed candidate {name!r}. There are: {legal}")
+            raise NotFoundError(f"{run.name}: no completed candidate {name!r}. Name one of: {legal}")
         chosen = named[0]
     if not run.model_path(chosen.name).is_file():
         kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
         raise NotFoundError(
-            f"{run.name}: {chosen.name!r} fell out of the best, and its weights were deleted. Kept: {kept}"
+            f"{run.name}: the weights of {chosen.name!r} were deleted, because other candidates scored better. "
+            f"Name one whose weights are kept: {kept}"
         )
     return chosen
 
 
-def fresh_folder(folder: Path) -> None:
-    """Raise ConfigError if the folder holds something."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} holds something. Name an empty or a new folder")
+def require_empty_folder(folder: Path) -> None:
+    """Raise ConfigError if the folder is not empty, or is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file. Name an empty or a new folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty. Name an empty or a new folder")
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """What bundle.json says, after every file of the bundle was checked against SHA256SUMS.
+def read_bundle_json(folder: Path) -> dict[str, Any]:
+    """Return the content of bundle.json, after comparing every file of the bundle with SHA256SUMS.
 
     Raises:
         NotFoundError: a file is missing.
-        DataError: a file is not what was exported.
+        DataError: a file has changed since the export, or the bundle has another format.
     """
     missing = [name for name in (*FILES, "SHA256SUMS") if not (folder / name).is_file()]
     if missing:
         raise NotFoundError(
-            f"{folder} is not a bundle: {', '.join(missing)} missing. 'automm export RUN --to DIR' writes one"
+            f"{folder} is not a bundle: {', '.join(missing)} missing. Write one: automm export RUN --to DIR"
         )
     lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {name: value for value, _, name in (line.partition("  ") for line in lines)}
     changed = [name for name in FILES if sums.get(name) != digest(folder / name)]
     if changed:
-        raise DataError(f"{folder}: {', '.join(changed)} differ from SHA256SUMS. Export the bundle again")
+        raise DataError(
+            f"{folder}: {', '.join(changed)} changed since the export (SHA256SUMS). Export the bundle again"
+        )
     about: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     if about.get("format") != FORMAT:
-        raise DataError(f"{folder}: bundle format {about.get('format')!r}; this automm reads {FORMAT}")
+        raise DataError(
+            f"{folder}: bundle format {about.get('format')!r}, and this automm reads {FORMAT}. Export the bundle again"
+        )
     return about
 
 
 def experiment_of(run: Run) -> Experiment:
-    """The resolved experiment of a run."""
+    """Return the resolved experiment of a run."""
     return load_experiment(run.folder / "config.yaml")
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

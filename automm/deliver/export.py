@@ -1,4 +1,4 @@
-"""A finished candidate of a run, delivered: as a bundle, as an MLflow model, or as ONNX beside its tokenizer."""
+"""Export a completed candidate of a run as a bundle, as an MLflow model, or as an ONNX model."""
 
 import shutil
 import tempfile
@@ -10,31 +10,32 @@ import numpy as np
 
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
-from automm.deliver.checks import FILES, choose, fresh_folder
+from automm.deliver.checks import FILES, choose_candidate, require_empty_folder
 from automm.errors import ConfigError
 from automm.models.packing import packed_layout
 from automm.tracking.mlflow_flavor import save_model
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.run_folder import Candidate, Run
 
 FORMATS = ("keras", "mlflow", "onnx")
 
 
 def export_candidate(run: Run, name: str | None, folder: Path, format: str = "keras") -> Candidate:
-    """Write a candidate of a run to a new or empty folder; the best by validation if none is named.
+    """Write a candidate of a run to a new or empty folder.
 
     Args:
-        format: "keras" writes a bundle, which `automm predict` reads; "mlflow" the same behind MLflow's pyfunc; "onnx"
-            a bundle with `model.onnx` in place of `model.keras`, for other runtimes.
+        name: of the candidate; None for the best on validation.
+        format: "keras" writes a bundle, which `automm predict` reads; "mlflow" an MLflow pyfunc that contains the
+            bundle; "onnx" a bundle with `model.onnx` in place of `model.keras`, for other runtimes.
 
     Raises:
-        ConfigError: the folder holds something, or a package for the format is missing.
-        NotFoundError: no such candidate, or its weights are gone.
-        WeightsError: its encoders' weights are not installed, or have changed.
+        ConfigError: the folder is not empty, a package for the format is missing, or the model has no ONNX form.
+        NotFoundError: there is no such candidate, its weights were deleted, or an encoder's weights have changed.
+        WeightsError: the weights of an encoder are not installed.
     """
-    fresh_folder(folder)
+    require_empty_folder(folder)
     if format == "onnx":
         _need_onnx()
-    candidate = choose(run, name)
+    candidate = choose_candidate(run, name)
     model = whole_model(run, candidate.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
@@ -61,14 +62,20 @@ def _need_onnx() -> None:
 
 
 def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
-    """ONNX inputs have the names, shapes and dtypes of `data/inputs/arrays`; the number of reviews is free."""
+    """Write model.onnx and the other files of a bundle.
+
+    The inputs have the names, shapes and dtypes of `data/inputs/arrays`; the number of reviews is free.
+    """
     if packed_layout(model) is not None:
-        raise ConfigError("--format onnx: export 'concatenation', which is the same model with named inputs")
+        raise ConfigError(
+            "--format onnx cannot export a model with one packed input. Export the same model with named inputs: "
+            "--trial concatenation"
+        )
     result.mkdir()
-    # Keras exports what has been called; a composed model has been built only.
+    # Keras exports a model only after it was called; a composed model was only built.
     model({tensor.name: np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}, training=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx and its numpy calls warn of their own future
+        warnings.simplefilter("ignore")  # deprecations inside tf2onnx
         model.export(str(result / "model.onnx"), format="onnx", verbose=False)
     for name in FILES:
         if name != "model.keras":

@@ -1,7 +1,8 @@
-"""How MLflow serves a bundle: this file is the model ("models from code"), so nothing is pickled.
+"""Serve a bundle with MLflow: this file is the model ("models from code"), so nothing is pickled.
 
-Input columns: `text` (string), `images` (list of paths, may be missing), and the manifest's own columns of metadata and
-history. Output: `label` and `probabilities` as JSON, or of a regression `value`; and `error`.
+Input columns: `text` (string), `images` (list of paths, optional), and the manifest's columns of metadata and history.
+Output columns: `label` and `probabilities` (as JSON), or `value` for a regression;
+`picture_counts` (as JSON); and `error`.
 """
 
 import json
@@ -17,7 +18,7 @@ from automm.data.records.reading import read_columns
 from automm.data.records.review import Review
 from automm.data.sections import Fields
 from automm.deliver.bundle import load_bundle
-from automm.deliver.opened import Refused
+from automm.deliver.input_reviews import RejectedRecord
 from automm.deliver.predict import predict_reviews
 
 
@@ -29,10 +30,10 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         fields = Fields.model_validate(self._bundle.about["reading"]["fields"])
-        reviews: list[Review | Refused] = []
+        reviews: list[Review | RejectedRecord] = []
         for number, row in enumerate(model_input.to_dict("records")):
             text, images = row.get("text"), row.get("images")
-            # A missing cell is None, or in a table with others NaN.
+            # pandas gives None or NaN for a missing cell.
             paths = (
                 tuple(Path(path).absolute() for path in images) if isinstance(images, list | tuple | np.ndarray) else ()
             )
@@ -41,13 +42,13 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             try:
                 columns = read_columns(cells, fields)
             except ValueError as error:
-                reviews.append(Refused(str(number), str(error)))
+                reviews.append(RejectedRecord(str(number), str(error)))
                 continue
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
-        predictions = [next_ for batch in predict_reviews(self._bundle, reviews) for next_ in batch]
+        predictions = [prediction for batch in predict_reviews(self._bundle, reviews) for prediction in batch]
         answers = pd.DataFrame(predictions).drop(columns="id")
-        if "probabilities" in answers:
-            answers["probabilities"] = answers["probabilities"].map(json.dumps)
+        for name in {"probabilities", "picture_counts"} & set(answers):
+            answers[name] = answers[name].map(json.dumps)
         return answers
 
 

@@ -1,4 +1,4 @@
-"""What finalists are worth on the cross-validation folds of a manifest: mean and spread over their test parts."""
+"""Summarise the scores of finalists on the cross-validation folds of a manifest: mean and standard deviation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-SEARCHED = 1  # the fold that a search searches on
+SEARCHED = 1  # the fold that a search uses
 
 
 @dataclass
 class Measured:
-    """What a finalist is worth on the folds.
+    """The scores of a finalist on the folds.
 
     Attributes:
-        parts: the share of each candidate of tier 1 whose mean was measured; of most, itself alone.
-        frozen: some part stands for a candidate whose encoders were trained.
-        test: metrics of each fold's test part, by the fold's number.
-        failed: why there are none, by the fold's number.
+        parts: the tier-1 candidates whose weighted mean was scored, with the share of each; most finalists have one,
+            themselves.
+        frozen: whether a part with frozen encoders replaces a candidate whose encoders were trained.
+        test: metrics on each fold's test part, by the fold's number.
+        failed: why a fold has no metrics, by the fold's number.
     """
 
     parts: dict[str, float]
@@ -29,25 +30,26 @@ class Measured:
 def summary(
     measured: Mapping[str, Measured], test: Mapping[str, Mapping[str, float]], recipe: str | None
 ) -> dict[str, Any]:
-    """What result.json says of the folds.
+    """Return the entry "folds" of result.json.
 
     Args:
-        test: of the fold that was searched on, by candidate.
-        recipe: the baseline that the first of `measured` is compared with, fold by fold.
+        measured: by finalist, the best first.
+        test: metrics on the fold that the search used, by candidate.
+        recipe: the baseline that the best finalist is compared with, fold by fold.
     """
     scores: dict[str, Any] = {}
-    for name, one in measured.items():
-        by_fold = {**({} if one.frozen else {SEARCHED: test[name]}), **one.test}
+    for name, finalist in measured.items():
+        by_fold = {**({} if finalist.frozen else {SEARCHED: test[name]}), **finalist.test}
         by_fold = dict(sorted(by_fold.items()))
         values = {metric: [by_fold[fold][metric] for fold in by_fold] for metric in test[name]} if by_fold else {}
         scores[name] = {
-            "parts": one.parts,
-            "frozen": one.frozen,
+            "parts": finalist.parts,
+            "frozen": finalist.frozen,
             "folds": list(by_fold),
             "test": values,
-            "mean": {metric: float(np.mean(some)) for metric, some in values.items()},
-            "deviation": {metric: _deviation(some) for metric, some in values.items()},
-            "failed": one.failed,
+            "mean": {metric: float(np.mean(scored)) for metric, scored in values.items()},
+            "deviation": {metric: _deviation(scored) for metric, scored in values.items()},
+            "failed": finalist.failed,
         }
     result: dict[str, Any] = {"searched": SEARCHED, "scores": scores}
     best = next(iter(scores))
@@ -57,13 +59,13 @@ def summary(
 
 
 def _differences(best: dict[str, Any], recipe: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    both = [fold for fold in best["folds"] if fold in recipe["folds"]]
-    found = {}
-    for metric in best["test"] if both else ():
-        pair = [[one["test"][metric][one["folds"].index(fold)] for fold in both] for one in (best, recipe)]
-        apart = [own - other for own, other in zip(*pair, strict=True)]
-        found[metric] = {"mean": float(np.mean(apart)), "deviation": _deviation(apart)}
-    return found
+    common = [fold for fold in best["folds"] if fold in recipe["folds"]]
+    differences = {}
+    for metric in best["test"] if common else ():
+        pair = [[scores["test"][metric][scores["folds"].index(fold)] for fold in common] for scores in (best, recipe)]
+        by_fold = [own - other for own, other in zip(*pair, strict=True)]
+        differences[metric] = {"mean": float(np.mean(by_fold)), "deviation": _deviation(by_fold)}
+    return differences
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Every candidate of every run, best first, read from the run folders."""
+"""Rank the candidates of all runs, as recorded in the run folders."""
 
 import csv
 import io
@@ -8,11 +8,12 @@ from typing import Any
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.tasks.base import LARGER
 from automm.tasks.registry import all_metrics, all_objectives
-from automm.tracking.runs import COMPLETED, Candidate, Run, all_runs, is_partial
+from automm.tracking.run_folder import COMPLETED, Candidate, Run, all_runs, is_partial
 
 COLUMNS = (
     "rank",
     "run",
+    "experiment",
     "name",
     "kind",
     "tier",
@@ -34,42 +35,52 @@ Row = dict[str, Any]
 def leaderboard(
     runs_dir: Path, experiment: str | None = None, metric: str | None = None, *, run: Run | None = None
 ) -> list[Row]:
-    """Rank candidates by a validation metric, the objective of their run if none is named.
+    """Rank the candidates of each experiment by a validation metric.
+
+    Test metrics are no ranking metrics: choosing by the test split would make it a validation split.
 
     Args:
-        run: only this one's.
-
-    The test split is no metric to rank by: it was read once, and choosing by it would make it a validation split.
+        experiment: its name; None for all.
+        metric: None for the objective of the runs.
+        run: rank only the candidates of this run.
 
     Returns:
-        {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation, test,
-        folds, parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share of
-        the reviews that a run took for a first look; null where it took all. `optimism` is by how much the objective of
-        a run's best flatters it, because it was picked; null for the others. `folds` is {count, frozen, mean: {...},
-        deviation: {...}} of the test parts of a manifest's cross-validation folds, for finalists; else null. `frozen`
-        where encoders that a candidate has trained stayed as they were.
+        Rows by experiment {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample,
+        optimism, validation, test, folds, parameters, seconds, error}; failed candidates come last and have no
+        rank. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
+        selection bias of the objective of a run's best candidate, null for the others. `folds` is {count,
+        frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation folds, null
+        if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in this
+        measurement.
 
     Raises:
-        NotFoundError: no run.
-        ConfigError: an unknown metric, or runs with different objectives and none named.
+        NotFoundError: there is no run.
+        ConfigError: an unknown metric, a metric that a run does not have, or an experiment with different objectives
+            and no metric.
     """
     runs = [run] if run else list(all_runs(runs_dir, experiment))
     if not runs:
         known = sorted({run.experiment for run in all_runs(runs_dir)})
-        where = f"experiment {experiment!r}" if experiment else "run"
-        hint = f" Experiments: {', '.join(known)}" if known else " 'automm search MANIFEST' makes one"
-        raise NotFoundError(f"no {where} under {runs_dir}.{hint}")
-    rows = [
-        _row(run, candidate, result, data)
-        for run in runs
-        for result, data in [(run.read("result.json"), run.read("manifest.json"))]
-        for candidate in run.candidates()
-    ]
+        missing = f"no experiment {experiment!r}" if experiment else "no runs"
+        hint = f"Experiments: {', '.join(known)}" if known else "Start one: automm search MANIFEST"
+        raise NotFoundError(f"{missing} under {runs_dir}. {hint}")
+    by_experiment: dict[str, list[Row]] = {}
+    for one in runs:
+        result, data = one.read("result.json"), one.read("manifest.json")
+        rows = [_row(one, candidate, result, data) for candidate in one.candidates()]
+        by_experiment.setdefault(one.experiment, []).extend(rows)
+    return [row for name in sorted(by_experiment) for row in _ranked(by_experiment[name], metric)]
+
+
+def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
+    """Rank the rows of one experiment, the best first and failed candidates last."""
     chosen = _metric(rows, metric)
     sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
-        raise ConfigError(f"these runs have no {chosen}: {', '.join(others)}. Name an experiment, or another --metric")
+        raise ConfigError(
+            f"metric {chosen}: not in runs {', '.join(others)}. Name another --metric, or another experiment"
+        )
     done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):
         row["rank"] = place
@@ -77,10 +88,10 @@ def leaderboard(
 
 
 def to_csv(rows: list[Row]) -> str:
-    """The rows as CSV, a column a metric and split."""
+    """Return the rows as CSV, with one column for each split and metric."""
     flat = []
-    of_rows = [row["validation"] for row in rows if row["validation"]]
-    metrics = [name for name in all_metrics() if any(name in scores for scores in of_rows)]
+    scored = [row["validation"] for row in rows if row["validation"]]
+    metrics = [name for name in all_metrics() if any(name in scores for scores in scored)]
     for row in rows:
         entry = {key: value for key, value in row.items() if key not in ("validation", "test", "folds")}
         for split in ("validation", "test"):
@@ -88,7 +99,7 @@ def to_csv(rows: list[Row]) -> str:
         if any(other["folds"] for other in rows):
             folds = row["folds"] or {"mean": {}, "deviation": {}}
             entry |= {f"folds_{key}": folds.get(key) for key in ("count", "frozen")}
-            entry |= {f"folds_{what}_{m}": folds[what].get(m) for what in ("mean", "deviation") for m in metrics}
+            entry |= {f"folds_{key}_{m}": folds[key].get(m) for key in ("mean", "deviation") for m in metrics}
         flat.append(entry)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(flat[0]) if flat else list(COLUMNS), lineterminator="\n")
@@ -132,11 +143,12 @@ def _metric(rows: list[Row], wanted: str | None) -> str:
         name = wanted.removeprefix("val_")
         legal = list(all_metrics())
         if name not in legal:
-            raise ConfigError(f"--metric {wanted}: unknown.{nearest(name, legal)} Legal: {', '.join(legal)}")
+            raise ConfigError(f"--metric {wanted}: unknown metric.{nearest(name, legal)} Legal: {', '.join(legal)}")
         return name
     objectives = {row["objective"] for row in rows if row["objective"]}
     if len(objectives) > 1:
         raise ConfigError(
-            f"these runs have different objectives ({', '.join(sorted(objectives))}). Name an experiment, or a --metric"
+            f"the runs of {rows[0]['experiment']} have different objectives: {', '.join(sorted(objectives))}. Name a "
+            "--metric"
         )
     return next(iter(objectives), next(iter(all_objectives()))).removeprefix("val_")

@@ -1,4 +1,4 @@
-"""How well a candidate does when more and more reviews lose a modality: their pictures, or their text."""
+"""Score a candidate while more and more reviews lose a modality, for example their pictures or their text."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from automm.tasks.base import Task
 
 PERCENTS = (0, 25, 50, 75, 100)
 
-Curves = dict[str, list[float]]  # of each metric, a value for each of PERCENTS
+Curves = dict[str, list[float]]  # by metric, a value for each of PERCENTS
 
 
-def losers(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Which reviews lose a modality at each of PERCENTS: (n,) bool each, and each holds all of the one before.
+def draw_missing_rows(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw the reviews that lose a modality at each of PERCENTS: (n,) bool each; each contains the one before.
 
     Args:
-        has: (n,) bool, the reviews that have it. Percents are of them.
+        has: (n,) bool, the reviews that have the modality. The percentages refer to them.
     """
     order = rng.permutation(np.flatnonzero(has))
     chosen = []
@@ -26,25 +26,26 @@ def losers(has: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     return chosen
 
 
-def curves(
+def missing_modality_scores(
     task: Task,
     targets: np.ndarray,
     whole: np.ndarray,
     without: Mapping[str, np.ndarray],
     lost: Mapping[str, list[np.ndarray]],
 ) -> dict[str, Curves]:
-    """The metrics of a candidate while reviews lose each modality in turn.
+    """Return the metrics of a candidate at each of PERCENTS, by the modality that reviews lose.
 
-    A model's answer for a review does not hang on other reviews, so that two readings give the answers at all percents.
+    The answer for a review does not depend on other reviews. Two predictions of all reviews are therefore enough for
+    all percentages.
 
     Args:
-        targets: (n,), as the task has them.
-        whole: (n, outputs) answers for the reviews as they are.
-        without: the same when none has the modality.
-        lost: of each modality, what `losers` has chosen.
+        targets: (n,), the targets of the task.
+        whole: (n, outputs), answers for the unchanged reviews.
+        without: by modality, the answers if no review has it.
+        lost: by modality, the result of `draw_missing_rows`.
     """
-    found = {}
-    for modality, chosen in lost.items():
-        scores = [task.measure(targets, np.where(rows[:, None], without[modality], whole)) for rows in chosen]
-        found[modality] = {metric: [one[metric] for one in scores] for metric in scores[0]}
-    return found
+    curves = {}
+    for modality, selections in lost.items():
+        scores = [task.measure(targets, np.where(rows[:, None], without[modality], whole)) for rows in selections]
+        curves[modality] = {metric: [metrics[metric] for metrics in scores] for metric in scores[0]}
+    return curves

@@ -1,8 +1,8 @@
-"""How much of the best candidate's score is luck.
+"""Estimate the selection bias of the best candidate's score.
 
-Who picks the best of thirty picks the luckiest, too: its score on the rows that it was picked by is too good. The
-bootstrap of Tsamardinos, Greasidou and Borboudakis 2018 (Machine Learning 107, arXiv 1708.07180) picks again and again
-on some rows and measures the pick on the others, with the predictions that are there already.
+The best of thirty candidates is partly the luckiest, so its score on the rows that it was selected on is too good. The
+bootstrap of Tsamardinos, Greasidou and Borboudakis 2018 (Machine Learning 107, arXiv 1708.07180) selects many times on
+a sample of the rows and scores the selected candidate on the other rows. It needs no new predictions.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SAMPLES = 400
 
 @dataclass(frozen=True)
 class Selection:
-    """The best candidate's score, and what is left of it once the picking is taken into account."""
+    """The best candidate's score, and the score corrected for selection bias."""
 
     score: float
     corrected: float
@@ -25,7 +25,7 @@ class Selection:
 
     @property
     def optimism(self) -> float:
-        """By how much the score flatters, in the objective's own unit and never less than none."""
+        """The selection bias in the unit of the objective, never negative."""
         return abs(self.score - self.corrected)
 
 
@@ -38,23 +38,24 @@ def selection(
     rng: np.random.Generator,
     samples: int = SAMPLES,
 ) -> Selection:
-    """What picking the best of several candidates by `objective` does to its score.
+    """Correct the score of the best candidate for the selection bias.
 
     Args:
-        targets: (n,), as the task has them.
-        predictions: (n, outputs) answers of every candidate for the same rows.
-        objective: one of the task's.
+        targets: (n,), the targets of the task.
+        predictions: of each candidate, (n, outputs) answers for the same rows.
+        objective: an objective of the task.
+        samples: number of bootstrap samples.
     """
     scorer = task.scorer(targets, predictions, objective)
     sign = 1.0 if task.objectives[objective] == LARGER else -1.0  # from here on, larger is better
-    everyone = np.arange(len(targets))
-    best = float((sign * scorer.scores(everyone)).max())
-    unseen = []
+    all_rows = np.arange(len(targets))
+    best = float((sign * scorer.scores(all_rows)).max())
+    out_of_sample = []
     for _ in range(samples):
         rows = rng.integers(0, len(targets), len(targets))
-        pick = int((sign * scorer.scores(rows)).argmax())
-        outside = sign * scorer.scores(np.setdiff1d(everyone, rows), pick)
-        if np.isfinite(outside).all():
-            unseen.append(float(outside[0]))
-    corrected = float(np.mean(unseen)) if unseen else best
+        selected = int((sign * scorer.scores(rows)).argmax())
+        score = sign * scorer.scores(np.setdiff1d(all_rows, rows), selected)
+        if np.isfinite(score).all():  # NaN: the sample has all rows
+            out_of_sample.append(float(score[0]))
+    corrected = float(np.mean(out_of_sample)) if out_of_sample else best
     return Selection(sign * best, sign * min(best, corrected), len(predictions))

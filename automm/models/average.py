@@ -1,7 +1,8 @@
-"""Several models of one candidate become one: the mean of their probabilities, weighted or not.
+"""Combine several models into one that returns their mean answer, weighted or not.
 
-Fold models averaged are the candidate that was cross-validated (bagging, Breiman 1996): each has seen other rows, so
-the mean varies less than any of them. An ensemble is the same layer with other members and weights.
+The average of the fold models is the candidate that was cross-validated (bagging, Breiman 1996): each fold model was
+trained on other rows, so the mean varies less than each of them. An ensemble uses the same layer with other members and
+weights.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,10 @@ from automm.models.packing import packed_layout, unwrap, wrap
 
 @keras.saving.register_keras_serializable(package="automm")
 class WeightedMean(keras.layers.Layer):
-    """A list of (n, classes) in, (n, classes) out.
+    """Average a list of answers, (n, outputs) each, to (n, outputs).
 
     Args:
-        weights: one a member, not negative; they are divided by their sum.
+        weights: one per member, not negative; they are divided by their sum.
     """
 
     def __init__(self, weights: Sequence[float], **kwargs: Any):
@@ -37,18 +38,19 @@ class WeightedMean(keras.layers.Layer):
 
 
 def average(members: Sequence[Any], weights: Sequence[float] | None = None, *, name: str = "folds") -> Any:
-    """One model with the members' inputs whose output is their mean. A single member is its own mean.
+    """Build one model that returns the mean of its members; a single member is returned unchanged.
 
     Args:
-        members: models whose inputs of one name have one shape; they are shared, not copied, and are renamed
-            `<name>_1`, `<name>_2`, ... If one is packed, all must be, and the result is.
-        weights: one a member, the same for all if None.
+        members: models; inputs with the same name have the same shape. They are shared, not copied, and renamed
+            `<name>_1`, `<name>_2`, ... If one is packed, all must be, and the result is packed too.
+        weights: one per member; None for equal weights.
+        name: of the model.
     """
     if len(members) == 1:
         return members[0]
     inner = [unwrap(member) for member in members]
-    wanted = {tensor.name: tensor for member in inner for tensor in member.inputs}
-    inputs = {key: keras.Input(tensor.shape[1:], name=key, dtype=tensor.dtype) for key, tensor in wanted.items()}
+    tensors = {tensor.name: tensor for member in inner for tensor in member.inputs}
+    inputs = {key: keras.Input(tensor.shape[1:], name=key, dtype=tensor.dtype) for key, tensor in tensors.items()}
     outputs = []
     for place, member in enumerate(inner, 1):
         member.name = f"{name}_{place}"
@@ -59,9 +61,9 @@ def average(members: Sequence[Any], weights: Sequence[float] | None = None, *, n
 
 
 def members_of(model: Any) -> list[Any]:
-    """The models whose mean `average` made; a model that is no mean is its own only member."""
+    """Return the members of a model that `average` built; for any other model, the model itself."""
     inner = unwrap(model)
     if not any(isinstance(layer, WeightedMean) for layer in inner.layers):
         return [inner]
     members = [layer for layer in inner.layers if isinstance(layer, keras.Model)]
-    return sorted(members, key=lambda member: int(member.name.rpartition("_")[2]))  # a fold's model must be that fold's
+    return sorted(members, key=lambda member: int(member.name.rpartition("_")[2]))  # in the order of the folds

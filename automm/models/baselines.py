@@ -1,7 +1,7 @@
-"""The hand-built candidates, plain Keras: what a search has to beat.
+"""The hand-built baselines that a search must beat, in plain Keras.
 
-Each builder takes the sizes and gives a suffix (`models/heads`). Those of TRAINED are trained like any trial; the
-others are set from the training split without gradient descent.
+Each builder takes the sizes and returns a suffix (`models/heads`). The baselines in TRAINED are trained like a trial;
+the weights of the others are computed from the training split without gradient descent.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -30,8 +30,8 @@ from automm.models.heads import (
 )
 from automm.models.towers import image_part, needed_sources, text_part
 
-# The concatenation that the project began with: two models joined by a layer, and a small head of two dense layers. The
-# same point of the search space, so that the search knows its result.
+# The model that the project began with: two encoders, a concatenation, and a small head of two dense layers. It is also
+# a point of the search space.
 CONCATENATION: dict[str, Any] = {
     "text/readout": "mean",
     "text/layer": "last",
@@ -59,17 +59,17 @@ ONE_MODALITY: dict[str, Any] = {
 
 
 def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]:
-    """A point, and the choices of the towers that `columns` ('metadata', 'history') ask for."""
+    """Add the hyperparameters of the towers of `columns` ('metadata', 'history') to a point."""
     return {**values, **{name: value for name, value in COLUMNS.items() if name.partition("/")[0] in columns}}
 
 
 def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = None) -> Any:
-    """Build the suffix that a point of the search space names: text, pictures, metadata and history, fused.
+    """Build the suffix of a point of the search space, which fuses text, pictures, metadata and history.
 
     Args:
         shapes: with the widths of the places that the point reads; some encoders have another width at each place.
-        values: the point; read-outs that it does not name are those of the baselines.
-        pixels: the CNN that the point trains, if it names one.
+        values: the point; missing read-outs are those of the baselines.
+        pixels: the CNN that is trained with the suffix, if the point names one.
     """
     values = {**READ, **values}
     inputs = suffix_inputs(shapes, needed_sources(values))
@@ -105,7 +105,7 @@ def image_only(shapes: Shapes, values: dict[str, Any]) -> Any:
 
 
 def packed_concatenation(shapes: Shapes, values: dict[str, Any]) -> Any:
-    """The concatenation, trained on packed datapoints that it takes apart itself."""
+    """Build the concatenation with one packed input, which the model unpacks itself."""
     return packing.wrap(fused(shapes, values))
 
 
@@ -119,7 +119,11 @@ TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]
 
 
 def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
-    """Average the probabilities of trained suffixes."""
+    """Build the average of the answers of trained suffixes.
+
+    Args:
+        members: the suffixes by name; they are shared, not copied.
+    """
     inputs = suffix_inputs(shapes)
     for name, member in members.items():
         member.name = name
@@ -133,7 +137,11 @@ def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
 
 @keras.saving.register_keras_serializable(package="automm")
 class ClassShares(keras.layers.Layer):
-    """(n,) in, (n, outputs) out: every row is the same, such as the shares of the classes in the training rows."""
+    """Return the same row of numbers for every review, (n, outputs), for example the shares of the classes.
+
+    Args:
+        shares: the row, (outputs,).
+    """
 
     def __init__(self, shares: list[float], **kwargs: Any):
         super().__init__(**kwargs)
@@ -151,14 +159,18 @@ class ClassShares(keras.layers.Layer):
 
 
 def constant(shapes: Shapes, answer: np.ndarray) -> Any:
-    """The same answer for every review, (outputs,)."""
+    """Build a suffix that returns the same answer, (outputs,), for every review."""
     inputs = suffix_inputs(shapes)
     outputs = ClassShares(list(answer), name="label")(inputs["text_mask"])
     return keras.Model(inputs, outputs, name="majority")
 
 
 def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
-    """A softmax regression, or a linear one, on frozen features; its weights are set by `set_linear`."""
+    """Build a softmax regression or a linear regression on frozen features; `set_linear` sets its weights.
+
+    Args:
+        modalities: the modalities to use: 'text', 'image', 'metadata', 'history'.
+    """
     inputs = suffix_inputs(shapes)
     parts, masks = [], []
     text, image = shapes.source("text"), shapes.source("image")
@@ -181,10 +193,10 @@ def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
 
 
 def design_matrix(model: Any) -> Any:
-    """The model from a `linear` suffix's inputs to what its regression sees."""
+    """Return the model from the inputs of a `linear` suffix to the inputs of its regression, (n, features)."""
     return keras.Model(model.inputs, model.get_layer("design").output)
 
 
 def set_linear(model: Any, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
-    """Give a `linear` suffix the weights of a fitted regression: (classes, features) and (classes,)."""
+    """Set the weights of a `linear` suffix from a fitted regression: (outputs, features) and (outputs,)."""
     model.get_layer("label").set_weights([coefficients.T, intercepts])

@@ -1,7 +1,7 @@
-"""The layers between features and probabilities, which hand-built baselines and searched blocks share.
+"""The layers between features and answers, for hand-built baselines and for the blocks of a search.
 
-A *suffix* is a Keras model from encoded features to probabilities. The inputs of a suffix of n reviews, whose names
-carry their source (`data/inputs/input_sources`):
+A *suffix* is a Keras model from encoded features to answers. Its inputs for n reviews; a name contains its source
+(`data/inputs/input_sources`):
 
 | input | shape |
 |---|---|
@@ -10,9 +10,9 @@ carry their source (`data/inputs/input_sources`):
 | image@efficientnet-lite0:average | (n, max_images, image_features) float32 |
 | image_mask | (n, max_images) float32 |
 
-and, where the manifest names them, metadata, history and their masks as in `data/inputs/arrays`. A suffix may read
-other read-outs (`models/readouts`) of these encoders, read-outs of several encoders of a modality, or, where it trains
-a CNN, the raw `images` of `data/inputs/arrays`.
+If the manifest names such columns, metadata, history and their masks are inputs too (`data/inputs/arrays`). A suffix
+may also read other read-outs of these encoders (`models/readouts`), read-outs of several encoders of a modality, or the
+raw `images` if it trains a CNN.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,10 +39,10 @@ class Shapes:
     """The sizes that a suffix is built for, and the encoders whose outputs it reads.
 
     Attributes:
-        outputs: how many numbers a model gives for a review.
+        outputs: the number of values that a model returns for a review.
         head: a name of HEADS.
-        columns: the shape of one review's metadata, history and their masks, where the manifest names these columns.
-        encoders: the name of the encoder by modality; without it, inputs have their short names.
+        columns: the shapes of one review's metadata, history and their masks, if the manifest names these columns.
+        encoders: the name of the encoder by modality; without a name, an input has its short name.
         other_features: the size of the features of further encoders of a modality, by the encoder's name.
     """
 
@@ -53,7 +53,7 @@ class Shapes:
     head: str = field(kw_only=True)
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     image_size: int = 224  # of the stored pictures, in pixels
-    cells: int = 49  # of a picture's last feature map: 7 x 7, as most CNNs have it of 224 pixels
+    cells: int = 49  # of a picture's last feature map: 7 x 7 in most CNNs, for 224 pixels
     encoders: Mapping[str, str] = field(default_factory=dict)
     other_features: Mapping[str, int] = field(default_factory=dict)
 
@@ -75,14 +75,14 @@ class Shapes:
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Masked pictures and steps do not count. "label" has those of the targets, for a task that scales them.
+# Masked pictures and steps do not count. "label" is the entry of the targets, for a task that scales them.
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-class Learned(keras.layers.Layer):
+class FixedStatistics(keras.layers.Layer):
     """Base: a mean and a standard deviation, set by `learn_statistics` and never changed by training.
 
-    The numbers are weights, not configuration: a saved model holds them exactly.
+    They are weights, not configuration, so a saved model has their exact values.
 
     Args:
         features: the size of the last axis.
@@ -100,7 +100,7 @@ class Learned(keras.layers.Layer):
         self.built = True
 
     def learn(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Set the numbers; a constant feature is only shifted."""
+        """Set mean and standard deviation, (features,) each. A constant feature is only shifted."""
         self.mean.assign(mean)
         self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0))
 
@@ -109,11 +109,11 @@ class Learned(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class Standardize(Learned):
-    """(x - mean) / deviation with fixed numbers, then zeros where the mask is 0.
+class Standardize(FixedStatistics):
+    """Standardise features, (x - mean) / deviation, and set masked places to zero.
 
     Args:
-        features: as in `Learned`.
+        features: as in `FixedStatistics`.
         source: the name of the input that it standardises, for `learn_statistics`.
     """
 
@@ -133,7 +133,7 @@ class Standardize(Learned):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class Unscale(Learned):
+class Unscale(FixedStatistics):
     """Scale (n, 1) back to the data's unit: value * deviation + mean. The layers before it learn numbers of size 1."""
 
     def call(self, values: Any) -> Any:
@@ -153,7 +153,7 @@ class AnyPicture(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Indicators(keras.layers.Layer):
-    """Stack masks (n,) as features (n, modalities): a model may learn from the absence of a modality."""
+    """Stack masks (n,) into features (n, modalities), from which a model learns that a modality is absent."""
 
     def call(self, masks: Any) -> Any:
         return ops.stack(masks, axis=-1)
@@ -163,7 +163,7 @@ def suffix_inputs(shapes: Shapes, sources: Sequence[InputSource] = BASELINE_SOUR
     """Return fresh Keras inputs of a suffix, by name: its sources, the columns, and the masks of all modalities.
 
     Args:
-        sources: read-outs, masks of tokens, pixels; those without an encoder are read of the encoders of `shapes`.
+        sources: read-outs, token masks, pixels. A source without an encoder gets the encoder of `shapes`.
     """
     dtypes = {TOKEN_MASK: "int32", PIXELS: "uint8"}
     sizes: dict[str, tuple[int | None, ...]] = {"text_mask": (), "image_mask": (shapes.max_images,), **shapes.columns}
@@ -198,13 +198,13 @@ def image_tower(
     Args:
         text: the text tower's vector, for a pooling that uses it as its query.
     """
-    return pooled(standardized(image, image_mask, source), image_mask, values, text)
+    return pool_images(standardized(image, image_mask, source), image_mask, values, text)
 
 
-def pooled(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
+def pool_images(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
     """Pool a review's pictures: (n, max_images, features) to (n, size), where the pooling sets the size."""
-    pooling = chosen(POOLINGS, "image/pooling", values, name="image_pooling")
-    return pooling(image, image_mask, text) if pooling.asked_by_text else pooling(image, image_mask)
+    pooling = layer_of_point(POOLINGS, "image/pooling", values, name="image_pooling")
+    return pooling(image, image_mask, text) if pooling.uses_text else pooling(image, image_mask)
 
 
 def metadata_tower(metadata: Any, mask: Any, values: Mapping[str, Any]) -> Any:
@@ -220,7 +220,7 @@ def standard_metadata(metadata: Any, mask: Any) -> Any:
 
 def history_tower(history: Any, mask: Any, values: Mapping[str, Any]) -> Any:
     """Standardise steps, and apply the encoder that a point names: (n, size), a learned vector where none is real."""
-    encoder = chosen(HISTORIES, "history/encoder", values, name="history_encoder")
+    encoder = layer_of_point(HISTORIES, "history/encoder", values, name="history_encoder")
     vector = encoder(standard_steps(history, mask), mask)
     return StandIn(name="history_stand_in")(vector, AnyPicture(name="history_any")(mask))
 
@@ -232,7 +232,7 @@ def standard_steps(history: Any, mask: Any) -> Any:
 
 
 def column_towers(inputs: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-    """Return the vectors of metadata and history, of those that are inputs, and the mask (n,) of each."""
+    """Return the vectors (n, size) of metadata and history, if they are inputs, and the mask (n,) of each."""
     vectors, masks = [], []
     if "metadata" in inputs:
         vectors.append(metadata_tower(inputs["metadata"], inputs["metadata_mask"], values))
@@ -247,18 +247,18 @@ def fuse(parts: list[Any], values: Mapping[str, Any], masks: Sequence[Any] = ())
     """Fuse several modalities into one vector.
 
     Args:
-        parts: a vector for each modality, or a sequence for a fusion of sequences, which also needs `masks`.
+        parts: a vector for each modality; or a sequence, for a fusion of sequences, which also needs `masks`.
     """
-    fusion = chosen(OPERATORS, "fusion/operator", values, name="fusion")
+    fusion = layer_of_point(OPERATORS, "fusion/operator", values, name="fusion")
     return fusion(parts, list(masks)) if fusion.of_sequences else fusion(parts)
 
 
-def chosen(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[str, Any], *, name: str) -> Any:
-    """Return the layer that a point of the search space names, with the hyperparameters that its class lists.
+def layer_of_point(operators: Mapping[str, Any], hyperparameter: str, values: Mapping[str, Any], *, name: str) -> Any:
+    """Build the layer that a point of the search space names, with the hyperparameters that its class lists.
 
     Args:
-        operators: the class of each legal name.
-        hyperparameter: 'image/pooling'; the layer's hyperparameters begin with the same word: 'image/heads'.
+        operators: layer classes by legal name.
+        hyperparameter: for example 'image/pooling'. The layer's hyperparameters have the same prefix: 'image/heads'.
         name: of the layer.
     """
     block = hyperparameter.partition("/")[0]
@@ -271,8 +271,8 @@ class Head:
     """The last layers of a model.
 
     Attributes:
-        activation: of a linear model's only layer.
-        layers: (vector (n, size), outputs, name) -> answers (n, outputs), the last layer under this name.
+        activation: of the only layer of a linear model.
+        layers: (vector (n, size), outputs, name) -> answers (n, outputs); `name` is the name of the last layer.
     """
 
     activation: str | None
@@ -287,20 +287,20 @@ def _number(vector: Any, outputs: int, name: str) -> Any:
     return Unscale(outputs, name=name)(keras.layers.Dense(outputs, name=f"{name}_scaled")(vector))
 
 
-# A task names its own. Two labels get a softmax too, so that one metric code serves every number of labels.
+# By the name in a task. Two labels get a softmax too, so the metrics work for every number of labels.
 HEADS: dict[str, Head] = {"softmax": Head("softmax", _softmax), "number": Head(None, _number)}
 
 
 def answer(vector: Any, masks: list[Any], values: Mapping[str, Any], outputs: int, head: str) -> Any:
-    """Dense layers with dropout before each, then the head of the task: (n, outputs).
+    """Apply dense layers, with dropout before each, and the head of the task: (n, outputs).
 
-    Where the fusion has kept the modalities apart, (n, modalities, size), each has such layers of its own, and their
-    answers are weighed.
+    A late fusion returns the modalities separately, (n, modalities, size). Then each modality gets its own layers, and
+    the weighted sum of their answers is returned.
 
     Args:
-        masks: (n,) each, one a modality in the fusion's order.
+        masks: (n,) each, one per modality in the order of the fusion.
+        values: `label/layers`, `label/dropout`, and `label/width` if there are layers.
         head: a name of HEADS.
-        values: `label/layers`, `label/dropout`, and `label/width` where there are layers.
     """
     if len(vector.shape) == 2:
         with_masks = keras.layers.Concatenate(name="presence")([vector, Indicators(name="indicators")(masks)])
@@ -322,11 +322,11 @@ def _head(x: Any, values: Mapping[str, Any], outputs: int, head: str, *, prefix:
 
 
 def learn_statistics(model: Any, statistics: Statistics) -> None:
-    """Set the statistics of a suffix's layers, those of nested models too.
+    """Set the statistics of all layers of a suffix, including nested models.
 
     Args:
-        statistics: of the training rows, by the name of the input that a layer standardises.
+        statistics: computed on the training rows, by the name of the input that a layer standardises.
     """
     for layer in layers_within(model):
-        if isinstance(layer, Learned):
+        if isinstance(layer, FixedStatistics):
             layer.learn(*statistics["label" if isinstance(layer, Unscale) else layer.source])

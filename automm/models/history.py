@@ -1,7 +1,7 @@
-"""A short series becomes one vector.
+"""Encoders of a history: they turn a short series into one vector.
 
-Each encoder takes (n, steps, 1), the latest step last, and the mask (n, steps); it returns (n, size). A masked-out step
-never changes the result, and neither does padding on the left; a review without any step gives zeros.
+Each encoder takes (n, steps, 1), the latest step last, and the mask (n, steps); it returns (n, size). Masked steps and
+padding on the left never change the result; a review without steps gives zeros.
 """
 
 from typing import Any
@@ -9,15 +9,15 @@ from typing import Any
 import keras
 from keras import ops
 
-LENGTH = 3  # steps that a convolution sees
+LENGTH = 3  # kernel size of a convolution, in steps
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class Recurrent(keras.layers.Layer):
-    """A gated recurrent unit that passes masked steps over; its last state, (n, width).
+    """A gated recurrent unit that skips masked steps; returns its last state, (n, width).
 
-    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", arXiv 1406.1078, in the form whose
-    reset gate stands behind the matrix product. Parameters: 3 * width * (width + 3).
+    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", arXiv 1406.1078, in the variant that
+    applies the reset gate after the matrix product. Parameters: 3 * width * (width + 3).
 
     Args:
         width: of the state.
@@ -28,7 +28,7 @@ class Recurrent(keras.layers.Layer):
     def __init__(self, width: int = 32, **kwargs: Any):
         super().__init__(**kwargs)
         self.width = width
-        # cuDNN's kernel wants padding on the right.
+        # cuDNN's kernel accepts padding on the right only.
         self.unit = keras.layers.GRU(width, use_cudnn=False, name="unit")
 
     def build(self, values_shape: Any, mask_shape: Any = None) -> None:
@@ -47,11 +47,12 @@ class Recurrent(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Convolution(keras.layers.Layer):
-    """Two causal convolutions, the second dilated; their mean over the real steps beside the last step, (n, 2 * width).
+    """Two causal convolutions, the second dilated; returns their mean over the real steps and their last step,
+    concatenated: (n, 2 * width).
 
-    The smallest of the temporal convolutional networks of Bai, Kolter and Koltun 2018, arXiv 1803.01271, without
-    residual blocks: a step sees seven. The mask is a second channel, so that a gap is no zero. Parameters:
-    (2 * LENGTH + 1) * width + (LENGTH * width + 1) * width.
+    The smallest temporal convolutional network of Bai, Kolter and Koltun 2018, arXiv 1803.01271, without residual
+    blocks; its receptive field is seven steps. The mask is a second channel, which distinguishes a gap from a zero.
+    Parameters: (2 * LENGTH + 1) * width + (LENGTH * width + 1) * width.
 
     Args:
         width: filters of each convolution.

@@ -1,4 +1,4 @@
-"""What is masked is as if it were not there."""
+"""Functions and layers that apply masks: masked values have no effect."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="automm")
 class StandIn(keras.layers.Layer):
-    """(n, features) and a mask (n,) in: a learned vector where the mask is 0.
+    """Replace the rows of (n, features) whose mask (n,) is 0 with a learned vector.
 
-    It begins as zeros, which is the mean of standardised features, and learns from rows whose modality is absent, of
-    itself or by modality dropout. Parameters: features.
+    The vector is initialised with zeros, the mean of standardised features. It is trained on rows whose modality is
+    missing in the data or dropped by modality dropout. Parameters: features.
     """
 
     def build(self, vector_shape: Any, mask_shape: Any = None) -> None:
@@ -24,19 +24,24 @@ class StandIn(keras.layers.Layer):
         return vector_shape
 
 
-def real_ones(features: Any, mask: Any) -> Any:
-    """Zeros in masked places. 0 * NaN would be NaN, so what is masked is replaced and not only weighted down."""
+def zero_masked(features: Any, mask: Any) -> Any:
+    """Set masked features to zero. They are replaced, not multiplied by 0, because 0 * NaN is NaN.
+
+    Args:
+        features: (..., places, features).
+        mask: (..., places), 1 where a place is real.
+    """
     return ops.where(ops.expand_dims(mask, -1) > 0, features, 0.0)
 
 
 def masked_softmax(scores: Any, mask: Any) -> Any:
-    """Over the last axis: 0 where the mask is 0, and everywhere where all of it is 0.
+    """Compute the softmax over the last axis; 0 where the mask is 0, and all zeros if everything is masked.
 
     Args:
         scores: (..., places).
-        mask: of a shape that broadcasts against it.
+        mask: of a shape that can be broadcast to the scores.
     """
     scores = ops.where(mask > 0, scores, -1e9)
-    # Written out, because Keras warns of a softmax over one picture, and a review without any has to give zeros.
+    # Not keras.ops.softmax: it warns for a single picture, and a review without pictures must give zeros.
     exponents = ops.where(mask > 0, ops.exp(scores - ops.max(scores, axis=-1, keepdims=True)), 0.0)
     return exponents / ops.maximum(ops.sum(exponents, axis=-1, keepdims=True), 1e-9)

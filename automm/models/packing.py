@@ -1,7 +1,7 @@
-"""One review as one flat tensor, taken apart again inside the model.
+"""Pack all inputs of a review into one flat tensor, which a layer of the model unpacks.
 
-All inputs of a review lie side by side in one float32 row, and the layout says where each begins. Token ids below 2**24
-and bytes are exact in float32, so any model gives the same numbers packed or not. Packing happens a batch at a time.
+The inputs of a review are concatenated in one float32 row, and the layout gives their order and shapes. Token ids below
+2**24 and bytes are exact in float32, so a model returns the same numbers packed or not. Data is packed batch by batch.
 """
 
 import math
@@ -16,24 +16,24 @@ Layout = list[dict[str, Any]]
 
 
 def layout_of(model: Any) -> Layout:
-    """Where each input of a model lies in the packed row: [{name, shape, dtype}], in the model's own order."""
+    """Return the layout of a model's packed row, [{name, shape, dtype}], in the order of the model's inputs."""
     return [{"name": tensor.name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype} for tensor in model.inputs]
 
 
 def width_of(layout: Layout) -> int:
-    """The length of a packed row."""
+    """Return the length of a packed row."""
     return sum(math.prod(part["shape"]) for part in layout)
 
 
 def pack(batch: Mapping[str, np.ndarray], layout: Layout) -> np.ndarray:
-    """(n, width) float32 of a batch of named arrays."""
+    """Pack a batch of named arrays into (n, width) float32."""
     rows = len(next(iter(batch.values())))
     return np.concatenate([np.asarray(batch[part["name"]], np.float32).reshape(rows, -1) for part in layout], axis=1)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class Unpack(keras.layers.Layer):
-    """(n, width) float32 in, a dict of the arrays of `layout` out, each in its own shape and dtype."""
+    """Unpack (n, width) float32 into a dict of the arrays of `layout`, each with its shape and dtype."""
 
     def __init__(self, layout: Layout, **kwargs: Any):
         super().__init__(**kwargs)
@@ -58,20 +58,20 @@ class Unpack(keras.layers.Layer):
 
 
 def wrap(model: Any) -> Any:
-    """The same model behind one packed input named `packed`."""
+    """Return the model with one packed input named `packed` in place of its inputs."""
     layout = layout_of(model)
     packed = keras.Input((width_of(layout),), name="packed", dtype="float32")
     return keras.Model(packed, model(Unpack(layout, name="unpack")(packed)), name=f"packed_{model.name}")
 
 
 def packed_layout(model: Any) -> Layout | None:
-    """The layout of a model that `wrap` made, else None."""
+    """Return the layout of a model that `wrap` returned, None for any other model."""
     unpack = [layer for layer in model.layers if isinstance(layer, Unpack)]
     return unpack[0].layout if unpack else None
 
 
 def unwrap(model: Any) -> Any:
-    """The model inside one that `wrap` made; any other model as it is."""
+    """Return the model inside a model that `wrap` returned; any other model unchanged."""
     if packed_layout(model) is None:
         return model
     (inner,) = [layer for layer in model.layers if isinstance(layer, keras.Model)]

@@ -1,8 +1,8 @@
 """Read-outs: vectors made from an encoder's sequence of token states or picture cells, or the sequence itself.
 
 A read-out is an `InputSource` without an encoder (`data/inputs/input_sources`), and its name is the short one:
-`text_cls_two_thirds`, or `text` and `image` for the read-outs of the hand-built baselines. No read-out has weights, so
-that one pass of a frozen encoder computes all that a search may need.
+`text_cls_two_thirds`, or `text` and `image` for the read-outs of the hand-built baselines. Read-outs have no weights:
+one pass of a frozen encoder computes all read-outs of a search.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,18 +12,18 @@ from keras import ops
 
 from automm.data.inputs.input_sources import DEFAULT, PLACES, SEQUENCE, InputSource, source_of_input
 
-GEM_POWER = 3.0  # Radenovic et al. begin with it, and their networks end near it
+GEM_POWER = 3.0  # the initial value of Radenovic et al.; their trained values are close to it
 TINY = 1e-6
 
 
 def mean_of_tokens(states: Any, real: Any) -> Any:
-    """Average the states of the tokens that are no [PAD].
+    """Average the states of the tokens that are not [PAD].
 
-    The read-out of sentence-transformers models, and on frozen features far better than the pooled [CLS].
+    sentence-transformers models use this read-out. On frozen features it is far better than the pooled [CLS].
 
     Args:
         states: (n, length, features).
-        real: (n, length), 1 where a token is no [PAD].
+        real: (n, length), 1 where a token is not [PAD].
 
     Returns:
         (n, features).
@@ -38,11 +38,11 @@ def first_token(states: Any, real: Any) -> Any:
 
 
 def max_of_tokens(states: Any, real: Any) -> Any:
-    """Return the largest value of each feature over the tokens that are no [PAD]: (n, features)."""
+    """Return the largest value of each feature over the tokens that are not [PAD]: (n, features)."""
     return ops.max(ops.where(ops.expand_dims(real, -1) > 0, states, -1e9), axis=1)
 
 
-def cells_in_a_row(cells: Any) -> Any:
+def flatten_cells(cells: Any) -> Any:
     """Reshape (n, height, width, features) to (n, height * width, features)."""
     return ops.reshape(cells, (-1, cells.shape[1] * cells.shape[2], cells.shape[3]))
 
@@ -61,7 +61,7 @@ def generalised_mean(cells: Any) -> Any:
     """Return GeM: (mean of x^p over the cells)^(1/p), p = 3; between the average (p = 1) and the maximum.
 
     Radenovic, Tolias and Chum 2018, "Fine-tuning CNN image retrieval with no human annotation", arXiv 1711.02512,
-    equation 3. As there, negative values count as 0.
+    equation 3. As in the paper, negative values count as 0.
     """
     powers = ops.power(ops.maximum(cells, TINY), GEM_POWER)
     return ops.power(ops.mean(powers, axis=(1, 2)), 1.0 / GEM_POWER)
@@ -88,24 +88,24 @@ READOUTS: dict[str, InputSource] = {
 
 
 def of_modality(modality: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that are read-outs of a modality, in the order of READOUTS."""
+    """Return those of the names that are read-outs of the modality, in the order of READOUTS."""
     wanted = set(names)
     return tuple(name for name, readout in READOUTS.items() if readout.modality == modality and name in wanted)
 
 
 def is_sequence(name: str) -> bool:
-    """Whether an input is a whole sequence."""
+    """Return whether an input is a whole sequence."""
     return source_of_input(name).is_sequence
 
 
 def vector_beside(name: str) -> str:
-    """Return the mean or average at the place of a read-out."""
+    """Return the name of the mean or average read-out at the same place as a read-out."""
     readout = READOUTS[name]
     return InputSource(readout.modality, "", DEFAULT[readout.modality], readout.place).name
 
 
 def places_of(names: Iterable[str]) -> set[str]:
-    """Return the places that read-outs are read at."""
+    """Return the places of read-outs: 'last', 'two_thirds'."""
     return {READOUTS[name].place for name in names}
 
 
@@ -114,7 +114,7 @@ def read_text(names: Sequence[str], states: Mapping[str, Any], real: Any) -> lis
 
     Args:
         states: by place, (n, length, features) float32.
-        real: (n, length), 1 where a token is no [PAD].
+        real: (n, length), 1 where a token is not [PAD].
     """
     places = [states[READOUTS[name].place] for name in names]
     return [
@@ -131,6 +131,6 @@ def read_cells(names: Sequence[str], cells: Mapping[str, Any]) -> list[Any]:
     """
     places = [cells[READOUTS[name].place] for name in names]
     return [
-        cells_in_a_row(place) if is_sequence(name) else IMAGE_READOUTS[READOUTS[name].how](place)
+        flatten_cells(place) if is_sequence(name) else IMAGE_READOUTS[READOUTS[name].how](place)
         for name, place in zip(names, places, strict=True)
     ]

@@ -1,19 +1,19 @@
-"""A read-out that is trained: attention over tokens."""
+"""A trained read-out of the text: attention over tokens."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from automm.models.masks import masked_softmax, real_ones
+from automm.models.masks import masked_softmax, zero_masked
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TokenAttention(keras.layers.Layer):
-    """(n, length, features) and a mask (n, length) in, (n, features) out: the sum of softmax(c . tanh(W h + b)) * h.
+    """Reduce (n, length, features) with a mask (n, length) to (n, features): the sum of softmax(c . tanh(W h + b)) * h.
 
-    Yang et al. 2016, "Hierarchical attention networks for document classification" (NAACL), equations 5 to 7;
-    normalised, as other read-outs are standardised, and zeros where all is masked.
+    Yang et al. 2016, "Hierarchical attention networks for document classification" (NAACL), equations 5 to 7. The
+    result is normalised, because other read-outs are standardised; it is zeros if everything is masked.
     Parameters: (features + 1) * width + width + 2 * features.
 
     Args:
@@ -33,7 +33,7 @@ class TokenAttention(keras.layers.Layer):
         self.norm.build((states_shape[0], states_shape[-1]))
 
     def call(self, states: Any, mask: Any) -> Any:
-        states = real_ones(states, mask)
+        states = zero_masked(states, mask)
         weights = masked_softmax(ops.squeeze(self.score(self.content(states)), -1), mask)
         read = self.norm(ops.sum(states * ops.expand_dims(weights, -1), axis=1))
         return ops.where(ops.max(mask, axis=1, keepdims=True) > 0, read, 0.0)

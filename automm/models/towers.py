@@ -1,4 +1,4 @@
-"""Towers: from an encoder's read-outs to the input of a fusion, a vector or a sequence of a modality, with its mask."""
+"""Towers: from the read-outs of an encoder to the input of a fusion: a vector or a sequence, and its mask."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,20 +10,20 @@ from keras import ops
 from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
-from automm.models.heads import AnyPicture, image_tower, pooled, text_tower
+from automm.models.heads import AnyPicture, image_tower, pool_images, text_tower
 from automm.models.masks import StandIn
 from automm.models.token_attention import TokenAttention
 
-ATTENTION = "attention"  # a read-out of the text that is trained, from whole token states
+ATTENTION = "attention"  # a trained read-out of the text, from whole token states
 
 
 def text_part(read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any], encoder: str = "") -> tuple[Any, Any]:
-    """Return the text as the point `values` of the search space reads it.
+    """Return the text features that the point `values` of the search space chooses.
 
     Args:
-        read: inputs by name, the read-outs of the text among them.
+        read: inputs by name, including the read-outs of the text.
         text_mask: (n,).
-        encoder: the name of the text's encoder.
+        encoder: the name of the text encoder.
 
     Returns:
         A vector (n, features) and `text_mask`; for a fusion of sequences token states (n, length, features) and their
@@ -43,13 +43,13 @@ def text_part(read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any]
 def image_part(
     read: Mapping[str, Any], image_mask: Any, values: Mapping[str, Any], text: Any = None, encoder: str = ""
 ) -> tuple[Any, Any]:
-    """Return the pictures as the point `values` reads them.
+    """Return the picture features that the point `values` chooses.
 
     Args:
-        read: inputs by name, the read-outs of the pictures among them.
+        read: inputs by name, including the read-outs of the pictures.
         image_mask: (n, max_images).
         text: the text's vector, for a pooling that uses it as its query.
-        encoder: the name of the pictures' encoder; '' for a CNN that the point trains.
+        encoder: the name of the picture encoder; '' for a CNN that the point trains.
 
     Returns:
         A vector (n, size) and (n,), 1.0 where there is any picture; for a fusion of sequences the cells of all pictures
@@ -60,7 +60,7 @@ def image_part(
     if source.is_sequence:
         return CellsOfAll(name="cells_of_all")(features, image_mask)
     if trains_pixels(values):
-        return pooled(features, image_mask, values, text), AnyPicture(name="image_present")(image_mask)
+        return pool_images(features, image_mask, values, text), AnyPicture(name="image_present")(image_mask)
     return image_tower(features, image_mask, values, text, source), AnyPicture(name="image_present")(image_mask)
 
 
@@ -78,7 +78,7 @@ def needed_sources(values: Mapping[str, Any]) -> list[InputSource]:
 
 
 def image_how(values: Mapping[str, Any]) -> str:
-    """Return how a point reads a picture's feature map: a name of IMAGE_READOUTS, or 'cells'."""
+    """Return the read-out of a picture's feature map that a point chooses: a name of IMAGE_READOUTS, or 'cells'."""
     return SEQUENCE["image"] if takes_sequences(values) else values["image/readout"]
 
 
@@ -88,18 +88,18 @@ def _image_readout(values: Mapping[str, Any]) -> InputSource:
 
 
 def trains_pixels(values: Mapping[str, Any]) -> bool:
-    """Whether the point trains a CNN on the pictures, in place of the frozen encoder."""
+    """Return whether the point trains a CNN on the pictures, in place of the frozen encoder."""
     return bool(values["image/source"] != FROZEN)
 
 
 def takes_sequences(values: Mapping[str, Any]) -> bool:
-    """Whether the fusion of a point takes whole sequences."""
+    """Return whether the fusion of a point takes whole sequences."""
     return bool(OPERATORS[values["fusion/operator"]].of_sequences)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class Present(keras.layers.Layer):
-    """Combine (n, length) int32 and (n,) float32 into (n, length) float32: 1.0 for the word pieces of present texts."""
+    """Combine masks (n, length) int32 and (n,) float32 into (n, length) float32: 1.0 for the word pieces of a text."""
 
     def call(self, token_mask: Any, text_mask: Any) -> Any:
         return ops.cast(token_mask, "float32") * ops.expand_dims(text_mask, -1)

@@ -1,4 +1,4 @@
-"""Join a suffix and its encoders into one whole model, from raw arrays to probabilities."""
+"""Join a suffix and its encoders into one whole model, from raw arrays to answers."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from automm.data.inputs.input_sources import LOWER, InputSource, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.packing import unwrap
 
-# Activations of more no longer fit the caches, and their memory goes back to the system each time.
+# The activations of more pictures do not fit the CPU caches, and their memory is allocated again for each batch.
 PICTURES_AT_ONCE = 16
 READ_BY = {"text": "token_ids", "image": "images"}  # the raw array that encoders of a modality read
 
@@ -29,7 +29,7 @@ def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> 
     }
 
 
-def passing(suffix: Any) -> dict[str, Any]:
+def array_inputs(suffix: Any) -> dict[str, Any]:
     """Return fresh inputs for the arrays that a suffix reads without an encoder: masks, metadata, history, pixels."""
     return {
         tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
@@ -59,16 +59,16 @@ class LazyEncoder:
         """Build layers from a source; arguments as in `EncoderLayers.of`.
 
         Args:
-            place: among the encoders of its modality, from 0 on: layers of one model have different names.
+            place: the index among the encoders of its modality; it makes layer names unique.
         """
 
         def whole() -> Any:
-            with undisturbed():
+            with keep_random_state():
                 layer = source.build(names) if isinstance(source, TextSource) else source.build(names, image_size)
             return _renamed(layer, place)
 
         def halves() -> tuple[Any, Any]:
-            with undisturbed():
+            with keep_random_state():
                 lower, upper = source.halves() if isinstance(source, TextSource) else source.halves(image_size)
             return _renamed(lower, place), _renamed(upper, place)
 
@@ -79,11 +79,11 @@ class LazyEncoder:
         """Take a whole encoder that is built already; it has no halves."""
 
         def halves() -> tuple[Any, Any]:
-            raise ValueError(f"{layer.name} is a whole encoder, and has no halves")
+            raise ValueError(f"{layer.name} is a whole encoder without halves")
 
         return cls(layer.modality, layer.encoder, lambda: layer, halves)
 
-    def wanted(self, sources: Iterable[InputSource]) -> list[InputSource]:
+    def own_sources(self, sources: Iterable[InputSource]) -> list[InputSource]:
         """Return the sources that this encoder computes."""
         return [source for source in sources if (source.modality, source.encoder) == (self.modality, self.name)]
 
@@ -93,30 +93,30 @@ class LazyEncoder:
         Args:
             array: token ids or pictures.
         """
-        wanted = self.wanted(sources)
-        if not wanted:
+        own = self.own_sources(sources)
+        if not own:
             return {}
-        names = [source.name for source in wanted]
-        if not any(source.how == LOWER for source in wanted):
+        names = [source.name for source in own]
+        if not any(source.how == LOWER for source in own):
             return self.whole().reading(names).named(array)
-        # A fine-tuned member of an ensemble reads the lower half; the others read the pre-trained upper half behind it.
+        # A fine-tuned member of an ensemble reads the lower half; other members need the pre-trained upper half too.
         lower, upper = self.halves()
         states = lower.named(array)
         return states | upper.reading(names).named(*states.values())
 
     def parameters(self, sources: Iterable[InputSource]) -> int:
-        """Return how many numbers the layers that `read` uses hold."""
-        wanted = self.wanted(sources)
-        names = [source.name for source in wanted]
-        if any(source.how == LOWER for source in wanted):
+        """Return the number of parameters of the layers that `read` uses."""
+        own = self.own_sources(sources)
+        names = [source.name for source in own]
+        if any(source.how == LOWER for source in own):
             lower, upper = self.halves()
             return int(lower.count_params() + upper.reading(names).count_params())
-        return int(self.whole().count_params()) if wanted else 0
+        return int(self.whole().count_params()) if own else 0
 
 
 @dataclass(frozen=True)
 class EncoderLayers:
-    """The frozen encoders that a whole model may need: one of each modality, or several side by side."""
+    """The frozen encoders that a whole model may need: one or several of each modality."""
 
     encoders: tuple[LazyEncoder, ...]
 
@@ -124,11 +124,11 @@ class EncoderLayers:
     def of(
         cls, sources: Sequence[TextSource | ImageSource], image_size: int, names: Sequence[str] = ("text", "image")
     ) -> "EncoderLayers":
-        """Build layers from sources, when they are first needed.
+        """Return encoders that are built from their sources when they are first needed.
 
         Args:
             image_size: of a picture, in pixels.
-            names: read-outs that a suffix may need, by short name.
+            names: short names of the read-outs that a suffix may need.
         """
         modalities = [source.modality for source in sources]
         places = [modalities[:number].count(modality) for number, modality in enumerate(modalities)]
@@ -137,20 +137,20 @@ class EncoderLayers:
 
     @classmethod
     def built(cls, layers: Sequence[Any]) -> "EncoderLayers":
-        """Take whole encoders that are built already; they have no halves."""
+        """Return encoders from whole layers that are already built; they have no halves."""
         return cls(tuple(map(LazyEncoder.built, layers)))
 
     @property
     def names(self) -> dict[str, str]:
-        """The encoder's name by modality: the first one's, where there are several."""
+        """The name of the first encoder of each modality."""
         return {encoder.modality: encoder.name for encoder in reversed(self.encoders)}
 
     def first(self, modality: str) -> LazyEncoder:
-        """Return the encoder of a modality that a search uses."""
+        """Return the first encoder of a modality, the one that a search uses."""
         return next(encoder for encoder in self.encoders if encoder.modality == modality)
 
     def sources_of(self, model: Any) -> dict[str, InputSource]:
-        """Return the source of each input of a suffix, by the input's name, which is short in older run folders."""
+        """Return the source of each input of a suffix, by the input's name (a short name in older run folders)."""
         return {tensor.name: source_of_input(tensor.name).of(self.names) for tensor in model.inputs}
 
 
@@ -161,11 +161,11 @@ def _renamed(layer: Any, place: int) -> Any:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Leave the random states as they were.
+def keep_random_state() -> Iterator[None]:
+    """Restore the random states of Python and NumPy afterwards.
 
-    Keras draws a seed for each layer. The encoders may be built in the middle of a trial, whose first weights must not
-    depend on that.
+    Keras draws a seed for each layer. The encoders may be built during a trial, whose initial weights must not depend
+    on it.
     """
     states = random.getstate(), np.random.get_state()
     try:
@@ -185,16 +185,16 @@ def compose(
     """Build the whole model of a suffix.
 
     Args:
-        suffix: a model with the inputs of `models/heads`, or of `fine_tunable`, or of both.
-        layers: the encoders, which are shared, not copied.
+        suffix: a model with the inputs of `models/heads`, of `fine_tunable`, or of both.
+        layers: the encoders; they are shared, not copied.
         sequence_length: of `token_ids`.
         image_shape: (max_images, height, width, 3).
 
     Returns:
-        A Keras model that takes a dict of the raw arrays, and yields (n, classes) float32.
+        A Keras model from a dict of the raw arrays to (n, outputs) float32.
     """
     inputs = raw_inputs(sequence_length, image_shape)
-    given = passing(suffix)
+    given = array_inputs(suffix)
     inputs |= given
     sources = layers.sources_of(suffix)
     for encoder in layers.encoders:
@@ -203,10 +203,10 @@ def compose(
 
 
 def parameters_of(model: Any, layers: EncoderLayers) -> int:
-    """Return how many numbers a candidate's whole model holds.
+    """Return the number of parameters of a candidate's whole model.
 
     Args:
-        model: whole already, or a suffix that `compose` would make whole.
+        model: a whole model, or a suffix for `compose`.
     """
     inner = unwrap(model)
     sources = layers.sources_of(inner).values()
@@ -214,18 +214,18 @@ def parameters_of(model: Any, layers: EncoderLayers) -> int:
 
 
 def fine_tunable(suffix: Any, uppers: Sequence[Any], states: Mapping[str, Any]) -> Any:
-    """Put the upper halves of encoders before a suffix, ready to be trained.
+    """Join the upper halves of encoders and a suffix into one model that can be fine-tuned.
 
     Args:
-        suffix: a model with the inputs of `models/heads`; shared, not copied.
-        uppers: the upper half of each encoder that the suffix reads; layers of this model alone.
-        states: shape without the batch and dtype of the lower halves' outputs, by name.
+        suffix: a model with the inputs of `models/heads`; it is shared, not copied.
+        uppers: the upper half of each encoder that the suffix reads; no other model may use these layers.
+        states: shape (without the batch) and dtype of the outputs of the lower halves, by name.
 
     Returns:
-        A model with the inputs of `states`, and the arrays that the suffix reads without an encoder.
+        A model whose inputs are `states`, and the arrays that the suffix reads without an encoder.
     """
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in states.items()}
-    others = passing(suffix)
+    others = array_inputs(suffix)
     given = dict(others)
     for upper in uppers:
         given |= upper.named(*(inputs[name] for name in inputs if _is_of(upper, name)))
@@ -245,13 +245,15 @@ def rows_at_once(max_images: int) -> int:
 
 
 def compiled(model: Any) -> Callable[[Any], Any]:
-    """Compile a whole model into one graph in inference mode, from a batch to the model's outputs as numpy arrays.
+    """Compile a whole model into one graph in inference mode; the function returns numpy arrays.
 
-    This takes half the time of calling its hundreds of layers one by one. The graph is traced once for all batch sizes.
+    It takes half the time of calling the hundreds of layers one by one. The graph is traced once for all batch sizes.
     """
     import tensorflow as tf
 
     specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
-    one = next(iter(specs.values())) if len(specs) == 1 else None
-    function = tf.function(lambda batch: model(batch, training=False), input_signature=[one or specs], autograph=False)
+    single = next(iter(specs.values())) if len(specs) == 1 else None
+    function = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[single or specs], autograph=False
+    )
     return lambda batch: tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, batch)))

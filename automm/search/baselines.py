@@ -12,7 +12,7 @@ from automm.search.candidates.head import Head
 from automm.search.candidates.late_average import LateAverage
 from automm.search.candidates.linear import PARTS, LinearModel
 from automm.search.session import Search
-from automm.tracking.runs import COMPLETED, KILLED
+from automm.tracking.run_folder import COMPLETED, KILLED
 
 KIND = "baseline"
 # A seed is derived from a name. Two baselines take another name's seed.

@@ -20,7 +20,7 @@ from automm.search.space.validation import space_of
 from automm.search.training.batches import Lacking, Rows
 from automm.search.training.loop import Trained, predict
 from automm.search.training.options import Options, Plan
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
 BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from automm.config.experiment import Experiment
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
 ANY_CAUSE = 20  # failures in a row that end it whatever their causes: they cost no budget, and would go on for ever

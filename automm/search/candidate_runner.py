@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from automm.errors import TrialError
-from automm.evaluate.metrics import score
+from automm.evaluate.compare import score
 from automm.models.whole import parameters_of
 from automm.search.autokeras.tuner import TrialFailed
 from automm.search.bench import Bench
@@ -19,7 +19,7 @@ from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.candidates.head import Head
 from automm.search.features.cut import cut
 from automm.search.memory import give_back, peak_memory
-from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, PARTIAL, Candidate, now, point_of
+from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, PARTIAL, Candidate, now, point_of
 
 log = logging.getLogger("automm")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from automm.config.experiment import Experiment
 from automm.search.training import stopping
-from automm.tracking.runs import COMPLETED, Candidate, rank
+from automm.tracking.run_folder import COMPLETED, Candidate, rank
 
 FINALISTS = 3
 

@@ -9,8 +9,8 @@ from automm.errors import NoTrialError
 from automm.search.budget import Budget, reason_to_give_up
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
-from automm.tracking.runs import FAILED, KILLED, Candidate, Run
-from automm.tracking.tracker import Tracker
+from automm.tracking.protocol import Tracker
+from automm.tracking.run_folder import FAILED, KILLED, Candidate, Run
 
 
 class GiveUp(keras_tuner.errors.FatalError, NoTrialError):

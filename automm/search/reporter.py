@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.run_folder import Candidate, Run
 
 
 class Reporter(Protocol):

@@ -21,8 +21,8 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import run_baselines
 from automm.search.cost.estimate import estimate, short_of_disk
-from automm.search.finalists.ensemble import run_ensemble
 from automm.search.finalists.fine_tune import fine_tune
+from automm.search.finalists.run_ensemble import run_ensemble
 from automm.search.finalists.test import finish
 from automm.search.interrupt import interruptible
 from automm.search.memory import settle
@@ -35,9 +35,10 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded, Setup, check_folds, load, prepare, same_data, sources
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
-from automm.tracking.mlflow_store import flatten
-from automm.tracking.runs import Run, create_run, wall_seconds, write_atomically
-from automm.tracking.tracker import Tracker
+from automm.tracking.experiments import check_experiment
+from automm.tracking.mlflow_tracker import flatten
+from automm.tracking.protocol import Tracker
+from automm.tracking.run_folder import Run, create_run, wall_seconds, write_atomically
 
 RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked apart
 PACKAGES = (
@@ -86,6 +87,8 @@ def run_search(
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     check_folds(experiment, loaded)
+    if resume is None:
+        check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)
     encoders = sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():

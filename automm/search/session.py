@@ -14,8 +14,8 @@ from automm.search.reporter import Reporter
 from automm.search.setup.data import Setup
 from automm.search.space.table import Space, contains, is_active
 from automm.search.training.options import Options
-from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
-from automm.tracking.tracker import Tracker
+from automm.tracking.protocol import Tracker
+from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 
 class Search:

@@ -1,15 +1,16 @@
-"""What a task is: what a review is predicted to have, and everything that depends on it.
+"""The base class of tasks: what is predicted for a review, and everything that depends on it.
 
-A task is one object in one file of this folder, named in `tasks/registry`. The rest of the package asks the manifest's
-task and never a shape. What needs Keras, TensorFlow or a record is named here and defined where it belongs:
+A task is one object in one file of this folder, named in `tasks/registry`. The rest of the package uses the task of the
+manifest and never inspects the shape of an array instead. Parts that need Keras, TensorFlow or a record are only named
+here:
 
 | attribute | names an entry of |
 |---|---|
-| target | TARGETS in `data/targets`: how a record's cell becomes a target |
+| target | TARGETS in `data/records/targets`: how a record's cell becomes a target |
 | head | HEADS in `models/heads`: the last layers and their activation |
-| loss | LOSSES in `search/training/losses`: what training minimizes, and the weight of each row |
-| linear | REGRESSIONS in `search/baselines/linear`: the linear model on frozen features |
-| figure | FIGURES in `evaluate/plots`: the picture of a candidate's answers for the test split |
+| loss | LOSSES in `search/training/losses`: the training loss, and the weight of each row |
+| linear | REGRESSIONS in `search/candidates/linear`: the linear model on frozen features |
+| figure | FIGURES in `evaluate/plots`: the plot of a candidate's answers for the test split |
 """
 
 from abc import ABC, abstractmethod
@@ -19,17 +20,17 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-LARGER, SMALLER = "max", "min"  # is better
+LARGER, SMALLER = "max", "min"  # directions: larger or smaller is better
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of merit.
+    """A metric.
 
     Attributes:
-        title: for people, such as "macro-F1".
-        direction: LARGER or SMALLER is better.
-        objective: whether a search may choose by it, as `val_` and its name.
+        title: its name for people, for example "macro-F1".
+        direction: LARGER or SMALLER.
+        objective: whether it may be the objective of a search, under the name `val_<name>`.
     """
 
     title: str
@@ -38,32 +39,32 @@ class Metric:
 
 
 class Scorer(Protocol):
-    """The objective of several candidates on any rows, computed many times over: see `evaluate/selection`."""
+    """Computes the objective of several candidates on many selections of rows, for `evaluate/selection`."""
 
     def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
-        """The objective on some of the rows: (candidates,) float64, or (1,) of one candidate."""
+        """Return the objective on the rows: (candidates,) float64, or (1,) for one candidate."""
 
 
 class Task(ABC):
     """One kind of prediction.
 
-    n is a number of reviews; outputs is how many numbers a model gives for a review.
+    Below, n is the number of reviews, and outputs the number of values that a model returns for a review (its answer).
 
     Attributes:
-        name: in a manifest.
-        targets: what is predicted, in words, such as "labels".
-        model: what a model is called, such as "classifier".
+        name: its name in a manifest.
+        targets: what is predicted, in words, for example "labels".
+        model: the word for a model, for example "classifier".
         target, head, loss, linear, figure: see the module.
         has_labels: whether it has a label set, which `labels` of a manifest defines.
-        scaled: whether the head scales its answers by mean and deviation of the training targets.
-        metrics: by name, in the order in which they are shown; the first two are shown where there is little room.
-            The first of those that are objectives is the default objective.
-        smooth: the metric that changes with every small change of an answer; smaller is better.
-        loss_unit, score_unit: axes of learning curves: the loss, and the first two metrics.
-        score_range: the limits of the second axis; None where the data decides.
+        scaled: whether the head scales its answers by mean and standard deviation of the training targets.
+        metrics: by name, in display order; short summaries show the first two. The first metric that may be an
+            objective is the default objective.
+        smooth: a metric that changes with every small change of an answer; smaller is better.
+        loss_unit, score_unit: axis labels of learning curves, for the loss and for the first two metrics.
+        score_range: the limits of the second axis; None to fit the data.
         options: training options (`search/training/options`) that need this task.
         checks: codes of the findings of `automm check` that need this task.
-        baselines: names of baselines that are called differently here, by their general name.
+        baselines: this task's names of baselines, by their general name, where they differ.
     """
 
     name: ClassVar[str]
@@ -87,49 +88,59 @@ class Task(ABC):
 
     @property
     def objectives(self) -> dict[str, str]:
-        """Directions of the objectives that an experiment may name, the default first: {"val_macro_f1": "max"}."""
+        """The direction of each objective that an experiment may name, the default first: {"val_macro_f1": "max"}."""
         return {f"val_{name}": metric.direction for name, metric in self.metrics.items() if metric.objective}
 
     @property
     def main_metrics(self) -> tuple[str, str]:
-        """The two metrics that are shown where there is little room."""
+        """The two metrics of short summaries."""
         first, second, *_ = self.metrics
         return first, second
 
     def baseline(self, name: str) -> str:
-        """What a baseline is called in this task."""
+        """Return this task's name of a baseline."""
         return self.baselines.get(name, name)
 
     @abstractmethod
     def outputs(self, labels: Sequence[str]) -> int:
-        """How many numbers a model gives for a review, `labels` being the label set (empty where there is none)."""
+        """Return the number of values that a model returns for a review.
+
+        Args:
+            labels: the label set, empty if there is none.
+        """
 
     @abstractmethod
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-        """Every metric, whatever the order of the rows.
+        """Compute every metric. The order of the rows does not matter.
 
         Args:
-            targets: (n,), what `data/targets` made of the records.
-            answers: (n, outputs) float, what a model gives.
+            targets: (n,), from `data/records/targets`.
+            answers: (n, outputs) float, from a model.
         """
 
     @abstractmethod
     def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> Scorer:
-        """The objective of several candidates; `answers` are those of each, (n, outputs)."""
+        """Return a scorer of several candidates.
+
+        Args:
+            targets: (n,).
+            answers: of each candidate, (n, outputs).
+            objective: one of `objectives`.
+        """
 
     @abstractmethod
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
-        """The best answer that is the same for every review, (outputs,): the baseline without any input."""
+        """Return the best constant answer, (outputs,): the baseline that uses no input."""
 
     @abstractmethod
-    def explained(self, answers: np.ndarray) -> np.ndarray:
-        """Which of the outputs an explanation follows, (n,) int64: that of the prediction."""
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
+        """Return the index of the output that an explanation follows: the prediction's, (n,) int64."""
 
     @abstractmethod
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-        """A prediction as `automm predict` writes it, from one row of answers."""
+        """Return one row of answers as `automm predict` writes it."""
 
     @property
     @abstractmethod
     def record_types(self) -> dict[str, type]:
-        """The keys of `record`, null where a review cannot be predicted, and the type of each."""
+        """The type of each key of `record`. The values are null if a review cannot be predicted."""

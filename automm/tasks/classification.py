@@ -1,4 +1,4 @@
-"""One of several labels for each review."""
+"""Classification: predict one of several labels for each review."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -7,11 +7,12 @@ import numpy as np
 
 from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
 
-SMALLEST = 1e-7  # probabilities are clipped here, as Keras does, so that one sure mistake is not infinitely bad
+MANY = 100  # classes; above, what costs time or space for each class is kept small: see docs/limits.md
+SMALLEST = 1e-7  # probabilities are clipped here, as in Keras: otherwise one confident mistake has an infinite loss
 
 
 class Classification(Task):
-    """Answers are probabilities of the labels, (n, labels), and add up to 1; targets are places in the label set."""
+    """Answers are probabilities of the labels, (n, labels), with sum 1; targets are indices into the label set."""
 
     name = "classification"
     targets = "labels"
@@ -37,12 +38,12 @@ class Classification(Task):
         return len(labels)
 
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-        """{"accuracy", "macro_f1", "loss"}: loss is the mean cross-entropy in nats; see `macro_f1`."""
+        """Return {"accuracy", "macro_f1", "loss"}; the loss is the mean cross-entropy in nats."""
         predicted = answers.argmax(axis=1)
         clipped = np.clip(answers[np.arange(len(targets)), targets].astype(np.float64), SMALLEST, 1.0)
         return {
             "accuracy": float((predicted == targets).mean()),
-            "macro_f1": macro_f1(confusion(targets, predicted, answers.shape[1])),
+            "macro_f1": macro_f1(targets, predicted, answers.shape[1]),
             "loss": float(-np.log(clipped).mean()),
         }
 
@@ -50,15 +51,15 @@ class Classification(Task):
         return _Scores(targets, answers, objective)
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
-        """The share of each label in the training rows."""
+        """Return the share of each label in the training rows."""
         return np.bincount(targets, minlength=outputs) / len(targets)
 
-    def explained(self, answers: np.ndarray) -> np.ndarray:
-        """The most probable label."""
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
+        """Return the index of the most probable label."""
         return np.asarray(answers.argmax(axis=1))
 
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-        """{"label": the most probable one, "probabilities": {label: probability}}."""
+        """Return {"label": the most probable label, "probabilities": {label: probability}}."""
         probabilities = {label: round(float(p), 7) for label, p in zip(labels, answer, strict=True)}
         return {"label": labels[int(answer.argmax())], "probabilities": probabilities}
 
@@ -68,31 +69,37 @@ class Classification(Task):
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes) int64 counts: a row is a true class, a column a predicted one."""
+    """Return the confusion matrix, (classes, classes) int64 counts: rows are true classes, columns predicted ones."""
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def macro_f1(counts: np.ndarray) -> float:
-    """The mean over the classes of 2 TP / (2 TP + FP + FN), from a confusion matrix.
+def macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """Return the mean over the classes of 2 TP / (2 TP + FP + FN).
 
-    A class that has no review and is never predicted is left out, as scikit-learn does by default.
+    A class without reviews that is never predicted is left out, as in scikit-learn by default. No confusion matrix is
+    built: it would have a million cells for a thousand classes.
+
+    Args:
+        labels, predicted: (n,) positions in the label set.
     """
-    right = np.diag(counts).astype(np.float64)
-    total = counts.sum(axis=0) + counts.sum(axis=1)
+    right = np.bincount(labels[labels == predicted], minlength=classes).astype(np.float64)
+    total = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
     present = total > 0
     return float((2 * right[present] / total[present]).mean())
 
 
 class _Scores:
-    """Scores of labels, from confusion cells, hits and losses that are computed once."""
+    """A `Scorer` of labels; predictions, correct predictions and losses are computed once."""
 
     def __init__(self, labels: np.ndarray, answers: Sequence[np.ndarray], objective: str):
         self._objective, self._classes = objective, answers[0].shape[1]
-        predicted = np.stack([one.argmax(axis=1) for one in answers])
-        self._cells = labels * self._classes + predicted  # (candidates, n): the cell of the confusion matrix
-        self._right = predicted == labels
+        self._labels = labels
+        self._predicted = np.stack([probabilities.argmax(axis=1) for probabilities in answers])  # (candidates, n)
+        self._right = self._predicted == labels
         rows = np.arange(len(labels))
-        self._losses = np.stack([-np.log(np.clip(one[rows, labels], SMALLEST, 1.0)) for one in answers])
+        self._losses = np.stack(
+            [-np.log(np.clip(one[rows, labels].astype(np.float64), SMALLEST, 1.0)) for one in answers]
+        )
 
     def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
         chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
@@ -100,10 +107,5 @@ class _Scores:
             return np.asarray(self._losses[chosen][:, rows].mean(axis=1))
         if self._objective == "val_accuracy":
             return np.asarray(self._right[chosen][:, rows].mean(axis=1))
-        classes = self._classes
-        return np.array(
-            [
-                macro_f1(np.bincount(cells, minlength=classes * classes).reshape(classes, classes))
-                for cells in self._cells[chosen][:, rows]
-            ]
-        )
+        labels = self._labels[rows]
+        return np.array([macro_f1(labels, predicted, self._classes) for predicted in self._predicted[chosen][:, rows]])

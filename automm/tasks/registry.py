@@ -1,4 +1,4 @@
-"""The tasks by name, and what holds for all of them together."""
+"""The tasks by name, and the metrics and objectives of all of them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,25 +10,25 @@ TASKS: dict[str, Task] = {task.name: task for task in (Classification(), Regress
 
 
 def all_metrics() -> dict[str, Metric]:
-    """Every metric of every task, by name."""
+    """Return every metric of every task, by name."""
     return {name: metric for task in TASKS.values() for name, metric in task.metrics.items()}
 
 
 def all_objectives() -> dict[str, str]:
-    """The direction of every objective of every task."""
+    """Return the direction of every objective of every task, by name."""
     return {name: direction for task in TASKS.values() for name, direction in task.objectives.items()}
 
 
-def belongs(task: Task, attribute: str, name: str) -> bool:
-    """Whether an option or a check may be used with a task: one that some tasks list needs one of these.
+def applies_to(task: Task, attribute: str, name: str) -> bool:
+    """Whether an option or a check applies to a task: the task lists it, or no task does.
 
     Args:
         attribute: "options" or "checks".
     """
-    return name in getattr(task, attribute) or not any(name in getattr(one, attribute) for one in TASKS.values())
+    return name in getattr(task, attribute) or not any(name in getattr(other, attribute) for other in TASKS.values())
 
 
 def task_of(metrics: Iterable[str] | Mapping[str, float]) -> Task:
-    """The task that has these metrics."""
+    """Return the task that has these metrics."""
     names = set(metrics)
     return next(task for task in TASKS.values() if names & task.metrics.keys())

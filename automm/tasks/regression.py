@@ -1,4 +1,4 @@
-"""A number for each review."""
+"""Regression: predict a number for each review."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ class Regression(Task):
 
     name = "regression"
     targets = "numbers"
-    model = "regression"
+    model = "regression model"
     target = "number"
     head = "number"
     loss = "huber"
@@ -43,11 +43,11 @@ class Regression(Task):
         return 1
 
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-        """Mean absolute error, root mean squared error, and the share of the variance that is explained.
+        """Compute mean absolute error, root mean squared error, and the share of the variance that is explained.
 
         Returns:
-            {"mae", "rmse", "r2"}: the first two in the unit of the targets; r2 is 0 for the mean of the targets, and
-            where all targets are the same.
+            {"mae", "rmse", "r2"}: the first two in the unit of the targets; r2 is 0 if the answers are the mean of the
+            targets, or if all targets are equal.
         """
         true = targets.astype(np.float64)
         errors = answers[:, 0].astype(np.float64) - true
@@ -59,15 +59,15 @@ class Regression(Task):
         return _Errors(targets, answers, objective)
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
-        """The median, which has the smallest mean absolute error."""
+        """Return the median, which has the smallest mean absolute error."""
         return np.asarray(np.median(targets, keepdims=True))
 
-    def explained(self, answers: np.ndarray) -> np.ndarray:
-        """The number itself."""
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
+        """Return 0 for every review: there is one output."""
         return np.zeros(len(answers), np.int64)
 
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-        """{"value": the number}, with as many digits as float32 has."""
+        """Return {"value": the number}, rounded to the precision of float32."""
         return {"value": float(f"{float(answer[0]):.7g}")}
 
     @property
@@ -76,10 +76,10 @@ class Regression(Task):
 
 
 class _Errors:
-    """Errors of numbers, computed once."""
+    """A `Scorer` of numbers; errors are computed once."""
 
     def __init__(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str):
-        errors = np.stack([one[:, 0] for one in answers]).astype(np.float64) - targets
+        errors = np.stack([numbers[:, 0] for numbers in answers]).astype(np.float64) - targets
         self._squared = objective == "val_rmse"
         self._errors = errors**2 if self._squared else np.abs(errors)
 

@@ -1,4 +1,4 @@
-"""A bundle as an MLflow model: logged with a finalist's run, or written to a folder."""
+"""Turn a bundle into an MLflow model: logged with a finalist's run, or written to a folder."""
 
 import json
 import warnings
@@ -15,18 +15,18 @@ def save_model(folder: Path, bundle: Path, code: Path) -> None:
     """Write a bundle as an MLflow model.
 
     Args:
-        folder: must not exist.
-        bundle: what `deliver/bundle` wrote; copied.
-        code: the module that serves it.
+        folder: to write to; must not exist.
+        bundle: a folder written by `deliver/bundle`; it is copied.
+        code: the module that serves the bundle.
     """
     import mlflow
 
-    with quiet_model():
+    with without_example_warning():
         mlflow.pyfunc.save_model(path=str(folder), **model_arguments(bundle, code))
 
 
 def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
-    """What mlflow.pyfunc is told. The model is code that automm ships plus the bundle's files: nothing is pickled."""
+    """Return the arguments for mlflow.pyfunc. The model is a module of automm plus a bundle: nothing is pickled."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
     from mlflow.types.schema import Array, ColSpec, DataType
@@ -41,19 +41,20 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
     answers = TASKS[reading["task"]].record_types
     types = {name: DataType.double if kind is float else DataType.string for name, kind in answers.items()}
-    outputs: list[Any] = [ColSpec(kind, name) for name, kind in {**types, "error": DataType.string}.items()]
+    types |= {"picture_counts": DataType.string, "error": DataType.string}
+    outputs: list[Any] = [ColSpec(kind, name) for name, kind in types.items()]
     return {
         "python_model": str(code),
         "artifacts": {"bundle": str(bundle)},
         "signature": ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs)),
-        # Named, because MLflow would load the model in a process of its own to find it out.
+        # Given here, because MLflow would otherwise load the model in another process to find them.
         "pip_requirements": [f"automm=={metadata.version('automm')}"],
     }
 
 
 @contextmanager
-def quiet_model() -> Iterator[None]:
-    """An input example would have to name pictures that are there wherever the model is looked at."""
+def without_example_warning() -> Iterator[None]:
+    """Silence MLflow's warning about a missing input example: an example would need picture files on every machine."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
         yield

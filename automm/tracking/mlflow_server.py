@@ -1,4 +1,4 @@
-"""Which MLflow store, its UI, and its chatter."""
+"""Choose the MLflow store, run the MLflow UI, and silence MLflow's logging."""
 
 import logging
 import os
@@ -9,29 +9,35 @@ from pathlib import Path
 from automm.errors import ConfigError
 
 SQLITE = "sqlite:///"
-SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")  # MLflow 3.17 refuses folders
+SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")  # MLflow 3.17 accepts no folders
 
 
 def tracking_uri(runs_dir: Path, chosen: str | None) -> str:
-    """--tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db; the path of an SQLite file is made absolute.
+    """Return --tracking-uri, else MLFLOW_TRACKING_URI, else runs_dir/mlflow.db.
+
+    The path of an SQLite file is made absolute.
+
+    Args:
+        chosen: the value of --tracking-uri, or None.
 
     Raises:
-        ConfigError: no store that MLflow can write to.
+        ConfigError: MLflow cannot write to this kind of store.
     """
-    where = "--tracking-uri" if chosen else "MLFLOW_TRACKING_URI"
+    option = "--tracking-uri" if chosen else "MLFLOW_TRACKING_URI"
     uri = chosen or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{runs_dir / 'mlflow.db'}"
     scheme = uri.partition(":")[0].partition("+")[0]
     if (":" not in uri and uri != "databricks") or scheme not in SCHEMES:
         raise ConfigError(
-            f"{where} {uri}: no store that MLflow writes to. Name a file, {SQLITE}folder/mlflow.db, or a server, http://..."
+            f"{option} {uri}: MLflow cannot write to this store. Name a file, such as {SQLITE}folder/mlflow.db, or a "
+            "server, such as http://host:5000"
         )
-    if uri.startswith(SQLITE) and uri != SQLITE:  # MLflow resolves it against a working directory of its own
+    if uri.startswith(SQLITE) and uri != SQLITE:  # MLflow resolves it against another folder
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"
     return uri
 
 
 def serve(uri: str, host: str, port: int) -> int:
-    """Run MLflow's own UI on a store until it is ended; its exit code."""
+    """Run the MLflow UI on a store until it ends, and return its exit code."""
     command = [
         sys.executable,
         "-m",
@@ -44,7 +50,7 @@ def serve(uri: str, host: str, port: int) -> int:
         "--port",
         str(port),
     ]
-    # Its job runner starts a dozen processes for features of language models, which outlive the UI.
+    # MLflow's job runner starts a dozen processes for language-model features; they keep running after the UI ends.
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     try:
         return subprocess.run(command, check=False, env=environment).returncode
@@ -53,7 +59,10 @@ def serve(uri: str, host: str, port: int) -> int:
 
 
 def quiet() -> None:
-    """MLflow and Alembic say a screenful while they set up a database, and retry a dead server for minutes."""
+    """Silence MLflow and Alembic, which log a screenful while they set up a database, and shorten MLflow's retries.
+
+    By default MLflow retries a dead server for minutes.
+    """
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,24 +1,24 @@
-"""What a tracker is told of a run's result.json, when it is made or from the disk later."""
+"""Select what a tracker records from a run's result.json."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the whole run: the best candidate's name and figures, {"best": ..., "test/macro_f1": ...}; {} of no result."""
+    """Return the best candidate's name and scores, {"best": ..., "test/macro_f1": ...}; {} if there is no result."""
     if not result:
         return {}
     best = result["best"]
-    told: dict[str, Any] = {"best": best}
+    summary: dict[str, Any] = {"best": best}
     if result.get("selection"):
-        told |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
-    told |= {f"test/{name}": value for name, value in result["test"][best].items()}
-    told |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
-    return told
+        summary |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
+    summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
+    summary |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
+    return summary
 
 
 def missing_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
-    """What result.json says of a candidate where reviews lose a modality: {"missing_text/loss": {percent: loss}}."""
+    """Return a candidate's scores while reviews lose a modality: {"missing_text/loss": {percent: loss}}."""
     missing = result.get("missing", {})
     return {
         f"missing_{modality}/{metric}": dict(zip(missing["percent"], values, strict=True))
@@ -28,9 +28,9 @@ def missing_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, 
 
 
 def fold_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, float]]:
-    """The same of a candidate that was measured on folds: {"folds/loss": {fold: loss}, "folds/loss_mean": {0: mean}}.
+    """Return a candidate's scores on folds: {"folds/loss": {fold: loss}, "folds/loss_mean": {0: mean}}.
 
-    The spread is `folds/loss_deviation`.
+    The standard deviation is "folds/loss_deviation". {} if the candidate was not scored on folds.
     """
     scores = result.get("folds", {}).get("scores", {}).get(name)
     if scores is None:
@@ -38,6 +38,6 @@ def fold_curves(result: Mapping[str, Any], name: str) -> dict[str, dict[int, flo
     curves = {
         f"folds/{metric}": dict(zip(scores["folds"], values, strict=True)) for metric, values in scores["test"].items()
     }
-    for what in ("mean", "deviation"):
-        curves |= {f"folds/{metric}_{what}": {0: value} for metric, value in scores[what].items() if value is not None}
+    for key in ("mean", "deviation"):
+        curves |= {f"folds/{metric}_{key}": {0: value} for metric, value in scores[key].items() if value is not None}
     return curves

@@ -1,19 +1,19 @@
-"""What a store has missed of a run, read from the run's folder and told again."""
+"""Send the records of a run that an MLflow store has missed, from the run's folder."""
 
 from automm.config.strict_yaml import read_yaml
 from automm.errors import NotFoundError, TrackingError
-from automm.tracking.mlflow_store import MlflowTracker, flatten
+from automm.tracking.mlflow_tracker import MlflowTracker, flatten
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 
 def sync_run(tracker: MlflowTracker, run: Run) -> str:
-    """Tell the store everything of a run that it has not got. Returns what it has now, in words.
+    """Send the store every record of a run that it has missed, and return in words what it has now.
 
     Raises:
-        ConfigError: a search works on the run, and tells the store itself.
-        NotFoundError: the run ended before anything of it was recorded.
-        TrackingError: the store does not answer.
+        ConfigError: a search uses the run, and sends the records itself.
+        NotFoundError: the run ended before its first record.
+        TrackingError: the store does not answer, or it rejects records.
     """
     with run.locked():
         return _sync(tracker, run)
@@ -21,7 +21,7 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
 
 def _sync(tracker: MlflowTracker, run: Run) -> str:
     if not run.read("manifest.json"):
-        raise NotFoundError(f"{run.name} ended before its first candidate. Go on: automm search --resume {run.name}")
+        raise NotFoundError(f"{run.name} ended before its first candidate. Continue: automm search --resume {run.name}")
     config, _ = read_yaml(run.folder / "config.yaml")
     manifest = run.read("manifest.json")
     dataset = {
@@ -35,8 +35,8 @@ def _sync(tracker: MlflowTracker, run: Run) -> str:
     for name, metrics in result.get("test", {}).items():
         tracker.test(name, metrics, {}, missing_curves(result, name) | fold_curves(result, name))
     tracker.end("FINISHED" if result else "KILLED", summary_of(result))
-    if tracker.behind:
-        raise TrackingError(f"{tracker.uri} does not answer; nothing is lost, try again later")
-    if tracker.refused:
-        raise TrackingError(f"{tracker.uri} refused {tracker.refused} records; see the warnings")
-    return f"{len(run.candidates())} candidates of {run.name} are in {tracker.uri}"
+    if tracker.pending:
+        raise TrackingError(f"{tracker.uri} does not answer. No record is lost; try again later")
+    if tracker.rejected:
+        raise TrackingError(f"{tracker.uri} rejected {tracker.rejected} records. The warnings above say why")
+    return f"{tracker.uri} has all {len(run.candidates())} candidates of {run.name}"

@@ -47,7 +47,7 @@ LOAD = (
     FOUND
     + """
 load_dataset = found("load_dataset", "records.reviews", "reviews")
-split_dataset = found("split_dataset", "splitting.stratified", "splits")
+split_dataset = found("split_dataset", "splitting.split", "splitting.stratified", "splits")
 links_of = found("links_of", "splitting.links", "links")
 dataset = load_dataset(found("load_manifest", "manifest")(Path(sys.argv[1])))
 split_dataset(dataset, {} if links_of is None else links_of(dataset, {}))  # before, digests of pictures

@@ -27,7 +27,7 @@ from automm.data.quality.checks.unused import UnusedIds
 from automm.data.records.reviews import Dataset, Review, load_dataset
 from automm.data.splitting.links import link_reviews
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import DataError
 
 LABELS = ("bad", "fair", "good")

@@ -59,7 +59,7 @@ def search(folder: Path, manifest: Path, arguments: argparse.Namespace, peak: "P
     from automm.config.experiment import resolve
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     experiment = resolve(
         {

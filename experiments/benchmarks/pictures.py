@@ -143,7 +143,7 @@ def prepare(folder: Path, cache: Path) -> int:
     from automm.data.manifest import load_manifest
     from automm.data.records.reviews import load_dataset
     from automm.data.splitting.links import links_of
-    from automm.data.splitting.stratified import split_dataset
+    from automm.data.splitting.split import split_dataset
 
     peak = Peak()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))

@@ -68,7 +68,7 @@ def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
     from automm.config.experiment import resolve
     from automm.search.run import run_search
     from automm.search.setup.data import load, prepare, sources
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     experiment = resolve(
         {

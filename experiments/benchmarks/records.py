@@ -69,7 +69,7 @@ def measure(folder: Path, profile: bool) -> dict[str, object]:
     from automm.data.manifest import load_manifest
     from automm.data.records.reviews import load_dataset
     from automm.data.splitting.links import links_of
-    from automm.data.splitting.stratified import split_dataset
+    from automm.data.splitting.split import split_dataset
 
     profiler = cProfile.Profile(time.process_time)
     if profile:

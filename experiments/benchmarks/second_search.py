@@ -76,7 +76,7 @@ def first_trial(folder: Path, manifest: Path) -> dict[str, float]:
     from automm.config.experiment import resolve
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     experiment = resolve(
         {

@@ -33,7 +33,7 @@ def measure(folder: Path, trials: int, reviews: int) -> dict:
     from automm.search.candidates import head
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     manifest = write_demo(folder / "demo", reviews=reviews)
     fitted, logged, whole = [], [], []

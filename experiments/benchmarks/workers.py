@@ -33,7 +33,7 @@ def measure(folder: Path, trials: int, rounds: int, reviews: int) -> dict:
     from automm.data.demo.generate import write_demo
     from automm.search.parallel.worker_options import WorkerOptions
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     content = {
         "manifest": str(write_demo(folder / "demo", reviews=reviews)),

@@ -125,7 +125,7 @@ class TestPredict:
         with (tmp_path / "changed" / "bundle.json").open("a") as file:
             file.write(" ")
         done = automm("predict", tmp_path / "changed", "demo/reviews.jsonl", "--to", tmp_path / "out.jsonl", code=3)
-        assert "bundle.json differ from SHA256SUMS" in done.stderr
+        assert "bundle.json changed since the export" in done.stderr
         assert not (tmp_path / "out.jsonl").exists()
         assert not leftovers(tmp_path)
 
@@ -142,7 +142,7 @@ class TestExitCodes:
         assert "budgett" in automm("search", "demo/manifest.yaml", "--set", "budgett.trials=1", code=2).stderr
         automm("search", code=2)
         automm("no-such-command", code=2)
-        assert "holds something" in automm("export", "latest", "--to", "demo", code=2).stderr
+        assert "demo is not empty" in automm("export", "latest", "--to", "demo", code=2).stderr
 
     def test_data_are_3(self, automm, tmp_path):
         manifest = write_reviews(tmp_path / "bad", 6)
@@ -168,7 +168,7 @@ class TestExitCodes:
         automm("search", "nowhere.yaml", code=5)
         automm("export", "no-such-run", "--to", tmp_path / "x", code=5)
         assert (
-            "There are: " in automm("export", "latest", "--trial", "trial-999", "--to", tmp_path / "x", code=5).stderr
+            "Name one of: " in automm("export", "latest", "--trial", "trial-999", "--to", tmp_path / "x", code=5).stderr
         )
         automm("predict", tmp_path, "nowhere.jsonl", "--to", tmp_path / "out.jsonl", code=5)
         automm("leaderboard", "--runs-dir", tmp_path, code=5)

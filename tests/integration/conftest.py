@@ -133,7 +133,7 @@ def store_template(tmp_path_factory) -> Path:
 @pytest.fixture
 def store(store_template, tmp_path):
     """store() is a MlflowTracker on a database of the test's own."""
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     database = tmp_path / "runs" / "mlflow.db"
     database.parent.mkdir(exist_ok=True)
@@ -160,7 +160,7 @@ def searched(tmp_path_factory, experiment_file, shared_cache, store_template) ->
     """The tiny experiment with three trials, recorded in MLflow."""
     from automm.search.run import run_search
     from automm.search.setup.data import Setup
-    from automm.tracking.mlflow_store import MlflowTracker
+    from automm.tracking.mlflow_tracker import MlflowTracker
 
     runs = tmp_path_factory.mktemp("searched")
     shutil.copyfile(store_template, runs / "mlflow.db")

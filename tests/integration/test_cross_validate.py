@@ -8,7 +8,7 @@ from automm.cli.tables import leaderboard_table, verdict
 from automm.config.experiment import load_experiment
 from automm.errors import TrialError
 from automm.evaluate.leaderboard import leaderboard, to_csv
-from automm.tracking.runs import COMPLETED, KILLED, Run, all_runs
+from automm.tracking.run_folder import COMPLETED, KILLED, Run, all_runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 

@@ -24,7 +24,7 @@ from automm.models.baselines import LOW_RANK_BILINEAR
 from automm.search.baselines import baseline
 from automm.search.run import run_search
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED, Run
+from automm.tracking.run_folder import COMPLETED, Run
 
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "earlier.zip"
 

@@ -1,4 +1,4 @@
-"""The same candidate in other forms."""
+"""Export of a candidate in other formats."""
 
 import json
 
@@ -23,7 +23,7 @@ def test_onnx_gives_the_probabilities_of_the_search(searched, tmp_path):
     np.testing.assert_allclose(exported, np.asarray(model(arrays, training=False)), atol=1e-5)
 
 
-def test_a_packed_model_is_refused_with_the_name_of_its_twin(searched, tmp_path):
+def test_a_packed_model_is_rejected_with_the_name_of_the_unpacked_one(searched, tmp_path):
     with pytest.raises(ConfigError, match="concatenation"):
         export_candidate(searched.run, "packed_concatenation", tmp_path / "onnx", "onnx")
     assert not list(tmp_path.iterdir())

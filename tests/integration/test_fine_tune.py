@@ -12,7 +12,7 @@ from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import average, members_of
 from automm.models.packing import unwrap
-from automm.tracking.runs import COMPLETED, Run
+from automm.tracking.run_folder import COMPLETED, Run
 
 # A trial reads its text by [CLS], and its pictures before the upper half of their encoder, which then has none.
 READ = (
@@ -39,7 +39,7 @@ def tuned(tmp_path_factory, experiment_file, shared_cache):
 
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
@@ -154,7 +154,7 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
     from types import SimpleNamespace
 
     from automm.search.finalists.fine_tune import chosen
-    from automm.tracking.runs import Candidate
+    from automm.tracking.run_folder import Candidate
 
     def candidate(name, layer, stage):
         return Candidate(name, "trial", COMPLETED, 1, {"text/layer": layer, "image/stage": stage})

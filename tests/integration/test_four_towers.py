@@ -16,7 +16,7 @@ from automm.deliver.predict import predict_file
 from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 INPUTS = {**SMALL["inputs"], "history_steps": 4}
 SETTINGS = {**SMALL, "inputs": INPUTS, "training": {"epochs": 2}, "budget": {"trials": 1}}
@@ -69,8 +69,8 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
             with pytest.raises(ConfigError) as refused:
                 predict_file(bundle, manifest.parent / "swapped.yaml", tmp_path / "out.jsonl")
             assert len(refused.value.lines) == 2
-            assert "is ['text'], and the model was trained on ['brand']" in str(refused.value)
-            assert "name one in fields.history" in str(refused.value)
+            assert "is ['text'], but the model was trained on ['brand']" in str(refused.value)
+            assert "has no fields.history" in str(refused.value)
             written = predict_file(bundle, manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl", explain=True)
             assert written[:2] == (60, 0)
             lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}

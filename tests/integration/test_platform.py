@@ -17,7 +17,7 @@ import pytest
 import automm
 from automm.models import keras_internals
 from automm.search.autokeras import internals, keras_tuner_internals
-from automm.tracking.runs import EPOCHS
+from automm.tracking.run_folder import EPOCHS
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -355,7 +355,7 @@ def test_a_keras_tensor_knows_its_operation():
 
 
 def test_keras_runs_a_graph_with_other_callables():
-    """keras_internals.run_through_graph: operations are replaced one by one, and the others keep their weights."""
+    """keras_internals.run_through_graph: single operations are replaced, and the others keep their weights."""
     model, layers = nested_model()
     replaced = keras_internals.run_through_graph(
         model,

@@ -10,7 +10,7 @@ import yaml
 from samples import SMALL
 
 from automm.config.experiment import TUNERS
-from automm.tracking.runs import all_runs
+from automm.tracking.run_folder import all_runs
 
 pytestmark = pytest.mark.slow
 

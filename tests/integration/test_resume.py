@@ -14,7 +14,7 @@ import yaml
 from samples import SMALL, write_reviews
 
 from automm.errors import ConfigError, DataError
-from automm.tracking.runs import COMPLETED, KILLED, Run, all_runs
+from automm.tracking.run_folder import COMPLETED, KILLED, Run, all_runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 

@@ -10,7 +10,7 @@ from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import members_of
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def run(tmp_path_factory, experiment_file, shared_cache):
 
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     settings = (
         "baselines=none",

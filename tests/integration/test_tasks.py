@@ -1,4 +1,4 @@
-"""A new task is one file: searched, judged, exported, predicted and checked without a change anywhere else."""
+"""A new task is one file: search, export, prediction and checks work without other changes."""
 
 import json
 
@@ -18,7 +18,7 @@ from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
 from automm.search.run import run_search
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 BASELINES = ["median", "ridge_both", "concatenation"]
 
@@ -49,7 +49,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     assert " test close " in verdict(result)[0]
     assert "plots/predicted.png" in recorder.named("test")[0][3]
     export_candidate(run, best.name, tmp_path / "bundle")
-    assert "A price model of reviews" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "A price model for reviews" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     predict_file(load_bundle(tmp_path / "bundle"), manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl")
     lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
     with np.load(run.folder / "test_predictions.npz") as expected:
@@ -58,7 +58,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
             assert set(lines[review]) == {"id", "price", "cheap", "error"}
 
 
-def test_its_checks_are_those_that_it_names(manifest):
+def test_only_the_checks_of_a_task_run(manifest):
     records = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
     for record in records[3:]:
         record["label"] = 5.0

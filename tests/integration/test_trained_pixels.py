@@ -10,7 +10,7 @@ from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import members_of
-from automm.tracking.runs import COMPLETED
+from automm.tracking.run_folder import COMPLETED
 
 SOURCES = ("frozen", "convolution", "residual")
 SETTINGS = (
@@ -39,7 +39,7 @@ def searched_with(tmp_path_factory, experiment_file, shared_cache):
 
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
-    from automm.tracking.tracker import NoTracker
+    from automm.tracking.protocol import NoTracker
 
     def search(*more):
         experiment = load_experiment(experiment_file, (*SETTINGS, *more))
@@ -91,7 +91,7 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(run, reviews, tmp_pa
     (name,) = [candidate.name for candidate in run.candidates() if candidate.point["image/source"] == "convolution"]
     predicts_what_the_search_has(run, name, reviews, tmp_path / "bundle")
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    assert "picture encoder: a CNN trained on these reviews from its first weights (`convolution`), 8 pixels" in card
+    assert "picture encoder: a CNN trained on these reviews from random weights (`convolution`), 8 pixels" in card
 
 
 def test_a_whole_model_agrees_with_its_suffix(run):

@@ -16,7 +16,7 @@ from samples import SMALL, write_reviews
 
 from automm.errors import NoTrialError
 from automm.search.parallel.worker_options import WorkerOptions
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, all_runs
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate, all_runs
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""A task of a test's own, in one file: a price, which is right when it is off by ten at most."""
+"""A task for tests, in one file: a price, which is correct within a tolerance."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ class Price(Task):
         return {"close": float((errors <= TOLERANCE).mean()), "off": float(errors.mean()) / 1000}
 
     def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> "Price.Scorer":
-        return self.Scorer(np.stack([np.abs(one[:, 0] - targets) for one in answers]), objective)
+        return self.Scorer(np.stack([np.abs(prices[:, 0] - targets) for prices in answers]), objective)
 
     class Scorer:
         def __init__(self, errors: np.ndarray, objective: str):
@@ -51,7 +51,7 @@ class Price(Task):
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         return np.asarray([targets.mean()])
 
-    def explained(self, answers: np.ndarray) -> np.ndarray:
+    def explained_output(self, answers: np.ndarray) -> np.ndarray:
         return np.zeros(len(answers), np.int64)
 
     def record(self, answer: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
 from automm.search.candidates.ensemble import pick
-from automm.search.finalists import ensemble
+from automm.search.finalists import run_ensemble as ensemble
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 
 def batch():
@@ -30,7 +30,7 @@ def members(build, count=3):
 
 
 @pytest.mark.parametrize("weights", [None, [3.0, 1.0, 0.0]])
-def test_it_is_the_mean_and_survives_the_disk(tmp_path, weights):
+def test_the_average_is_the_mean_also_after_loading(tmp_path, weights):
     models = members(baselines.fused)
     expected = np.average([model(batch()).numpy() for model in models], axis=0, weights=weights)
     averaged = average(models, weights)
@@ -41,7 +41,7 @@ def test_it_is_the_mean_and_survives_the_disk(tmp_path, weights):
         np.testing.assert_allclose(one(batch()).numpy(), other(batch()).numpy(), atol=1e-6)
 
 
-def test_packed_members_give_a_packed_mean():
+def test_the_average_of_packed_members_is_packed():
     plain, packed = (average(members(build)) for build in (baselines.fused, baselines.packed_concatenation))
     layout = packed_layout(packed)
     assert layout is not None
@@ -49,7 +49,7 @@ def test_packed_members_give_a_packed_mean():
     assert len(members_of(packed)) == 3
 
 
-def test_one_member_is_its_own_mean():
+def test_a_single_member_is_returned_unchanged():
     (model,) = members(baselines.fused, 1)
     assert average([model]) is model
     assert members_of(model) == [model]
@@ -61,7 +61,7 @@ class TestPick:
         good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
         assert pick(TASKS["classification"], labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
 
-    def test_members_that_err_apart_are_joined(self):
+    def test_members_with_different_errors_are_combined(self):
         rng = np.random.default_rng(0)
         labels = rng.integers(0, 2, 400)
         wrong = [rng.random(400) < 0.3 for _ in range(3)]

@@ -18,7 +18,7 @@ from automm.search.candidate_runner import CandidateRunner, cause_of, trial_name
 from automm.search.candidates import head as heads
 from automm.search.candidates.head import Head
 from automm.search.setup.data import load, prepare, sources
-from automm.tracking.runs import COMPLETED, FAILED, create_run
+from automm.tracking.run_folder import COMPLETED, FAILED, create_run
 
 POINT = {**baselines.CONCATENATION, "training/learning_rate": 0.01}
 

@@ -1,10 +1,10 @@
-"""What a model card says of pictures, of folds, and of how often the test split was read."""
+"""The model card: picture encoders, scores on folds, and how often the test split was read."""
 
 import pytest
 
 from automm.deliver.bundle import _members
 from automm.deliver.card import model_card
-from automm.tracking.runs import COMPLETED, KILLED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, KILLED, Candidate, Run
 
 FROZEN, CNN = {"fusion/operator": "sum"}, {"image/source": "residual", "image/size": 32}
 SCORES = {"macro_f1": 0.5, "accuracy": 0.5, "loss": 1.0}
@@ -43,17 +43,17 @@ def pictures_of(text):
     return next(line for line in text.splitlines() if line.startswith("- picture encoder"))
 
 
-def test_an_ensemble_names_what_each_member_reads_pictures_with():
+def test_an_ensemble_names_the_picture_encoder_of_each_member():
     both = pictures_of(card(members={"trial-001": FROZEN, "trial-002": CNN, "trial-003": CNN}))
-    assert "`lite`, 64 pixels, in trial-001;" in both
-    assert "(`residual`), 32 pixels, in trial-002, trial-003" in both
+    assert "`lite`, 64 pixels (in trial-001);" in both
+    assert "(`residual`), 32 pixels (in trial-002, trial-003)" in both
     alone = pictures_of(card(members={"trial-002": CNN}))
     assert "residual" in alone
     assert "lite" not in alone
     assert pictures_of(card(members={"trial-001": FROZEN})) == "- picture encoder: `lite`, 64 pixels"
 
 
-def test_the_members_are_those_that_completed(tmp_path):
+def test_only_completed_candidates_are_members(tmp_path):
     run, ensemble = Run(tmp_path), Candidate("ensemble-002", "ensemble", COMPLETED)
     ensemble.hyperparameters = {"ensemble/trial-001": 0.25, "ensemble/trial-001-tuned": 0.75}
     for name, status, point in [
@@ -72,14 +72,14 @@ def folds(numbers, **more):
     return {"folds": numbers, "frozen": False, "mean": one, "deviation": one, "failed": {}, **more}
 
 
-def test_figures_on_all_folds():
+def test_scores_on_all_folds():
     text = card(folds=folds([1, 2, 3]))
     assert "each of 3 folds" in text
     assert "macro-F1 0.250 ± 0.250" in text
-    assert "frozen there" not in text
+    assert "encoders were frozen" not in text
     text = card(folds=folds([2, 3], frozen=True, failed={"1": "out of memory"}))
-    assert "frozen there" in text
-    assert "Without a figure: fold 1." in text
+    assert "encoders were frozen" in text
+    assert "Training failed on fold 1." in text
     for none in (None, folds([1], failed={"2": "out of memory"})):
         assert "folds" not in card(folds=none)
 
@@ -89,7 +89,7 @@ def test_figures_on_all_folds():
     [
         ({}, "was read once, after the choice"),
         ({"test_reads": 3}, "was read 3 times"),
-        ({"test": None}, "has not been measured on the test split"),
+        ({"test": None}, "was not scored on the test split"),
     ],
 )
 def test_how_often_the_test_split_was_read(changed, words):

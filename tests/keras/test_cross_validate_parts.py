@@ -7,7 +7,7 @@ import pytest
 from small import SHAPES, SMALL
 
 from automm.search.finalists.folds import parts_of, suffix_of
-from automm.tracking.runs import COMPLETED, Candidate
+from automm.tracking.run_folder import COMPLETED, Candidate
 
 
 def search(*candidates):

@@ -16,7 +16,7 @@ KINDS = {"float32": "FloatStorage", "int64": "LongStorage"}
 
 
 class Name:
-    """Pickles as the global `module.name`, without that module being there."""
+    """Pickles as the global `module.name`, without importing that module."""
 
     def __init__(self, module: str, name: str):
         self.module, self.name = module, name
@@ -35,7 +35,7 @@ class Tensor:
 
 
 class Writer(pickle._Pickler):
-    """The pure Python pickler, which can be told to write globals that cannot be imported."""
+    """The pure Python pickler, which can write globals that cannot be imported."""
 
     legacy = True
     dispatch = pickle._Pickler.dispatch.copy()
@@ -86,7 +86,7 @@ def write(path: Path, values: dict[str, np.ndarray], form=write_legacy) -> Path:
 
 
 def synthetic(model) -> dict[str, np.ndarray]:
-    """A state dict of the shapes that the model wants, found by undoing the arrangement of axes."""
+    """Return a state dict with the shapes that the model needs, computed by reversing the order of the axes."""
     rng = np.random.default_rng(3)
     values = {}
     for name, (variable, arrange) in efficientnet_lite._tensors(model).items():
@@ -108,7 +108,7 @@ def values(model):
     return synthetic(model)
 
 
-def test_every_tensor_arrives(model, values, tmp_path):
+def test_every_tensor_is_loaded(model, values, tmp_path):
     efficientnet_lite.load_pretrained(model, write(tmp_path / "a.pth", values))
     stem, depthwise = model.get_layer("stem_conv").kernel, model.get_layer("block1_depthwise_conv").kernel
     assert stem.shape == (3, 3, 3, 32)
@@ -124,7 +124,7 @@ def test_a_file_that_does_not_fit_changes_nothing(model, values, tmp_path):
     wrong = [
         ({key: value for key, value in values.items() if key != name}, "1 tensors missing"),
         (values | {"_extra.weight": np.zeros(2, "float32")}, "1 left over"),
-        (values | {name: np.zeros(3, "float32")}, "becomes"),
+        (values | {name: np.zeros(3, "float32")}, "has the shape"),
         (values | {"_conv_stem.weight": np.zeros((32, 27), "float32")}, "expected 4"),
         (values | {name: np.full_like(values[name], np.nan)}, "NaN"),
     ]
@@ -141,7 +141,7 @@ def test_larger_variants_have_the_known_sizes(variant, parameters):
     assert model.output.shape == (None, 2, 2, 1280)
 
 
-def test_an_unknown_variant_is_answered_with_the_legal_ones():
+def test_an_unknown_variant_is_rejected_with_the_legal_ones():
     with pytest.raises(WeightsError, match="lite0, lite1, lite2"):
         efficientnet_lite.build("lite9")
 
@@ -177,23 +177,26 @@ class Evil:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"a": Evil()}, "asks for .*system"),
-        ({"a": Name("builtins", "eval")}, "asks for builtins.eval"),
-        ({"a": Name("torch", "load")}, "asks for torch.load"),
-        ([1, 2], "holds a list"),
+        ({"a": Evil()}, "refers to .*system"),
+        ({"a": Name("builtins", "eval")}, "refers to builtins.eval"),
+        ({"a": Name("torch", "load")}, "refers to torch.load"),
+        ([1, 2], "contains a list"),
         ({"a": 3}, "'a' is not a tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", offset=1)}, "outside its storage"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", offset=-1)}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", strides=(-1,))}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(4, 1))}, "malformed tensor"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(10**12,), strides=(0,))}, "outside its storage"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", shape=(0, 10**12), strides=(1, 1))}, "absurd shape"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", size=10**12)}, "more bytes than the file"),
+        (
+            {"a": Tensor(np.zeros(4, "float32"), "0", shape=(0, 10**12), strides=(1, 1))},
+            "empty tensor is too large",
+        ),
+        ({"a": Tensor(np.zeros(4, "float32"), "0", size=10**12)}, "is larger than the file"),
         ({"a": Tensor(np.zeros(4, "float32"), "0", size=-1)}, "malformed reference"),
-        ({"a": Tensor(np.zeros(4, "float32"), "0", size=3)}, r"expected 3|too long|outside"),
+        ({"a": Tensor(np.zeros(4, "float32"), "0", size=3)}, r"expected 3|wrong length|outside"),
     ],
 )
-def test_hostile_and_malformed_files_are_refused(tmp_path, monkeypatch, state, message, form):
+def test_hostile_and_malformed_files_are_rejected(tmp_path, monkeypatch, state, message, form):
     monkeypatch.chdir(tmp_path)
     path = form(tmp_path / "a.pth", state, {"0": np.zeros(4, "float32")})
     with pytest.raises(WeightsError, match=message):
@@ -202,7 +205,7 @@ def test_hostile_and_malformed_files_are_refused(tmp_path, monkeypatch, state, m
 
 
 @pytest.mark.parametrize("form", [write_legacy, write_zip])
-def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path, form):
+def test_a_truncated_file_is_rejected(tmp_path, form):
     whole = write(tmp_path / "a.pth", {"a": np.ones((2, 3), "float32")}, form).read_bytes()
     for length in range(0, len(whole) - 1, 7):
         (tmp_path / "cut.pth").write_bytes(whole[:length])

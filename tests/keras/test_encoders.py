@@ -62,14 +62,14 @@ class TestFrozen:
         assert not text.trainable_weights
         assert not image.trainable_weights
 
-    def test_unfrozen_the_dropout_fires(self, bert, ids):
+    def test_dropout_is_active_in_a_trained_encoder(self, bert, ids):
         encoder = bert.build()
         encoder.trainable = True
         assert encoder.trainable_weights
         trained = np.asarray(encoder(ids, training=True))
         assert np.abs(trained - np.asarray(encoder(ids, training=False))).max() > 1e-3
 
-    def test_batch_normalization_stays_as_it_is(self, pixels):
+    def test_batch_normalisation_is_not_trained(self, pixels):
         """Its moving averages would change under training=True, and the features with them."""
         backbone = keras.Sequential([keras.Input((None, None, 3)), keras.layers.BatchNormalization()])
         encoder = ImageEncoder(backbone, 3, "x", ("image",))
@@ -79,7 +79,7 @@ class TestFrozen:
         for old, new in zip(before, encoder.get_weights(), strict=True):
             np.testing.assert_array_equal(old, new)
 
-    def test_fit_does_not_wake_it(self, bert, ids):
+    def test_fit_does_not_change_a_frozen_encoder(self, bert, ids):
         """`fit` runs a graph with training=True through the whole model."""
         import tensorflow as tf
 
@@ -101,7 +101,7 @@ class TestText:
         agree(text(short), text(encode_texts(bert.tokenizer, TEXTS, 12)))
 
     def test_padding_tokens_do_not_matter(self, text, ids):
-        """Whatever state stands at [PAD]: the embedding of [PAD] itself is changed, and nothing comes of it."""
+        """The embedding of [PAD] is changed, and the outputs are equal."""
         table = text.backbone.get_layer("token_embedding")
         before, output = table.get_weights(), np.asarray(text(ids))
         changed = [weight.copy() for weight in before]
@@ -127,7 +127,7 @@ class TestText:
 
 
 class TestImage:
-    def test_each_picture_for_itself_whatever_its_place(self, image, pixels):
+    def test_each_picture_is_encoded_independently_of_its_position(self, image, pixels):
         output = np.asarray(image(pixels))
         assert output.shape == (3, 2, image.features) == image(keras.KerasTensor((3, 2, 16, 16, 3), "uint8")).shape
         agree(image(pixels[:, ::-1])[:, ::-1], output)
@@ -183,7 +183,7 @@ def test_another_vocabulary_is_another_encoder():
     assert one.fingerprint != other.fingerprint
 
 
-def test_building_leaves_the_random_state_alone(bert):
+def test_building_does_not_change_the_random_state(bert):
     keras.utils.set_random_seed(5)
     expected = np.random.random()
     keras.utils.set_random_seed(5)
@@ -191,7 +191,7 @@ def test_building_leaves_the_random_state_alone(bert):
     assert np.random.random() == expected
 
 
-def test_a_trial_that_asks_for_the_encoders_has_the_weights_that_it_has_without():
+def test_building_encoders_during_a_trial_does_not_change_its_initial_weights():
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
     drawn = []
     for asks in (False, True):
@@ -258,7 +258,7 @@ class TestPresets:
         )
         agree(encoder(tokens), (states * real[..., None]).sum(axis=1) / real.sum(axis=1, keepdims=True))
 
-    def test_the_fingerprint_names_the_weights(self, text_preset, image_preset, tmp_path):
+    def test_the_fingerprint_depends_on_the_weights(self, text_preset, image_preset, tmp_path):
         folder, backbone = text_preset
         first = text_source(str(folder), learned).fingerprint
         assert text_source(str(folder), learned).fingerprint == first
@@ -287,13 +287,13 @@ class TestPresets:
         keras.Model(inputs, encoder(inputs)).save(tmp_path / "model.keras")
         agree(keras.saving.load_model(tmp_path / "model.keras")(pixels), encoder(pixels))
 
-    def test_each_in_the_others_place(self, text_preset, image_preset):
+    def test_a_text_preset_is_no_picture_encoder_and_vice_versa(self, text_preset, image_preset):
         with pytest.raises(ConfigError, match=r"encoders\.text: .* is not a text encoder like BERT"):
             text_source(str(image_preset[0]), learned)
-        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not yield one feature map"):
+        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not return one feature map"):
             image_source(str(text_preset[0]))
 
-    def test_a_folder_that_is_no_preset(self, tmp_path):
+    def test_a_folder_without_a_preset(self, tmp_path):
         with pytest.raises(WeightsError, match="cannot be loaded"):
             text_source(str(tmp_path), learned)
 
@@ -311,17 +311,17 @@ class TestUnknown:
         assert "Did you mean 'efficientnet-lite" in str(caught.value)
         assert all(name in str(caught.value) for name in IMAGE_ENCODERS)
 
-    def test_no_such_folder(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"no folder .*missing"):
+    def test_a_missing_folder(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"folder .*missing. does not exist"):
             image_source(str(tmp_path / "missing"))
 
     @pytest.mark.parametrize("name", [name for name in TEXT_ENCODERS if not name.startswith("tiny")])
-    def test_text_weights_that_are_not_there(self, name):
+    def test_text_weights_that_are_not_installed(self, name):
         with pytest.raises(WeightsError, match=f"automm weights {name}"):
             text_source(name, learned)
 
     @pytest.mark.parametrize("name", [name for name in IMAGE_ENCODERS if not name.startswith("tiny")])
-    def test_image_weights_that_are_not_there(self, name):
+    def test_image_weights_that_are_not_installed(self, name):
         with pytest.raises(WeightsError, match=f"automm weights {name}"):
             image_source(name)
 
@@ -333,7 +333,7 @@ def installed(name, real_cache, monkeypatch):
 
 
 def test_the_features_of_minilm(real_cache, monkeypatch):
-    """Numbers recorded once; and what mean-pooled sentence features are for: like lies beside like."""
+    """The numbers equal recorded ones, and the features of similar sentences are close."""
     installed("minilm-l6", real_cache, monkeypatch)
     source = text_source("minilm-l6", learned)
     texts = [
@@ -370,7 +370,7 @@ def test_the_features_of_efficientnet_lite0(real_cache, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["minilm-l6", "efficientnet-lite0", "tiny-bert", "tiny-cnn"])
-def test_how_large_weights_are_is_known_without_them(name, real_cache, monkeypatch):
+def test_the_size_of_weights_is_known_before_they_are_loaded(name, real_cache, monkeypatch):
     if not name.startswith("tiny"):
         installed(name, real_cache, monkeypatch)
     source = text_source(name, learned) if name in TEXT_ENCODERS else image_source(name)

@@ -5,12 +5,12 @@ from small import SHAPES, SMALL
 
 from automm.models import baselines
 from automm.models.average import average
-from automm.models.explain import Explained, poolings_of
 from automm.models.packing import pack, packed_layout
+from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.pooling import POOLINGS
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 
-WEIGHING = [name for name, cls in POOLINGS.items() if issubclass(cls, Weighing)]
+WEIGHING = [name for name, cls in POOLINGS.items() if issubclass(cls, AttentionPooling)]
 MASK = np.array([[1, 1], [0, 1], [0, 0], [1, 1]], np.float32)
 
 
@@ -31,9 +31,9 @@ def member(pooling, seed, build=baselines.fused):
 
 
 def weights_of(model):
-    """What the one pooling of a suffix says, asked directly: untrained standardisation changes nothing."""
+    """Return the weights of the only pooling of a suffix; untrained standardisation changes nothing."""
     layer, given = model.get_layer("image_pooling"), batch()
-    text = [given["text"]] if layer.asked_by_text else []
+    text = [given["text"]] if layer.uses_text else []
     return np.asarray(layer.weights_of(given["image"], MASK, *text))
 
 
@@ -57,12 +57,12 @@ def test_a_model_and_its_weights(pooling):
 
 
 @pytest.mark.parametrize("pooling", [name for name in POOLINGS if name not in WEIGHING])
-def test_without_attention_there_are_no_weights(pooling):
-    assert poolings_of(member(pooling, 1)) == 0
+def test_a_model_without_attention_has_no_weights(pooling):
+    assert count_attention_poolings(member(pooling, 1)) == 0
 
 
 @pytest.mark.parametrize("build", [baselines.fused, baselines.packed_concatenation])
-def test_fold_models_are_averaged_from_disk_too(build, tmp_path):
+def test_weights_of_fold_models_are_averaged_also_after_loading(build, tmp_path):
     models = [member("gated_attention", seed, build) for seed in range(3)]
     expected = np.mean([ask(model)[0] for model in models], axis=0)
     averaged = average(models)
@@ -74,7 +74,7 @@ def test_fold_models_are_averaged_from_disk_too(build, tmp_path):
     np.testing.assert_allclose(ask(loaded)[0], weights, rtol=1e-4)
 
 
-def test_an_ensemble_weighs_its_members_and_leaves_out_those_without_weights():
+def test_an_ensemble_averages_the_weights_of_members_with_attention():
     first = average([member("gated_attention", seed) for seed in range(2)])
     second, third = member("text_attention", 2), member("mean", 3)
     parts = ask(first)[0], ask(second)[0]

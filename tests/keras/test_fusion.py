@@ -63,7 +63,7 @@ def name_of(fusion):
 
 
 @pytest.mark.parametrize("sizes", [(5,), SIZES, (3, 5, 7), (3, 5, 7, 2)], ids=len)
-def test_any_number_of_modalities_with_the_parameters_that_are_documented(fusion, sizes):
+def test_shape_and_parameters_for_any_number_of_modalities(fusion, sizes):
     output = np.asarray(fusion(vectors(sizes=sizes)))
     assert (None, *output.shape[1:]) == tuple(fusion.compute_output_shape([(None, size) for size in sizes]))
     assert output.shape[0] == 6
@@ -77,7 +77,7 @@ def affine(layer, vector):
 
 
 def formula(fusion, x, y):
-    """The paper's formula for two modalities in numpy, from the layer's weights."""
+    """Compute the formula of the paper for two modalities in numpy, with the weights of the layer."""
     name = name_of(fusion)
     if name == "film":
         gamma, beta = np.split(affine(fusion.conditions[0], x), 2, axis=-1)
@@ -106,7 +106,7 @@ def formula(fusion, x, y):
     }[name]()
 
 
-def test_agreement_with_the_paper(fusion):
+def test_the_output_equals_the_formula_of_the_paper(fusion):
     x, y = vectors()
     fusion([x, y])
     randomise(fusion)
@@ -116,7 +116,7 @@ def test_agreement_with_the_paper(fusion):
 
 @pytest.mark.parametrize("zeros", [False, True])
 def test_gradient_reaches_every_modality_and_every_weight_from_the_start(fusion, zeros):
-    """Where all that comes in is zero, no slope is infinite."""
+    """For inputs of zero, no gradient is infinite."""
     import tensorflow as tf
 
     tensors = [tf.constant(vector * (0.0 if zeros else 1.0)) for vector in vectors(sizes=(5, 6, 7))]
@@ -131,28 +131,28 @@ def test_gradient_reaches_every_modality_and_every_weight_from_the_start(fusion,
 
 
 @pytest.mark.parametrize("absent", [0, 1])
-def test_with_one_modality_absent_the_other_still_speaks(fusion, absent):
-    """Absent is a vector of zeros."""
+def test_a_modality_has_an_effect_if_the_other_is_absent(fusion, absent):
+    """An absent modality is a vector of zeros."""
     given = vectors()
     given[absent] = np.zeros_like(given[absent])
     output = np.asarray(fusion(given))
     assert (output.std(axis=0) > 1e-4).any()
 
 
-def test_an_absent_modality_leaves_the_product_as_it_is():
+def test_an_absent_modality_does_not_change_the_product():
     first, second = vectors()
     output = np.asarray(build("product")([first, np.zeros_like(second)]))
     np.testing.assert_allclose(output[:, 2 * WIDTH :], output[:, :WIDTH], rtol=1e-5, atol=1e-6)
 
 
-def test_before_training_features_are_of_a_size_that_a_head_can_use(fusion):
-    """Neither vanishing nor dominated by a constant, for encoders' sizes and whatever the rank."""
+def test_untrained_features_have_a_size_that_a_head_can_use(fusion):
+    """They neither vanish nor are dominated by a constant, for the sizes of encoders and every rank."""
     given = vectors(n=200, sizes=(384, 1280))
     deviation = np.asarray(fusion(given)).reshape(200, -1).std(axis=0).mean()
     assert 0.05 < deviation < 3
 
 
-def test_rows_do_not_mix(fusion):
+def test_rows_are_independent(fusion):
     given = vectors()
     whole = np.asarray(fusion(given))
     alone = np.asarray(fusion([vector[2:3] for vector in given]))
@@ -179,12 +179,12 @@ class TestWeighedAnswers:
         layer.set_weights([np.array(scores)])
         return layer
 
-    def test_weights_are_shared_among_those_that_are_present(self):
+    def test_weights_add_up_to_one_over_present_modalities(self):
         output = np.asarray(self.layer([np.log(3.0), 0.0])(list(self.answers), list(self.masks)))
         both = 0.75 * self.answers[0, 0] + 0.25 * self.answers[1, 0]
         np.testing.assert_allclose(output, [both, self.answers[0, 0], self.answers[1, 0], both], rtol=1e-5)
 
-    def test_they_begin_equal(self):
+    def test_weights_are_equal_at_first(self):
         layer = WeighedAnswers()
         output = np.asarray(layer(list(self.answers), list(self.masks)))
         np.testing.assert_allclose(output[0], self.answers[:, 0].mean(axis=0), rtol=1e-5)
@@ -207,7 +207,7 @@ DIRTY["image"][BATCH["image_mask"] == 0] = np.nan
     [*((name, "low_rank_bilinear") for name in POOLINGS), *(("mean", name) for name in FUSIONS)],
 )
 def test_masked_pictures_and_texts_never_change_a_probability(pooling, operator, tmp_path):
-    """The whole way through towers, fusion and head, whatever lies in the places that are masked; and from disk."""
+    """Through towers, fusion and head, for any values in the masked places; also after loading."""
     keras.utils.set_random_seed(1)
     model = baselines.fused(SHAPES, {**SMALL, "image/pooling": pooling, "fusion/operator": operator})
     clean = np.asarray(model(BATCH))
@@ -220,7 +220,7 @@ def test_masked_pictures_and_texts_never_change_a_probability(pooling, operator,
     assert [tuple(weight.shape) for weight in cloned.weights] == [tuple(weight.shape) for weight in model.weights]
 
 
-def test_without_a_picture_late_fusion_listens_to_the_text_alone():
+def test_without_a_picture_late_fusion_uses_the_text_only():
     model = baselines.fused(SHAPES, {**SMALL, "fusion/operator": "late"})
     one = np.asarray(model(BATCH))
     model.get_layer("label").set_weights([np.array([0.0, 5.0])])

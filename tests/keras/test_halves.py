@@ -1,4 +1,4 @@
-"""An encoder in two layers gives the numbers of the encoder in one."""
+"""An encoder as two layers computes the same numbers as the whole encoder."""
 
 import keras
 import numpy as np
@@ -51,7 +51,7 @@ def test_pictures(image, pixels):
     assert trained_names(upper.backbone) == {"conv_2"}
 
 
-def test_padding_does_not_reach_the_upper_half(text):
+def test_padding_does_not_change_the_upper_half(text):
     lower, upper = text.halves()
     states, real = (np.asarray(array) for array in lower(IDS))
     spoiled = np.where(real[..., None] > 0, states, 1e3).astype(np.float32)
@@ -67,7 +67,7 @@ def test_efficientnet_is_cut_so_that_a_third_is_trained_on_its_coarsest_maps():
     np.testing.assert_allclose(halves.upper(halves.lower(picture)), backbone(picture), atol=1e-5)
 
 
-def test_presets_are_cut_too(tmp_path, pixels):
+def test_presets_are_cut(tmp_path, pixels):
     from keras_hub.layers import ResNetImageConverter
     from keras_hub.models import BertBackbone, BertTokenizer, ResNetBackbone
 
@@ -98,7 +98,7 @@ def test_saved_and_loaded(tmp_path, text, image, pixels):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_the_two_halves_of_a_fingerprint_name_the_cut(text):
+def test_the_fingerprint_of_halves_depends_on_the_cut(text):
     lower, upper = text.halves()
     assert lower.fingerprint == upper.fingerprint != text.fingerprint
 
@@ -113,14 +113,14 @@ def test_no_frontier_inside_a_residual_block():
     assert [place.weights_behind for place in frontiers(model)] == [20 + 10, 10]
 
 
-def test_nothing_to_train_behind_a_single_tensor():
+def test_a_model_without_a_frontier_is_rejected():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
-    with pytest.raises(ConfigError, match=r"cannot be cut in two.*Leave text\.layer"):
+    with pytest.raises(ConfigError, match=r"cannot be cut in two.*Set tier2\.finalists: 0"):
         halve_cnn(model, 8)
 
 
-def test_unfrozen_batch_norm_stays():
+def test_unfreeze_keeps_batch_normalisation_frozen():
     inputs = keras.Input((4, 4, 3), name="states")
     backbone = keras.Model(inputs, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 1)(inputs)))
     from automm.models.encoders.half_layers import ImageUpper

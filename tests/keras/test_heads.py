@@ -56,7 +56,7 @@ class TestStandardize:
         output = np.asarray(layer(values, np.array([1, 0], np.float32)))
         np.testing.assert_array_equal(output, [[1, 1, 2], [0, 0, 0]])  # a feature that never varies is only shifted
 
-    def test_training_data_come_out_with_mean_0_and_deviation_1(self):
+    def test_standardised_training_data_has_mean_0_and_deviation_1(self):
         values = np.random.default_rng(0).normal(5, 3, (200, 3)).astype(np.float32)
         layer = Standardize(3)
         layer.learn(values.mean(axis=0), values.std(axis=0))
@@ -64,10 +64,10 @@ class TestStandardize:
         np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(output.std(axis=0), 1, atol=1e-5)
 
-    def test_the_numbers_are_never_trained(self):
+    def test_the_statistics_are_never_trained(self):
         assert Standardize(3).trainable_weights == []
 
-    def test_saved_exactly(self, tmp_path):
+    def test_the_statistics_are_saved_exactly(self, tmp_path):
         inputs = [keras.Input((3,)), keras.Input(())]
         layer = Standardize(3)
         model = keras.Model(inputs, layer(*inputs))
@@ -78,7 +78,7 @@ class TestStandardize:
             np.testing.assert_array_equal(before, after)
 
 
-def test_statistics_find_their_layers_in_nested_models_too():
+def test_statistics_are_set_in_nested_models():
     suffix = baselines.fused(SHAPES, SMALL)
     average = baselines.late_average(SHAPES, {"one": suffix, "two": baselines.text_only(SHAPES, SMALL)})
     learn_statistics(average, STATISTICS)
@@ -89,7 +89,7 @@ def test_statistics_find_their_layers_in_nested_models_too():
         np.testing.assert_array_equal(np.asarray(layer.mean), expected[0])
 
 
-def test_statistics_reach_the_packed_baseline():
+def test_statistics_are_set_in_the_packed_baseline():
     packed = baselines.packed_concatenation(SHAPES, SMALL)
     learn_statistics(packed, STATISTICS)
     layers = [layer for layer in packed._flatten_layers() if isinstance(layer, Standardize)]
@@ -116,7 +116,7 @@ def four(n=6):
 class TestColumns:
     @pytest.mark.parametrize("operator", FUSIONS)
     @pytest.mark.parametrize("encoder", ["gru", "convolution"])
-    def test_what_is_absent_never_changes_the_output(self, operator, encoder):
+    def test_values_of_an_absent_modality_never_change_the_output(self, operator, encoder):
         keras.utils.set_random_seed(0)
         values = {**DEFAULTS, **SMALL, **baselines.COLUMNS, "history/encoder": encoder, "fusion/operator": operator}
         values |= {"label/layers": 0, "fusion/width": 16}  # a head of four units may be dead by chance
@@ -133,7 +133,7 @@ class TestColumns:
         for name in ("metadata", "history"):  # and what is there does
             assert np.abs(np.asarray(model({**given, name: given[name] + 1}))[:-1] - clean[:-1]).max() > 1e-6
 
-    def test_towers_give_zeros_where_there_is_nothing(self):
+    def test_untrained_towers_give_zeros_for_absent_modalities(self):
         inputs = suffix_inputs(FOUR)
         vectors, masks = column_towers(inputs, baselines.COLUMNS)
         model = keras.Model(inputs, [*vectors, *masks])
@@ -151,12 +151,12 @@ class TestColumns:
         given = pack(four(), packed_layout(loaded))
         np.testing.assert_allclose(np.asarray(loaded(given)), np.asarray(unwrap(packed)(four())), rtol=1e-6)
 
-    def test_without_columns_a_suffix_has_none_of_it(self):
+    def test_a_suffix_without_columns_has_no_column_layers(self):
         model = baselines.fused(SHAPES, SMALL)
         assert {tensor.name for tensor in model.inputs} == {"text", "text_mask", "image", "image_mask"}
         assert not [layer.name for layer in model.layers if layer.name.startswith(("metadata", "history"))]
 
-    def test_a_linear_suffix_sees_numbers_steps_and_gaps(self):
+    def test_the_inputs_of_a_linear_suffix_are_numbers_steps_and_masks(self):
         model = baselines.linear(FOUR, ("metadata", "history"))
         learn_statistics(model, STATISTICS)
         given = four()
@@ -168,7 +168,7 @@ class TestColumns:
         np.testing.assert_allclose(design, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_towers_give_zeros_where_there_is_nothing():
+def test_untrained_towers_give_zeros_for_absent_modalities():
     inputs = suffix_inputs(SHAPES)
     model = keras.Model(
         inputs,
@@ -202,8 +202,8 @@ def test_a_softmax_for_any_number_of_classes(classes, layers):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_the_head_sees_what_is_absent():
-    """All features zero and a mask 0 is another input than all features zero and a mask 1."""
+def test_the_head_gets_the_masks():
+    """Zero features with mask 0 and zero features with mask 1 give different answers."""
     keras.utils.set_random_seed(0)
     vector, mask = keras.Input((2,)), keras.Input(())
     model = keras.Model([vector, mask], answer(vector, [mask], {"label/layers": 0, "label/dropout": 0.0}, 2, "softmax"))
@@ -223,7 +223,7 @@ def test_each_trained_baseline_saves_and_loads(name, tmp_path):
     np.testing.assert_array_equal(np.asarray(loaded(given)), np.asarray(model(given)))
 
 
-def test_one_modality_looks_at_nothing_else():
+def test_a_baseline_of_one_modality_ignores_the_others():
     given = batch()
     text, image = baselines.text_only(SHAPES, SMALL), baselines.image_only(SHAPES, SMALL)
     other = batch(seed=1)
@@ -242,7 +242,7 @@ def test_late_average_is_the_mean_of_its_members():
 
 
 def test_late_average_of_members_from_an_older_run():
-    """Their inputs have short names; those of the average name the encoders of the run."""
+    """Their inputs have short names; the inputs of the average contain the names of the encoders."""
     keras.utils.set_random_seed(0)
     named = replace(SHAPES, encoders={"text": "a", "image": "b"})
     members = {"text_only": baselines.text_only(SHAPES, SMALL), "image_only": baselines.image_only(named, SMALL)}
@@ -260,7 +260,7 @@ def test_majority_gives_the_shares_of_the_classes():
 
 
 @pytest.mark.parametrize("modalities", [("text",), ("image",), ("text", "image")])
-def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
+def test_a_linear_suffix_equals_scikit_learn(modalities):
     from sklearn.linear_model import LogisticRegression
 
     model = baselines.linear(Shapes(3, 4, 2, 3, head="softmax"), modalities)
@@ -274,12 +274,12 @@ def test_a_linear_suffix_gives_what_scikit_learn_gives(modalities):
 
 
 class TestNumbers:
-    """One output is a number in the data's own unit."""
+    """The single output is a number in the unit of the targets."""
 
     SHAPES = Shapes(text_features=3, image_features=4, max_images=2, outputs=1, head="number")
 
     @pytest.mark.parametrize("operator", ["concatenation", "late"])
-    def test_answers_are_of_the_size_of_the_training_numbers(self, operator, tmp_path):
+    def test_answers_have_the_scale_of_the_training_targets(self, operator, tmp_path):
         model = baselines.fused(self.SHAPES, {**DEFAULTS, **SMALL, "fusion/operator": operator})
         before = np.asarray(model(batch()))
         learn_statistics(model, {**STATISTICS, "text": (np.zeros(3), np.ones(3)), "image": (np.zeros(4), np.ones(4)),
@@ -291,7 +291,7 @@ class TestNumbers:
         loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
         np.testing.assert_array_equal(np.asarray(loaded(batch())), after)
 
-    def test_a_linear_suffix_gives_what_scikit_learn_gives(self):
+    def test_a_linear_suffix_equals_scikit_learn(self):
         from sklearn.linear_model import Ridge
 
         model = baselines.linear(self.SHAPES, ("text", "image"))

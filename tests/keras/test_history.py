@@ -38,7 +38,7 @@ def randomise(layer):
     layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
 
 
-def test_shape_and_parameters_are_as_documented(encoder):
+def test_shape_and_number_of_parameters(encoder):
     output = run(encoder, *case())
     assert (None, *output.shape[1:]) == model_of(encoder).output_shape
     assert len(output) == 4
@@ -77,7 +77,7 @@ def test_the_order_of_the_steps_matters(encoder):
     assert np.abs(run(encoder, *full) - run(encoder, full[0][:, ::-1], full[1])).max() > 1e-4
 
 
-def test_each_real_step_gets_a_gradient_and_no_masked_one(encoder):
+def test_real_steps_get_a_gradient_and_masked_ones_do_not(encoder):
     import tensorflow as tf
 
     values, mask = case()
@@ -133,7 +133,7 @@ def test_convolutions_against_numpy():
 
 
 def causal(values, kernel, bias, dilation):
-    """Each step with the LENGTH - 1 before it, `dilation` apart; nothing stands before the first."""
+    """Each step with the LENGTH - 1 before it, `dilation` apart; nothing is before the first."""
     output = np.zeros((len(values), kernel.shape[-1]))
     for step in range(len(values)):
         for place in range(LENGTH):

@@ -1,4 +1,4 @@
-"""Native layouts where models meet them: what a search refuses, and what a bundle reads."""
+"""Native layouts in a search and in a bundle."""
 
 import pytest
 from layouts import manifest_of
@@ -7,7 +7,7 @@ from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
-from automm.deliver.opened import open_reviews
+from automm.deliver.input_reviews import open_reviews
 from automm.errors import ConfigError
 from automm.search.setup.data import load
 from automm.search.setup.describe import image_root, reading
@@ -24,14 +24,14 @@ def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name
     assert [(one.text, one.images) for one in found] == [(one.text, one.images) for one in expected]
 
 
-def test_a_bundle_knows_nothing_of_a_reader_of_somebodys_own(tmp_path):
+def test_a_bundle_does_not_contain_a_custom_reader(tmp_path):
     content = {"name": "x", "format": "my_module:read", "path": "p", "options": {"a": 1}, "fields": {"text": "t"}}
     read = reading(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
     assert not read.keys() & {"format", "path", "options"}
     assert "my_module" not in repr(read)
 
 
-def test_a_search_does_not_learn_several_labels_yet(tmp_path):
+def test_a_search_rejects_several_labels(tmp_path):
     manifest_of(tmp_path, "mm-imdb")
     (tmp_path / "manifest.yaml").write_text("name: films\nformat: mm-imdb\npath: data\n")
     with pytest.raises(ConfigError, match=r"several labels.*label: \{column: \.\.\., pick: first\}") as caught:

@@ -21,7 +21,7 @@ from automm.search.training.losses import cross_entropy, smoothed
 from automm.search.training.modulation import alone, coefficients, owners_of, with_noise
 from automm.search.training.options import OF_SUFFIXES, Options
 from automm.search.training.parts import Parts
-from automm.tracking.runs import COMPLETED, Candidate
+from automm.tracking.run_folder import COMPLETED, Candidate
 
 EACH = {
     "focal_gamma": 2.0,

@@ -17,7 +17,7 @@ from automm.search.autokeras.tuner import MANY, HarnessTuner
 from automm.search.space.portfolio import PORTFOLIO, portfolio
 from automm.search.space.table import DEFAULTS, contains, declare, size
 from automm.search.space.validation import full_space, narrow
-from automm.tracking.runs import COMPLETED, EPOCHS, FAILED, Candidate, point_of
+from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, Candidate, point_of
 
 SMALL = {
     **DEFAULTS,

@@ -27,7 +27,7 @@ def batch(n=4, seed=0):
     }
 
 
-def test_pack_then_unpack_gives_every_number_back():
+def test_unpacking_restores_every_number():
     given = batch()
     given["token_ids"][0, 0] = 2**24  # the largest whole number below which float32 has no gap
     packed = pack(given, LAYOUT)
@@ -41,21 +41,21 @@ def test_pack_then_unpack_gives_every_number_back():
         np.testing.assert_array_equal(result, array)
 
 
-def test_each_review_has_a_row_of_its_own():
+def test_each_review_is_one_row():
     given = batch()
     packed = pack(given, LAYOUT)
     one = pack({name: array[2:3] for name, array in given.items()}, LAYOUT)
     np.testing.assert_array_equal(packed[2:3], one)
 
 
-def test_a_missing_input_is_named():
+def test_a_missing_input_is_reported():
     given = batch()
     del given["image_mask"]
     with pytest.raises(KeyError, match="image_mask"):
         pack(given, LAYOUT)
 
 
-def test_the_symbolic_shapes_are_the_real_ones():
+def test_the_symbolic_shapes_equal_the_real_ones():
     symbolic = Unpack(LAYOUT)(keras.Input((width_of(LAYOUT),)))
     for part in LAYOUT:
         assert symbolic[part["name"]].shape == (None, *part["shape"])

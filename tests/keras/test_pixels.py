@@ -1,4 +1,4 @@
-"""CNNs that are trained from pixels: masks, gradients, augmentation, sizes, and where they stand in the space."""
+"""CNNs that are trained from pixels: masks, gradients, augmentation, sizes, and the search space."""
 
 import itertools
 
@@ -90,7 +90,7 @@ class TestEverySource:
         images[source.arrays["image_mask"] == 0] = 77
         np.testing.assert_array_equal(answer(model, source), answer(model, source, images=images))
 
-    def test_no_picture_changes_what_another_gives_in_training_either(self, name, source):
+    def test_pictures_are_independent_in_training_too(self, name, source):
         encoder = pixel_encoder({**SMALL, **PIXELS, "image/source": name, "image/readout": "average"})
         alone = source.arrays["images"][:1]
         beside = source.arrays["images"][:5].copy()
@@ -98,7 +98,7 @@ class TestEverySource:
         given = [np.asarray(encoder(images, training=True))[0] for images in (alone, beside)]
         np.testing.assert_allclose(*given, atol=1e-4)  # sums of another order
 
-    def test_the_gradient_reaches_every_weight_and_nothing_else_has_to_be_kept(self, name, source):
+    def test_every_weight_gets_a_gradient_and_there_are_no_other_weights(self, name, source):
         import tensorflow as tf
 
         model = model_of(**{"image/source": name})
@@ -109,13 +109,13 @@ class TestEverySource:
         assert all(np.abs(slope).max() > 0 for slope in slopes)
         assert encoder.non_trainable_weights == []  # no moving averages
 
-    def test_a_saved_model_gives_the_same(self, name, source, tmp_path):
+    def test_a_loaded_model_gives_the_same(self, name, source, tmp_path):
         model = model_of(**{"image/source": name, "image/augmentation": "all"})
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
         np.testing.assert_array_equal(answer(model, source), answer(loaded, source))
 
-    def test_it_learns_what_is_in_the_pixels_the_same_each_time(self, name, source):
+    def test_training_learns_from_pixels_and_is_reproducible(self, name, source):
         scores = [learned(source, **{"image/source": name}) for _ in range(2)]
         assert scores[0] == scores[1]
         assert scores[0].history[-1]["loss"] < 0.8 * scores[0].history[0]["loss"]
@@ -148,7 +148,7 @@ class TestAugmentation:
         np.testing.assert_array_equal(plain, again)
         assert np.abs(plain - np.asarray(encoder(images, training=True))).max() > 1e-3
 
-    def test_of_none_training_reads_what_inference_reads(self, source):
+    def test_without_augmentation_training_equals_inference(self, source):
         encoder = pixel_encoder({**SMALL, **PIXELS, "image/readout": "average"})
         images = source.arrays["images"]
         np.testing.assert_array_equal(*(np.asarray(encoder(images, training=training)) for training in (True, False)))
@@ -162,7 +162,7 @@ class TestAugmentation:
 
 class TestSizes:
     @pytest.mark.parametrize("size", [5, 8, 9, 12, STORED])
-    def test_pictures_are_made_smaller_without_leaving_pixels_out(self, size):
+    def test_shrinking_uses_every_pixel(self, size):
         import tensorflow as tf
 
         pictures = tf.Variable(np.random.default_rng(0).random((1, STORED, STORED, 3), np.float32))
@@ -176,13 +176,13 @@ class TestSizes:
         assert read[:ends, :ends].all()
         assert STORED - ends < square
 
-    def test_the_shape_is_known_before_it_is_called(self):
+    def test_the_output_shape_is_known_before_the_call(self):
         encoder = PixelEncoder(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Identity()]))
         images = np.full((1, 1, STORED, STORED, 3), 200, np.uint8)
         assert encoder.compute_output_shape(images.shape) == encoder(images).shape == (1, 1, 3)
 
-    def test_larger_than_they_are_stored_they_are_refused(self):
-        with pytest.raises(ValueError, match="reads pictures of 20 pixels, and these have 18"):
+    def test_pictures_smaller_than_the_input_are_rejected(self):
+        with pytest.raises(ValueError, match="needs pictures of at least 20 pixels; these have 18"):
             model_of(**{"image/size": 20})
 
     @pytest.mark.parametrize("kernel", [2, 3, 5, 9])
@@ -194,7 +194,7 @@ class TestSizes:
 
 
 @pytest.mark.parametrize("readout", [*IMAGE_READOUTS, "cells"])
-def test_a_feature_map_is_read_as_a_frozen_one_is(readout, source):
+def test_read_outs_equal_those_of_a_frozen_encoder(readout, source):
     encoder = PixelEncoder(residual_cnn(8, 2, 2), readout)
     (name,) = encoder.named(keras.Input((2, STORED, STORED, 3), dtype="uint8"))
     assert name == {"average": "image", "cells": "image_cells_last"}.get(readout, f"image_{readout}_last")
@@ -207,7 +207,7 @@ def test_whole_sequences_of_a_trained_map_go_through_a_fusion():
     assert {tensor.name for tensor in model.inputs} >= {"images", "text_states_last", "token_mask"}
 
 
-def test_the_text_is_cut_off_and_pixels_go_raw_to_the_suffix():
+def test_the_suffix_gets_text_features_and_raw_pixels():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]).build()
     layers = layers_of(text, image_source("tiny-cnn").build())
     shapes = Shapes(text_features=16, image_features=16, max_images=2, outputs=3, image_size=STORED, head="softmax")
@@ -225,7 +225,7 @@ SPACE = {"image.source": [FROZEN, *SOURCES]}
 
 
 class TestSpace:
-    def test_pixels_are_trained_on_request_only(self):
+    def test_cnns_are_in_the_space_only_on_request(self):
         usual = full_space()
         assert usual["image/source"] == (FROZEN,)
         assert not {"image/size", "image/depth", "image/filters", "image/kernel", "image/augmentation"} & set(usual)
@@ -253,7 +253,7 @@ class TestSpace:
             assert (encoder is None) == (point["image/source"] == FROZEN)
             assert "images" in [tensor.name for tensor in fused(SHAPES, point, encoder).inputs] or encoder is None
 
-    def test_sizes_end_where_pictures_do(self):
+    def test_sizes_are_at_most_the_size_of_the_pictures(self):
         assert narrow(SPACE, image_size=224)["image/size"] == (32, 64)
         assert narrow(SPACE, image_size=48)["image/size"] == (32,)
         assert narrow(SPACE, image_size=16)["image/size"] == (16,)
@@ -264,7 +264,7 @@ class TestSpace:
         assert readouts(narrow(SPACE)) == ["image", "text"]
         assert readouts(narrow({"image.source": "residual"})) == ["text"]
 
-    def test_a_cnn_that_nobody_knows_is_answered_with_the_legal_ones(self):
+    def test_an_unknown_cnn_is_rejected_with_the_legal_ones(self):
         with pytest.raises(ConfigError, match=r"'resnet' is not a choice.* Legal: frozen, convolution, residual"):
             narrow({"image.source": "resnet"})
 

@@ -4,7 +4,7 @@ import pytest
 
 from automm.models.pooling import POOLINGS
 from automm.models.pooling.attention import GatedAttention, TextAttention
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 from automm.models.pooling.plain import SumOfSets
 from automm.models.pooling.set_transformer import AttentionBlock, SetTransformer
 
@@ -47,8 +47,8 @@ def case(seed=0, n=5, pictures=4):
 
 
 def given_to(layer, features, mask, seed=3):
-    """The arguments of a pooling: the text's vector too, where it asks."""
-    if not layer.asked_by_text:
+    """Return the arguments of a pooling, with the text's vector if it uses it."""
+    if not layer.uses_text:
         return features, mask
     return features, mask, np.random.default_rng(seed).normal(size=(len(features), TEXT)).astype(np.float32)
 
@@ -58,7 +58,7 @@ def run(layer, features, mask):
 
 
 def model_of(layer):
-    inputs = [keras.Input((4, FEATURES)), keras.Input((4,)), keras.Input((TEXT,))][: 2 + layer.asked_by_text]
+    inputs = [keras.Input((4, FEATURES)), keras.Input((4,)), keras.Input((TEXT,))][: 2 + layer.uses_text]
     return keras.Model(inputs, layer(*inputs))
 
 
@@ -67,7 +67,7 @@ def randomise(layer):
     layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
 
 
-def test_shape_and_parameters_are_as_documented(pooling):
+def test_shape_and_number_of_parameters(pooling):
     features, mask = case()
     output = run(pooling, features, mask)
     (name,) = [name for name, cls in POOLINGS.items() if cls is type(pooling)]
@@ -76,7 +76,7 @@ def test_shape_and_parameters_are_as_documented(pooling):
     assert pooling.count_params() == PARAMETERS[name]
 
 
-def test_the_order_of_the_pictures_does_not_matter_but_for_the_first(pooling):
+def test_the_order_of_the_pictures_matters_only_for_first(pooling):
     features, mask = case()
     order = [2, 0, 3, 1]
     before, after = run(pooling, features, mask), run(pooling, features[:, order], mask[:, order])
@@ -92,13 +92,13 @@ def test_a_masked_picture_never_changes_the_output(pooling, garbage):
     np.testing.assert_array_equal(run(pooling, dirty, mask), clean)
 
 
-def test_more_empty_places_do_not_change_the_output(pooling):
+def test_more_padding_does_not_change_the_output(pooling):
     features, mask = case()
     wider = np.pad(features, ((0, 0), (0, 3), (0, 0))), np.pad(mask, ((0, 0), (0, 3)))
     np.testing.assert_allclose(run(pooling, *wider), run(pooling, features, mask), rtol=1e-4, atol=1e-5)
 
 
-def test_a_review_without_pictures_gives_the_vector_that_was_learned_for_it(pooling):
+def test_a_review_without_pictures_gives_the_learned_vector(pooling):
     features, mask = case()
     np.testing.assert_array_equal(run(pooling, features, mask)[0], 0.0)
     randomise(pooling)
@@ -108,14 +108,14 @@ def test_a_review_without_pictures_gives_the_vector_that_was_learned_for_it(pool
 
 
 @pytest.mark.parametrize("name", [name for name in POOLINGS if name not in ("sum_of_sets", "set_transformer")])
-def test_one_picture_is_itself(name):
+def test_a_single_picture_is_returned_unchanged(name):
     features, _ = case()
     mask = np.zeros((5, 4), np.float32)
     mask[:, 2] = 1.0
     np.testing.assert_allclose(run(build(name), features, mask), features[:, 2], rtol=1e-6)
 
 
-def test_each_real_picture_gets_a_gradient_and_no_masked_one(pooling):
+def test_real_pictures_get_a_gradient_and_masked_ones_do_not(pooling):
     import tensorflow as tf
 
     features, mask = case()
@@ -146,8 +146,8 @@ def test_saved_and_loaded(pooling, tmp_path):
     assert loaded.layers[-1].get_config() == pooling.get_config()
 
 
-def test_weights_are_shares_of_the_real_pictures_whatever_is_masked(pooling):
-    if not isinstance(pooling, Weighing):
+def test_weights_of_real_pictures_add_up_to_one(pooling):
+    if not isinstance(pooling, AttentionPooling):
         assert not hasattr(pooling, "weights_of")
         return
     features, mask = case()
@@ -238,7 +238,7 @@ class TestAgainstNumpy:
         forward = np.maximum(hidden @ layer["forward"][0] + layer["forward"][1], 0)
         np.testing.assert_allclose(output, normalised(hidden + forward, *layer["second_norm"]), rtol=1e-3, atol=1e-4)
 
-    def test_a_set_transformer_is_made_of_such_blocks(self):
+    def test_a_set_transformer_consists_of_attention_blocks(self):
         features, mask = case()
         layer = SetTransformer(heads=2, width=4)
         output = run(layer, features, mask)
@@ -250,7 +250,7 @@ class TestAgainstNumpy:
             np.testing.assert_allclose(output[row], np.asarray(expected)[0, 0], rtol=1e-3, atol=1e-5)
 
 
-def test_the_text_decides_which_picture_counts():
+def test_the_text_decides_which_picture_is_used():
     features, mask = case()
     layer = build("text_attention")
     one, other = (np.asarray(layer(*given_to(layer, features, mask, seed))) for seed in (3, 4))
@@ -259,8 +259,8 @@ def test_the_text_decides_which_picture_counts():
 
 
 @pytest.mark.parametrize("cls", [TextAttention, SetTransformer])
-def test_heads_share_the_width(cls):
-    with pytest.raises(ValueError, match="3 heads do not share a width of 64"):
+def test_the_width_must_be_a_multiple_of_the_heads(cls):
+    with pytest.raises(ValueError, match="width 64 is not a multiple of 3 heads"):
         cls(heads=3)
 
 

@@ -14,9 +14,9 @@ from automm.config.experiment import resolve
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
 from automm.data.splitting import links
-from automm.data.splitting.folds import other_folds
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
 from automm.errors import DataError
 from automm.search.features import engines
 from automm.search.setup.data import Loaded, check_folds, load, make_folds, prepare, sources

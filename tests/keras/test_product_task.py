@@ -1,4 +1,4 @@
-"""A label that lies in the product of the modalities: experiments/product_task.py in small."""
+"""A label that depends on the product of the modalities: a small version of experiments/product_task.py."""
 
 import runpy
 from pathlib import Path
@@ -9,5 +9,5 @@ TASK = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "product_t
 
 
 @pytest.mark.parametrize(("operator", "low", "high"), [("concatenation", 0.4, 0.6), ("bilinear", 0.85, 1.0)])
-def test_with_a_linear_head_the_fusion_has_to_multiply(operator, low, high):
+def test_a_linear_head_needs_a_multiplicative_fusion(operator, low, high):
     assert low < TASK["accuracy"](operator, 0, 1, learn=1000, epochs=15) < high

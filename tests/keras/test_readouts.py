@@ -1,4 +1,4 @@
-"""Every read-out against numpy, from every place, through every layer that yields it."""
+"""Every read-out, compared with numpy, at every place and through every layer that returns it."""
 
 import keras
 import numpy as np
@@ -36,7 +36,7 @@ def by_short_name(outputs):
 
 @pytest.fixture(scope="module")
 def sequences(halves):
-    """Token states and cells by place, straight from the backbones."""
+    """Token states and cells by place, computed by the backbones."""
     text_lower, text_upper, image_lower, image_upper = halves
     states, real = text_lower(IDS)
     cells = image_lower(PIXELS)
@@ -66,7 +66,7 @@ NUMPY_CELLS = {
 
 
 @pytest.mark.parametrize("name", READOUTS)
-def test_each_is_what_numpy_says(name, yielded, sequences):
+def test_each_read_out_equals_numpy(name, yielded, sequences):
     readout = READOUTS[name]
     ways = NUMPY if readout.modality == "text" else NUMPY_CELLS
     expected = ways[readout.how](sequences[readout.modality][readout.place])
@@ -76,24 +76,24 @@ def test_each_is_what_numpy_says(name, yielded, sequences):
         np.testing.assert_array_equal(yielded[name], yielded[name].astype(np.float16))
 
 
-def test_the_mask_of_tokens_comes_with_their_states(yielded):
+def test_token_states_come_with_their_mask(yielded):
     np.testing.assert_array_equal(yielded["token_mask"], IDS != 0)
 
 
-def test_each_output_is_named_by_its_source(encoders, yielded):
+def test_each_output_has_the_name_of_its_source(encoders, yielded):
     assert set(yielded) == {*READOUTS, "token_mask"}
     assert all(name.startswith("text@tiny-bert:") for name in encoders[0].yields)
     assert all(name.startswith("image@tiny-cnn:") for name in encoders[1].yields)
 
 
-def test_padding_changes_no_vector(encoders, yielded):
+def test_padding_does_not_change_vectors(encoders, yielded):
     longer = np.concatenate([IDS, np.zeros((3, 4), np.int32)], axis=1)
     for name, value in by_short_name(encoders[0].named(longer)).items():
         if not is_sequence(name) and name != "token_mask":
             np.testing.assert_allclose(value, yielded[name], atol=1e-5, err_msg=name)
 
 
-def test_a_generalised_mean_of_one_value_is_the_value():
+def test_the_generalised_mean_of_equal_values_is_the_value():
     cells = np.full((1, 2, 2, 1), 5.0, np.float32)
     np.testing.assert_allclose(readouts.generalised_mean(cells), [[5.0]], rtol=1e-6)
     cells[0, 0, 0, 0] = 1.0
@@ -104,7 +104,7 @@ def test_a_generalised_mean_of_one_value_is_the_value():
 @pytest.mark.parametrize(
     "names", [["text_cls_last", "image_gem_last"], ["text_max_two_thirds", "image_max_two_thirds"]]
 )
-def test_upper_halves_yield_the_same(names, halves, yielded):
+def test_upper_halves_return_the_same(names, halves, yielded):
     text_lower, text_upper, image_lower, image_upper = halves
     text, image = text_upper.reading(names), image_upper.reading(names)
     found = by_short_name(text.named(*text_lower(IDS)) | image.named(image_lower(PIXELS)))
@@ -116,14 +116,14 @@ def test_upper_halves_yield_the_same(names, halves, yielded):
     assert text_upper.backbone is not None
 
 
-def test_one_layer_for_some_names_shares_the_backbone(encoders, yielded):
+def test_a_layer_for_some_read_outs_shares_the_backbone(encoders, yielded):
     text = encoders[0].reading(["image", "text_cls_last", "text"])
     assert text.backbone is encoders[0].backbone
     assert text.yields == ("text@tiny-bert:mean", "text@tiny-bert:cls")
     assert not text.trainable
     np.testing.assert_allclose(text.named(IDS)["text@tiny-bert:cls"], yielded["text_cls_last"], atol=1e-6)
     assert encoders[0].reading(encoders[0].readouts) is encoders[0]
-    with pytest.raises(ValueError, match="built without two_thirds"):
+    with pytest.raises(ValueError, match="built without the place two_thirds"):
         TEXT.build().reading(["text_cls_two_thirds"])
 
 
@@ -139,5 +139,5 @@ def test_saved_and_loaded(encoders, yielded, tmp_path):
         np.testing.assert_allclose(value, yielded[name], atol=1e-6, err_msg=name)
 
 
-def test_of_modality_keeps_an_order():
+def test_of_modality_uses_the_order_of_the_table():
     assert of_modality("text", ["image", "text_max_last", "text"]) == ("text", "text_max_last")

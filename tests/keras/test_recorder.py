@@ -9,7 +9,7 @@ from automm.config.experiment import Experiment
 from automm.search.budget import SAME_CAUSE, Budget, reason_to_give_up
 from automm.search.ranking import Ranking
 from automm.search.recorder import GiveUp, Recorder
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate, Run
 
 
 @pytest.fixture

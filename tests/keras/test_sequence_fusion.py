@@ -27,7 +27,7 @@ def name(request):
 
 
 def given(n=3, sizes=SIZES, seed=0):
-    """Sequences, and masks with something masked, and in the last row nothing of the first modality."""
+    """Return sequences and masks; the last row lacks the first modality."""
     rng = np.random.default_rng(seed)
     sequences = [rng.normal(size=(n, 4 + 2 * place, size)).astype(np.float32) for place, size in enumerate(sizes)]
     masks = [np.ones(sequence.shape[:2], np.float32) for sequence in sequences]
@@ -58,7 +58,7 @@ def normed(layer, values):
 
 
 def attended(block, x, y):
-    """MAB of one row: x asks y, neither of them masked any more."""
+    """Compute MAB for one row without masked elements: x attends to y."""
     size = block.width // block.heads
     parts = []
     for head in range(block.heads):
@@ -72,7 +72,7 @@ def attended(block, x, y):
 
 
 def real_parts(fusion, sequences, masks, row):
-    """Of one review: the elements that are there, entered."""
+    """Project and normalise the real elements of one review."""
     return [
         normed(norm, affine(projection, sequence[row][mask[row] > 0]))
         for sequence, mask, projection, norm in zip(sequences, masks, fusion.projections, fusion.norms, strict=True)
@@ -113,7 +113,7 @@ FORMULAS = {"cross_attention": cross_attention, "bottleneck": bottleneck}
 
 
 @pytest.mark.parametrize("sizes", [(5,), SIZES, (3, 5, 7)], ids=len)
-def test_agreement_with_the_formula(name, sizes):
+def test_the_output_equals_the_formula(name, sizes):
     fusion = build(name, sizes)
     randomise(fusion)
     sequences, masks = given(sizes=sizes)
@@ -123,7 +123,7 @@ def test_agreement_with_the_formula(name, sizes):
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
 
 
-def test_what_a_modality_is_before_it_meets_the_others(name):
+def test_unimodal_representations(name):
     fusion = build(name)
     randomise(fusion)
     sequences, masks = given()
@@ -151,11 +151,11 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("sizes", [(5,), (3, 5, 7)], ids=len)
-def test_parameters_as_documented(name, sizes):
+def test_the_number_of_parameters(name, sizes):
     assert build(name, sizes).count_params() == PARAMETERS[name](sizes)
 
 
-def test_what_is_masked_never_changes_the_output(name):
+def test_masked_elements_never_change_the_output(name):
     fusion = build(name)
     sequences, masks = given()
     expected = np.asarray(fusion(sequences, masks))
@@ -169,7 +169,7 @@ def test_what_is_masked_never_changes_the_output(name):
 
 
 @pytest.mark.parametrize("absent", [0, 1])
-def test_an_absent_modality_is_zeros_and_the_other_still_speaks(name, absent):
+def test_an_absent_modality_gives_zeros_and_the_other_has_an_effect(name, absent):
     fusion = build(name)
     sequences, masks = given()
     masks = [np.ones_like(mask) for mask in masks]
@@ -198,8 +198,8 @@ def test_gradient_reaches_every_modality_and_every_weight(name):
             assert float(tf.reduce_sum(tf.abs(gradient))) > 0, what
 
 
-def test_a_vector_is_a_sequence_of_one(name):
-    """As metadata and history come: a mask of the review, or of the steps."""
+def test_a_vector_is_a_sequence_of_one_element(name):
+    """Metadata has a mask of the review, a history a mask of the steps."""
     fusion = build(name, (5, 6, 7))
     sequences, masks = given(sizes=(5, 6, 7))
     steps = np.array([[1, 0], [0, 0], [1, 1]], np.float32)

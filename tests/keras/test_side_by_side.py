@@ -52,7 +52,7 @@ def layers():
 
 @pytest.fixture(scope="module")
 def features(arrays, layers, tmp_path_factory):  # noqa: F811
-    """Encoded by the layers that models are composed of: the narrow encoder has other weights in each copy."""
+    """Features of the layers that models are composed of: each copy of the narrow encoder has other weights."""
     backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
     sources = [
         replace(source, backbone=lambda name=source.name: backbones[name])
@@ -89,7 +89,7 @@ def rows_of(model, features):
     return source_of(names_of(model), features.arrays, features, lambda cells: pytest.fail("it reads no states"))
 
 
-def test_each_encoder_has_an_input_and_sizes_of_its_own(suffix, features):
+def test_each_encoder_has_its_own_input_and_size(suffix, features):
     assert set(names_of(suffix)) == {FIRST, SECOND, "text_mask", PICTURES, "image_mask"}
     batch = rows_of(suffix, features).batch(ALL)
     assert (batch[FIRST].shape[1], batch[SECOND].shape[1]) == (16, 8)
@@ -100,7 +100,7 @@ def test_each_encoder_has_an_input_and_sizes_of_its_own(suffix, features):
         np.testing.assert_array_equal(layer.mean, statistics[name][0])
 
 
-def test_whole_it_gives_the_same(suffix, layers, features):
+def test_the_whole_model_gives_the_same_answers(suffix, layers, features):
     whole = compose(suffix, layers, **SIZES)
     assert set(names_of(whole)) == {"token_ids", "text_mask", "images", "image_mask"}
     expected = predict(suffix, rows_of(suffix, features), ALL)
@@ -112,7 +112,7 @@ def test_whole_it_gives_the_same(suffix, layers, features):
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_a_review_that_lacks_a_modality_lacks_it_in_all_of_its_encoders(suffix, layers, features, modality):
+def test_an_absent_modality_is_absent_for_all_of_its_encoders(suffix, layers, features, modality):
     lacking = Lacking(rows_of(suffix, features), modality)
     batch = lacking.batch(ALL)
     assert {name: bool(rows.any()) for name, rows in present(batch).items()} == {

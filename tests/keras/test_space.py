@@ -31,7 +31,7 @@ from automm.search.space.table import (
 from automm.search.space.validation import full_space, narrow
 from automm.search.training.options import Options
 from automm.tasks.registry import TASKS
-from automm.tracking.runs import EPOCHS, point_of
+from automm.tracking.run_folder import EPOCHS, point_of
 
 # Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.
 NESTED = {

@@ -7,7 +7,7 @@ import pytest
 from automm.errors import DataError
 from automm.search.parallel.worker import Dismissed, ResultFiles, _same_engines
 from automm.search.parallel.workers import FOLDER
-from automm.tracking.runs import COMPLETED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
 def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):

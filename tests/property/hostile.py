@@ -23,8 +23,9 @@ from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import all_paths
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
+from automm.data.splitting.duplicates import drop_duplicates
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import drop_duplicates, split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import AutommError
 
 T = TypeVar("T")

@@ -15,8 +15,10 @@ from automm.data.quality.html import page
 from automm.data.quality.run import check
 from automm.data.records.opening import read_records
 from automm.data.records.reviews import Dataset, Review, load_dataset
+from automm.data.sections import SPLITS
+from automm.data.splitting.fingerprint import fingerprint
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import RULES, SPLITS, fingerprint, split_dataset
+from automm.data.splitting.split import RULES, split_dataset
 from automm.data.splitting.text_forms import normal_text
 from automm.errors import AutommError, DataError
 

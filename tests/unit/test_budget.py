@@ -6,7 +6,7 @@ import pytest
 
 from automm.config.experiment import Experiment
 from automm.search.budget import ANY_CAUSE, SAME_CAUSE, WORKER_DIED, Budget, last_trial_number, reason_to_give_up
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 
 def experiment(**settings):

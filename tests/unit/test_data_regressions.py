@@ -11,7 +11,7 @@ from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.reviews import Dataset, Review, load_dataset
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError
 
 MANIFEST = "name: t\nrecords: r.jsonl\nfields: {id: id, text: text, images: pics, label: label}\n"

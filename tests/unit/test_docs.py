@@ -19,7 +19,7 @@ from automm.config.schema import Section
 from automm.config.strict_yaml import parse_yaml
 from automm.data.layouts import LAYOUTS, find_layout
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.quality.messages import KINDS
+from automm.data.quality.finding_kinds import KINDS
 from automm.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

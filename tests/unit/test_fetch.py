@@ -56,7 +56,7 @@ def test_a_picture_appears_only_when_complete(server, path, tmp_path):
         ("page", "text/html, not a picture", 1),
         ("liar", "not a picture of a known format", 1),
         ("empty", "zero bytes", 1),
-        ("huge", "more than 50 MB", 1),
+        ("huge", "larger than the limit of 50 MB", 1),
         ("always503", "HTTP 503 Service Unavailable (2 attempts)", 2),
         ("truncated", "bytes (2 attempts)", 2),
         ("closed", "connection failed", 2),
@@ -73,7 +73,7 @@ def test_failures_have_a_reason_and_temporary_ones_are_retried(server, tmp_path,
 
 def test_endless_responses_are_aborted(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "MAX_BYTES", 2**20)
-    assert "more than 1 MB" in reason(server, "endless", tmp_path)
+    assert "larger than the limit of 1 MB" in reason(server, "endless", tmp_path)
 
 
 @pytest.mark.parametrize("path", ["silent", "drip", "dripping_head"])
@@ -375,3 +375,19 @@ def test_the_command_fetches_nothing_from_this_machine(server, manifest):
     assert done.exit_code == 3
     assert "not a public address" in done.stdout
     assert not server.asked
+
+
+def test_a_host_that_cannot_be_resolved_is_tried_once(tmp_path):
+    asked = []
+
+    def resolve(host, port):
+        asked.append(host)
+        raise OSError("no such host")
+
+    downloader = Downloader(network=Network(resolve=resolve), attempts=4, pause=5.0)
+    began = time.monotonic()
+    for number in range(20):
+        with pytest.raises(RefusedError, match=r"^host name gone.example cannot be resolved$"):
+            downloader.fetch(f"https://gone.example/{number}.png", tmp_path / "a.png")
+    assert asked == ["gone.example"]
+    assert time.monotonic() - began < 5

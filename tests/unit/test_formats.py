@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from layouts import WRITERS, lines, manifest_of, pictures, put
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.download.urls import local_name
 from automm.data.layouts import LAYOUTS, find_layout, recognise
 from automm.data.layouts.files import Ids
@@ -18,7 +18,7 @@ from automm.data.manifest import parse_manifest
 from automm.data.records.opening import open_source
 from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 INCOMPLETE = ("crisismmd", "upmc-food101")  # one needs a task, the other has no validation split
@@ -622,7 +622,7 @@ def test_surrogates_in_front_matter_are_joined_or_reported(tmp_path, written, re
     if read is not None:
         assert read in load_dataset(manifest).labels
     else:
-        with pytest.raises(DataError, match=r"soup/0.md:2: front matter: not YAML: half of a surrogate pair"):
+        with pytest.raises(DataError, match=r"soup/0.md:2, soup/1.md:2: front matter: not YAML: half of a surr"):
             load_dataset(manifest)
 
 

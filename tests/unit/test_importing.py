@@ -11,7 +11,7 @@ from automm.data.manifest import load_manifest
 from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError, NotFoundError
 
 READER = "def read(path, options):\n  yield {'n': 1, 'text': 'a', 'stars': options['s']}\n"

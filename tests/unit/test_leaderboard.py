@@ -7,7 +7,7 @@ import pytest
 from automm.cli.tables import leaderboard_table
 from automm.errors import ConfigError, NotFoundError
 from automm.evaluate.leaderboard import leaderboard, to_csv
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate, Run
 
 FIELDS = [
     "rank",
@@ -71,7 +71,7 @@ def names(rows):
     return [row["name"] for row in rows]
 
 
-def test_best_first_failed_last(make, runs):
+def test_the_best_candidate_is_first_and_failed_ones_last(make, runs):
     make("r1", [failed("broken"), done("low", 0.2), failed("stopped", status=KILLED), done("high", 0.9)])
     rows = leaderboard(runs)
     assert names(rows) == ["high", "low", "broken", "stopped"]
@@ -79,14 +79,14 @@ def test_best_first_failed_last(make, runs):
     assert rows[2]["error"] == "the loss became NaN"
 
 
-def test_a_first_look_is_never_taken_for_the_whole(make, runs, capsys):
+def test_a_run_on_a_subsample_is_marked(make, runs, capsys):
     make("r1", [done("a", 0.9)]).write("manifest.json", {"subsample": 0.1})
     make("r2", [done("b", 0.8)]).write("manifest.json", {"subsample": None})
     rows = leaderboard(runs)
     assert [row["subsample"] for row in rows] == [0.1, None]
     leaderboard_table(rows, with_run=False)
     printed = capsys.readouterr().out
-    assert "a (on 0.1 of the reviews)" in printed
+    assert "a (on 10% of the reviews)" in printed
     assert printed.count("of the reviews") == 1
 
 
@@ -95,32 +95,47 @@ def test_ties_go_to_fewer_parameters_then_to_the_earlier(make, runs):
     assert names(leaderboard(runs)) == ["first", "second", "big"]
 
 
-def test_by_another_metric(make, runs):
+def test_rank_by_another_metric(make, runs):
     make("r1", [done("a", 0.9, loss=2.0, accuracy=0.1), done("b", 0.1, loss=0.5, accuracy=0.9)])
     assert names(leaderboard(runs)) == ["a", "b"]
     assert names(leaderboard(runs, metric="loss")) == names(leaderboard(runs, metric="val_loss")) == ["b", "a"]
     assert names(leaderboard(runs, metric="accuracy")) == ["b", "a"]
-    with pytest.raises(ConfigError, match=r"--metric acuracy: unknown. Did you mean 'accuracy'"):
+    with pytest.raises(ConfigError, match=r"--metric acuracy: unknown metric. Did you mean 'accuracy'"):
         leaderboard(runs, metric="acuracy")
     with pytest.raises(ConfigError, match="unknown"):
         leaderboard(runs, metric="test_accuracy")
 
 
-def test_an_objective_that_gets_smaller(make, runs):
+def test_rank_by_an_objective_that_is_minimized(make, runs):
     make("r1", [done("bad", 0.9, loss=2.0, objective="val_loss"), done("good", 0.1, loss=0.5, objective="val_loss")])
     assert names(leaderboard(runs)) == ["good", "bad"]
 
 
 def test_runs_with_different_objectives_need_a_metric(make, runs):
     make("r1", [done("a", 0.9)], "one")
-    make("r2", [done("b", 0.1, objective="val_loss")], "two")
-    with pytest.raises(ConfigError, match=r"different objectives \(val_loss, val_macro_f1\)"):
+    make("r2", [done("b", 0.1, objective="val_loss")], "one")
+    with pytest.raises(ConfigError, match=r"runs of one have different objectives: val_loss, val_macro_f1"):
         leaderboard(runs)
-    assert names(leaderboard(runs, "two")) == ["b"]
     assert names(leaderboard(runs, metric="macro_f1")) == ["a", "b"]
 
 
-def test_one_run_of_several(make, runs):
+def test_each_experiment_is_ranked_by_itself(make, runs, capsys):
+    make("r1", [done("a", 0.2), failed("broken"), done("b", 0.3)], "one")
+    make("r2", [done("c", 0.1, loss=2.0, objective="val_loss"), done("d", 0.9, objective="val_loss")], "two")
+    rows = leaderboard(runs)
+    ranked = [(row["experiment"], row["rank"], row["name"]) for row in rows]
+    assert ranked == [("one", 1, "b"), ("one", 2, "a"), ("one", None, "broken"), ("two", 1, "d"), ("two", 2, "c")]
+    leaderboard_table(rows, with_run=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("experiment")
+    assert "ranks are within an experiment" in printed
+    leaderboard_table(leaderboard(runs, "two"), with_run=True)
+    assert "experiment" not in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"metric mae: not in runs r2. Name another --metric"):
+        leaderboard(runs, "two", metric="mae")
+
+
+def test_candidates_of_one_run_only(make, runs):
     make("r1", [done("a", 0.9)])
     second = make("r2", [done("b", 0.1)])
     assert names(leaderboard(runs)) == ["a", "b"]
@@ -128,15 +143,15 @@ def test_one_run_of_several(make, runs):
     assert (row["name"], row["rank"]) == ("b", 1)
 
 
-def test_nothing_there(make, runs):
-    with pytest.raises(NotFoundError, match=r"no run under .*'automm search MANIFEST' makes one"):
+def test_no_runs(make, runs):
+    with pytest.raises(NotFoundError, match=r"no runs under .* Start one: automm search MANIFEST"):
         leaderboard(runs)
     make("r1", [done("a", 0.9)])
     with pytest.raises(NotFoundError, match=r"no experiment 'dmo' .*Experiments: demo"):
         leaderboard(runs, "dmo")
 
 
-def test_a_run_with_failures_only_and_one_that_has_just_begun(make, runs):
+def test_a_run_with_failures_only_and_a_run_without_candidates(make, runs):
     make("r1", [failed("broken")])
     make("r2", [])
     assert names(leaderboard(runs)) == ["broken"]
@@ -170,7 +185,7 @@ def test_the_fields_of_json_are_a_contract(make, runs):
     assert rows[1]["status"] == "FAILED"
 
 
-def test_csv_has_a_column_a_metric_and_split(make, runs):
+def test_csv_has_a_column_for_each_split_and_metric(make, runs):
     make("r1", [done("a, b", 0.9), failed('says "no"')], test={"a, b": {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}})
     rows = list(csv.DictReader(io.StringIO(to_csv(leaderboard(runs)))))
     metrics = [f"{split}_{metric}" for split in ("validation", "test") for metric in ("macro_f1", "accuracy", "loss")]
@@ -180,12 +195,12 @@ def test_csv_has_a_column_a_metric_and_split(make, runs):
     assert (rows[1]["name"], rows[1]["rank"], rows[1]["validation_loss"]) == ('says "no"', "", "")
 
 
-def test_csv_of_nothing_is_a_header(make, runs):
+def test_csv_without_rows_has_a_header(make, runs):
     make("r1", [])
-    assert to_csv(leaderboard(runs)).startswith("rank,run,")
+    assert to_csv(leaderboard(runs)).startswith("rank,run,experiment,")
 
 
-def test_mean_and_spread_over_folds(make, runs, capsys):
+def test_mean_and_standard_deviation_over_folds(make, runs, capsys):
     scores = {name: {"macro_f1": 0.5, "accuracy": 0.6, "loss": 1.0} for name in ("a", "b")}
     run = make("r1", [done("a", 0.9), done("b-tuned", 0.8), done("c", 0.7)])
     folds = {"folds": [1, 2], "mean": scores["a"], "deviation": {**scores["b"], "macro_f1": 0.0123}}

@@ -11,10 +11,12 @@ from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
 from automm.data.splitting import links as links_module
 from automm.data.splitting import near_texts as near_module
-from automm.data.splitting.folds import other_folds
+from automm.data.splitting.duplicates import drop_duplicates
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import Links, link_reviews, links_of, most_copies
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.stratified import drop_duplicates, fold_rows, split_dataset
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
 from automm.data.splitting.text_forms import distinctive_text, linking_text
 
 POST = "The hall was full, and nobody left before the end"

@@ -183,7 +183,7 @@ def test_yes_and_no_and_dates_stay_words(tmp_path):
 
 def test_missing_keys_are_reported(tmp_path):
     assert "records and fields missing" in problems(tmp_path, "name: x\n")[0]
-    assert "path missing" in problems(tmp_path, "name: x\nformat: mvsa\n")[0]
+    assert "needs the key path" in problems(tmp_path, "name: x\nformat: mvsa\n")[0]
     assert "at least one column" in problems(tmp_path, "name: x\nrecords: r.csv\nfields: {label: l}\n")[0]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from automm.cli.tables import verdict
 from automm.evaluate import plots
-from automm.evaluate.missing import PERCENTS, curves, losers
+from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.tasks.registry import TASKS
 from automm.tracking.results import missing_curves, summary_of
 
@@ -16,18 +16,18 @@ HAS = np.arange(30) % 3 > 0  # 20 reviews of 30
 
 @pytest.fixture
 def lost():
-    return losers(HAS, np.random.default_rng(1))
+    return draw_missing_rows(HAS, np.random.default_rng(1))
 
 
-def test_more_reviews_lose_it_and_those_that_did_before_too(lost):
+def test_each_step_adds_reviews_that_lose_the_modality(lost):
     assert [int(rows.sum()) for rows in lost] == [0, 5, 10, 15, 20]
     for fewer, more in pairwise(lost):
         assert not (fewer & ~more).any()
     np.testing.assert_array_equal(lost[-1], HAS)
 
 
-def test_the_generator_decides_who(lost):
-    again, other = (losers(HAS, np.random.default_rng(seed)) for seed in (1, 2))
+def test_the_random_generator_decides_which_reviews(lost):
+    again, other = (draw_missing_rows(HAS, np.random.default_rng(seed)) for seed in (1, 2))
     np.testing.assert_array_equal(again, lost)
     assert (other[2] != lost[2]).any()
 
@@ -37,15 +37,15 @@ def probabilities(seed):
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
-def test_curves_go_from_the_whole_to_the_bare(lost):
+def test_scores_go_from_unchanged_reviews_to_reviews_without_the_modality(lost):
     labels, whole, bare = np.arange(30) % 3, probabilities(1), probabilities(2)
-    found = curves(TASK, labels, whole, {"image": bare}, {"image": lost})["image"]
-    assert {metric: values[0] for metric, values in found.items()} == TASK.measure(labels, whole)
+    curves = missing_modality_scores(TASK, labels, whole, {"image": bare}, {"image": lost})["image"]
+    assert {metric: values[0] for metric, values in curves.items()} == TASK.measure(labels, whole)
     gone = np.where(HAS[:, None], bare, whole)
-    assert {metric: values[-1] for metric, values in found.items()} == TASK.measure(labels, gone)
+    assert {metric: values[-1] for metric, values in curves.items()} == TASK.measure(labels, gone)
     half = whole.copy()
     half[lost[2]] = bare[lost[2]]
-    assert {metric: values[2] for metric, values in found.items()} == TASK.measure(labels, half)
+    assert {metric: values[2] for metric, values in curves.items()} == TASK.measure(labels, half)
 
 
 RESULT = {
@@ -59,24 +59,29 @@ RESULT = {
 }
 
 
-def test_what_a_tracker_is_told():
+def test_the_summary_and_curves_for_a_tracker():
     assert missing_curves(RESULT, "fused") == {"missing_image/macro_f1": {0: 0.9, 25: 0.8, 50: 0.7, 75: 0.6, 100: 0.5}}
     assert missing_curves(RESULT, "another") == missing_curves({}, "fused") == {}
-    told = {"best": "fused", "test/macro_f1": 0.9, "test/accuracy": 0.8, "test/loss": 1.0}
-    assert summary_of(RESULT) == told
+    expected = {"best": "fused", "test/macro_f1": 0.9, "test/accuracy": 0.8, "test/loss": 1.0}
+    assert summary_of(RESULT) == expected
     luck = {"score": 0.9, "corrected": 0.8, "candidates": 3}
     folds = {"folds": [1, 2], "test": {"loss": [1.0, 2.0]}, "mean": {"loss": 1.5}, "deviation": {"loss": 0.7}}
     more = {**RESULT, "selection": luck, "folds": {"scores": {"fused": folds}}}
-    told |= {"selection/score": 0.9, "selection/corrected": 0.8, "folds/loss_mean": 1.5, "folds/loss_deviation": 0.7}
-    assert summary_of(more) == told
+    expected |= {
+        "selection/score": 0.9,
+        "selection/corrected": 0.8,
+        "folds/loss_mean": 1.5,
+        "folds/loss_deviation": 0.7,
+    }
+    assert summary_of(more) == expected
     assert summary_of({}) == {}
 
 
-def test_the_verdict_says_it():
+def test_the_verdict_has_the_scores_without_pictures():
     assert "  if reviews lose their pictures: macro-F1 0.700 (half of the reviews), 0.500 (all)" in verdict(RESULT)
 
 
-def test_it_is_drawn(tmp_path):
+def test_the_plot_is_a_png_file(tmp_path):
     lines = {
         "fused": {"text": [5, 4, 3, 2, 1], "image": [1, 1, 1, 1, 1]},
         "text_only": {"text": [1] * 5, "image": [1] * 5},

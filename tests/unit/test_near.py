@@ -12,7 +12,7 @@ from automm.data.images.near_duplicates import may_be_close, near_duplicates
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import split_dataset
+from automm.data.splitting.split import split_dataset
 
 
 def picture(seed: int) -> Image.Image:

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from automm.cli.progress import ConsoleReporter
-from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 
 def test_a_resumed_run_counts_its_earlier_trials(tmp_path):

@@ -114,10 +114,10 @@ def test_missing_pictures_do_not_hide_other_findings(make):
         records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
 
     found = findings(make(spoil))
-    assert set(found) == {"missing_pictures", "html_left"}
-    assert found["missing_pictures"].count == 2
+    assert set(found) == {"missing_pictures", "unfetched_pictures", "html_left"}
+    assert (found["missing_pictures"].count, found["unfetched_pictures"].count) == (1, 1)
     assert "r.jsonl:3: picture 'gone.png' not found" in found["missing_pictures"].examples[0].line
-    assert "fetch-images" in found["missing_pictures"].examples[1].line
+    assert "fetch-images" in found["unfetched_pictures"].examples[0].line
     with pytest.raises(DataError, match="no label"):
         check(make(lambda records: (spoil(records), records[0].update(label=None))))
 
@@ -129,12 +129,12 @@ def test_urls_that_were_not_fetched_do_not_hide_other_findings(make):
         records[5]["text"] = "Lovely, it&#39;s <b>really</b> good"
 
     found = findings(make(spoil))
-    assert set(found) == {"missing_pictures", "html_left"}
-    assert found["missing_pictures"].count == 24
-    [example] = found["missing_pictures"].examples
-    assert "none of the 24 pictures was found" in example.line
+    assert set(found) == {"unfetched_pictures", "html_left"}
+    assert found["unfetched_pictures"].count == 24
+    [example] = found["unfetched_pictures"].examples
+    assert "none of the 24 pictures given by URL was fetched" in example.line
     assert "fetch-images" in example.line
-    with pytest.raises(DataError, match="none of the 24 pictures was found"):
+    with pytest.raises(DataError, match="none of the 24 pictures given by URL was fetched"):
         load_dataset(load_manifest(make(spoil)))
 
 
@@ -171,7 +171,7 @@ def test_repetitions_within_one_split_are_notes(make):
 
     found = findings(make(repeat))
     assert {finding.severity for finding in found.values()} == {"note"}
-    assert "about 0 of them would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
+    assert "about 0 of these texts would" in found["duplicate_texts"].effect  # 1 - 0.7^2 - 2 * 0.15^2 = 0.47
     assert set(found) == {"duplicate_texts", "duplicate_pictures", "duplicate_reviews"}
     assert set(findings(make(repeat, drop_duplicates=True))) == set()
 
@@ -215,7 +215,7 @@ def test_a_phrase_in_too_many_variants_is_reported_and_not_linked(make):
 
     found = findings(make(describe))
     assert set(found) == {"common_texts"}
-    assert found["common_texts"].what.startswith("texts in more than one split that over 20 reviews share")
+    assert found["common_texts"].what.startswith("texts that over 20 reviews share")
     assert "24 reviews: 'This item was exactly as described'" in found["common_texts"].examples[0].line
 
 
@@ -278,7 +278,7 @@ def test_links_are_computed_once(make, monkeypatch):
     counted(links, "linking_text")
     counted(checking, "near_duplicates")
     counted(near, "near_duplicates")
-    counted(splits, "_place")
+    counted(splits, "place")
 
     def in_one_room(records):
         for record in records[:10]:
@@ -286,7 +286,7 @@ def test_links_are_computed_once(make, monkeypatch):
 
     found = findings(make(in_one_room, splits={"folds": 4, "near_duplicates": "together"}))
     assert "linked_reviews" in found
-    assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "_place": 2}
+    assert calls == {"link_reviews": 1, "linking_text": 24, "near_duplicates": 1, "place": 2}
 
 
 def test_users_in_several_splits_without_a_group(make):
@@ -680,7 +680,7 @@ def test_texts_that_contain_their_label(make):
 
     found = findings(make(rated))["labels_in_texts"]
     assert (found.severity, found.count) == ("warning", 24)
-    assert found.examples[0].detail.startswith("'good' in 'This is a very new product number 0. Rating: good'")
+    assert found.examples[0].detail.startswith("label 'good' in the text 'This is a very new product")
 
 
 @pytest.mark.parametrize(
@@ -792,6 +792,14 @@ def test_labels_that_differ_only_in_case_are_reported_with_a_map(make):
     found = findings(make(relabelled("pos", "Pos", "pos", "neg")))["labels_of_one_word"]
     assert [one.detail for one in found.examples] == ["'pos' (12), 'Pos' (6)"]
     assert 'labels: {map: {"pos": ["pos", "Pos"], ...}}' in found.fix  # in quotes: a label may hold a colon
+
+
+def test_words_for_true_and_false_are_one_label_each(make):
+    found = findings(make(relabelled("true", 1, False, "0")))["labels_of_one_word"]
+    assert [one.detail for one in found.examples] == ["'0' (6), 'false' (6)", "'1' (6), 'true' (6)"]
+    assert '"0": ["0", "false"], "1": ["1", "true"]' in found.fix
+    for labels in (("yes", "no"), (0, 1), ("true", "false"), (0, 1, 2, "yes"), ("yes", "no", "maybe", "1")):
+        assert "labels_of_one_word" not in findings(make(relabelled(*labels)))
 
 
 def test_labels_that_a_map_lists_are_no_finding(make):

@@ -94,7 +94,7 @@ def test_a_wrong_encoding_is_reported_in_place_of_another_language(tmp_path):
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
     (finding,) = check(tmp_path / "m.yaml").findings
     assert (finding.key, finding.count) == ("wrong_encoding", 30)
-    assert "Set encoding: in the manifest to cp1251, in which these bytes form words" in finding.fix
+    assert "In the manifest, set encoding to cp1251, which makes these texts readable" in finding.fix
     assert finding.examples[0].detail.startswith("'Õîðîøàÿ' in ")
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(content | {"encoding": "cp1251"}))
     assert [one.key for one in check(tmp_path / "m.yaml").findings] == ["other_languages"]

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import app
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.quality import html as page_module
 from automm.data.quality.html import page
 from automm.data.quality.report import Report

@@ -7,7 +7,7 @@ import pytest
 from automm.config.experiment import Experiment
 from automm.search.ranking import FINALISTS, Ranking
 from automm.search.training.stopping import ENOUGH
-from automm.tracking.runs import COMPLETED, FAILED, Candidate
+from automm.tracking.run_folder import COMPLETED, FAILED, Candidate
 
 
 def experiment(**settings):

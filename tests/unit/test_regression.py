@@ -1,4 +1,4 @@
-"""A number in the place of a label: how it is read, split, measured and shown."""
+"""Regression: how targets are read and split, and how predictions are scored and shown."""
 
 import json
 from collections import Counter
@@ -10,10 +10,11 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from automm.config.experiment import load_experiment
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import load_dataset
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import fold_rows, split_dataset
+from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError
-from automm.evaluate.metrics import paired_interval, score
+from automm.evaluate.compare import paired_interval, score
 from automm.evaluate.plots import learning_curves, true_and_predicted
 from automm.evaluate.selection import selection
 from automm.tasks.registry import TASKS, task_of
@@ -36,16 +37,16 @@ class TestReading:
         assert [review.label for review in dataset.reviews] == ["1", "2.5", "-300"]
         assert dataset.labels == ()
 
-    def test_what_is_no_number_is_named_with_its_record(self, tmp_path):
+    def test_a_target_that_is_not_a_number_is_reported_with_its_record(self, tmp_path):
         with pytest.raises(DataError) as caught:
             load(tmp_path, [1, "$2", None, "1,024", True])
         assert [problem.split(": ")[0] for problem in caught.value.lines] == [f"r.jsonl:{n}" for n in (2, 3, 4, 5)]
 
-    def test_one_value_is_nothing_to_learn(self, tmp_path):
+    def test_a_single_value_is_rejected(self, tmp_path):
         with pytest.raises(DataError, match=r"every review has the value 7, so there is nothing to learn"):
             load(tmp_path, [7, 7.0, "7"])
 
-    def test_a_map_of_labels_is_refused(self, tmp_path):
+    def test_a_map_of_labels_is_rejected(self, tmp_path):
         with pytest.raises(ConfigError, match="a regression predicts a number"):
             load(tmp_path, [1, 2], labels={"map": {"low": [1], "high": [2]}})
 
@@ -69,7 +70,7 @@ class TestSplits:
             assert max(tenths.values()) - min(tenths.values()) <= 2
             assert np.mean(values[part]) == pytest.approx(np.mean(values), rel=0.25)
 
-    def test_a_number_that_many_reviews_have_is_in_every_split(self, tmp_path):
+    def test_a_frequent_number_is_in_every_split(self, tmp_path):
         dataset = load(tmp_path, [0] * 80 + [5] * 20)
         splits = split_dataset(dataset, links_of(dataset, {}))
         assert [sum(dataset.reviews[r].value == 5 for r in splits[name]) for name in splits] == [14, 3, 3]
@@ -81,7 +82,7 @@ class TestExperiment:
         (tmp_path / "e.yaml").write_text(f"manifest: m.yaml\n{experiment}")
         return tmp_path / "e.yaml"
 
-    def test_the_default_objective_is_the_tasks(self, tmp_path):
+    def test_the_default_objective_belongs_to_the_task(self, tmp_path):
         experiment = load_experiment(self.write(tmp_path, "regression", ""))
         assert (experiment.objective, experiment.direction) == ("val_mae", "min")
         assert load_experiment(tmp_path / "m.yaml").objective == "val_mae"
@@ -124,7 +125,7 @@ class TestMetrics:
         assert task_of(scores).main_metrics == ("mae", "rmse")
         assert TASK.smooth == "rmse"
 
-    def test_numbers_that_are_all_the_same(self):
+    def test_equal_targets_have_an_r2_of_zero(self):
         assert TASK.measure(np.full(3, 2.0), np.full((3, 1), 3.0)) == {"mae": 1.0, "rmse": 1.0, "r2": 0.0}
 
     def test_an_interval_of_a_difference(self):
@@ -134,7 +135,7 @@ class TestMetrics:
         assert interval.low <= interval.difference <= interval.high < 0
 
     @pytest.mark.parametrize("objective", ["val_mae", "val_rmse"])
-    def test_the_luck_of_the_pick(self, objective):
+    def test_selection_bias_of_regressions(self, objective):
         true, _ = answers(rows=200)
         candidates = [
             answers(seed, 200, 10.0)[1] - answers(seed, 200)[0][:, None] + true[:, None] for seed in range(30)

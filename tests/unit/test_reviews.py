@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from automm.data.change_kinds import Change
 from automm.data.download.urls import local_name
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import load_dataset
-from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError
+from automm.errors import SHOWN_EXAMPLES, SHOWN_PROBLEMS, ConfigError, DataError
 
 MAP = {"map": {"x": ["a", "b"], "y": ["c"]}}
 FIELDS = {"id": "id", "text": "text", "images": "photos", "label": "label"}
@@ -325,7 +326,7 @@ def test_an_absolute_name_must_be_relative(tmp_path):
 
 
 def test_a_missing_label_has_a_fix(tmp_path):
-    assert "Add one, or set labels.on_missing: drop" in faults(tmp_path, rows(label=None))[0]
+    assert "Add one, or set labels: {on_missing: drop}" in faults(tmp_path, rows(label=None))[0]
 
 
 def test_backslashes_of_windows_are_read_and_counted(tmp_path):
@@ -384,7 +385,7 @@ class TestLabels:
     def test_a_fix_quotes_a_column_for_the_manifest(self, tmp_path):
         some = [{"id": f"{a}{b}", "text": "t", "photos": [], "genre: all": f"{a}, {b}"} for a in "klmn" for b in "klmn"]
         [problem] = faults(tmp_path, some, fields=FIELDS | {"label": "genre: all"})
-        advised = yaml.safe_load(problem.partition("fields: ")[2])
+        advised = yaml.safe_load(problem.partition("fields: ")[2].removesuffix(" to use the first"))
         assert load(tmp_path, some, fields=FIELDS | advised).labels == tuple("klmn")
 
     def test_a_column_of_ids_is_one_problem_found_in_linear_time(self, tmp_path):
@@ -416,7 +417,7 @@ def test_only_reviews_without_text_and_picture_are_dropped(tmp_path):
         ("www.example.org/a.png", "write 'https://www.example.org/a.png'"),
         ("//cdn.example.org/a.png", "write 'https://cdn.example.org/a.png'"),
         ("s3://bucket/a.png", "Only http and https are fetched"),
-        ("data:image/png;base64," + "A" * 500, "AAA...' not found"),
+        ("data:image/png;base64," + "A" * 500, "Set image_kind: base64 in fields"),
     ],
 )
 def test_suspicious_names_have_a_fix(tmp_path, name, fix):
@@ -435,7 +436,7 @@ def test_the_nearest_label_is_found_only_for_shown_problems(tmp_path, monkeypatc
     records = [row | {"id": n, "label": f"unknown {n} " + "x" * 10_000} for n, row in enumerate(rows() * 15)]
     problems = faults(tmp_path, records, labels={"map": {f"label {n}": [f"l{n}"] for n in range(200)}})
     assert len(problems) == 60
-    assert len(asked) == SHOWN_PROBLEMS
+    assert len(asked) == SHOWN_EXAMPLES
     assert max(map(len, asked)) < 200
     assert all(len(problem) < 1000 for problem in problems)
     assert "l29 and 170 more" in problems[0]
@@ -487,3 +488,52 @@ def test_messages_shorten_long_labels(tmp_path):
     records = [row | {"id": n, "label": f"number {n} " + "x" * 100_000} for n, row in enumerate(rows() * 10)]
     for more in ({}, {"splits": {"column": "label"}}, {"fields": FIELDS | {"id": "label"}, "splits": {"column": "id"}}):
         assert all(len(problem) < 1000 for problem in map(str, faults(tmp_path, records, **more)))
+
+
+def test_one_kind_of_problem_never_hides_another(tmp_path):
+    """Twenty-four records without a label, one repeated id, one missing picture, one broken cell."""
+    records = [{"id": n, "text": f"text {n}", "photos": [], "label": None if n < 24 else n % 2} for n in range(60)]
+    records[50]["photos"] = ["gone.png"]
+    records[51]["text"] = {"not": "a text"}
+    records[59]["id"] = 0
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, records)
+    shown = str(caught.value).splitlines()
+    assert shown[0].startswith("r.jsonl:1, r.jsonl:2, r.jsonl:3 and 21 more: no label in column 'label'. Add one")
+    assert any("'gone.png' not found" in line for line in shown)
+    assert any("id '0' is already used at r.jsonl:1" in line for line in shown)
+    assert shown[-1] == "27 problems: missing_label 24, text_cell 1, repeated_id 1, missing_picture 1"
+
+
+def test_a_record_reports_all_of_its_wrong_cells(tmp_path):
+    records = rows()
+    records[0] |= {"text": {"a": 1}, "label": {"b": 2}}
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, records)
+    assert [problem.code for problem in caught.value.problems] == ["text_cell", "label_cell"]
+
+
+@pytest.mark.parametrize("on_bad", ["error", "drop-image"])
+def test_a_review_whose_picture_is_not_fetched_is_not_called_empty(tmp_path, on_bad):
+    records = [*rows(), {"id": "u", "text": "", "photos": ["https://example.org/c.png"], "label": rows()[0]["label"]}]
+    images = {"images": {"on_bad": on_bad}}
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, records, **images)
+    [problem] = caught.value.problems
+    assert problem.code == "not_fetched"
+    assert "https://example.org/c.png" in problem.text
+    assert "automm fetch-images" in problem.fix
+    if on_bad == "drop-image":
+        dataset = load(tmp_path, records, text={"on_empty": "drop-bare"}, **images)
+        assert dataset.changes == {Change.NOT_FETCHED: 1, Change.NOT_FETCHED_REVIEW: 1}
+
+
+def test_a_review_whose_picture_is_missing_is_not_called_empty(tmp_path):
+    records = [*rows(), {"id": "u", "text": "", "photos": ["gone.png"], "label": rows()[0]["label"]}]
+    with pytest.raises(DataError, match=r"no text, and picture 'gone.png' is missing. Correct the picture's path"):
+        load(tmp_path, records, images={"on_bad": "drop-image"})
+    dataset = load(tmp_path, records, images={"on_bad": "drop-image"}, text={"on_empty": "drop-bare"})
+    assert dataset.changes == {Change.MISSING_PICTURE: 1, Change.NO_PICTURE_FOUND: 1}
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, records)
+    assert [problem.code for problem in caught.value.problems] == ["missing_picture"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.tracking.runs import (
+from automm.tracking.run_folder import (
     COMPLETED,
     FAILED,
     KILLED,
@@ -57,7 +57,7 @@ FULL = Candidate(
 )
 
 
-def test_what_is_appended_is_read_again_in_order(run):
+def test_candidates_are_read_in_the_order_of_writing(run):
     failed = Candidate("größe \u2028 \n", "trial", FAILED, error="it broke\nTraceback\r\n  …")
     run.append(FULL)
     run.append(failed)
@@ -65,14 +65,14 @@ def test_what_is_appended_is_read_again_in_order(run):
     assert len((run.folder / "trials.jsonl").read_bytes().splitlines()) == 2
 
 
-def test_nothing_yet(run):
+def test_a_new_run_is_empty(run):
     assert run.candidates() == []
     assert run.read("result.json") == {}
     run.repair()
 
 
 @pytest.mark.parametrize("keep", [1, 20, -1])
-def test_a_torn_last_line_is_left_out_and_repaired(run, keep):
+def test_an_incomplete_last_line_is_ignored_and_removed(run, keep):
     run.append(FULL)
     whole = (run.folder / "trials.jsonl").read_bytes()
     (run.folder / "trials.jsonl").write_bytes(whole + whole[:keep])
@@ -82,8 +82,8 @@ def test_a_torn_last_line_is_left_out_and_repaired(run, keep):
     assert [candidate.name for candidate in run.candidates()] == ["trial-001", "second"]
 
 
-def test_a_torn_letter_of_the_last_line(run):
-    """A crash may cut between the two bytes of one letter."""
+def test_an_incomplete_character_in_the_last_line(run):
+    """A crash may cut between the two bytes of one character."""
     run.append(FULL)
     with (run.folder / "trials.jsonl").open("ab") as file:
         file.write('{"name": "größ'.encode()[:-1])
@@ -113,7 +113,7 @@ def test_nan_and_numpy_become_plain_json(run):
     assert json.loads((run.folder / "result.json").read_text("utf-8")) == {"a": [1, None], "b": "ö"}
 
 
-def test_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file.json"
     write_atomically(path, b"first")
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -149,7 +149,7 @@ def test_a_promoted_trial_is_ranked_once_by_its_longest_training():
     assert candidates[0].point == {"fusion/width": 8}
 
 
-def test_rank_by_score_then_size_then_age():
+def test_rank_by_score_then_parameters_then_order():
     candidates = [
         Candidate("big", "trial", COMPLETED, score=0.5, parameters=9),
         Candidate("early", "trial", COMPLETED, score=0.5, parameters=3),
@@ -165,7 +165,7 @@ def test_rank_by_score_then_size_then_age():
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])
-def test_what_was_judged_on_one_fold_ranks_behind_what_was_judged_on_all(direction):
+def test_a_candidate_scored_on_one_fold_ranks_after_those_scored_on_all(direction):
     scores = {"lucky": (0.99, "1 of 5 folds"), "unlucky": (0.01, "1 of 5 folds"), "one": (0.6, "5 folds")}
     candidates = [
         Candidate(name, "baseline", COMPLETED, score=score, evaluation=evaluation)
@@ -203,7 +203,7 @@ class TestFindRun:
             ("latest", "20250102-120000-bbbbbb"),  # by time, not by the experiment's name
         ],
     )
-    def test_by_name_beginning_mlflow_id_and_latest(self, runs, wanted, name):
+    def test_by_name_prefix_mlflow_id_and_latest(self, runs, wanted, name):
         assert find_run(runs, wanted).name == name
 
     def test_by_folder(self, runs, tmp_path, monkeypatch):
@@ -211,14 +211,16 @@ class TestFindRun:
         found = find_run(tmp_path / "elsewhere", "apple/20250102-120000-bbbbbb")
         assert found.folder == runs / "apple" / "20250102-120000-bbbbbb"
 
-    def test_an_ambiguous_beginning_names_the_runs(self, runs):
-        with pytest.raises(NotFoundError, match=r"'20250101' is not unique.*aaaaaa, 20250101-120000-aaaaaa-1"):
+    def test_an_ambiguous_prefix_lists_the_runs(self, runs):
+        with pytest.raises(
+            NotFoundError, match=r"'20250101' is the beginning of several runs.*aaaaaa, 20250101-120000-aaaaaa-1"
+        ):
             find_run(runs, "20250101")
 
-    def test_an_unknown_one(self, runs, tmp_path):
-        with pytest.raises(NotFoundError, match=r"'nothing' is not a run.*Runs: .*bbbbbb"):
+    def test_an_unknown_run(self, runs, tmp_path):
+        with pytest.raises(NotFoundError, match=r"'nothing' is not a run.*Name one of: .*bbbbbb"):
             find_run(runs, "nothing")
-        with pytest.raises(NotFoundError, match="none; 'automm search MANIFEST' makes one"):
+        with pytest.raises(NotFoundError, match=r"no runs under .* Start one: automm search MANIFEST"):
             find_run(tmp_path / "empty", "latest")
 
     def test_the_runs_of_one_experiment(self, runs):
@@ -226,22 +228,22 @@ class TestFindRun:
         assert [run.experiment for run in all_runs(runs)] == ["zebra", "zebra", "apple"]
 
 
-def test_one_process_at_a_time_works_on_a_run(tmp_path):
+def test_only_one_process_can_lock_a_run(tmp_path):
     run = create_run(tmp_path, "experiment", "0123456789")
     with run.locked(), pytest.raises(ConfigError, match="in use"), Run(run.folder).locked():
         pass
-    with run.locked():  # and it is free again
+    with run.locked():  # the lock is free again
         pass
 
 
-def test_a_line_of_another_version_is_named(tmp_path):
+def test_a_line_of_another_version_is_reported(tmp_path):
     run = create_run(tmp_path, "experiment", "0123456789")
     (run.folder / "trials.jsonl").write_text('{"name": "a", "no_such_field": 1}\n')
     with pytest.raises(DataError, match=r"trials\.jsonl:1"):
         run.candidates()
 
 
-def test_the_time_of_trials_side_by_side_is_spent_once():
+def test_the_time_of_parallel_trials_counts_once():
     def trial(second: int, seconds: float) -> Candidate:
         return Candidate("", "trial", COMPLETED, started=f"2026-01-01T00:00:{second:02d}.000+00:00", seconds=seconds)
 

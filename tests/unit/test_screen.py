@@ -25,7 +25,7 @@ from automm.cli.tables import console, table
 from automm.data.download import job as fetch
 from automm.data.download.client import Downloader
 from automm.errors import DataError, one_line
-from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 # A title, a colour, a return to the line's start, the one-character CSI, an override of the direction, an isolate, a
 # delete, a backspace, a bell, an invisible space, half a surrogate pair; what rich would read as markup or an emoji.

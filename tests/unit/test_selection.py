@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from automm.evaluate.metrics import score
+from automm.evaluate.compare import score
 from automm.evaluate.selection import selection
 from automm.tasks.registry import TASKS
 
@@ -9,14 +9,14 @@ TASK = TASKS["classification"]
 
 
 def guesses(rng, labels, classes, skill):
-    """(n, classes) probabilities of somebody who is right with probability `skill`."""
+    """(n, classes) probabilities of a model that is right with probability `skill`."""
     said = np.where(rng.random(len(labels)) < skill, labels, rng.integers(0, classes, len(labels)))
     return np.eye(classes)[said] * 0.8 + 0.2 / classes
 
 
 @pytest.mark.parametrize("objective", ["val_macro_f1", "val_accuracy", "val_loss"])
-def test_the_best_of_many_equals_was_lucky(objective):
-    """Forty candidates of one skill: what the best of them seems to be worth, more rows would take back."""
+def test_the_score_of_the_best_of_many_equal_candidates_is_corrected(objective):
+    """Forty candidates of equal skill: the best one only seems better, and more rows would show it."""
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 3, 200)
     predictions = [guesses(rng, labels, 3, 0.4) for _ in range(40)]
@@ -30,14 +30,14 @@ def test_the_best_of_many_equals_was_lucky(objective):
     assert abs(found.corrected - typical) < abs(best - typical)
 
 
-def test_a_clear_winner_has_little_luck():
+def test_a_clear_winner_has_little_selection_bias():
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 3, 600)
     predictions = [guesses(rng, labels, 3, skill) for skill in (0.1, 0.2, 0.9)]
     assert selection(TASK, labels, predictions, "val_accuracy", rng=rng, samples=100).optimism < 0.01
 
 
-def test_it_is_repeated_by_its_seed():
+def test_the_same_seed_gives_the_same_result():
     labels = np.arange(60) % 3
     predictions = [guesses(np.random.default_rng(seed), labels, 3, 0.5) for seed in range(4)]
     one, two = (

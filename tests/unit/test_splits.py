@@ -8,9 +8,13 @@ import yaml
 
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
-from automm.data.splitting.folds import other_folds
+from automm.data.splitting.duplicates import drop_duplicates
+from automm.data.splitting.fingerprint import fingerprint
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
-from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
+from automm.data.splitting.subsample import subsample
 from automm.data.splitting.text_forms import normal_text
 from automm.errors import ConfigError, DataError
 
@@ -319,7 +323,7 @@ def test_each_review_is_tested_in_one_of_the_folds():
         ({"folds": 5, "fold": 6}, "fold is 6, expected 1 to 5"),
         ({"fold": 2}, "fold is 2, expected 1 to 1"),
         ({"by": "hash", "near_duplicates": "together"}, "needs fractions or folds"),
-        ({"keep_together": ["groups"], "near_duplicates": "together"}, "needs texts or pictures in keep_together"),
+        ({"keep_together": ["groups"], "near_duplicates": "together"}, "lists neither texts nor pictures"),
         ({"keep_together": ["picture"]}, "pictures"),
         ({"by": "label"}, "hash"),
         ({"folds": 2}, "greater than or equal to 3"),

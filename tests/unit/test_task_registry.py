@@ -2,7 +2,7 @@
 
 import pytest
 
-from automm.data.quality.run import CHECKS
+from automm.data.quality.checks.registry import CHECKS
 from automm.data.records.targets import TARGETS
 from automm.evaluate.plots import FIGURES
 from automm.search.training.options import Options

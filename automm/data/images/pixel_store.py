@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.decode import RECIPE
 from automm.data.images.hash_cache import digest_files
 from automm.data.images.pixel_cache import keep_within, mark_used
@@ -145,8 +145,12 @@ def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Datas
             kept.append(review)
     if not problems and not kept:
         file = dataset.manifest.file.name
-        text = f"no review is left after unreadable pictures were dropped (images.on_bad: {rule})"
-        problems.append(Problem("nothing_left", file, text, "Replace the files"))
+        text = f"no review is left: all were lost to unreadable pictures (images.on_bad: {rule})"
+        problems.append(
+            Problem(
+                "nothing_left", file, text, "Run automm check to see which pictures and why, then correct the files"
+            )
+        )
     if problems:
         raise DataError(problems)
     return dataset.keep(kept, changes)

@@ -6,7 +6,7 @@ import stat
 from functools import cached_property
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.files import is_path_error, read_failure
 from automm.data.images.missing_hints import AbsentError, OutsideError, fix_of_name, is_absolute
 from automm.data.images.similar import SimilarNames

@@ -6,7 +6,7 @@ A name is matched only if exactly one file fits. What is found so is counted, ne
 import unicodedata
 from urllib.parse import unquote
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import AmbiguousNameError
 from automm.data.images.tree import ImageTree, fold
 

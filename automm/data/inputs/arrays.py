@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore
 from automm.data.inputs.columns import Columns
 from automm.data.inputs.tokens import encode_texts

@@ -2,7 +2,7 @@
 
 A reader yields records with the columns of its data set and added columns that a review needs: an id, picture names
 relative to the folder, a label, a split. The layout's `fields` name these columns. Keys of a manifest's `fields`
-override them one by one.
+override them one by one. `data/layouts/__init__` lists the layouts, and says how to add one.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.schema import Section
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.root import ImageRoot
 from automm.data.records.source import Record
 from automm.data.sections import Fields

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.files import read_file
 from automm.data.images.root import AbsentError, OutsideError
 from automm.data.layouts.base import Reading

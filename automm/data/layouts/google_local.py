@@ -92,7 +92,11 @@ def _businesses(reading: Reading, file: Path) -> dict[str, Values]:
     """Return the columns to join from the businesses, by gmap_id."""
     meta = file.with_name(file.name.replace("review", "meta", 1))
     if meta == file or not meta.is_file():
-        reading.problem(file.name, f"{meta.name} not found, needed by options.business", "Add it, or remove the option")
+        reading.problem(
+            file.name,
+            f"{meta.name} not found, but options.business needs it",
+            "Put it beside the reviews, or remove the option",
+        )
         return {}
     businesses: dict[str, Values] = {}
     for _, _, values in objects(reading, meta, literals=True):

@@ -9,7 +9,7 @@ and a list `labels`. A meme of dev_seen may be in dev_unseen again.
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import LISTS, SPLIT_NAMES, first_object, matching, objects
 from automm.data.records.source import Record

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field
 
 from automm.config.schema import Section
 from automm.config.strict_yaml import DuplicateKeyError, NotYamlError, parse_yaml
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import read_small_text
 from automm.data.records.source import Record

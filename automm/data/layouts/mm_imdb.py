@@ -8,7 +8,7 @@ A film has several genres; `fields: {label: {column: genres, pick: first}}` take
 
 from collections.abc import Iterator
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading, has_files
 from automm.data.layouts.files import SPLIT_NAMES, read_small_object
 from automm.data.records.source import Record

@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading, has_files
 from automm.data.layouts.files import SPLIT_NAMES, is_readable, matching
 from automm.data.records.forms import ENCODING, parse_literal

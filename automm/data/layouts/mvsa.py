@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading, has_files
 from automm.data.layouts.files import is_utf8_folder, matching, read_small_text, rows
 from automm.data.records.source import Record

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from automm.config.schema import Section
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import first_object, joined_key, matching, objects
 from automm.data.records.forms import Values

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.strict_yaml import write_yaml
-from automm.data.changes import Change, change_lines
+from automm.data.change_kinds import Change, change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format

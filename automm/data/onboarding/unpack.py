@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.decode import PictureError, open_picture
 from automm.data.layouts.files import leads_out, split_named
 from automm.data.records.parquet import parquet_rows, parquet_schema

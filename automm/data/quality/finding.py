@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from automm.data.quality.messages import KINDS
+from automm.data.quality.finding_kinds import KINDS
 from automm.data.records.reviews import Review
 from automm.errors import one_line
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from automm.data.images.decode import PictureError, decode_picture
-from automm.data.quality.messages import SEVERITIES
+from automm.data.quality.finding_kinds import SEVERITIES
 from automm.data.quality.report import Report
 from automm.data.quality.terminal import verdict
 

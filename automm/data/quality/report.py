@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.changes import Change, change_lines
+from automm.data.change_kinds import Change, change_lines
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.labels import label_table
 from automm.data.quality.checks.numbers import number_table
 from automm.data.quality.finding import Finding
-from automm.data.quality.messages import SEVERITIES
+from automm.data.quality.finding_kinds import SEVERITIES
 from automm.data.splitting.text_forms import picture_name
 
 

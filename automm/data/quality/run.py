@@ -1,93 +1,30 @@
 """`automm check`: read the reviews, inspect every picture once, split, and run every check."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.inspect import inspect_all
+from automm.data.images.missing_hints import BROKEN_PICTURE, NOT_FETCHED
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.checked import Checked
-from automm.data.quality.checks.columns import ungrouped_columns
-from automm.data.quality.checks.duplicates import (
-    common_texts,
-    contradictions,
-    duplicate_reviews,
-    linked_reviews,
-    near_duplicate_pictures,
-    near_duplicate_texts,
-    shared_content,
-)
-from automm.data.quality.checks.labels import (
-    absent_labels,
-    label_shift,
-    labels_in_texts,
-    labels_of_one_word,
-    missing_like_labels,
-)
-from automm.data.quality.checks.numbers import far_numbers, number_shift, one_number
-from automm.data.quality.checks.pictures import (
-    no_pictures,
-    odd_pictures,
-    one_picture,
-    repeated_pictures,
-    unreadable,
-    wrong_extensions,
-)
-from automm.data.quality.checks.texts import (
-    empty_texts,
-    html_left,
-    long_texts,
-    missing_like_texts,
-    other_languages,
-    wrong_encoding,
-)
+from automm.data.quality.checks.pictures import unreadable
+from automm.data.quality.checks.registry import CHECKS
 from automm.data.quality.checks.unused import UnusedIds
-from automm.data.quality.checks.unused_pictures import unused_pictures
 from automm.data.quality.finding import SHOWN, Example, Finding, example, finding
 from automm.data.quality.report import Report, describe
 from automm.data.records.reviews import Dataset, MissingContent, read_dataset
 from automm.data.sections import Fields
-from automm.data.splitting.folds import other_folds
+from automm.data.splitting.duplicates import drop_duplicates
 from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.near_texts import near_texts
-from automm.data.splitting.stratified import drop_duplicates, split_dataset
-from automm.errors import DataError, yaml_word
-from automm.tasks.registry import belongs
-
-# Findings of one severity are shown in this order.
-CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
-    shared_content,
-    common_texts,
-    near_duplicate_texts,
-    near_duplicate_pictures,
-    ungrouped_columns,
-    contradictions,
-    missing_like_labels,
-    labels_of_one_word,
-    labels_in_texts,
-    absent_labels,
-    label_shift,
-    one_number,
-    far_numbers,
-    number_shift,
-    linked_reviews,
-    no_pictures,
-    one_picture,
-    odd_pictures,
-    repeated_pictures,
-    unused_pictures,
-    wrong_extensions,
-    wrong_encoding,
-    html_left,
-    other_languages,
-    missing_like_texts,
-    empty_texts,
-    long_texts,
-    duplicate_reviews,
-)
+from automm.data.splitting.other_folds import other_folds
+from automm.data.splitting.split import split_dataset
+from automm.errors import DataError, kinds_of, yaml_word
+from automm.tasks.registry import applies_to
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
@@ -117,16 +54,21 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     split_of, problems = _split(dataset, links)
     checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_record_findings(dataset)]
-    checks = [one for one in CHECKS if belongs(manifest.task_object, "checks", one.__name__)]
+    checks = [one for one in CHECKS if applies_to(manifest.task_object, "checks", one.__name__)]
     findings += [result for run_check in checks for result in run_check(checked)]
     return describe(checked, findings)
 
 
 def _missing(missing: MissingContent) -> Iterator[Finding]:
     """Report missing pictures and missing numbers to predict."""
+    urls = [problem for problem in missing.pictures if problem.code == NOT_FETCHED]
+    broken = [problem for problem in missing.pictures if problem.code == BROKEN_PICTURE]
+    files = [problem for problem in missing.pictures if problem.code not in (NOT_FETCHED, BROKEN_PICTURE)]
     for key, problems, shown in (
         ("missing_numbers", missing.targets, missing.targets),
-        ("missing_pictures", missing.pictures, missing.of_pictures),
+        ("missing_pictures", files, files),
+        ("unreadable_pictures", broken, broken),
+        ("unfetched_pictures", urls, urls if missing.none_fetched is None else [missing.none_fetched]),
     ):
         if problems:
             yield finding(key, len(problems), [Example((), str(problem)) for problem in shown[:SHOWN]])
@@ -138,8 +80,9 @@ def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding
         splits = split_dataset(dataset, links)
         other_folds(dataset, links)
     except DataError as error:
-        examples = [Example((), line) for line in error.lines]
-        return {}, [finding("no_splits", len(examples), examples)]
+        lines = [line for kind in kinds_of(error.problems, 1) for line in kind["examples"]]  # one of each kind first
+        examples = [Example((), line) for line in dict.fromkeys([*lines, *error.lines])]
+        return {}, [finding("no_splits", len(error.problems), examples[:SHOWN])]
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
 

@@ -10,8 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from automm.data.images.embedded import Embedded, embedded_pictures, is_embedded
+from automm.data.images.missing_hints import means_no_picture
 from automm.data.images.patterns import PLACEHOLDER, Filled, Pattern, is_pattern
-from automm.data.records.forms import parse_literal
+from automm.data.records.forms import UNREADABLE, parse_literal
 from automm.data.sections import LONGEST_INTEGER, Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # above it a float no longer distinguishes neighbouring integers
@@ -116,18 +118,28 @@ def cell_id(cell: object, column: str) -> str:
     if isinstance(cell, float) and not is_empty(cell) and not abs(cell) < LARGEST_EXACT:
         raise ValueError(f"id {cell!r} in column {column!r} is a float and may have lost digits. Write ids as text")
     if isinstance(cell, NO_ID):
-        raise ValueError(f"column {column!r} holds {type(cell).__name__}, expected an id. Write ids as text")
+        raise ValueError(
+            f"column {column!r} holds a value of type {type(cell).__name__}, expected an id. Write ids as text, or set "
+            "fields: {id: ...} to another column"
+        )
     return cell_text(cell, column).strip()
 
 
 def cell_images(
     values: Mapping[str, object], fields: Fields, by_pattern: Callable[[str], list[str]] = lambda pattern: []
 ) -> list[str]:
-    """Return the names of a record's pictures, in order; `by_pattern` returns those that a pattern finds.
+    """Return the names of a record's pictures, in order; [] if its cells hold the pictures themselves.
+
+    Args:
+        values: the cells by column.
+        fields: what the columns mean.
+        by_pattern: returns the names that a pattern finds.
 
     Raises:
         ValueError: a cell holds anything but names.
     """
+    if fields.image_kind is not None:
+        return []
     names = []
     for entry in fields.images:
         if is_pattern(entry):
@@ -139,7 +151,33 @@ def cell_images(
             # The whole cell first: a none_value that is a sentence may contain the separator.
             if not (isinstance(cell, str) and cell.strip() in fields.none_values):
                 names += _listed(cell, entry, fields.separator)
-    return [name for name in names if name not in fields.none_values]
+    return [name for name in names if name not in fields.none_values and not means_no_picture(name)]
+
+
+def cell_pictures(values: Mapping[str, object], fields: Fields) -> list[Embedded]:
+    """Return the pictures that the cells of a record hold themselves, in order, also the broken ones."""
+    pictures = []
+    for column in fields.images:
+        cell = values.get(column)
+        if not (isinstance(cell, str) and cell.strip() in fields.none_values):
+            pictures += embedded_pictures(cell, column, _parsed)
+    return pictures
+
+
+def _parsed(text: str) -> object:
+    """Return the value of a text in JSON or Python syntax.
+
+    Raises:
+        ValueError: it has none.
+    """
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warns of a backslash in a name
+        value = parse_literal(text)
+    if value is UNREADABLE:
+        raise ValueError("neither JSON nor Python")
+    return value
 
 
 def cell_number(cell: object, column: str, fix: str = "Correct it, or list the column as categorical") -> float | None:
@@ -189,7 +227,8 @@ def cell_history(values: Mapping[str, object], fields: Fields) -> tuple[float | 
 def listed_names(cell: str) -> list[str] | None:
     """Return the strings of a list written as text in JSON or Python syntax; None if the cell is anything else."""
     listed = _listed_text(cell)
-    return listed if listed is not None and all(isinstance(name, str) for name in listed) else None
+    names = None if listed is None else [name for name in listed if not is_empty(name)]
+    return names if names is not None and all(isinstance(name, str) for name in names) else None
 
 
 def _label_list(cell: object) -> list[object] | None:
@@ -235,7 +274,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
 def _filled(template: str, values: Mapping[str, object]) -> list[str]:
     """Return the template filled with the record's values, as a list; [] if a value is empty."""
     cells = {column: cell_value(values.get(column), column) for column in PLACEHOLDER.findall(template)}
-    if not all(cells.values()):
+    if any(map(means_no_picture, cells.values())):
         return []
     return [PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
 
@@ -246,7 +285,8 @@ def fill_pattern(pattern: Pattern, values: Mapping[str, object]) -> Filled | Non
     Raises:
         ValueError: a value is no part of a file name.
     """
-    return pattern.fill({column: cell_value(values.get(column), column) for column in pattern.columns})
+    cells = {column: cell_value(values.get(column), column) for column in pattern.columns}
+    return None if any(map(means_no_picture, cells.values())) else pattern.fill(cells)
 
 
 def _steps(cell: object, column: str, separator: str | None) -> list[object]:
@@ -267,6 +307,12 @@ def _steps(cell: object, column: str, separator: str | None) -> list[object]:
 def _listed(cell: object, column: str, separator: str | None) -> list[str]:
     if is_empty(cell):
         return []
+    if is_embedded(cell):
+        of_parquet = "" if isinstance(cell, str) else " (Parquet: automm import embedded FILE --to DIR)"
+        raise ValueError(
+            f"column {column!r} holds the pictures themselves ({brief(cell)}), expected file names. "
+            f"Set image_kind: base64 in fields, or write the pictures to files{of_parquet}"
+        )
     if isinstance(cell, str):
         parts = listed_names(cell)
         if parts is None:
@@ -274,11 +320,6 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         return [part.strip() for part in parts if part.strip()]
     if isinstance(cell, SEQUENCE):
         return [name for item in cell for name in _listed(item, column, None)]
-    if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
-        raise ValueError(
-            f"column {column!r} holds image bytes, expected file names. "
-            "Write the pictures to files: automm import embedded FILE --to DIR"
-        )
     if isinstance(cell, dict) and cell:
         keys = ", ".join(repr(key) for key in list(cell)[:8])
         raise ValueError(

@@ -103,7 +103,7 @@ def json_lines(file: Path, encoding: str, problems: list[Problem], *, literals: 
 
 def _no_object(where: str, value: object) -> Problem:
     text = f"expected an object {{...}}, got {type(value).__name__}"
-    return Problem(MALFORMED, where, text, "Write each record as an object")
+    return Problem(MALFORMED, where, text, 'Write each record as a JSON object, such as {"text": "..."}')
 
 
 def _fix_of_line(line: str) -> str:

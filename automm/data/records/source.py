@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.records.forms import Values
 from automm.data.records.shape import MALFORMED, nests_too_deep, too_deep
 from automm.data.records.surrogates import LONE_SURROGATE, has_surrogate

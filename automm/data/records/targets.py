@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import cell_labels, cell_number, is_number
@@ -69,15 +69,17 @@ class Label(Target):
         return cell_labels(cell, rule)
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Add one, or set labels.on_missing: drop"
+        fix = "Add one, or set labels: {on_missing: drop} to drop such reviews"
         return Problem("missing_label", where, f"no label in column {column!r}", fix)
 
     def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
         counts = Counter(label for review in reviews for label in review.all_labels)
-        if manifest.labels.map is not None:
-            labels = tuple(manifest.labels.map)
-        else:
+        if manifest.labels.map is None:
             labels = tuple(sorted(counts, key=_place))
+        elif manifest.labels.min_count is None:
+            labels = tuple(manifest.labels.map)
+        else:  # without the rare labels, and "other" last
+            labels = tuple(label for label in dict.fromkeys([*manifest.labels.map, *counts]) if counts[label])
         several = any(review.labels for review in reviews)  # among genres and tags, rare labels are no mistake
         rare = [label for label in labels if counts[label] < 2]
         if not several and (other := _other_meaning(labels, rare, manifest)):
@@ -87,7 +89,7 @@ class Label(Target):
         for label in [] if several else rare:
             examples = "one example" if counts[label] else "no example"
             text = f"label {shown(label)} has {examples}, expected two or more"
-            fix = "Add examples, or merge it with another label in labels.map"
+            fix = "Add examples, merge it with another in labels.map, or set labels: {min_count: 2, rare: drop}"
             problems.append(Problem("rare_label", first.get(label, manifest.file.name), text, fix))
         if len(labels) < 2:
             text = f"{'one distinct label' if labels else 'no label'} in the data, expected two or more"
@@ -112,7 +114,7 @@ class Number(Target):
         return [] if number is None else [plain_value(number)]
 
     def missing(self, where: str, column: str) -> Problem:
-        fix = "Add one, or set labels.on_missing: drop"
+        fix = "Add one, or set labels: {on_missing: drop} to drop such reviews"
         return Problem("missing_number", where, f"no number in column {column!r}", fix)
 
     def number(self, label: str) -> float | None:
@@ -156,11 +158,11 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
             rule_of_several = f"column: {yaml_word(column)}, separator: {json.dumps(mark)}, pick: first"
             text = f"column {column!r} holds {len(labels)} different labels, most of which occur once"
             text += f", such as {shown(rare[0])}"
-            fix = f"If a cell holds several labels, set fields: {{label: {{{rule_of_several}}}}}"
+            fix = f"If a cell holds several labels, set fields: {{label: {{{rule_of_several}}}}} to use the first"
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
         text = f"column {column!r} holds {len(labels):,} different labels, {len(rare):,} of which occur once"
-        fix = "Check that fields.label names the right column. If it does, merge labels in labels.map"
+        fix = "Check that fields.label names the right column. If it does, set labels: {min_count: 2, rare: drop}"
         return Problem("labels_of_one", file, f"{text}, such as {shown(rare[0])}", fix)
     return None
 

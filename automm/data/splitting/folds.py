@@ -1,62 +1,41 @@
-"""The folds after the first: a search does not use them, but its finalists are measured on them too."""
+"""Folds: the fold of each review, what a fold trains on, and the folds of cross-validation."""
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from automm.data.records.reviews import Dataset
 from automm.data.splitting.links import Links
-from automm.data.splitting.stratified import checked_splits, place_in_folds, roles_of_folds
-from automm.errors import DataError, Problem
-
-T = TypeVar("T")
+from automm.data.splitting.stratified import place_evenly
 
 
-def select_fold(dataset: Dataset, fold: int) -> Dataset:
-    """Return the data set with fold `fold` (from 1) as the test split."""
-    manifest = dataset.manifest
-    splits = manifest.splits.model_copy(update={"fold": fold})
-    return replace(dataset, manifest=manifest.model_copy(update={"splits": splits}))
-
-
-def other_folds(dataset: Dataset, links: Links) -> dict[int, dict[str, np.ndarray]]:
-    """Return the splits of each fold after the first, as from `split_dataset`, by the fold's number from 2.
-
-    Empty if the manifest has no folds, or selects one with `fold`.
-
-    Raises:
-        DataError: a fold cannot be used for training or measuring.
-    """
+def place_in_folds(dataset: Dataset, links: Links) -> list[int]:
+    """Return the fold of every review, from 0, by the manifest's `splits.folds`."""
     rules = dataset.manifest.splits
-    if rules.folds is None or rules.fold is not None:
-        return {}
-    count, placed = rules.folds, place_in_folds(dataset, links)
-    return each_fold(
-        range(2, count + 1),
-        lambda fold: checked_splits(select_fold(dataset, fold), roles_of_folds(placed, count, fold)),
-    )
+    return place_evenly(dataset.reviews, links.components, rules.folds or 1, rules.seed)
 
 
-def each_fold(folds: Collection[int], work: Callable[[int], T]) -> dict[int, T]:
-    """Call `work` with the number of each fold after the first, and return the results by number.
+def roles_of_folds(placed: Sequence[int], folds: int, fold: int) -> list[str]:
+    """Return the split of every review if fold `fold` (from 1) is the test split, and the next fold validation."""
+    roles = ["train"] * folds
+    roles[fold - 1], roles[fold % folds] = "test", "validation"
+    return [roles[place] for place in placed]
 
-    Raises:
-        DataError: the problems of all folds.
+
+def fold_rows(dataset: Dataset, links: Links, rows: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split some reviews into folds: labels keep their proportions, and linked reviews stay together.
+
+    Args:
+        dataset: all reviews.
+        links: between all reviews of the data set.
+        rows: (n,) sorted rows to split.
+        folds: number of folds, at least 2.
+
+    Returns:
+        For each fold the sorted training rows and the sorted held-out rows. Held-out rows are disjoint and complete.
+        There are fewer folds than `folds` if the reviews form fewer components.
     """
-    results, problems = {}, []
-    for fold in folds:
-        try:
-            results[fold] = work(fold)
-        except DataError as error:
-            problems += [_on_fold(problem, f"fold {fold} of {len(folds) + 1}") for problem in error.problems]
-    if problems:
-        raise DataError(problems)
-    return results
-
-
-def _on_fold(problem: Problem, fold: str) -> Problem:
-    """Return the problem with its fold and one more fix."""
-    fix = "; or ".join(filter(None, [problem.fix, "set splits.fold: 1 to measure only the first fold"]))
-    return replace(problem, where=f"{fold}: {problem.where}" if problem.where else fold, fix=fix)
+    reviews = [dataset.reviews[int(row)] for row in rows]
+    placed = np.array(place_evenly(reviews, links.components_of(rows.tolist()), folds, dataset.manifest.splits.seed))
+    held_out = [placed == fold for fold in range(folds)]
+    return [(rows[~mask], rows[mask]) for mask in held_out if mask.any()]

@@ -1,4 +1,4 @@
-"""A CNN that is trained on the pictures from random weights, where frozen features are not enough."""
+"""A CNN that is trained on the pictures from random weights, for data on which frozen features are not enough."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,14 +8,14 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import DEFAULT, SEQUENCE, InputSource
-from automm.models.encoders.layers import in_reviews, side_by_side
-from automm.models.padding import empty_once
-from automm.models.readouts import IMAGE_READOUTS, cells_in_a_row
+from automm.models.encoders.layers import flatten_reviews, group_by_review
+from automm.models.padding import compute_empty_once
+from automm.models.readouts import IMAGE_READOUTS, flatten_cells
 
-FROZEN = "frozen"  # a choice of `image/source`: pictures are read by the experiment's frozen encoder
+FROZEN = "frozen"  # a choice of `image/source`: the frozen picture encoder of the experiment
 HALF_OF_BYTES = 127.5
 
-# Each is drawn within these bounds for each picture and step, only in training.
+# Each is drawn for each picture and step, within these bounds, in training only.
 ONE_WAY: dict[str, Callable[[], Any]] = {
     "flip": lambda: keras.layers.RandomFlip("horizontal", name="flip"),
     "translation": lambda: keras.layers.RandomTranslation(0.1, 0.1, name="translation"),
@@ -31,16 +31,16 @@ AUGMENTATIONS: dict[str, tuple[str, ...]] = {
 
 @keras.saving.register_keras_serializable(package="automm")
 class PixelEncoder(keras.layers.Layer):
-    """Turns pictures (n, max_images, height, width, 3) uint8 into vectors (n, max_images, features) float32, or into
-    the cells of their feature maps (n, max_images, cells, features).
+    """Encode pictures (n, max_images, height, width, 3) uint8 as vectors (n, max_images, features) float32, or as the
+    cells of their feature maps (n, max_images, cells, features).
 
-    Pictures are made smaller first: by means of whole squares of pixels, then bilinearly, which ONNX supports and which
-    then skips no pixel. An incomplete square at the right or lower edge is not read. The output is normalised over its
-    features (Ba, Kiros and Hinton 2016, arXiv 1607.06450). Frozen features are standardised by the statistics of the
-    training split instead; a CNN's features change with every step.
+    Pictures are shrunk first: by averages over whole squares of pixels, then bilinearly. ONNX supports both, and no
+    pixel is skipped, except an incomplete square at the right or lower edge. The output is normalised over its features
+    (Ba, Kiros and Hinton 2016, arXiv 1607.06450). Frozen features are standardised with statistics of the training
+    split instead; a CNN's features change with every step.
 
-    Zero pictures that fill a review up are read too, once; a pooling leaves them out. A picture must not change the
-    output of another: `backbone` has no batch normalisation.
+    Zero pictures that pad a review are computed too, once; the pooling masks them. A picture must not change the output
+    of another: `backbone` has no batch normalisation.
 
     Args:
         backbone: a built Keras model from (pictures, size, size, 3) float32 in [-1, 1] to one feature map.
@@ -48,12 +48,12 @@ class PixelEncoder(keras.layers.Layer):
         augmentation: a name of AUGMENTATIONS.
 
     Raises:
-        ValueError: the pictures are smaller than those that `backbone` reads.
+        ValueError: the pictures are smaller than the input of `backbone`.
     """
 
     def __init__(self, backbone: Any, readout: str = DEFAULT["image"], augmentation: str = "none", **kwargs: Any):
         super().__init__(**kwargs)
-        self.supports_jit = False  # how many pictures are empty is not known beforehand
+        self.supports_jit = False  # XLA needs static shapes; the number of empty pictures varies
         self.backbone, self.readout, self.augmentation = backbone, readout, augmentation
         self.size = int(backbone.input_shape[1])
         self.augment = [ONE_WAY[name]() for name in AUGMENTATIONS[augmentation]]
@@ -65,25 +65,26 @@ class PixelEncoder(keras.layers.Layer):
 
     def build(self, images_shape: Any) -> None:
         if images_shape[2] < self.size:
-            raise ValueError(f"{self.name} reads pictures of {self.size} pixels, and these have {images_shape[2]}")
+            raise ValueError(f"{self.name} needs pictures of at least {self.size} pixels; these have {images_shape[2]}")
         self.norm.build((None, self.backbone.output_shape[-1]))
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        return in_reviews(empty_once(partial(self._of_each, training=training), *side_by_side(images)), images)
+        encode = partial(self._encode, training=training)
+        return group_by_review(compute_empty_once(encode, *flatten_reviews(images)), images)
 
-    def _of_each(self, pictures: Any, training: bool | None) -> Any:
+    def _encode(self, pictures: Any, training: bool | None) -> Any:
         pictures = _smaller(pictures, self.size)
         if training:
             for layer in self.augment:
                 pictures = layer(pictures, training=True)
         cells = self.backbone(pictures / HALF_OF_BYTES - 1.0, training=training)
-        read = cells_in_a_row if self.readout == SEQUENCE["image"] else IMAGE_READOUTS[self.readout]
+        read = flatten_cells if self.readout == SEQUENCE["image"] else IMAGE_READOUTS[self.readout]
         return self.norm(read(cells))
 
     def compute_output_shape(self, images_shape: Any) -> Any:
         _, rows, columns, features = self.backbone.output_shape
-        kept = (rows * columns, features) if self.readout == SEQUENCE["image"] else (features,)
-        return (*images_shape[:2], *kept)
+        shape = (rows * columns, features) if self.readout == SEQUENCE["image"] else (features,)
+        return (*images_shape[:2], *shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,9 +1,8 @@
-"""A small residual CNN, to be trained from its first weights.
+"""A small residual CNN that is trained from random weights.
 
-Its normalisation is over groups of channels of one picture (Wu and He 2018, "Group normalization", arXiv 1803.08494)
-and not over a batch: the zero pictures that fill reviews up would take part in a batch's statistics, so that a
-masked-out picture would change what others give, and their moving averages would be another thing at inference than in
-training.
+It normalises groups of channels of one picture (Wu and He 2018, "Group normalization", arXiv 1803.08494), not a batch.
+Batch statistics would include the zero pictures that pad reviews: a masked picture would change the output of others,
+and the moving averages of inference would differ from the statistics of training.
 """
 
 import math
@@ -15,7 +14,7 @@ GROUPS = 8
 
 
 def residual_cnn(size: int, filters: int, depth: int) -> Any:
-    """Stages of one block each, of which every one but the first halves the map and doubles its features.
+    """Build stages of one block each; every stage but the first halves the map and doubles its features.
 
     Blocks are those of He, Zhang, Ren and Sun 2016, "Identity mappings in deep residual networks", arXiv 1603.05027,
     figure 4 e: normalisation and ReLU come before each convolution.
@@ -23,10 +22,10 @@ def residual_cnn(size: int, filters: int, depth: int) -> Any:
     Args:
         size: of a picture, in pixels.
         filters: of the first stage.
-        depth: stages.
+        depth: number of stages.
 
     Returns:
-        A model: (n, size, size, 3) float32 in, (n, cells, cells, filters * 2 ** (depth - 1)) float32 out.
+        A model from (n, size, size, 3) float32 to (n, cells, cells, filters * 2 ** (depth - 1)) float32.
     """
     pictures = keras.Input((size, size, 3), name="pictures")
     x = _convolution(filters, 3, 2, name="stem")(pictures)

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite 0, 1 and 2 without their top, in plain Keras layers, and their ImageNet weights.
+"""EfficientNet-Lite 0, 1 and 2 without their classifier, in plain Keras layers, and their ImageNet weights.
 
-Tan and Le, "EfficientNet", 2019 (arXiv:1905.11946); the Lite variants (tensorflow/tpu, efficientnet/lite)
-have ReLU6 and no squeeze-and-excitation. KerasHub's EfficientNet pads stride-2 convolutions symmetrically
-and does not fit these weights.
+Tan and Le, "EfficientNet", 2019 (arXiv:1905.11946); the Lite variants (tensorflow/tpu, efficientnet/lite) have ReLU6
+and no squeeze-and-excitation. KerasHub's EfficientNet does not fit these weights: it pads stride-2 convolutions
+symmetrically.
 """
 
 import math
@@ -20,7 +20,7 @@ from automm.models.weights.torch_state import read_state_dict
 
 @dataclass(frozen=True)
 class Scale:
-    """How a variant differs from lite0: multipliers of filters and of repeats."""
+    """The multipliers of filters (width) and repeats (depth) of a variant, relative to lite0."""
 
     width: float
     depth: float
@@ -28,7 +28,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Stage:
-    """A row of table 1 of the paper: blocks of one kernel and one width; `stride` is the first one's."""
+    """A row of table 1 of the paper: blocks with the same kernel and width; `stride` is that of the first block."""
 
     repeats: int
     kernel: int
@@ -53,29 +53,29 @@ EPSILON = 1e-3
 
 
 def build(variant: str, input_shape: tuple[int | None, int | None, int] = (None, None, 3)) -> keras.Model:
-    """The network up to its last feature map, untrained.
+    """Build the network up to its last feature map, with random weights.
 
     Args:
         variant: one of VARIANTS.
-        input_shape: height, width, 3; None where the size may vary.
+        input_shape: height, width, 3; None for a size that may vary.
 
     Returns:
-        A functional model: (n, height, width, 3) RGB of 0..255 in, (x - 127) / 128 inside,
-        (n, ceil(height / 32), ceil(width / 32), 1280) out.
+        A functional model from (n, height, width, 3), RGB of 0 to 255, which it scales to (x - 127) / 128, to
+        (n, ceil(height / 32), ceil(width / 32), 1280).
 
     Raises:
         WeightsError: an unknown variant.
     """
     if variant not in VARIANTS:
-        raise WeightsError(f"no EfficientNet variant {variant!r}. Known: {', '.join(VARIANTS)}")
+        raise WeightsError(f"no EfficientNet variant {variant!r}. Name one of: {', '.join(VARIANTS)}")
     scale = VARIANTS[variant]
     inputs = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(1 / 128.0, -127.0 / 128.0, name="normalize")(inputs)
     x = _conv(x, STEM_FILTERS, 3, 2, "stem")
     number = 0
     for place, stage in enumerate(STAGES):
-        ends = place in (0, len(STAGES) - 1)  # the first and the last stage are not deepened
-        for repeat in range(stage.repeats if ends else math.ceil(stage.repeats * scale.depth)):
+        fixed = place in (0, len(STAGES) - 1)  # the first and the last stage are not deepened
+        for repeat in range(stage.repeats if fixed else math.ceil(stage.repeats * scale.depth)):
             stride = stage.stride if repeat == 0 else 1
             x = _block(x, stage, round_filters(stage.filters, scale.width), stride, f"block{number}")
             number += 1
@@ -84,7 +84,7 @@ def build(variant: str, input_shape: tuple[int | None, int | None, int] = (None,
 
 
 def round_filters(filters: int, width: float) -> int:
-    """`filters` times `width` as a multiple of 8, no more than 10 % below it."""
+    """Return `filters` times `width`, rounded to a multiple of 8 that is at most 10 % smaller."""
     if width == 1.0:
         return filters
     scaled = filters * width
@@ -93,7 +93,7 @@ def round_filters(filters: int, width: float) -> int:
 
 
 def _block(x: Any, stage: Stage, filters: int, stride: int, name: str) -> Any:
-    """An inverted residual block: expand, depthwise, project; added to its input where the shapes agree."""
+    """Build an inverted residual block: expand, depthwise, project; added to its input if the shapes are equal."""
     entry, channels = x, x.shape[-1]
     if stage.expansion != 1:
         x = _conv(x, channels * stage.expansion, 1, 1, f"{name}_expand")
@@ -115,12 +115,13 @@ def _conv(x: Any, filters: int, kernel: int, stride: int, name: str, *, relu: bo
 
 
 def load_pretrained(model: keras.Model, path: Path) -> None:
-    """Fill every variable of a model of `build` from the state dict at `path`, whose every tensor is used.
+    """Set every variable of a model of `build` from the PyTorch state dict at `path`. Every tensor must be used.
 
-    The classifier (`_fc.*`) and batch normalization's counters (`num_batches_tracked`) have no place here.
+    The classifier (`_fc.*`) and the counters of batch normalisation (`num_batches_tracked`) are skipped.
 
     Raises:
-        WeightsError: unreadable, of another network, tensors missing or left over; the model is unchanged.
+        WeightsError: the file is unreadable or of another network, or tensors are missing or left over; the model is
+            unchanged.
     """
     state = {
         name: array
@@ -133,17 +134,17 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
     if missing or left:
         raise WeightsError(
             f"{path} does not fit {model.name}: {len(missing)} tensors missing {missing[:3]}, "
-            f"{len(left)} left over {left[:3]}"
+            f"{len(left)} left over {left[:3]}. Fetch the weights again"
         )
     values = {name: arrange(state[name]) for name, (_, arrange) in wanted.items()}
     for name, (variable, _) in wanted.items():
         if values[name].shape != tuple(variable.shape):
             raise WeightsError(
-                f"{path} does not fit {model.name}: {name} becomes {values[name].shape}, "
-                f"{variable.path} is {tuple(variable.shape)}"
+                f"{path} does not fit {model.name}: {name} has the shape {values[name].shape}, expected "
+                f"{tuple(variable.shape)} for {variable.path}. Fetch the weights again"
             )
         if not np.isfinite(values[name]).all():
-            raise WeightsError(f"{path}: {name} holds NaN or infinity. Fetch it again")
+            raise WeightsError(f"{path}: {name} contains NaN or infinity. Fetch the weights again")
     for name, (variable, _) in wanted.items():
         variable.assign(values[name])
 
@@ -152,7 +153,7 @@ Arrange = Callable[[np.ndarray], np.ndarray]
 
 
 def _tensors(model: keras.Model) -> dict[str, tuple[Any, Arrange]]:
-    """For every tensor that the file must have: its variable, and how the axes are arranged for Keras."""
+    """Return, for every tensor that the file must have, its variable and the function that reorders its axes."""
     tensors: dict[str, tuple[Any, Arrange]] = {}
     for layer in model.layers:
         name = _torch_name(layer.name)
@@ -166,7 +167,7 @@ def _tensors(model: keras.Model) -> dict[str, tuple[Any, Arrange]]:
             tensors[f"{name}.running_mean"] = (layer.moving_mean, np.asarray)
             tensors[f"{name}.running_var"] = (layer.moving_variance, np.asarray)
     if len(tensors) != len(model.variables):
-        raise WeightsError(f"{model.name} is not a model of efficientnet_lite.build")
+        raise WeightsError(f"{model.name} was not built by efficientnet_lite.build")
     return tensors
 
 
@@ -182,7 +183,7 @@ TORCH_ENDS = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv_
 
 
 def _torch_name(layer: str) -> str:
-    """'block3_expand_bn' is '_blocks.3._bn0' in the file; layers without weights keep their name."""
+    """Return a layer's name in the file: 'block3_expand_bn' is '_blocks.3._bn0'; layers without weights keep theirs."""
     block, _, part = layer.partition("_")
     if block.startswith("block") and part in TORCH_PARTS:
         return f"_blocks.{block.removeprefix('block')}.{TORCH_PARTS[part]}"
@@ -199,5 +200,5 @@ def _depthwise_axes(kernel: np.ndarray) -> np.ndarray:
 
 def _four_axes(kernel: np.ndarray) -> np.ndarray:
     if kernel.ndim != 4:
-        raise WeightsError(f"a convolution's kernel has {kernel.ndim} axes, expected 4")
+        raise WeightsError(f"a convolution kernel of the weights has {kernel.ndim} axes, expected 4. Fetch them again")
     return kernel

@@ -1,5 +1,5 @@
-"""An encoder in two layers, for tier 2: a frozen lower half, whose output is computed once, and an upper half, which is
-trained and yields the read-outs of the whole encoder."""
+"""An encoder as two layers, for tier 2: a frozen lower half, whose output is computed once, and an upper half, which is
+trained and returns the read-outs of the whole encoder."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,15 +9,22 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource
-from automm.models.encoders.layers import FrozenEncoder, ImageReader, TextReader, in_reviews, side_by_side, token_states
-from automm.models.padding import empty_once
+from automm.models.encoders.layers import (
+    FrozenEncoder,
+    ImageReader,
+    TextReader,
+    flatten_reviews,
+    group_by_review,
+    token_states,
+)
+from automm.models.padding import compute_empty_once
 from automm.models.readouts import places_of
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextLower(FrozenEncoder):
-    """Turns token ids (n, length) int32 into token states of a middle layer (n, length, features) float32, and their
-    mask (n, length) int32, 1 where a token is no [PAD]."""
+    """Encodes token ids (n, length) int32 as token states of a middle layer (n, length, features) float32, and their
+    mask (n, length) int32, 1 where a token is not [PAD]."""
 
     modality = "text"
 
@@ -38,8 +45,8 @@ class TextLower(FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageLower(FrozenEncoder):
-    """Turns pictures (n, max_images, height, width, 3) uint8 into middle feature maps (n, max_images, h, w, features)
-    float32."""
+    """Encodes pictures (n, max_images, height, width, 3) uint8 as feature maps of a middle layer
+    (n, max_images, h, w, features) float32."""
 
     modality = "image"
 
@@ -53,7 +60,7 @@ class ImageLower(FrozenEncoder):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return in_reviews(empty_once(backbone, *side_by_side(images)), images)
+        return group_by_review(compute_empty_once(backbone, *flatten_reviews(images)), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
@@ -62,22 +69,22 @@ class ImageLower(FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextUpper(TextReader):
-    """Turns the outputs of `TextLower` into those of `TextEncoder`.
+    """Computes the outputs of `TextEncoder` from the outputs of `TextLower`.
 
-    Its backbone is None where every read-out is computed from the lower half.
+    Its backbone is None if every read-out is computed from the lower half.
     """
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # that of the lower half is seen from its output
+        return {"last": self.features, "two_thirds": 0}  # the width of the lower half comes from its output
 
     def call(self, states: Any, real: Any, training: bool | None = None) -> Any:
         places = {"two_thirds": states}
         if self.backbone is not None:
             given = {"states": states, "padding_mask": real}
             several = isinstance(self.backbone.input, dict)
-            wanted = {name: given[name] for name in self.backbone.input} if several else states
-            places["last"] = self.backbone(wanted, training=self._training(training))
+            inputs = {name: given[name] for name in self.backbone.input} if several else states
+            places["last"] = self.backbone(inputs, training=self._training(training))
         return self._read(places, real)
 
     def compute_output_spec(self, states: Any, real: Any, training: bool | None = None) -> Any:
@@ -89,17 +96,17 @@ class TextUpper(TextReader):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageUpper(ImageReader):
-    """Turns the output of `ImageLower` into those of `ImageEncoder`; its backbone as in `TextUpper`."""
+    """Computes the outputs of `ImageEncoder` from the output of `ImageLower`; its backbone as in `TextUpper`."""
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # that of the lower half is seen from its output
+        return {"last": self.features, "two_thirds": 0}  # the width of the lower half comes from its output
 
     def call(self, cells: Any, training: bool | None = None) -> Any:
         maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}
         if self.backbone is not None:
             backbone = partial(self.backbone, training=self._training(training))
-            maps["last"] = empty_once(backbone, maps["two_thirds"], cells.shape[1])
+            maps["last"] = compute_empty_once(backbone, maps["two_thirds"], cells.shape[1])
         return self._read(maps, cells)
 
     def compute_output_spec(self, cells: Any, training: bool | None = None) -> Any:

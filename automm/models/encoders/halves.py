@@ -1,7 +1,7 @@
 """Cut a backbone in two: the lower part is frozen and computed once, the upper part is trained by tier 2.
 
 A backbone is one node of a whole model. A search that trains only its upper layers needs it as two models. They share
-the backbone's layers; together they give the same numbers.
+the layers of the backbone, and together they compute the same numbers.
 """
 
 import math
@@ -24,9 +24,9 @@ class Frontier:
     """A tensor at which a model can be cut.
 
     Attributes:
-        tensor: the layers behind it need no other computed tensor from before it.
-        sides: inputs of the model that the layers behind it need, for example a padding mask.
-        weights_behind: the number of weights of the layers behind it.
+        tensor: the layers after it use no other tensor that is computed before it.
+        sides: inputs of the model that the layers after it use, for example a padding mask.
+        weights_behind: the number of weights of the layers after it.
     """
 
     tensor: Any
@@ -43,8 +43,9 @@ class Halves:
     """Two functional models.
 
     Attributes:
-        upper: takes the output of `lower` under the name `states`, and `sides` under their own names.
-        place: the name of the layer behind which the backbone was cut.
+        upper: its inputs are `states`, the output of `lower`, and `sides`.
+        sides: names of inputs of the backbone that the upper half needs.
+        place: the name of the layer after which the backbone was cut.
     """
 
     lower: Any
@@ -58,7 +59,7 @@ def halve_transformer(backbone: Any, output: Any) -> Halves:
 
     Args:
         backbone: a functional model, for example KerasHub's BertBackbone.
-        output: its token states, a tensor of the model.
+        output: the token states, a tensor of the model.
     """
     model = keras.Model(backbone.input, output)
     return _cut(model, _place_in_transformer(model))
@@ -121,7 +122,7 @@ def frontiers(model: Any) -> list[Frontier]:
     for position, node in enumerate(nodes):
         for tensor in node.input_tensors:
             last_use[id(tensor)] = max(position, last_use.get(id(tensor), 0))
-    found: list[Frontier] = []
+    places: list[Frontier] = []
     alive: dict[int, Any] = {}
     for position, node in enumerate(nodes):
         alive |= {id(tensor): tensor for tensor in node.output_tensors}
@@ -129,11 +130,11 @@ def frontiers(model: Any) -> list[Frontier]:
         computed = [tensor for key, tensor in alive.items() if key not in inputs]
         if len(computed) == 1 and computed[0] is not model.outputs[0]:
             sides = tuple(tensor for key, tensor in inputs.items() if last_use.get(key, -1) > position)
-            if found and found[-1].tensor is computed[0]:
-                found.pop()  # the same tensor; an input that was needed beside it is used up now
+            if places and places[-1].tensor is computed[0]:
+                places.pop()  # the same tensor, but now with fewer side inputs
             behind = {id(node.operation): node.operation for node in nodes[position + 1 :]}
-            found.append(Frontier(computed[0], sides, sum(_size(operation) for operation in behind.values())))
-    return found
+            places.append(Frontier(computed[0], sides, sum(_size(operation) for operation in behind.values())))
+    return places
 
 
 def with_inputs(
@@ -145,16 +146,20 @@ def with_inputs(
     bare: bool = False,
     free: Sequence[str] = (),
 ) -> Any:
-    """Return the part of a functional model behind some of its tensors, as a model with inputs of these names.
+    """Return the part of a functional model after some of its tensors, as a model with inputs of the given names.
 
     Its layers are shared, not copied.
 
     Args:
-        bare: the model takes a single input directly, not in a dict.
+        tensors: tensors of the model, the new inputs.
+        names: of the new inputs.
+        outputs: the outputs of the model.
+        name: of the new model.
+        bare: pass a single input directly, not in a dict.
         free: names of inputs whose first axis after the batch may have any length.
     """
     inner = keras.Model(list(tensors), outputs)
-    # Keras chooses the names of cloned inputs. Calling the layers again on named inputs gives a model with our names.
+    # Keras chooses the names of the inputs of `inner`. Calling its layers on new inputs gives them our names.
     named = {
         key: keras.Input((None, *tensor.shape[2:]) if key in free else tensor.shape[1:], dtype=tensor.dtype, name=key)
         for key, tensor in zip(names, tensors, strict=True)
@@ -169,7 +174,7 @@ def _size(operation: Any) -> int:
 
 
 def _useful(model: Any) -> list[Frontier]:
-    """Return the frontiers with weights behind them.
+    """Return the frontiers with weights after them.
 
     Raises:
         ConfigError: there is none.
@@ -177,15 +182,15 @@ def _useful(model: Any) -> list[Frontier]:
     places = [place for place in frontiers(model) if place.weights_behind]
     if not places:
         raise ConfigError(
-            f"encoder {model.name} cannot be cut in two: no single tensor has weights behind it. Leave text.layer and "
-            "image.stage at last, and set tier2.finalists: 0"
+            f"encoder {model.name} cannot be cut in two: at no place does a single tensor lead to layers with weights. "
+            "Set tier2.finalists: 0, and use only 'last' for text.layer and image.stage"
         )
     return places
 
 
 def _cut(model: Any, place: Frontier) -> Halves:
     names = [tensor.name for tensor in place.sides]
-    # Several inputs of a model have names. A single one has a name that Keras counts up in each process.
+    # The inputs of a backbone with several inputs have fixed names. Keras numbers a single input anew in each process.
     own = [tensor.name for tensor in model.inputs] if len(model.inputs) > 1 else ["pictures"]
     lower = with_inputs(model.inputs, own, place.tensor, "lower", bare=True)
     upper = with_inputs([place.tensor, *place.sides], ["states", *names], model.outputs[0], "upper", bare=True)

@@ -1,6 +1,6 @@
 """The encoder layers: a backbone, its read-outs, and whether it is trained.
 
-A whole encoder takes arrays and yields read-outs. Tier 2 uses an encoder in two halves: `half_layers`.
+A whole encoder takes arrays and returns read-outs. Tier 2 uses an encoder in two halves: `half_layers`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,22 +12,22 @@ from keras import ops
 
 from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
 from automm.models.keras_internals import layers_within
-from automm.models.padding import empty_once
+from automm.models.padding import compute_empty_once
 from automm.models.readouts import READOUTS, is_sequence, of_modality, places_of, read_cells, read_text
 
 
 class Encoder(keras.layers.Layer):
     """A backbone, and whether it is trained.
 
-    While `trainable` is False the backbone runs in inference mode, even in training: `fit` overrides a `training=False`
-    that a functional model has recorded, and dropout inside a nested backbone would fire.
+    While `trainable` is False, the backbone runs in inference mode even during training. Otherwise `fit` overrides the
+    `training=False` that a functional model has recorded, and dropout inside a nested backbone is active.
 
     Args:
         backbone: a built Keras model.
         features: the size of the last axis of the output.
-        fingerprint: names the weights.
-        encoder: the encoder's name, for the names of outputs; '' gives them their short names, as in models saved
-            before inputs named their encoder.
+        fingerprint: identifies the weights.
+        encoder: the encoder's name, for the names of outputs; '' for short names, as in models saved before input names
+            contained the encoder.
     """
 
     modality = ""
@@ -47,7 +47,7 @@ class Encoder(keras.layers.Layer):
 
     @property
     def yields(self) -> tuple[str, ...]:
-        """The name of each output, as the input of a suffix."""
+        """The name of each output; a suffix has an input of this name."""
         return tuple(source.name for source in self.sources)
 
     def named(self, *inputs: Any) -> dict[str, Any]:
@@ -76,20 +76,20 @@ class Encoder(keras.layers.Layer):
 
 
 class FrozenEncoder(Encoder):
-    """An encoder behind which a whole model is cut: its outputs are computed once (`search/features/cut`)."""
+    """An encoder whose outputs are computed once: a whole model can be cut after it (`search/features`)."""
 
 
 class ReadingEncoder(Encoder):
-    """An encoder that yields read-outs (`models/readouts`): a tensor, or several in order.
+    """An encoder that returns read-outs (`models/readouts`): one tensor, or several in order.
 
-    While it is frozen, whole sequences are rounded to float16, as in the feature store: a whole model reads the numbers
-    that its suffix was trained on.
+    While it is frozen, whole sequences are rounded to float16, as in the feature store. A whole model therefore uses
+    the same numbers that its suffix was trained on.
 
     Args:
-        readouts: short names, all of its own modality.
+        readouts: short names of read-outs of its modality.
 
     Raises:
-        ValueError: the backbone does not yield a place that a read-out names.
+        ValueError: the backbone does not return a place that a read-out needs.
     """
 
     def __init__(self, backbone: Any, features: int, fingerprint: str, readouts: Sequence[str], **kwargs: Any):
@@ -97,7 +97,10 @@ class ReadingEncoder(Encoder):
         self.readouts = tuple(readouts)
         missing = places_of(self.readouts) - self.widths.keys()
         if missing:
-            raise ValueError(f"{self.name} was built without {', '.join(missing)}: {', '.join(self.readouts)}")
+            raise ValueError(
+                f"{self.name} was built without the place {', '.join(missing)}, which the read-outs "
+                f"{', '.join(self.readouts)} need"
+            )
 
     @property
     def sources(self) -> tuple[InputSource, ...]:
@@ -105,17 +108,17 @@ class ReadingEncoder(Encoder):
 
     @property
     def widths(self) -> dict[str, int]:
-        """Features by place."""
+        """The number of features at each place."""
         outputs = getattr(self.backbone, "output", None)  # a Sequential raises AttributeError
         if isinstance(outputs, dict) and "two_thirds" in outputs:
             return {place: int(tensor.shape[-1]) for place, tensor in outputs.items()}
         return {"last": self.features}
 
     def reading(self, names: Iterable[str]) -> "ReadingEncoder":
-        """Return this layer, or one with the same backbone, that yields only the inputs of these names.
+        """Return a layer with the same backbone that returns only the given read-outs, or this layer if they are equal.
 
         Args:
-            names: inputs of a suffix. Other encoders' inputs and masks are left out; a short name is any encoder's.
+            names: inputs of a suffix. Masks and inputs of other encoders are ignored; a short name fits any encoder.
         """
         sources = [source_of_input(name) for name in names]
         own = [source.short_name for source in sources if source.encoder in ("", self.encoder)]
@@ -129,7 +132,7 @@ class ReadingEncoder(Encoder):
         return layer
 
     def needs_backbone(self, readouts: Sequence[str]) -> bool:
-        """Whether any of the read-outs is computed from the backbone's output."""
+        """Return whether any of the read-outs is computed from the output of the backbone."""
         return True
 
     def _yielded(self, values: Sequence[Any]) -> Any:
@@ -144,7 +147,7 @@ class ReadingEncoder(Encoder):
 
 
 class TextReader(ReadingEncoder):
-    """A text encoder. Beside whole sequences it yields their mask."""
+    """A text encoder. With whole sequences it also returns their mask."""
 
     modality = "text"
 
@@ -173,31 +176,33 @@ class TextReader(ReadingEncoder):
 
 
 class ImageReader(ReadingEncoder):
-    """A picture encoder. Zero pictures that fill a review up are read too, once; a pooling leaves them out."""
+    """A picture encoder. Zero pictures that pad a review are computed too, once; the pooling masks them."""
 
     modality = "image"
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.supports_jit = False  # how many pictures are empty is not known beforehand; nor does XLA gain here
+        self.supports_jit = (
+            False  # XLA needs static shapes (the number of empty pictures varies), and is no faster here
+        )
 
     def _read(self, maps: Mapping[str, Any], pictures: Any) -> Any:
         """Compute the read-outs of feature maps by place, picture by picture; `pictures` has a row for each review."""
-        return self._yielded([in_reviews(value, pictures) for value in read_cells(self.readouts, maps)])
+        return self._yielded([group_by_review(value, pictures) for value in read_cells(self.readouts, maps)])
 
     def _specs(self, rows: int | None, pictures: int, shapes: Mapping[str, Sequence[int]]) -> Any:
         """Return the specs of `_read`'s outputs, for feature maps (height, width, features) by place."""
         specs = []
         for name in self.readouts:
             height, width, features = shapes[READOUTS[name].place]
-            kept = (height * width, features) if is_sequence(name) else (features,)
-            specs.append(keras.KerasTensor((rows, pictures, *kept), "float32"))
+            shape = (height * width, features) if is_sequence(name) else (features,)
+            specs.append(keras.KerasTensor((rows, pictures, *shape), "float32"))
         return specs[0] if len(specs) == 1 else tuple(specs)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextEncoder(TextReader, FrozenEncoder):
-    """Turns token ids (n, length) int32 into read-outs: vectors (n, features) float32, whole sequences
+    """Encodes token ids (n, length) int32 as read-outs: vectors (n, features) float32, or whole sequences
     (n, length, features) float32."""
 
     def call(self, token_ids: Any, training: bool | None = None) -> Any:
@@ -209,12 +214,12 @@ class TextEncoder(TextReader, FrozenEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageEncoder(ImageReader, FrozenEncoder):
-    """Turns pictures (n, max_images, height, width, 3) uint8 into read-outs: (n, max_images, features) float32 each,
-    whole sequences (n, max_images, cells, features)."""
+    """Encodes pictures (n, max_images, height, width, 3) uint8 as read-outs: vectors (n, max_images, features) float32,
+    or whole sequences (n, max_images, cells, features) float32."""
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return self._read(_by_place(empty_once(backbone, *side_by_side(images))), images)
+        return self._read(_by_place(compute_empty_once(backbone, *flatten_reviews(images))), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         maps = _by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
@@ -224,8 +229,8 @@ class ImageEncoder(ImageReader, FrozenEncoder):
 def unfreeze(layer: Any) -> None:
     """Make an encoder trainable, except its batch normalisation and BERT's pooled output.
 
-    Batch normalisation keeps the statistics of pre-training: zero pictures that fill a review up would spoil them. Our
-    read-outs do not use BERT's pooled output.
+    Batch normalisation keeps the statistics of pre-training: the zero pictures that pad a review would distort them. No
+    read-out uses BERT's pooled output.
     """
     layer.trainable = True
     for inner in layers_within(layer):
@@ -234,7 +239,7 @@ def unfreeze(layer: Any) -> None:
 
 
 def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[str, Any], Any]:
-    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is no [PAD]."""
+    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is not [PAD]."""
     token_ids = ops.cast(token_ids, "int32")
     real = ops.cast(ops.not_equal(token_ids, 0), "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
@@ -242,7 +247,7 @@ def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[st
 
 
 def _by_place(outputs: Any) -> dict[str, Any]:
-    """Return a backbone's outputs by place; KerasHub's transformers name their only one `sequence_output`."""
+    """Return the outputs of a backbone by place; KerasHub's transformers call the last one `sequence_output`."""
     if not isinstance(outputs, dict):
         return {"last": outputs}
     return outputs if "last" in outputs else {"last": outputs["sequence_output"]}
@@ -252,12 +257,16 @@ def _rounded(sequence: Any) -> Any:
     return ops.cast(ops.cast(sequence, "float16"), "float32")
 
 
-def side_by_side(images: Any) -> tuple[Any, int]:
-    """Reshape (n, max_images, height, width, 3) to (n * max_images, height, width, 3) float32; also max_images."""
+def flatten_reviews(images: Any) -> tuple[Any, int]:
+    """Return pictures as (n * max_images, height, width, 3) float32, and max_images.
+
+    Args:
+        images: (n, max_images, height, width, 3).
+    """
     return ops.cast(ops.reshape(images, (-1, *images.shape[2:])), "float32"), images.shape[1]
 
 
-def in_reviews(values: Any, pictures: Any) -> Any:
+def group_by_review(values: Any, pictures: Any) -> Any:
     """Reshape (n * max_images, ...) back to (n, max_images, ...)."""
     shape = ops.shape(pictures)
     return ops.reshape(values, (shape[0], shape[1], *values.shape[1:]))

@@ -1,7 +1,7 @@
-"""Encoders by name: each turns arrays into read-outs of texts or pictures, and is pre-trained and frozen at first.
+"""Encoders by name: pre-trained layers that compute read-outs of texts or pictures; they are frozen at first.
 
-An encoder is one Keras layer: a whole model contains it once and can be cut behind it (`search/features/cut`). To add
-one, add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
+An encoder is one Keras layer: a whole model contains it once and can be cut after it (`search/features`). To add one,
+add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
 
-RECIPE = "1"  # is increased when the same weights give other features
+RECIPE = "1"  # increase it when the same weights give other features: cached features are then computed again
 TINY_VOCABULARY = 2000
 TINY_BYTES = 400_000  # an upper bound
 FLOAT_BYTES = 4
@@ -35,13 +35,13 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class TextSource:
-    """A text encoder by name: its tokenizer, and how its layer is built.
+    """A text encoder: its tokenizer, and how to build its layer.
 
     Attributes:
-        fingerprint: names weights, tokenizer and recipe.
+        fingerprint: identifies weights, tokenizer and RECIPE.
         vocabulary: tokens in the order of their ids, for the bundle.
         weight_bytes: an upper bound of the size of its weights, known without building it.
-        backbone: builds the functional model whose token states are read.
+        backbone: builds the functional model that computes token states.
     """
 
     modality: ClassVar[str] = "text"
@@ -56,7 +56,7 @@ class TextSource:
         """Return the whole encoder, frozen.
 
         Args:
-            names: of the read-outs that it yields (`models/readouts`); those of other modalities are left out.
+            names: of the read-outs that it returns (`models/readouts`); those of other modalities are ignored.
         """
         backbone, readouts = self.backbone(), of_modality("text", names)
         features = _width(backbone)
@@ -77,13 +77,13 @@ class TextSource:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A picture encoder by name, and how its layer is built.
+    """A picture encoder, and how to build its layer.
 
     Attributes:
-        fingerprint: names weights and recipe.
+        fingerprint: identifies weights and RECIPE.
         weight_bytes: as in `TextSource`.
-        backbone: builds the functional model whose last feature map is read, and the layer that scales pixels for it
-            (None where the backbone does so itself).
+        backbone: builds the functional model that computes the last feature map, and the layer that scales pixels for
+            it (None if the backbone scales them itself).
     """
 
     modality: ClassVar[str] = "image"
@@ -97,7 +97,7 @@ class ImageSource:
 
         Args:
             names: as in `TextSource.build`.
-            size: of a picture in pixels, as in `halves`; needed where a read-out is not of the last place.
+            size: of a picture in pixels, as in `halves`; needed only for read-outs at other places than the last.
         """
         (backbone, scaling), readouts = self.backbone(), of_modality("image", names)
         features = int(backbone.outputs[0].shape[-1])
@@ -124,12 +124,13 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
 
     Args:
         name: one of TEXT_ENCODERS, a folder with a KerasHub preset, or a preset's name or handle.
-        vocabulary: returns at most a number of tokens, for encoders without a vocabulary: learned from the training
-            texts (`vocabulary_of_texts`), or read from a run.
+        vocabulary: returns at most the given number of tokens, for encoders without a vocabulary: learned from the
+            training texts (`vocabulary_of_texts`), or read from a run.
 
     Raises:
-        WeightsError: its weights are not installed; the message has the command that fetches them.
-        ConfigError: an unknown name.
+        WeightsError: its weights are not installed (the message has the command that fetches them), or the name is
+            unknown.
+        ConfigError: there is no folder of this name, or the preset is not supported.
     """
     if name in TEXT_ENCODERS:
         return TEXT_ENCODERS[name](name, vocabulary)
@@ -137,7 +138,7 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
 
 
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
-    """Return a function that learns a vocabulary of the training texts, for encoders that need one."""
+    """Return a function that learns a vocabulary from the training texts, for encoders that need one."""
     return lambda size: learn_vocabulary(train, size)
 
 
@@ -163,7 +164,7 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
-    """A BERT of two layers with untrained weights and the words of the training split, for tests and first trials."""
+    """Return a BERT of two layers with random weights and the words of the training split, for tests and quick runs."""
     vocabulary = list(learned(TINY_VOCABULARY))
     fingerprint = _fingerprint(name, "2 layers", *vocabulary)
 
@@ -191,7 +192,7 @@ def _lite(name: str) -> ImageSource:
 
 
 def _tiny_cnn(name: str) -> ImageSource:
-    """Two convolutions with untrained weights, for tests and first trials."""
+    """Return two convolutions with random weights, for tests and quick runs."""
     fingerprint = _fingerprint(name)
 
     def backbone() -> tuple[Any, Any]:
@@ -224,12 +225,15 @@ def _preset_text(name: str) -> TextSource:
     backbone = _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
     inputs = set(backbone.input) if isinstance(backbone.input, dict) else set()
     if not {"token_ids", "padding_mask"} <= inputs <= {"token_ids", "padding_mask", "segment_ids"}:
-        raise ConfigError(f"encoders.text: {name!r} is not a text encoder like BERT (its inputs: {sorted(inputs)})")
+        raise ConfigError(
+            f"encoders.text: {name!r} is not a text encoder like BERT; its inputs are {sorted(inputs)}. "
+            f"Name a KerasHub preset of BERT, DistilBERT or ELECTRA, or one of: {', '.join(TEXT_ENCODERS)}"
+        )
     tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(name)
     if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         raise ConfigError(
-            f"encoders.text: {name!r} has a {type(tokenizer).__name__}; only WordPiece vocabularies (BERT, DistilBERT, "
-            "ELECTRA) are supported"
+            f"encoders.text: {name!r} has a {type(tokenizer).__name__}, and only WordPiece tokenizers are supported. "
+            f"Name a KerasHub preset of BERT, DistilBERT or ELECTRA, or one of: {', '.join(TEXT_ENCODERS)}"
         )
     vocabulary = tuple(tokenizer.get_vocabulary())
     fingerprint = _fingerprint(name, *vocabulary, *_weight_digests(backbone))
@@ -248,7 +252,10 @@ def _preset_image(name: str) -> ImageSource:
     backbone = _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS)
     shape = getattr(backbone.output, "shape", None)
     if shape is None or len(shape) != 4:
-        raise ConfigError(f"encoders.image: {name!r} does not yield one feature map (its output: {backbone.output})")
+        raise ConfigError(
+            f"encoders.image: {name!r} does not return one feature map; its output is {backbone.output}. "
+            f"Name a KerasHub preset of a CNN, or one of: {', '.join(IMAGE_ENCODERS)}"
+        )
     converter = keras_hub.layers.ImageConverter.from_preset(name)
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
@@ -264,13 +271,13 @@ def _preset_image(name: str) -> ImageSource:
 def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
     legal = ", ".join(known)
     if Path(name).is_absolute() and not Path(name).is_dir():
-        raise ConfigError(f"encoders: no folder {name!r}. Known encoders: {legal}")
+        raise ConfigError(f"encoders: folder {name!r} does not exist. Correct the path, or name one of: {legal}")
     try:
         return backbone_class.from_preset(name)
     except (ValueError, OSError, ImportError, KeyError, RuntimeError) as error:
         raise WeightsError(
-            f"encoder {name!r} cannot be loaded.{nearest(name, list(known))} Known encoders: {legal}; else the name of "
-            f"a KerasHub preset, or a folder with one. KerasHub says: {str(error).strip().splitlines()[0]}"
+            f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}.{nearest(name, list(known))} "
+            f"Name one of {legal}, a KerasHub preset, or a folder with one"
         ) from error
 
 
@@ -295,7 +302,7 @@ def _frozen(layer: Any) -> Any:
 
 
 def _untrained(backbone: Any) -> Any:
-    """Set the same untrained weights in every process, without changing a random state."""
+    """Set random weights that are the same in every process, without changing a random state."""
     rng = np.random.default_rng(0)
     for variable in backbone.weights:
         if len(variable.shape) >= 2:

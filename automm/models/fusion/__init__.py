@@ -1,7 +1,7 @@
-"""Several modalities become one vector: the fusions that a search can choose from.
+"""The fusions of a search: they combine several modalities into one vector.
 
-A fusion of vectors is a class of `base.Fusion` and a name in FUSIONS, one of whole sequences a class of
-`sequences.SequenceFusion` and a name in SEQUENCE_FUSIONS.
+A fusion of vectors is a subclass of `base.Fusion` with a name in FUSIONS. A fusion of whole sequences is a subclass of
+`sequences.SequenceFusion` with a name in SEQUENCE_FUSIONS.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What all fusions share: a projection of each modality, whose first weights let every modality learn at once."""
+"""The base class of fusions: a projection of each modality, initialised so that all modalities learn from the start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,19 @@ import keras
 
 
 class Fusion(keras.layers.Layer):
-    """Base: a list of one or more vectors (n, features_i) in, (n, out) out.
+    """Base: fuses a list of one or more vectors (n, features_i) into (n, size).
 
-    A modality that is absent comes as a vector that is the same for all reviews without it (`models/heads`), so that
-    nothing of it can change the result.
+    An absent modality is represented by the same vector in all reviews without it (`models/heads`).
 
     Args:
-        width: the size of what comes out, or of a modality's part of it.
+        width: the size of the output, or of each modality's part of it.
     """
 
     hyperparameters: tuple[str, ...] = ("width",)  # of the search space, `fusion/...`: arguments of the constructor
     of_sequences = False
-    activation: str | None = None  # behind the projections
+    activation: str | None = None  # of the projections
     projection_scale = 1.0  # variance of a projection's output for inputs of variance 1, before training
-    first_bias: Any = "zeros"
+    initial_bias: Any = "zeros"
 
     def __init__(self, width: int = 128, **kwargs: Any):
         super().__init__(**kwargs)
@@ -38,18 +37,18 @@ class Fusion(keras.layers.Layer):
                 self.projection_width,
                 shape,
                 scale=self.projection_scale,
-                bias=self.first_bias,
+                bias=self.initial_bias,
                 activation=self.activation,
             )
             for place, shape in enumerate(input_shape)
         ]
 
     def projected(self, vectors: Sequence[Any]) -> list[Any]:
-        """The vectors, each through its projection."""
+        """Apply its projection to each vector: (n, projection_width) each."""
         return [layer(vector) for layer, vector in zip(self.projections, vectors, strict=True)]
 
     def unimodal(self, vectors: Sequence[Any]) -> list[Any]:
-        """What each modality has become before it meets the others: (n, size) each."""
+        """Return the representation of each modality before it is combined with the others: (n, size) each."""
         return self.projected(vectors)
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
@@ -59,11 +58,11 @@ class Fusion(keras.layers.Layer):
         return {**super().get_config(), "width": self.width}
 
 
-class Ranked(Fusion):
-    """Base of those with a second size.
+class RankedFusion(Fusion):
+    """Base of fusions with a second size.
 
     Args:
-        rank: what it is, each of them says.
+        rank: its meaning is given by each subclass.
     """
 
     hyperparameters = ("width", "rank")
@@ -79,7 +78,7 @@ class Ranked(Fusion):
 def dense(
     name: str, width: int, shape: Any, *, scale: float = 1.0, bias: Any = "zeros", activation: str | None = None
 ) -> Any:
-    """A built dense layer whose output has the variance `scale` for inputs of variance 1, before its activation."""
+    """Build a dense layer whose output, before the activation, has the variance `scale` for inputs of variance 1."""
     layer = keras.layers.Dense(
         width,
         activation=activation,
@@ -91,8 +90,8 @@ def dense(
     return layer
 
 
-def multiplied(vectors: Sequence[Any]) -> Any:
-    """The elementwise product of one or more."""
+def elementwise_product(vectors: Sequence[Any]) -> Any:
+    """Return the elementwise product of one or more vectors."""
     product, *others = vectors
     for vector in others:
         product = product * vector

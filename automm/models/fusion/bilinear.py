@@ -1,7 +1,7 @@
-"""Fusions that multiply every feature of one modality with every feature of another, in fewer numbers than that takes.
+"""Bilinear fusions: they multiply the features of one modality with the features of another.
 
 A full bilinear map of two vectors has features_1 * features_2 * width weights: 63 million for 384 and 1,280 features
-and a width of 128. Each class here is another way to have fewer.
+and a width of 128. Each class here reduces this number in a different way.
 """
 
 import math
@@ -11,20 +11,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.models.fusion.base import Fusion, Ranked, dense, multiplied
+from automm.models.fusion.base import Fusion, RankedFusion, dense, elementwise_product
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class Bilinear(Ranked):
+class Bilinear(RankedFusion):
     """W [u_1; ...; u_m; u_i (x) u_j for i < j]: projections, and all products of two of their features, (n, width).
 
-    A full bilinear map (Tenenbaum and Freeman 2000, "Separating style and content with bilinear models") of modalities
-    that were made small first; that the projections stand beside the products, as in the tensor fusion of Zadeh et al.
-    2017, arXiv 1707.07250, lets each modality speak alone.
+    A full bilinear map (Tenenbaum and Freeman 2000, "Separating style and content with bilinear models") of small
+    projections of the modalities. The projections are also concatenated with the products, as in the tensor fusion of
+    Zadeh et al. 2017, arXiv 1707.07250, which lets each modality contribute alone.
     Parameters: the sum of (features_i + 1) * rank, and (m * rank + m * (m - 1) / 2 * rank**2 + 1) * width.
 
     Args:
-        rank: the size of each projection, and so the most that the rank of a product's matrix can be.
+        rank: the size of each projection, which limits the rank of a bilinear form.
     """
 
     @property
@@ -52,13 +52,15 @@ class LowRankBilinear(Fusion):
     """Hadamard product of tanh projections, projected again: P^T (tanh(U^T x) * tanh(V^T y)), (n, width).
 
     Kim et al. 2017, "Hadamard product for low-rank bilinear pooling" (MLB), arXiv 1610.04325, equation 6. The rank is
-    `width`. A modality that is absent (zeros) leaves only the bias of its projection.
+    `width`. An absent modality (zeros) contributes only the bias of its projection.
     Parameters: the sum of (features_i + 1) * width, and (width + 1) * width.
     """
 
     activation = "tanh"
     projection_scale = 0.1  # at 1.0 the tanh of standardised features is saturated and nothing is learned
-    first_bias = "ones"  # tanh(1 + u) tanh(1 + v) has terms in u and in v alone, so each modality learns from the start
+    initial_bias = (
+        "ones"  # tanh(1 + u) tanh(1 + v) has terms in u and in v alone, so each modality learns from the start
+    )
 
     def build(self, input_shape: Sequence[Any]) -> None:
         super().build(input_shape)
@@ -66,11 +68,11 @@ class LowRankBilinear(Fusion):
         self.output_projection.build((input_shape[0][0], self.width))
 
     def call(self, vectors: Sequence[Any]) -> Any:
-        return self.output_projection(multiplied(self.projected(vectors)))
+        return self.output_projection(elementwise_product(self.projected(vectors)))
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class Mutan(Ranked):
+class Mutan(RankedFusion):
     """The sum over r of the products (M_r u) * (N_r v) with u = tanh(U x), v = tanh(V y): (n, width).
 
     Ben-younes et al. 2017, "MUTAN: multimodal Tucker fusion for visual question answering", arXiv 1705.06676: a Tucker
@@ -78,7 +80,7 @@ class Mutan(Ranked):
     Parameters: the sum over modalities of (features_i + 1) * width + (width + 1) * width * rank.
 
     Args:
-        rank: of each slice of the core.
+        rank: of each slice of the core tensor.
     """
 
     activation = "tanh"
@@ -93,20 +95,20 @@ class Mutan(Ranked):
 
     def call(self, vectors: Sequence[Any]) -> Any:
         factors = [factor(vector) for factor, vector in zip(self.factors, self.projected(vectors), strict=True)]
-        return ops.sum(ops.reshape(multiplied(factors), (-1, self.rank, self.width)), axis=1)
+        return ops.sum(ops.reshape(elementwise_product(factors), (-1, self.rank, self.width)), axis=1)
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class FactorizedBilinear(Ranked):
+class FactorizedBilinear(RankedFusion):
     """Products (U x) * (V y), summed in groups of `rank`; signed square root, then length sqrt(width): (n, width).
 
     Yu et al. 2017, "Multi-modal factorized bilinear pooling with co-attention learning for visual question answering"
-    (MFB), arXiv 1708.01471. The paper normalises to length 1; times sqrt(width) a feature
-    is as large as other fusions', whatever the width. Its dropout is the head's.
+    (MFB), arXiv 1708.01471. The paper normalises to length 1; the factor sqrt(width) gives features the same size as in
+    other fusions, for every width. The dropout of the paper is that of the head.
     Parameters: the sum of (features_i + 1) * width * rank.
 
     Args:
-        rank: k in the paper: products that are added up to one feature.
+        rank: k in the paper: the number of products whose sum is one feature.
     """
 
     @property
@@ -114,19 +116,19 @@ class FactorizedBilinear(Ranked):
         return self.width * self.rank
 
     def build(self, input_shape: Sequence[Any]) -> None:
-        self.first_bias = _unit_bias(self.rank, len(input_shape))
-        self.projection_scale = self.rank ** (-1 / len(input_shape))  # so that a sum of products has a variance of 1
+        self.initial_bias = _unit_bias(self.rank, len(input_shape))
+        self.projection_scale = self.rank ** (-1 / len(input_shape))  # a sum of products then has the variance 1
         super().build(input_shape)
 
     def call(self, vectors: Sequence[Any]) -> Any:
-        products = ops.reshape(multiplied(self.projected(vectors)), (-1, self.width, self.rank))
+        products = ops.reshape(elementwise_product(self.projected(vectors)), (-1, self.width, self.rank))
         summed = ops.sum(products, axis=-1)
-        # The slope of a square root is infinite at 0, and that of a length too: both are rounded off there.
+        # The gradients of a square root and of a length are infinite at 0: a small constant limits them.
         rooted = summed / ops.sqrt(ops.abs(summed) + 1e-4)
         length = ops.sqrt(ops.sum(ops.square(rooted), axis=-1, keepdims=True) + 1e-6)
         return rooted / length * math.sqrt(self.width)
 
 
 def _unit_bias(rank: int, modalities: int) -> Any:
-    """First biases whose product, summed over the rank, is 1: (1 + u)(1 + v) has terms in u and in v alone."""
+    """Return initial biases whose product, summed over the rank, is 1: (1 + u)(1 + v) has terms in u and v alone."""
     return keras.initializers.Constant(rank ** (-1 / modalities))

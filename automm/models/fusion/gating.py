@@ -1,4 +1,4 @@
-"""Fusions in which one modality decides how much of another comes through."""
+"""Fusions in which one modality gates or scales the features of another."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ class GatedUnit(Fusion):
     """The sum of gate_i * tanh(W_i x_i), with gate_i = sigmoid(Z_i [x_1; ...; x_m]): (n, width).
 
     Arevalo et al. 2017, "Gated multimodal units for information fusion" (GMU), arXiv 1702.01992, in its form for any
-    number of modalities: each gate sees all of them.
+    number of modalities: the input of each gate is all of them.
     Parameters: the sum of (features_i + 1) * width, and m * (sum of features_i + 1) * width.
     """
 
@@ -36,17 +36,17 @@ class GatedUnit(Fusion):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Film(Fusion):
-    """The first modality scales and shifts the others: relu((1 + gamma_i(x_1)) * W_i x_i + beta_i(x_1)), side by side.
+    """The first modality scales and shifts the others: relu((1 + gamma_i(x_1)) * W_i x_i + beta_i(x_1)), concatenated:
+    (n, (modalities - 1) * width).
 
     Perez et al. 2018, "FiLM: visual reasoning with a general conditioning layer", arXiv 1709.07871, equations 1 and 2,
-    with gamma counted from 1 as in its appendix. Here the text comes first, so it asks and the pictures answer; where
-    another modality is absent, beta still speaks. (n, (modalities - 1) * width); a single modality is projected with
-    ReLU.
+    with 1 + gamma as in its appendix. The text is the first modality here and conditions the pictures; if another
+    modality is absent, beta still has an effect. A single modality is projected with ReLU.
     Parameters: the sum over i > 1 of (features_i + 1) * width + (features_1 + 1) * 2 * width; a single modality has
     (features_1 + 1) * width.
     """
 
-    condition_scale = 0.1  # gamma and beta begin small: nearly a plain projection
+    condition_scale = 0.1  # small initial gamma and beta: at first nearly a plain projection
 
     def build(self, input_shape: Sequence[Any]) -> None:
         first, *others = input_shape

@@ -1,4 +1,4 @@
-"""Late fusion: every modality has a head of its own, and their answers are weighed."""
+"""Late fusion: each modality has its own head, and the weighted sum of their answers is the result."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from automm.models.masks import masked_softmax
 
 @keras.saving.register_keras_serializable(package="automm")
 class Late(Fusion):
-    """Projections with ReLU, kept apart: (n, modalities, width). `heads.classify` gives each a head, and joins them.
+    """Projections with ReLU, stacked: (n, modalities, width). `heads.answer` gives each its own head.
 
     Parameters: the sum of (features_i + 1) * width.
     """
@@ -28,7 +28,7 @@ class Late(Fusion):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Apart(keras.layers.Layer):
-    """(n, modalities, width) in, a list of (n, width) out."""
+    """Split (n, modalities, width) into a list of (n, width)."""
 
     def call(self, vectors: Any) -> list[Any]:
         return [vectors[:, place] for place in range(vectors.shape[1])]
@@ -39,11 +39,12 @@ class Apart(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class WeighedAnswers(keras.layers.Layer):
-    """The modalities' answers, (n, out) each, times learned weights that add up to 1 over those that are present.
+    """Average the answers of the modalities, (n, outputs) each, with learned weights.
 
-    A weighted sum rule (Kittler et al. 1998, "On combining classifiers") whose weights are learned with the heads; they
-    begin equal. An absent modality has no say, and where all are absent each has its own.
-    Parameters: one a modality.
+    This is the weighted sum rule (Kittler et al. 1998, "On combining classifiers"). The weights are trained with the
+    heads and are equal at first. They add up to 1 over the modalities that are present; an absent modality has the
+    weight 0. If all are absent, all are used.
+    Parameters: one per modality.
     """
 
     def build(self, answers_shape: Sequence[Any], masks_shape: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""Fusions without weights of their own behind the projections: side by side, added, multiplied.
+"""Fusions without weights after the projections: concatenation, sum, product.
 
 Parameters of each: the sum over modalities of (features_i + 1) * width.
 """
@@ -9,12 +9,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.models.fusion.base import Fusion, multiplied
+from automm.models.fusion.base import Fusion, elementwise_product
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class Concatenation(Fusion):
-    """Projections with ReLU, side by side: (n, modalities * width)."""
+    """Concatenates projections with ReLU: (n, modalities * width)."""
 
     activation = "relu"
 
@@ -27,7 +27,7 @@ class Concatenation(Fusion):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Sum(Fusion):
-    """Projections with ReLU, added: (n, width)."""
+    """Adds projections with ReLU: (n, width)."""
 
     activation = "relu"
 
@@ -37,14 +37,14 @@ class Sum(Fusion):
 
 @keras.saving.register_keras_serializable(package="automm")
 class Product(Fusion):
-    """The elementwise product of 1 + projection, beside the projections: (n, (modalities + 1) * width).
+    """Concatenates the projections and the elementwise product of 1 + projection: (n, (modalities + 1) * width).
 
-    One is added so that a modality that says nothing (zeros) leaves the product as it is.
+    Because of the 1, a modality whose projection is zero does not change the product.
     """
 
     def call(self, vectors: Sequence[Any]) -> Any:
         projected = self.projected(vectors)
-        product = multiplied([1.0 + vector for vector in projected])
+        product = elementwise_product([1.0 + vector for vector in projected])
         return ops.concatenate([*projected, product - 1.0], axis=-1)
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:

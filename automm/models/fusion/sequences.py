@@ -1,4 +1,4 @@
-"""Fusions that look at every word piece and every picture cell, not at one vector a modality."""
+"""Fusions of sequences: they use every word piece and every picture cell, not one vector per modality."""
 
 import math
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ import keras
 from keras import ops
 
 from automm.models.fusion.base import dense
-from automm.models.masks import real_ones
+from automm.models.masks import zero_masked
 from automm.models.pooling.set_transformer import AttentionBlock
 
-HEADS = 4  # of all attention, where `width` can be shared among so many
+HEADS = 4  # attention heads; fewer if `width` is not a multiple of 4
 
 
 class SequenceFusion(keras.layers.Layer):
-    """Base: a sequence a modality, (n, places_i, features_i), and its mask, (n, places_i), in; one vector out.
+    """Base: fuses one sequence per modality, (n, places_i, features_i), with masks (n, places_i), into one vector.
 
-    A modality may also come as one vector, (n, features_i), which is a sequence of one place, there where any place of
-    its mask, (n,) or (n, steps), is. What is masked never changes the result, NaN in its place included. Each element
-    is projected to `width` and normalised first: states of encoders come as they are.
+    A modality may also be one vector, (n, features_i), with a mask (n,) or (n, steps): a sequence of one element, which
+    is real if any place of the mask is 1. Masked elements never change the result, even if they are NaN. Each element
+    is first projected to `width` and normalised, because the states of encoders are not standardised.
 
     Args:
-        width: of all that goes on inside, and of a modality's part of what comes out.
+        width: of the inner vectors, and of each modality's part of the output.
     """
 
     hyperparameters: tuple[str, ...] = ("width",)
@@ -42,24 +42,25 @@ class SequenceFusion(keras.layers.Layer):
         for norm in self.norms:
             norm.build((None, None, self.width))
 
-    def entered(self, sequences: Sequence[Any], masks: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """(n, places_i, width) and its mask (n, places_i) float32, each."""
+    def embedded(self, sequences: Sequence[Any], masks: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Project and normalise the sequences: (n, places_i, width) each, and their masks, (n, places_i) float32."""
         pairs = [_as_sequence(*pair) for pair in zip(sequences, masks, strict=True)]
         given = zip(pairs, self.projections, self.norms, strict=True)
-        return [norm(projection(real_ones(*pair))) for pair, projection, norm in given], [mask for _, mask in pairs]
+        return [norm(projection(zero_masked(*pair))) for pair, projection, norm in given], [mask for _, mask in pairs]
 
     def unimodal(self, given: Sequence[Any]) -> list[Any]:
-        """What each modality has become before it meets the others: the mean of its elements, (n, width) each.
+        """Return the representation of each modality before it is combined with the others: the mean of its elements,
+        (n, width) each.
 
         Args:
             given: all sequences, then all masks.
         """
         half = len(given) // 2
-        entered, masks = self.entered(given[:half], given[half:])
-        return [mean_of_elements(values, mask) for values, mask in zip(entered, masks, strict=True)]
+        embedded, masks = self.embedded(given[:half], given[half:])
+        return [mean_of_elements(values, mask) for values, mask in zip(embedded, masks, strict=True)]
 
     def attention(self, name: str) -> AttentionBlock:
-        """A built block of attention."""
+        """Build an attention block."""
         block = AttentionBlock(math.gcd(self.width, HEADS), self.width, name=name)
         block.build((None, None, self.width))
         return block
@@ -73,12 +74,12 @@ class SequenceFusion(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="automm")
 class CrossAttention(SequenceFusion):
-    """Every element asks those of all other modalities; the mean of the answers a modality, (n, modalities * width).
+    """Each modality attends to the elements of all others; returns the mean per modality, (n, modalities * width).
 
-    As the co-attentional layers of Lu et al. 2019, "ViLBERT", arXiv 1908.02265: queries of one modality, keys and
-    values of the other; the block is that of the set transformer. Where the others are absent it gets no answer, and a
-    modality alone asks itself. A modality that is absent is zeros.
-    Parameters: sum of (features_i + 1) * width, and 5 * (width + 1) * width + 6 * width a modality.
+    Like the co-attentional layers of Lu et al. 2019, "ViLBERT", arXiv 1908.02265: queries of one modality, keys and
+    values of the others; the block is that of the set transformer. If the others are absent, the attention adds
+    nothing; a single modality attends to itself. An absent modality gives zeros.
+    Parameters: sum of (features_i + 1) * width, and 5 * (width + 1) * width + 6 * width per modality.
     """
 
     def build(self, sequences_shape: Sequence[Any], masks_shape: Any = None) -> None:
@@ -86,35 +87,35 @@ class CrossAttention(SequenceFusion):
         self.blocks = [self.attention(f"attention_{place}") for place in range(len(sequences_shape))]
 
     def call(self, sequences: Sequence[Any], masks: Sequence[Any]) -> Any:
-        entered, masks = self.entered(sequences, masks)
-        places = range(len(entered))
+        embedded, masks = self.embedded(sequences, masks)
+        places = range(len(embedded))
         vectors = []
         for place in places:
-            asked = [other for other in places if other != place] or [place]
-            answer = self.blocks[place](
-                entered[place],
-                ops.concatenate([entered[other] for other in asked], axis=1),
-                ops.concatenate([masks[other] for other in asked], axis=1),
+            others = [other for other in places if other != place] or [place]
+            attended = self.blocks[place](
+                embedded[place],
+                ops.concatenate([embedded[other] for other in others], axis=1),
+                ops.concatenate([masks[other] for other in others], axis=1),
             )
-            vectors.append(mean_of_elements(answer, masks[place]))
+            vectors.append(mean_of_elements(attended, masks[place]))
         return ops.concatenate(vectors, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class Bottleneck(SequenceFusion):
-    """Modalities see each other through a few shared tokens only: (n, modalities * width).
+    """Modalities exchange information through a few shared tokens only: (n, modalities * width).
 
     Nagrani et al. 2021, "Attention bottlenecks for multimodal fusion" (MBT), arXiv 2107.00135, equations 8 and 9: in
-    each layer a modality's tokens and the bottleneck attend to one another, and the bottlenecks that the modalities
-    have made are averaged, over those that are there. What comes out is the state of each modality's [CLS], a
-    learned token of its own; zeros where it is absent. The paper averages one classifier's answers to each; here the
-    head sees them side by side, as it sees those of other fusions.
+    each layer the tokens of a modality and the bottleneck tokens attend to one another, and the resulting bottleneck
+    tokens are averaged over the modalities that are present. The output is the state of each modality's learned [CLS]
+    token, zeros if the modality is absent. The paper averages a classifier's answers for each state; here the states
+    are concatenated for the head, as in other fusions.
     Parameters: sum of (features_i + 1) * width, (tokens + 3 * modalities) * width, and 5 * (width + 1) * width +
-    4 * width a modality and layer.
+    4 * width per modality and layer.
 
     Args:
-        tokens: of the bottleneck; four in the paper.
-        layers: in which modalities are fused.
+        tokens: number of bottleneck tokens; four in the paper.
+        layers: number of fusion layers.
     """
 
     def __init__(self, width: int = 128, tokens: int = 4, layers: int = 2, **kwargs: Any):
@@ -136,25 +137,25 @@ class Bottleneck(SequenceFusion):
     def call(self, sequences: Sequence[Any], masks: Sequence[Any]) -> Any:
         rows = ops.shape(sequences[0])[0]
         one = ops.ones((rows, 1), "float32")
-        entered, masks = self.entered(sequences, masks)
+        embedded, masks = self.embedded(sequences, masks)
         present = [ops.max(mask, axis=1)[:, None, None] for mask in masks]
         states = [
             ops.concatenate([ops.repeat(start, rows, axis=0), values], axis=1)
-            for start, values in zip(self.starts, entered, strict=True)
+            for start, values in zip(self.starts, embedded, strict=True)
         ]
-        seen = [ops.concatenate([one, mask, ops.repeat(one, self.tokens, axis=1)], axis=1) for mask in masks]
+        token_masks = [ops.concatenate([one, mask, ops.repeat(one, self.tokens, axis=1)], axis=1) for mask in masks]
         shared = ops.repeat(self.bottleneck, rows, axis=0)
         for blocks in self.blocks:
-            made = []
+            bottlenecks = []
             for place, block in enumerate(blocks):
                 tokens = ops.concatenate([states[place], shared], axis=1)
-                tokens = block(tokens, tokens, seen[place])
-                states[place], ours = tokens[:, : -self.tokens], tokens[:, -self.tokens :]
-                made.append(ours * present[place])
+                tokens = block(tokens, tokens, token_masks[place])
+                states[place], bottleneck = tokens[:, : -self.tokens], tokens[:, -self.tokens :]
+                bottlenecks.append(bottleneck * present[place])
             count = sum(present)
-            shared = ops.where(count > 0, sum(made) / ops.maximum(count, 1.0), shared)
+            shared = ops.where(count > 0, sum(bottlenecks) / ops.maximum(count, 1.0), shared)
         return ops.concatenate(
-            [state[:, 0] * there[:, 0] for state, there in zip(states, present, strict=True)], axis=-1
+            [state[:, 0] * is_present[:, 0] for state, is_present in zip(states, present, strict=True)], axis=-1
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -165,11 +166,11 @@ def _as_sequence(values: Any, mask: Any) -> tuple[Any, Any]:
     mask = ops.cast(mask, "float32")
     if len(values.shape) == 3:
         return values, mask
-    there = ops.expand_dims(mask, -1) if len(mask.shape) == 1 else ops.max(mask, axis=1, keepdims=True)
-    return ops.expand_dims(values, 1), there
+    is_present = ops.expand_dims(mask, -1) if len(mask.shape) == 1 else ops.max(mask, axis=1, keepdims=True)
+    return ops.expand_dims(values, 1), is_present
 
 
 def mean_of_elements(values: Any, mask: Any) -> Any:
-    """(n, places, width) and (n, places) to (n, width); zeros where all is masked."""
+    """Average (n, places, width) over the real places, mask (n, places), to (n, width); zeros if all is masked."""
     weight = ops.expand_dims(mask, -1)
     return ops.sum(values * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)

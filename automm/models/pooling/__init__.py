@@ -1,6 +1,6 @@
-"""Several pictures of one review become one vector: the poolings that a search can choose from.
+"""The poolings of a search: they combine the pictures of a review into one vector.
 
-A pooling is a class of `base.Pooling` and a name in POOLINGS.
+A pooling is a subclass of `base.Pooling` with a name in POOLINGS.
 """
 
 from typing import Any

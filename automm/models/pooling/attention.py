@@ -1,4 +1,4 @@
-"""Poolings that weigh pictures: by what is in them, or by what the text asks for."""
+"""Poolings with attention over the pictures: by their content, or with the text as the query."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import keras
 from keras import ops
 
 from automm.models.masks import masked_softmax
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class GatedAttention(Weighing):
-    """Weights of their own for each picture: softmax over w . (tanh(V h) * sigmoid(U h)).
+class GatedAttention(AttentionPooling):
+    """Weights computed from the pictures' own features: softmax over w . (tanh(V h) * sigmoid(U h)).
 
     Ilse, Tomczak and Welling 2018, "Attention-based deep multiple instance learning", arXiv 1802.04712, equation 9.
     Parameters: 2 * (features + 1) * width + width + features.
@@ -45,27 +45,32 @@ class GatedAttention(Weighing):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class TextAttention(Weighing):
-    """The text asks, the pictures answer: softmax over (Q t) . (K h) / sqrt(width / heads), in each head.
+class TextAttention(AttentionPooling):
+    """The text is the query, the pictures are the keys: softmax over (Q t) . (K h) / sqrt(width / heads), in each head.
 
-    That text and pictures should point at each other is the lesson of Truong and Lauw 2019, "VistaNet: visual aspect
-    attention network for multimodal sentiment analysis" (AAAI); the attention is the scaled dot product of Vaswani et
-    al. 2017, arXiv 1706.03762, equation 1. What is weighed are the features themselves, feature j by head j modulo
-    `heads`, so that one picture alone is itself. A review without text asks with the bias of Q.
+    Truong and Lauw 2019, "VistaNet: visual aspect attention network for multimodal sentiment analysis" (AAAI), showed
+    the use of attention between text and pictures; the attention here is the scaled dot product of Vaswani et al. 2017,
+    arXiv 1706.03762, equation 1. The values are the features themselves: feature j is weighted by head j modulo
+    `heads`, and a single picture is returned unchanged. The query of a review without text is the bias of Q.
     Parameters: (text_features + 1) * width + (features + 1) * width + features.
 
     Args:
-        heads: questions that a text asks at a time. `width` is shared among them.
+        heads: number of queries per text; they share `width`.
         width: rows of Q and K.
+
+    Raises:
+        ValueError: `width` is not a multiple of `heads`.
     """
 
     hyperparameters = ("heads",)
-    asked_by_text = True
+    uses_text = True
 
     def __init__(self, heads: int = 1, width: int = 64, **kwargs: Any):
         super().__init__(**kwargs)
         if width % heads:
-            raise ValueError(f"text attention: {heads} heads do not share a width of {width}. Take 1, 2, 4, ...")
+            raise ValueError(
+                f"text attention: width {width} is not a multiple of {heads} heads. Use 1, 2, 4, ... heads"
+            )
         self.heads, self.width = heads, width
         self.question = keras.layers.Dense(width, name="question")
         self.key = keras.layers.Dense(width, name="key")
@@ -76,7 +81,7 @@ class TextAttention(Weighing):
         self.key.build(features_shape)
 
     def weights_by_head(self, features: Any, mask: Any, text: Any) -> Any:
-        """(n, heads, max_images) float32."""
+        """Return the weights of each head, (n, heads, max_images) float32."""
         size = self.width // self.heads
         question = ops.reshape(self.question(text), (-1, self.heads, size))
         key = ops.reshape(self.key(features), (-1, features.shape[1], self.heads, size))
@@ -87,8 +92,8 @@ class TextAttention(Weighing):
         return ops.mean(self.weights_by_head(features, mask, text), axis=1)
 
     def pool(self, features: Any, mask: Any, text: Any) -> Any:
-        turns = [feature % self.heads for feature in range(features.shape[-1])]
-        weights = ops.take(self.weights_by_head(features, mask, text), turns, axis=1)
+        heads = [feature % self.heads for feature in range(features.shape[-1])]
+        weights = ops.take(self.weights_by_head(features, mask, text), heads, axis=1)
         return ops.einsum("npf,nfp->nf", features, weights)
 
     def get_config(self) -> dict[str, Any]:

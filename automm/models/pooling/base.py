@@ -1,22 +1,25 @@
-"""What all poolings share: masked pictures are gone before, and a review without pictures has a vector of its own."""
+"""The base classes of poolings: they mask pictures, and give reviews without pictures a learned vector.
+
+`POOLINGS` in `models/pooling/__init__` names the poolings.
+"""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from automm.models.masks import StandIn, real_ones
+from automm.models.masks import StandIn, zero_masked
 
 
 class Pooling(keras.layers.Layer):
-    """Base: (n, max_images, features) and a mask (n, max_images) in, one vector a review out.
+    """Base: pools (n, max_images, features) with a mask (n, max_images) into one vector per review, (n, size).
 
-    A masked-out picture never changes the result, NaN in its place included; the order of the pictures does not matter
-    (but for `First`); a review without pictures gives the learned vector of `no_picture`.
+    A masked picture never changes the result, even if it is NaN. The order of the pictures does not matter, except in
+    `First`. A review without pictures gives the learned vector of `no_picture`.
     """
 
     hyperparameters: tuple[str, ...] = ()  # of the search space, `image/...`: arguments of the constructor
-    asked_by_text = False  # whether it is called with the text's vector, (n, text_features), as well
+    uses_text = False  # whether it also takes the text's vector, (n, text_features)
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -26,25 +29,25 @@ class Pooling(keras.layers.Layer):
         self.no_picture.build(self.compute_output_shape(features_shape))
 
     def call(self, features: Any, mask: Any, text: Any = None) -> Any:
-        features = real_ones(features, mask)
+        features = zero_masked(features, mask)
         pooled = self.pool(features, mask) if text is None else self.pool(features, mask, text)
         return self.no_picture(pooled, ops.max(mask, axis=1))
 
     def pool(self, features: Any, mask: Any, *text: Any) -> Any:
-        """(n, size); whatever is finite for a review without pictures. Masked features are zeros already."""
+        """Return (n, size), any finite numbers for a review without pictures. Masked features are already zeros."""
         raise NotImplementedError
 
     def compute_output_shape(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> Any:
         return (features_shape[0], features_shape[-1])
 
 
-class Weighing(Pooling):
-    """Base of those that give each picture a weight, which can be read out."""
+class AttentionPooling(Pooling):
+    """Base of poolings that compute a weight for each picture."""
 
     def weights_of(self, features: Any, mask: Any, *text: Any) -> Any:
-        """(n, max_images) float32: 0 for masked pictures, else adding up to 1 in a review."""
-        return self.weigh(real_ones(features, mask), mask, *text)
+        """Return the weights, (n, max_images) float32: 0 for masked pictures; the others of a review add up to 1."""
+        return self.weigh(zero_masked(features, mask), mask, *text)
 
     def weigh(self, features: Any, mask: Any, *text: Any) -> Any:
-        """The same of features that are zeros where they are masked."""
+        """Return the weights like `weights_of`; masked features are already zeros."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Poolings without attention: the first picture, the mean, the maximum, a sum of what a small network makes of each."""
+"""Poolings without attention: the first picture, the mean, the maximum, and a deep set."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from automm.models.pooling.base import Pooling
 
 @keras.saving.register_keras_serializable(package="automm")
 class First(Pooling):
-    """The first real picture, as where only a cover picture is used. Parameters: features."""
+    """Return the first real picture, for example a cover picture. Parameters: features."""
 
     def pool(self, features: Any, mask: Any) -> Any:
         first = ops.where(ops.cumsum(mask, axis=1) == 1.0, mask, 0.0)
@@ -35,7 +35,7 @@ class MaskedMax(Pooling):
 
 @keras.saving.register_keras_serializable(package="automm")
 class SumOfSets(Pooling):
-    """rho(sum of phi(h)) over the real pictures, (n, width): it can count, which a mean cannot.
+    """rho(sum of phi(h)) over the real pictures, (n, width): unlike a mean, it can count pictures.
 
     Zaheer et al. 2017, "Deep sets", arXiv 1703.06114, theorem 2; phi and rho are a dense layer with ReLU each.
     Parameters: (features + 1) * width + (width + 1) * width + width.

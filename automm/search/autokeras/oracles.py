@@ -20,7 +20,7 @@ from automm.search.autokeras.keras_tuner_internals import (
     seed_of,
 )
 from automm.search.space.table import Space, draw, points
-from automm.tracking.runs import BOOKKEEPING, EPOCHS, point_of
+from automm.tracking.run_folder import BOOKKEEPING, EPOCHS, point_of
 
 Status = keras_tuner.engine.trial.TrialStatus
 DRAWS = 200  # by chance, before the space is gone through in order

@@ -19,7 +19,7 @@ from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_orac
 from automm.search.autokeras.oracles import build_oracle
 from automm.search.space.table import Space, declare
 from automm.tasks.base import Task
-from automm.tracking.runs import BOOKKEEPING, COMPLETED, Candidate
+from automm.tracking.run_folder import BOOKKEEPING, COMPLETED, Candidate
 
 Encoders = Callable[[str], Any]  # a modality in, its whole encoder out
 

@@ -10,7 +10,7 @@ from automm.search.bench import LARGE_AT_ONCE, VECTORS_AT_ONCE, Bench, converter
 from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.features.encoded import Features
 from automm.search.training.loop import train
-from automm.tracking.runs import EPOCHS
+from automm.tracking.run_folder import EPOCHS
 
 
 @dataclass(frozen=True)

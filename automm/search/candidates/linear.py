@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.evaluate.metrics import better, score
+from automm.evaluate.compare import better, score
 from automm.models import baselines
 from automm.models.average import average
 from automm.search.bench import Bench
@@ -20,6 +20,7 @@ from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, predict
 from automm.search.training.losses import row_weights
+from automm.tasks.classification import MANY
 
 PARTS = {  # what each sees, as far as reviews have it
     "text": ("text",),
@@ -58,6 +59,7 @@ class Logistic(Regression):
     """A softmax regression of labels."""
 
     key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
+    strength_of_many = 1e-1  # for more than MANY classes, because each strength takes minutes
 
     def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
         from sklearn.linear_model import LogisticRegression
@@ -66,7 +68,8 @@ class Logistic(Regression):
         # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
         weights = row_weights(labels, fold.train, classes, setup.experiment.training.class_weights)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-        for strength in self.strengths:  # each begins where the one before has ended
+        strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
+        for strength in strengths:  # each begins where the one before has ended
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
             yield strength, _all_classes(regression, classes)
 

@@ -9,7 +9,7 @@ from automm.models.cnn.pixels import FROZEN
 from automm.search.candidates.fine_tuned import FineTuned
 from automm.search.session import Search
 from automm.search.training.options import OF_SUFFIXES
-from automm.tracking.runs import KILLED, Candidate
+from automm.tracking.run_folder import KILLED, Candidate
 
 KIND = "fine-tuned"
 LEFT_OUT = ("packed_concatenation",)  # the concatenation again

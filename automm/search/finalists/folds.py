@@ -34,8 +34,8 @@ from automm.search.reporter import Reporter
 from automm.search.session import Search
 from automm.search.setup.data import Loaded, Setup, prepare, sources
 from automm.search.training.pixels import pixel_encoder
-from automm.tracking.runs import COMPLETED, FAILED, Candidate, Run
-from automm.tracking.tracker import NoTracker
+from automm.tracking.protocol import NoTracker
+from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 FOLDER = "folds"  # in a run's folder, a folder a fold
 

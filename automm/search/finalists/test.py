@@ -14,9 +14,9 @@ from automm.data.inputs.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
+from automm.evaluate.compare import paired_interval
 from automm.evaluate.folds import summary
-from automm.evaluate.metrics import paired_interval
-from automm.evaluate.missing import PERCENTS, curves, losers
+from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
@@ -25,8 +25,9 @@ from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
+from automm.tasks.classification import MANY
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.runs import COMPLETED, MISSING_FIGURE, Candidate
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate, stored
 
 RECIPES = ("logistic_all", "logistic_both")  # the first there is must be beaten
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
@@ -76,8 +77,11 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
-    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test"), **reading.answers}
-    np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
+    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
+    arrays |= {name: stored(answers) for name, answers in reading.answers.items()}
+    # Compressing the answers for many classes would take seconds.
+    save = np.savez_compressed if search.setup.outputs <= MANY else np.savez
+    save(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
@@ -120,7 +124,7 @@ def _result(
             "percent": PERCENTS,
             "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
             "scores": {
-                name: curves(task, targets, answers, reading.without[name], lost)
+                name: missing_modality_scores(task, targets, answers, reading.without[name], lost)
                 for name, answers in reading.answers.items()
             },
         },
@@ -165,7 +169,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     has = {name: rows for name, rows in has.items() if rows.any()}
     seeds = {name: np.random.default_rng(search.bench.seed_of(f"missing {name}")) for name in has}
-    return {name: losers(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
+    return {name: draw_missing_rows(has[name], seeds[name]) for name in has} if len(has) > 1 else {}
 
 
 def _draw_missing(search: Search, result: dict[str, Any]) -> None:

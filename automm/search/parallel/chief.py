@@ -24,7 +24,7 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 from automm.search.autokeras.tuner import active_values
 from automm.search.candidate_runner import trial_name
 from automm.search.session import Search
-from automm.tracking.runs import COMPLETED, EPOCHS, Candidate, now
+from automm.tracking.run_folder import COMPLETED, EPOCHS, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
 WORKER, LEAVING = "automm-worker", "automm-leaving"  # said by a worker

@@ -26,7 +26,7 @@ from automm.search.parallel.workers import FOLDER
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
 from automm.search.setup.data import Setup, load, prepare, same_data, sources
-from automm.tracking.runs import Candidate, Run
+from automm.tracking.run_folder import Candidate, Run
 
 HEARTBEAT = 5.0  # seconds between two signs of life
 PATIENCE = 4  # signs of life that the chief may miss

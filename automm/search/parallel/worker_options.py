@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from automm.errors import ConfigError
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 LOOPBACK = "127.0.0.1"
 NO_PROXY = "no_grpc_proxy"  # gRPC's own; where it is set, `no_proxy` is not looked at

@@ -31,7 +31,7 @@ from automm.search.parallel.worker_options import (
 )
 from automm.search.recorder import GiveUp
 from automm.search.session import Search
-from automm.tracking.runs import FAILED, Run
+from automm.tracking.run_folder import FAILED, Run
 
 FOLDER = "workers"  # in the run: result files, and what the workers of this machine say
 REPLACEMENTS = 2  # for each trial of the budget

@@ -7,16 +7,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from automm.config.experiment import Experiment, Folds
-from automm.data.changes import Change
+from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
 from automm.data.records.targets import TARGETS
-from automm.data.splitting.folds import each_fold, other_folds, select_fold
+from automm.data.splitting.duplicates import drop_duplicates
+from automm.data.splitting.fingerprint import fingerprint
+from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import Links, links_of
-from automm.data.splitting.stratified import drop_duplicates, fingerprint, fold_rows, split_dataset, subsample
+from automm.data.splitting.other_folds import each_fold, other_folds, select_fold
+from automm.data.splitting.split import split_dataset
+from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import Shapes, Statistics
@@ -28,7 +32,7 @@ from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, judged_rows
 from automm.tasks.base import Task
-from automm.tracking.runs import Run
+from automm.tracking.run_folder import Run
 
 FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
 

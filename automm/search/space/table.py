@@ -24,7 +24,7 @@ from automm.models.readouts import IMAGE_READOUTS, READOUTS, TEXT_READOUTS
 from automm.models.towers import ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
-from automm.tracking.runs import point_of
+from automm.tracking.run_folder import point_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
 from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space
 from automm.tasks.base import Task
-from automm.tasks.registry import TASKS, belongs
+from automm.tasks.registry import TASKS, applies_to
 
 SPACE = "space"  # code of problems
 
@@ -84,7 +84,7 @@ def _possible(columns: Collection[str], task: Task) -> dict[str, Hyperparameter]
     return {
         name: row
         for name, row in TABLE.items()
-        if (not row.column or row.column in columns) and belongs(task, "options", name.removeprefix("training/"))
+        if (not row.column or row.column in columns) and applies_to(task, "options", name.removeprefix("training/"))
     }
 
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from automm.errors import TrialError
-from automm.evaluate.metrics import better, score
+from automm.evaluate.compare import better, score
 from automm.search.interrupt import check
 from automm.search.training.batches import Batches, Convert, Feed, Rows
 from automm.search.training.losses import LOSSES

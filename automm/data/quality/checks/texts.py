@@ -41,7 +41,7 @@ def wrong_encoding(checked: Checked) -> Iterator[Finding]:
         examples = [example([review], f"{fault!r} in {excerpt(review.text)}") for review, fault in faulty[:5]]
         encodings = "the encoding of the records (utf-8, gb18030, cp1252, ...)"
         if wrong.encodings:
-            encodings = f"{' or '.join(wrong.encodings)}, in which these bytes form words"
+            encodings = f"{' or '.join(wrong.encodings)}, which makes these texts readable"
         yield finding("wrong_encoding", len(faulty), examples, encodings=encodings)
 
 

@@ -1,17 +1,17 @@
-"""What a run leaves on disk: the record that MLflow and the leaderboard are made from.
+"""The run folder: the complete record of a search. MLflow and the leaderboard are made from it.
 
 runs/<experiment>/<time>-<hash>/
     config.yaml         the resolved experiment
     environment.json    versions, host, commit
-    manifest.json       fingerprints of the data
-    trials.jsonl        a line per finished baseline and trial, flushed to disk before MLflow is told
-    result.json         written at the end: finalists, test metrics, what is left of them where modalities are missing
-    folds/              where the manifest has cross-validation folds: what finalists scored on those after the first
-    missing.png         the last of it, drawn
+    manifest.json       the data and encoders of the run, with their fingerprints
+    trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
+    result.json         written at the end: finalists, test metrics, scores while modalities are missing
+    missing.png         a plot of the scores while modalities are missing
+    folds/              scores of finalists on the folds after the first, if the manifest has cross-validation folds
     log.txt
-    candidates/         the weights of what may still be exported, and what each candidate predicted out of fold
-    tuner/              scratch files of KerasTuner
-    workers/            what worker processes say, and results that are not yet in trials.jsonl
+    candidates/         models that can be exported, and each candidate's predictions for the validation rows
+    tuner/              working files of KerasTuner
+    workers/            output of worker processes, and results that are not yet in trials.jsonl
 """
 
 import fcntl
@@ -29,12 +29,13 @@ from typing import Any
 import numpy as np
 
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.tasks.classification import MANY
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
-BOOKKEEPING = "tuner/"  # how the names begin that a tuner notes beside a candidate's hyperparameters
+BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
 MISSING_FIGURE = "missing.png"
-EPOCHS = BOOKKEEPING + "epochs"  # what Hyperband gave a trial
-PARTIAL = "1 of "  # how an `evaluation` begins that is the first fold's alone
+EPOCHS = BOOKKEEPING + "epochs"  # the epochs that Hyperband gave a trial
+PARTIAL = "1 of "  # prefix of an `evaluation` on the first fold only
 
 
 @dataclass
@@ -44,16 +45,17 @@ class Candidate:
     Attributes:
         name: unique in its run: 'concatenation', 'trial-003'.
         kind: 'baseline', 'trial', 'fine-tuned' or 'ensemble'.
-        tier: 1 for frozen encoders, 2 where some of them was trained.
-        evaluation: what it was judged on: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
-        score: the objective on the validation rows, or None where it failed.
-        validation: accuracy, macro_f1, loss on the validation rows: of the split, or out of fold.
-        parameters: of the whole model, encoders included; trainable_parameters of what was trained.
+        tier: 1 if all encoders were frozen, 2 if an encoder was trained.
+        evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
+        score: the objective on the validation rows; None if it failed.
+        validation: the metrics of the task on the validation rows: the validation split, or out of fold.
+        parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
         peak_memory: of the process so far, in bytes.
-        stopped: why training ended: 'epochs', 'patience', 'time', 'behind' the other trials, 'round' where Hyperband
-            gave it less than the full epochs, or '' where nothing was trained.
-        history: an entry an epoch.
-        error: the cause in words, then the traceback; '' where it completed.
+        stopped: why training ended: 'epochs', 'patience', 'time', 'behind' (its score was worse than other trials'),
+            'round' (Hyperband gave it fewer than all epochs), or '' if nothing was trained.
+        history: one entry per epoch.
+        error: the cause in words, then the traceback; '' if it completed.
+        started: UTC, ISO 8601.
     """
 
     name: str
@@ -78,25 +80,28 @@ class Candidate:
 
     @property
     def point(self) -> dict[str, Any]:
-        """The hyperparameters without what a tuner has noted beside them."""
+        """The hyperparameters without KerasTuner's entries."""
         return point_of(self.hyperparameters)
 
 
 def point_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without what a tuner has noted beside them."""
+    """Return hyperparameters without KerasTuner's entries."""
     return {name: value for name, value in values.items() if not name.startswith(BOOKKEEPING)}
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601."""
+    """Return the current time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
-    """Completed candidates, best first; ties: fewer parameters, then the earlier one.
+    """Return the completed candidates, best first; of equal scores, fewer parameters first, then the earlier one.
 
-    Those that were judged on a part of the rows come after all others: their figures are not comparable. A trial that
-    a round cut short and that was promoted is left out: its longer training holds the same epochs.
+    Candidates scored on a part of the rows come last: their scores are not comparable. A trial that Hyperband stopped
+    after a round and promoted is left out: its longer training includes the same epochs.
+
+    Args:
+        direction: of the objective, "max" or "min".
     """
     sign = -1.0 if direction == "max" else 1.0
     done = [c for c in candidates if c.status == COMPLETED and c.score is not None]
@@ -110,16 +115,16 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
         if candidate.stopped != "round"
         or candidate.hyperparameters[EPOCHS] == longest[json.dumps(candidate.point, sort_keys=True)]
     ]
-    return sorted(done, key=lambda one: (is_partial(one.evaluation), sign * float(one.score or 0.0), one.parameters))
+    return sorted(done, key=lambda c: (is_partial(c.evaluation), sign * float(c.score or 0.0), c.parameters))
 
 
 def is_partial(evaluation: str) -> bool:
-    """Whether a candidate was judged on a part of the rows that the others were judged on."""
+    """Return whether an evaluation used only a part of the rows that the others used."""
     return evaluation.startswith(PARTIAL)
 
 
 def wall_seconds(candidates: Sequence[Candidate]) -> float:
-    """The time in which any of them was in hand. Several at a time spend it once."""
+    """Return the seconds in which at least one of the candidates was trained; parallel ones count once."""
     spans = sorted((datetime.fromisoformat(c.started).timestamp(), c.seconds) for c in candidates)
     total, reached = 0.0, -math.inf
     for begun, seconds in spans:
@@ -130,7 +135,7 @@ def wall_seconds(candidates: Sequence[Candidate]) -> float:
 
 
 class Run:
-    """A run folder."""
+    """A run folder: reads and writes its files."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -148,25 +153,25 @@ class Run:
         return self.folder / "candidates"
 
     def model_path(self, name: str) -> Path:
-        """Where the trained suffix (or, end to end, the whole model) of a candidate lies."""
+        """Return the path of a candidate's trained suffix, or of its whole model if it was trained end to end."""
         return self.candidates_folder / f"{name}.keras"
 
     def predictions_path(self, name: str) -> Path:
-        """Where a candidate's probabilities for the rows that it was judged on lie: (rows, classes) float32."""
+        """Return the path of a candidate's answers for the validation rows, (rows, outputs), as in `stored`."""
         return self.candidates_folder / f"{name}.npy"
 
     def save_predictions(self, name: str, probabilities: np.ndarray) -> None:
-        np.save(self.predictions_path(name), probabilities.astype(np.float32), allow_pickle=False)
+        np.save(self.predictions_path(name), stored(probabilities), allow_pickle=False)
 
     def predictions(self, name: str) -> np.ndarray | None:
-        """None where they are gone, or were cut by a crash."""
+        """Load a candidate's answers, (rows, outputs) float32; None if the file is missing or incomplete."""
         try:
-            return np.asarray(np.load(self.predictions_path(name), allow_pickle=False))
+            return np.asarray(np.load(self.predictions_path(name), allow_pickle=False)).astype(np.float32, copy=False)
         except (OSError, ValueError, EOFError):
             return None
 
     def append(self, candidate: Candidate) -> None:
-        """Add a line, and wait until it is on disk."""
+        """Append a line to trials.jsonl, and wait until it is on disk."""
         line = json.dumps(_plain(asdict(candidate)), ensure_ascii=False) + "\n"
         with (self.folder / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(line)
@@ -174,26 +179,36 @@ class Run:
             os.fsync(file.fileno())
 
     def candidates(self) -> list[Candidate]:
-        """Every finished candidate, in order. A last line that was cut by a crash is not finished, and is left out."""
+        """Return every finished candidate, in order. An incomplete last line, left by a crash, is ignored.
+
+        Raises:
+            DataError: another line is not a candidate of this version.
+        """
         path = self.folder / "trials.jsonl"
         if not path.is_file():
             return []
-        lines = path.read_bytes().split(b"\n")  # bytes: a crash may cut a letter in two
+        lines = path.read_bytes().split(b"\n")  # bytes: a crash may cut a character in two
         candidates = []
         for number, line in enumerate(lines[:-1], 1):
             try:
                 candidates.append(self.candidate(line))
             except (ValueError, TypeError) as error:
-                raise DataError(f"{path}:{number}: not a candidate of this automm ({error})") from error
+                raise DataError(
+                    f"{path}:{number}: not a candidate of this automm ({error}). Use the version that wrote the file"
+                ) from error
         return candidates
 
     @staticmethod
     def candidate(line: bytes) -> Candidate:
-        """From a line of trials.jsonl, or a file of that form. Raises ValueError or TypeError where it is not one."""
+        """Return the candidate of a line of trials.jsonl, or of a file with one such line.
+
+        Raises:
+            ValueError, TypeError: it is not a candidate.
+        """
         return Candidate(**json.loads(line))
 
     def repair(self) -> None:
-        """Take away a last line that a crash left unfinished, so that the next one begins on a line of its own."""
+        """Remove an incomplete last line, left by a crash; the next line would be appended to it."""
         path = self.folder / "trials.jsonl"
         if path.is_file():
             content = path.read_bytes()
@@ -203,42 +218,47 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one process; the lock goes with the process, however it ends.
+        """Lock the folder for one process. The lock ends with the process, even after a crash.
 
         Raises:
-            ConfigError: another process works on it.
+            ConfigError: another process uses the folder.
         """
         with (self.folder / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise ConfigError(f"run {self.name} is in use by another process. Wait for it, or end it") from error
+                raise ConfigError(f"run {self.name} is in use by another process. Wait for it, or stop it") from error
             yield
 
     def reopen(self) -> None:
-        """A run that goes on is not finished: its result is set aside, and says how often the test split was read."""
+        """Rename result.json to result-before.json, which keeps the count of test reads: the run continues."""
         result = self.read("result.json")
         if result:
             self.write("result-before.json", result)
             (self.folder / "result.json").unlink()
 
     def test_reads(self) -> int:
-        """How often the test split of this run has been read."""
+        """Return how often the test split of this run was read."""
         return int((self.read("result.json") or self.read("result-before.json")).get("test_reads", 0))
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run; {} where it is not there yet."""
+        """Read a JSON file of the run; {} if it does not exist."""
         path = self.folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """A JSON file of the run, whole or not at all."""
+        """Write a JSON file of the run; an interrupted write leaves the old file."""
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False)
         write_atomically(self.folder / name, text.encode())
 
 
+def stored(answers: np.ndarray) -> np.ndarray:
+    """Return answers, (rows, outputs), as they are stored: float32, and float16 for more than MANY classes."""
+    return answers.astype(np.float16 if answers.shape[1] > MANY else np.float32)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Under a temporary name, to disk, then renamed."""
+    """Write a file under a temporary name, flush it to disk, and rename it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -252,8 +272,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:
-    """A new folder runs_dir/experiment/<time>-<hash>."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")  # no clock change reorders runs
+    """Create a new folder runs_dir/experiment/<time>-<hash>.
+
+    Args:
+        digest: a hash of the resolved experiment; the name has its first six digits.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")  # UTC: a change to winter time must not reorder runs
     for number in range(1000):
         suffix = digest[:6] if number == 0 else f"{digest[:6]}-{number}"
         folder = runs_dir / experiment / f"{stamp}-{suffix}"
@@ -263,11 +287,11 @@ def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:
             continue
         (folder / "candidates").mkdir()
         return Run(folder)
-    raise NotFoundError(f"{runs_dir / experiment}: no free name for a run")
+    raise NotFoundError(f"{runs_dir / experiment}: no free folder name for a run. Try again")
 
 
 def all_runs(runs_dir: Path, experiment: str | None = None) -> Iterator[Run]:
-    """The runs of an experiment, or of all, oldest first."""
+    """Yield the runs of one experiment, or of all experiments, oldest first."""
     for path in sorted(runs_dir.glob("*/*/config.yaml"), key=lambda path: path.parent.name):
         run = Run(path.parent)
         if experiment is None or run.experiment == experiment:
@@ -275,10 +299,10 @@ def all_runs(runs_dir: Path, experiment: str | None = None) -> Iterator[Run]:
 
 
 def find_run(runs_dir: Path, wanted: str) -> Run:
-    """A run by its folder, its name, a unique beginning of it, or its MLflow run id; 'latest' is the newest.
+    """Find a run by its folder, name, a unique prefix of the name, or MLflow run id; 'latest' is the newest.
 
     Raises:
-        NotFoundError: no run, or more than one, answers to `wanted`.
+        NotFoundError: no run matches, or several do.
     """
     if (Path(wanted) / "config.yaml").is_file():
         return Run(Path(wanted).resolve())
@@ -289,13 +313,15 @@ def find_run(runs_dir: Path, wanted: str) -> Run:
     matches = matches or [run for run in runs if run.name.startswith(wanted)]
     if len(matches) == 1:
         return matches[0]
-    shown = ", ".join(run.name for run in (matches or runs)[-5:]) or "none; 'automm search MANIFEST' makes one"
-    problem = "is not unique" if matches else "is not a run"
-    raise NotFoundError(f"{wanted!r} {problem} under {runs_dir}. Runs: {shown}")
+    if not runs:
+        raise NotFoundError(f"{wanted!r}: no runs under {runs_dir}. Start one: automm search MANIFEST")
+    problem = "is the beginning of several runs" if matches else "is not a run"
+    shown = ", ".join(run.name for run in (matches or runs)[-5:])
+    raise NotFoundError(f"{wanted!r} {problem} under {runs_dir}. Name one of: {shown}")
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows neither NaN nor numpy's numbers."""
+    """Convert numpy numbers to Python numbers, and NaN and infinity to None: JSON has neither."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

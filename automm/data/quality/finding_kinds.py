@@ -26,9 +26,12 @@ class Kind:
 
 SEVERITIES = ("error", "warning", "note")
 _REFUSED = "A search refuses to start."
-_LEAK = "The measured quality is too high: test data was seen in training."
-_LEAK_OF_COPIES = "If they are copies, the measured quality is too high: test data was seen in training."
-_SHIFT = "Candidates are chosen on validation and measured on test with other {0} than they learn from."
+_LEAK = "The measured quality may be too high: a model is measured on data that it was trained or chosen on."
+_LEAK_OF_COPIES = (
+    "If they are copies, the measured quality may be too high: a model is measured on data that it was trained or "
+    "chosen on."
+)
+_SHIFT = "Validation or test has {0} unlike training, so its figures may mislead."
 
 KINDS = {
     # Errors: a search does not start.
@@ -36,8 +39,13 @@ KINDS = {
         "error",
         "pictures that do not exist",
         _REFUSED,
-        "Correct the paths or image_root; for pictures named by a URL, run automm fetch-images. To go on without them, "
-        "set images: {{on_bad: drop-image}}.",
+        "Correct the paths or image_root. To go on without them, set images: {{on_bad: drop-image}}.",
+    ),
+    "unfetched_pictures": Kind(
+        "error",
+        "pictures that are named by a URL and were not fetched",
+        _REFUSED,
+        "Run automm fetch-images with this manifest. To go on without them, set images: {{on_bad: drop-image}}.",
     ),
     "missing_numbers": Kind(
         "error",
@@ -54,9 +62,9 @@ KINDS = {
     ),
     "no_splits": Kind(
         "error",
-        "reasons why the reviews cannot be split into train, validation and test",
+        "problems that prevent a split into train, validation and test",
         _REFUSED,
-        "Do what each line says.",
+        "Solve each problem as its line says.",
     ),
     "several_labels": Kind(
         "error",
@@ -67,7 +75,13 @@ KINDS = {
     # Splits.
     "texts_across_splits": Kind("warning", "texts that are in more than one split", _LEAK, "{fix}"),
     "pictures_across_splits": Kind("warning", "pictures that are in more than one split", _LEAK, "{fix}"),
-    "groups_across_splits": Kind("warning", "groups whose reviews are in more than one split", _LEAK, "{fix}"),
+    "groups_across_splits": Kind(
+        "warning",
+        "groups whose reviews are in more than one split",
+        "The measured quality may be too high for new groups: a model is measured on groups that it was trained or "
+        "chosen on.",
+        "{fix}",
+    ),
     "near_duplicates_across_splits": Kind(
         "warning",
         "sets of nearly identical pictures that are in more than one split",
@@ -82,11 +96,11 @@ KINDS = {
     ),
     "common_texts": Kind(
         "warning",
-        "texts in more than one split that over {limit} reviews share (ignoring links, mentions, punctuation and case)",
-        "Variants of a phrase this common are not linked, because that would link unrelated reviews. "
+        "texts that over {limit} reviews share (apart from links, mentions, marks and case), in more than one split",
+        "Texts this common are not kept in one split, because that would tie unrelated reviews together. "
         + _LEAK_OF_COPIES,
-        "If they are copies, set fields.group to a column that has one value for all copies. If not, remove the phrase "
-        "from the texts.",
+        "If these are copies of one review, set fields: {{group: ...}} to a column with the same value for all copies. "
+        "If they are a stock phrase, remove it from the records or leave it as it is.",
     ),
     "ungrouped_column": Kind(
         "warning",
@@ -103,9 +117,9 @@ KINDS = {
     ),
     "linked_reviews": Kind(
         "warning",
-        "reviews that are all linked to each other, {share:.0%} of the data, {links}",
-        "They must be in one split, so the splits differ in size and in their {targets}.",
-        "{fix} To let these links cross splits, set splits: {{{rules}}}; the measured quality may then be too high.",
+        "reviews that form one linked set, {share:.0%} of the data, {links}",
+        "Linked reviews are kept in one split, so the splits differ in size and in their {targets}.",
+        "{fix} To ignore these links, set splits: {{{rules}}}; the measured quality may then be too high.",
     ),
     "absent_labels": Kind(
         "warning",
@@ -117,12 +131,12 @@ KINDS = {
         "warning",
         "labels that look like a missing value",
         "Each is learned as a class.",
-        "To drop these reviews, empty the cells and set labels: {{on_missing: drop}}, or list only the real labels in "
-        "labels: {{map: ..., on_unlisted: drop}}. If they are real labels, list them in labels.map, too.",
+        "If they mean that there is no label, empty the cells and set labels: {{on_missing: drop}}. If they are real "
+        "labels, list them and all others in labels: {{map: ...}}.",
     ),
     "labels_of_one_word": Kind(
         "warning",
-        "labels that differ from another only in case or spaces",
+        "labels that differ from another only in case or spaces, or as 1 and true do",
         "Each spelling is learned as a separate class, and confusing two spellings counts as an error.",
         "Merge the spellings, and list all other labels, too: labels: {{map: {{{joined}, ...}}}}.",
     ),
@@ -144,13 +158,14 @@ KINDS = {
         "warning",
         "values to predict that are more than {far} interquartile ranges outside the quartiles ({low} and {high})",
         "Targets are scaled by the training standard deviation; a few outliers dominate it and the RMSE.",
-        "Check for a wrong unit, a lost decimal point or a placeholder (-1, 9999). Correct or remove the values in the "
-        "records, or predict their logarithm.",
+        "Check for a wrong unit, a lost decimal point or a placeholder (-1, 9999), and correct or remove these values. "
+        "If they are right, replace all values by their logarithms.",
     ),
     "number_shift": Kind(
         "warning",
-        "splits whose values to predict differ from training (Kolmogorov-Smirnov {effect:.2f}, p {chance:.1g})",
-        _SHIFT.format("values"),
+        "splits whose values to predict are distributed differently from training (Kolmogorov-Smirnov {effect:.2f}, p "
+        "{chance:.1g})",
+        _SHIFT.format("a distribution of values"),
         "{fix}",
     ),
     # Duplicates.
@@ -175,16 +190,18 @@ KINDS = {
     "duplicate_texts": Kind(
         "note",
         "texts that several reviews share, each in one split",
-        "None: reviews with the same text are kept in one split. If reviews were drawn one by one, about "
-        "{expected:.0f} of them would be in several splits.",
-        "Nothing. If the texts name products, a product column in fields.group is more reliable.",
+        "None: reviews with the same text are kept in one split. Without that, about {expected:.0f} of these texts "
+        "would be in several splits.",
+        "Nothing. If the same text means the same product, set fields: {{group: ...}} to a product column, which also "
+        "keeps reviews of one product with different texts in one split.",
     ),
     "duplicate_pictures": Kind(
         "note",
         "pictures that several reviews share, each in one split",
-        "None: reviews with the same picture are kept in one split. If reviews were drawn one by one, about "
-        "{expected:.0f} of them would be in several splits.",
-        "Nothing. If the pictures show products, a product column in fields.group is more reliable.",
+        "None: reviews with the same picture are kept in one split. Without that, about {expected:.0f} of these "
+        "pictures would be in several splits.",
+        "Nothing. If the same picture means the same product, set fields: {{group: ...}} to a product column, which "
+        "also keeps reviews of one product with different pictures in one split.",
     ),
     "near_duplicate_pictures": Kind(
         "note",
@@ -221,7 +238,7 @@ KINDS = {
     "left_out_pictures": Kind(
         "note",
         "pictures that cannot be read",
-        "They are left out, as images: {{on_bad: {rule}}} says.",
+        "They, or their reviews, are left out, as images: {{on_bad: {rule}}} says.",
         "Replace the files if you need them.",
     ),
     "not_fetched": Kind(
@@ -270,16 +287,16 @@ KINDS = {
     "wrong_extensions": Kind(
         "note",
         "pictures whose file extension does not match their format",
-        "None: formats are recognised by content. Other programs may fail.",
-        "Rename the files.",
+        "None: formats are recognised by content.",
+        "Nothing. Rename the files if other programs read them.",
     ),
     # Texts.
     "wrong_encoding": Kind(
         "warning",
         "texts that were decoded in the wrong encoding",
         "The text encoder does not recognise their words.",
-        "Set encoding: in the manifest to {encodings}. If the texts are already wrong in the records, repair them "
-        "there.",
+        "In the manifest, set encoding to {encodings}. If the records are not text files, or the texts stay wrong, "
+        "repair them in the records.",
     ),
     "html_left": Kind(
         "warning",
@@ -303,13 +320,15 @@ KINDS = {
         "note",
         "texts far longer than the others (over {limit:.0f} words)",
         "The text encoder reads only the first inputs.sequence_length word pieces.",
-        "Check that these texts are reviews. If they are, raise inputs.sequence_length in the experiment file.",
+        "If these texts are single reviews, raise inputs.sequence_length in the experiment file. If not, lines were "
+        "probably merged: check delimiter and quotes in the manifest.",
     ),
     "other_languages": Kind(
         "warning",
         "texts that seem not to be English ({share:.0%} of {judged:,} checked: {languages})",
         "The default text encoder is English and knows little of other languages.",
-        "Set a multilingual encoder in the experiment file: encoders: {{text: ...}}.",
+        "Set encoders: {{text: ...}} in the experiment file to a multilingual encoder (a KerasHub preset, or a folder "
+        "of weights).",
     ),
     "no_ids": Kind(
         "note",

@@ -24,6 +24,14 @@ class Change(StrEnum):
     )
     EMPTY_TEXT = "empty_text", "dropped: empty text"
     NO_CONTENT = "no_content", "dropped: neither text nor picture"
+    NO_PICTURE_FOUND = "no_picture_found", "dropped: no text, and its pictures are missing"
+    NOT_FETCHED_REVIEW = "not_fetched_review", "dropped: no text, and its pictures (URLs) are not fetched"
+    RARE_LABEL = "rare_label", "dropped: label with fewer reviews than labels.min_count"
+    RARE_LABEL_OF_SEVERAL = (
+        "rare_label_of_several",
+        "label dropped: fewer reviews than labels.min_count, the review keeps its other labels",
+    )
+    OTHER_LABEL = "other_label", "label changed to 'other': fewer reviews than labels.min_count"
     MISSING_PICTURE = "missing_picture", "picture dropped: missing"
     MISSING_PICTURE_REVIEW = "missing_picture_review", "dropped: missing picture"
     BACKSLASHES = "backslashes", "picture path changed: backslashes read as slashes"
@@ -31,7 +39,7 @@ class Change(StrEnum):
     NO_EXTENSION = "no_extension", "picture found by its name without the extension of the file"
     OTHER_FOLDER = "other_folder", "picture found in another folder than its name says"
     AMBIGUOUS_PICTURE = "ambiguous_picture", "picture dropped: its name fits several files"
-    NOT_FETCHED = "not_fetched", "picture dropped: URL not fetched"
+    NOT_FETCHED = "not_fetched", "picture dropped: its URL was not fetched (run automm fetch-images)"
     UNREADABLE_PICTURE = "unreadable_picture", "picture dropped: unreadable"
     UNREADABLE_PICTURE_REVIEW = "unreadable_picture_review", "dropped: unreadable picture"
     DUPLICATE = "duplicate", "dropped: duplicate of another review"
@@ -39,15 +47,16 @@ class Change(StrEnum):
     NOT_SAMPLED = "not_sampled", "left out: not in the subsample"
     MORE_PICTURES = "more_pictures", "picture dropped: the review has more than inputs.max_images"
     MORE_STEPS = "more_steps", "history step dropped: the review has more than inputs.history_steps"
+    REFUSED_REVIEW = "refused_review", "picture not read: its review has an error"
     # Native layouts only.
     SAME_RECORD = "same_record", "ignored: repeated record"
-    NO_PICTURE = "no_picture", "ignored: no picture (only_with_images)"
+    NO_PICTURE = "no_picture", "ignored: no picture (options.only_with_images)"
     RATING_ALONE = "rating_alone", "ignored: a rating without text or picture"
-    RELABELLED = "relabelled", "dropped: repeated meme with a different label"
+    RELABELLED = "relabelled", "dropped: repeats an earlier meme with a different label"
     NOT_LISTED = "not_listed", "ignored: in no label or split list of the data set"
     OPPOSITE_LABELS = "opposite_labels", "dropped: text and picture have opposite labels (positive and negative)"
     NO_MAJORITY = "no_majority", "dropped: no majority among the annotators"
-    NO_PHOTO = "no_photo", "ignored: no photo of the business (only_with_images)"
+    NO_PHOTO = "no_photo", "ignored: review of a business without a photo (options.only_with_images)"
     NO_REVIEW = "no_review", "ignored: a business without a review"
     NO_ID = "no_id", "ignored: a business without an id"
     PATTERN_ABSENT = "pattern_absent", "no label found: the text does not match options.pattern"

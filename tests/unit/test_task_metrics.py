@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from automm.evaluate.metrics import better, paired_interval, score
+from automm.evaluate.compare import better, paired_interval, score
 from automm.tasks.classification import confusion, macro_f1
 from automm.tasks.registry import TASKS
 
@@ -42,16 +42,16 @@ def test_loss_against_scikit_learn():
     assert TASK.measure(labels, probabilities)["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_class_that_is_there_and_never_right_counts_zero():
-    assert macro_f1(confusion(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]), 2)) == pytest.approx((2 / 3 + 0) / 2)
+def test_a_class_that_is_never_predicted_correctly_has_f1_zero():
+    assert macro_f1(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]), 2) == pytest.approx((2 / 3 + 0) / 2)
 
 
-def test_a_sure_mistake_costs_much_and_not_infinitely():
+def test_the_loss_of_a_confident_mistake_is_large_but_finite():
     loss = TASK.measure(np.array([0]), np.array([[0.0, 1.0]], np.float32))["loss"]
     assert loss == pytest.approx(-math.log(1e-7))
 
 
-def test_the_best_there_is():
+def test_perfect_predictions():
     assert TASK.measure(np.array([0, 1]), np.eye(2, dtype=np.float32)) == {
         "accuracy": 1.0,
         "macro_f1": 1.0,
@@ -68,7 +68,7 @@ def test_row_order_does_not_matter(seed):
     )
 
 
-def test_a_number_that_is_no_number_stays_one():
+def test_a_nan_stays_nan():
     assert math.isnan(TASK.measure(np.array([0, 1]), np.array([[np.nan, np.nan], [0.5, 0.5]]))["loss"])
 
 
@@ -84,7 +84,7 @@ def test_score_and_better():
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "loss"])
-def test_the_paired_interval_is_symmetric_and_holds_the_difference(metric):
+def test_the_paired_interval_is_symmetric_and_contains_the_difference(metric):
     labels, first = random_case(1, rows=60)
     second = random_case(2, rows=60)[1]
     one = paired_interval(TASK, labels, first, second, metric, rng=np.random.default_rng(0), samples=300)
@@ -94,13 +94,13 @@ def test_the_paired_interval_is_symmetric_and_holds_the_difference(metric):
     assert one.difference == pytest.approx(TASK.measure(labels, first)[metric] - TASK.measure(labels, second)[metric])
 
 
-def test_the_paired_interval_of_a_candidate_and_itself_is_nothing():
+def test_the_paired_interval_of_a_candidate_and_itself_is_zero():
     labels, same = random_case(1)
     interval = paired_interval(TASK, labels, same, same, "accuracy", rng=np.random.default_rng(0), samples=50)
     assert (interval.difference, interval.low, interval.high) == (0.0, 0.0, 0.0)
 
 
-def test_the_paired_interval_knows_a_clear_winner():
+def test_the_paired_interval_of_a_clear_winner_is_positive():
     """The rows are resampled in pairs: a candidate that is right where the other is wrong wins for sure."""
     labels = np.arange(60) % 3
     right, wrong = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]

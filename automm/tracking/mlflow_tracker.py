@@ -1,10 +1,10 @@
-"""The record of a search in MLflow: a parent run per search, a child run per baseline and per trial.
+"""Record a search in MLflow: a parent run per search, a child run per baseline and per trial.
 
-The only place that imports mlflow for writing. The run folder is the truth: whatever the store has not got is told
-again as soon as it answers, at the latest by the next `begin` on the same run (a resume, or `automm sync`).
+Only this module writes to MLflow. The run folder is the authority: records that the store has missed are sent again
+when the store answers, at the latest by the next `begin` on the same run (a resume, or `automm sync`).
 
-MLflow 3.17: `file:` stores are refused, so the default is SQLite; autolog mixes the trials of a tuner into one run, so
-every record is written here with an explicit run id; a call per epoch costs four times one batch per run.
+MLflow 3.17 refuses `file:` stores, so the default is SQLite. Its autolog mixes the trials of a tuner into one run, so
+every record is written here with an explicit run id. One call per epoch costs four times one batch per run.
 """
 
 import json
@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from automm.tracking.mlflow_flavor import model_arguments, quiet_model
+from automm.tracking.mlflow_flavor import model_arguments, without_example_warning
 from automm.tracking.mlflow_server import quiet
-from automm.tracking.runs import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run
-from automm.tracking.tracker import Curves
+from automm.tracking.protocol import Curves
+from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, MISSING_FIGURE, Candidate, Run
 
 STATUS = {COMPLETED: "FINISHED", FAILED: "FAILED", KILLED: "KILLED"}
 RETRY_SECONDS = 30.0
@@ -30,11 +30,16 @@ log = logging.getLogger("automm")
 
 
 class MlflowTracker:
-    """A `Tracker`. Every failure of the store is logged once, kept, and tried again; none is raised.
+    """A `Tracker` that writes to MLflow.
+
+    A failure of the store is never raised. It is logged, and the record is kept and sent again later.
 
     Args:
         uri: of the store.
-        artifacts: where a new experiment of a local store keeps its files.
+        artifacts: the folder for the files of a new experiment, if the store is local.
+
+    Attributes:
+        rejected: number of records that a working store rejected.
     """
 
     def __init__(self, uri: str, artifacts: Path):
@@ -45,58 +50,61 @@ class MlflowTracker:
         self._parent = ""
         self._experiment = ""
         self._children: dict[str, str] = {}
-        self._begun: dict[str, str] = {}  # children that are perhaps not whole yet
+        self._begun: dict[str, str] = {}  # run ids of children that may be incomplete
         self._client: Any = None
         self._run: Run | None = None
-        self.refused = 0  # records that a store which is well would not take
+        self.rejected = 0
 
     # ---- the protocol
 
     def begin(self, run: Run, parameters: dict[str, Any], dataset: dict[str, Any]) -> None:
         self._run = run
-        self._tell(lambda: self._begin(run, parameters, dataset))
+        self._send(lambda: self._begin(run, parameters, dataset))
 
     def candidate(self, candidate: Candidate) -> None:
-        self._tell(lambda: self._candidate(candidate))
+        self._send(lambda: self._candidate(candidate))
 
     def test(self, name: str, metrics: dict[str, float], pictures: dict[str, Path], curves: Curves) -> None:
-        self._tell(lambda: self._test(name, metrics, pictures, curves))
+        self._send(lambda: self._test(name, metrics, pictures, curves))
 
     def model(self, name: str, bundle: Path, code: Path) -> None:
-        self._tell(lambda: self._model(name, bundle, code))
+        self._send(lambda: self._model(name, bundle, code))
 
     def end(self, status: str, summary: dict[str, Any]) -> None:
-        self._down_since = None  # one last try, however short ago the last one was
-        self._tell(lambda: self._end(status, summary))
+        self._down_since = None  # try once more, even if the last try was seconds ago
+        self._send(lambda: self._end(status, summary))
 
     @property
-    def behind(self) -> int:
-        """How many records the store has not got."""
+    def pending(self) -> int:
+        """The number of records that wait until the store answers."""
         return len(self._waiting)
 
     # ---- outages
 
-    def _tell(self, record: Callable[[], None]) -> None:
-        """Do what waits, then `record`; stop at the first failure and keep the rest in order."""
+    def _send(self, record: Callable[[], None]) -> None:
+        """Send the waiting records, then `record`. Stop at the first failure and keep the rest in order."""
         self._waiting.append(record)
         if self._down_since is not None and time.monotonic() - self._down_since < RETRY_SECONDS:
             return
         while self._waiting:
             try:
                 self._waiting[0]()
-            # Stores fail with errors of SQL, of HTTP and of disks: none of them may end a search.
+            # Stores raise errors of SQL, HTTP and disks; none of them may end a search.
             except Exception as error:
                 if not self._answers():
                     if self._down_since is None:
-                        log.warning("MLflow does not answer; the search goes on without it: %s", _first_line(error))
+                        log.warning(
+                            "MLflow does not answer; the search continues and sends its records later: %s",
+                            _first_line(error),
+                        )
                     self._down_since = time.monotonic()
                     return
-                # The store is well, so it refuses this one record, and would refuse it again.
-                log.warning("MLflow refused a record: %s", _first_line(error), exc_info=True)
-                self.refused += 1
+                # The store answers, so it rejects this record, and would reject it again.
+                log.warning("MLflow rejected a record: %s", _first_line(error), exc_info=True)
+                self.rejected += 1
             self._waiting.pop(0)
         if self._down_since is not None:
-            log.warning("MLflow answers again; nothing is missing there")
+            log.warning("MLflow answers again; the waiting records were sent")
             self._down_since = None
 
     def _answers(self) -> bool:
@@ -116,15 +124,17 @@ class MlflowTracker:
         mlflow.set_tracking_uri(self.uri)
         self._client = MlflowClient(self.uri)
         self._experiment = self._experiment_id(run.experiment)
-        known = run.read("tracking.json")
-        if known.get("uri") == self.uri and self._has(str(known.get("run_id", ""))):
-            self._parent = str(known["run_id"])
+        recorded = run.read("tracking.json")
+        if recorded.get("uri") == self.uri and self._has(str(recorded.get("run_id", ""))):
+            self._parent = str(recorded["run_id"])
         else:
-            self._parent = self._left_behind(run) or self._new_parent(run)
+            self._parent = self._unrecorded_parent(run) or self._new_parent(run)
             run.write("tracking.json", {"uri": self.uri, "run_id": self._parent})
         self._client.update_run(self._parent, status="RUNNING")
         self._read_children()
-        if not self._client.get_run(self._parent).data.params:  # written last: without them the head is not whole
+        if not self._client.get_run(
+            self._parent
+        ).data.params:  # params are written last: without them the parent is incomplete
             self._log_dataset(dataset)
             for name in ("config.yaml", "environment.json", "manifest.json"):
                 if (run.folder / name).is_file():
@@ -140,34 +150,34 @@ class MlflowTracker:
             tags["mlflow.source.git.commit"] = str(environment["commit"])
         return str(self._client.create_run(self._experiment, run_name=run.name, tags=tags).info.run_id)
 
-    def _left_behind(self, run: Run) -> str:
-        """The parent of a search that was killed before it could note whose it is; '' where there is none."""
-        found = self._client.search_runs([self._experiment], f"tags.`automm.run` = '{run.name}'")
-        same = [one.info.run_id for one in found if one.data.tags.get("automm.folder") == str(run.folder)]
+    def _unrecorded_parent(self, run: Run) -> str:
+        """Return the parent of a search that was killed before it wrote tracking.json; '' if there is none."""
+        parents = self._client.search_runs([self._experiment], f"tags.`automm.run` = '{run.name}'")
+        same = [parent.info.run_id for parent in parents if parent.data.tags.get("automm.folder") == str(run.folder)]
         return str(same[0]) if same else ""
 
     def _has(self, run_id: str) -> bool:
-        """Whether the store still has this parent: its database may have been deleted since."""
+        """Return whether the store still has this parent; its database may have been deleted."""
         if not run_id:
             return False
-        found = self._client.search_runs([self._experiment], f"attributes.run_id = '{run_id}'", max_results=1)
-        return len(found) == 1
+        parents = self._client.search_runs([self._experiment], f"attributes.run_id = '{run_id}'", max_results=1)
+        return len(parents) == 1
 
     def _experiment_id(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            if experiment.lifecycle_stage == "deleted":
+                self._client.restore_experiment(experiment.experiment_id)
+            return str(experiment.experiment_id)
         local = self.uri.startswith("sqlite:")
         location = self._artifacts.resolve().as_uri() if local else None
         return str(self._client.create_experiment(name, artifact_location=location))
 
     def _read_children(self) -> None:
         for child in self._search_children():
-            if child.info.run_id in self._begun.values():  # this process's own, to be finished by `_candidate`
+            if child.info.run_id in self._begun.values():  # of this process; `_candidate` completes it
                 continue
-            if child.info.status == "RUNNING":  # left by a process that was killed while it wrote
+            if child.info.status == "RUNNING":  # its process was killed while it wrote
                 self._client.set_terminated(child.info.run_id, "KILLED")
                 self._client.set_tag(child.info.run_id, "automm.name", "")
                 continue
@@ -191,7 +201,7 @@ class MlflowTracker:
         if name in self._children:
             return
         started = _milliseconds(candidate.started)
-        if name not in self._begun:  # an outage in the middle of a record must not make two of it
+        if name not in self._begun:  # an outage within a record must not create a second run
             created = self._client.create_run(
                 self._experiment,
                 start_time=started,
@@ -238,26 +248,32 @@ class MlflowTracker:
         points = [Metric(f"test/{key}", value, at, 0) for key, value in metrics.items()]
         points += [Metric(key, value, at, step) for key, steps in curves.items() for step, value in steps.items()]
         self._write(run_id, metrics=points)
-        for place, path in pictures.items():
-            if not path.is_file():  # the store was away, and the folder was a temporary one
-                log.warning("%s of %s is not in MLflow: the store was away", place, name)
+        for artifact, path in pictures.items():
+            if not path.is_file():  # its temporary folder was removed during an outage
+                log.warning("%s of %s is missing from MLflow: the store did not answer in time", artifact, name)
                 continue
-            self._client.log_artifact(run_id, str(path), str(Path(place).parent).removeprefix("."))
+            self._client.log_artifact(run_id, str(path), str(Path(artifact).parent).removeprefix("."))
 
     def _model(self, name: str, bundle: Path, code: Path) -> None:
         import mlflow
 
-        if not bundle.is_dir():  # the store was away, and the folder was a temporary one
-            log.warning("%s is not in MLflow: the store was away. 'automm export' writes its bundle", name)
+        if not bundle.is_dir():  # its temporary folder was removed during an outage
+            log.warning(
+                "The model of %s is missing from MLflow: the store did not answer in time. Export it: automm export %s "
+                "--trial %s --to DIR",
+                name,
+                self._run.name if self._run else "RUN",
+                name,
+            )
             return
         run_id = self._children[name]
         ended = self._client.get_run(run_id).info.end_time
         try:
-            with quiet_model(), mlflow.start_run(run_id=run_id):
+            with without_example_warning(), mlflow.start_run(run_id=run_id):
                 mlflow.pyfunc.log_model(name="model", **model_arguments(bundle, code))
         finally:
-            # Leaving the block ends the run now, which would show the time since its training as its duration, or
-            # would call a completed candidate FAILED.
+            # Leaving the block ends the run at this moment: its duration would include the time since its training, and
+            # a completed candidate could become FAILED.
             self._client.set_terminated(run_id, "FINISHED", ended)
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
@@ -289,7 +305,7 @@ class MlflowTracker:
     def _log_dataset(self, dataset: dict[str, Any]) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        # Built by hand: mlflow.data would digest a table of ours and know nothing of texts and pixels.
+        # Built by hand: mlflow.data would compute a digest of a table, without texts and pixels.
         entity = Dataset(
             name=dataset["name"],
             digest=dataset["fingerprint"][:32],
@@ -301,7 +317,7 @@ class MlflowTracker:
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} as {"a.b": 1}: MLflow's params are flat."""
+    """Return {"a": {"b": 1}} as {"a.b": 1}: MLflow's params are flat."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict) and value:
@@ -312,7 +328,7 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _unique_name(candidate: Candidate) -> str:
-    """Its name; one that was killed is run again under the same name, and says so."""
+    """Return a unique name: a killed candidate is trained again under the same name."""
     return f"{candidate.name} killed {candidate.started}" if candidate.status == KILLED else candidate.name
 
 

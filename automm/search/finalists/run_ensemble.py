@@ -4,7 +4,7 @@ import numpy as np
 
 from automm.search.candidates.ensemble import Ensemble
 from automm.search.session import Search
-from automm.tracking.runs import KILLED
+from automm.tracking.run_folder import KILLED
 
 KIND = "ensemble"
 LEFT_OUT = ("majority", "packed_concatenation")  # one knows nothing, the other is the concatenation again

@@ -1,4 +1,4 @@
-"""Comparisons by a task's metrics. The metrics themselves belong to the task (`automm/tasks`)."""
+"""Compare candidates by a task's metrics. The metrics are defined by the task (`automm/tasks`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from automm.tasks.base import LARGER, Task
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference of two candidates on the same rows, with its 95 % interval."""
+    """The difference of two candidates in a metric on the same rows, with its 95 % interval."""
 
     difference: float
     low: float
@@ -18,12 +18,12 @@ class Interval:
 
 
 def score(metrics: Mapping[str, float], objective: str) -> float:
-    """The objective's value among metrics: "val_macro_f1" reads "macro_f1"."""
+    """Return the value of an objective from metrics: "val_macro_f1" is the metric "macro_f1"."""
     return metrics[objective.removeprefix("val_")]
 
 
 def better(first: float, second: float, direction: str) -> bool:
-    """Whether `first` is strictly the better score."""
+    """Return whether `first` is strictly better."""
     return first > second if direction == LARGER else first < second
 
 
@@ -37,17 +37,20 @@ def paired_interval(
     rng: np.random.Generator,
     samples: int = 2000,
 ) -> Interval:
-    """`first` minus `second` in a metric, by the percentile bootstrap over rows (Efron 1979).
+    """Return `first` minus `second` in a metric, with an interval from the percentile bootstrap over rows (Efron 1979).
 
     Args:
-        targets: (n,), as the task has them.
-        first, second: (n, outputs) answers for the same rows.
-        metric: a name of the task's metrics.
+        targets: (n,), the targets of the task.
+        first, second: (n, outputs), answers for the same rows.
+        metric: the name of one of the task's metrics.
+        samples: number of bootstrap samples.
     """
+    # The scorer does not copy (n, outputs) answers for every sample.
+    scorer = task.scorer(targets, [first, second], f"val_{metric}")
 
     def difference(rows: np.ndarray) -> float:
-        ours, theirs = (task.measure(targets[rows], answers[rows]) for answers in (first, second))
-        return ours[metric] - theirs[metric]
+        ours, theirs = scorer.scores(rows)
+        return float(ours - theirs)
 
     count = len(targets)
     differences = np.array([difference(rng.integers(0, count, count)) for _ in range(samples)])

@@ -1,0 +1,54 @@
+"""Explain a prediction by how much it changes when a review loses a modality, or one of its pictures.
+
+This is occlusion (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", arXiv 1311.2901) of
+whole pictures and modalities: the model predicts the review again without them, so it works for every pooling and
+fusion. The effects of parts do not add up to the effect of all: if two pictures show the same, each alone has little.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from automm.data.inputs.modalities import present, without
+from automm.tasks.base import Task
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def effects_of(
+    task: Task, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the effect of each modality and each picture on the predictions.
+
+    Args:
+        answers: (n, outputs), the answers for the unchanged reviews.
+        read: returns the answers for arrays; called once per modality and once per picture position.
+        arrays: the raw inputs of the reviews.
+
+    Returns:
+        Effects by modality, (n,) float32 each, and by picture position, (n, max_images) float32. An effect is the
+        probability of the predicted label (or the number) minus its value without that part; NaN if the review lacks
+        the part.
+    """
+    chosen = task.explained_output(answers)
+
+    def effect(rows: np.ndarray, changed: Arrays) -> np.ndarray:
+        """Return the effect of a change, (n,); only `rows` are read, the others are NaN."""
+        effects = np.full(len(answers), np.nan, np.float32)
+        places = np.flatnonzero(rows)
+        if len(places):
+            left = read({name: array[places] for name, array in changed.items()})
+            effects[places] = answers[places, chosen[places]] - left[np.arange(len(places)), chosen[places]]
+        return effects
+
+    modalities = {name: effect(rows, without(arrays, name, rows)) for name, rows in present(arrays).items()}
+    mask = arrays["image_mask"]
+    pictures = [effect(mask[:, place] > 0, _without_picture(arrays, place)) for place in range(mask.shape[1])]
+    return modalities, np.stack(pictures, axis=1)
+
+
+def _without_picture(arrays: Arrays, place: int) -> Arrays:
+    """Mask one picture. The others keep their positions; only the pooling `first` depends on them."""
+    images, mask = arrays["images"].copy(), arrays["image_mask"].copy()
+    images[:, place], mask[:, place] = 0, 0.0
+    return {**arrays, "images": images, "image_mask": mask}
