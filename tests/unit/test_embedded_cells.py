@@ -148,7 +148,10 @@ def test_names_under_image_kind_are_one_problem(tmp_path):
     with pytest.raises(DataError) as raised:
         load_dataset(write(tmp_path, ["a.jpg", "b.jpg", "c.jpg"]))
     [problem] = raised.value.problems
-    assert "none of the 3 pictures in 'photo' can be read, such as 'photo' (r.jsonl:1)" in str(problem)
+    assert (
+        "none of the 3 pictures in 'photo' can be read, such as 'photo' (r.jsonl:1), which is not base64: 'a.jpg'"
+        in str(problem)
+    )
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "base64 as bytes as text"])

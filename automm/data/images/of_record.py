@@ -69,7 +69,7 @@ class RecordPictures:
         self.problems, self.missing, self.changes = problems, missing, changes
         self.patterns = {text: PatternPictures(Pattern(text), root.tree) for text in source.fields.patterns}
         self._found = self._unfetched = 0
-        self._first_absent: tuple[str, str] | None = None
+        self._first_absent: tuple[str, str, AbsentError] | None = None
         self._files = EmbeddedFiles(cache_dir(), cache_limit()) if self.fields.image_kind else None
         self._known: dict[str, tuple[str, Path, Change | None]] = {}
 
@@ -130,7 +130,7 @@ class RecordPictures:
         """Return whether a missing picture drops its review; note the problem or the change."""
         remote, rule = is_url(name), self.manifest.images.on_bad
         if not remote and self._first_absent is None:
-            self._first_absent = (where, name)
+            self._first_absent = (where, name, error)
         broken = isinstance(error, BrokenPictureError)
         if rule == "drop-image":
             dropped = Change.AMBIGUOUS_PICTURE if isinstance(error, AmbiguousNameError) else Change.MISSING_PICTURE
@@ -178,8 +178,12 @@ class RecordPictures:
         """Return the first missing picture as an example, and the fix."""
         example, fix = "", ""
         if self._first_absent is not None:
-            where, name = self._first_absent
+            where, name, error = self._first_absent
             example, fix = f", such as {shown(name)} ({where})", why_lost(name)
+            if isinstance(error, AmbiguousNameError | BrokenPictureError):
+                example += f", which {error}"
+            if isinstance(error, AmbiguousNameError):
+                fix = "Set image_root to the folder that is meant, or write the folders into the names"
         if self._unfetched:
             fix = f"Download them: {self.fetch}"
         return example, fix or "Correct image_root, or the picture names"
