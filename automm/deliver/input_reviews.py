@@ -28,6 +28,7 @@ _OF_RECORDS = {
     "picture_outside": "Name it relative to the folder of --image-root",
     "not_fetched": "Write a manifest with 'automm init {records}', run automm fetch-images with it, and predict it. To "
     "predict without the picture, empty its cell in {records}",
+    "broken_picture": "Correct the cell in {records}, or empty it to predict without the picture",
     "empty_review": "Add a text or a picture in {records}",
 }
 

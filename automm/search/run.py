@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.experiment import Experiment
+from automm.data.change_kinds import change_lines
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
@@ -86,6 +87,8 @@ def run_search(
     settle()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
+    for line in change_lines(loaded.dataset.changes):
+        reporter.stage(f"  {line}")
     check_folds(experiment, loaded)
     if resume is None:
         check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)

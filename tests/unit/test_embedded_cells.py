@@ -5,6 +5,7 @@ import io
 import json
 import os
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from PIL import Image
 
 from automm.data.images import embedded
 from automm.data.images.embedded import EmbeddedFiles, is_embedded
+from automm.data.images.of_record import served_pictures
 from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
@@ -146,7 +148,10 @@ def test_names_under_image_kind_are_one_problem(tmp_path):
     with pytest.raises(DataError) as raised:
         load_dataset(write(tmp_path, ["a.jpg", "b.jpg", "c.jpg"]))
     [problem] = raised.value.problems
-    assert "none of the 3 pictures in 'photo' can be read, such as 'photo' (r.jsonl:1)" in str(problem)
+    assert (
+        "none of the 3 pictures in 'photo' can be read, such as 'photo' (r.jsonl:1), which is not base64: 'a.jpg'"
+        in str(problem)
+    )
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "base64 as bytes as text"])
@@ -208,3 +213,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     [one] = cell_pictures({"photo": PNG}, FIELDS)
     with pytest.raises(CacheError, match=r"cannot write the pictures of the records to .*AUTOMM_CACHE_DIR"):
         EmbeddedFiles(tmp_path, 10**9).path_of(one)
+
+
+def test_a_served_model_reads_paths_and_pictures_and_no_missing_value(tmp_path):
+    files = EmbeddedFiles(tmp_path, 10**9)
+    for empty in (None, float("nan"), [], "NaN", ["null", None, ""], [float("nan")]):
+        assert served_pictures(empty, files) == ()
+    assert served_pictures("/x/a.png", files) == (Path("/x/a.png"),)
+    path, inside = served_pictures(["/x/a.png", TEXT], files)
+    assert (path, inside.read_bytes()) == (Path("/x/a.png"), PNG)
+    for cell, reason in ((7, "holds '7', expected paths"), ([b"x"], "is not a picture of a known format")):
+        with pytest.raises(ValueError, match=reason):
+            served_pictures(cell, files)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from automm.data.records import parquet
-from automm.data.records.parquet import parquet_rows
+from automm.data.records.tables.parquet import parquet_rows
 from automm.errors import DataError
 
 

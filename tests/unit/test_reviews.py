@@ -537,3 +537,28 @@ def test_a_review_whose_picture_is_missing_is_not_called_empty(tmp_path):
     with pytest.raises(DataError) as caught:
         load(tmp_path, records)
     assert [problem.code for problem in caught.value.problems] == ["missing_picture"]
+
+
+def test_names_that_fit_several_files_are_missing_pictures_with_the_reason(tmp_path):
+    for folder in ("full", "thumbs"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        (tmp_path / "images" / folder / "c.png").write_bytes(b"x")
+    some = [row | {"photos": ["c.png"]} for row in rows()]
+    [problem] = faults(tmp_path, some)
+    assert "such as 'c.png' (r.jsonl:1), which fits several files ('full/c.png', 'thumbs/c.png')" in problem
+    assert "Set image_root to the folder that is meant" in problem
+    mixed = rows(photos=["c.png", "a.png"])
+    assert "picture 'c.png' fits several files ('full/c.png', 'thumbs/c.png')" in faults(tmp_path, mixed)[0]
+    assert "Write the path of one of them, or set images.on_bad: drop-image" in faults(tmp_path, mixed)[0]
+    dataset = load(tmp_path, mixed, images={"on_bad": "drop-image"})
+    assert dataset.changes == {"ambiguous_picture": 1}
+    chosen = load(tmp_path, rows(photos=["full/c.png", "a.png"]))
+    assert [path.parent.name for path in chosen.reviews[0].images] == ["full", "images"]
+
+
+def test_names_that_differ_a_little_are_counted_for_prediction_too(tmp_path):
+    some = rows(photos=["A.PNG", r"C:\me\b.png", "a", "b.png"])
+    for labelled in (True, False):
+        dataset = load(tmp_path, some, labelled=labelled)
+        assert [path.name for path in dataset.reviews[0].images] == ["a.png", "b.png", "a.png", "b.png"]
+        assert dataset.changes == {"other_spelling": 1, "other_folder": 1, "no_extension": 1}

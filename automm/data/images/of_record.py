@@ -8,7 +8,7 @@ from pathlib import Path
 
 from automm.data.change_kinds import Change
 from automm.data.download.urls import FOLDER, is_url, local_name
-from automm.data.images.embedded import Embedded, EmbeddedFiles
+from automm.data.images.embedded import Embedded, EmbeddedFiles, is_embedded
 from automm.data.images.missing_hints import (
     BROKEN_PICTURE,
     MISSING_PICTURE,
@@ -18,6 +18,7 @@ from automm.data.images.missing_hints import (
     BrokenPictureError,
     OutsideError,
     absent_problem,
+    means_no_picture,
     outside_problem,
     shown,
     why_lost,
@@ -25,8 +26,9 @@ from automm.data.images.missing_hints import (
 from automm.data.images.patterns import Pattern, PatternPictures
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
-from automm.data.records.field_values import cell_images, cell_pictures, fill_pattern
+from automm.data.records.field_values import brief, cell_images, cell_pictures, fill_pattern, is_empty
 from automm.data.records.source import Record, Source
+from automm.data.sections import Fields
 from automm.errors import DataError, Problem
 from automm.paths import cache_dir, cache_limit, from_here
 
@@ -68,7 +70,7 @@ class RecordPictures:
         self.problems, self.missing, self.changes = problems, missing, changes
         self.patterns = {text: PatternPictures(Pattern(text), root.tree) for text in source.fields.patterns}
         self._found = self._unfetched = 0
-        self._first_absent: tuple[str, str] | None = None
+        self._first_absent: tuple[str, str, AbsentError] | None = None
         self._files = EmbeddedFiles(cache_dir(), cache_limit()) if self.fields.image_kind else None
         self._known: dict[str, tuple[str, Path, Change | None]] = {}
 
@@ -129,7 +131,7 @@ class RecordPictures:
         """Return whether a missing picture drops its review; note the problem or the change."""
         remote, rule = is_url(name), self.manifest.images.on_bad
         if not remote and self._first_absent is None:
-            self._first_absent = (where, name)
+            self._first_absent = (where, name, error)
         broken = isinstance(error, BrokenPictureError)
         if rule == "drop-image":
             dropped = Change.AMBIGUOUS_PICTURE if isinstance(error, AmbiguousNameError) else Change.MISSING_PICTURE
@@ -177,10 +179,14 @@ class RecordPictures:
         """Return the first missing picture as an example, and the fix."""
         example, fix = "", ""
         if self._first_absent is not None:
-            where, name = self._first_absent
+            where, name, error = self._first_absent
             packed = sorted(path.name for path in self.root.path.glob("*") if path.suffix.lower() in ARCHIVES)
             fix = f"Unpack {packed[0]!r}, which may hold them" if packed else why_lost(name)
             example = f", such as {shown(name)} ({where})"
+            if isinstance(error, AmbiguousNameError | BrokenPictureError):
+                example += f", which {error}"
+            if isinstance(error, AmbiguousNameError):
+                fix = "Set image_root to the folder that is meant, or write the folders into the names"
         if self._unfetched:
             fix = f"Download them: {self.fetch}"
         return example, fix or "Correct image_root, or the picture names"
@@ -213,3 +219,30 @@ class RecordPictures:
     def fetch(self) -> str:
         """The command that downloads pictures."""
         return f"automm fetch-images {from_here(self.manifest.file)}"
+
+
+def served_pictures(cell: object, files: EmbeddedFiles) -> tuple[Path, ...]:
+    """Return the pictures of a cell that is given to a served model, without a manifest: paths or the pictures.
+
+    Args:
+        cell: a path, a picture as in `embedded`, a list of these, or empty.
+        files: where pictures are written.
+
+    Raises:
+        ValueError: the cell holds anything else, or a broken picture.
+    """
+    column = "images"
+    paths: list[Path] = []
+    for item in cell if isinstance(cell, list | tuple) else [cell]:
+        if is_empty(item) or (isinstance(item, str) and means_no_picture(item.strip())):
+            continue
+        if is_embedded(item):
+            for picture in cell_pictures({column: item}, Fields(images=(column,), image_kind="base64")):
+                if picture.fault:
+                    raise ValueError(f"a picture in column {column!r} {picture.fault}. Correct it, or leave it out")
+                paths.append(files.path_of(picture))
+        elif isinstance(item, str | Path):
+            paths.append(Path(item).absolute())
+        else:
+            raise ValueError(f"column {column!r} holds {brief(item)}, expected paths of files. Write a list of paths")
+    return tuple(paths)

@@ -82,15 +82,7 @@ def guess_from(
     known = {key: value for key, value in (given or {}).items() if value is not None}
     draft = Draft(table, known, {**content, **table.written}, dict(table.reasons))
     _settle_given(draft, given or {})
-    parents = {name[:place] for name in table.columns for place, letter in enumerate(name) if letter == "."}
-    for name, column in table.columns.items():
-        if is_nameless(name):
-            draft.reasons["fields"] = "columns without a name are ignored, such as the index that pandas writes"
-            draft.leave_out(name, "no name, such as the index that pandas writes")
-        elif name in parents:
-            draft.leave_out(name, f"objects; their parts are the columns whose names begin with {name!r}")
-        elif not column.cells:
-            draft.leave_out(name, "empty in every record")
+    _leave_out_empty(draft)
     pictures = _settle_pictures(draft, nearby, folder, guessed="images" not in (given or {}))
     has_choice = "label" in (given or {})
     labels = rank_labels(draft.free(), related.hints) if not has_choice else []
@@ -102,6 +94,32 @@ def guess_from(
         draft.content["splits"] = split[1]
         draft.reasons["splits.column"] = split[2]
         draft.role_of[split[0]] = ("split", split[2])
+    _settle_others(draft, pictures, label)
+    if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
+        raise ConfigError(_no_content(str(content["records"]), draft))
+    if "images" not in (given or {}):
+        _note_unused(draft, nearby, pictures, must_have_label)
+    all_fields = draft.fields | dict(draft.given)
+    draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
+    draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
+    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
+
+
+def _leave_out_empty(draft: Draft) -> None:
+    """Leave out the columns without a name or a value, and objects whose parts are columns."""
+    parents = {name[:place] for name in draft.table.columns for place, letter in enumerate(name) if letter == "."}
+    for name, column in draft.table.columns.items():
+        if is_nameless(name):
+            draft.reasons["fields"] = "columns without a name are ignored, such as the index that pandas writes"
+            draft.leave_out(name, "no name, such as the index that pandas writes")
+        elif name in parents:
+            draft.leave_out(name, f"objects; their parts are the columns whose names begin with {name!r}")
+        elif not column.cells:
+            draft.leave_out(name, "empty in every record")
+
+
+def _settle_others(draft: Draft, pictures: Pictures, label: Column | None) -> None:
+    """Guess id, texts and group, and leave out every column that is then still free."""
     _settle_id(draft, pictures)
     _leave_out_copies(draft, label)
     texts, reason = guess_texts(draft.free())
@@ -112,14 +130,6 @@ def guess_from(
         draft.settle("group", group[0].name, [group[0].name], group[1])
     for column in draft.free():
         draft.leave_out(column.name, why_left_out(column))
-    if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
-        raise ConfigError(_no_content(str(content["records"]), draft))
-    if "images" not in (given or {}):
-        _note_unused(draft, nearby, pictures, must_have_label)
-    all_fields = draft.fields | dict(draft.given)
-    draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
-    draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
-    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
 
 
 def _settle_given(draft: Draft, given: Mapping[str, Any]) -> None:

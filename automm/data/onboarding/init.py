@@ -83,6 +83,12 @@ def write_first_manifest(
         guess.content["task"] = task
     text = manifest_text(guess, file)
     parse_manifest(guess.content, to)
+    _write_new(to, text)
+    return to, guess
+
+
+def _write_new(to: Path, text: str) -> None:
+    """Write a file that does not exist yet."""
     try:
         with to.open("x", encoding="utf-8") as out:
             out.write(text)
@@ -90,7 +96,6 @@ def write_first_manifest(
         raise ConfigError(f"{to} exists and is not overwritten. Name another file: --to FILE.yaml") from error
     except OSError as error:
         raise ConfigError(f"{to} cannot be written: {error.strerror}. Name another file: --to FILE.yaml") from error
-    return to, guess
 
 
 def _of_format(name: str, file: Path) -> Problem:

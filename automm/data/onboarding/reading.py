@@ -7,12 +7,12 @@ from typing import Any
 
 from automm.data.onboarding.columns.column import Column, Totals, cells_of, shortened
 from automm.data.onboarding.thinning import Thinned
+from automm.data.records.cells.nested import flattened
 from automm.data.records.encoding import delimiter_of, encoding_of
-from automm.data.records.excel import sheet_names
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, ENCODING, Dialect
-from automm.data.records.nested import flattened
 from automm.data.records.opening import read_files
+from automm.data.records.tables.excel import sheet_names
 from automm.data.sections import known_encoding
 from automm.errors import ConfigError, DataError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import is_nameless
 from automm.data.onboarding.columns.nearby import TABLES
-from automm.data.records.excel import excel_rows
 from automm.data.records.forms import FORMS, likely_delimiter, parse_json
-from automm.data.records.parquet import parquet_schema
+from automm.data.records.tables.excel import excel_rows
+from automm.data.records.tables.parquet import parquet_schema
 from automm.errors import DataError
 
 HEAD = 2**18  # bytes of a table that are read for its header

@@ -16,10 +16,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from automm.data.records.excel import excel_rows
-from automm.data.records.parquet import parquet_rows
 from automm.data.records.shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
 from automm.data.records.surrogates import LONE_SURROGATE, join_surrogates
+from automm.data.records.tables.excel import excel_rows
+from automm.data.records.tables.json_columns import rows_of_columns
+from automm.data.records.tables.parquet import parquet_rows
 from automm.errors import DataError, Problem
 
 Values = dict[str, object]
@@ -139,7 +140,7 @@ def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
     if parsed is UNREADABLE:
         return
     if isinstance(parsed, dict):
-        parsed = _rows_of_columns(parsed) or parsed
+        parsed = rows_of_columns(parsed) or parsed
     if not isinstance(parsed, list):
         problems.append(_no_array(file.name, parsed))
         return
@@ -148,23 +149,6 @@ def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
             yield number, item
         else:
             problems.append(_no_object(f"{file.name}:{number}", item))
-
-
-def _rows_of_columns(parsed: dict[str, Any]) -> list[Values] | None:
-    """Return the records of JSON by columns, as pandas writes it; None if an object is anything else.
-
-    That is {"column": {"0": cell, "1": cell}} or, with two columns or more, {"column": [cell, cell]}.
-    """
-    columns = list(parsed.values())
-    if columns and all(isinstance(column, dict) for column in columns):
-        rows = dict.fromkeys(row for column in columns for row in column)
-        if rows and all(row.isdecimal() for row in rows) and not all(name.isdecimal() for name in parsed):
-            return [{name: column.get(row) for name, column in parsed.items()} for row in rows]
-    if len(columns) > 1 and all(isinstance(column, list) for column in columns):
-        cells = [cell for column in columns for cell in column[:1]]
-        if len(set(map(len, columns))) == 1 and cells and not all(isinstance(cell, dict) for cell in cells):
-            return [dict(zip(parsed, row, strict=True)) for row in zip(*columns, strict=True)]
-    return None
 
 
 def _holds_lines(file: Path, encoding: str) -> bool:

@@ -12,9 +12,9 @@ from pathlib import Path
 from automm.data.layouts import RECORDS
 from automm.data.layouts.opening import open_native
 from automm.data.manifest import Manifest
+from automm.data.records.cells.nested import with_paths
 from automm.data.records.field_values import columns_of
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, FORMS, Dialect, read_table
-from automm.data.records.nested import with_paths
 from automm.data.records.shape import MALFORMED
 from automm.data.records.source import Record, Source
 from automm.errors import ConfigError, DataError, NotFoundError, Problem

@@ -14,9 +14,9 @@ import numpy as np
 from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
+from automm.data.records.cells.written_numbers import decimal_mark, written_number
 from automm.data.records.field_values import cell_labels, cell_number, is_number
 from automm.data.records.review import Review
-from automm.data.records.written_numbers import decimal_mark, written_number
 from automm.data.sections import LabelColumn, plain_value
 from automm.errors import Problem, yaml_word
 

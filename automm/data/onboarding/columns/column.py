@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from automm.data.download.urls import is_url
+from automm.data.records.cells.written_numbers import decimal_mark
 from automm.data.records.field_values import is_empty, is_number, listed_names
-from automm.data.records.written_numbers import decimal_mark
 from automm.data.sections import plain_value
 
 MOST_VALUES = 2_000  # different values of a column that are counted

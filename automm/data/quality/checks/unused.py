@@ -12,8 +12,8 @@ from automm.data.download.urls import is_url
 from automm.data.images.tree import is_picture
 from automm.data.manifest import Manifest
 from automm.data.quality.finding import SHOWN, SHOWN_REVIEWS
+from automm.data.records.cells.nested import flattened
 from automm.data.records.field_values import columns_of, is_empty
-from automm.data.records.nested import flattened
 from automm.data.records.reviews import Dataset, Review
 from automm.data.records.source import Record
 from automm.data.sections import LONGEST_INTEGER, SPLITS
