@@ -15,7 +15,7 @@ from automm.data.onboarding.draft import LEFT_OUT
 from automm.data.onboarding.guess import Guess, guess_from, relative_path
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to
-from automm.data.onboarding.tables import choose_tables
+from automm.data.onboarding.tables import Chosen, choose_tables
 from automm.data.onboarding.unpack import holds_pictures
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 
@@ -56,35 +56,44 @@ def write_first_manifest(
     to = (to or folder / MANIFEST).absolute()
     if to.exists():
         raise ConfigError(f"{to} exists and is not overwritten. Name another file: --to FILE.yaml")
-    files, pattern, notes = [path], "", dict[str, str]()
-    if path.is_dir():
-        chosen = choose_tables(path)
-        files, pattern, notes = chosen.files, chosen.pattern, chosen.notes
-    elif not path.is_file():
-        raise NotFoundError(f"{path}: no such file of records")
-    file = files[0]
-    if holds_pictures(file):
-        raise ConfigError(
-            f"{file} holds the pictures themselves. To write them to files, with a manifest, run: "
-            f"automm import {path} --to DIR"
-        )
+    chosen = _records_of(path)
+    file = chosen.files[0]
     known = [] if path.is_dir() else [_of_format(name, file) for name in recognise(file)]
-    records = pattern or relative_path(file, to.parent)
+    records = chosen.pattern or relative_path(file, to.parent)
     try:
         guess = guess_manifest(
-            files, to.parent, encoding, quotes=quotes, given=given, records=records, must_have_label=must_have_label
+            chosen.files,
+            to.parent,
+            encoding,
+            quotes=quotes,
+            given=given,
+            records=records,
+            must_have_label=must_have_label,
         )
     except (ConfigError, DataError) as error:
         if known:
             raise type(error)([*error.problems, *known]) from error
         raise
-    guess.reasons.update({**notes, **({"format": str(known[0])} if known else {})})
+    guess.reasons.update({**chosen.notes, **({"format": str(known[0])} if known else {})})
     if task is not None:
         guess.content["task"] = task
     text = manifest_text(guess, file)
     parse_manifest(guess.content, to)
     _write_new(to, text)
     return to, guess
+
+
+def _records_of(path: Path) -> Chosen:
+    """Return the records files that a path names."""
+    if not path.is_dir() and not path.is_file():
+        raise NotFoundError(f"{path}: no such file of records")
+    chosen = choose_tables(path) if path.is_dir() else Chosen([path])
+    if holds_pictures(chosen.files[0]):
+        raise ConfigError(
+            f"{chosen.files[0]} holds the pictures themselves. To write them to files, with a manifest, run: "
+            f"automm import {path} --to DIR"
+        )
+    return chosen
 
 
 def _write_new(to: Path, text: str) -> None:
