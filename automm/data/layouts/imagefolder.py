@@ -100,6 +100,11 @@ def metadata_of(folder: Path) -> Path | None:
     return next((file for file in files if _names_files(file)), None)
 
 
+def labels_are_folders(path: Path) -> bool:
+    """Return whether the labels would be the names of folders, because no metadata describes the pictures."""
+    return not any(metadata_of(folder) for folder in (path, *split_folders(path)))
+
+
 def _names_files(file: Path) -> bool:
     """Return whether the metadata has a column file_name, file_names, or one that ends like these."""
     _, first = next(FORMS[file.suffix.lower()](file, "utf-8", []), (0, None))

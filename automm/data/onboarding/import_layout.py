@@ -16,7 +16,7 @@ from automm.data.change_kinds import Change, change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
-from automm.data.layouts.imagefolder import metadata_of, split_folders
+from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.layouts.opening import records_there
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.onboarding.columns.names import names_portrait
@@ -186,7 +186,7 @@ def _formats(name: str, source: Path) -> list[str]:
     if name != AUTO:
         return [name]
     found = [*recognise(source), *([EMBEDDED] if holds_pictures(source) else [])]
-    if IMAGEFOLDER in found and _labels_are_folders(source):
+    if IMAGEFOLDER in found and labels_are_folders(source):
         with suppress(NotFoundError):
             plan_tables(source)
             found[found.index(IMAGEFOLDER)] = TABLES
@@ -198,11 +198,6 @@ def _formats(name: str, source: Path) -> list[str]:
         message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
         raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
     return found
-
-
-def _labels_are_folders(source: Path) -> bool:
-    """Return whether the labels would be the names of folders, because no metadata describes the pictures."""
-    return not any(metadata_of(folder) for folder in (source, *split_folders(source)))
 
 
 def _import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:

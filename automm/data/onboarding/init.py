@@ -9,12 +9,13 @@ from typing import Any
 
 from automm.config.strict_yaml import write_yaml
 from automm.data.layouts import recognise
+from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
 from automm.data.onboarding.draft import LEFT_OUT
 from automm.data.onboarding.guess import Guess, guess_from, relative_path
 from automm.data.onboarding.reading import read_table_of
-from automm.data.onboarding.related import Related, others_near, related_to
+from automm.data.onboarding.related import Related, others_near, related_to, tables_in
 from automm.data.onboarding.tables import Chosen, choose_tables
 from automm.data.onboarding.unpack import holds_pictures
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
@@ -87,6 +88,13 @@ def _records_of(path: Path) -> Chosen:
     """Return the records files that a path names."""
     if not path.is_dir() and not path.is_file():
         raise NotFoundError(f"{path}: no such file of records")
+    if path.is_dir():
+        formats = recognise(path)
+        if formats and not (formats == ["imagefolder"] and labels_are_folders(path) and tables_in(path)):
+            text = f"the folder is in format {formats[0]}"
+            raise ConfigError(
+                [Problem("known_format", str(path), text, f"To import it: automm import {path} --to DIR")]
+            )
     chosen = choose_tables(path) if path.is_dir() else Chosen([path])
     if holds_pictures(chosen.files[0]):
         raise ConfigError(
