@@ -10,6 +10,7 @@ from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
 from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
 from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.patterns import Found
 from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
 from automm.data.onboarding.columns.roles import guess_group, guess_id, guess_texts, repeats, why_left_out
 from automm.data.onboarding.columns.splits import guess_split
@@ -17,7 +18,7 @@ from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
-from automm.errors import ConfigError, Problem, yaml_word
+from automm.errors import ConfigError, Problem
 
 ORDER = ("id", "text", "images", "image_kind", "separator", "none_values", "label", "group")
 
@@ -237,20 +238,17 @@ def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures, must_choose: 
     """Name the pictures near the records that no record names.
 
     Raises:
-        ChoiceError: the records would name them if their numbers had not lost their leading zeros.
+        ChoiceError: they are named after a column, but cannot be named in `images`.
     """
     if pictures.more.get("image_kind"):
         return
-    if pictures.lost_zeros is not None:
-        found = pictures.lost_zeros
-        example = min(found.files, default="").rpartition("/")[2]
-        text = f"{len(found.files):,} pictures or more are named like {example!r}, but the numbers in column "
-        text += f"{found.column!r} have lost their leading zeros"
-        entry = yaml_word("{" + found.column + "}" + Path(example).suffix)
-        fix = f"Write them as text with {found.padding} digits. To go on without pictures, add --images {NONE}"
-        draft.reasons["unused pictures"] = f"{text}. Write them with {found.padding} digits, then images: {entry}"
+    found = pictures.out_of_reach
+    if found is not None:
+        text, fix = _out_of_reach(found)
+        draft.reasons["unused pictures"] = f"{text}. {fix}"
         if must_choose:
-            raise ChoiceError([Problem("lost_zeros", str(draft.content["records"]), text, fix)], "--images", {})
+            fix += f". To go on without pictures, add --images {NONE}"
+            raise ChoiceError([Problem("out_of_reach", str(draft.content["records"]), text, fix)], "--images", {})
         return
     if len(draft.table.rows) < draft.table.records:
         return  # only the pictures of the sample are known
@@ -258,6 +256,19 @@ def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures, must_choose: 
     if counts:
         listed = ", ".join(f"{count:,} under {folder}/" for folder, count in list(counts.items())[:3])
         draft.reasons["unused pictures"] = f"{listed} that no record names"
+
+
+def _out_of_reach(found: Found) -> tuple[str, str]:
+    """Return why the pictures that are named after a column cannot be named in `images`, and what to do."""
+    example = min(found.files, default="").rpartition("/")[2]
+    if found.scattered:
+        text = (
+            f"{len(found.files):,} pictures or more are named after column {found.column!r}, such as {example!r}, but "
+        )
+        return text + f"they are in {found.folders:,} folders or more", "Move them into one folder"
+    text = f"{len(found.files):,} pictures or more are named like {example!r}, but the numbers in column "
+    text += f"{found.column!r} have lost their leading zeros"
+    return text, f"Write them as text with {found.padding} digits"
 
 
 def _roles(draft: Draft) -> list[Role]:

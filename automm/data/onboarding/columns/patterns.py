@@ -34,6 +34,7 @@ class Found:
         share: the share of the probed records that have a picture.
         files: the files that were found, absolute; all of them if all records are probed.
         padding: the number of digits if the file names have leading zeros that the values lack; then `entry` is "".
+        folders: how many folders the files are in; a pattern for several pictures reads one folder.
     """
 
     column: str
@@ -42,6 +43,12 @@ class Found:
     share: float
     files: frozenset[str] = frozenset()
     padding: int = 0
+    folders: int = 1
+
+    @property
+    def scattered(self) -> bool:
+        """Whether no entry of `fields.images` takes the files, because they are in several folders."""
+        return self.several and self.folders > 1
 
     @property
     def several(self) -> bool:
@@ -121,7 +128,7 @@ def _best(column: Column, haystack: _Haystack) -> Found | None:
         one = len(suffixes) == 1
         entry += suffixes[0] if one else ("" if middle.endswith("*") else ".*")
     root = common_folder(f"{folder}/x" for folder in form.folders)
-    return Found(column.name, entry, Path(root or "/"), share, files)
+    return Found(column.name, entry, Path(root or "/"), share, files, folders=len(form.folders))
 
 
 def _note(forms: dict[tuple[str, str], _Form], value: str, file: str, before: str, after: str) -> None:

@@ -50,7 +50,8 @@ class Pictures:
         files: the files that were found, absolute.
         some_missing: whether some of the named pictures do not exist.
         urls: whether the names are URLs.
-        lost_zeros: files that a column would name if its numbers had leading zeros.
+        out_of_reach: files that are named after a column, but cannot be named in `images`: the numbers of the column
+            have lost their leading zeros, or the files are in several folders.
     """
 
     images: str | list[str] | None = None
@@ -63,7 +64,7 @@ class Pictures:
     files: frozenset[str] = frozenset()
     some_missing: bool = False
     urls: bool = False
-    lost_zeros: Found | None = None
+    out_of_reach: Found | None = None
 
 
 @dataclass
@@ -144,8 +145,8 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
         if best is None or not best.local or not best.share:
             hidden = any(_hides_names(column) for column in others if column.name not in names)
             found = find_pattern(others, nearby) if not hidden else None
-            if found is not None and found.padding:
-                return Pictures(candidates=names, lost_zeros=found)
+            if found is not None and (found.padding or found.scattered):
+                return Pictures(candidates=names, out_of_reach=found)
             if found is not None:
                 return _by_pattern(found, names)
     if best is None:
