@@ -18,6 +18,7 @@ from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
+from automm.data.records.field_values import is_empty
 from automm.errors import ConfigError, Problem
 
 ORDER = ("id", "text", "images", "image_kind", "separator", "none_values", "label", "group")
@@ -98,12 +99,26 @@ def guess_from(
     _settle_others(draft, pictures, label)
     if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
         raise ConfigError(_no_content(str(content["records"]), draft))
+    _settle_empty_texts(draft)
     if "images" not in (given or {}):
         _note_unused(draft, nearby, pictures, must_have_label)
     all_fields = draft.fields | dict(draft.given)
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
     return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
+
+
+def _settle_empty_texts(draft: Draft) -> None:
+    """Drop records without text and picture, if records may lack every text."""
+    named = draft.fields.get("text", draft.given.get("text", ()))
+    texts = [named] if isinstance(named, str) else named
+    columns = [draft.table.columns[name] for name in texts if name in draft.table.columns]
+    if not columns or any(column.filled == column.all_records for column in columns):
+        return
+    bare = [row for row in draft.table.rows if all(is_empty(row.get(column.name)) for column in columns)]
+    if bare or len(draft.table.rows) < draft.table.records:
+        draft.content["text"] = {"on_empty": "drop-bare"}
+        draft.reasons["text.on_empty"] = "records with neither text nor picture are dropped and counted"
 
 
 def _leave_out_empty(draft: Draft) -> None:

@@ -10,9 +10,9 @@ from automm.data.onboarding.columns.labels import Candidate, find_label_names, i
 from automm.data.onboarding.draft import NONE, ChoiceError, Draft
 from automm.data.onboarding.related import Related
 from automm.data.records.field_values import listed_names
-from automm.data.sections import Labels
 from automm.errors import Problem
 
+OTHER = "other"  # what rare labels become
 RARE = 5  # labels with fewer examples are merged
 
 
@@ -97,12 +97,19 @@ def _write_rules(draft: Draft, candidate: Candidate, folder: Path) -> None:
             rules["map"] = names.map
             draft.reasons["labels.map"] = f"the names of the labels in {names.file.name}"
         elif rare := [value for value, count in _counts(candidate).items() if count < 2]:
-            draft.reasons["labels"] = f"labels with one example: {len(rare):,}, such as {rare[0]!r}"
-            if "min_count" in Labels.model_fields:
-                rules |= {"min_count": RARE, "rare": "other"}
-                draft.reasons["labels"] += f". Labels with fewer than {RARE} examples become 'other'"
+            rules |= _rules_of_rare(draft, _counts(candidate), rare)
     if rules:
         draft.content["labels"] = rules
+
+
+def _rules_of_rare(draft: Draft, counts: Mapping[str, int], rare: Sequence[str]) -> dict[str, Any]:
+    """Return the rules for labels with one example: they become 'other' if these are enough, else they are dropped."""
+    reason = f"labels with one example: {len(rare):,}, such as {rare[0]!r}"
+    if OTHER not in counts and sum(count for count in counts.values() if count < RARE) >= RARE:
+        draft.reasons["labels"] = f"{reason}. Labels with fewer than {RARE} examples become {OTHER!r}"
+        return {"min_count": RARE, "rare": "other"}
+    draft.reasons["labels"] = f"{reason}. Their records are dropped and counted"
+    return {"min_count": 2, "rare": "drop"}
 
 
 def _counts(candidate: Candidate) -> Mapping[str, int]:
