@@ -88,8 +88,7 @@ def search(
     if dry_run:
         _dry_run(experiment)
         return
-    check_runs_dir(runs_dir)
-    _fetch_missing(experiment, offline)
+    _prepare(experiment, runs_dir, offline)
     if worker:
         return _work(experiment, run, chief, worker_name)
     _search(experiment, runs_dir, tracking_uri, run, worker_options)
@@ -249,11 +248,13 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
     return [point.removeprefix("source "), f"{cost.parameters:,}", *figures]
 
 
-def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
+def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
+    """Check the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
     from automm.models.weights.fetch import fetch, missing_weights
 
     check_cache_dir()
+    check_runs_dir(runs_dir)
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return

@@ -332,23 +332,3 @@ class Text(Section):
     """
 
     on_empty: Literal["keep", "drop", "drop-bare", "error"] = "keep"
-
-
-class Published(Section):
-    """A published result on the data set: method, metric, value and source."""
-
-    method: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
-    value: float
-    source: str = Field(min_length=1)
-
-
-class Source(Section):
-    """Origin, licence, size and download of the data set, and published results on it."""
-
-    homepage: str | None = None
-    licence: str | None = None
-    citation: str | None = None
-    size: str | None = None
-    get: str | None = None
-    published: tuple[Published, ...] = ()
