@@ -170,3 +170,23 @@ def test_each_file_is_compared_with_few_records(tmp_path):
             pictures.learn(one)
         assert [pictures.of(one) for one in filled] == [[f"{number}-0.jpg"] for number in range(count)]
     assert len(compared) == count
+
+
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        ("{a/b}-*.jpg", ["x-1.jpg"]),
+        ("{a*b}.png", ["x.png"]),
+        ("{a*b}/{a/b}*", []),
+        ("{a*b}/", ["x/3.jpg"]),
+    ],
+)
+def test_the_name_of_a_column_may_contain_a_slash_or_a_star(tmp_path, pattern, files):
+    root = tmp_path / "images"
+    put(root, "x-1.jpg", "x.png", "x/3.jpg")
+    (tmp_path / "r.jsonl").write_text(json.dumps({"t": "t", "a/b": "x", "a*b": "x"}))
+    fields = {"text": "t", "images": pattern}
+    text = yaml.safe_dump({"name": "n", "records": "r.jsonl", "image_root": "images", "fields": fields})
+    (tmp_path / "m.yaml").write_text(text)
+    [review] = load_dataset(load_manifest(tmp_path / "m.yaml"), labelled=False).reviews
+    assert [path.relative_to(root).as_posix() for path in review.images] == files

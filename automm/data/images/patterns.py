@@ -7,7 +7,8 @@ at the end means all pictures of that folder.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import count
 from typing import NamedTuple
 
 from automm.data.download.urls import SUFFIXES
@@ -16,9 +17,11 @@ from automm.data.images.tree import ImageTree, composed, is_picture
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
+@cache
 def is_pattern(entry: str) -> bool:
     """Return whether an entry of `fields.images` may mean several pictures of a review."""
-    return "{" in entry and ("*" in entry or entry.endswith("/"))
+    plain = PLACEHOLDER.sub("x", entry)  # the name of a column may contain anything but braces
+    return "{" in entry and ("*" in plain or plain.endswith("/"))
 
 
 class Filled(NamedTuple):
@@ -65,14 +68,20 @@ class Pattern:
         return tuple(PLACEHOLDER.findall(self.text))
 
     @cached_property
+    def _numbered(self) -> str:
+        """The text with the place of each column in braces, "{0}-*.jpg", because a name may contain a slash or star."""
+        places = count()
+        return composed(PLACEHOLDER.sub(lambda match: f"{{{next(places)}}}", self.text))
+
+    @cached_property
     def suffix(self) -> str:
         """The extension that all names must have, in lower case; "" if `*` or a column stands for it."""
         return next((suffix for suffix in SUFFIXES if self.text.lower().endswith(suffix)), "")
 
     @cached_property
     def chunks(self) -> tuple[str, ...]:
-        """The texts of the file name between the stars, not filled in."""
-        name = self.text.rpartition("/")[2] or "*"
+        """The texts of the file name between the stars, with the places of columns in braces."""
+        name = self._numbered.rpartition("/")[2] or "*"
         return tuple(name[: len(name) - len(self.suffix)].split("*"))
 
     def fill(self, cells: Mapping[str, str]) -> Filled | None:
@@ -90,10 +99,9 @@ class Pattern:
                     f"column {column!r} holds {value[:80]!r}, which cannot be part of a file name "
                     f"(fields.images: {self.text!r}). Correct it, or use another column"
                 )
-        value_of = dict(zip(self.columns, values, strict=True))
         folder, *chunks = (
-            PLACEHOLDER.sub(lambda match: value_of[match[1]], composed(text))
-            for text in (self.text.rpartition("/")[0], *self.chunks)
+            PLACEHOLDER.sub(lambda match: values[int(match[1])], text)
+            for text in (self._numbered.rpartition("/")[0], *self.chunks)
         )
         return Filled(re.sub(r"/(\./)+|//+", "/", folder).removeprefix("./").strip("/"), tuple(chunks), values)
 
