@@ -5,7 +5,7 @@ at the end means all pictures of that folder.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import count
@@ -170,8 +170,11 @@ class PatternPictures:
         if first != filled.values:
             self._twins.setdefault((filled.folder, filled.chunks), filled.values)
 
-    def of(self, filled: Filled) -> list[str]:
-        """Return the pictures of a record, relative to the root, in natural order.
+    def of(self, filled: Filled) -> tuple[list[str], list[str]]:
+        """Return the pictures of a record, relative to the root, in natural order; and those that may be another's.
+
+        The id of the other record is longer than this one, and in none of the records that `learn` has seen. If a
+        record has x-1.jpg and x-2.jpg, x-2-1.jpg is the first picture of a record x-2.
 
         Raises:
             ValueError: a file fits this record and another one equally well.
@@ -189,7 +192,19 @@ class PatternPictures:
                 f"picture {path!r} fits both {_shown(filled.values)} and {_shown(other)} "
                 f"(fields.images: {self.pattern.text!r}). Rename the file, or use a pattern that tells them apart"
             )
-        return self._pictures.get(key, [])
+        pictures = self._pictures.get(key, [])
+        foreign = self._of_longer_ids(filled.chunks, pictures)
+        return [path for path in pictures if path not in foreign], foreign
+
+    def _of_longer_ids(self, chunks: Chunks, pictures: Sequence[str]) -> list[str]:
+        """Return the pictures whose star begins with a number and the mark between id and star, unless all have it."""
+        mark = self.pattern.chunks[0].rpartition("}")[2]
+        if len(chunks) != 2 or "{" not in self.pattern.chunks[0] or not mark:
+            return []
+        stars = {path: str(self.pattern.stem(path))[len(chunks[0]) :] for path in pictures}
+        if all(mark in star for star in stars.values()):
+            return []
+        return [path for path, star in stars.items() if star.partition(mark)[0].isdigit() and mark in star]
 
     @property
     def found(self) -> bool:
