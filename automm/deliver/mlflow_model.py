@@ -14,6 +14,7 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
+from automm.data.images.missing_hints import means_no_picture
 from automm.data.records.reading import read_columns
 from automm.data.records.review import Review
 from automm.data.sections import Fields
@@ -34,15 +35,16 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         for number, row in enumerate(model_input.to_dict("records")):
             text, images = row.get("text"), row.get("images")
             # pandas gives None or NaN for a missing cell.
-            paths = (
-                tuple(Path(path).absolute() for path in images) if isinstance(images, list | tuple | np.ndarray) else ()
+            names = images if isinstance(images, list | tuple | np.ndarray) else ()
+            paths = tuple(
+                Path(name).absolute() for name in names if isinstance(name, str) and not means_no_picture(name)
             )
             words = text if isinstance(text, str) else ""
             cells = {str(name): cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
             try:
                 columns = read_columns(cells, fields)
             except ValueError as error:
-                reviews.append(RejectedRecord(str(number), str(error)))
+                reviews.append(RejectedRecord(str(number), str(error), where=f"row {number}", given=len(paths)))
                 continue
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         predictions = [prediction for batch in predict_reviews(self._bundle, reviews) for prediction in batch]
