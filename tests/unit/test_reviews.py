@@ -537,3 +537,11 @@ def test_a_review_whose_picture_is_missing_is_not_called_empty(tmp_path):
     with pytest.raises(DataError) as caught:
         load(tmp_path, records)
     assert [problem.code for problem in caught.value.problems] == ["missing_picture"]
+
+
+def test_missing_pictures_do_not_hide_a_label_of_one_review(tmp_path):
+    records = rows(photos=["gone.png"])
+    records[3]["label"] = "lonely"
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, [*records, records[1] | {"id": "z"}])
+    assert [problem.code for problem in caught.value.problems] == ["missing_picture", "rare_label"]
