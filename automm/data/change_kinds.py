@@ -39,6 +39,7 @@ class Change(StrEnum):
     NO_EXTENSION = "no_extension", "picture found by its name without the extension of the file"
     OTHER_FOLDER = "other_folder", "picture found in another folder than its name says"
     AMBIGUOUS_PICTURE = "ambiguous_picture", "picture dropped: its name fits several files"
+    LONGER_ID = "longer_id", "picture left out: by its name it belongs to a longer id that is in no record"
     NOT_FETCHED = "not_fetched", "picture dropped: its URL was not fetched (run automm fetch-images)"
     UNREADABLE_PICTURE = "unreadable_picture", "picture dropped: unreadable"
     UNREADABLE_PICTURE_REVIEW = "unreadable_picture_review", "dropped: unreadable picture"

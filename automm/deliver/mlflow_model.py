@@ -39,11 +39,13 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             text = row.get("text")
             words = text if isinstance(text, str) else ""  # pandas gives None or NaN for a missing cell
             cells = {str(name): cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in row.items()}
+            images = cells.get("images")
+            given = len(images) if isinstance(images, list | tuple) else int(isinstance(images, str))
             try:
-                paths = served_pictures(cells.get("images"), files)
+                paths = served_pictures(images, files)
                 columns = read_columns(cells, fields)
             except ValueError as error:
-                reviews.append(RejectedRecord(str(number), str(error)))
+                reviews.append(RejectedRecord(str(number), str(error), where=f"row {number}", given=given))
                 continue
             reviews.append(Review(str(number), words, paths, None, None, None, f"row {number}", **columns))
         files.trim()

@@ -156,7 +156,7 @@ def test_dropped_pictures_are_counted_by_line_and_in_all(encoders, manifest, tmp
     assert written.pictures.lines == [
         "pictures: 10 given, 6 read",
         "  not read: missing: 1, the first at dropped.jsonl:4 'gone.png'",
-        "  not read: URL not fetched: 1, the first at dropped.jsonl:5 'https://example.org/a.png'",
+        "  not read: its URL was not fetched (run automm fetch-images): 1, the first at dropped.jsonl:5 'https://example.org/a.png'",
         "  not read: unreadable: 1, the first at dropped.jsonl:6 'broken.png'",
         "  not read: the review has more than inputs.max_images: 1, the first at dropped.jsonl:9 '003-0.png'",
     ]

@@ -69,6 +69,15 @@ def test_the_longest_id_wins(tmp_path):
     ]
 
 
+def test_pictures_of_a_longer_id_are_left_out_and_counted_if_its_record_is_absent(tmp_path):
+    put(tmp_path / "images", "86e1-1.jpg", "86e1-2.jpg", "86e1-2-1.jpg", "86e1-2-2.jpg", "86e1-front-view.jpg")
+    put(tmp_path / "images", "b-1-1.jpg", "b-1-2.jpg")  # two numbers in all names: pages, for example
+    dataset = load_dataset(write(tmp_path, "{key}-*.jpg", ["86e1", "b"]))
+    names = [[path.name for path in review.images] for review in dataset.reviews[:2]]
+    assert names == [["86e1-1.jpg", "86e1-2.jpg", "86e1-front-view.jpg"], ["b-1-1.jpg", "b-1-2.jpg"]]
+    assert dataset.changes == {"longer_id": 2}
+
+
 def test_a_number_is_not_cut(tmp_path):
     put(tmp_path / "images", "1.jpg", "1a.jpg", "12.jpg", "123.jpg", "x1.jpg")
     assert found(tmp_path, "{key}*.jpg", ["1", "123"]) == [["1.jpg", "1a.jpg"], ["123.jpg"]]
@@ -168,5 +177,25 @@ def test_each_file_is_compared_with_few_records(tmp_path):
         filled = [pattern.fill({"key": str(number)}) for number in range(count)]
         for one in filled:
             pictures.learn(one)
-        assert [pictures.of(one) for one in filled] == [[f"{number}-0.jpg"] for number in range(count)]
+        assert [pictures.of(one)[0] for one in filled] == [[f"{number}-0.jpg"] for number in range(count)]
     assert len(compared) == count
+
+
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        ("{a/b}-*.jpg", ["x-1.jpg"]),
+        ("{a*b}.png", ["x.png"]),
+        ("{a*b}/{a/b}*", []),
+        ("{a*b}/", ["x/3.jpg"]),
+    ],
+)
+def test_the_name_of_a_column_may_contain_a_slash_or_a_star(tmp_path, pattern, files):
+    root = tmp_path / "images"
+    put(root, "x-1.jpg", "x.png", "x/3.jpg")
+    (tmp_path / "r.jsonl").write_text(json.dumps({"t": "t", "a/b": "x", "a*b": "x"}))
+    fields = {"text": "t", "images": pattern}
+    text = yaml.safe_dump({"name": "n", "records": "r.jsonl", "image_root": "images", "fields": fields})
+    (tmp_path / "m.yaml").write_text(text)
+    [review] = load_dataset(load_manifest(tmp_path / "m.yaml"), labelled=False).reviews
+    assert [path.relative_to(root).as_posix() for path in review.images] == files

@@ -562,3 +562,11 @@ def test_names_that_differ_a_little_are_counted_for_prediction_too(tmp_path):
         dataset = load(tmp_path, some, labelled=labelled)
         assert [path.name for path in dataset.reviews[0].images] == ["a.png", "b.png", "a.png", "b.png"]
         assert dataset.changes == {"other_spelling": 1, "other_folder": 1, "no_extension": 1}
+
+
+def test_missing_pictures_do_not_hide_a_label_of_one_review(tmp_path):
+    records = rows(photos=["gone.png"])
+    records[3]["label"] = "lonely"
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, [*records, records[1] | {"id": "z"}])
+    assert [problem.code for problem in caught.value.problems] == ["missing_picture", "rare_label"]

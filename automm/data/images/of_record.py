@@ -93,7 +93,10 @@ class RecordPictures:
         def by_pattern(entry: str) -> list[str]:
             pictures = self.patterns[entry]
             filled = fill_pattern(pictures.pattern, values)
-            return [] if filled is None else pictures.of(filled)
+            own, foreign = ([], []) if filled is None else pictures.of(filled)
+            if foreign:
+                self.changes[Change.LONGER_ID] += len(foreign)
+            return own
 
         if self.fields.image_kind is not None:
             return list(cell_pictures(values, self.fields))

@@ -5,9 +5,10 @@ at the end means all pictures of that folder.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import count
 from typing import NamedTuple
 
 from automm.data.download.urls import SUFFIXES
@@ -16,9 +17,11 @@ from automm.data.images.tree import ImageTree, composed, is_picture
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
+@cache
 def is_pattern(entry: str) -> bool:
     """Return whether an entry of `fields.images` may mean several pictures of a review."""
-    return "{" in entry and ("*" in entry or entry.endswith("/"))
+    plain = PLACEHOLDER.sub("x", entry)  # the name of a column may contain anything but braces
+    return "{" in entry and ("*" in plain or plain.endswith("/"))
 
 
 class Filled(NamedTuple):
@@ -65,14 +68,20 @@ class Pattern:
         return tuple(PLACEHOLDER.findall(self.text))
 
     @cached_property
+    def _numbered(self) -> str:
+        """The text with the place of each column in braces, "{0}-*.jpg", because a name may contain a slash or star."""
+        places = count()
+        return composed(PLACEHOLDER.sub(lambda match: f"{{{next(places)}}}", self.text))
+
+    @cached_property
     def suffix(self) -> str:
         """The extension that all names must have, in lower case; "" if `*` or a column stands for it."""
         return next((suffix for suffix in SUFFIXES if self.text.lower().endswith(suffix)), "")
 
     @cached_property
     def chunks(self) -> tuple[str, ...]:
-        """The texts of the file name between the stars, not filled in."""
-        name = self.text.rpartition("/")[2] or "*"
+        """The texts of the file name between the stars, with the places of columns in braces."""
+        name = self._numbered.rpartition("/")[2] or "*"
         return tuple(name[: len(name) - len(self.suffix)].split("*"))
 
     def fill(self, cells: Mapping[str, str]) -> Filled | None:
@@ -90,10 +99,9 @@ class Pattern:
                     f"column {column!r} holds {value[:80]!r}, which cannot be part of a file name "
                     f"(fields.images: {self.text!r}). Correct it, or use another column"
                 )
-        value_of = dict(zip(self.columns, values, strict=True))
         folder, *chunks = (
-            PLACEHOLDER.sub(lambda match: value_of[match[1]], composed(text))
-            for text in (self.text.rpartition("/")[0], *self.chunks)
+            PLACEHOLDER.sub(lambda match: values[int(match[1])], text)
+            for text in (self._numbered.rpartition("/")[0], *self.chunks)
         )
         return Filled(re.sub(r"/(\./)+|//+", "/", folder).removeprefix("./").strip("/"), tuple(chunks), values)
 
@@ -162,8 +170,11 @@ class PatternPictures:
         if first != filled.values:
             self._twins.setdefault((filled.folder, filled.chunks), filled.values)
 
-    def of(self, filled: Filled) -> list[str]:
-        """Return the pictures of a record, relative to the root, in natural order.
+    def of(self, filled: Filled) -> tuple[list[str], list[str]]:
+        """Return the pictures of a record, relative to the root, in natural order; and those that may be another's.
+
+        The id of the other record is longer than this one, and in none of the records that `learn` has seen. If a
+        record has x-1.jpg and x-2.jpg, x-2-1.jpg is the first picture of a record x-2.
 
         Raises:
             ValueError: a file fits this record and another one equally well.
@@ -181,7 +192,19 @@ class PatternPictures:
                 f"picture {path!r} fits both {_shown(filled.values)} and {_shown(other)} "
                 f"(fields.images: {self.pattern.text!r}). Rename the file, or use a pattern that tells them apart"
             )
-        return self._pictures.get(key, [])
+        pictures = self._pictures.get(key, [])
+        foreign = self._of_longer_ids(filled.chunks, pictures)
+        return [path for path in pictures if path not in foreign], foreign
+
+    def _of_longer_ids(self, chunks: Chunks, pictures: Sequence[str]) -> list[str]:
+        """Return the pictures whose star begins with a number and the mark between id and star, unless all have it."""
+        mark = self.pattern.chunks[0].rpartition("}")[2]
+        if len(chunks) != 2 or "{" not in self.pattern.chunks[0] or not mark:
+            return []
+        stars = {path: str(self.pattern.stem(path))[len(chunks[0]) :] for path in pictures}
+        if all(mark in star for star in stars.values()):
+            return []
+        return [path for path, star in stars.items() if star.partition(mark)[0].isdigit() and mark in star]
 
     @property
     def found(self) -> bool:

@@ -114,7 +114,8 @@ def read_dataset(
     reviews = settle_rare_labels(manifest, reviews, reader.changes) if labelled else reviews
     labels, of_labels = reader.target.label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
-        raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing
+        # Label counts mislead while values are missing; missing pictures do not change them.
+        raise DataError(missing.problems if missing.targets else [*missing.problems, *of_labels])
     if not reviews:
         text = f"{source.name}: no reviews left ({_counts(reader.changes)})"
         raise DataError(missing.problems or f"{text}. Correct the records, or the manifest keys that drop them")
