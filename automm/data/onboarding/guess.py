@@ -6,21 +6,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from automm.data.layouts.files import SPLIT_NAMES
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
 from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
 from automm.data.onboarding.columns.nearby import Nearby
 from automm.data.onboarding.columns.patterns import Found
 from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
-from automm.data.onboarding.columns.roles import guess_group, guess_id, guess_texts, repeats, why_left_out
+from automm.data.onboarding.columns.roles import (
+    guess_group,
+    guess_id,
+    guess_texts,
+    reads_like_text,
+    repeats,
+    why_left_out,
+)
 from automm.data.onboarding.columns.splits import guess_split
 from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
-from automm.data.records.field_values import is_empty
+from automm.data.records.field_values import cell_labels, is_empty
+from automm.data.sections import LabelColumn
 from automm.errors import ConfigError, Problem
 
+MOST_LABELS = 20  # with more, a training split may lack one
 ORDER = ("id", "text", "images", "image_kind", "separator", "none_values", "label", "group")
 
 
@@ -92,7 +102,10 @@ def guess_from(
     if must_have_label and not has_choice:
         demand_label(draft, labels, related, str(content["records"]))
     label = settle_label(draft, labels, nearby.folder)
-    if split is not None and split[0] not in draft.role_of:
+    if split is not None and label is not None and (lacking := _lacking(draft, split[0], label)):
+        draft.leave_out(split[0], f"names splits, but label {lacking!r} is not in train")
+        draft.reasons["splits.column"] = f"{split[0]!r} is not used: label {lacking!r} is not in train"
+    elif split is not None and split[0] not in draft.role_of:
         draft.content["splits"] = split[1]
         draft.reasons["splits.column"] = split[2]
         draft.role_of[split[0]] = ("split", split[2])
@@ -106,6 +119,21 @@ def guess_from(
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
     return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
+
+
+def _lacking(draft: Draft, split: str, label: Column) -> str:
+    """Return a label that the training split lacks in the sample; "" if there is none, or if labels are many."""
+    field = draft.fields.get("label", draft.given.get("label"))
+    if len(label.values) > MOST_LABELS or field is None:
+        return ""
+    rule = LabelColumn.model_validate({"column": field} if isinstance(field, str) else field)
+    every, trained = set[str](), set[str]()
+    for row in draft.table.rows:
+        labels = cell_labels(row.get(rule.column), rule)
+        every.update(labels)
+        if SPLIT_NAMES.get(str(row.get(split)).strip().lower()) == "train":
+            trained.update(labels)
+    return min(every - trained, default="")
 
 
 def _settle_empty_texts(draft: Draft) -> None:
@@ -195,7 +223,8 @@ def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) 
             what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"
             draft.reasons["images.on_bad"] = f"{what} are dropped and counted. To refuse them, set on_bad: error"
     for name, column in free.items():
-        if name in pictures.candidates or names_portrait(name) or names_picture(name):
+        suggests = names_portrait(name) or names_picture(name)
+        if name in pictures.candidates or (suggests and not reads_like_text(column)):
             why = why_unused(column, pictures)
             if name not in draft.role_of and why:
                 draft.reasons[f"column {name!r}"] = f"not used: {why}"

@@ -9,6 +9,7 @@ from automm.data.sections import plain_value
 
 PROSE_WORDS = 3.0  # average words of a column that people read
 VARIED = 0.1  # least share of different texts
+FEWEST_GROUPS = 10  # fewer cannot be split
 FEWEST_PER_GROUP = 1.05  # records per value of an id that repeats
 
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
@@ -36,7 +37,7 @@ def guess_group(columns: list[Column]) -> tuple[Column, str] | None:
             continue
         if (IDS.search(snake_case(column.name)) or GROUPS.fullmatch(column.name)) and column.full and not column.is_url:
             per_value = column.all_records / column.distinct
-            if column.distinct > 1 and per_value >= FEWEST_PER_GROUP:
+            if column.distinct >= FEWEST_GROUPS and per_value >= FEWEST_PER_GROUP:
                 reason = f"an id that repeats: {column.distinct:,} different values, {per_value:.1f} records each"
                 return column, reason
     return None
@@ -56,6 +57,11 @@ def guess_texts(columns: list[Column]) -> tuple[list[str], str]:
     return [column.name for column in texts], f"{what}; up to {words:.0f} words on average"
 
 
+def reads_like_text(column: Column) -> bool:
+    """Return whether the values of a column are sentences."""
+    return _may_be_text(column) and column.words >= PROSE_WORDS and not _is_few(column)
+
+
 def _may_be_text(column: Column) -> bool:
     holds_texts = any(isinstance(cell, str | list) for cell in column.cells)
     return holds_texts and not (column.numeric or column.is_date or column.is_url or column.is_embedded)
@@ -71,7 +77,7 @@ def _is_text(column: Column) -> bool:
     if names_text(column.name):
         plain = len(snake_case(column.name).split("_")) == 1
         return column.words >= 1 and (plain or column.words >= PROSE_WORDS or not _is_few(column))
-    return column.words >= PROSE_WORDS and not _is_few(column)
+    return reads_like_text(column)
 
 
 def repeats(rows: Sequence[Mapping[str, object]], label: Column, column: Column) -> bool:
