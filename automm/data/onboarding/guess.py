@@ -129,7 +129,10 @@ def _lacking(draft: Draft, split: str, label: Column) -> str:
     rule = LabelColumn.model_validate({"column": field} if isinstance(field, str) else field)
     every, trained = set[str](), set[str]()
     for row in draft.table.rows:
-        labels = cell_labels(row.get(rule.column), rule)
+        try:
+            labels = cell_labels(row.get(rule.column), rule)
+        except ValueError:  # check reports the cell
+            return ""
         every.update(labels)
         if SPLIT_NAMES.get(str(row.get(split)).strip().lower()) == "train":
             trained.update(labels)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.strict_yaml import write_yaml
+from automm.data.images.patterns import PLACEHOLDER
 from automm.data.layouts import recognise
 from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.manifest import parse_manifest
@@ -18,7 +19,7 @@ from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to, tables_in
 from automm.data.onboarding.tables import Chosen, choose_tables
 from automm.data.onboarding.unpack import holds_pictures
-from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
+from automm.errors import ConfigError, DataError, NotFoundError, Problem, nearest, one_line
 
 MANIFEST = "manifest.yaml"
 
@@ -152,6 +153,8 @@ def guess_manifest(
     listed = [files] if isinstance(files, Path) else files
     file = listed[0]
     table = read_table_of(listed, encoding, quotes)
+    if near is None:
+        _check_given(given or {}, list(table.columns))
     for name in ignore:
         table.columns.pop(name, None)
     related = related_to(list(table.columns), others_near(file)) if near is None else Related()
@@ -160,6 +163,17 @@ def guess_manifest(
     guess = guess_from(table, content, nearby, folder, given=given, related=related, must_have_label=must_have_label)
     _note_related(guess, related, file)
     return guess
+
+
+def _check_given(given: Mapping[str, Any], columns: list[str]) -> None:
+    """Raise ConfigError if a given column does not exist."""
+    for key, value in given.items():
+        for name in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+            missing = [one for one in PLACEHOLDER.findall(name) or [name] if one not in columns]
+            if missing:
+                listed = f"Columns: {', '.join(columns[:30])}"
+                text = f"no column {missing[0]!r}.{nearest(missing[0], columns)} {listed}"
+                raise ConfigError([Problem("missing_column", f"--{key}", text)])
 
 
 def _note_related(guess: Guess, related: Related, file: Path) -> None:

@@ -23,8 +23,12 @@ def demand_label(draft: Draft, labels: Sequence[Candidate], related: Related, re
         return
     if related.labelled is not None and not labels:
         file, target = related.labelled
-        text = f"no label: {file.name} has the same columns and also {target!r}, so this is the table to predict"
-        fix = f"Learn from the other table: automm init {file}. For predictions only, add --label {NONE}"
+        if related.by_index:
+            text = f"no label: {file.name} has it ({target!r}) for the same index"
+            fix = f"Join the tables: automm import {file.parent} --to DIR"
+        else:
+            text = f"no label: {file.name} has the same columns and also {target!r}, so this is the table to predict"
+            fix = f"Learn from the other table: automm init {file}. For predictions only, add --label {NONE}"
         raise ChoiceError([Problem("no_label", records, text, fix)], "--label", {})
     if not labels:
         named = [column.name for column in draft.free()]

@@ -49,6 +49,7 @@ class Related:
         hints: why a column is the target, by its name.
         unlabelled: tables with the same columns, but without the target.
         labelled: the table that has the target, if the records lack it, and the target; None otherwise.
+        by_index: whether `labelled` has only the target, for the same index.
         submission: the sample submission; None without one.
         same: tables with the same columns.
     """
@@ -56,6 +57,7 @@ class Related:
     hints: dict[str, str] = field(default_factory=dict)
     unlabelled: tuple[Path, ...] = ()
     labelled: tuple[Path, str] | None = None
+    by_index: bool = False
     submission: Path | None = None
     same: tuple[Path, ...] = ()
 
@@ -129,6 +131,7 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
     unlabelled: list[Path] = []
     same: list[Path] = []
     labelled: tuple[Path, str] | None = None
+    by_index = False
     submission = next((other for other in others if other.is_submission and len(other.columns) > 1), None)
     wanted = submission.columns[1:] if submission is not None and submission.columns[0] in own else ()
     for other in sorted(others, key=lambda other: "train" not in other.file.stem.lower()):
@@ -141,6 +144,8 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
         elif not more and 0 < len(lacks) <= MOST_TARGETS and len(theirs) > 1 and other.is_unlabelled:
             unlabelled.append(other.file)
             hints |= dict.fromkeys(lacks, f"{other.file.name} lacks it")
+        elif lacks == own and _same_index(columns, other.columns) and len(theirs) <= MOST_TARGETS and labelled is None:
+            labelled, by_index = (other.file, min(theirs)), True
         elif not lacks and 0 < len(more) <= MOST_TARGETS and labelled is None and len(own) > 1:
             targets = [name for name in other.columns if name in more and (not wanted or name in wanted)]
             labelled = (other.file, targets[0]) if targets else labelled
@@ -148,7 +153,12 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
         if name in own and submission is not None:
             hints = {name: f"{submission.file.name} predicts it"}
     path = submission.file if submission is not None else None
-    return Related(hints, tuple(unlabelled), labelled, path, tuple(same))
+    return Related(hints, tuple(unlabelled), labelled, by_index, path, tuple(same))
+
+
+def _same_index(columns: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two tables begin with an index without a name, such as X_train.csv and Y_train.csv."""
+    return bool(columns) and bool(others) and is_nameless(columns[0]) and is_nameless(others[0])
 
 
 def label_codes(file: Path) -> bool:

@@ -91,7 +91,7 @@ def plan_tables(folder: Path) -> Plan:
     joins: dict[Path, str] = {}
     for other in rest:
         key = _key(main, other)
-        if key is not None and len(other.columns) > 2:
+        if key is not None and (len(other.columns) > 2 or is_nameless(key)):
             joins[other.file] = key
         elif key is not None:
             notes[f"not read: {other.file.name}"] = f"names of the values of {key!r}"
@@ -149,10 +149,10 @@ def _candidates(folder: Path) -> tuple[list[Other], dict[str, str]]:
 def _main(tables: list[Other]) -> Other:
     """Return the table of the records: the training split, else the one that names another's key, else the largest."""
 
-    def rank(table: Other) -> tuple[bool, bool, int]:
+    def rank(table: Other) -> tuple[bool, bool, bool, int]:
         is_train = split_of(table.file) == "train"
         reviews = any(word in table.file.stem.lower() for word in ("review", "comment", "rating", "post"))
-        return is_train, reviews, table.file.stat().st_size
+        return is_train, len(table.columns) > 2, reviews, table.file.stat().st_size
 
     return max(tables, key=rank)
 
@@ -163,6 +163,8 @@ def _named(table: Other) -> set[str]:
 
 def _key(main: Other, other: Other) -> str | None:
     """Return the column that two tables have in common and that identifies the rows of the other one."""
+    if main.columns[:1] == other.columns[:1] and is_nameless(main.columns[0]) and not _named(main) & _named(other):
+        return main.columns[0]
     shared = [name for name in other.columns if name in _named(main)]
     ids = [name for name in shared if IDS.search(snake_case(name))]
     if ids:
