@@ -107,6 +107,17 @@ def test_base64_cells(tmp_path, prefix):
     assert pictures_of(reviews) == 30
 
 
+def test_base64_cells_become_files(tmp_path):
+    rows = [[text(n, n % 2), base64.b64encode(content(n % 30)).decode() if n % 4 else "", n % 2] for n in range(40)]
+    rows[1][1] = base64.b64encode(content(1)[:40]).decode()  # a broken picture
+    path = table(tmp_path / "r.csv", ["text", "image", "label"], rows)
+    manifest, said, reviews = ready(path, command="import")
+    assert (manifest.fields.image_kind, manifest.fields.images) == (None, ("image",))
+    assert pictures_of(reviews) == len({n % 30 for n in range(40) if n % 4 and n != 1})
+    assert len(list((tmp_path / "out/images").iterdir())) == pictures_of(reviews)
+    assert "no picture: 1" in said or "not a picture" in said
+
+
 def fakeddit(folder):
     header = ["Unnamed: 0", "author", "title", "id", "image_url", "2_way_label", "3_way_label", "6_way_label"]
     for n in range(80):

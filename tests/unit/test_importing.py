@@ -130,6 +130,20 @@ def test_columns_that_some_record_has_are_not_guessed(tmp_path):
     assert (fields.text, fields.label.column) == (("caption",), "label")
 
 
+def test_what_an_import_ignores_is_named(tmp_path):
+    captioned(tmp_path)
+    put(tmp_path / "data", tree("more/x.png", "more/y.png") | {"prices.csv": "name,price\na,1\n"})
+    reasons = import_data("auto", tmp_path / "data", tmp_path / "out").reasons
+    assert reasons["not read: prices.csv"] == "it is not the metadata of the pictures"
+    assert reasons["unused pictures"] == "2 under more/ that no record names"
+
+
+def test_folders_of_pictures_are_no_labels_if_their_names_only_mean_pictures(tmp_path):
+    put(tmp_path / "data", tree("train_images/1.png", "test_images/2.png", "images/3.png"))
+    with pytest.raises(NotFoundError, match="no known format"):
+        import_data("auto", tmp_path / "data", tmp_path / "out")
+
+
 def test_given_fields_are_not_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"text": "captoin"})

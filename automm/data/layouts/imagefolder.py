@@ -21,7 +21,8 @@ from automm.data.sections import Fields
 
 METADATA = re.compile(r"metadata.*\.(jsonl|csv|parquet)", re.IGNORECASE)
 _MEDIA = "images?|imgs?|photos?|pictures?|pics?|thumbs?|thumbnails?|media|files|data|uploads?"
-GENERIC = re.compile(rf"(.*_)?({_MEDIA})(_.*)?")  # names of folders that are no labels
+_PARTS = "train|test|val|valid|validation|dev|raw|all|full|sample|padded|resized|cropped|[0-9]+"
+GENERIC = re.compile(rf"(({_PARTS})_)?({_MEDIA})(_({_PARTS}))?")  # names of folders that are no labels
 FOLDER = "folder"  # column of the folder that a picture is in
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 

@@ -2,17 +2,15 @@
 
 import json
 import os
-import re
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from automm.config.strict_yaml import write_yaml
-from automm.data.change_kinds import Change, change_lines
+from automm.data.change_kinds import change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
@@ -21,10 +19,12 @@ from automm.data.layouts.opening import records_there
 from automm.data.manifest import Manifest, parse_manifest
 from automm.data.onboarding.columns.names import names_portrait
 from automm.data.onboarding.guess import Guess
-from automm.data.onboarding.import_splits import use_splits
-from automm.data.onboarding.import_tables import TablesWriter
+from automm.data.onboarding.import_cells import holds_embedded, import_cells
+from automm.data.onboarding.import_draft import MANIFEST, PICTURES, PLACE, RECORDS_FILE, Imported, drafted, plain_name
+from automm.data.onboarding.import_notes import ignored_files, use_splits
+from automm.data.onboarding.import_tables import import_tables
 from automm.data.onboarding.init import guess_manifest, manifest_text
-from automm.data.onboarding.tables import Plan, plan_tables
+from automm.data.onboarding.tables import plan_tables
 from automm.data.onboarding.unpack import Unpacking, holds_pictures
 from automm.data.records.field_values import cell_images, columns_of, is_empty
 from automm.data.records.opening import open_source
@@ -32,34 +32,15 @@ from automm.data.records.source import Record, Source
 from automm.data.sections import Fields
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 
-RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # column of ids that are added if a layout has none
 AUTO = "auto"
 IMAGEFOLDER = "imagefolder"
+CELLS = "cells"  # of a file of records, which hold the pictures themselves
 TABLES = "tables"  # of a folder, not in a native layout
-PLACE = Path("command line")  # the place that messages about options name
 
 
 class NoReviewsError(DataError):
     """A format found no record in a source; another format may."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """The result of an import.
-
-    Attributes:
-        manifest: the path of the manifest.
-        records, pictures: how many were written.
-        changes: what was dropped or changed, and how often.
-        reasons: the reason of each guess, by key.
-    """
-
-    manifest: Path
-    records: int
-    pictures: int
-    changes: dict[Change, int]
-    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def import_data(
@@ -96,9 +77,11 @@ def import_data(
         try:
             if chosen == EMBEDDED:
                 return _unpack(source, to, options or {}, fields or {})
+            if chosen == CELLS:
+                return import_cells(source, to, fields or {})
             if chosen == TABLES:
-                return _import_tables(plan_tables(source), source, to, fields or {})
-            content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
+                return import_tables(plan_tables(source), source, to, fields or {})
+            content: dict[str, Any] = {"name": plain_name(source), "format": chosen, "path": str(source.absolute())}
             content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
             manifest = parse_manifest(content, PLACE, allow_code=allow_code)
             return _write(manifest, open_source(manifest), to, copy_images, fields or {})
@@ -111,26 +94,11 @@ def import_data(
     raise DataError([*empty, other])
 
 
-@contextmanager
-def _draft(to: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `to` on success and removed on failure."""
-    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise ConfigError(f"{to} exists and is not an empty folder. Name a new one: --to DIR")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as scratch:
-        draft = Path(scratch) / "data"
-        draft.mkdir()
-        yield draft
-        if to.exists():
-            to.rmdir()
-        draft.rename(to)
-
-
 def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
     """Import Parquet files that hold the pictures themselves; the manifest is guessed except for `fields`."""
     if options:
         raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}. Remove them")
-    with _draft(to) as draft:
+    with drafted(to) as draft:
         unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
             unpacking.write(lines)
@@ -139,7 +107,7 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         columns = [name for name in unpacking.columns if not names_portrait(name)] or unpacking.columns
         given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
         guess = guess_manifest(records, draft, given=given)
-        known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
+        known = {"name": plain_name(source), "records": RECORDS_FILE, "image_root": PICTURES}
         guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
         _without_labels(guess, records)
         parse_manifest(guess.content, PLACE)
@@ -190,6 +158,8 @@ def _formats(name: str, source: Path) -> list[str]:
         with suppress(NotFoundError):
             plan_tables(source)
             found[found.index(IMAGEFOLDER)] = TABLES
+    if not found and source.is_file() and holds_embedded(source):
+        return [CELLS]
     if not found and source.is_dir():
         with suppress(NotFoundError):
             plan_tables(source)
@@ -198,28 +168,6 @@ def _formats(name: str, source: Path) -> list[str]:
         message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
         raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
     return found
-
-
-def _import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
-    """Import the tables of a folder as one records file; the manifest is guessed except for `fields`."""
-    with _draft(to) as draft:
-        writer, records = TablesWriter(plan), draft / RECORDS_FILE
-        with records.open("w", encoding="utf-8", newline="\n") as lines:
-            writer.write(lines)
-        guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
-        guess.reasons.update(writer.notes)
-        guess.content["name"] = _plain(source)
-        if "image_root" in guess.content:
-            root = (draft / guess.content["image_root"]).resolve()
-            guess.content["image_root"] = os.path.relpath(root, os.path.realpath(to))
-        parse_manifest(guess.content, PLACE)
-        (draft / MANIFEST).write_text(manifest_text(guess, source), encoding="utf-8")
-    return Imported(to / MANIFEST, writer.records, 0, {}, guess.reasons)
-
-
-def _plain(source: Path) -> str:
-    """Return the name of a data set, made from the name of its file or folder."""
-    return re.sub(r"[^\w.-]+", "-", source.absolute().name).strip("-.") or "imported"
 
 
 def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, given: Mapping[str, Any]) -> Imported:
@@ -233,7 +181,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
     split = None if is_code(manifest.format) else find_layout(manifest.format).split
     count, copied = 0, set[str]()
     columns = set[str]()
-    with _draft(to) as draft:
+    with drafted(to) as draft:
         with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
             for record in source.rows:
                 count += 1
@@ -246,6 +194,8 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
         fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
+        if manifest.format == IMAGEFOLDER:
+            reasons = reasons | ignored_files(manifest.folder / str(manifest.path), draft / RECORDS_FILE, "pictures")
         image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
         text = _manifest(manifest, fields, source, image_root, reasons)
         if split is not None:

@@ -1,11 +1,15 @@
 """Write the tables of a folder as one records file: the splits below each other, with the columns of joined tables."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from automm.data.manifest import parse_manifest
+from automm.data.onboarding.import_draft import MANIFEST, PLACE, RECORDS_FILE, Imported, drafted, plain_name
+from automm.data.onboarding.init import guess_manifest, manifest_text
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.tables import Plan
 from automm.data.records.field_values import is_empty
@@ -91,3 +95,20 @@ def _rows(file: Path) -> Iterator[Mapping[str, object]]:
 
 def _key(cell: object) -> str:
     return "" if is_empty(cell) else plain_value(cell)
+
+
+def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
+    """Import the tables of a folder as one records file; the manifest is guessed except for `fields`."""
+    with drafted(to) as draft:
+        writer, records = TablesWriter(plan), draft / RECORDS_FILE
+        with records.open("w", encoding="utf-8", newline="\n") as lines:
+            writer.write(lines)
+        guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
+        guess.reasons.update(writer.notes)
+        guess.content["name"] = plain_name(source)
+        if "image_root" in guess.content:
+            root = (draft / guess.content["image_root"]).resolve()
+            guess.content["image_root"] = os.path.relpath(root, os.path.realpath(to))
+        parse_manifest(guess.content, PLACE)
+        (draft / MANIFEST).write_text(manifest_text(guess, source), encoding="utf-8")
+    return Imported(to / MANIFEST, writer.records, 0, {}, guess.reasons)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from automm.data.download.urls import is_url
+from automm.data.images.embedded import is_embedded
 from automm.data.records.cells.written_numbers import decimal_mark
 from automm.data.records.field_values import is_empty, is_number, listed_names
 from automm.data.sections import plain_value
@@ -25,9 +26,7 @@ _DATE_WORD = re.compile(
 )
 _DATE = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}|[0-9]:[0-9]{2}")
 _PARTS = re.compile(r"[^\W_]+\.?")
-_EMBEDDED = ("data:image/", "/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "{'bytes': b'", '{"bytes": "')
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
-_SHORTEST_EMBEDDED = 60  # characters
 
 
 @dataclass
@@ -248,10 +247,5 @@ def _holds_picture(cell: object) -> bool:
     if isinstance(cell, list | tuple):
         return any(map(_holds_picture, cell))
     if isinstance(cell, dict):
-        return isinstance(cell.get("bytes"), bytes)
-    if isinstance(cell, bytes):
-        return cell.startswith(_MAGIC)
-    if not isinstance(cell, str) or len(cell) < _SHORTEST_EMBEDDED:
-        return False
-    text = cell.lstrip("[\"' \n")
-    return text.startswith(_EMBEDDED) and (" " not in text[:200] or text.startswith(("data:image/", "{")))
+        return isinstance(cell.get("bytes"), bytes | str) and is_embedded(cell)
+    return cell.startswith(_MAGIC) if isinstance(cell, bytes) else is_embedded(cell)

@@ -1,5 +1,6 @@
 """The picture files near the records, and the folder that the names in a column are relative to."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,13 @@ from automm.data.images.tree import ImageTree, fold, is_picture
 from automm.data.onboarding.columns.names import names_thumbnail, words_of
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
-MOST_SIBLINGS = 30  # folders beside the records' folder that are searched whatever their names are
+MOST_INNER = 30  # folders in a folder that are searched for tables
+MOST_WORDS = 3  # of the name of a folder of pictures, such as train_images
 _PICTURES = frozenset(["image", "images", "img", "imgs", "photo", "photos", "pictures", "pics", "posters", "jpg"])
+# Names of folders that hold a part of a data set, whose other parts are beside it.
+_PARTS = frozenset(
+    re.findall(r"[a-z]+", "dist data csv tables annotations labels metadata meta json text texts splits train val test")
+)
 MOST_NAMES = 2_000  # names of a column that are searched
 
 
@@ -58,8 +64,8 @@ class Nearby:
         except OSError:
             return []
         others = [one for one in folders if one != self.folder.resolve() and not one.name.startswith((".", "__"))]
-        if len(others) > MOST_SIBLINGS:
-            others = [one for one in others if not _PICTURES.isdisjoint(words_of(one.name))]
+        if self.folder.resolve().name.lower() not in _PARTS:
+            others = [one for one in others if _is_named_after_pictures(one.name)]
         return [one for one in others if not _has_tables(one)]
 
     @cached_property
@@ -146,11 +152,16 @@ class Nearby:
         return dict(counts.most_common())
 
 
+def _is_named_after_pictures(folder: str) -> bool:
+    words = words_of(folder)
+    return len(words) <= MOST_WORDS and bool(_PICTURES.intersection(words[-1:]))
+
+
 def _has_tables(folder: Path) -> bool:
     """Return whether a folder, or a folder in it, has a table: it belongs to another data set."""
     try:
         inside = list(folder.iterdir())
-        inside += [one for inner in inside[:MOST_SIBLINGS] if inner.is_dir() for one in inner.iterdir()]
+        inside += [one for inner in inside[:MOST_INNER] if inner.is_dir() for one in inner.iterdir()]
     except OSError:
         return True
     return any(one.suffix.lower() in (*TABLES, ".yaml") for one in inside)

@@ -19,11 +19,25 @@ def excel_rows(file: Path, encoding: str, problems: list[Problem]) -> Iterator[t
 
     Empty rows and columns without a name and content are skipped. Dates become texts such as "2024-03-31".
     """
-    sheet = _first_sheet(file, problems)
-    if sheet is None:
+    book = _workbook(file, problems)
+    if book is None:
         return
+    try:
+        if book.worksheets:
+            yield from _rows(file, book.worksheets[0].iter_rows(values_only=True), problems)
+        else:
+            text = "the workbook has no sheet with cells"
+            problems.append(Problem(MALFORMED, file.name, text, "Save the table as CSV"))
+    finally:
+        book.close()
+
+
+def _rows(
+    file: Path, rows: Iterator[tuple[Any, ...]], problems: list[Problem]
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the rows of a sheet below its header."""
     header: list[str] | None = None
-    for number, cells in enumerate(sheet, 1):
+    for number, cells in enumerate(_guarded(rows, file, problems), 1):
         if all(_is_blank(cell) for cell in cells):
             continue
         if header is None:
@@ -43,18 +57,11 @@ def excel_rows(file: Path, encoding: str, problems: list[Problem]) -> Iterator[t
 def sheet_names(file: Path) -> list[str]:
     """Return the names of a workbook's sheets; [] if it cannot be read."""
     book = _workbook(file, [])
-    return [] if book is None else list(book.sheetnames)
-
-
-def _first_sheet(file: Path, problems: list[Problem]) -> Iterator[tuple[Any, ...]] | None:
-    book = _workbook(file, problems)
     if book is None:
-        return None
-    if not book.worksheets:
-        problems.append(Problem(MALFORMED, file.name, "the workbook has no sheet with cells", "Save the table as CSV"))
-        return None
-    rows: Iterator[tuple[Any, ...]] = book.worksheets[0].iter_rows(values_only=True)
-    return _guarded(rows, file, problems)
+        return []
+    names = list(book.sheetnames)
+    book.close()
+    return names
 
 
 def _guarded(rows: Iterator[tuple[Any, ...]], file: Path, problems: list[Problem]) -> Iterator[tuple[Any, ...]]:

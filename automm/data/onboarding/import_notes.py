@@ -1,14 +1,19 @@
-"""The splits that imported records name: how a manifest can use them, and what to do with one without labels."""
+"""What an import must say: how to use the splits that the records name, and which files are ignored."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from automm.data.images.tree import ImageTree, fold
+from automm.data.layouts.imagefolder import METADATA
+from automm.data.onboarding.columns.names import names_thumbnail
 from automm.data.onboarding.columns.splits import VALIDATION
+from automm.data.onboarding.related import tables_in
 from automm.data.records.field_values import is_empty
 from automm.data.sections import SPLITS
 
+SHOWN = 3  # folders that are named
 UNLABELLED = "unlabelled.jsonl"  # the records of a test split without labels, for predictions
 
 
@@ -56,3 +61,30 @@ def _set_aside(records: Path, column: str) -> None:
         (records.parent / UNLABELLED).open("w", encoding="utf-8", newline="\n") as out,
     ):
         out.writelines(line for line in lines if str(json.loads(line).get(column)) == "test")
+
+
+def ignored_files(source: Path, records: Path, column: str) -> dict[str, str]:
+    """Return the tables and pictures of a folder that were not imported, and why, by key.
+
+    Args:
+        source: the imported folder.
+        records: the records file that was written.
+        column: its column of picture names, relative to the folder.
+    """
+    reasons = {
+        f"not read: {file.name}": "it is not the metadata of the pictures"
+        for folder in (source, *sorted(one for one in source.iterdir() if one.is_dir()))
+        for file in tables_in(folder)
+        if not METADATA.fullmatch(file.name)
+    }
+    named: set[str] = set()
+    with records.open(encoding="utf-8") as lines:
+        for line in lines:
+            cell = json.loads(line).get(column)
+            named.update(fold(name) for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, str))
+    unused = [path for path in ImageTree(source.resolve()).unused(()) if fold(path) not in named]
+    folders = Counter(path.rpartition("/")[0] or "." for path in unused if not names_thumbnail(path))
+    if folders:
+        listed = ", ".join(f"{count:,} under {folder}/" for folder, count in folders.most_common(SHOWN))
+        reasons["unused pictures"] = f"{listed} that no record names"
+    return reasons
