@@ -55,12 +55,12 @@ def task_of(folder: Path, reviews: int, seed: int) -> Any:
     """Write demo reviews and encode them."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
 
     settings = {"manifest": str(write_demo(folder, reviews=reviews, seed=seed)), "evaluation": {"folds": 5}}
     experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
-    return prepare(experiment, loaded, sources(experiment, loaded))
+    return prepare(experiment, loaded, encoder_sources(experiment, loaded))
 
 
 def relevant_pictures(folder: Path) -> dict[str, int]:

@@ -43,7 +43,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     from automm.data.demo.generate import best_accuracy, write_demo
     from automm.search.run import run_search
     from automm.search.session import Search
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
     from automm.tracking.protocol import NoTracker
 
     manifest = write_demo(folder / "demo")
@@ -55,7 +55,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     unseen = experiment.model_copy(update={"manifest": write_demo(folder / "fresh", reviews=fresh, seed=FRESH_SEED)})
     reporter.stage("fresh reviews")
     loaded = load(unseen, reporter.step)
-    task = prepare(unseen, loaded, sources(unseen, loaded), reporter.step)
+    task = prepare(unseen, loaded, encoder_sources(unseen, loaded), reporter.step)
     search = Search(task, run, NoTracker(), reporter, None)
     everything = np.arange(len(task.arrays))
     ceilings = best_accuracy(FRESH_SEED, fresh)
@@ -64,7 +64,7 @@ def measure(folder: Path, trials: int, seed: int, fresh: int) -> dict:
     pairs = [name for candidate in tuned for name in (candidate.name, candidate.name.removesuffix("-tuned"))]
     for name in dict.fromkeys((best, *pairs, "concatenation", "logistic_both", *MODALITY)):
         saved = keras.saving.load_model(run.model_path(name), compile=False)
-        predicted = search.bench.reader(saved)(everything).argmax(axis=1)
+        predicted = search.bench.predictor(saved)(everything).argmax(axis=1)
         accuracy = float((predicted == task.arrays.targets).mean())
         ceiling = ceilings[MODALITY.get(name, "both")]
         rows.append({"candidate": name, "accuracy": round(accuracy, 4), "ceiling": round(ceiling, 4)})

@@ -94,13 +94,13 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
 
     from automm.cli.progress import ConsoleReporter
     from automm.search.session import Search
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
     from automm.tracking.protocol import NoTracker
 
     loaded = load(experiment)
-    task = prepare(experiment, loaded, sources(experiment, loaded))
+    task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     search = Search(task, run, NoTracker(), ConsoleReporter(Console(stderr=True), 0, "macro_f1"), None)
-    return search.bench.reader(keras.saving.load_model(run.model_path(name), compile=False))(task.rows("test"))
+    return search.bench.predictor(keras.saving.load_model(run.model_path(name), compile=False))(task.rows("test"))
 
 
 def summarise(results: list[dict]) -> dict:

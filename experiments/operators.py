@@ -73,7 +73,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     from automm.search.candidates.head import Head
     from automm.search.finalists.folds import suffix_of
     from automm.search.session import Search
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
     from automm.search.space.table import DEFAULTS, is_active
     from automm.tasks.registry import TASKS
     from automm.tracking.run_folder import Run, create_run
@@ -93,7 +93,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
     experiment = load_experiment(path, settings)
     loaded = load(experiment)
     path.unlink()
-    task = prepare(experiment, loaded, sources(experiment, loaded))
+    task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) if arguments.work is None else arguments.work / str(seed)
         known = [Run(path) for path in sorted(runs.glob("operators/*"))]
@@ -112,7 +112,7 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
         for candidate in search.candidates:
             if candidate.error:
                 raise SystemExit(f"{candidate.name}: {candidate.error}")
-            predictions[candidate.name] = search.bench.reader(saved(search, candidate.name))(rows)
+            predictions[candidate.name] = search.bench.predictor(saved(search, candidate.name))(rows)
             table[candidate.name] = {
                 "validation": candidate.validation,
                 "test": TASKS["classification"].measure(predictions["labels"], predictions[candidate.name]),

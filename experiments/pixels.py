@@ -70,7 +70,7 @@ def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
     """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
 
     if arguments.data is None:
         path = write_demo(folder / f"demo-{seed}", reviews=600, seed=seed)
@@ -88,7 +88,7 @@ def task_of(folder: Path, arguments: argparse.Namespace, seed: int) -> Any:
     }
     experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
-    return prepare(experiment, loaded, sources(experiment, loaded))
+    return prepare(experiment, loaded, encoder_sources(experiment, loaded))
 
 
 def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list[str]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
         if candidate.error:
             raise SystemExit(candidate.error)
         model = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
-        found[name] = {"candidate": candidate, "test": search.bench.reader(model)(task.rows("test"))}
+        found[name] = {"candidate": candidate, "test": search.bench.predictor(model)(task.rows("test"))}
         print(f"seed {seed} {name}: {candidate.score:.3f} before the test, {candidate.seconds:.0f} s", flush=True)
     return {"labels": task.targets("test"), "encoding": encoding, "found": found}
 

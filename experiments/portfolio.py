@@ -69,13 +69,13 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     from automm.config.experiment import load_experiment
     from automm.models.baselines import fused
     from automm.search.session import Search
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
     from automm.search.space.table import DEFAULTS
     from automm.tracking.run_folder import create_run
 
     experiment = load_experiment(path, [f"inputs.max_images={arguments.max_images}", "evaluation={folds: 5}"])
     loaded = load(experiment)
-    task = prepare(experiment, loaded, sources(experiment, loaded))
+    task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     rows = {name: len(rows) for name, rows in task.splits.items()}
     name = arguments.name or task.dataset.manifest.name
     data = result["data"].setdefault(name, {"rows": rows, "seconds": 0.0, "validation": []})

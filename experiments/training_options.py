@@ -65,7 +65,7 @@ def task_of(folder: Path, data: Path | None, seed: int) -> Any:
     """Encode the reviews of one seed."""
     from automm.config.experiment import resolve
     from automm.data.demo.generate import write_demo
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
 
     inputs = {"max_images": 1} if data else {}
     if data is None:
@@ -79,7 +79,7 @@ def task_of(folder: Path, data: Path | None, seed: int) -> Any:
     settings = {"manifest": str(path), "seed": seed, "inputs": inputs, "evaluation": {"folds": 5}}
     experiment = resolve(settings, folder, name="experiment")
     loaded = load(experiment)
-    return prepare(experiment, loaded, sources(experiment, loaded))
+    return prepare(experiment, loaded, encoder_sources(experiment, loaded))
 
 
 def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
     """Predict the test split complete and with missing modalities; the same reviews lose them for all models."""
     from automm.evaluate.missing import draw_missing_rows
 
-    rows, read = search.setup.rows("test"), search.bench.reader(model)
+    rows, read = search.setup.rows("test"), search.bench.predictor(model)
     found = {WHOLE: read(rows)}
     half, everyone = draw_missing_rows(np.ones(len(rows), bool), np.random.default_rng(search.setup.experiment.seed))[
         2::2

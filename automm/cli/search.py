@@ -76,9 +76,9 @@ def search(
       automm search --resume latest --trials 40
     """
     if parent is not None:  # before slow imports: the parent may die during them
-        from automm.search.interrupt import die_with
+        from automm.search.interrupt import exit_with_parent
 
-        die_with(parent)
+        exit_with_parent(parent)
     if worker and (chief is None or resume is None):
         raise ConfigError("--worker needs --chief HOST:PORT and --resume RUN. Copy the command that the search printed")
     worker_options = None if worker else _worker_options(workers, chief)
@@ -130,13 +130,13 @@ def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> N
     import_tensorflow()
     from automm.cli import tables
     from automm.cli.progress import ConsoleReporter
-    from automm.search.parallel.worker import work
+    from automm.search.parallel.worker import run_worker
 
     reporter = ConsoleReporter(
         tables.console(sys.stderr), experiment.budget.trials, experiment.objective.removeprefix("val_")
     )
     try:
-        work(run, experiment, chief, reporter, name)
+        run_worker(run, experiment, chief, reporter, name)
     except KeyboardInterrupt:
         say("interrupted: the search continues without this worker")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -195,9 +195,9 @@ def _dry_run(experiment: "Experiment") -> None:
     import_tensorflow()  # the layers define the choices of the space
     from automm.cli import tables
     from automm.data.manifest import load_manifest
-    from automm.search.cost.dearest import dearest, sequence_bytes
+    from automm.search.cost.largest import largest_candidate, sequence_bytes
     from automm.search.cost.pixels import pixel_costs
-    from automm.search.space.table import TABLE, conditions, left_out, size
+    from automm.search.space.table import TABLE, conditions, size, unrequested_choices
     from automm.search.space.validation import space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
@@ -210,7 +210,7 @@ def _dry_run(experiment: "Experiment") -> None:
         ]
         rows.append([name, ", ".join(map(str, values)), *needed[-1:]])
     tables.table(("hyperparameter", "choices", "only if"), rows)
-    candidate = dearest(experiment, space, manifest.fields)
+    candidate = largest_candidate(experiment, space, manifest.fields)
     if candidate is None:
         show("the most expensive candidate is known only after the weights of the encoders are loaded")
     else:
@@ -233,7 +233,7 @@ def _dry_run(experiment: "Experiment") -> None:
     optional = [name.replace("/", ".") for name, row in TABLE.items() if row.optional and name not in space]
     if optional:
         show(f"hyperparameters that `space` can add: {', '.join(optional)}")
-    for name, more in left_out(space).items():
+    for name, more in unrequested_choices(space).items():
         show(f"choices of {name.replace('/', '.')} that `space` can add: {', '.join(more)}")
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"

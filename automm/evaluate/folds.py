@@ -10,7 +10,7 @@ SEARCHED = 1  # the fold that a search uses
 
 
 @dataclass
-class Measured:
+class FoldScores:
     """The scores of a finalist on the folds.
 
     Attributes:
@@ -28,7 +28,7 @@ class Measured:
 
 
 def summary(
-    measured: Mapping[str, Measured], test: Mapping[str, Mapping[str, float]], recipe: str | None
+    measured: Mapping[str, FoldScores], test: Mapping[str, Mapping[str, float]], recipe: str | None
 ) -> dict[str, Any]:
     """Return the entry "folds" of result.json.
 

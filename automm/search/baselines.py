@@ -1,4 +1,4 @@
-"""The hand-built candidates by name: they are measured exactly like trials, before the first of them."""
+"""Run the hand-built candidates before the first trial; they are evaluated like trials."""
 
 import time
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from automm.search.session import Search
 from automm.tracking.run_folder import COMPLETED, KILLED
 
 KIND = "baseline"
-# A seed is derived from a name. Two baselines take another name's seed.
+# A seed is derived from a name. Two baselines use the seed of another name.
 SEED_NAMES = {
-    "low_rank_bilinear": "bilinear",  # its former name, so that it trains to the same figures as before the renaming
-    "packed_concatenation": "concatenation",  # the same candidate: the same initial weights and batches
+    "low_rank_bilinear": "bilinear",  # its former name: figures stay the same as before the renaming
+    "packed_concatenation": "concatenation",  # the same model: same initial weights and batches
 }
 
 
 def run_baselines(search: Search) -> None:
-    """Run every baseline of the experiment that has no record yet, in order, until the time is up."""
+    """Run every baseline of the experiment that has no record yet, in order, until the time limit."""
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
     names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task)
@@ -33,7 +33,7 @@ def run_baselines(search: Search) -> None:
 
 
 def baseline(search: Search, name: str) -> Estimator:
-    """The estimator of a baseline, by the name that it has in the task."""
+    """Return the estimator of a baseline, by its name in the task."""
     makers = {search.setup.task.baseline(general): make for general, make in _MAKERS.items()}
     return makers.get(name, _head)(search, name)
 
@@ -79,7 +79,7 @@ def _linear(parts: str) -> Callable[[Search, str], Estimator]:
     return lambda search, name: LinearModel(name, KIND, parts=parts)
 
 
-# By general name; all others are heads.
+# By general name; all other baselines are heads.
 _MAKERS: dict[str, Callable[[Search, str], Estimator]] = {
     "majority": lambda search, name: Constant(name, KIND),
     **{f"logistic_{parts}": _linear(parts) for parts in PARTS},

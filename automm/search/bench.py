@@ -1,4 +1,4 @@
-"""What estimators are fitted with: fold models made, their inputs found, and models judged, on one setup."""
+"""The tools with which estimators fit: build fold models, find their inputs, evaluate them on one setup."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,28 +12,28 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search.features.encoded import Features
-from automm.search.features.states import States, encode_states, source_of
+from automm.search.features.states import States, encode_states, input_rows
 from automm.search.memory import available_memory
 from automm.search.setup.data import Setup, feature_store
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
-from automm.search.training.batches import Lacking, Rows
+from automm.search.training.batches import Rows, WithoutModality
 from automm.search.training.loop import Trained, predict
 from automm.search.training.options import Options, Plan
 from automm.tracking.run_folder import Run
 
-VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews that a suffix reads at a time
-BYTES_TRAINED = 16  # of a parameter: its weight, its gradient, two moments
+VECTORS_AT_ONCE, LARGE_AT_ONCE = 512, 32  # reviews in a prediction batch of a suffix
+BYTES_TRAINED = 16  # bytes per trained parameter: weight, gradient, two moments
 
 
 class Bench:
-    """One setup, with the encoders and what the run has saved.
+    """One setup with its encoders and the saved models of the run.
 
     Attributes:
-        space: of the experiment.
-        layers: of the encoders, built when they are first needed, which loads the weights.
-        progress: (what, steps done, steps in all).
-        deadline: on the clock of `time.monotonic`, or None.
+        space: the search space of the experiment.
+        layers: the layers of the encoders; built, with their weights, when they are first needed.
+        progress: called with (what, steps done, total steps).
+        deadline: a time of `time.monotonic`, or None.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class Bench:
             setup.experiment.inputs.image_size,
             [*readouts(self.space), "text", "image"],
         )
-        self._states: dict[bool, States] = {}  # with and without pictures
+        self._states: dict[bool, States] = {}  # True: with the states of pictures
 
     def saved(self, name: str) -> Any:
-        """The model that the run has kept of a candidate."""
+        """Load the saved model of a candidate."""
         return keras.saving.load_model(self.run.model_path(name), compile=False)
 
     def states(self, cells: bool = True) -> States:
         """Return the outputs of the encoders' lower halves, encoded when they are first needed.
 
         Args:
-            cells: those of pictures too; a model that trains a CNN on the pictures does not read them.
+            cells: whether to include pictures; a model that trains a CNN on the pictures does not read their states.
         """
         if cells not in self._states:
             modalities = ("text", "image") if cells else ("text",)
@@ -68,41 +68,42 @@ class Bench:
             )
         return self._states[cells]
 
-    def source(self, model: Any) -> Rows:
-        """Return the rows that a suffix or whole model reads, by the names of its inputs."""
+    def input_rows(self, model: Any) -> Rows:
+        """Return the source of input rows that matches the inputs of a suffix or whole model."""
         names = [tensor.name for tensor in unwrap(model).inputs]
-        return source_of(names, self.setup.arrays, self.setup.features, self.states)
+        return input_rows(names, self.setup.arrays, self.setup.features, self.states)
 
-    def reader(self, model: Any) -> Callable[..., np.ndarray]:
-        """What reads reviews by a trained model, whole or a suffix, which is compiled once.
+    def predictor(self, model: Any) -> Callable[..., np.ndarray]:
+        """Return a function that predicts with a trained whole model or suffix; a whole model is compiled once.
 
         Returns:
-            (rows, lacking=None) -> (len(rows), outputs) float32 answers; `lacking` is a modality that the reviews lose
-            before.
+            (rows, without=None) -> (len(rows), outputs) float32 answers; `without` names a modality to mask.
         """
-        source, convert = self.source(model), converter(model)
+        source, convert = self.input_rows(model), converter(model)
         call, at_once = model, VECTORS_AT_ONCE
         if not isinstance(source, Features):
             call, at_once = compiled(model), rows_at_once(self.setup.experiment.inputs.max_images)
         elif source.large:
             at_once = LARGE_AT_ONCE
 
-        def read(rows: np.ndarray, lacking: str | None = None) -> np.ndarray:
-            given = source if lacking is None else Lacking(source, lacking)
+        def predict_rows(rows: np.ndarray, without: str | None = None) -> np.ndarray:
+            given = source if without is None else WithoutModality(source, without)
             return predict(call, given, rows, batch_size=at_once, convert=convert)
 
-        return read
+        return predict_rows
 
-    def members(self, build: Callable[[], Any], *, limited: bool = False) -> list[Any]:
-        """A suffix for each fold, each with its own fold's statistics and its own first weights.
+    def fold_models(self, build: Callable[[], Any], *, limited: bool = False) -> list[Any]:
+        """Build a suffix for each fold, with the statistics of its fold and its own initial weights.
+
+        Args:
+            limited: whether `budget.parameters` applies.
 
         Raises:
-            TrialError: together they would not fit into what memory is free, or, where `limited`, have more parameters
-                than the budget allows.
+            TrialError: the models do not fit into the free memory, or have more parameters than the budget allows.
         """
         first = build()
         self._check_size(first, limited)
-        # Cloning gives new first weights, and is quicker than another walk through AutoKeras.
+        # Cloning gives new initial weights, and is faster than building with AutoKeras again.
         models = [first, *(keras.models.clone_model(first) for _ in self.setup.folds[1:])]
         for model, statistics in zip(models, self.setup.statistics, strict=True):
             learn_statistics(model, statistics)
@@ -110,37 +111,40 @@ class Bench:
 
     def _check_size(self, model: Any, limited: bool) -> None:
         folds, most = len(self.setup.folds), self.setup.experiment.budget.parameters
-        own = int(model.count_params())
+        suffix = int(model.count_params())
         if limited and most is not None:
-            total = parameters_of(model, self.layers) + (folds - 1) * own
+            total = parameters_of(model, self.layers) + (folds - 1) * suffix
             if total > most:
-                raise TrialError(f"too large: more parameters than budget.parameters allows ({most:,})\n{total:,}")
+                raise TrialError(
+                    f"too large: more parameters than budget.parameters allows ({most:,})\n"
+                    f"It has {total:,} parameters. Raise budget.parameters, or remove large choices from the space"
+                )
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         needed, free = folds * trained * BYTES_TRAINED, available_memory()
         if needed > free:
             raise TrialError(
-                "too large: more memory than is free\n"
-                f"{folds} models of {trained:,} parameters take {needed / 1e6:,.0f} MB in training, and "
-                f"{free / 1e6:,.0f} MB are free"
+                "too large for the free memory\n"
+                f"Training {folds} models of {trained:,} parameters needs {needed / 1e6:,.0f} MB, and "
+                f"{free / 1e6:,.0f} MB are free. Free memory, or remove large choices from the space"
             )
 
-    def judge(self, models: Sequence[Any]) -> Trained:
-        """What models that need no training are worth: each reads its fold's validation rows."""
+    def evaluate_models(self, models: Sequence[Any]) -> Trained:
+        """Evaluate models that need no gradient descent, each on the validation rows of its fold."""
         probabilities = np.concatenate(
             [
-                predict(model, self.source(model), fold.validation, convert=converter(model))
+                predict(model, self.input_rows(model), fold.validation, convert=converter(model))
                 for model, fold in zip(models, self.setup.folds, strict=True)
             ]
         )
-        return self.judged(probabilities)
+        return self.evaluate_answers(probabilities)
 
-    def judged(self, probabilities: np.ndarray) -> Trained:
-        """The same of probabilities that are there already, in the order of `Trained.probabilities`."""
-        validation = self.setup.task.measure(self.setup.judged, probabilities)
+    def evaluate_answers(self, probabilities: np.ndarray) -> Trained:
+        """Evaluate given answers, (rows, outputs) in the order of `Trained.probabilities`."""
+        validation = self.setup.task.measure(self.setup.validation_targets, probabilities)
         return Trained(stopped="", validation=validation, probabilities=probabilities)
 
     def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:
-        """What a candidate of tier 1 is trained by: its point names the learning rate, and perhaps some options."""
+        """Return the training plan of a candidate of tier 1; its point sets the learning rate and training options."""
         experiment = self.setup.experiment
         return Plan(
             task=self.setup.task,
@@ -154,12 +158,12 @@ class Bench:
         )
 
     def seed_of(self, name: str) -> int:
-        """A seed of 31 bits from the experiment's seed and a name: the same whatever ran before."""
+        """Derive a 31-bit seed from the experiment's seed and a name, independent of what ran before."""
         text = f"{self.setup.experiment.seed}/{name}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
 
 
 def converter(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray] | None:
-    """The packing that a model behind one packed input needs, else None."""
+    """Return the function that packs a batch for a model with one packed input; None for other models."""
     layout = packed_layout(model)
     return None if layout is None else lambda batch: pack(batch, layout)

@@ -1,4 +1,4 @@
-"""How much of a search's budget is left, and when a search that only fails is given up."""
+"""Count the remaining budget of a search, and decide when repeated failures end it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from automm.config.experiment import Experiment
 from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
-SAME_CAUSE = 5  # failures in a row with one cause end a search: the next would fail too
-ANY_CAUSE = 20  # failures in a row that end it whatever their causes: they cost no budget, and would go on for ever
-WORKER_DIED = "its worker process died"  # how the cause begins where a trial took its process down, and no other
+SAME_CAUSE = 5  # failures in a row with the same cause that end a search: the next candidate would fail too
+ANY_CAUSE = 20  # failures in a row with any causes that end a search: failures use no budget, so it would never end
+WORKER_DIED = "its worker process died"  # the beginning of the cause if a trial crashed its process
 
 
 class Budget:
-    """What an experiment allows, less what its candidates have used.
+    """The budget of an experiment minus what its candidates have used.
 
     Attributes:
-        deadline: on the clock; None where the experiment sets no time.
-        workers: how many trials are trained at a time.
+        deadline: a time of `clock`; None: the experiment sets no time limit.
+        workers: the number of trials that are trained in parallel.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class Budget:
     ):
         """
         Args:
-            candidates: of the search; a list that grows is read anew at each question.
-            clock: () -> seconds.
+            candidates: the candidates of the search; a growing list, read at each call.
+            clock: returns seconds.
         """
         self._experiment, self._candidates, self._clock = experiment, candidates, clock
         self.deadline = deadline
@@ -39,13 +39,13 @@ class Budget:
         return len(self._completed())
 
     def trials_left(self) -> int:
-        """Completed trials that are still to come; of Hyperband: how many full trainings the epochs left would pay."""
+        """Return how many trials may still complete; for Hyperband, how many full trainings the epochs left allow."""
         if self._experiment.tuner == "hyperband":
             return self.epochs_left() // self._experiment.training.epochs
         return self._experiment.budget.trials - self.trials_done()
 
     def epochs_left(self) -> int:
-        """Of what trials may spend together; those that failed or were killed have spent none."""
+        """Return the epochs that trials may still use together; failed and killed trials have used none."""
         spent = sum(len(candidate.history) for candidate in trials_of(self._candidates))
         return self._experiment.budget.trials * self._experiment.training.epochs - spent
 
@@ -56,7 +56,7 @@ class Budget:
         return self.trials_left() <= 0 or self.out_of_time()
 
     def seconds_left(self) -> float | None:
-        """Till the budget is used up, by the mean of the trials so far; None while nothing is known."""
+        """Estimate the time until the budget is used up from the mean of the trials so far; None if unknown."""
         done = self._completed()
         by_trials = None
         if done:
@@ -73,26 +73,29 @@ class Budget:
 
 
 def trials_of(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The trials, without those that were interrupted: these are proposed again."""
-    return [one for one in candidates if one.kind == "trial" and one.status != KILLED]
+    """Return the trials that were not interrupted; interrupted trials are proposed again."""
+    return [candidate for candidate in candidates if candidate.kind == "trial" and candidate.status != KILLED]
 
 
 def last_trial_number(candidates: Sequence[Candidate]) -> int:
-    """The highest number of a trial; where several ran at a time, one below it may have been interrupted."""
+    """Return the highest number of a trial, 0 if there is none.
+
+    If trials ran in parallel, a trial with a lower number may have been interrupted.
+    """
     return max((int(candidate.name.rpartition("-")[2]) for candidate in trials_of(candidates)), default=0)
 
 
 def reason_to_give_up(candidates: Sequence[Candidate]) -> str:
-    """Why the next candidate would fail like the last ones; '' where nothing says so."""
-    # A process that died says nothing of the next: memory may have been short, or somebody ended it.
-    counted = [one for one in candidates if one.status != KILLED and not one.error.startswith(WORKER_DIED)]
+    """Return why the search should end: the last candidates all failed. Return '' if it should continue."""
+    # A dead worker process does not predict the next failure: memory may have been short, or somebody killed it.
+    counted = [c for c in candidates if c.status != KILLED and not c.error.startswith(WORKER_DIED)]
     last = counted[-SAME_CAUSE:]
-    causes = {cause_in_words(candidate) for candidate in last}
+    causes = {first_error_line(candidate) for candidate in last}
     if _all_failed(last, SAME_CAUSE) and len(causes) == 1:
-        return f"{SAME_CAUSE} candidates in a row failed with one cause: {causes.pop()}"
+        return f"{SAME_CAUSE} candidates in a row failed with the same cause: {causes.pop()}"
     last = counted[-ANY_CAUSE:]
     if _all_failed(last, ANY_CAUSE):
-        return f"{ANY_CAUSE} candidates in a row failed, the last: {cause_in_words(last[-1])}"
+        return f"{ANY_CAUSE} candidates in a row failed, the last one with: {first_error_line(last[-1])}"
     return ""
 
 
@@ -100,6 +103,6 @@ def _all_failed(candidates: Sequence[Candidate], count: int) -> bool:
     return len(candidates) == count and all(candidate.status == FAILED for candidate in candidates)
 
 
-def cause_in_words(candidate: Candidate) -> str:
-    """The first line of its error."""
+def first_error_line(candidate: Candidate) -> str:
+    """Return the first line of a candidate's error."""
     return candidate.error.split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""Runs one candidate: fits it, keeps its model and predictions, and hands its record to a keeper."""
+"""Fit one candidate, save its model and predictions, and pass its record to a recorder."""
 
 import json
 import logging
@@ -17,44 +17,52 @@ from automm.search.autokeras.tuner import TrialFailed
 from automm.search.bench import Bench
 from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.candidates.head import Head
-from automm.search.features.cut import cut
-from automm.search.memory import give_back, peak_memory
+from automm.search.features.suffix import extract_suffix
+from automm.search.memory import peak_memory, release_memory
 from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, PARTIAL, Candidate, now, point_of
 
 log = logging.getLogger("automm")
 
 
-class Keeper(Protocol):
-    """What a runner hands its candidates to."""
+class CandidateRecorder(Protocol):
+    """Receives the candidates of a runner."""
 
-    def take_in_hand(self, candidate: Candidate) -> None:
-        """It is being fitted, from now on."""
+    def start(self, candidate: Candidate) -> None:
+        """Note that the fit of a candidate starts."""
 
-    def keep(self, candidate: Candidate) -> None:
-        """It is finished, or has failed."""
+    def record(self, candidate: Candidate) -> None:
+        """Record a candidate that is finished or has failed."""
 
 
 class CandidateRunner:
-    """Fits candidates on one bench, one at a time; their models and predictions go into the run's folder.
+    """Fits candidates on one bench, one at a time, and saves their models and predictions in the run folder.
 
     Args:
-        bars: what a trial that begins should have reached by each epoch: see `Ranking.bars`.
+        median_scores: returns the median scores of earlier trials by epoch (`Ranking.median_scores`).
     """
 
-    def __init__(self, bench: Bench, keeper: Keeper, bars: Callable[[], tuple[float, ...]]):
-        self.bench, self._keeper, self._bars = bench, keeper, bars
+    def __init__(self, bench: Bench, recorder: CandidateRecorder, median_scores: Callable[[], tuple[float, ...]]):
+        self.bench, self._recorder, self._median_scores = bench, recorder, median_scores
 
     def trial(self, number: int, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        """Fit and record one trial; its objective.
+        """Fit and record one trial, and return its score on the objective.
 
         Raises:
-            TrialFailed: it is recorded as FAILED.
+            TrialFailed: the trial failed; it is recorded as FAILED.
         """
         name = trial_name(number)
-        # A trial that Hyperband promotes begins as it began before, with the same weights and batches: its seed is its
-        # point's, which every worker knows.
+        # A trial that Hyperband promotes must start with the same weights and batches as before. Its seed is therefore
+        # derived from its point, which every worker knows.
         seed_name = json.dumps(point_of(values), sort_keys=True) if EPOCHS in values else name
-        head = Head(name, "trial", values, seed_name, build=lambda: cut(build()), bars=self._bars(), limited=True)
+        head = Head(
+            name,
+            "trial",
+            values,
+            seed_name,
+            build=lambda: extract_suffix(build()),
+            median_scores=self._median_scores(),
+            limited=True,
+        )
         candidate = self.run(head)
         if candidate.status != COMPLETED:
             raise TrialFailed(candidate.error)
@@ -62,7 +70,7 @@ class CandidateRunner:
         return candidate.score
 
     def run(self, estimator: Estimator) -> Candidate:
-        """Fit a candidate, and record it whatever becomes of it."""
+        """Fit a candidate, and record it even if it fails."""
         setup, run, name = self.bench.setup, self.bench.run, estimator.name
         candidate = Candidate(
             name,
@@ -75,22 +83,22 @@ class CandidateRunner:
             evaluation=_evaluation(estimator, self.bench),
             started=now(),
         )
-        self._keeper.take_in_hand(candidate)
-        begun = time.monotonic()
+        self._recorder.start(candidate)
+        started = time.monotonic()
         try:
             keras.utils.set_random_seed(candidate.seed)  # KerasTuner seeds proposals only, not weights
             fitted = estimator.fit(self.bench)
             self._describe(candidate, fitted)
             fitted.model.save(run.model_path(name))
             run.save_predictions(name, fitted.trained.probabilities)
-        except Exception as error:  # noqa: BLE001 - whatever a candidate dies of is its own failure, not the search's
+        except Exception as error:  # noqa: BLE001 - any error of a candidate fails this candidate, not the search
             candidate.status = FAILED
             candidate.error = f"{cause_of(error)}\n\n{traceback.format_exc()}"
             log.warning("%s failed: %s", name, cause_of(error))
-        candidate.seconds = time.monotonic() - begun
+        candidate.seconds = time.monotonic() - started
         candidate.peak_memory = peak_memory()
-        self._keeper.keep(candidate)
-        give_back()
+        self._recorder.record(candidate)
+        release_memory()
         return candidate
 
     def _describe(self, candidate: Candidate, fitted: Fitted) -> None:
@@ -105,9 +113,8 @@ class CandidateRunner:
 
 
 def _evaluation(estimator: Estimator, bench: Bench) -> str:
-    """On what it is judged, as `Setup.evaluation` has it."""
-    every = len(bench.setup.folds)
-    partial = estimator.folds is not None and estimator.folds < every
+    """Return how the candidate is evaluated (`Setup.evaluation`), marked if only on some of the folds."""
+    partial = estimator.folds is not None and estimator.folds < len(bench.setup.folds)
     return PARTIAL + bench.setup.evaluation if partial else bench.setup.evaluation
 
 
@@ -116,7 +123,7 @@ def trial_name(number: int) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """One line: why a candidate failed."""
+    """Return why a candidate failed, in one line for errors other than TrialError."""
     if isinstance(error, TrialError):
         return str(error)
     if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:

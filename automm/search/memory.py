@@ -1,4 +1,4 @@
-"""The memory of this process: how much it has taken at most, and giving back what it does not use."""
+"""Measure the memory of this process, and release what it does not use."""
 
 import ctypes
 import gc
@@ -10,31 +10,32 @@ import psutil
 
 
 def peak_memory() -> int:
-    """The largest resident memory of this process so far, in bytes."""
+    """Return the largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def available_memory() -> int:
-    """Bytes that this machine could give this process without swapping."""
+    """Return the bytes that this machine can give this process without swapping."""
     return int(psutil.virtual_memory().available)
 
 
 @cache
-def settle() -> None:
-    """Spare later collections what is there now, once a process: the modules, half a million objects.
+def freeze_loaded_objects() -> None:
+    """Exclude the objects that exist now from later garbage collections, once per process.
 
-    A collection then takes hundredths of a second and not half of one.
+    These are mostly modules: half a million objects. A collection then takes hundredths of a second instead of half a
+    second.
     """
     gc.collect()
     gc.freeze()
 
 
-def give_back() -> None:
-    """Collect garbage, and where the C library is glibc, return the freed memory to the system.
+def release_memory() -> None:
+    """Collect garbage, and return freed memory to the system if the C library is glibc.
 
-    glibc keeps what was freed for the next request of that size, and candidates differ in size: of three trainings on
-    the demo 200 MB stayed with the process.
+    glibc keeps freed memory for the next request of the same size, and candidates differ in size: after three trainings
+    on the demo data, the process still held 200 MB.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""The order of a search's candidates, and whose weights are kept."""
+"""Rank the candidates of a search, and choose whose weights are kept."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ FINALISTS = 3
 
 
 class Ranking:
-    """Candidates in the order of their experiment's objective; a list that grows is read anew at each question."""
+    """Candidates ranked by the objective of the experiment; the list may grow and is read at each call."""
 
     def __init__(self, experiment: Experiment, candidates: Sequence[Candidate]):
         self._experiment, self._candidates = experiment, candidates
 
     def ranked(self) -> list[Candidate]:
-        """Completed candidates, best first; ties: fewer parameters, then the earlier one."""
+        """Return completed candidates, best first; of equal scores, fewer parameters and then the earlier one first."""
         return rank(self._candidates, self._experiment.direction)
 
     def best(self) -> Candidate | None:
@@ -24,19 +24,22 @@ class Ranking:
         return ranked[0] if ranked else None
 
     def trained(self) -> list[Candidate]:
-        """Completed candidates of tier 1 that gradient descent has made, best first."""
+        """Return completed candidates of tier 1 that were trained by gradient descent, best first."""
         return [candidate for candidate in self.ranked() if candidate.tier == 1 and candidate.history]
 
-    def bars(self) -> tuple[float, ...]:
-        """What a trial should have reached by each epoch; Hyperband gives trials up by rules of its own."""
+    def median_scores(self) -> tuple[float, ...]:
+        """Return the median scores of completed trials by epoch (`training/stopping`).
+
+        () if early stopping by the median is off, and for Hyperband, which stops trials by its own rules.
+        """
         experiment = self._experiment
         if experiment.tuner == "hyperband" or not experiment.training.halve_behind:
             return ()
-        histories = [one.history for one in self._candidates if one.kind == "trial" and one.status == COMPLETED]
-        return stopping.bars(histories, experiment.objective, experiment.direction)
+        histories = [c.history for c in self._candidates if c.kind == "trial" and c.status == COMPLETED]
+        return stopping.median_scores(histories, experiment.objective, experiment.direction)
 
-    def losers(self) -> list[Candidate]:
-        """Trials that are no finalists of either tier, whose weights nobody asks for; baselines are few and stay."""
+    def trials_to_discard(self) -> list[Candidate]:
+        """Return trials that are not finalists of either tier; their weights may be deleted. Baselines are kept."""
         finalists = self.ranked()[:FINALISTS] + self.trained()[: self._experiment.tier2.finalists]
         kept = {candidate.name for candidate in finalists}
-        return [one for one in self._candidates if one.kind == "trial" and one.name not in kept]
+        return [c for c in self._candidates if c.kind == "trial" and c.name not in kept]

@@ -1,4 +1,4 @@
-"""The record of a search's candidates, kept the moment that each is finished."""
+"""Record each candidate of a search as soon as it is finished."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ from automm.tracking.run_folder import FAILED, KILLED, Candidate, Run
 
 
 class GiveUp(keras_tuner.errors.FatalError, NoTrialError):
-    """Ends a search from inside the tuner, which goes on after every other exception."""
+    """Ends a search from inside the tuner, which continues after all exceptions but FatalError."""
 
 
 class Recorder:
-    """Keeps candidates on disk, with the tracker and in the search's list."""
+    """Records candidates on disk, in the tracker and in the search's list."""
 
     def __init__(
         self,
@@ -32,41 +32,41 @@ class Recorder:
     ):
         """
         Args:
-            candidates: the list that `ranking` and `budget` read; it grows.
-            give_up: why candidates that have failed end the search, '' where they do not.
+            candidates: the list that `ranking` and `budget` read; finished candidates are appended.
+            give_up: returns why failed candidates end the search, or ''.
         """
         self._run, self._tracker, self._reporter = run, tracker, reporter
         self._candidates, self._ranking, self._budget, self._give_up = candidates, ranking, budget, give_up
-        self._in_hand: dict[str, tuple[Candidate, float]] = {}  # with the time at which it began
+        self._started: dict[str, tuple[Candidate, float]] = {}  # by name, with the start time
 
-    def take_in_hand(self, candidate: Candidate) -> None:
-        """It is being trained, from now on."""
+    def start(self, candidate: Candidate) -> None:
+        """Note that the training of a candidate starts."""
         self._reporter.started(candidate.name)
-        self._in_hand[candidate.name] = candidate, time.monotonic()
+        self._started[candidate.name] = candidate, time.monotonic()
 
-    def seconds_in_hand(self, candidate: Candidate) -> float:
-        return time.monotonic() - self._in_hand[candidate.name][1]
+    def seconds_since_start(self, candidate: Candidate) -> float:
+        return time.monotonic() - self._started[candidate.name][1]
 
-    def keep(self, candidate: Candidate) -> None:
-        """Record a candidate that is finished, whatever has become of it.
+    def record(self, candidate: Candidate) -> None:
+        """Record a candidate that is completed, failed or killed.
 
         Raises:
-            GiveUp: it has failed, and too many before it have.
+            GiveUp: the candidate failed, like too many before it.
         """
-        self._in_hand.pop(candidate.name, None)
+        self._started.pop(candidate.name, None)
         self._candidates.append(candidate)
         self._run.append(candidate)  # to disk first, so that an outage of the tracker loses nothing
         self._tracker.candidate(candidate)
-        for loser in self._ranking.losers():
-            self._run.model_path(loser.name).unlink(missing_ok=True)
+        for trial in self._ranking.trials_to_discard():
+            self._run.model_path(trial.name).unlink(missing_ok=True)
         self._reporter.finished(candidate, self._ranking.best(), self._budget.seconds_left())
         if candidate.status == FAILED and (reason := self._give_up(self._candidates)):
             raise GiveUp(reason)
 
-    def interrupted(self) -> None:
-        """Record the candidates in hand as KILLED; they do not count."""
-        for candidate, _ in list(self._in_hand.values()):
+    def record_interrupted(self) -> None:
+        """Record the candidates that are being trained as KILLED; they do not count towards the budget of trials."""
+        for candidate, _ in list(self._started.values()):
             candidate.status = KILLED
             candidate.error = "interrupted"
-            candidate.seconds = self.seconds_in_hand(candidate)  # its time is spent
-            self.keep(candidate)
+            candidate.seconds = self.seconds_since_start(candidate)  # counts towards the time limit
+            self.record(candidate)

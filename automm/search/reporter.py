@@ -1,4 +1,4 @@
-"""How a search says how far it is."""
+"""The interface through which a search reports its progress."""
 
 from typing import Protocol
 
@@ -6,19 +6,19 @@ from automm.tracking.run_folder import Candidate, Run
 
 
 class Reporter(Protocol):
-    """Shows a person how far a search is."""
+    """Shows the progress of a search to a person."""
 
     def began(self, run: Run) -> None:
-        """The run has its folder, and can be resumed from now on."""
+        """The run folder exists; the run can be resumed from now on."""
 
     def stage(self, text: str) -> None:
-        """A new part begins."""
+        """A new stage of the search starts."""
 
     def step(self, what: str, done: int, total: int) -> None:
-        """Progress of a long loop."""
+        """`done` of `total` steps of a long loop are done."""
 
     def started(self, name: str) -> None:
-        """A candidate is being trained."""
+        """The training of a candidate starts."""
 
     def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None:
-        """A candidate is finished, or has failed."""
+        """A candidate is completed, failed or killed."""

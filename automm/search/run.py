@@ -1,4 +1,4 @@
-"""A search from its first line to its last: data, baselines, trials, finalists, record."""
+"""Run a whole search: load data, train baselines and trials, evaluate finalists, write the record."""
 
 import hashlib
 import json
@@ -21,19 +21,19 @@ from automm.errors import ConfigError, NoTrialError, Problem
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import run_baselines
-from automm.search.cost.estimate import estimate, short_of_disk
+from automm.search.cost.estimate import disk_warning, estimate
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
-from automm.search.finalists.test import finish
+from automm.search.finalists.test import evaluate_finalists
 from automm.search.interrupt import interruptible
-from automm.search.memory import settle
-from automm.search.parallel.chief import quiet
+from automm.search.memory import freeze_loaded_objects
+from automm.search.parallel.chief import without_stdout
 from automm.search.parallel.worker_options import WorkerOptions
 from automm.search.parallel.workers import Workers
 from automm.search.recorder import GiveUp
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Setup, check_folds, load, prepare, same_data, sources
+from automm.search.setup.data import Loaded, Setup, check_folds, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
 from automm.tracking.experiments import check_experiment
@@ -41,7 +41,7 @@ from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
 from automm.tracking.run_folder import Run, create_run, wall_seconds, write_atomically
 
-RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked apart
+RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked separately
 PACKAGES = (
     "automm",
     "autokeras",
@@ -66,25 +66,25 @@ def run_search(
     resume: Run | None = None,
     worker_options: WorkerOptions | None = None,
 ) -> Run:
-    """Search, and leave the record of it under `runs_dir`.
+    """Run a search, and write its record to a folder in `runs_dir`.
 
     Args:
-        resume: a run to go on with; its experiment must be the same but for the budget.
-        worker_options: processes that the trials run in; without one they run in this process.
+        resume: the run to continue; its experiment may differ in the budget only.
+        worker_options: the worker processes that train trials; None: trials are trained in this process.
 
     Raises:
-        ConfigError: another experiment than the one to be resumed, or an address that cannot be listened on.
+        ConfigError: the experiment differs from that of the resumed run, or the chief cannot listen on its address.
         DataError: the data contradicts its manifest, or has changed since the run began.
-        NoTrialError: nothing completed.
-        KeyboardInterrupt: after the candidate in hand was recorded as KILLED.
+        NoTrialError: no candidate completed.
+        KeyboardInterrupt: Ctrl-C; the candidate that was being trained is recorded as KILLED.
     """
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space_of(experiment, manifest)  # a typing error shall not cost an encoding
+    space_of(experiment, manifest)  # finds a mistyped name before encoding, which takes long
     if worker_options is not None:
         worker_options.check()
     if resume is not None:
-        _same_experiment(resume, experiment)
-    settle()
+        _check_same_experiment(resume, experiment)
+    freeze_loaded_objects()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     for line in change_lines(loaded.dataset.changes):
@@ -92,15 +92,15 @@ def run_search(
     check_folds(experiment, loaded)
     if resume is None:
         check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)
-    encoders = sources(experiment, loaded)
+    encoders = encoder_sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
         reporter.began(run)
-        _search_in(run, experiment, loaded, encoders, tracker, reporter, worker_options)
+        _search_in_folder(run, experiment, loaded, encoders, tracker, reporter, worker_options)
     return run
 
 
-def _search_in(
+def _search_in_folder(
     run: Run,
     experiment: Experiment,
     loaded: Loaded,
@@ -109,15 +109,15 @@ def _search_in(
     reporter: Reporter,
     worker_options: WorkerOptions | None,
 ) -> None:
-    """All that happens in a run folder that is ours."""
-    same_data(run, loaded, encoders)
+    """Run the search in its locked run folder."""
+    check_same_data(run, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
     began = time.monotonic()
     with _logged_to(run):
         reporter.stage("encoding")
         setup = prepare(experiment, loaded, encoders, reporter.step)
         if not run.read("manifest.json"):
-            _write_head(run, setup)
+            _write_description(run, setup)
         run.repair()
         run.reopen()
         status = "FAILED"
@@ -128,9 +128,9 @@ def _search_in(
             deadline = None if limit is None else began + limit - spent
             search = Search(setup, run, tracker, reporter, deadline)
             try:
-                summary = _everything(search, loaded, worker_options)
+                summary = _run_stages(search, loaded, worker_options)
             except KeyboardInterrupt:
-                search.recorder.interrupted()
+                search.recorder.record_interrupted()
                 status = "KILLED"
                 raise
             status = "FINISHED"
@@ -141,57 +141,57 @@ def _search_in(
             raise
 
 
-def _everything(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
-    """Baselines, trials, tier 2, ensemble, and the look at the test split; a summary.
+def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
+    """Run baselines, trials, tier 2 and the ensemble, evaluate the finalists, and return a summary of the result.
 
     Raises:
-        NoTrialError: nothing completed; or no trial did, and the search was given up. Baselines are measured even so.
+        NoTrialError: no candidate completed; or the search was given up without a completed trial, after the baselines
+            were evaluated.
     """
     given_up = ""
     try:
         with interruptible():
-            _search(search, len(loaded.others), worker_options)
+            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
             if search.setup.experiment.budget.trials:
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
         if search.ranking.best() is None:
             raise
-        log.warning("%s. The search ends here with what has completed", error)
+        log.warning("%s. The search ends early; completed candidates are evaluated", error)
         given_up = str(error)
     if search.ranking.best() is None:
         raise NoTrialError(_nothing_completed(search))
-    summary = finish(search, loaded)
+    summary = evaluate_finalists(search, loaded)
     if given_up and not search.budget.trials_done():
         raise NoTrialError(
-            f"no trial completed: {given_up}. The baselines are measured: automm leaderboard; what was tried stands in "
-            f"{search.run.folder}/log.txt"
+            f"no trial completed: {given_up}. See {search.run.folder}/log.txt; the baselines are in automm leaderboard"
         )
     return summary
 
 
-def _search(search: Search, other_folds: int, worker_options: WorkerOptions | None) -> None:
+def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: WorkerOptions | None) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
         return
     wanted = estimate(search.setup, other_folds)
     search.reporter.stage(f"search ({wanted})")
-    if problem := short_of_disk(wanted, str(search.run.folder)):
+    if problem := disk_warning(wanted, str(search.run.folder)):
         log.warning("%s", problem)
-    # KerasTuner's own state files are not written atomically; what it must know stands in trials.jsonl.
+    # KerasTuner does not write its state files atomically; the oracle reads earlier trials from trials.jsonl instead.
     shutil.rmtree(search.run.folder / "tuner", ignore_errors=True)
     if worker_options is None:
         tune(search.bench, search, "tuner", session=search)
     else:
-        with quiet(), Workers(search, worker_options) as workers:
+        with without_stdout(), Workers(search, worker_options) as workers:
             tune(search.bench, search, "tuner", session=search, serve=workers.serve)
     if search.may_continue():
-        log.warning("every candidate of the space has been tried: the search ends before its budget")
+        log.warning("All points of the search space have been tried. The search ends before its budget is used up")
 
 
-def _write_head(run: Run, setup: Setup) -> None:
-    """manifest.json comes last: with it the head is whole."""
+def _write_description(run: Run, setup: Setup) -> None:
+    """Write the files that describe a run; manifest.json comes last and marks them as complete."""
     run.write("environment.json", environment())
     write_atomically(run.folder / "tokenizer.json", setup.text_source.tokenizer.to_str().encode())
     vocabulary = "".join(f"{token}\n" for token in setup.text_source.vocabulary)
@@ -200,7 +200,7 @@ def _write_head(run: Run, setup: Setup) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and commit."""
+    """Return environment.json: package versions, machine, devices and git commit."""
     import tensorflow as tf
 
     return {
@@ -213,7 +213,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The git commit of the working directory; '' outside a checkout."""
+    """Return the git commit of the working directory; '' outside a checkout."""
     try:
         answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -234,7 +234,7 @@ def _digest(experiment: Experiment) -> str:
     return hashlib.sha256(experiment.to_yaml().encode()).hexdigest()
 
 
-def _same_experiment(run: Run, experiment: Experiment) -> None:
+def _check_same_experiment(run: Run, experiment: Experiment) -> None:
     before = flatten(experiment_of(run).model_dump(mode="json"))
     after = flatten(experiment.model_dump(mode="json"))
     keys = {key for key in before | after if key.split(".")[0] not in RESUMABLE}
@@ -246,7 +246,7 @@ def _same_experiment(run: Run, experiment: Experiment) -> None:
                     "other_experiment",
                     f"--resume {run.name}",
                     f"{key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}",
-                    "A resumed run may change its budget only; start a new one for the rest",
+                    "Restore it, or start a new run; a resumed run may change only its budget",
                 )
                 for key in changed
             ]
@@ -256,7 +256,7 @@ def _same_experiment(run: Run, experiment: Experiment) -> None:
 def _nothing_completed(search: Search) -> str:
     failed = [candidate for candidate in search.candidates if candidate.error]
     if not failed:
-        return "no candidate was run: the budget allows no trial and no baseline is chosen, or no time was left"
+        return "no candidate was run: no baseline is chosen and the budget allows no trial, or no time was left"
     last = failed[-1]
     return (
         f"no candidate completed. The last, {last.name}: {last.error.splitlines()[0]}. See {search.run.folder}/log.txt"
@@ -265,7 +265,7 @@ def _nothing_completed(search: Search) -> str:
 
 @contextmanager
 def _logged_to(run: Run) -> Iterator[None]:
-    """What is logged meanwhile stands in the run's log.txt."""
+    """Copy log messages into the run's log.txt while the body runs."""
     handler = logging.FileHandler(run.folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)

@@ -1,4 +1,4 @@
-"""One search as it runs: its parts put together, and what the tuner asks of them."""
+"""The state of a running search, and the interface through which the tuner uses it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 from automm.search.bench import Bench
 from automm.search.budget import Budget, last_trial_number, reason_to_give_up
 from automm.search.candidate_runner import CandidateRunner
-from automm.search.interrupt import check
+from automm.search.interrupt import raise_if_interrupted
 from automm.search.ranking import Ranking
 from automm.search.recorder import Recorder
 from automm.search.reporter import Reporter
@@ -22,8 +22,8 @@ class Search:
     """The parts of a search, and the tuner's session (`tuner.Trials` and `tuner.Session`).
 
     Attributes:
-        candidates: all of them, in the order in which they were finished; those of the run first.
-        number: of the last trial.
+        candidates: all finished candidates in order, those of a resumed run first.
+        number: the number of the last trial.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Search:
     ):
         """
         Args:
-            deadline: on the clock of `time.monotonic`.
-            give_up: why candidates that have failed end the search, '' where they do not.
+            deadline: a time of `time.monotonic`; None: no limit.
+            give_up: returns why failed candidates end the search, or ''.
         """
         self.setup, self.run, self.tracker, self.reporter = setup, run, tracker, reporter
         self.candidates: list[Candidate] = run.candidates()
@@ -47,14 +47,14 @@ class Search:
         self.ranking = Ranking(setup.experiment, self.candidates)
         self.recorder = Recorder(run, tracker, reporter, self.candidates, self.ranking, self.budget, give_up)
         self.bench = Bench(setup, run, reporter.step, deadline)
-        self.runner = CandidateRunner(self.bench, self.recorder, self.ranking.bars)
+        self.runner = CandidateRunner(self.bench, self.recorder, self.ranking.median_scores)
         self.number = last_trial_number(self.candidates)
 
-    def known(self) -> Sequence[Candidate]:
-        return known_points(self.candidates, self.bench.space, self.setup.experiment.training.class_weights)
+    def finished_points(self) -> Sequence[Candidate]:
+        return finished_points(self.candidates, self.bench.space, self.setup.experiment.training.class_weights)
 
     def may_continue(self) -> bool:
-        check()
+        raise_if_interrupted()
         return not self.budget.is_used_up()
 
     def epochs_left(self) -> int:
@@ -70,13 +70,14 @@ class Search:
         return self.runner.trial(self.number, values, build)
 
 
-def known_points(candidates: Sequence[Candidate], space: Space, class_weights: str) -> list[Candidate]:
-    """Finished candidates of tier 1 that are points of the space, as copies.
+def finished_points(candidates: Sequence[Candidate], space: Space, class_weights: str) -> list[Candidate]:
+    """Return copies of the finished candidates of tier 1 that are points of the space.
 
     Args:
-        class_weights: the experiment's, by which baselines are trained.
+        class_weights: the setting of the experiment file, with which baselines are trained.
     """
-    # A baseline's values name no options; where the space does, it is the point at which they are off.
+    # A baseline has no values for training options. If the space has these options, the baseline is the point where
+    # they are off.
     off = Options(class_weights=class_weights).values()
 
     def with_options(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,4 +90,4 @@ def known_points(candidates: Sequence[Candidate], space: Space, class_weights: s
         and candidate.tier == 1
         and candidate.name != "packed_concatenation"  # the same point as the concatenation
     ]
-    return [one for one in finished if contains(space, one.hyperparameters)]
+    return [candidate for candidate in finished if contains(space, candidate.hyperparameters)]

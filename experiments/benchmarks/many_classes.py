@@ -35,13 +35,13 @@ FITTED = (
     "automm.search.candidates.linear.LinearModel.fit",
     "automm.search.candidates.ensemble.Ensemble.fit",
 )
-ENCODED = ("automm.search.setup.data.encode", "automm.search.finalists.test._read")
+ENCODED = ("automm.search.setup.data.encode", "automm.search.finalists.test._predict_test")
 STEPS = {  # what is left, by its name in the table
     "read records": "automm.search.setup.data.load_dataset",
     "split": "automm.search.setup.data.split_dataset",
     "selection": "automm.search.finalists.test.selection_of",
     "result": "automm.search.finalists.test._result",
-    "interval": "automm.search.finalists.test._apart",
+    "interval": "automm.search.finalists.test._difference",
     "test predictions": "numpy.savez_compressed",
     "figures": "automm.search.finalists.test._track",
     "ensemble": "automm.search.run.run_ensemble",

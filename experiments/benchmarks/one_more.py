@@ -53,13 +53,13 @@ def encoded(folder: Path, manifest: Path, cache: Path) -> tuple[float, dict[str,
     os.environ["AUTOMM_CACHE_DIR"] = str(cache)
     link_weights(cache)
     from automm.config.experiment import resolve
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
 
     content = {"manifest": str(manifest), "name": "one-more", "inputs": {"max_images": 1}}
     experiment = resolve(content, folder, name="benchmark")
     began = time.monotonic()
     loaded = load(experiment)
-    features = prepare(experiment, loaded, sources(experiment, loaded)).features
+    features = prepare(experiment, loaded, encoder_sources(experiment, loaded)).features
     seconds = time.monotonic() - began
     batch = features.batch(np.arange(COMPARED))
     return seconds, {modality: batch[features.shapes(1).source(modality).name] for modality in ("text", "image")}

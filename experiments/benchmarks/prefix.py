@@ -67,7 +67,7 @@ def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
     from automm.cli.progress import ConsoleReporter
     from automm.config.experiment import resolve
     from automm.search.run import run_search
-    from automm.search.setup.data import load, prepare, sources
+    from automm.search.setup.data import encoder_sources, load, prepare
     from automm.tracking.protocol import NoTracker
 
     experiment = resolve(
@@ -95,7 +95,7 @@ def with_prefix(folder: Path, manifest: Path) -> tuple[float, Any]:
     run_search(experiment, folder / "runs", NoTracker(), Clock(Console(stderr=True), TRIALS, "macro_f1"))
     seconds = stages["finalists"] - stages["encoding"]
     loaded = load(experiment)
-    return seconds, prepare(experiment, loaded, sources(experiment, loaded))
+    return seconds, prepare(experiment, loaded, encoder_sources(experiment, loaded))
 
 
 def without_prefix(task: Any) -> float:
@@ -120,7 +120,13 @@ def without_prefix(task: Any) -> float:
         )
         readers = [compiled(model)]
         train(
-            [model], task.folds, task.arrays, task.arrays.targets, plan, readers=readers, reader_batch=rows_at_once(1)
+            [model],
+            task.folds,
+            task.arrays,
+            task.arrays.targets,
+            plan,
+            predictors=readers,
+            predict_batch_size=rows_at_once(1),
         )
     return time.perf_counter() - began
 

@@ -114,7 +114,7 @@ def search(tmp_path, tiny, reporter, recorder):
 @pytest.fixture
 def trials_only(monkeypatch):
     """Searches end with their trials: half of a tiny search's time goes into its finalists, whom the test passes by."""
-    monkeypatch.setattr("automm.search.run.finish", lambda *of_the_search: {})
+    monkeypatch.setattr("automm.search.run.evaluate_finalists", lambda *of_the_search: {})
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ QUICK = ["training.epochs=1", "budget.trials=1", f"baselines=[concatenation, {RE
 
 @pytest.fixture
 def run_it(tmp_path, reporter, recorder):
-    """A tiny experiment on three folds; resume=RUN goes on with it."""
+    """A tiny experiment on three folds; resume=RUN continues it."""
     from automm.search.run import run_search
 
     path = write_reviews(tmp_path / "data")
@@ -37,12 +37,12 @@ def lines(run):
     return [(candidate.name, candidate.status) for fold in (2, 3) for candidate in of_fold(run, fold).candidates()]
 
 
-def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
-    """Ctrl-C in the middle costs what was in hand and no more, and one that fails on a fold loses that figure alone."""
+def test_finalists_and_the_recipe_are_evaluated_on_all_folds(run_it, tmp_path, recorder, monkeypatch, capsys):
+    """Ctrl-C loses only the candidate being trained, and a candidate that fails on a fold lacks only that figure."""
     from automm.search.candidates import head
     from automm.search.finalists import folds as cross_validate
 
-    opened, train, answers = cross_validate._open, head.train, cross_validate._answers
+    fold_search, train, answers = cross_validate._fold_search, head.train, cross_validate._answers
     trained, setups = [], {}
 
     def interrupted(*args, **kwargs):
@@ -52,7 +52,7 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
         return train(*args, **kwargs)
 
     def kept(search, loaded, fold, run):
-        inner = opened(search, loaded, fold, run)
+        inner = fold_search(search, loaded, fold, run)
         setups[fold] = inner.setup
         return inner
 
@@ -62,7 +62,7 @@ def test_finalists_and_the_recipe_are_measured_on_all_folds(run_it, tmp_path, re
         return answers(search, inner, name)
 
     monkeypatch.setattr(head, "train", interrupted)
-    monkeypatch.setattr(cross_validate, "_open", kept)
+    monkeypatch.setattr(cross_validate, "_fold_search", kept)
     monkeypatch.setattr(cross_validate, "_answers", failing)
     with pytest.raises(KeyboardInterrupt):
         run_it()

@@ -1,4 +1,4 @@
-"""Tier 2, on tiny encoders: what is trained, on what it is judged, and that it is one candidate like any other."""
+"""Tier 2 on tiny encoders: its trained layers, its evaluation, and its candidates."""
 
 import shutil
 import time
@@ -53,7 +53,7 @@ def named(run):
     return {candidate.name: candidate for candidate in run.candidates()}
 
 
-def test_each_finalist_is_a_line_of_its_own(tuned):
+def test_each_fine_tuned_finalist_has_its_own_record(tuned):
     candidates = named(tuned)
     for name in ("concatenation", "trial-001"):
         before, after = candidates[name], candidates[f"{name}-tuned"]
@@ -75,14 +75,14 @@ def test_the_encoders_upper_halves_have_moved_and_the_heads_were_copied(tuned):
         assert np.abs(np.asarray(one) - np.asarray(other)).max() < 0.1
 
 
-def test_the_ensemble_may_join_both_tiers(tuned):
+def test_the_ensemble_may_combine_both_tiers(tuned):
     values = named(tuned)["ensemble-001"].hyperparameters
     members = {name.removeprefix("ensemble/") for name in values}
     assert members <= {"concatenation", "logistic_both", "trial-001", "concatenation-tuned", "trial-001-tuned"}
 
 
 def test_a_whole_model_of_both_tiers_is_the_mean_of_both(tuned, tmp_path):
-    """One lower half serves both: frozen heads read what the pre-trained upper halves make of its states."""
+    """Both share a lower half: frozen heads read the pre-trained upper half's outputs for its states."""
     run = Run(shutil.copytree(tuned.folder, tmp_path / "runs" / "tiny" / tuned.name))
     names = ("concatenation", "concatenation-tuned")
     parts = [keras.saving.load_model(run.model_path(name), compile=False) for name in names]
@@ -117,8 +117,8 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
 
 
 @pytest.mark.usefixtures("trials_only")
-def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(search, monkeypatch):
-    """Rates of nothing: the fine-tunable model on the lower halves' states is the suffix on features."""
+def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_time(search, monkeypatch):
+    """With rates of zero, the fine-tunable model on states equals the suffix on features."""
     from automm.search.candidates import fine_tuned
 
     deadlines = []
@@ -136,7 +136,7 @@ def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_the_time(s
 
 
 @pytest.mark.slow
-def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
+def test_a_resumed_run_tunes_no_candidate_twice(tuned, search, tmp_path):
     run = Run(shutil.copytree(tuned.folder, tmp_path / "runs" / "tiny" / tuned.name))
     before = [candidate.name for candidate in run.candidates()]
     search(*TUNED, resume=run)
@@ -144,16 +144,16 @@ def test_a_resumed_run_tunes_nobody_twice(tuned, search, tmp_path):
 
 
 @pytest.mark.usefixtures("trials_only")
-def test_none_where_baselines_only_are_wanted(search):
+def test_nothing_is_tuned_without_trials(search):
     run = search(*FOLDS, "budget.trials=0", "tier2.finalists=1", "baselines=[concatenation]", "training.epochs=1")
     assert [candidate.name for candidate in run.candidates()] == ["concatenation"]
 
 
-def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_said(caplog):
-    """Nothing that it reads would be trained."""
+def test_a_candidate_without_upper_layers_is_left_out_and_logged(caplog):
+    """None of its layers would be trained."""
     from types import SimpleNamespace
 
-    from automm.search.finalists.fine_tune import chosen
+    from automm.search.finalists.fine_tune import candidates_to_tune
     from automm.tracking.run_folder import Candidate
 
     def candidate(name, layer, stage):
@@ -168,5 +168,5 @@ def test_what_reads_both_encoders_before_their_upper_parts_is_passed_over_and_sa
     ]
     caplog.set_level("INFO", "automm")
     search = SimpleNamespace(ranking=SimpleNamespace(trained=lambda: ranked), candidates=ranked)
-    assert [found.name for found in chosen(search, 2)] == ["b", "d"]
+    assert [found.name for found in candidates_to_tune(search, 2)] == ["b", "d"]
     assert [record.args[0] for record in caplog.records] == ["a", "c"]

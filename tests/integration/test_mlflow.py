@@ -298,7 +298,7 @@ class TestOutages:
         def no_model(self):
             raise ValueError("as the test wants it")
 
-        monkeypatch.setattr(Search, "known", no_model)
+        monkeypatch.setattr(Search, "finished_points", no_model)
         with pytest.raises((NoTrialError, ValueError)):
             search("baselines=none", "budget.trials=1", tracker=store())
         stored = Store(store().uri)

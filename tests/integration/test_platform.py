@@ -49,7 +49,7 @@ def known_oracle(scores, *, objective="val_loss", direction="min", **options):
 
 
 def test_classification_head_hands_numpy_integers_to_dense():
-    """LabelHead and SearchGraph.set_io_shapes: Keras 3.13 and later refuse them."""
+    """LabelHead and SearchGraph.set_io_shapes: Keras 3.13 and later reject numpy integers."""
     with pytest.raises((ValueError, TypeError), match=r"units|int"):
         keras.layers.Dense(np.int64(3))
     from autokeras.utils import data_utils
@@ -74,7 +74,7 @@ def test_the_best_trials_are_padded_with_failed_ones():
 
 
 def test_fit_takes_arrays_in_memory_only(tmp_path):
-    """run._search hands over stand-ins; the harness feeds its batches itself."""
+    """`tune` passes zeros in the shape of the pixels; automm builds its own batches."""
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensor_slices((X, X[:, :1])).batch(4)
@@ -138,7 +138,7 @@ def test_a_two_class_head_is_a_sigmoid():
 
 
 def test_only_greedy_takes_known_values():
-    """HarnessTuner._enter_known puts what is known into any oracle as completed trials."""
+    """HarnessTuner._enter_finished adds finished candidates to any oracle as completed trials."""
     import inspect
 
     takes = {
@@ -149,7 +149,7 @@ def test_only_greedy_takes_known_values():
 
 
 def test_auto_tuner_switches_the_initial_space_off():
-    """HarnessTuner.search tells the oracle of the space itself (`space.declare`)."""
+    """HarnessTuner.search declares the space to the oracle itself (`space/table.declare`)."""
     from autokeras.engine import tuner
 
     assert "_populate_initial_space" in vars(tuner.AutoTuner)
@@ -158,7 +158,7 @@ def test_auto_tuner_switches_the_initial_space_off():
 
 
 def test_a_condition_on_another_block_cannot_be_said_inside_a_block():
-    """`space.declare` says them all outside of the blocks."""
+    """`space/table.declare` declares all hyperparameters outside of the blocks."""
     hp = keras_tuner.HyperParameters()
     hp.Choice("fusion/operator", ["mutan", "product"])
     with (
@@ -221,7 +221,7 @@ def test_the_oracle_keeps_its_lock_when_a_call_raises():
 
 
 def test_a_worker_that_comes_back_is_handed_the_same_trial(tmp_path):
-    """Workers._start never gives a name twice: the trial would be the one that its first owner died of."""
+    """Workers._start never reuses a name: KerasTuner would assign the trial that the first worker died of."""
     oracle = known_oracle([])
     oracle.verbose = 0
     oracle._set_project_dir(tmp_path, "p")
@@ -230,7 +230,7 @@ def test_a_worker_that_comes_back_is_handed_the_same_trial(tmp_path):
 
 
 def test_the_protocol_carries_exact_numbers_and_prints(capsys):
-    """A point must be the same on both ends (it is), and stdout is for results (chief.quiet)."""
+    """A point must be the same on both ends (it is), and stdout is for results (chief.without_stdout)."""
     hp = keras_tuner.HyperParameters()
     hp.Choice("rate", [3e-4, 1e-3], default=3e-4)
     hp.Choice("layers", [0, 1, 2], default=1)
@@ -243,7 +243,7 @@ def test_the_protocol_carries_exact_numbers_and_prints(capsys):
 
 
 def test_a_host_may_be_taken_for_a_chief(monkeypatch):
-    """worker.work makes names of its own: KerasTuner looks for 'chief' anywhere in a worker's."""
+    """run_worker makes its own worker names: KerasTuner searches them for 'chief'."""
     from keras_tuner.src.distribute import utils
 
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
@@ -273,7 +273,7 @@ def test_the_greedy_oracle_gives_up_before_the_space_does():
 
 
 def test_the_bayesian_oracle_does_not_look_at_what_was_tried(monkeypatch):
-    """oracles.Proposals looks: a Gaussian process proposes the same point again where its mean is best."""
+    """oracles.Proposals checks for repeats: a Gaussian process proposes its best point again."""
     from keras_tuner.src.tuners import bayesian
 
     hp = keras_tuner.HyperParameters()
@@ -293,7 +293,7 @@ def test_the_bayesian_oracle_does_not_look_at_what_was_tried(monkeypatch):
 
 
 def test_a_promoted_trial_of_hyperband_dies_under_autokeras(tmp_path, monkeypatch):
-    """oracles.Hyperband trains it from its start: KerasTuner loads a file that AutoKeras' tuner never writes."""
+    """oracles.Hyperband trains from scratch: KerasTuner loads a file that AutoKeras' tuner never writes."""
     import tensorflow as tf
 
     tuner = auto_model(tmp_path, objective="val_loss", tuner="hyperband").tuner
@@ -306,7 +306,7 @@ def test_a_promoted_trial_of_hyperband_dies_under_autokeras(tmp_path, monkeypatc
 
 
 def test_a_search_that_waits_spins():
-    """HarnessTuner.pre_create_trial sleeps where the oracle waits: KerasTuner's loop asks again at once."""
+    """HarnessTuner.pre_create_trial sleeps if the oracle waits: KerasTuner's loop calls it again without a pause."""
     asked = []
 
     def create_trial(tuner_id):
@@ -386,7 +386,7 @@ def trial_of(hp, number, score=0.5, **values):
 
 @pytest.mark.parametrize("aware", [False, True])
 def test_keras_tuner_tells_trials_apart_by_all_their_values(aware):
-    """keras_tuner_internals.PointHashes: the epochs of a trial are no part of its point."""
+    """keras_tuner_internals.PointHashes: the epochs of a trial are not part of its point."""
 
     class Aware(keras_tuner_internals.PointHashes, keras_tuner.oracles.RandomSearchOracle):
         pass
@@ -404,7 +404,7 @@ def test_keras_tuner_tells_trials_apart_by_all_their_values(aware):
 
 
 def test_a_keras_tuner_oracle_draws_from_the_state_of_its_seed():
-    """keras_tuner_internals.seed_oracle: the public `seed` counts for nothing once the oracle is made."""
+    """keras_tuner_internals.seed_oracle: the public `seed` is ignored after the oracle is created."""
 
     def draws(seed, public):
         oracle = known_oracle([], seed=1)
@@ -440,7 +440,7 @@ def test_a_bayesian_oracle_goes_on_with_its_generator(monkeypatch):
 
 
 def test_keras_tuner_ends_only_trials_that_it_has_begun(tmp_path):
-    """keras_tuner_internals.enter_trial: what is entered is known, ranked and on disk."""
+    """keras_tuner_internals.enter_trial: an added trial is known, ranked and on disk."""
     oracle = known_oracle([])
     oracle.verbose = 0
     oracle._set_project_dir(tmp_path, "p")

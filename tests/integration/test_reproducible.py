@@ -38,7 +38,7 @@ for file in sys.argv[2:]:
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory, reviews):
-    """Every tuner's search in each of two processes, each with a cache and a hash seed of its own."""
+    """The searches of all tuners in two processes, each with its own cache and hash seed."""
     folder = tmp_path_factory.mktemp("twice")
     settings = {
         **SMALL,
@@ -72,7 +72,7 @@ def twice(tmp_path_factory, reviews):
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_the_same_lines_but_for_time_and_memory(twice, tuner):
+def test_records_are_equal_except_for_time_and_memory(twice, tuner):
     (first,), (second,) = (list(all_runs(twice / number, tuner)) for number in ("1", "2"))
     lines = [
         [

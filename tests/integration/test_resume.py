@@ -1,4 +1,4 @@
-"""A search that ended early goes on where it was: nothing lost, nothing twice."""
+"""A resumed search continues where it ended: nothing is lost or repeated."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def points(run):
 
 @pytest.fixture(scope="module")
 def interrupted_once(tmp_path_factory, experiment_file, shared_cache):
-    """The folder of a run of three trials, Ctrl-C in the second; and what the tracker was told last."""
+    """The folder of a run of three trials, Ctrl-C in the second; and the last calls of the tracker."""
     import tensorflow as tf
     from conftest import RecordingTracker, SilentReporter
 
@@ -67,7 +67,7 @@ def interrupted_once(tmp_path_factory, experiment_file, shared_cache):
 
 @pytest.fixture
 def interrupted(interrupted_once, tmp_path):
-    """A copy of it."""
+    """A copy of the interrupted run."""
     folder, _ = interrupted_once
     return Run(shutil.copytree(folder, tmp_path / "runs" / folder.parent.name / folder.name))
 
@@ -96,7 +96,7 @@ def test_an_interrupted_run_is_resumed(search, interrupted, interrupted_once, re
 
 
 @pytest.mark.usefixtures("trials_only")
-def test_a_torn_last_line_is_taken_away(search, interrupted):
+def test_an_incomplete_last_line_is_removed(search, interrupted):
     path = interrupted.folder / "trials.jsonl"
     whole = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(whole[:2]) + whole[2][: len(whole[2]) // 2])
@@ -106,7 +106,7 @@ def test_a_torn_last_line_is_taken_away(search, interrupted):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_another_config_is_refused_by_name(search, interrupted):
+def test_another_experiment_is_refused_with_the_changed_keys(search, interrupted):
     before = interrupted.candidates()
     with pytest.raises(ConfigError) as raised:
         search(*BARE, "seed=2", "inputs.sequence_length=32", resume=interrupted)
@@ -116,7 +116,7 @@ def test_another_config_is_refused_by_name(search, interrupted):
     assert interrupted.candidates() == before
 
 
-def test_other_data_are_refused(interrupted, tmp_path, reviews, reporter, recorder):
+def test_changed_data_is_refused(interrupted, tmp_path, reviews, reporter, recorder):
     from automm.config.experiment import load_experiment
     from automm.search.run import run_search
 
@@ -131,7 +131,7 @@ def test_other_data_are_refused(interrupted, tmp_path, reviews, reporter, record
     assert raised.value.exit_code == 3
 
 
-def test_the_time_that_was_spent_is_not_given_again(search, interrupted, monkeypatch):
+def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     run = interrupted
     lines = [json.loads(line) for line in (run.folder / "trials.jsonl").read_text().splitlines()]
     lines[0]["seconds"] = 3600.0
@@ -150,7 +150,7 @@ def automm(*arguments, cwd, **options):
 
 
 def test_a_process_killed_by_the_kernel(tmp_path, store_template, shared_cache):
-    """`kill -9` at a moment that nobody chose, then --resume, in processes of their own."""
+    """`kill -9` at an arbitrary moment, then --resume, in separate processes."""
     write_reviews(tmp_path / "data")
     settings = {**SMALL, "budget": {"trials": 2}, "baselines": ["majority"], "name": "killed"}
     (tmp_path / "e.yaml").write_text(yaml.safe_dump({"manifest": "data/manifest.yaml", **settings}))

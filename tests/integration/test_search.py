@@ -35,7 +35,7 @@ def point(candidate):
     return tuple(sorted(candidate.hyperparameters.items()))
 
 
-class TestWhatARunLeaves:
+class TestRunFolder:
     def test_the_files(self, searched):
         names = {path.name for path in searched.run.folder.iterdir()}
         assert names >= {
@@ -62,7 +62,7 @@ class TestWhatARunLeaves:
         assert {candidate.status for candidate in searched.candidates} == {COMPLETED}
         assert not any(candidate.error for candidate in searched.candidates)
 
-    def test_a_line_says_what_was_measured(self, searched):
+    def test_a_record_has_its_metrics(self, searched):
         for candidate in searched.candidates:
             assert set(candidate.validation) == {"accuracy", "macro_f1", "loss"}
             assert candidate.score == candidate.validation["macro_f1"]
@@ -78,7 +78,7 @@ class TestWhatARunLeaves:
 
         assert load_experiment(searched.run.folder / "config.yaml") == searched.experiment
 
-    def test_losers_weights_are_deleted_finalists_and_baselines_kept(self, searched):
+    def test_only_weights_of_finalists_and_baselines_are_kept(self, searched):
         kept = {path.stem for path in searched.run.candidates_folder.glob("*.keras")}
         finalists = {candidate.name for candidate in rank(searched.candidates, "max")[:3]}
         trials = {trial.name for trial in searched.trials}
@@ -116,17 +116,17 @@ class TestWhatARunLeaves:
                 assert values == pytest.approx(values[:1] * 5)
         assert missing["scores"]["text_only"]["text"]["loss"][4] > missing["scores"]["text_only"]["text"]["loss"][0]
 
-    def test_a_modality_that_is_lost_is_as_if_it_had_never_been(self, searched, reporter):
+    def test_a_masked_modality_equals_an_absent_one(self, searched, reporter):
         """A suffix on features against the whole model on raw arrays of reviews without pictures, and without text."""
         from automm.data.inputs.tokens import encode_texts
         from automm.models.whole import compiled, compose
         from automm.search.session import Search
-        from automm.search.setup.data import load, prepare, sources
+        from automm.search.setup.data import encoder_sources, load, prepare
         from automm.search.training.loop import predict
         from automm.tracking.protocol import NoTracker
 
         loaded = load(searched.experiment)
-        task = prepare(searched.experiment, loaded, sources(searched.experiment, loaded))
+        task = prepare(searched.experiment, loaded, encoder_sources(searched.experiment, loaded))
         search = Search(task, searched.run, NoTracker(), reporter, None)
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
@@ -136,21 +136,21 @@ class TestWhatARunLeaves:
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
-        read = search.bench.reader(saved)
+        read = search.bench.predictor(saved)
         for modality, without in bare.items():
-            lacking = read(rows, lacking=modality)
+            lacking = read(rows, without=modality)
             np.testing.assert_allclose(lacking, predict(whole, without, rows), atol=1e-5)
             assert np.abs(lacking - read(rows)).max() > 1e-3
 
     def test_scores_beat_chance(self, searched):
-        """The texts give the label away, so that even untrained encoders find it."""
+        """The texts contain the label, so even untrained encoders find it."""
         best = rank(searched.candidates, "max")[0]
         majority = next(candidate for candidate in searched.baselines if candidate.name == "majority")
         assert best.validation["accuracy"] > majority.validation["accuracy"] + 0.2
 
 
 class TestBaselinesAndTrials:
-    def test_packed_or_not_the_numbers_are_the_same(self, searched):
+    def test_packed_and_unpacked_models_give_the_same_numbers(self, searched):
         by_name = {candidate.name: candidate for candidate in searched.baselines}
         plain, packed = by_name["concatenation"], by_name["packed_concatenation"]
         assert packed.validation == pytest.approx(plain.validation, abs=1e-6)
@@ -168,7 +168,7 @@ class TestBaselinesAndTrials:
         assert len(set(points)) == len(points)
         assert not known & set(points)
 
-    def test_baselines_stand_in_the_oracle(self, searched):
+    def test_the_oracle_knows_the_baselines(self, searched):
         oracle = json.loads((searched.run.folder / "tuner" / "oracle.json").read_text())
         assert {"concatenation", "low_rank_bilinear"} <= set(oracle["start_order"])
         trial = json.loads((searched.run.folder / "tuner" / "trial_concatenation" / "trial.json").read_text())
@@ -199,7 +199,7 @@ class TestBaselinesAndTrials:
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_space_of_one_candidate(self, search):
-        """Every choice fixed: one trial runs with just these, then the space is empty and the search ends."""
+        """All choices are fixed: after one trial the space is exhausted, and the search ends."""
         fixed = {
             **DEFAULTS,
             "image/pooling": "max",
@@ -221,7 +221,7 @@ class TestBaselinesAndTrials:
         assert good.hyperparameters == portfolio(full_space())[0] != other.hyperparameters
 
     @pytest.mark.parametrize("objective", ["val_accuracy", "val_loss"])
-    def test_objectives_rank_their_own_way(self, search, objective):
+    def test_each_objective_has_its_ranking(self, search, objective):
         run = search(ONE, f"objective={objective}", "budget.trials=0", "baselines=[majority, logistic_both]")
         name = objective.removeprefix("val_")
         scores = [candidate.validation[name] for candidate in run.candidates()]
@@ -260,7 +260,7 @@ class TestEvaluation:
         concatenation = keras.saving.load_model(run.model_path("concatenation"), compile=False)
         assert len(members_of(concatenation)) == 5
 
-    def test_how_much_of_the_best_score_is_luck(self, searched):
+    def test_the_optimism_of_the_best_score(self, searched):
         luck = searched.run.read("result.json")["selection"]
         best = rank(searched.candidates, "max")[0]
         assert luck["score"] == pytest.approx(best.score, abs=1e-6)
@@ -298,7 +298,7 @@ class TestEvaluation:
 
 class TestBudget:
     @pytest.mark.usefixtures("trials_only")
-    def test_no_trials_is_baselines_only(self, search):
+    def test_without_trials_only_baselines_run(self, search):
         run = search("baselines=[majority]", "budget.trials=0")
         assert [candidate.name for candidate in run.candidates()] == ["majority"]
 
@@ -310,18 +310,18 @@ class TestBudget:
 
     @pytest.mark.usefixtures("trials_only")
     def test_time_ends_a_search(self, search, monkeypatch):
-        """The clock is ours: an hour passes with each candidate."""
+        """With a fake clock, an hour passes with each candidate."""
         from automm.search.budget import Budget
         from automm.search.recorder import Recorder
 
         hours = iter(range(100))
-        real, keep, late = time.monotonic, Recorder.keep, []
+        real, record, late = time.monotonic, Recorder.record, []
 
         def hour_later(self, candidate):
             late.append(3600.0 * (next(hours) + 1))
-            keep(self, candidate)
+            record(self, candidate)
 
-        monkeypatch.setattr(Recorder, "keep", hour_later)
+        monkeypatch.setattr(Recorder, "record", hour_later)
         monkeypatch.setattr(
             Budget,
             "out_of_time",
@@ -338,7 +338,7 @@ class TestBudget:
 
 
 def fail(monkeypatch, *names, error=None):
-    """Candidates of these names raise where they are fitted; all of them, if none is named."""
+    """Make candidates of these names raise when they are fitted; all candidates if no name is given."""
     from automm.search.candidate_runner import CandidateRunner
 
     run = CandidateRunner.run
@@ -355,7 +355,7 @@ def fail(monkeypatch, *names, error=None):
 
 
 @pytest.mark.slow
-def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search, request):
+def test_hyperband_promotes_the_best_and_trains_them_from_scratch(search, request):
     """Nine epochs at most and two full trainings' worth: one bracket of 3 x 1, 1 x 3 and 1 x 9 epochs."""
     run = search(
         "baselines=[concatenation]", "tuner=hyperband", "training.epochs=9", "training.patience=9", "budget.trials=2"
@@ -386,7 +386,7 @@ def test_hyperband_promotes_the_best_and_trains_them_from_their_start(search, re
 
 class TestFailures:
     @pytest.mark.usefixtures("trials_only")
-    def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(self, search, recorder, monkeypatch):
+    def test_a_trial_that_raises_is_recorded_and_the_search_continues(self, search, recorder, monkeypatch):
         fail(monkeypatch, "trial-001")
         run = search(*BARE, "budget.trials=1")
         first, second = trials_of(run)
@@ -408,15 +408,17 @@ class TestFailures:
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=1")
         assert [c.status for c in run.candidates()] == [COMPLETED, FAILED, COMPLETED]
 
-    def test_five_failures_of_one_cause_end_it(self, search, recorder, monkeypatch, tmp_path):
+    def test_five_failures_with_the_same_cause_end_a_search(self, search, recorder, monkeypatch, tmp_path):
         fail(monkeypatch)
-        with pytest.raises(NoTrialError, match="5 candidates in a row failed with one cause: ValueError") as raised:
+        with pytest.raises(
+            NoTrialError, match="5 candidates in a row failed with the same cause: ValueError"
+        ) as raised:
             search(*BARE, "budget.trials=50")
         assert raised.value.exit_code == 4
         assert len(recorder.named("candidate")) == 5
         status, summary = recorder.named("end")[0][1:]
         assert status == "FAILED"
-        assert "one cause" in summary["cause"]
+        assert "the same cause" in summary["cause"]
         assert not list((tmp_path / "runs").rglob("result.json"))
 
     def test_a_search_whose_trials_all_fail_ends_with_their_cause_and_keeps_its_baselines(self, search, recorder):
@@ -432,12 +434,12 @@ class TestFailures:
         assert {name for _, name, *_ in recorder.named("test")} == {"majority", "concatenation"}
 
     @pytest.mark.usefixtures("trials_only")
-    def test_a_candidate_that_memory_cannot_hold_fails_in_words(self, search, monkeypatch):
+    def test_a_candidate_that_does_not_fit_into_memory_fails_with_a_cause(self, search, monkeypatch):
         monkeypatch.setattr("automm.search.bench.available_memory", lambda: 1000)
         run = search(ONE, "baselines=[majority, concatenation]", "budget.trials=0")
-        assert run.candidates()[1].error.startswith("too large: more memory than is free")
+        assert run.candidates()[1].error.startswith("too large for the free memory")
 
-    def test_failures_of_ever_new_causes_end_it_too(self, search, monkeypatch):
+    def test_repeated_failures_with_different_causes_end_a_search(self, search, monkeypatch):
         from automm.search import budget
         from automm.search.candidates import head
 
@@ -448,16 +450,16 @@ class TestFailures:
             raise ValueError(f"number {next(count)}")
 
         monkeypatch.setattr(head, "train", explode)
-        with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last: ValueError: number 6"):
+        with pytest.raises(NoTrialError, match="7 candidates in a row failed, the last one with: ValueError: number 6"):
             search(*BARE, "budget.trials=50")
 
     @pytest.mark.usefixtures("trials_only")
-    def test_a_late_average_without_its_members_fails_in_words(self, search):
+    def test_a_late_average_without_its_members_fails_with_a_cause(self, search):
         run = search("baselines=[majority, late_average]", "budget.trials=0")
         assert run.candidates()[1].error.startswith("late_average needs the baseline text_only")
 
     @pytest.mark.usefixtures("trials_only")
-    def test_a_loss_that_is_no_number_fails_the_trial(self, search, monkeypatch):
+    def test_a_loss_that_is_nan_fails_the_trial(self, search, monkeypatch):
         from automm.search.bench import Bench
 
         plan = Bench.plan
@@ -474,6 +476,6 @@ class TestFailures:
         assert second.status == COMPLETED
 
     @pytest.mark.usefixtures("trials_only")
-    def test_memory_has_a_cause_in_words(self, search, monkeypatch):
+    def test_out_of_memory_is_a_cause(self, search, monkeypatch):
         fail(monkeypatch, "trial-001", error=MemoryError())
         assert trials_of(search(*BARE, "budget.trials=1"))[0].error.startswith("out of memory\n")

@@ -1,4 +1,4 @@
-"""Candidates that read whole sequences: trained, fine-tuned, joined, and delivered like any other."""
+"""Candidates that read whole sequences: trained, fine-tuned, combined and exported like all candidates."""
 
 import json
 
@@ -61,7 +61,7 @@ def inputs_of(run, name):
     }
 
 
-def test_each_kind_was_trained_and_its_suffix_names_what_it_reads(run):
+def test_each_kind_was_trained_and_its_suffix_has_its_inputs(run):
     candidates = {candidate.name: candidate for candidate in run.candidates()}
     assert all(candidate.status == COMPLETED for candidate in candidates.values()), [
         candidate.error for candidate in candidates.values()

@@ -1,4 +1,4 @@
-"""A new task is one file: search, export, prediction and checks work without other changes."""
+"""A new task is one file: it is searched, evaluated, exported, predicted and checked without other changes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""CNNs trained from pixels beside the frozen encoder in one search: fine-tuned, joined, delivered like any other."""
+"""CNNs trained from pixels and frozen encoders in one search: fine-tuned, combined and exported like all candidates."""
 
 import json
 
@@ -76,7 +76,7 @@ def predicts_what_the_search_has(run, name, reviews, folder):
     np.testing.assert_allclose([given[key] for key in expected], list(expected.values()), atol=1e-5)
 
 
-def test_each_source_was_trained_and_its_suffix_names_what_it_reads(run):
+def test_each_source_was_trained_and_its_suffix_has_its_inputs(run):
     candidates = run.candidates()
     assert all(candidate.status == COMPLETED for candidate in candidates), [c.error for c in candidates]
     assert {candidate.point["image/source"] for candidate in candidates} == set(SOURCES)
@@ -99,7 +99,7 @@ def test_a_whole_model_agrees_with_its_suffix(run):
 
 
 @pytest.mark.slow
-def test_tier_2_trains_the_texts_upper_half_and_goes_on_with_the_cnn(searched_with, reviews, tmp_path):
+def test_tier_2_trains_the_upper_half_of_the_text_encoder_and_the_cnn(searched_with, reviews, tmp_path):
     run = searched_with(
         "budget.trials=1",
         "space.image.source=residual",

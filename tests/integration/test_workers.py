@@ -1,4 +1,4 @@
-"""Trials in processes of their own: none twice, a death costs one trial, and nobody is left behind."""
+"""Trials in worker processes: none runs twice, a dead worker costs one trial, and no process is left behind."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def automm(*arguments, cwd):
 
 
 def wait_for(condition, process, seconds=120):
-    """Its first true value."""
+    """Wait for the first true value of a function."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "nothing happened"
@@ -114,7 +114,7 @@ def test_two_workers_share_the_trials(place):
     assert len(both) == 2, "one worker did it all"
     assert not orphans(folder)
 
-    # Alone, on the same run: the process that goes on knows what the workers did.
+    # Resumed without workers: the process knows the trials of the workers.
     resumed = automm("search", "--resume", "latest", "--trials", 6, cwd=folder)
     out, said = resumed.communicate(timeout=240)
     assert resumed.returncode == 0, said
@@ -123,7 +123,7 @@ def test_two_workers_share_the_trials(place):
     assert len(set(points)) == 6
 
 
-def test_a_worker_that_is_killed_costs_its_trial(place):
+def test_a_killed_worker_costs_its_trial(place):
     folder = place(training=LONG, budget={"trials": 2, "time": "10m"})
     process = automm("search", "e.yaml", "--workers", 1, cwd=folder)
     wait_for(lambda: training(folder, "worker-1"), process)
@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed_costs_its_trial(place):
     assert children_in_mlflow(folder)[:2] == ["majority", "trial-001"]
 
 
-def test_nobody_outlives_a_search_that_is_killed(place):
+def test_no_worker_outlives_a_killed_search(place):
     folder = place(training=LONG, budget={"trials": 3, "time": "10m"})
     process = automm("search", "e.yaml", "--workers", 2, cwd=folder)
     wait_for(lambda: training(folder, "worker-1", "worker-2"), process)
@@ -169,7 +169,7 @@ def test_nobody_outlives_a_search_that_is_killed(place):
 
 
 def test_a_worker_of_another_machine_joins(place):
-    """On this one, but by the command that the search prints, and with no worker of the search's own."""
+    """On this machine, with the command that the search prints, and without other workers."""
     folder = place(budget={"trials": 2, "time": "10m"})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -188,9 +188,9 @@ def test_a_worker_of_another_machine_joins(place):
     assert statuses(folder) == [("majority", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
 
 
-def test_workers_that_never_begin_end_the_search(search, monkeypatch, tmp_path):
+def test_workers_that_never_start_end_the_search(search, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    ended = "no trial completed: 3 workers ended before they took a trial, the last one: it ended with exit code 1"
+    ended = "no trial completed: 3 workers ended before they got a trial, the last one: it ended with exit code 1"
     with pytest.raises(NoTrialError, match=ended):
         search("baselines=[majority]", worker_options=WorkerOptions(1))
     [run] = all_runs(tmp_path / "runs")

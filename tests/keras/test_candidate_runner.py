@@ -1,4 +1,4 @@
-"""One candidate at a time: trained on features of a tiny task, and handed to whoever keeps the record."""
+"""One candidate at a time: trained on features of a tiny task, and passed to a recorder."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ from automm.search.bench import Bench
 from automm.search.candidate_runner import CandidateRunner, cause_of, trial_name
 from automm.search.candidates import head as heads
 from automm.search.candidates.head import Head
-from automm.search.setup.data import load, prepare, sources
+from automm.search.setup.data import encoder_sources, load, prepare
 from automm.tracking.run_folder import COMPLETED, FAILED, create_run
 
 POINT = {**baselines.CONCATENATION, "training/learning_rate": 0.01}
@@ -31,21 +31,21 @@ def task(tmp_path_factory):
         content = {**SMALL, "manifest": str(write_reviews(folder)), "evaluation": {"folds": 2}}
         experiment = resolve(content, folder, name="test")
         loaded = load(experiment)
-        return prepare(experiment, loaded, sources(experiment, loaded))
+        return prepare(experiment, loaded, encoder_sources(experiment, loaded))
 
 
 @pytest.fixture
 def make(task, tmp_path):
-    """make() -> (runner, the list of what it has told its keeper)."""
+    """make() -> (runner, the list of calls of its recorder)."""
 
-    def make(bars=lambda: ()):
+    def make(median_scores=lambda: ()):
         told = []
-        keeper = SimpleNamespace(
-            take_in_hand=lambda candidate: told.append(("in hand", candidate.name)),
-            keep=lambda candidate: told.append((candidate.status, candidate.name)),
+        recorder = SimpleNamespace(
+            start=lambda candidate: told.append(("in hand", candidate.name)),
+            record=lambda candidate: told.append((candidate.status, candidate.name)),
         )
         run = create_run(tmp_path, "test", "0" * 6)
-        return CandidateRunner(Bench(task, run, print), keeper, bars), told
+        return CandidateRunner(Bench(task, run, print), recorder, median_scores), told
 
     return make
 
@@ -54,7 +54,7 @@ def head(task, **more):
     return lambda: baselines.fused(task.shapes, {**POINT, **more})
 
 
-def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
+def test_a_candidate_is_trained_on_each_fold_and_recorded(make, task):
     runner, told = make()
     one = runner.run(Head("one", "baseline", POINT, build=head(task)))
     assert told == [("in hand", "one"), (COMPLETED, "one")]
@@ -62,10 +62,10 @@ def test_a_candidate_is_trained_on_each_fold_and_kept(make, task):
     assert one.score == one.validation[one.objective.removeprefix("val_")]
     saved = keras.saving.load_model(runner.bench.run.model_path("one"), compile=False)
     assert len(members_of(saved)) == 2
-    assert runner.bench.run.predictions("one").shape == (len(task.judged), 3)
+    assert runner.bench.run.predictions("one").shape == (len(task.validation_targets), 3)
 
 
-def test_a_seed_follows_from_the_name_alone(make, task):
+def test_the_seed_depends_only_on_the_name(make, task):
     first, _ = make()
     second, _ = make()
     second.run(Head("another", "baseline", POINT, build=head(task)))
@@ -74,7 +74,7 @@ def test_a_seed_follows_from_the_name_alone(make, task):
     np.testing.assert_array_equal(first.bench.run.predictions("one"), second.bench.run.predictions("one"))
 
 
-def test_a_failure_is_the_candidates_own(make, task):
+def test_an_error_fails_only_the_candidate(make, task):
     runner, told = make()
 
     def explode():
@@ -88,7 +88,7 @@ def test_a_failure_is_the_candidates_own(make, task):
     assert told[-1] == (FAILED, "trial-007")
 
 
-def test_an_interrupted_candidate_is_not_handed_over(make):
+def test_an_interrupted_candidate_is_not_recorded(make):
     runner, told = make()
 
     def interrupted():
@@ -99,8 +99,8 @@ def test_an_interrupted_candidate_is_not_handed_over(make):
     assert told == [("in hand", "one")]
 
 
-def test_bars_are_for_trials(make, task, monkeypatch):
-    runner, _ = make(bars=lambda: (0.5,))
+def test_only_trials_get_median_scores(make, task, monkeypatch):
+    runner, _ = make(median_scores=lambda: (0.5,))
     plans, train = [], heads.train
 
     def noted(models, folds, source, labels, plan, **options):
@@ -109,18 +109,18 @@ def test_bars_are_for_trials(make, task, monkeypatch):
 
     monkeypatch.setattr(heads, "train", noted)
     runner.run(Head("one", "baseline", POINT, build=head(task)))
-    runner.run(Head("two", "trial", POINT, build=head(task), bars=(0.5,)))
-    assert [plan.bars for plan in plans] == [(), (0.5,)]
+    runner.run(Head("two", "trial", POINT, build=head(task), median_scores=(0.5,)))
+    assert [plan.median_scores for plan in plans] == [(), (0.5,)]
 
 
-def test_models_that_memory_cannot_hold_are_not_trained(make, task, monkeypatch):
+def test_models_that_do_not_fit_into_memory_are_not_trained(make, task, monkeypatch):
     runner, _ = make()
     monkeypatch.setattr(bench, "available_memory", lambda: 1000)
-    with pytest.raises(TrialError, match="more memory than is free"):
-        runner.bench.members(head(task))
+    with pytest.raises(TrialError, match="too large for the free memory"):
+        runner.bench.fold_models(head(task))
 
 
-def test_causes_in_words():
+def test_causes():
     assert cause_of(TrialError("too large")) == "too large"
     assert cause_of(MemoryError()) == "out of memory"
     assert cause_of(ValueError("first\nsecond")) == "ValueError: first"

@@ -6,7 +6,7 @@ from automm.models.baselines import fused
 from automm.models.encoders.sources import IMAGE_ENCODERS
 from automm.models.heads import Shapes
 from automm.models.weights.packages import PACKAGES
-from automm.search.cost.dearest import dearest, most_parameters
+from automm.search.cost.largest import largest_candidate, most_parameters
 from automm.search.cost.pixels import cost_of, pixel_costs
 from automm.search.space.table import DEFAULTS, contains, points
 from automm.search.space.validation import full_space, narrow
@@ -36,7 +36,7 @@ def test_no_candidate_has_more_parameters():
     assert parameters == max(fused(SHAPES, point).count_params() for point in points(space))
 
 
-def test_named_choices_are_tried_with_what_hangs_on_them():
+def test_named_choices_are_tried_with_dependent_hyperparameters():
     found, parameters = most_parameters(narrow(SMALL), SHAPES)
     assert found["image/pooling"] == "set_transformer"
     assert (found["fusion/operator"], found["fusion/rank"]) == ("mutan", 3)
@@ -46,18 +46,19 @@ def test_named_choices_are_tried_with_what_hangs_on_them():
 def test_memory_is_that_of_the_parameters_of_all_folds(tmp_path):
     space = narrow({**DEFAULTS})
     one, five, three = (
-        dearest(experiment(tmp_path, evaluation=evaluation), space) for evaluation in ("holdout", "auto", {"folds": 3})
+        largest_candidate(experiment(tmp_path, evaluation=evaluation), space)
+        for evaluation in ("holdout", "auto", {"folds": 3})
     )
     assert one.parameters > 384 * 128 + 1280 * 128
     assert one.memory == 16 * one.parameters == five.memory / 5 == three.memory / 3
 
 
-def test_of_a_preset_nothing_is_known_before_it_is_read(tmp_path):
-    assert dearest(experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space()) is None
+def test_the_size_of_a_preset_is_unknown(tmp_path):
+    assert largest_candidate(experiment(tmp_path, encoders={"text": "bert_tiny_en_uncased"}), full_space()) is None
 
 
 @pytest.mark.parametrize("name", [name for name in PACKAGES if name in IMAGE_ENCODERS])
-def test_the_size_of_a_package_is_its_encoders(name):
+def test_the_size_of_a_package_is_that_of_its_encoder(name):
     from automm.models.encoders.efficientnet_lite import HEAD_FILTERS
 
     assert PACKAGES[name].features == HEAD_FILTERS
@@ -81,7 +82,7 @@ class TestPixels:
         assert dearer.seconds > less.seconds
         assert dearer.memory(8) > less.memory(8)
 
-    def test_the_dearest_of_each_source_is_known_before_anything_is_trained(self):
+    def test_the_most_expensive_cnn_of_each_source_is_found(self):
         asked = {"image.source": ["frozen", "convolution", "residual"], "image.size": [8, 16], "image.kernel": [3, 9]}
         costs = pixel_costs(narrow(asked), 16)
         assert costs.keys() == {"convolution", "residual"}

@@ -1,4 +1,4 @@
-"""What stands for a finalist on the other folds."""
+"""The candidates that replace a finalist on other folds."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import SHAPES, SMALL
 
-from automm.search.finalists.folds import parts_of, suffix_of
+from automm.search.finalists.folds import base_candidates, suffix_of
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 
@@ -28,13 +28,13 @@ TRIAL, TUNED = ("trial-001", "trial", {}), ("trial-001-tuned", "fine-tuned", {})
         ("late_average", {"text_only": 0.5, "image_only": 0.5}, False),
     ],
 )
-def test_a_candidate_of_tier_2_is_the_one_that_it_was_made_from(name, parts, frozen):
-    assert parts_of(search(TRIAL, TUNED, ("late_average", "baseline", {})), name) == (parts, frozen)
+def test_a_candidate_of_tier_2_is_replaced_by_its_tier_1_candidate(name, parts, frozen):
+    assert base_candidates(search(TRIAL, TUNED, ("late_average", "baseline", {})), name) == (parts, frozen)
 
 
-def test_an_ensemble_is_the_mean_of_its_members():
+def test_an_ensemble_is_replaced_by_the_mean_of_its_members():
     shares = {"ensemble/trial-001": 0.25, "ensemble/trial-001-tuned": 0.25, "ensemble/late_average": 0.5}
-    parts, frozen = parts_of(search(TRIAL, TUNED, ("ensemble-001", "ensemble", shares)), "ensemble-001")
+    parts, frozen = base_candidates(search(TRIAL, TUNED, ("ensemble-001", "ensemble", shares)), "ensemble-001")
     assert parts == pytest.approx({"trial-001": 0.5, "text_only": 0.25, "image_only": 0.25})
     assert frozen
 
@@ -48,7 +48,7 @@ def test_an_ensemble_is_the_mean_of_its_members():
         ({"image/source": "residual", "image/size": 8, "image/depth": 1, "image/filters": 2}, {"text", "images"}),
     ],
 )
-def test_its_suffix_is_built_anew_for_what_it_reads(choices, inputs):
+def test_a_suffix_is_built_for_the_read_outs_of_its_point(choices, inputs):
     sizes = {"text": (5, 4), "text_states_last": (9, 4), "image": (5, 3), "image_gem_last": (5, 3)}
     encoded = {name: np.zeros(shape) for name, shape in (sizes | {"image_cells_last": (5, 4, 3)}).items()}
     task = SimpleNamespace(shapes=SHAPES, features=SimpleNamespace(readout=encoded.__getitem__))

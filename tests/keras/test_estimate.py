@@ -7,7 +7,7 @@ from small import SHAPES
 
 from automm.config.experiment import resolve
 from automm.models.encoders.sources import image_source, text_source
-from automm.search.cost.estimate import estimate, short_of_disk
+from automm.search.cost.estimate import disk_warning, estimate
 from automm.search.training.loop import Fold
 from automm.tasks.registry import TASKS
 
@@ -49,7 +49,7 @@ def test_whole_sequences_take_longer(tmp_path):
     assert more.trials > 10 * few.trials
 
 
-def test_every_other_fold_takes_as_long_again(tmp_path):
+def test_every_other_fold_takes_the_same_time(tmp_path):
     none, one, four = (estimate(setup(tmp_path), folds) for folds in (0, 1, 4))
     assert none.folds == 0 < one.folds
     assert four.folds == pytest.approx(4 * one.folds)
@@ -57,7 +57,7 @@ def test_every_other_fold_takes_as_long_again(tmp_path):
     assert "folds" not in str(none)
 
 
-def test_pixels_take_longer_and_more_of_them_longer_still(tmp_path):
+def test_more_pixels_take_longer(tmp_path):
     asked = [{}, *({"image.source": ["frozen", "residual"], "image.size": size} for size in (32, [32, 64]))]
     frozen, small, large = (
         estimate(setup(tmp_path, space=space, budget={"trials": 5, "time": None})) for space in asked
@@ -66,8 +66,8 @@ def test_pixels_take_longer_and_more_of_them_longer_still(tmp_path):
     assert large.tier2 > small.tier2 > frozen.tier2
 
 
-def test_a_disk_that_is_too_small_is_said_with_the_mend(tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_with_a_fix(tmp_path, monkeypatch):
     wanted = estimate(setup(tmp_path))
-    assert short_of_disk(wanted, str(tmp_path)) == ""
+    assert disk_warning(wanted, str(tmp_path)) == ""
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=wanted.disk - 1))
-    assert "--runs-dir" in short_of_disk(wanted, str(tmp_path))
+    assert "--runs-dir" in disk_warning(wanted, str(tmp_path))

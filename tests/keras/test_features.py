@@ -78,7 +78,7 @@ def encoded(arrays, tmp_path_factory):
     return encode(arrays, TEXT, IMAGE, cache, batch_size=3), cache
 
 
-def test_features_are_what_the_encoders_say_of_the_padded_whole(encoded, arrays, built):
+def test_features_equal_those_of_fully_padded_texts(encoded, arrays, built):
     """Texts are encoded by length, duplicates once; a row must still be its own review's."""
     batch = encoded[0].batch(ALL)
     raw = arrays.batch(ALL)
@@ -105,7 +105,7 @@ def test_duplicates_are_encoded_once(encoded):
     assert len(features) == len(TEXTS)
 
 
-def test_a_hit_is_the_computation_and_builds_no_encoder(encoded, arrays):
+def test_stored_features_equal_the_computation_and_build_no_encoder(encoded, arrays):
     first, cache = encoded
     again = encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), cache)
     np.testing.assert_array_equal(again.readout("text"), first.readout("text"))
@@ -120,7 +120,7 @@ def test_a_batch_in_any_order(encoded):
         np.testing.assert_array_equal(array, whole[name][rows])
 
 
-def test_another_order_of_reviews_is_the_same_work(encoded, arrays):
+def test_another_order_of_reviews_encodes_nothing(encoded, arrays):
     order = np.random.default_rng(1).permutation(len(TEXTS))
     turned = replace(
         arrays,
@@ -183,7 +183,7 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
     assert calls == expected
 
 
-def test_a_crash_leaves_nothing_half_written(arrays, tmp_path, monkeypatch):
+def test_a_crash_leaves_no_partial_entry(arrays, tmp_path, monkeypatch):
     class Broken(passes.PicturePass):
         def batches(self):
             yield next(iter(super().batches()))
@@ -213,7 +213,7 @@ def test_no_pictures_at_all(arrays, tmp_path):
     np.testing.assert_array_equal(statistics[IMAGE_INPUT][1], 1)
 
 
-def test_statistics_are_of_the_training_rows_and_of_what_is_there(encoded):
+def test_statistics_are_of_present_modalities_in_training_rows(encoded):
     features = encoded[0]
     train = np.array([0, 2, 3, 4, 6])  # review 4 has no text
     statistics = features.statistics(train, of_targets=False)
@@ -271,7 +271,7 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
     assert found == {name for name in READOUTS if not is_sequence(name)}
 
 
-def test_what_another_space_asked_for_is_there(encoded, arrays):
+def test_read_outs_of_another_space_are_stored(encoded, arrays):
     """Every read-out is an entry of its own: those of the baselines need no encoder."""
     names = ["text_cls_last", "image_gem_last"]
     calls = []
@@ -282,13 +282,13 @@ def test_what_another_space_asked_for_is_there(encoded, arrays):
     encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names[:1])
 
 
-def test_what_float16_cannot_hold_is_refused(arrays, tmp_path):
+def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
     def loud():
         backbone, _ = IMAGE.backbone()
         backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
         return backbone, None
 
-    with pytest.raises(ConfigError, match="float16, in which whole sequences are stored, ends at 65504"):
+    with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504"):
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])
 
 
@@ -300,7 +300,7 @@ def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
     assert len({*texts.items.digests.tolist()}) == 3
 
 
-def test_progress_reaches_its_end(arrays, tmp_path):
+def test_progress_reaches_the_total(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
@@ -356,7 +356,7 @@ def cosines(first, second):
 
 
 class TestEngines:
-    def test_the_table_names_encoders_and_engines_that_there_are(self):
+    def test_the_table_names_existing_encoders_and_engines(self):
         assert set(engines.ON_CPU) <= set(TEXT_ENCODERS) | set(IMAGE_ENCODERS)
         assert set(engines.ON_CPU.values()) <= set(engines.ENGINES)
 

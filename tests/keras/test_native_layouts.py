@@ -10,13 +10,13 @@ from automm.data.records.reviews import load_dataset
 from automm.deliver.input_reviews import open_reviews
 from automm.errors import ConfigError
 from automm.search.setup.data import load
-from automm.search.setup.describe import image_root, reading
+from automm.search.setup.describe import image_root, record_settings
 
 
 @pytest.mark.parametrize("name", ["mvsa", "mm-imdb", "markdown-tree"])
 def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name):
     trained = manifest_of(tmp_path, name)
-    about = {"reading": reading(trained), "image_root": image_root(trained)}
+    about = {"reading": record_settings(trained), "image_root": image_root(trained)}
     imported = import_data(name, tmp_path / "data", tmp_path / "new", options=trained.options)
     records = (imported.manifest.parent / "reviews.jsonl").rename(tmp_path / "data" / "reviews.jsonl")
     found = list(open_reviews(about, records, None))
@@ -26,7 +26,7 @@ def test_a_bundle_of_a_native_layout_reads_records_of_its_columns(tmp_path, name
 
 def test_a_bundle_does_not_contain_a_custom_reader(tmp_path):
     content = {"name": "x", "format": "my_module:read", "path": "p", "options": {"a": 1}, "fields": {"text": "t"}}
-    read = reading(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
+    read = record_settings(parse_manifest(content, tmp_path / "manifest.yaml", allow_code=True))
     assert not read.keys() & {"format", "path", "options"}
     assert "my_module" not in repr(read)
 

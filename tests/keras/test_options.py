@@ -1,4 +1,4 @@
-"""What a candidate can be trained by beside plain cross-entropy: each option does what its paper says, and no more."""
+"""Training options: each does what its paper says, and nothing else."""
 
 from dataclasses import replace
 
@@ -11,15 +11,15 @@ from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 from automm.models import baselines
 from automm.models.encoders.halves import with_inputs
 from automm.models.fusion import FUSIONS
-from automm.search.session import known_points
+from automm.search.session import finished_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
 from automm.search.training.batches import Batches, Feed, partners
 from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
-from automm.search.training.modulation import alone, coefficients, owners_of, with_noise
-from automm.search.training.options import OF_SUFFIXES, Options
+from automm.search.training.modulation import coefficients, only_modality, owners_of, with_noise
+from automm.search.training.options import SUFFIX_ONLY, Options
 from automm.search.training.parts import Parts
 from automm.tracking.run_folder import COMPLETED, Candidate
 
@@ -81,7 +81,7 @@ class TestLosses:
         np.testing.assert_allclose(cross_entropy(self.TARGETS, self.PROBABILITIES, gamma), expected, rtol=1e-5)
 
     @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-    def test_a_sure_answer_has_a_slope(self, gamma):
+    def test_a_confident_answer_has_a_gradient(self, gamma):
         import tensorflow as tf
 
         sure = tf.constant([[1.0, 0.0, 0.0]])
@@ -106,12 +106,12 @@ class TestMixup:
         assert drawn[2, 2:].tolist() == [2, 3, 4]
         assert len({tuple(partners(shares, np.random.default_rng(seed))[1]) for seed in range(20)}) > 5
 
-    def test_what_is_kept_follows_the_beta_distribution(self):
+    def test_shares_of_mixup_follow_the_beta_distribution(self):
         kept = np.concatenate([Batches(np.arange(4000), 2000, (1,), None, 0.4).epoch(n).mixing[1] for n in range(3)])
         assert kept.mean() == pytest.approx(0.5, abs=0.02)
         assert kept.var() == pytest.approx(0.25 / (2 * 0.4 + 1), abs=0.02)
 
-    def test_the_batches_themselves_are_the_same(self):
+    def test_mixup_does_not_change_the_batches(self):
         plain, mixed = Batches(TRAIN, 3, (1,)).epoch(2), Batches(TRAIN, 3, (1,), None, 0.4).epoch(2)
         np.testing.assert_array_equal(plain.rows, mixed.rows)
         assert plain.mixing is None
@@ -137,23 +137,23 @@ class TestMixup:
 
 class TestParts:
     @pytest.mark.parametrize("operator", FUSIONS)
-    def test_they_make_the_model(self, operator, source):
+    def test_the_parts_together_equal_the_model(self, operator, source):
         model, batch = still(operator), tensors(source, np.arange(8))
         fused, own = Parts(model).read(batch)
         np.testing.assert_allclose(Parts(model).answer(fused), model(batch), atol=1e-6)
         assert [len(vector) for vector in own] == [8, 8]
 
     @pytest.mark.parametrize("operator", FUSIONS)
-    def test_a_part_hangs_on_its_modality_alone(self, operator, source):
+    def test_a_part_depends_only_on_its_modality(self, operator, source):
         parts, batch = Parts(still(operator)), tensors(source, np.arange(8))
         whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
         for place, modality in enumerate(parts.modalities):
-            left = [np.asarray(vector) for vector in parts.read(alone(batch, modality))[1]]
+            left = [np.asarray(vector) for vector in parts.read(only_modality(batch, modality))[1]]
             np.testing.assert_array_equal(left[place], whole[place])
             assert (left[1 - place] != whole[1 - place]).any()
 
-    def test_in_a_model_that_was_cut_and_in_its_clone(self, source):
-        """A cut calls layers a second time, so that they stand in two models; a clone has layers of its own."""
+    def test_in_a_suffix_and_in_its_clone(self, source):
+        """`with_inputs` calls layers again, so they are in two models; a clone has its own layers."""
         model = still()
         cut = with_inputs(model.inputs, [tensor.name for tensor in model.inputs], model.outputs, "suffix")
         copy = keras.models.clone_model(cut)
@@ -181,7 +181,7 @@ class TestAuxiliaryHeads:
             expected += 0.5 * weighed_cross_entropy(answers, part["targets"], part["weights"] * there)
         assert float(criterion.loss(batch, part)) == pytest.approx(expected, rel=1e-5)
 
-    def test_they_are_no_part_of_the_model(self, source, tmp_path):
+    def test_they_are_not_part_of_the_model(self, source, tmp_path):
         model = still()
         names = [variable.path for variable in model.variables]
         result = learn(model, source, Options(auxiliary=1.0))
@@ -191,7 +191,7 @@ class TestAuxiliaryHeads:
         assert loaded.count_params() == still().count_params()
         np.testing.assert_allclose(loaded(source.batch(VALIDATION)), result.probabilities, atol=1e-6)
 
-    def test_they_teach_what_the_head_does_not_look_at(self, source):
+    def test_they_train_parts_that_the_head_ignores(self, source):
         """A head whose weights for the text are zero and stay so: the text's projection learns from its own head."""
         import tensorflow as tf
 
@@ -230,21 +230,21 @@ class TestModulation:
         assert all(owner == 0 for name, owner in by_name.items() if name.startswith("text_"))
 
     def test_the_steps_of_the_dominant_modality_only_are_smaller(self, source):
-        """The label can be read off the text: taught until it is, the text is held back and nothing else is."""
+        """The label can be read from the text. After training, only the steps of the text are smaller."""
         model = still()
         learn(model, source, Options(), epochs=12, learning_rate=0.05)
         source.arrays["image_mask"][:, 0] = 1
         batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
         criterion = Criterion(model, replace(PLAN, options=Options(modulation=1.0)))
-        shares = [float(share) for share in criterion.shares(batch, part)]
+        shares = [float(share) for share in criterion.step_factors(batch, part)]
         owners = owners_of(Parts(model), batch, model.trainable_variables)
         assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
         assert min(shares) > 0
 
-    def test_without_a_review_that_has_all_nothing_is_held_back(self, source):
+    def test_without_complete_reviews_no_step_is_smaller(self, source):
         source.arrays["image_mask"][:] = 0
         criterion = Criterion(still(), replace(PLAN, options=Options(modulation=1.0)))
-        shares = criterion.shares(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
+        shares = criterion.step_factors(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
         assert {float(share) for share in shares} == {1.0}
 
     def test_noise_is_as_large_as_the_gradient_and_only_where_steps_are_smaller(self):
@@ -257,7 +257,7 @@ class TestModulation:
 
 
 class TestModalityDropout:
-    def test_rows_reach_the_graph_without(self, source):
+    def test_rows_reach_the_graph_without_dropped_modalities(self, source):
         source.arrays["image_mask"][:] = 1
         epoch = Batches(TRAIN, 2, (1,)).epoch(0)
         feed = Feed(source, np.eye(3, dtype=np.float32)[source.labels], None, None, 0.5)
@@ -269,7 +269,7 @@ class TestModalityDropout:
         assert not inputs["text"][~text].any()
         np.testing.assert_array_equal(inputs["text"][text], source.arrays["text"][epoch.rows][text])
 
-    def test_stand_ins_learn_from_it(self, source):
+    def test_vectors_for_absent_modalities_learn_from_it(self, source):
         """Every review has text and pictures, so that only dropout shows the model what it is like without."""
         source.arrays["image_mask"][:] = 1
         for rate in (0.0, 0.5):
@@ -291,7 +291,7 @@ def plain():
 
 
 @pytest.mark.parametrize("option", EACH)
-def test_each_option_alone_changes_training_and_its_seed_decides_it(option, source, plain):
+def test_each_option_alone_changes_training_and_depends_on_the_seed(option, source, plain):
     options = Options(**{option: EACH[option]})
     first, second = (learn(suffix(), source, options, epochs=1) for _ in range(2))
     assert first.history == second.history
@@ -314,7 +314,7 @@ def test_options_of_a_point():
     values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
     assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
-    assert set(OF_SUFFIXES) < set(Options().values())
+    assert set(SUFFIX_ONLY) < set(Options().values())
 
 
 @pytest.mark.parametrize(
@@ -326,11 +326,11 @@ def test_options_of_a_point():
         ({"training.label_smoothing": [0.05, 0.1]}, False),
     ],
 )
-def test_a_baseline_is_known_as_the_point_at_which_options_are_off(choices, known):
-    """The experiment weights by the inverse frequency, and so was the baseline."""
+def test_a_baseline_is_the_point_at_which_options_are_off(choices, known):
+    """The experiment and its baseline use inverse class weights."""
     space = narrow(choices)
     baseline = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=baselines.CONCATENATION)
-    points = [candidate.hyperparameters for candidate in known_points([baseline], space, "inverse")]
+    points = [candidate.hyperparameters for candidate in finished_points([baseline], space, "inverse")]
     assert len(points) == known
     assert all(contains(space, point) for point in points)
     assert baseline.hyperparameters is baselines.CONCATENATION, "the record itself stays"

@@ -1,4 +1,4 @@
-"""What the oracles propose, without a model: trials have made-up scores."""
+"""Proposals of the oracles, without models: trials have made-up scores."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ def hyperparameters(space):
 
 
 class Play:
-    """A search whose trials take no time: it asks as the tuner does, and keeps candidates as a session does."""
+    """A search whose trials take no time: it calls the oracle like the tuner, and keeps candidates like a session."""
 
     def __init__(self, folder, tuner, space=None, *, epochs=9, trials=10, first=(), score=None, direction="max"):
         self.space, self.epochs, self.trials = space or full_space(), epochs, trials
@@ -54,7 +54,7 @@ class Play:
 
     def resume(self, candidates):
         self.candidates = list(candidates)
-        HarnessTuner._enter_known(types.SimpleNamespace(oracle=self.oracle), self.candidates)
+        HarnessTuner._enter_finished(types.SimpleNamespace(oracle=self.oracle), self.candidates)
         return self
 
     def ask(self, tuner_id="t"):
@@ -109,7 +109,7 @@ def test_every_tuner_of_the_configuration_has_an_oracle():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a Gaussian process over made-up scores
 class TestEveryOracle:
     @pytest.mark.parametrize("tuner", ["greedy", "bayesian", "random"])
-    def test_a_small_space_is_tried_to_its_end_and_nothing_twice(self, tmp_path, tuner):
+    def test_a_small_space_is_tried_completely_and_without_repetition(self, tmp_path, tuner):
         """AutoKeras' greedy oracle gives up earlier, KerasTuner's Bayesian one repeats."""
         # A Gaussian process takes seconds for a proposal: for it a smaller one.
         space = narrow({**SMALL, "label/layers": 1} if tuner == "bayesian" else SMALL)
@@ -118,12 +118,12 @@ class TestEveryOracle:
         assert len(candidates) == len(tried) == size(space) == (8 if tuner == "bayesian" else 12)
 
     @pytest.mark.parametrize("tuner", ["greedy", "hyperband", "random"])
-    def test_every_proposal_is_a_point_without_what_is_no_choice_there(self, tmp_path, tuner):
+    def test_every_proposal_is_a_point(self, tmp_path, tuner):
         for candidate in Play(tmp_path, tuner).run(40):
             assert contains(full_space(), candidate.hyperparameters), candidate.hyperparameters
 
     @pytest.mark.parametrize(("tuner", "before"), [*itertools.product(TUNERS, [1, 7])])
-    def test_a_resumed_search_goes_the_same_way(self, tmp_path, tuner, before):
+    def test_a_resumed_search_makes_the_same_proposals(self, tmp_path, tuner, before):
         # A Gaussian process takes seconds for a proposal, and longer in more dimensions.
         space, trials = (narrow(SMALL), 8) if tuner == "bayesian" else (full_space(), 16)
         whole = Play(tmp_path / "whole", tuner, space, first=portfolio(space)[:2]).run(trials)
@@ -132,7 +132,7 @@ class TestEveryOracle:
         assert [c.hyperparameters for c in resumed.candidates] == [c.hyperparameters for c in whole]
 
     @pytest.mark.parametrize("tuner", ["greedy", "hyperband", "random"])
-    def test_the_portfolio_comes_first_in_its_order_but_for_what_is_known(self, tmp_path, tuner):
+    def test_the_portfolio_comes_first_in_order_without_known_points(self, tmp_path, tuner):
         first = portfolio(full_space())
         play = Play(tmp_path, tuner, first=first)
         known = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=first[1], score=0.5)
@@ -162,21 +162,21 @@ class TestHyperband:
         least = min(first, key=lambda candidate: candidate.score)
         assert point_of(candidates[-1].hyperparameters) == point_of(least.hyperparameters)
 
-    def test_a_point_begins_once(self, tmp_path):
+    def test_a_point_starts_once(self, tmp_path):
         candidates = Play(tmp_path, "hyperband", trials=20).run()
         first = [json.dumps(point_of(c.hyperparameters)) for c in candidates if c.hyperparameters[ROUND] == 0]
         assert len(set(first)) == len(first) > 20
 
     @pytest.mark.parametrize("trials", [1, 2, 3, 5, 20])
     @pytest.mark.parametrize("epochs", [1, 2, 9, 30])
-    def test_however_small_the_budget_it_is_kept_and_the_best_reach_the_full_epochs(self, tmp_path, trials, epochs):
+    def test_the_budget_is_kept_and_the_best_reach_the_full_epochs(self, tmp_path, trials, epochs):
         candidates = Play(tmp_path, "hyperband", trials=trials, epochs=epochs).run()
         spent = sum(candidate.hyperparameters[EPOCHS] for candidate in candidates)
         assert (trials - 1) * epochs < spent <= trials * epochs, "less than one full training is left over"
         for rounds in shape(candidates).values():
             assert rounds[-1][1] == epochs
 
-    def test_failed_trials_are_those_that_their_round_throws_out(self, tmp_path):
+    def test_failed_trials_count_as_eliminated(self, tmp_path):
         candidates = Play(tmp_path, "hyperband", trials=3).run(failed={0, 3, 4})
         assert shape(candidates)[0] == [(9, 1), (3, 3), (1, 9)]
         failed = [point_of(candidates[number].hyperparameters) for number in (0, 3, 4)]
@@ -191,7 +191,7 @@ class TestHyperband:
         assert shape(candidates)[0] == [(12, 1), (9, 3), (3, 9), (1, 27)]
         assert list(shape(candidates)) == [0], "no new point is left for another bracket"
 
-    def test_what_still_runs_is_waited_for(self, tmp_path):
+    def test_running_trials_are_waited_for(self, tmp_path):
         """Nine trials, two of them still running: one of those left may be promoted, as two at most can overtake it."""
         play = Play(tmp_path, "hyperband", trials=3)
         trials = [play.ask(f"worker-{number}") for number in range(9)]
@@ -207,14 +207,14 @@ class TestHyperband:
         assert play.ask("worker-10").status == "RUNNING"
         assert not play.oracle.waiting
 
-    def test_resumed_with_less_it_stops(self, tmp_path):
+    def test_resumed_with_fewer_epochs_it_stops(self, tmp_path):
         whole = Play(tmp_path / "whole", "hyperband", trials=3).run(11)
         resumed = Play(tmp_path / "less", "hyperband", trials=1).resume(whole)
         assert resumed.ask().status == "STOPPED"
 
 
 class TestPortfolio:
-    def test_it_is_what_the_experiment_has_picked(self):
+    def test_it_is_the_result_of_its_experiment(self):
         measured = json.loads((Path(__file__).parents[2] / "experiments" / "portfolio.json").read_text())
         found = portfolio(full_space())
         # A hyperparameter that came later has its default in every point.
@@ -222,7 +222,7 @@ class TestPortfolio:
             assert point == {name: picked.get(name, DEFAULTS[name]) for name in point}
             assert picked.keys() <= point.keys()
 
-    def test_every_point_is_one_of_the_full_space_and_none_comes_twice(self):
+    def test_every_point_is_in_the_full_space_and_none_is_repeated(self):
         found = portfolio(full_space())
         assert len(found) == len(PORTFOLIO)
         assert all(contains(full_space(), point) for point in found)
@@ -238,7 +238,7 @@ class TestPortfolio:
             {"fusion.operator": "product"},
         ],
     )
-    def test_in_a_narrowed_space_every_point_is_of_it(self, overrides):
+    def test_in_a_narrowed_space_every_point_is_in_the_space(self, overrides):
         space = narrow(overrides)
         found = portfolio(space)
         assert all(contains(space, point) for point in found)

@@ -15,7 +15,7 @@ from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import Shapes
 from automm.models.readouts import IMAGE_READOUTS
 from automm.models.whole import compose, parameters_of
-from automm.search.features.cut import cut
+from automm.search.features.suffix import extract_suffix
 from automm.search.space.table import contains, draw, points, readouts, size
 from automm.search.space.validation import full_space, narrow
 from automm.search.training.loop import Fold, train
@@ -216,7 +216,7 @@ def test_the_suffix_gets_text_features_and_raw_pixels():
     whole = compose(suffix, layers, sequence_length=6, image_shape=(2, STORED, STORED, 3))
     assert {tensor.name for tensor in whole.inputs} == {"token_ids", "text_mask", "images", "image_mask"}
     assert whole.count_params() == parameters_of(suffix, layers)  # without the frozen picture encoder
-    again = cut(whole)
+    again = extract_suffix(whole)
     assert {tensor.name for tensor in again.inputs} == {TEXT, "text_mask", "images", "image_mask"}
     assert {layer.name for layer in again._flatten_layers()} >= {"image_cnn"}
 
@@ -257,7 +257,7 @@ class TestSpace:
         assert narrow(SPACE, image_size=224)["image/size"] == (32, 64)
         assert narrow(SPACE, image_size=48)["image/size"] == (32,)
         assert narrow(SPACE, image_size=16)["image/size"] == (16,)
-        with pytest.raises(ConfigError, match=r"image.size: 64 is larger than pictures are stored"):
+        with pytest.raises(ConfigError, match=r"image.size: 64 is larger than the stored pictures"):
             narrow({**SPACE, "image.size": [16, 64]}, image_size=32)
 
     def test_what_the_frozen_encoder_yields_is_asked_for_where_it_is_read(self):

@@ -9,7 +9,7 @@ from automm.models.encoders.layers import FrozenEncoder
 from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import AnyPicture, Shapes, answer, fuse, image_tower, text_tower
 from automm.models.whole import compose, raw_inputs
-from automm.search.features.cut import cut
+from automm.search.features.suffix import extract_suffix
 from automm.tasks.registry import TASKS
 
 SHAPES = Shapes(text_features=16, image_features=16, max_images=2, outputs=3, head="softmax")
@@ -69,7 +69,7 @@ def agree(whole, suffix, raw, encoders):
 
 
 def test_same_numbers_before_and_after_the_suffix_is_trained(whole, raw, encoders):
-    suffix = cut(whole)
+    suffix = extract_suffix(whole)
     agree(whole, suffix, raw, encoders)
     before = np.asarray(whole(raw, training=False))
     frozen = [np.asarray(weight) for encoder in encoders for weight in encoder.weights]
@@ -81,8 +81,8 @@ def test_same_numbers_before_and_after_the_suffix_is_trained(whole, raw, encoder
         np.testing.assert_array_equal(old, np.asarray(new))
 
 
-def test_the_suffix_has_the_inputs_that_others_feed(whole):
-    suffix = cut(whole)
+def test_the_suffix_has_the_expected_inputs(whole):
+    suffix = extract_suffix(whole)
     assert {tensor.name for tensor in suffix.inputs} == {TEXT, "text_mask", IMAGE, "image_mask"}
     shapes = {tensor.name: (tensor.shape, tensor.dtype) for tensor in suffix.inputs}
     assert shapes == {
@@ -94,7 +94,7 @@ def test_the_suffix_has_the_inputs_that_others_feed(whole):
 
 
 def test_no_encoder_is_left_in_the_suffix(whole):
-    suffix = cut(whole)
+    suffix = extract_suffix(whole)
     assert not any(isinstance(layer, FrozenEncoder) for layer in suffix._flatten_layers(recursive=True))
     assert {id(weight) for weight in suffix.trainable_weights} == {id(weight) for weight in whole.trainable_weights}
 
@@ -103,16 +103,16 @@ def test_the_same_encoders_in_many_models(whole, raw, encoders):
     """The encoders are shared: each model is cut at its own use of them."""
     keras.utils.set_random_seed(2)
     other = composed(baselines.fused(SHAPES, {**SMALL, "fusion/operator": "product"}), encoders)
-    agree(whole, cut(whole), raw, encoders)
-    agree(other, cut(other), raw, encoders)
+    agree(whole, extract_suffix(whole), raw, encoders)
+    agree(other, extract_suffix(other), raw, encoders)
 
 
 @pytest.mark.parametrize(
     ("text_name", "image_name"),
     [("text_cls_last", "image_gem_last"), ("text", "image_max_two_thirds"), ("text_max_two_thirds", "image")],
 )
-def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image_name):
-    """Encoders that yield all that a search may ask for: the suffix takes what it names, and goes back behind them."""
+def test_other_read_outs_have_their_own_inputs(raw, tmp_path, text_name, image_name):
+    """Encoders with all read-outs of a search: the suffix has only those it uses, and can be composed again."""
     names = ["text", "text_cls_last", "text_max_two_thirds", "image", "image_gem_last", "image_max_two_thirds"]
     text = text_source("tiny-bert", lambda size: VOCABULARY).build(names)
     image = image_source("tiny-cnn").build(names, 16)
@@ -125,7 +125,7 @@ def test_other_read_outs_are_inputs_of_their_own(raw, tmp_path, text_name, image
     ]
     masks = [inputs["text_mask"], AnyPicture()(inputs["image_mask"])]
     whole = keras.Model(inputs, answer(fuse(vectors, SMALL), masks, SMALL, 3, "softmax"))
-    suffix = cut(whole)
+    suffix = extract_suffix(whole)
     assert {tensor.name for tensor in suffix.inputs} == {text_name, "text_mask", image_name, "image_mask"}
     given = {name: raw[name] for name in ("text_mask", "image_mask")}
     yielded = text.named(raw["token_ids"]) | image.named(raw["images"])
@@ -142,13 +142,13 @@ def test_a_trained_encoder_is_refused(whole, encoders, place):
     encoders[place].trainable = True
     try:
         with pytest.raises(ValueError, match=rf"'{encoders[place].name}' is trained"):
-            cut(whole)
+            extract_suffix(whole)
     finally:
         encoders[place].trainable = False
 
 
-def test_a_suffix_saves_and_goes_back_behind_its_encoders(whole, raw, encoders, tmp_path):
-    cut(whole).save(tmp_path / "suffix.keras")
+def test_a_saved_suffix_can_be_composed_with_its_encoders(whole, raw, encoders, tmp_path):
+    extract_suffix(whole).save(tmp_path / "suffix.keras")
     loaded = keras.saving.load_model(tmp_path / "suffix.keras")
     agree(whole, loaded, raw, encoders)
     again = composed(loaded, encoders)
@@ -169,14 +169,14 @@ def test_a_model_that_is_not_nested(raw, encoders):
         ]
     )
     whole = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
-    agree(whole, cut(whole), raw, encoders)
+    agree(whole, extract_suffix(whole), raw, encoders)
 
 
-def test_one_modality_alone(raw, encoders):
+def test_one_modality(raw, encoders):
     inputs = raw_inputs(6, (2, 16, 16, 3))
     token_ids = inputs["token_ids"]
     whole = keras.Model({"token_ids": token_ids}, keras.layers.Dense(3)(encoders[0](token_ids)))
-    suffix = cut(whole)
+    suffix = extract_suffix(whole)
     assert [tensor.name for tensor in suffix.inputs] == [TEXT]
     np.testing.assert_allclose(
         np.asarray(suffix({TEXT: encoded(raw, encoders)[TEXT]})),
@@ -186,14 +186,14 @@ def test_one_modality_alone(raw, encoders):
 
 
 def test_a_suffix_may_be_packed(whole, raw, encoders):
-    wrapped = packing.wrap(cut(whole))
+    wrapped = packing.wrap(extract_suffix(whole))
     packed = packing.pack(encoded(raw, encoders), packing.packed_layout(wrapped))
     np.testing.assert_allclose(
         np.asarray(wrapped(packed, training=False)), np.asarray(whole(raw, training=False)), atol=1e-6
     )
 
 
-def test_training_the_suffix_is_training_the_whole(encoders):
+def test_training_the_suffix_trains_the_whole_model(encoders):
     """Same engine, seed and batch order: the curves agree, and so do the predictions."""
     from automm.models.whole import compiled
     from automm.search.training.loop import Fold, predict, train
@@ -223,8 +223,8 @@ def test_training_the_suffix_is_training_the_whole(encoders):
         keras.utils.set_random_seed(1)
         model = composed(baselines.fused(SHAPES, SMALL), encoders)
         source = Rows(encoded(raw, encoders) if halved else raw)
-        model = cut(model) if halved else model
-        results.append(train([model], [fold], source, labels, plan, readers=[compiled(model)], reader_batch=8))
+        model = extract_suffix(model) if halved else model
+        results.append(train([model], [fold], source, labels, plan, predictors=[compiled(model)], predict_batch_size=8))
         predictions.append(predict(model, source, fold.validation))
     curves = [[epoch["val_loss"] for epoch in result.history] for result in results]
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-4)
@@ -247,7 +247,7 @@ def test_a_model_with_trained_upper_halves_is_cut_behind_the_lower_ones(raw):
     suffix = fine_tunable(baselines.fused(SHAPES, SMALL), [text_upper, image_upper], shapes)
     whole = compose(suffix, layers, sequence_length=6, image_shape=(2, 16, 16, 3))
     given |= {name: raw[name] for name in ("text_mask", "image_mask")}
-    again = cut(whole)
+    again = extract_suffix(whole)
     assert {tensor.name for tensor in again.inputs} == set(given)
     for model in (suffix, again):
         np.testing.assert_allclose(model(given, training=False), whole(raw, training=False), atol=1e-6)

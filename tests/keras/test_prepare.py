@@ -1,4 +1,4 @@
-"""What can end a search when its finalists are measured is found before it begins; and what is encoded for it."""
+"""Errors of other folds are found before a search, and only new items are encoded."""
 
 import json
 from collections import Counter
@@ -19,13 +19,13 @@ from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError
 from automm.search.features import engines
-from automm.search.setup.data import Loaded, check_folds, load, make_folds, prepare, sources
+from automm.search.setup.data import Loaded, check_folds, encoder_sources, load, make_folds, prepare
 
 THIRD = 12
 
 
 def loaded(groups, seed):
-    """Three folds of reviews with two labels; `groups` names what ties each review to others."""
+    """Three folds of reviews with two labels; `groups` has the group of each review."""
     content = {"name": "x", "records": "r.jsonl", "fields": {"text": "t", "label": "l"}}
     manifest = parse_manifest({**content, "splits": {"folds": 3, "seed": seed}}, Path("manifest.yaml"))
     reviews = [
@@ -37,7 +37,7 @@ def loaded(groups, seed):
     return Loaded(dataset, None, links, split_dataset(dataset, links), "", other_folds(dataset, links))
 
 
-TIED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
+LINKED = ["one"] * THIRD + ["other"] * THIRD + [None] * THIRD  # two folds are a group each
 
 
 def experiment(tmp_path, evaluation):
@@ -58,28 +58,28 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
         counted(links, name)
     wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
     here = load(wanted)
-    assert len(here.others) == 2
+    assert len(here.other_folds) == 2
     check_folds(wanted, here)
     assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
 
-def test_a_fold_that_cannot_be_cut_is_found_before_the_search(tmp_path):
+def test_a_fold_that_cannot_be_divided_is_found_before_the_search(tmp_path):
     wanted = experiment(tmp_path, {"folds": 5})
-    here = next(one for one in (loaded(TIED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
+    here = next(one for one in (loaded(LINKED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
         check_folds(wanted, here)
     (problem,) = caught.value.lines
     assert "of 3: " in problem
-    assert "fall into 2 parts" in problem
+    assert "have only 2 parts" in problem
     assert "splits.fold: 1" in problem
     check_folds(experiment(tmp_path, "auto"), here)
     check_folds(wanted, loaded([None] * 3 * THIRD, 1))
 
 
-def test_a_search_that_cannot_be_cut_is_refused_before_anything_is_encoded(tmp_path):
+def test_a_search_that_cannot_be_divided_is_refused_before_encoding(tmp_path):
     here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
-    with pytest.raises(DataError, match="fall into 2 parts"):
-        check_folds(experiment(tmp_path, {"folds": 5}), here.on(1))
+    with pytest.raises(DataError, match="have only 2 parts"):
+        check_folds(experiment(tmp_path, {"folds": 5}), here.with_fold(1))
 
 
 def make_both(wanted, one):
@@ -89,15 +89,15 @@ def make_both(wanted, one):
         return ()
 
 
-def test_on_another_fold_are_its_splits_and_its_number():
+def test_another_fold_has_its_splits_and_number():
     one = loaded([None] * 3 * THIRD, 1)
-    assert one.on(2).dataset.manifest.splits.fold == 2
-    tests = [one.on(fold).splits["test"] for fold in (1, 2, 3)]
+    assert one.with_fold(2).dataset.manifest.splits.fold == 2
+    tests = [one.with_fold(fold).splits["test"] for fold in (1, 2, 3)]
     np.testing.assert_array_equal(tests[0], one.splits["test"])
     assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
 
 
-def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monkeypatch):
+def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatch):
     """From files to features, over a cache that is there: read-outs of all kinds, in their ragged and flat forms."""
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
     manifest = write_reviews(tmp_path / "data", 24)
@@ -114,7 +114,7 @@ def test_one_review_more_encodes_its_text_and_its_pictures_alone(tmp_path, monke
 
     def prepared(told):
         one = load(wanted)
-        return prepare(wanted, one, sources(wanted, one), lambda *what: told.append(what))
+        return prepare(wanted, one, encoder_sources(wanted, one), lambda *what: told.append(what))
 
     first = prepared([])
     assert any(array.dtype == np.float16 for array in first.features.encoded.values())

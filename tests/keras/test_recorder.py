@@ -1,4 +1,4 @@
-"""What becomes of a candidate that is finished."""
+"""The record of finished candidates."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,50 +35,50 @@ def trial(name, score):
     return Candidate(name, "trial", COMPLETED, score=score, hyperparameters={"point": name})
 
 
-def test_a_candidate_is_on_disk_with_the_tracker_and_in_the_list(make):
+def test_a_candidate_is_on_disk_in_the_tracker_and_in_the_list(make):
     recorder, run, candidates, told = make()
     one = trial("trial-001", 0.5)
-    recorder.take_in_hand(one)
-    recorder.keep(one)
+    recorder.start(one)
+    recorder.record(one)
     assert candidates == [one]
     assert [line.name for line in run.candidates()] == ["trial-001"]
     assert told == [("started", "trial-001"), ("tracker", "trial-001"), ("finished", "trial-001", "trial-001")]
-    recorder.interrupted()
+    recorder.record_interrupted()
     assert len(candidates) == 1, "it is not in hand any more"
 
 
-def test_weights_of_losers_go_at_once(make):
+def test_weights_of_discarded_trials_are_deleted_at_once(make):
     recorder, run, _, _ = make()
     for number in range(5):
         name = f"trial-{number:03d}"
         run.model_path(name).touch()
-        recorder.keep(trial(name, number / 10))
+        recorder.record(trial(name, number / 10))
     left = sorted(path.stem for path in run.candidates_folder.iterdir())
     assert left == ["trial-002", "trial-003", "trial-004"]
 
 
-def test_what_is_in_hand_is_killed_by_an_interrupt(make):
+def test_an_interrupt_records_started_candidates_as_killed(make):
     recorder, run, _, _ = make()
     for name in ("trial-001", "trial-002"):
-        recorder.take_in_hand(trial(name, None))
-    recorder.interrupted()
+        recorder.start(trial(name, None))
+    recorder.record_interrupted()
     assert [(line.name, line.status, line.error) for line in run.candidates()] == [
         ("trial-001", KILLED, "interrupted"),
         ("trial-002", KILLED, "interrupted"),
     ]
 
 
-def test_failures_end_a_search_once_they_are_recorded(make):
+def test_failures_end_a_search_after_they_are_recorded(make):
     recorder, run, candidates, _ = make()
     for number in range(SAME_CAUSE - 1):
-        recorder.keep(Candidate(str(number), "trial", FAILED, error="out of memory"))
+        recorder.record(Candidate(str(number), "trial", FAILED, error="out of memory"))
     with pytest.raises(GiveUp, match="out of memory"):
-        recorder.keep(Candidate("last", "trial", FAILED, error="out of memory"))
+        recorder.record(Candidate("last", "trial", FAILED, error="out of memory"))
     assert candidates[-1].name == run.candidates()[-1].name == "last"
 
 
-def test_a_recorder_may_never_give_up(make):
+def test_a_recorder_can_be_told_never_to_give_up(make):
     recorder, _, candidates, _ = make(give_up=lambda candidates: "")
     for number in range(SAME_CAUSE + 1):
-        recorder.keep(Candidate(str(number), "trial", FAILED, error="out of memory"))
+        recorder.record(Candidate(str(number), "trial", FAILED, error="out of memory"))
     assert len(candidates) == SAME_CAUSE + 1

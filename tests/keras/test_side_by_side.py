@@ -20,11 +20,11 @@ from automm.models.heads import (
     text_tower,
 )
 from automm.models.whole import EncoderLayers, compiled, compose, fine_tunable, parameters_of
-from automm.search.features.cut import cut
 from automm.search.features.encoded import encode
-from automm.search.features.states import encode_states, source_of
+from automm.search.features.states import encode_states, input_rows
 from automm.search.features.store import FeatureStore
-from automm.search.training.batches import Lacking
+from automm.search.features.suffix import extract_suffix
+from automm.search.training.batches import WithoutModality
 from automm.search.training.loop import Fold, predict, train
 from automm.search.training.options import Plan
 from automm.tasks.registry import TASKS
@@ -86,7 +86,7 @@ def names_of(model):
 
 
 def rows_of(model, features):
-    return source_of(names_of(model), features.arrays, features, lambda cells: pytest.fail("it reads no states"))
+    return input_rows(names_of(model), features.arrays, features, lambda cells: pytest.fail("it reads no states"))
 
 
 def test_each_encoder_has_its_own_input_and_size(suffix, features):
@@ -106,14 +106,14 @@ def test_the_whole_model_gives_the_same_answers(suffix, layers, features):
     expected = predict(suffix, rows_of(suffix, features), ALL)
     np.testing.assert_allclose(predict(compiled(whole), features.arrays, ALL), expected, atol=1e-5)
     assert whole.count_params() == parameters_of(suffix, layers)
-    again = cut(whole)
+    again = extract_suffix(whole)
     assert set(names_of(again)) == set(names_of(suffix))
     np.testing.assert_allclose(predict(again, rows_of(again, features), ALL), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
 def test_an_absent_modality_is_absent_for_all_of_its_encoders(suffix, layers, features, modality):
-    lacking = Lacking(rows_of(suffix, features), modality)
+    lacking = WithoutModality(rows_of(suffix, features), modality)
     batch = lacking.batch(ALL)
     assert {name: bool(rows.any()) for name, rows in present(batch).items()} == {
         "text": modality != "text",
@@ -125,7 +125,7 @@ def test_an_absent_modality_is_absent_for_all_of_its_encoders(suffix, layers, fe
     answers = predict(suffix, lacking, ALL)
     np.testing.assert_array_equal(suffix(dirty, training=False), answers)
     whole = compiled(compose(suffix, layers, **SIZES))
-    np.testing.assert_allclose(predict(whole, Lacking(features.arrays, modality), ALL), answers, atol=1e-5)
+    np.testing.assert_allclose(predict(whole, WithoutModality(features.arrays, modality), ALL), answers, atol=1e-5)
 
 
 def test_saved_and_loaded(suffix, layers, features, tmp_path):

@@ -1,4 +1,4 @@
-"""Here and not in tests/unit, because the choices are the Keras layers themselves."""
+"""The search space. These tests need Keras, because choices are Keras layers."""
 
 import keras_tuner
 import numpy as np
@@ -23,17 +23,17 @@ from automm.search.space.table import (
     default,
     draw,
     is_active,
-    left_out,
     points,
     readouts,
     size,
+    unrequested_choices,
 )
 from automm.search.space.validation import full_space, narrow
 from automm.search.training.options import Options
 from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import EPOCHS, point_of
 
-# Three levels: "c" is a choice only where "b" is, and that only where "a" is not zero.
+# Three levels: "c" exists only if "b" exists, and "b" only if "a" is not zero.
 NESTED = {
     "a": Hyperparameter((0, 1, 2)),
     "b": Hyperparameter(("x", "y"), only=("a", bool)),
@@ -64,7 +64,7 @@ def problems_of(overrides):
     return caught.value.lines
 
 
-def test_nothing_narrowed_is_everything():
+def test_without_overrides_the_space_is_full():
     space = narrow({})
     assert space == full_space()
     assert space["fusion/operator"] == tuple(FUSIONS)
@@ -86,7 +86,7 @@ def test_dots_or_slashes_a_list_or_one_value(key):
     assert narrow({key: "product"})["fusion/operator"] == ("product",)
 
 
-def test_numbers_may_be_others_than_the_usual_ones():
+def test_numbers_other_than_the_defaults_are_allowed():
     space = narrow({"label.width": [2, 8], "label.dropout": 0, "training.learning_rate": [1e-5]})
     assert (space["label/width"], space["label/dropout"], space["training/learning_rate"]) == ((2, 8), (0,), (1e-5,))
     assert space["fusion/width"] == full_space()["fusion/width"]
@@ -103,7 +103,7 @@ def test_the_default_of_a_narrowed_hyperparameter_is_in_it():
     [
         ({"fusion.oprator": "product"}, "unknown hyperparameter 'fusion.oprator'. Did you mean 'fusion.operator'?"),
         ({"fusion.operator": "produkt"}, "space.fusion.operator: 'produkt' is not a choice. Did you mean 'product'?"),
-        ({"fusion.operator": []}, "no choice is left"),
+        ({"fusion.operator": []}, "the list is empty"),
         ({"fusion.operator": [["product"]]}, "is not a choice"),
         ({"label.width": 2.5}, "2.5 is not a whole number from 1 to 4096"),
         ({"label.width": 0}, "0 is not a whole number"),
@@ -121,12 +121,12 @@ def test_the_default_of_a_narrowed_hyperparameter_is_in_it():
         ({"image.heads": {"a": 1}}, "{'a': 1} is not a choice"),
     ],
 )
-def test_what_is_wrong_is_said(overrides, words):
+def test_mistakes_are_reported(overrides, words):
     (problem,) = problems_of(overrides)
     assert words in problem
 
 
-def test_every_problem_at_once():
+def test_all_problems_are_reported_together():
     assert len(problems_of({"x": 1, "label.width": [0, "a", 3], "image.pooling": "median"})) == 4
 
 
@@ -143,22 +143,22 @@ def test_zero_beside_a_half_is_a_float():
     assert [type(value) for value in narrow({"label.dropout": [0, 0.5]})["label/dropout"]] == [float, float]
 
 
-def test_a_row_stands_below_the_one_that_it_hangs_on():
+def test_a_row_is_below_the_one_that_it_depends_on():
     names = list(TABLE)
     for name, row in TABLE.items():
         assert row.only is None or names.index(row.only[0]) < names.index(name)
 
 
-def test_some_choice_makes_every_hyperparameter_one():
+def test_every_hyperparameter_exists_at_some_point():
     space = narrow({name: [*row.choices, *row.on_request] for name, row in TABLE.items() if not row.column})
     for name in space:
         assert all(values for _, values in conditions(space, name)), name
 
 
 class TestOptional:
-    """Hyperparameters that are none unless an experiment file names them."""
+    """Hyperparameters that exist only if an experiment file names them."""
 
-    def test_they_are_the_options_of_training_and_begin_where_these_are_off(self):
+    def test_they_are_the_training_options_and_are_off_by_default(self):
         assert {name: row.choices[0] for name, row in TABLE.items() if row.optional} == Options().values()
 
     def test_named_they_are_in_the_space_in_the_order_of_the_table(self):
@@ -168,19 +168,19 @@ class TestOptional:
         assert size(space) == size(narrow({"fusion.operator": "sum"})) * 2
         assert not contains(space, baselines.CONCATENATION)
 
-    def test_what_has_no_fused_vector_cannot_be_mixed(self):
+    def test_mixup_needs_a_fused_vector(self):
         space = narrow({"training.mixup": [0.2, 0.4], "fusion.operator": ["sum", "late"]})
         mixed = [point for point in points(space) if "training/mixup" in point]
         assert {point["fusion/operator"] for point in mixed} == {"sum"}
         assert size(space) == len(list(points(space)))
 
-    def test_unknown_weights_are_answered_with_the_legal_ones(self):
+    def test_unknown_class_weights_are_reported_with_the_legal_ones(self):
         (problem,) = problems_of({"training.class_weights": "balanced"})
         assert "Legal: square_root, inverse, none" in problem
 
 
 class TestPoints:
-    def test_a_point_has_a_value_for_whatever_is_a_choice_there_and_nothing_else(self):
+    def test_a_point_has_values_of_existing_hyperparameters_only(self):
         space = narrow({"label.dropout": [0.0, 0.5]})
         point = baselines.CONCATENATION
         flat = {**point, "label/layers": 0}
@@ -192,18 +192,18 @@ class TestPoints:
         assert not contains(space, {**point, "label/depth": 1})
         assert not contains(space, {})
 
-    def test_what_a_tuner_notes_is_not_of_the_point(self):
+    def test_bookkeeping_values_are_not_part_of_a_point(self):
         assert contains(full_space(), {**baselines.CONCATENATION, EPOCHS: 3})
         assert point_of({"label/dropout": 0.5, EPOCHS: 3}) == {"label/dropout": 0.5}
 
-    def test_conditions_may_hang_on_conditions(self, nested):
+    def test_conditions_can_be_nested(self, nested):
         assert list(points(nested)) == NESTED_POINTS
         assert size(nested) == len(NESTED_POINTS)
         assert all(contains(nested, point) for point in NESTED_POINTS)
         assert not contains(nested, {"a": 0, "c": 0.1})
 
     def test_the_size_of_a_narrowed_space(self):
-        """By hand: two operators without hyperparameters of their own, heads of no or one layer."""
+        """By hand: two operators without own hyperparameters, heads of no or one layer."""
         fixed = {name: value for name, value in DEFAULTS.items() if not name.startswith("label/width")}
         space = narrow({**fixed, "fusion.operator": ["product", "concatenation"], "label.layers": [0, 1]})
         assert size(space) == len(list(points(space))) == 2 * (1 + len(TABLE["label/width"].choices))
@@ -217,27 +217,27 @@ class TestPoints:
 
 class TestDeclare:
     @pytest.mark.parametrize("point", NESTED_POINTS, ids=str)
-    def test_kerastuner_agrees_on_what_is_a_choice(self, nested, point):
+    def test_kerastuner_agrees_which_hyperparameters_exist(self, nested, point):
         hp = keras_tuner.HyperParameters()
         declare(hp, nested)
         hp.values = dict(point)
         assert {name for name in nested if hp.is_active(name)} == point.keys()
 
     @pytest.mark.parametrize("point", NESTED_POINTS, ids=str)
-    def test_a_worker_hears_of_the_same_choices(self, nested, point):
+    def test_a_worker_gets_the_same_hyperparameters(self, nested, point):
         hp = keras_tuner.HyperParameters()
         declare(hp, nested)
         hp.values = dict(point)
         heard = keras_tuner.HyperParameters.from_proto(hp.to_proto())
         assert active_values(heard) == point
 
-    def test_what_is_never_a_choice_is_not_told(self):
+    def test_hyperparameters_that_never_exist_are_not_declared(self):
         hp = keras_tuner.HyperParameters()
         declare(hp, narrow({"label.layers": 0}))
         assert "label/width" not in {row.name for row in hp.space}
         assert hp.values["label/layers"] == 0
 
-    def test_twice_is_once(self):
+    def test_declaring_twice_changes_nothing(self):
         hp = keras_tuner.HyperParameters()
         declare(hp, full_space())
         declare(hp, full_space())
@@ -245,8 +245,8 @@ class TestDeclare:
         assert contains(full_space(), hp.values)
 
 
-class TestWhatAManifestHas:
-    def test_columns_and_numbers_have_hyperparameters_of_their_own(self):
+class TestManifestColumns:
+    def test_columns_and_numbers_have_their_own_hyperparameters(self):
         whole = full_space(("metadata", "history"))
         assert set(whole) - set(full_space()) == {"metadata/width", "history/encoder", "history/width"}
         assert {name: default(whole, name) for name in baselines.COLUMNS} == baselines.COLUMNS
@@ -262,7 +262,7 @@ class TestWhatAManifestHas:
             ),
         ],
     )
-    def test_what_the_manifest_has_not_is_named(self, key, words):
+    def test_missing_columns_are_named(self, key, words):
         with pytest.raises(ConfigError) as caught:
             narrow({key: 0.2}, (), TASKS["regression"])
         assert caught.value.lines == [words]
@@ -271,10 +271,10 @@ class TestWhatAManifestHas:
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}
 
 
-def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only():
+def test_other_readouts_and_whole_sequences_are_on_request_only():
     usual = full_space()
     assert readouts(usual) == ["image", "text"]
-    assert left_out(usual) == {
+    assert unrequested_choices(usual) == {
         "fusion/operator": list(SEQUENCE_FUSIONS),
         "text/readout": ["cls", "max", "attention"],
         "text/layer": ["two_thirds"],
@@ -285,8 +285,8 @@ def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only
     (problem,) = problems_of({"fusion.operator": "cross-attention"})
     assert "Did you mean 'cross_attention'?" in problem
     asked = narrow({**SEQUENCES, "text.layer": list(PLACES), "image.stage": list(PLACES)})
-    assert left_out(asked)["fusion/operator"] == ["bottleneck"]
-    assert "attention" not in left_out(asked)["text/readout"]
+    assert unrequested_choices(asked)["fusion/operator"] == ["bottleneck"]
+    assert "attention" not in unrequested_choices(asked)["text/readout"]
     assert {name for name in readouts(asked) if is_sequence(name)} == {
         f"{sequence}_{place}" for sequence in ("text_states", "image_cells") for place in PLACES
     }
@@ -294,7 +294,7 @@ def test_other_readouts_and_what_needs_whole_sequences_are_there_on_request_only
     assert [name for name in narrowed if name in READOUTS] == ["image_cells_two_thirds", "text_states_last"]
 
 
-def test_how_a_vector_is_made_is_no_choice_where_none_is_made():
+def test_vector_hyperparameters_exist_only_for_operators_of_vectors():
     point = next(points(narrow({**SEQUENCES, "fusion.operator": "cross_attention"})))
     assert not point.keys() & {"text/readout", "image/readout", "image/pooling", "image/heads"}
     assert point.keys() >= {"text/layer", "image/stage", "fusion/width"}
@@ -306,7 +306,7 @@ def test_how_a_vector_is_made_is_no_choice_where_none_is_made():
     [*({"fusion/operator": name} for name in SEQUENCE_FUSIONS), {"text/readout": "attention"}],
     ids=lambda choice: next(iter(choice.values())),
 )
-def test_what_is_there_on_request_can_be_built(choice):
+def test_choices_on_request_can_be_built(choice):
     model = baselines.fused(Shapes(3, 4, 2, 3, cells=5, head="softmax"), {**DEFAULTS, **choice, "label/layers": 0})
     assert model.output_shape == (None, 3)
     assert any(is_sequence(tensor.name) for tensor in model.inputs)

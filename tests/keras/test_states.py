@@ -1,4 +1,4 @@
-"""What lower halves yield: ragged texts, pictures once, and the numbers of the layers themselves."""
+"""The states of lower halves: ragged texts, each picture once, and the numbers of the layers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixt
 from automm.data.inputs.input_sources import source_of_input
 from automm.models.encoders.sources import image_source
 from automm.search.features.encoded import encode
-from automm.search.features.states import Both, encode_states
+from automm.search.features.states import StatesAndFeatures, encode_states
 from automm.search.features.store import FeatureStore
 
 IMAGE = image_source("tiny-cnn")
@@ -28,7 +28,7 @@ def encoded(arrays, halves, folder):  # noqa: F811
     return encode_states(arrays, [halves[0], halves[2]], FeatureStore(folder, 10**9))
 
 
-def test_a_batch_holds_what_the_lower_halves_yield(arrays, halves, states):  # noqa: F811
+def test_a_batch_holds_the_outputs_of_the_lower_halves(arrays, halves, states):  # noqa: F811
     rows = np.array([1, 0, 4, 7])
     batch = states.batch(rows)
     expected, mask = (np.asarray(array) for array in halves[0](arrays.token_ids[rows]))
@@ -47,7 +47,7 @@ def test_a_short_batch_is_short(states):
     assert states.batch(np.array([0, 2]))[TEXT_STATES].shape[1] == 8
 
 
-def test_each_text_takes_its_own_word_pieces(states):
+def test_each_text_has_its_own_word_pieces(states):
     distinct = len(set(TEXTS))
     assert len(states.texts.starts) == distinct + 1
     tokens = states.lower[source_of_input(TEXT_STATES)]
@@ -75,23 +75,23 @@ def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa
         np.testing.assert_allclose(array, states.batch(rows)[name], atol=1e-5)
 
 
-def test_an_ensemble_of_both_tiers_gets_what_it_names(arrays, states, tmp_path):  # noqa: F811
+def test_an_ensemble_of_both_tiers_gets_its_inputs(arrays, states, tmp_path):  # noqa: F811
     features = encode(arrays, [TEXT, IMAGE], FeatureStore(tmp_path, 10**9))
     rows = np.array([3, 1])
     vector = "text@tiny-bert:mean"
     names = (vector, "text_mask", CELLS, "image_mask")
-    batch = Both(features, states, names).batch(rows)
+    batch = StatesAndFeatures(features, states, names).batch(rows)
     assert set(batch) == set(names)
     np.testing.assert_array_equal(batch[vector], features.batch(rows)[vector])
-    assert set(Both(features, states, (TEXT_STATES, TOKENS)).batch(rows)) == {TEXT_STATES, TOKENS}
+    assert set(StatesAndFeatures(features, states, (TEXT_STATES, TOKENS)).batch(rows)) == {TEXT_STATES, TOKENS}
 
 
-def test_a_model_of_an_older_run_gets_the_same_under_its_short_names(arrays, states, tmp_path):  # noqa: F811
+def test_a_model_of_an_older_run_gets_its_inputs_by_short_names(arrays, states, tmp_path):  # noqa: F811
     features = encode(arrays, [TEXT, IMAGE], FeatureStore(tmp_path, 10**9))
     rows = np.array([3, 1])
     names = {"text": "text@tiny-bert:mean", "text_states": TEXT_STATES, "token_mask": TOKENS, "image_cells": CELLS}
-    short = Both(features, states, list(names)).batch(rows)
-    long = Both(features, states, list(names.values())).batch(rows)
+    short = StatesAndFeatures(features, states, list(names)).batch(rows)
+    long = StatesAndFeatures(features, states, list(names.values())).batch(rows)
     assert list(short) == list(names)
     for name, now in names.items():
         np.testing.assert_array_equal(short[name], long[now])

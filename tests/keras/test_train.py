@@ -19,7 +19,7 @@ from automm.search.training import batches as feed_module
 from automm.search.training import loop as module
 from automm.search.training.adam import AdamW
 from automm.search.training.batches import Batches
-from automm.search.training.loop import Fold, judged_rows, predict, train
+from automm.search.training.loop import Fold, predict, train, validation_rows
 from automm.search.training.losses import row_weights
 from automm.search.training.options import Options, Plan
 from automm.tasks.registry import TASKS
@@ -58,7 +58,7 @@ def source():
 
 @pytest.fixture(autouse=True)
 def eager(request):
-    """Tracing a graph takes longer than these few batches; one test, named so, goes without."""
+    """Run functions eagerly: tracing takes longer than these few batches. One test uses a graph, as its name says."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly("graph" not in request.node.name)
@@ -66,7 +66,7 @@ def eager(request):
     tf.config.run_functions_eagerly(False)
 
 
-def test_moving_averages_are_kept_up_by_training_in_a_graph_and_are_among_the_weights():
+def test_moving_averages_are_updated_in_a_graph_and_are_part_of_the_weights():
     values = keras.Input((3,), name="values")
     normalised = keras.layers.BatchNormalization(name="normalised", momentum=0.5)(values)
     model = keras.Model({"values": values}, keras.layers.Dense(2, activation="softmax")(normalised))
@@ -89,7 +89,7 @@ def run(model, source, plan=PLAN, **more):
     return train([model], [Fold(TRAIN, VALIDATION)], source, source.labels, plan, **more)
 
 
-def test_the_seed_decides_everything(source):
+def test_the_seed_determines_everything(source):
     first, second, other = suffix(), suffix(), suffix()
     one, two = run(first, source), run(second, source)
     assert one.history == two.history
@@ -98,7 +98,7 @@ def test_the_seed_decides_everything(source):
     assert run(other, source, replace(PLAN, seed=2)).history != one.history
 
 
-def test_it_learns_in_a_graph_and_says_what_it_left(source):
+def test_it_learns_in_a_graph_and_returns_its_history(source):
     model = suffix()
     before = PLAN.task.measure(source.labels[VALIDATION], predict(model, source, VALIDATION))
     result = run(model, source, replace(PLAN, epochs=12, learning_rate=0.05))
@@ -111,7 +111,7 @@ def test_it_learns_in_a_graph_and_says_what_it_left(source):
 
 
 class TestEarlyStopping:
-    """The real loop, with validation figures that are made up."""
+    """The real loop with made-up validation figures."""
 
     def run(self, monkeypatch, source, scores, **plan):
         model = suffix()
@@ -137,22 +137,22 @@ class TestEarlyStopping:
         result, _, kept = self.run(monkeypatch, source, [0.1, 0.7, 0.7, 0.7, 0.7, 0.9])
         assert (result.best_epoch, result.stopped, len(kept)) == (2, "patience", 5)
 
-    def test_behind_the_others_patience_is_halved(self, monkeypatch, source):
-        scores, bars = [0.1, 0.5, 0.2, 0.3, 0.3, 0.9], (0.6,) * 6
-        result, _, kept = self.run(monkeypatch, source, scores, bars=bars, patience=4)
+    def test_below_the_median_patience_is_halved(self, monkeypatch, source):
+        scores, median_scores = [0.1, 0.5, 0.2, 0.3, 0.3, 0.9], (0.6,) * 6
+        result, _, kept = self.run(monkeypatch, source, scores, median_scores=median_scores, patience=4)
         assert (result.best_epoch, result.stopped, len(kept)) == (2, "behind", 4)
-        result, _, kept = self.run(monkeypatch, source, scores, bars=(0.5,) * 6, patience=4)
+        result, _, kept = self.run(monkeypatch, source, scores, median_scores=(0.5,) * 6, patience=4)
         assert (result.best_epoch, result.stopped, len(kept)) == (6, "epochs", 6)
 
-    def test_behind_the_others_but_getting_better(self, monkeypatch, source):
-        result, _, kept = self.run(monkeypatch, source, [0.1, 0.2, 0.3, 0.4, 0.5], bars=(0.6,) * 4, patience=2)
+    def test_below_the_median_but_improving(self, monkeypatch, source):
+        result, _, kept = self.run(monkeypatch, source, [0.1, 0.2, 0.3, 0.4, 0.5], median_scores=(0.6,) * 4, patience=2)
         assert (result.best_epoch, result.stopped, len(kept)) == (5, "epochs", 5)
 
-    def test_a_better_epoch_starts_the_count_again(self, monkeypatch, source):
+    def test_a_better_epoch_resets_patience(self, monkeypatch, source):
         result, _, kept = self.run(monkeypatch, source, [0.5, 0.4, 0.4, 0.6, 0.5, 0.5])
         assert (result.best_epoch, result.stopped, len(kept)) == (4, "epochs", 6)
 
-    def test_an_objective_that_gets_smaller(self, monkeypatch, source):
+    def test_an_objective_that_is_minimised(self, monkeypatch, source):
         model = suffix()
         losses = iter([1.0, 0.5, 0.7])
         monkeypatch.setattr(
@@ -160,18 +160,18 @@ class TestEarlyStopping:
         )
         assert run(model, source, replace(PLAN, epochs=3)).best_epoch == 2
 
-    def test_a_validation_loss_that_is_no_number(self, monkeypatch, source):
+    def test_a_validation_loss_that_is_nan(self, monkeypatch, source):
         with pytest.raises(TrialError, match="validation loss"):
             self.run(monkeypatch, source, [0.1, float("nan"), 0.3])
 
 
-def test_a_loss_that_is_no_number_fails_the_trial(source):
+def test_a_loss_that_is_nan_fails_the_trial(source):
     source.arrays["text"][3] = np.nan
     with pytest.raises(TrialError, match="training loss became NaN"):
         run(suffix(), source)
 
 
-def test_an_interrupt_that_c_code_has_swallowed_ends_training(source, monkeypatch):
+def test_an_interrupt_that_was_lost_in_c_code_ends_training(source, monkeypatch):
     """Whatever TensorFlow does with the exception, the next portion of batches raises it again."""
     passes = []
     batch = Memory.batch
@@ -196,7 +196,7 @@ def test_an_interrupt_that_c_code_has_swallowed_ends_training(source, monkeypatc
 
 
 class TestDeadline:
-    def test_past_already_one_batch_is_trained_and_measured(self, source):
+    def test_after_the_deadline_one_batch_is_trained_and_evaluated(self, source):
         result = run(suffix(), source, replace(PLAN, epochs=50), deadline=time.monotonic() - 1)
         assert (result.stopped, len(result.history), result.best_epoch) == ("time", 1, 1)
 
@@ -209,12 +209,12 @@ class TestDeadline:
             return len(portions) >= 6  # three portions and an end of epoch, then two more
 
         monkeypatch.setattr(feed_module, "CHUNK_STEPS", 1)
-        monkeypatch.setattr(module, "_late", clock)
+        monkeypatch.setattr(module, "_is_past", clock)
         result = run(suffix(), source, replace(PLAN, epochs=50))
         assert (result.stopped, len(result.history)) == ("time", 2)
         assert len(portions) == 7
 
-    def test_far_away_it_changes_nothing(self, source):
+    def test_a_late_deadline_changes_nothing(self, source):
         with_deadline = run(suffix(), source, deadline=time.monotonic() + 3600)
         assert with_deadline.history == run(suffix(), source).history
         assert with_deadline.stopped == "epochs"
@@ -226,7 +226,7 @@ def drawn(batches, number):
 
 
 class TestBatches:
-    def test_each_row_once_an_epoch_in_another_order(self):
+    def test_each_epoch_has_each_row_once_in_another_order(self):
         batches = Batches(TRAIN, 3, (1, 0))
         epochs = []
         for number in range(2):
@@ -246,7 +246,7 @@ class TestBatches:
         np.testing.assert_allclose(shares.sum(axis=1), np.where(sizes > 0, 1.0, 0.0), rtol=1e-6)
         assert sorted(rows[shares > 0]) == list(range(100, 100 + n))
 
-    def test_rows_of_like_cost_share_a_batch_and_batches_come_in_any_order(self):
+    def test_rows_of_similar_cost_share_a_batch_and_batches_are_shuffled(self):
         costs = np.random.default_rng(0).integers(1, 60, 100)
         batches = Batches(np.arange(96), 12, (1,), costs)
         orders = []
@@ -261,7 +261,7 @@ class TestBatches:
 
 
 class TestRates:
-    """What of a model is an encoder learns at a rate of its own; rates rise, and fall."""
+    """Encoders have their own learning rate; rates rise and fall."""
 
     def model(self):
         cells = keras.Input((2, 4, 4, 3), name="image_cells")
@@ -280,7 +280,7 @@ class TestRates:
         run(model, Cells(), plan)
 
     @pytest.mark.parametrize(("still", "moved"), [("upper", "head"), ("head", "upper")])
-    def test_each_part_at_its_own(self, still, moved):
+    def test_each_part_has_its_rate(self, still, moved):
         keras.utils.set_random_seed(1)
         model = self.model()
         before = {name: [w.copy() for w in model.get_layer(name).get_weights()] for name in (still, moved)}
@@ -294,7 +294,7 @@ class TestRates:
         }
         assert changes[still] < 1e-6 < 1e-2 < changes[moved]
 
-    def test_they_rise_and_fall_to_nothing(self, monkeypatch):
+    def test_rates_rise_and_fall_to_zero(self, monkeypatch):
         factors = []
         apply = AdamW.apply
         monkeypatch.setattr(
@@ -314,7 +314,7 @@ class TestFolds:
         keras.utils.set_random_seed(1)
         return models, train(models, folds, source, source.labels, plan)
 
-    def test_one_after_the_other_is_the_same(self, source):
+    def test_training_folds_one_after_the_other_gives_the_same(self, source):
         results = []
         for together in (True, False):
             models = [suffix(seed) for seed in (1, 2)]
@@ -335,15 +335,15 @@ class TestFolds:
             assert told[-1][0] == told[-1][1], "progress does not end at its end"
         np.testing.assert_allclose(results[0].probabilities, results[1].probabilities, atol=1e-5)
 
-    def test_each_row_is_judged_by_the_model_that_has_not_seen_it(self, source):
+    def test_each_row_is_predicted_by_the_model_that_was_not_trained_on_it(self, source):
         models, result = self.train(source, replace(PLAN, epochs=6, learning_rate=0.05))
         expected = [predict(model, source, fold.validation) for model, fold in zip(models, self.FOLDS, strict=True)]
         np.testing.assert_allclose(result.probabilities, np.concatenate(expected), atol=1e-6)
         assert result.validation == pytest.approx(
-            PLAN.task.measure(source.labels[judged_rows(self.FOLDS)], result.probabilities), abs=1e-6
+            PLAN.task.measure(source.labels[validation_rows(self.FOLDS)], result.probabilities), abs=1e-6
         )
 
-    def test_a_model_does_not_feel_its_neighbour_in_a_graph(self, source):
+    def test_models_in_one_graph_are_independent(self, source):
         """Without dropout, which draws from one generator a model, a fold alone learns the same weights."""
         still = replace(PLAN, epochs=3, patience=10)
 
@@ -360,7 +360,7 @@ class TestFolds:
         for left, right in zip(together[0].get_weights(), alone.get_weights(), strict=True):
             np.testing.assert_allclose(left, right, atol=1e-5)
 
-    def test_no_row_of_validation_reaches_its_own_model(self, source):
+    def test_no_validation_row_trains_its_own_model(self, source):
         """Labels of fold 1's validation rows turned round change what model 2 learns, and not model 1."""
         models, _ = self.train(source, replace(PLAN, epochs=1))
         source.labels[24:] = (source.labels[24:] + 1) % 3
@@ -386,7 +386,7 @@ def test_adamw_agrees_with_keras(decay):
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
 
 
-def test_adamw_leaves_a_bias_undecayed_and_a_variable_without_gradient_alone():
+def test_adamw_decays_no_bias_and_changes_no_variable_without_gradient():
     bias, still = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.ones((2, 2), np.float32))
     AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None], [1.0, 1.0])
     np.testing.assert_array_equal(bias.numpy(), 1.0)
@@ -406,14 +406,14 @@ class TestClassWeights:
         np.testing.assert_allclose(row_weights(np.arange(9) % 3, np.arange(9), 3), 1.0)
 
     @pytest.mark.parametrize(("how", "ratio"), [("none", 1.0), ("square_root", 2.0), ("inverse", 4.0)])
-    def test_how_much_a_rare_class_gains(self, how, ratio):
+    def test_weights_of_a_rare_class(self, how, ratio):
         labels = np.array([0] * 8 + [1] * 2)
         weights = row_weights(labels, np.arange(10), 2, how)
         assert weights.mean() == pytest.approx(1.0)
         assert weights[8] / weights[0] == pytest.approx(ratio)
 
-    def test_in_a_graph_the_rare_class_gains(self, source, monkeypatch):
-        """Features that say nothing: the model can only learn the shares of the classes."""
+    def test_class_weights_work_in_a_graph(self, source, monkeypatch):
+        """Features without information: the model can only learn the frequencies of the classes."""
         source.labels[:] = 0
         source.labels[::6] = 1
         for name in ("text", "image"):
@@ -448,7 +448,7 @@ def test_packed_training_is_the_same_training(source):
 
 
 class TestPredict:
-    def test_the_size_of_a_batch_does_not_matter(self, source):
+    def test_the_batch_size_does_not_matter(self, source):
         model = suffix()
         whole = predict(model, source, VALIDATION)
         assert whole.shape == (12, 3)

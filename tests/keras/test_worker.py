@@ -1,28 +1,28 @@
-"""What a worker checks before it trains, and what it leaves behind."""
+"""The checks of a worker before it trains, and its result files."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from automm.errors import DataError
-from automm.search.parallel.worker import Dismissed, ResultFiles, _same_engines
+from automm.search.parallel.worker import Dismissed, ResultFiles, _check_same_engines
 from automm.search.parallel.workers import FOLDER
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
-def test_a_worker_that_reads_by_another_engine_is_refused(tmp_path):
+def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
     recorded = {"text": {"name": "a", "engine": "keras-3.15"}, "image": {"name": "b", "engine": "onnxruntime-1"}}
     run.write("manifest.json", {"encoders": recorded})
     engines = {("text", "a"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
-    _same_engines(run, SimpleNamespace(features=SimpleNamespace(engines=engines)))
+    _check_same_engines(run, SimpleNamespace(features=SimpleNamespace(engines=engines)))
     other = SimpleNamespace(features=SimpleNamespace(engines={**engines, ("image", "b"): "keras-3.15"}))
-    with pytest.raises(DataError, match=r"reads image by keras-3\.15, and the search by onnxruntime-1"):
-        _same_engines(run, other)
+    with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1"):
+        _check_same_engines(run, other)
 
 
 class TestResultFiles:
-    """What is finished is left for the parent, which alone writes the record."""
+    """A worker writes finished candidates to files; only the parent writes the record."""
 
     @pytest.fixture
     def told(self):
@@ -35,23 +35,23 @@ class TestResultFiles:
             finished=lambda candidate, best, left: told.append(("finished", candidate.name, best, left)),
         )
 
-    def test_a_candidate_goes_into_a_file_of_its_own(self, tmp_path, told, reporter):
+    def test_each_candidate_has_its_own_file(self, tmp_path, told, reporter):
         run = Run(tmp_path)
         (run.folder / FOLDER).mkdir()
         results = ResultFiles(run, SimpleNamespace(confirm=lambda: told.append("confirmed")), reporter)
         candidate = Candidate("trial-001", "trial", COMPLETED, score=0.5)
-        results.take_in_hand(candidate)
-        results.keep(candidate)
+        results.start(candidate)
+        results.record(candidate)
         assert Run.candidate((run.folder / FOLDER / "trial-001.json").read_bytes()) == candidate
         assert run.candidates() == []
         assert told == [("started", "trial-001"), "confirmed", ("finished", "trial-001", None, None)]
 
-    def test_nothing_is_left_to_a_search_that_has_ended(self, tmp_path, told, reporter):
+    def test_no_file_is_written_after_the_search_has_ended(self, tmp_path, told, reporter):
         def confirm():
             raise Dismissed("the search has ended")
 
         run = Run(tmp_path)
         (run.folder / FOLDER).mkdir()
         with pytest.raises(Dismissed):
-            ResultFiles(run, SimpleNamespace(confirm=confirm), reporter).keep(Candidate("a", "trial", COMPLETED))
+            ResultFiles(run, SimpleNamespace(confirm=confirm), reporter).record(Candidate("a", "trial", COMPLETED))
         assert list((run.folder / FOLDER).iterdir()) == told == []

@@ -1,4 +1,4 @@
-"""Whatever sets of items are asked for, and in which order: right values, and each item is encoded once."""
+"""For any sets of items in any order: values are right, and each item is encoded once."""
 
 import tempfile
 from pathlib import Path
@@ -46,7 +46,7 @@ class Encoding:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(REQUESTS, min_size=1, max_size=8))
-def test_each_item_is_encoded_once_for_a_family(requests):
+def test_each_item_is_encoded_once_per_family(requests):
     kept = {family: [] for family in KINDS}  # the sets of items that each family's entries are of
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder), 10**9)

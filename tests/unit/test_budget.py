@@ -1,4 +1,4 @@
-"""What is left of a search's budget, and when a search is given up."""
+"""The remaining budget of a search, and when repeated failures end it."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class TestBudget:
         assert budget.trials_left() == 0, "not one more full training"
         assert budget.seconds_left() == pytest.approx(20 / 10 * 8)
 
-    def test_the_clock_ends_it(self):
+    def test_the_deadline_ends_the_budget(self):
         now = [99.0]
         budget = Budget(experiment(budget={"trials": 5}), [], 100.0, clock=lambda: now[0])
         assert not budget.out_of_time()
@@ -47,7 +47,7 @@ class TestBudget:
         assert budget.out_of_time()
         assert budget.is_used_up()
 
-    def test_seconds_left_are_the_nearer_of_trials_and_clock(self):
+    def test_seconds_left_are_the_minimum_of_trials_and_deadline(self):
         candidates = []
         settings = experiment(budget={"trials": 5})
         assert Budget(settings, candidates, None).seconds_left() is None
@@ -60,30 +60,30 @@ class TestBudget:
         assert budget.seconds_left() == 3 * 5.0
 
 
-def test_an_interrupted_trial_gives_its_number_back():
+def test_the_number_of_an_interrupted_trial_is_used_again():
     assert last_trial_number([]) == 0
     assert last_trial_number([trial(1), trial(12), trial(13, KILLED)]) == 12
 
 
 class TestGivingUp:
-    def test_one_cause_too_often(self):
+    def test_the_same_cause_too_often(self):
         many = [failed("out of memory")] * SAME_CAUSE
         assert reason_to_give_up(many[1:]) == ""
-        assert reason_to_give_up([trial(1), *many]) == "5 candidates in a row failed with one cause: out of memory"
+        assert reason_to_give_up([trial(1), *many]) == "5 candidates in a row failed with the same cause: out of memory"
         assert reason_to_give_up([*many[1:], trial(1), many[0]]) == ""
 
-    def test_ever_new_causes(self):
+    def test_different_causes_too_often(self):
         many = [failed(f"number {number}") for number in range(ANY_CAUSE)]
         assert reason_to_give_up(many[1:]) == ""
-        assert reason_to_give_up(many) == "20 candidates in a row failed, the last: number 19"
+        assert reason_to_give_up(many) == "20 candidates in a row failed, the last one with: number 19"
 
-    def test_deaths_are_no_common_cause(self):
-        """Where trials fail five times in a row of one cause, the search ends; a process says nothing of the next."""
+    def test_dead_workers_do_not_count_as_the_same_cause(self):
+        """Five failures with the same cause end a search; a dead process does not predict the next failure."""
         died = failed(f"{WORKER_DIED}: SIGKILL")
         candidates = [died] * 6 + [failed("out of memory")] * 4 + [died]
         assert reason_to_give_up(candidates) == ""
         assert "out of memory" in reason_to_give_up([*candidates, failed("out of memory")])
 
-    def test_an_interrupted_candidate_breaks_no_row(self):
+    def test_an_interrupted_candidate_does_not_reset_the_count(self):
         many = [failed("out of memory")] * SAME_CAUSE
         assert reason_to_give_up([*many[1:], trial(1, KILLED), many[0]])

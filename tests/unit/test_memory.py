@@ -1,11 +1,11 @@
-"""Memory that is given back."""
+"""Memory that is returned to the system."""
 
 import gc
 import sys
 
 import pytest
 
-from automm.search.memory import give_back, peak_memory, settle
+from automm.search.memory import freeze_loaded_objects, peak_memory, release_memory
 
 
 def test_the_peak_is_in_bytes():
@@ -13,7 +13,7 @@ def test_the_peak_is_in_bytes():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what was freed")
-def test_what_was_freed_between_what_is_kept_is_given_back():
+def test_freed_memory_between_kept_blocks_is_released():
     def anonymous() -> int:
         with open("/proc/self/statm") as file:  # noqa: PTH123
             _, resident, shared, *_ = map(int, file.read().split())
@@ -23,15 +23,15 @@ def test_what_was_freed_between_what_is_kept_is_given_back():
     kept = blocks[::100]
     full = anonymous()
     del blocks
-    give_back()
+    release_memory()
     assert full - anonymous() > 100e6
     assert len(kept) == 20
 
 
-def test_what_is_there_is_spared_once():
-    settle()
+def test_existing_objects_are_frozen_once():
+    freeze_loaded_objects()
     spared = gc.get_freeze_count()
     assert spared > 10_000
     later = [[] for _ in range(1000)]
-    settle()
+    freeze_loaded_objects()
     assert gc.get_freeze_count() < spared + len(later)

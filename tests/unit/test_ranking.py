@@ -1,4 +1,4 @@
-"""The order of candidates, and whose weights are kept."""
+"""The ranking of candidates, and whose weights are kept."""
 
 from pathlib import Path
 
@@ -32,28 +32,28 @@ def test_best_first():
     assert ranking.best() is candidates[1]
 
 
-def test_trained_are_those_of_tier_1_that_have_epochs():
+def test_trained_candidates_are_those_of_tier_1_with_epochs():
     candidates = [done("a", 0.1), done("majority", 0.9, "baseline", trained=False), done("b", 0.8, tier=2)]
     assert names(Ranking(experiment(), candidates).trained()) == ["a"]
 
 
 @pytest.mark.parametrize("tier2", [1, FINALISTS + 1])
-def test_trials_that_are_no_finalists_lose_their_weights(tier2):
+def test_trials_that_are_not_finalists_lose_their_weights(tier2):
     best = [done(f"ensemble-{number}", 0.9, "ensemble", trained=False) for number in range(FINALISTS)]
     trials = [done(f"trial-{number}", number / 10) for number in range(6)]
     baseline = done("concatenation", 0.0, "baseline")
     ranking = Ranking(experiment(tier2={"finalists": tier2}), [baseline, *trials, *best])
-    assert names(ranking.losers()) == names(trials)[: 6 - tier2]
+    assert names(ranking.trials_to_discard()) == names(trials)[: 6 - tier2]
 
 
-def test_a_failed_trial_leaves_no_weights():
-    assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).losers()) == ["a"]
+def test_a_failed_trial_keeps_no_weights():
+    assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).trials_to_discard()) == ["a"]
 
 
-def test_bars_are_of_completed_trials():
+def test_median_scores_are_of_completed_trials():
     trials = [done(str(number), 0.5) for number in range(ENOUGH)]
     others = [done("concatenation", 0.1, "baseline"), Candidate("a", "trial", FAILED)] * ENOUGH
-    assert Ranking(experiment(), [*others, *trials]).bars() == (0.5,)
-    assert Ranking(experiment(), others).bars() == ()
-    assert Ranking(experiment(tuner="hyperband"), trials).bars() == ()
-    assert Ranking(experiment(training={"halve_behind": False}), trials).bars() == ()
+    assert Ranking(experiment(), [*others, *trials]).median_scores() == (0.5,)
+    assert Ranking(experiment(), others).median_scores() == ()
+    assert Ranking(experiment(tuner="hyperband"), trials).median_scores() == ()
+    assert Ranking(experiment(training={"halve_behind": False}), trials).median_scores() == ()

@@ -1,4 +1,4 @@
-"""What is kept on disk stays whole: crashes, two writers, damage, a full disk, eviction. Processes are real ones."""
+"""The feature store survives crashes, two writers, damage, a full disk and eviction. Processes are real."""
 
 import errno
 import gc
@@ -52,7 +52,7 @@ def about(rows=ROWS):
 
 
 def items(numbers):
-    """An item a number, of one row each."""
+    """One item per number, with one row each."""
     return Items(item_digests(str(number).encode() for number in numbers), np.ones(len(numbers), np.int32))
 
 
@@ -82,12 +82,12 @@ def store(tmp_path):
 
 
 def names(store):
-    """Of the files, without what names their items."""
+    """The content of the files without their lists of items."""
     return sorted(path.name.partition("-")[2] for path in store.folder.iterdir())
 
 
 def at(store, name, rows=ROWS):
-    """The path of a file of a family's entry of so many rows."""
+    """The path of a file of the entry of a family with this number of rows."""
     family, dot, suffix = name.partition(".")
     return store.folder / f"{module._key(family, items(range(rows)))}{dot}{suffix}"
 
@@ -96,7 +96,7 @@ def families(store):
     return [entry["key"].partition("-")[2] for entry in store.entries()]
 
 
-def test_a_hit_is_the_computation(store):
+def test_a_stored_entry_equals_the_computation(store):
     first = get(store, KEY, about(), Numbers)
     again = get(store, KEY, about(), refuse)
     for array in (first, again):
@@ -116,7 +116,7 @@ def test_any_number_of_rows(store, rows):
 
 
 class Several:
-    """Row r is r, r + 1, ... in every entry; two rows an item in those whose family begins with 'long'."""
+    """Row r is r, r + 1, ... in every entry; families that start with 'long' have two rows per item."""
 
     def __init__(self, families, unseen):
         self.features, self.unseen = dict.fromkeys(families, FEATURES), unseen
@@ -168,7 +168,7 @@ def test_half_precision(store):
     assert get(store, KEY, about(), Numbers).dtype == np.float32  # another precision is no hit
 
 
-def test_a_crash_in_the_middle_of_several_leaves_none(store):
+def test_a_crash_while_writing_several_entries_leaves_none(store):
     class Broken(Several):
         def batches(self):
             yield next(iter(super().batches()))
@@ -207,7 +207,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("harm", DAMAGE)
-def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
+def test_a_damaged_entry_is_logged_and_computed_again(store, harm, caplog):
     get(store, KEY, about(), Numbers)
     suffix, damage = DAMAGE[harm]
     damage(at(store, f"{KEY}.{suffix}"))
@@ -215,16 +215,16 @@ def test_what_is_damaged_is_computed_again_and_said(store, harm, caplog):
     np.testing.assert_array_equal(get(store, KEY, about(), lambda: opened.append(1) or Numbers()), values())
     assert opened == [1]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert f"{KEY}.npy cannot be used" in caplog.text
+    assert f"{KEY}.npy is unusable" in caplog.text
     get(store, KEY, about(), refuse)
 
 
-def test_another_number_of_rows_is_no_hit(store):
+def test_an_entry_with_another_number_of_rows_is_not_used(store):
     get(store, KEY, about(), Numbers)
     assert len(get(store, KEY, about(3), lambda: Numbers(3))) == 3
 
 
-def test_who_maps_a_damaged_file_keeps_what_it_has(store):
+def test_a_mapped_array_survives_a_rewrite_of_its_damaged_file(store):
     before = get(store, KEY, about(), Numbers)
     at(store, f"{KEY}.json").unlink()
     after = get(store, KEY, about(), Numbers)
@@ -288,7 +288,7 @@ def start(store, code):
 
 @pytest.fixture
 def writer(store):
-    """A process that has written half of an entry, and goes on at a line."""
+    """A process that has written half of an entry, and continues when it reads a line."""
     process = start(store, WRITER)
     assert process.stdout.readline() == "half\n", process.stderr.read()
     yield process
@@ -296,7 +296,7 @@ def writer(store):
     process.communicate()
 
 
-def test_a_killed_writer_leaves_nothing_that_counts(store, writer):
+def test_a_killed_writer_leaves_no_entry(store, writer):
     assert names(store) == [f"{KEY}.npy.part"]
     writer.send_signal(signal.SIGKILL)
     writer.wait()
@@ -305,7 +305,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(store, writer):
     assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
 
 
-def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store, writer):
+def test_files_of_a_killed_writer_are_removed_by_the_next_writer(store, writer):
     get(store, "other", about(), Numbers)
     assert f"{KEY}.npy.part" in names(store)  # it lives
     writer.send_signal(signal.SIGKILL)
@@ -314,14 +314,14 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_of_another_entry(store
     assert f"{KEY}.npy.part" not in names(store)
 
 
-def test_a_longer_part_that_a_crashed_writer_left_is_begun_again(store):
+def test_a_longer_part_of_a_crashed_writer_is_overwritten(store):
     store.folder.mkdir()
     at(store, f"{KEY}.npy.part").write_bytes(b"x" * 3 * SIZE)
     get(store, KEY, about(), Numbers)
     assert at(store, f"{KEY}.npy").stat().st_size == SIZE
 
 
-def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monkeypatch):
+def test_an_entry_that_is_removed_while_it_is_opened_is_computed_again(store, monkeypatch):
     get(store, KEY, about(), Numbers)
     path = at(store, f"{KEY}.npy")
     real = module.fcntl.flock
@@ -338,8 +338,8 @@ def test_an_entry_that_is_removed_as_it_is_opened_is_computed_again(store, monke
     assert path.exists()
 
 
-def test_notes_without_an_entry_are_cleared(store):
-    """A crash after the notes, before the entry has its name."""
+def test_notes_without_an_entry_are_removed(store):
+    """A crash after the notes were written, before the entry was renamed."""
     get(store, KEY, about(), Numbers)
     at(store, f"{KEY}.npy").unlink()
     get(store, "other", about(), Numbers)
@@ -380,8 +380,8 @@ assert all((array == values()).all() for array in found.values())
 """
 
 
-def test_two_that_want_the_same_entries_do_not_wait_for_each_other(store, writer):
-    """One process has begun KEY; another holds 'a', which sorts before it, and waits for KEY; a third waits for 'a'."""
+def test_two_writers_of_the_same_entries_do_not_deadlock(store, writer):
+    """One process writes KEY; another holds 'a', which sorts before it, and waits for KEY; a third waits for 'a'."""
     second, third = start(store, OVERLAPPING), None
     try:
         assert "waiting" in second.stdout.readline()
@@ -408,10 +408,10 @@ def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
     np.testing.assert_array_equal(get(store, KEY, about(), refuse), values())
 
 
-def test_many_processes_at_once_all_end_whole(store):
+def test_many_processes_at_once_all_succeed(store):
     code = """
 import logging
-logging.disable()  # of what is beyond the limit while the others use theirs
+logging.disable()  # warnings about the limit while other processes use their entries
 for _ in range(8):
     small = FeatureStore(store.folder, int(SIZE * 2.5))
     for key in "abcd":
@@ -440,7 +440,7 @@ def test_an_encoder_that_fails_leaves_nothing(store):
 # ---- a full disk, and a folder that cannot be written
 
 
-def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
+def test_a_full_disk_is_an_error_before_encoding(store, monkeypatch):
     class Untouched(Numbers):
         def batches(self):
             refuse()
@@ -450,7 +450,7 @@ def test_a_full_disk_shows_before_anything_is_encoded(store, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(CacheError) as caught:
         get(store, KEY, about(), Untouched)
-    for part in (str(store.folder), f"{SIZE} bytes", "100 are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
+    for part in (str(store.folder), f"{SIZE} bytes", "100 bytes are free", "automm cache --clear", "AUTOMM_CACHE_DIR"):
         assert part in str(caught.value)
     assert names(store) == []
 
@@ -466,8 +466,8 @@ def test_a_full_disk_drops_old_entries_first(store, monkeypatch):
     assert families(store) == [KEY]
 
 
-def test_the_system_refuses_to_allocate(store):
-    """A limit on a file's size stands in for a full disk: the same path, another number."""
+def test_the_system_cannot_allocate(store):
+    """A limit on the file size simulates a full disk: the same code, another error number."""
     code = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE - 1}, {SIZE - 1}))
@@ -486,8 +486,8 @@ except CacheError as error:
     assert names(store) == []
 
 
-def test_the_disk_is_filled_while_we_write(store, monkeypatch):
-    """Where the file system cannot allocate ahead, a write fails: an error, and no bus error."""
+def test_the_disk_becomes_full_while_writing(store, monkeypatch):
+    """If the file system cannot allocate in advance, a write fails with an error, not with a bus error."""
     calls = []
 
     def full(descriptor, content, offset):
@@ -516,14 +516,14 @@ def test_short_writes_and_no_allocation(store, monkeypatch):
     np.testing.assert_array_equal(get(store, KEY, about(), Numbers), values())
 
 
-def test_a_cache_folder_that_cannot_be(tmp_path):
+def test_a_cache_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match=r"cannot write to .*file/features.*AUTOMM_CACHE_DIR"):
         get(FeatureStore(tmp_path / "file" / "features", 10**9), KEY, about(), Numbers)
 
 
-def test_a_cache_folder_that_may_only_be_read(store, monkeypatch):
-    """What is there is used; what is not cannot be written."""
+def test_a_read_only_cache_folder(store, monkeypatch):
+    """Existing entries are used; new ones cannot be written."""
     get(store, KEY, about(), Numbers)
 
     def denied(path, *_, **__):
@@ -541,7 +541,7 @@ def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
-    with pytest.raises(CacheError, match=r"is full: [0-9,]+ are free"):
+    with pytest.raises(CacheError, match=r"is full: [0-9,]+ bytes are free"):
         get(store, KEY, about(), Numbers)
 
 
@@ -549,14 +549,14 @@ def test_a_disk_that_has_no_room_for_a_folder(store, monkeypatch):
 
 
 def fill(store, *keys):
-    """Entries that were used in this order, long ago; nobody holds them."""
+    """Entries that were used in this order, long ago, and are not in use."""
     for age, key in enumerate(keys):
         get(store, key, about(), Numbers)
         os.utime(at(store, f"{key}.json"), (1000 + age, 1000 + age))
     gc.collect()
 
 
-def test_what_was_not_used_for_longest_goes_first(store, caplog):
+def test_the_least_recently_used_entry_is_removed_first(store, caplog):
     caplog.set_level(logging.INFO, "automm")
     fill(store, "a", "b", "c")
     get(store, "a", about(), refuse)  # used again
@@ -568,7 +568,7 @@ def test_what_was_not_used_for_longest_goes_first(store, caplog):
     assert not [name for name in names(store) if name.startswith("b.")]
 
 
-def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
+def test_entries_in_use_are_kept_above_the_limit(store, caplog):
     get(store, "a", about(), Numbers)
     gc.collect()
     held = get(store, "a", about(), refuse)
@@ -578,14 +578,14 @@ def test_what_is_in_use_stays_beyond_the_limit(store, caplog):
     get(small, "d", about(), Numbers)
     gc.collect()
     assert sorted(families(store)) == ["a", "b", "d"]
-    assert "beyond the limit" in caplog.text
+    assert "exceeds the limit" in caplog.text
     del held, view
     gc.collect()
     get(small, "e", about(), Numbers)
     assert families(store) == ["e"]
 
 
-def test_what_another_process_uses_stays(store):
+def test_an_entry_that_another_process_uses_is_kept(store):
     process = start(store, "held = get(store, KEY, about(), Numbers)\nprint('held', flush=True)\nsys.stdin.readline()")
     try:
         assert process.stdout.readline() == "held\n"
@@ -609,7 +609,7 @@ def test_clear(store, writer):
     np.testing.assert_array_equal(held, values())
 
 
-def test_entries_say_what_they_are(store):
+def test_entries_have_descriptions(store):
     fill(store, "a", "b")
     (store.folder / "c.npy").write_bytes(b"of another version")
     newest, *rest = store.entries()
@@ -656,7 +656,7 @@ def test_the_limit_is_read(monkeypatch, text, expected):
 @pytest.mark.parametrize(
     "text", ["much", "-1GB", "1e3", "GB", "1,5GB", "1.2.3GB", "5GB or so", "5 GX", "inf", "9" * 400, "9" * 400 + "GB"]
 )
-def test_a_limit_that_is_no_size(monkeypatch, text):
+def test_a_limit_that_is_not_a_size(monkeypatch, text):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", text)
     with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT"):
         cache_limit()

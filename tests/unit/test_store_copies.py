@@ -1,4 +1,4 @@
-"""One more item costs one encoding: the others are copied from entries of their family."""
+"""One more item costs one encoding: the others are copied from entries of the same family."""
 
 import errno
 import gc
@@ -37,7 +37,7 @@ def values(numbers, kind):
 
 
 class Counted:
-    """Encodes some of the numbers, and keeps in `encoded` which; three at a time, in a shuffled order."""
+    """Encodes some of the numbers and lists them in `encoded`; three at a time, in a shuffled order."""
 
     def __init__(self, families, unseen, numbers, encoded):
         self.features, self.numbers = dict.fromkeys(families, FEATURES), numbers
@@ -54,7 +54,7 @@ class Counted:
 
 
 def get(store, numbers, *families):
-    """The entries of some families, and what was encoded for them."""
+    """The entries of some families, and the items that were encoded for them."""
     encoded, of = [], items(numbers)
     wanted = {}
     for family in families or KINDS:
@@ -69,7 +69,7 @@ def get(store, numbers, *families):
 
 
 def encoded(store, numbers, *families):
-    """What was encoded; nobody holds the entries then."""
+    """The encoded items; the entries are not in use afterwards."""
     return get(store, numbers, *families)[1]
 
 
@@ -110,25 +110,25 @@ def test_items_come_from_several_entries(store):
     assert held(store) == [3, 3, 3, 5, 5, 5], "only what is contained goes"
 
 
-def test_only_so_many_entries_are_open_at_once(store, monkeypatch):
-    monkeypatch.setattr(store_copies, "MOST", 2)
+def test_the_number_of_open_entries_is_limited(store, monkeypatch):
+    monkeypatch.setattr(store_copies, "MOST_SOURCES", 2)
     for number in (3, 0, 1, 2):
         encoded(store, [number], "plain")
         newest = max(store.folder.glob("*.json"), key=lambda notes: notes.stat().st_mtime)
         os.utime(newest, (1000 + number, 1000 + number))
-    assert encoded(store, [*range(4)], "plain") == [0, 1], "those are copied from that were used last"
+    assert encoded(store, [*range(4)], "plain") == [0, 1], "the most recently used entries are the sources"
     assert held(store) == [4], "what is contained goes, copied or not"
 
 
 def test_an_item_that_one_family_lacks_is_encoded(store):
-    """One pass yields all that is missing, of items that are not known in every family."""
+    """One pass encodes all items that are not stored in every family."""
     encoded(store, [0, 1, 2], "plain")
     encoded(store, [1, 2, 3], "ragged")
     assert encoded(store, [0, 1, 2, 3], "plain", "ragged") == [0, 3]
     assert encoded(store, [0, 1, 2, 3, 4], "plain", "half") == [0, 1, 2, 3, 4]
 
 
-def test_an_older_entry_that_is_held_stays(store):
+def test_an_older_entry_in_use_is_kept(store):
     before, _ = get(store, ALL, "plain")
     assert encoded(store, [*ALL, 9], "plain") == [9]
     assert held(store) == [9, 10]
@@ -139,7 +139,7 @@ def test_an_older_entry_that_is_held_stays(store):
     assert held(store) == [11]
 
 
-def test_an_entry_is_not_removed_beyond_its_family(store):
+def test_entries_of_other_families_are_not_removed(store):
     encoded(store, ALL, "plain")
     encoded(store, ALL, "half")
     assert held(store) == [9, 9]
@@ -150,7 +150,7 @@ def test_an_entry_is_not_removed_beyond_its_family(store):
 
 @pytest.fixture
 def portions(monkeypatch):
-    """Checksums over 64 bytes, so that a few values have several."""
+    """Checksums over 64 bytes, so that few values have several checksums."""
     for place in (store_copies, store_folder, store_format):
         monkeypatch.setattr(place, "PORTION", 64)
 
@@ -182,7 +182,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("what", HARM)
-def test_what_is_damaged_is_not_copied_from(store, portions, what, caplog):
+def test_damaged_rows_are_not_copied(store, portions, what, caplog):
     encoded(store, ALL, "plain")
     HARM[what](store)
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
@@ -204,7 +204,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_notes_with_a_wrong_value_are_damaged_notes(store, key, value):
-    """Of the entry itself, of one to copy from, and of one to list."""
+    """In the entry itself, in a source entry, and in a listed entry."""
     encoded(store, ALL, "plain")
     change_notes(store, **{key: value})
     assert [entry["what"] for entry in store.entries()] == ["unknown"]
@@ -212,7 +212,7 @@ def test_notes_with_a_wrong_value_are_damaged_notes(store, key, value):
     assert encoded(store, ALL, "plain") == []
 
 
-def test_damage_counts_where_something_is_copied(store, portions):
+def test_damage_matters_only_in_copied_portions(store, portions):
     encoded(store, [*range(30)], "plain")
     flip(only(store, "npy"), 128 + 8 * 3 * 4)  # item 8
     assert encoded(store, [20, 3], "plain") == []
@@ -232,7 +232,7 @@ def test_an_entry_of_an_older_format_is_listed_and_never_used(store):
     assert store.clear().entries == 2
 
 
-def test_an_entry_that_is_removed_as_it_is_looked_up_is_left_out(store, monkeypatch):
+def test_an_entry_that_is_removed_meanwhile_is_left_out(store, monkeypatch):
     encoded(store, ALL, "plain")
     path = only(store, "npy")
     real = store_copies.fcntl.flock
@@ -262,20 +262,20 @@ def test_an_entry_of_another_user_that_cannot_be_read_is_left_out(store, monkeyp
 # ---- the limit and the disk
 
 
-def test_what_is_copied_from_is_not_evicted_before(store):
-    """Both together are beyond the limit; the older one goes afterwards."""
+def test_source_entries_are_not_evicted_before_copying(store):
+    """Both together exceed the limit; the older one is removed afterwards."""
     encoded(store, ALL, "plain")
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL, 9], "plain") == [9]
     assert held(store) == [10]
 
 
-def test_what_is_kept_is_within_the_limit_once_nobody_copies_from_it(store, caplog):
+def test_the_limit_holds_after_copying(store, caplog):
     encoded(store, ALL, "plain")
     size = store.entries()[0]["bytes"]
     assert encoded(FeatureStore(store.folder, size + 50), [*ALL[1:], 9], "plain") == [9]
     assert [(entry["items"], entry["bytes"]) for entry in store.entries()] == [(9, size)]
-    assert "beyond the limit" not in caplog.text
+    assert "exceeds the limit" not in caplog.text
 
 
 def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
@@ -284,15 +284,15 @@ def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100 if older.exists() else 10_000))
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
-    assert "no room for a copy" in caplog.text
+    assert "no room to copy entries" in caplog.text
     assert held(store) == [10]
 
 
-def test_a_disk_without_room_at_all_keeps_what_there_is(store, monkeypatch):
+def test_a_full_disk_keeps_existing_entries(store, monkeypatch):
     before, _ = get(store, ALL, "plain")
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
-    with pytest.raises(CacheError, match="100 are free"):
+    with pytest.raises(CacheError, match="100 bytes are free"):
         encoded(store, [*ALL, 9], "plain")
     assert held(store) == [9]
     assert not list(store.folder.glob("*.part"))
@@ -328,7 +328,7 @@ encoded(store, [*ALL, *range(20, 30)], "plain")
 """
 
 
-def test_a_writer_that_is_killed_leaves_what_it_copied_from(store):
+def test_a_killed_writer_leaves_its_source_entries(store):
     encoded(store, ALL, "plain")
     process = start(store, HALF_WAY)
     try:
@@ -341,7 +341,7 @@ def test_a_writer_that_is_killed_leaves_what_it_copied_from(store):
     assert not list(store.folder.glob("*.part"))
 
 
-def test_what_another_process_copies_from_stays(store):
+def test_an_entry_that_another_process_copies_from_is_kept(store):
     encoded(store, ALL, "plain")
     process = start(store, HALF_WAY)
     try:
@@ -357,8 +357,8 @@ def test_what_another_process_copies_from_stays(store):
     assert encoded(store, [*ALL, *range(20, 30)], "plain") == []
 
 
-def test_processes_with_sets_that_overlap(store):
-    """Each wants one set after the other at the same time; what they find is right, and nothing is left over."""
+def test_processes_with_overlapping_items(store):
+    """All request one set after the other at the same time; values are right, and no files are left over."""
     code = """
 import random
 import logging
@@ -393,5 +393,5 @@ def test_rows_are_written_in_runs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(store_files, "write_at", write)
     rows = np.array([4, 5, 6, 9, 1, 2])
-    store_files.put_rows(0, rows, np.zeros((6, 2), np.float32), 100)
+    store_files.write_rows(0, rows, np.zeros((6, 2), np.float32), 100)
     assert written == [(132, 24), (172, 8), (108, 16)]

@@ -1,7 +1,7 @@
-"""AutoKeras blocks over the layers of `models/`: text, image, fusion, label; and their input nodes.
+"""AutoKeras blocks that build the layers of `models/`: text, image, metadata, history, fusion, label; and input nodes.
 
-A block builds the layers that the values of a trial name; `space.declare` alone declares hyperparameters. Every block
-is given a name, because AutoKeras' default names count up in a process.
+A block builds the layers for the values of a trial. Hyperparameters are declared only in `space/table.declare`. Every
+block gets an explicit name, because AutoKeras numbers its default names per process.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from automm.search.training.pixels import pixel_encoder
 class ArrayInput(ak.Input):
     """An input node that keeps its array's dtype and has a name.
 
-    AutoKeras' own node casts to float32 (pixels would be four times their size) and has no name.
+    AutoKeras' own node casts to float32, which makes pixels four times as large, and has no name.
     """
 
     def build_node(self, hp: Any) -> Any:
@@ -35,7 +35,7 @@ class ArrayInput(ak.Input):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(block_module.Block):
-    """Turns token ids and the text's mask into a vector or a sequence, and its mask: the encoder and its read-out.
+    """Turns token ids and the text's mask into a vector or a sequence, and its mask, with the encoder and a read-out.
 
     Args:
         encoder: returns the encoder; called when a model is built.
@@ -55,8 +55,9 @@ class TextBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(block_module.Block):
-    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask: the encoder
-    or a CNN that the trial trains, its read-out, and a pooling over the pictures.
+    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask.
+
+    It consists of the encoder or a CNN that the trial trains, a read-out, and a pooling over the pictures.
 
     Args:
         encoder: returns the encoder; called when a model is built.
@@ -109,18 +110,18 @@ class FusionBlock(block_module.Block):
 class LabelHead(head_module.Head):
     """Dense layers and the head of the task.
 
-    AutoKeras' own head passes numpy integers to Dense, which Keras 3.13 and later refuse. For two classes it is a
-    sigmoid, for which macro-F1 would need other code.
+    AutoKeras' own head passes numpy integers to Dense, which Keras 3.13 and later reject. For two classes it uses a
+    sigmoid, for which macro-F1 would need different code.
     """
 
     def __init__(self, head: str = "softmax", **kwargs: Any):
-        kwargs.setdefault("loss", "categorical_crossentropy")  # AutoKeras wants one; the harness trains by its own
+        kwargs.setdefault("loss", "categorical_crossentropy")  # AutoKeras requires one; automm trains with its own loss
         super().__init__(**kwargs)
         self.head = head
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         vector, *given = inputs
-        # The masks of pictures and of steps become one number: whether there is any.
+        # Masks of pictures and of history steps become one number: whether any of them is real.
         masks = [AnyPicture(name=f"any_{m.name}")(m) if len(m.shape) == 2 else m for m in given]
         return answer(vector, masks, hp.values, int(self.shape[-1]), self.head)
 

@@ -1,7 +1,7 @@
-"""What automm needs of AutoKeras and AutoKeras does not offer in public: no other file uses a private name of it.
+"""All uses of private names of AutoKeras; no other file uses one.
 
-Each function, and each override, has a contract test in `tests/integration/test_platform.py`, so that an upgrade of
-AutoKeras that breaks one shows which.
+Each function and override has a contract test in `tests/integration/test_platform.py`, which fails if an upgrade of
+AutoKeras breaks it.
 """
 
 from typing import Any
@@ -11,10 +11,9 @@ from autokeras import graph as graph_module
 
 
 class UncompiledGraph(graph_module.Graph):
-    """AutoKeras' graph without its own optimizer choices: three optimizers, rates from 0.1 to 1e-5.
+    """AutoKeras' graph without its optimizer choices: three optimizers, rates from 0.1 to 1e-5.
 
-    `build` compiles what it has built, and nothing public comes between. The harness trains with an optimizer of its
-    own.
+    automm trains with its own optimizer. `Graph.build` always compiles the model, and has no public way to skip this.
     """
 
     def _compile_keras_model(self, hp: Any, model: Any) -> Any:
@@ -22,10 +21,10 @@ class UncompiledGraph(graph_module.Graph):
 
 
 class ModelOfGraph(ak.AutoModel):
-    """An AutoModel over the graph that a subclass makes. AutoKeras makes a plain `Graph`, and takes no other."""
+    """An AutoModel with the graph of a subclass. AutoKeras itself always creates a plain `Graph`."""
 
     def make_graph(self) -> Any:
-        """The graph over `self.inputs` and `self.outputs`; called once, by the constructor."""
+        """Return the graph from `self.inputs` to `self.outputs`; the constructor calls this once."""
         raise NotImplementedError
 
     def _build_graph(self) -> Any:
@@ -33,13 +32,13 @@ class ModelOfGraph(ak.AutoModel):
 
 
 def set_outputs(block: Any, count: int) -> None:
-    """Say how many output nodes a block has when it is called. AutoKeras has one for every block."""
+    """Set the number of output nodes of a block. In AutoKeras every block has one."""
     block._num_output_node = count
 
 
 def learn_shapes(tuner: Any, hp: Any, x: Any, y: Any) -> None:
-    """Tell the graph of a tuner the shapes of inputs and targets, for a `search` that replaces AutoKeras' own.
+    """Give the graph of a tuner the shapes of inputs and targets.
 
-    AutoKeras does it on the way to training only.
+    AutoKeras does this only in its own `search`, which automm replaces.
     """
     tuner._prepare_model_build(hp, x=x, y=y)

@@ -1,7 +1,7 @@
-"""What automm needs of KerasTuner and KerasTuner does not offer in public: no other file uses a private name of it.
+"""All uses of private names of KerasTuner; no other file uses one.
 
-Each function, and each override, has a contract test in `tests/integration/test_platform.py`, so that an upgrade of
-KerasTuner that breaks one shows which.
+Each function and override has a contract test in `tests/integration/test_platform.py`, which fails if an upgrade of
+KerasTuner breaks it.
 """
 
 from typing import Any
@@ -10,49 +10,50 @@ import numpy as np
 
 from automm.tracking.run_folder import point_of
 
-Base: Any = object  # a mixin: what it calls on itself is KerasTuner's Oracle
+Base: Any = object  # for a mixin of KerasTuner's Oracle: `super()` calls methods of Oracle
 
 
 class PointHashes(Base):
-    """Mixed into an oracle: trials of the same point are the same to it, whatever epochs and bracket they note.
+    """Mixin of an oracle: trials with the same point count as equal, even if their epochs or brackets differ.
 
-    The oracle compares hashes of all values of a trial, and offers no other way to say which of them count.
+    The oracle compares hashes of all values of a trial, and has no public way to leave some of them out.
     """
 
     def _compute_values_hash(self, values: dict[str, Any]) -> Any:
         return super()._compute_values_hash(point_of(values))
 
     def hash_of(self, values: dict[str, Any]) -> Any:
-        """The same for all values that are of one point."""
+        """Return a hash of the point, without the bookkeeping values."""
         return self._compute_values_hash(values)
 
     def is_new(self, values: dict[str, Any]) -> bool:
-        """Whether no trial has had this point. (`_tried_so_far` also holds what was drawn a moment ago.)"""
+        """Return whether no trial has this point. (`_tried_so_far` also contains points that were only drawn.)"""
         return self.hash_of(values) not in set(self._id_to_hash.values())
 
 
 def seed_oracle(oracle: Any, seed: int) -> None:
-    """Set what an oracle's next draw depends on. The public `seed` is read once, when the oracle is made."""
+    """Set the seed of an oracle's next draw. The public `seed` is read only when the oracle is created."""
     oracle._seed_state = seed
 
 
 def seed_of(oracle: Any) -> int:
-    """What `seed_oracle` has set."""
+    """Return the seed that `seed_oracle` has set."""
     return int(oracle._seed_state)
 
 
 def restart_generator(oracle: Any) -> None:
-    """Begin the generator of a Bayesian oracle anew, from `seed_of`.
+    """Restart the random generator of a Bayesian oracle from `seed_of`.
 
-    It would go on from proposal to proposal, and from its beginning in a process that resumes.
+    KerasTuner continues the generator from proposal to proposal, but restarts it in a resumed process. Restarting it
+    before each proposal makes both the same.
     """
     oracle._random_state = np.random.RandomState(seed_of(oracle))
 
 
 def enter_trial(oracle: Any, trial: Any) -> None:
-    """Make a trial that has ended elsewhere one that the oracle has had, on disk too.
+    """Add a finished trial to an oracle and to its files.
 
-    The public `end_trial` takes only trials that the oracle has itself begun.
+    The public `end_trial` accepts only trials that the oracle itself has started.
     """
     oracle.trials[trial.trial_id] = trial
     oracle.start_order.append(trial.trial_id)
@@ -62,15 +63,15 @@ def enter_trial(oracle: Any, trial: Any) -> None:
 
 
 def brackets_of(oracle: Any) -> int:
-    """How many kinds of brackets a Hyperband oracle has, from 0 halvings on."""
+    """Return the number of bracket kinds of a Hyperband oracle: 0, 1, ... halvings."""
     return int(oracle._get_num_brackets())
 
 
 def first_size(oracle: Any, halvings: int) -> int:
-    """With how many trials a Hyperband oracle begins a bracket of so many halvings."""
+    """Return the number of trials in the first round of a Hyperband bracket with so many halvings."""
     return int(oracle._get_size(halvings, 0))
 
 
 def epochs_of_round(oracle: Any, halvings: int, number: int) -> int:
-    """How many epochs a Hyperband oracle gives to each trial of a round, counted from 0."""
+    """Return the epochs of each trial in a round of Hyperband; rounds are counted from 0."""
     return int(oracle._get_epochs(halvings, number))

@@ -1,7 +1,7 @@
-"""What is proposed next: AutoKeras' and KerasTuner's oracles, good points first, and no end before the space's own.
+"""Propose the next trial: AutoKeras' and KerasTuner's oracles, which start with the portfolio and never repeat a point.
 
-An oracle's proposals follow from the seed that the tuner sets before each and from the trials that it knows, from
-nothing else: so a search that was killed goes on as if it had not been.
+A proposal depends only on the seed, which the tuner sets before each one, and on the trials so far. A resumed search
+therefore continues like one that was never interrupted.
 """
 
 from collections.abc import Sequence
@@ -23,25 +23,25 @@ from automm.search.space.table import Space, draw, points
 from automm.tracking.run_folder import BOOKKEEPING, EPOCHS, point_of
 
 Status = keras_tuner.engine.trial.TrialStatus
-DRAWS = 200  # by chance, before the space is gone through in order
+DRAWS = 200  # random draws for a new point before the space is enumerated in order
 
-# What a trial of Hyperband carries, beside the epochs that it is given: its bracket, the bracket's plan, and its round.
+# Bookkeeping values of a Hyperband trial, in addition to its epochs: its bracket, the bracket's plan, and its round.
 BRACKET, HALVINGS, SIZE, ROUND = (BOOKKEEPING + name for name in ("bracket", "halvings", "size", "round"))
 
 
 class Proposals(PointHashes):
-    """Mixed into an oracle: the portfolio comes first, no point comes twice, and a new one is found while there is one.
+    """Mixin of an oracle: it proposes the portfolio first, no point twice, and new points until the space is exhausted.
 
-    KerasTuner's Bayesian oracle repeats points, and AutoKeras' greedy one gives up when twenty neighbours of the best
-    are known.
+    KerasTuner's Bayesian oracle repeats points, and AutoKeras' greedy one stops when twenty neighbours of the best
+    point have been tried.
 
     Args:
-        space: the choices of the experiment.
+        space: the search space of the experiment.
         portfolio: points of `space`, in the order in which they are proposed.
     """
 
-    waiting = False  # the last answer was IDLE: the tuner sleeps before it asks again
-    epochs_left = 0  # what trials may still spend; the tuner sets it before each proposal
+    waiting = False  # the last answer was IDLE: the tuner sleeps before the next call
+    epochs_left = 0  # the epochs that trials may still use; the tuner sets it before each proposal
 
     def __init__(self, *, space: Space, portfolio: Sequence[dict[str, Any]], **options: Any):
         super().__init__(**options)
@@ -58,11 +58,11 @@ class Proposals(PointHashes):
         return {"status": Status.STOPPED if point is None else Status.RUNNING, "values": point}
 
     def first_point(self) -> dict[str, Any] | None:
-        """The next one of the portfolio."""
+        """Return the next point of the portfolio, None if all have been tried."""
         return next((dict(point) for point in self.portfolio if self.is_new(point)), None)
 
     def new_point(self) -> dict[str, Any] | None:
-        """A random point that no trial has had; None where all have been tried."""
+        """Return a random point that no trial has; None if all points have been tried."""
         rng = np.random.default_rng(seed_of(self))
         for _ in range(DRAWS):
             point = draw(self.choices, rng)
@@ -88,76 +88,80 @@ class Random(Proposals, keras_tuner.oracles.RandomSearchOracle):
 
 
 class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
-    """Many points for few epochs, the best third of them for three times as many, and so on.
+    """Trains many points for few epochs, the best third of them for three times as many epochs, and so on.
 
     Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar 2018, "Hyperband: a novel bandit-based approach to hyperparameter
-    optimization", arXiv 1603.06560; the sizes of rounds are KerasTuner's. A bracket that the epochs left cannot pay is
-    made smaller, and another begins only when the last is finished, so that the best of each reach the full epochs.
+    optimization", arXiv 1603.06560; round sizes are those of KerasTuner. A bracket is made smaller if too few epochs
+    are left for it. The next one starts only when the last is finished, so the best trials of each bracket reach the
+    full epochs.
 
-    KerasTuner's own oracle keeps its rounds in memory. Here every trial carries its bracket and its round, and the
-    rounds are read off the trials. A trial that failed counts as one of those that its round throws out. A promoted
-    trial is trained from its start: whatever it repeats is paid from the epochs.
+    KerasTuner's own oracle keeps its rounds in memory. Here every trial stores its bracket and round, and the rounds
+    are derived from the trials. A failed trial counts as eliminated in its round. A promoted trial is trained from
+    scratch, and the repeated epochs count.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        running = [trial for trial in self._rounds_run() if trial.status == Status.RUNNING]
+        running = [trial for trial in self._bracket_trials() if trial.status == Status.RUNNING]
         left = self.epochs_left - sum(values_of(trial)[EPOCHS] for trial in running)
-        proposal = self._in_bracket() or (None if running else self._in_new_bracket(left))
-        if proposal is not None and proposal[EPOCHS] > left:  # a resumed search may have less than it was planned for
+        proposal = self._continue_bracket() or (None if running else self._start_bracket(left))
+        if (
+            proposal is not None and proposal[EPOCHS] > left
+        ):  # a resumed search may have fewer epochs than the bracket was planned for
             proposal = None
         self.waiting = proposal is None and bool(running)
         if proposal is None:
             return {"status": Status.IDLE if running else Status.STOPPED, "values": None}
         return {"status": Status.RUNNING, "values": proposal}
 
-    def _rounds_run(self) -> list[Any]:
-        """Trials of brackets: baselines are of none."""
+    def _bracket_trials(self) -> list[Any]:
+        """Return the trials that belong to a bracket; baselines do not."""
         return [trial for trial in self.trials.values() if BRACKET in values_of(trial)]
 
-    def _in_bracket(self) -> dict[str, Any] | None:
-        """What the bracket in hand asks for, if there is one and it can go on."""
-        trials = self._rounds_run()
+    def _continue_bracket(self) -> dict[str, Any] | None:
+        """Return the next proposal of the current bracket; None if there is none now."""
+        trials = self._bracket_trials()
         if not trials:
             return None
         last = max(trials, key=lambda trial: values_of(trial)[BRACKET])
         plan = {name: values_of(last)[name] for name in (BRACKET, HALVINGS, SIZE)}
         trials = [trial for trial in trials if values_of(trial)[BRACKET] == plan[BRACKET]]
         rounds = self.rounds(plan[HALVINGS], plan[SIZE])
-        begun = [[trial for trial in trials if values_of(trial)[ROUND] == number] for number in range(len(rounds))]
+        by_round = [[trial for trial in trials if values_of(trial)[ROUND] == number] for number in range(len(rounds))]
         point = None
-        if len(begun[0]) < rounds[0][0]:
+        if len(by_round[0]) < rounds[0][0]:
             point, number = self.first_point() or self.new_point(), 0
         if point is None:
-            ready = self._promotion(rounds, begun)
+            ready = self._promotion(rounds, by_round)
             if ready is None:
                 return None
             number, point = ready
         return {**point, **plan, ROUND: number, EPOCHS: rounds[number][1]}
 
-    def _promotion(self, rounds: Sequence[tuple[int, int]], begun: Sequence[list[Any]]) -> tuple[int, Any] | None:
-        """The lowest round that can take a trial, and the point of the best that waits for it.
+    def _promotion(self, rounds: Sequence[tuple[int, int]], by_round: Sequence[list[Any]]) -> tuple[int, Any] | None:
+        """Return the lowest round that can take a trial, and the point of the best trial that waits for it.
 
-        A trial is among the best `size` of its round for sure, if those promoted and those still to come are fewer.
+        The best waiting trial is certain to be promoted if the next round has more free places than trials may still
+        arrive.
         """
-        to_come = sum(trial.status == Status.RUNNING for trial in begun[0])  # no new point is left to begin
+        to_come = sum(trial.status == Status.RUNNING for trial in by_round[0])  # no new point will start here
         for number in range(1, len(rounds)):
-            taken = {self.hash_of(values_of(trial)) for trial in begun[number]}
+            taken = {self.hash_of(values_of(trial)) for trial in by_round[number]}
             waiting = [
                 trial
-                for trial in begun[number - 1]
+                for trial in by_round[number - 1]
                 if trial.status == Status.COMPLETED and self.hash_of(values_of(trial)) not in taken
             ]
-            room = rounds[number][0] - len(begun[number])
+            room = rounds[number][0] - len(by_round[number])
             if room > to_come and waiting:
                 sign = -1.0 if self.objective.direction == "max" else 1.0
                 return number, point_of(values_of(min(waiting, key=lambda trial: sign * trial.score)))
-            running = sum(trial.status == Status.RUNNING for trial in begun[number])
+            running = sum(trial.status == Status.RUNNING for trial in by_round[number])
             to_come = running + min(room, len(waiting) + to_come)
         return None
 
-    def _in_new_bracket(self, left: int) -> dict[str, Any] | None:
-        """The first trial of the next bracket that `left` epochs can pay."""
-        numbers = [values_of(trial)[BRACKET] for trial in self._rounds_run()]
+    def _start_bracket(self, left: int) -> dict[str, Any] | None:
+        """Return the first proposal of the next bracket that fits into `left` epochs; None if none fits."""
+        numbers = [values_of(trial)[BRACKET] for trial in self._bracket_trials()]
         number, count = max(numbers, default=-1) + 1, brackets_of(self)
         for halvings in range(count - 1 - number % count, -1, -1):
             fewest = self.factor if halvings else 1
@@ -170,14 +174,14 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
         return None
 
     def rounds(self, halvings: int, size: int) -> list[tuple[int, int]]:
-        """(trials, epochs) of each round of a bracket that begins with `size` trials."""
+        """Return (trials, epochs) of each round of a bracket that starts with `size` trials."""
         return [
             (-(-size // self.factor**number), epochs_of_round(self, halvings, number)) for number in range(halvings + 1)
         ]
 
 
 def values_of(trial: Any) -> dict[str, Any]:
-    """What KerasTuner calls the values of a trial's hyperparameters."""
+    """Return the values of a trial's hyperparameters."""
     return trial.hyperparameters.values
 
 
@@ -193,16 +197,17 @@ def build_oracle(
     seed: int,
     epochs: int,
 ) -> Any:
-    """The oracle of a tuner of `config.TUNERS`.
+    """Return a new oracle.
 
     Args:
-        epochs: the most that one trial may have.
+        name: a key of ORACLES: the experiment's `tuner`.
+        epochs: the maximum epochs of one trial.
     """
     options: dict[str, Any] = {}
     if name == "hyperband":
         options["max_epochs"] = epochs
     if name == "bayesian":
-        # KerasTuner begins with three random points per hyperparameter, which is all of a search of twenty trials.
+        # KerasTuner's default is three random points per hyperparameter: a whole search of twenty trials.
         options["num_initial_points"] = 6
-    seed = seed + 1  # KerasTuner takes 0 for "draw one"
+    seed = seed + 1  # KerasTuner reads 0 as "choose a random seed"
     return ORACLES[name](space=space, portfolio=portfolio, objective=objective, seed=seed, **options)

@@ -1,4 +1,4 @@
-"""The AutoKeras search, set up the same way in the process that owns the oracle and in every worker."""
+"""Set up and run the AutoKeras search, in the process that owns the oracle and in every worker."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +18,13 @@ def tune(
     session: Session | None = None,
     serve: Callable[[Any], None] | None = None,
 ) -> None:
-    """Propose trials and train them, until the session's budget is used up or the space is.
+    """Propose trials and train them until the budget or the space is used up.
 
     Args:
-        bench: of the setup that is searched; `trials` fits on it.
-        folder: KerasTuner's own files, relative to the run.
-        session: of the process that owns the oracle; None in a worker.
-        serve: has the trials run elsewhere; see `tuner.HarnessTuner`.
+        bench: the bench on which `trials` fits.
+        folder: the folder of KerasTuner's files, relative to the run folder.
+        session: the session in the process that owns the oracle; None in a worker.
+        serve: called instead of training here; runs the trials in other processes (`tuner.HarnessTuner`).
     """
     experiment, setup = bench.setup.experiment, bench.setup
     model = build_search(
@@ -38,7 +38,7 @@ def tune(
         folder=bench.run.folder / folder,
         portfolio=portfolio(bench.space) if experiment.portfolio else (),
         epochs=experiment.training.epochs,
-        # Called when a trial is built: it loads the weights, which takes seconds.
+        # Called when a trial is built, because loading the weights takes seconds.
         encoders=lambda modality: bench.layers.first(modality).whole(),
         columns=setup.dataset.manifest.columns,
     )
@@ -46,8 +46,7 @@ def tune(
     inputs, targets = {}, {}
     for split in ("train", "validation"):
         rows = setup.rows(split)
-        # AutoKeras looks at shapes and dtypes only, and the pixels stay on disk: a stand-in has their shape and no
-        # size.
+        # AutoKeras reads only shapes and dtypes. A broadcast zero has the shape of the pixels and takes no memory.
         images = np.broadcast_to(np.uint8(0), (len(rows), *setup.arrays.image_shape))
         inputs[split] = [
             setup.arrays.token_ids[rows],

@@ -1,6 +1,6 @@
-"""AutoKeras proposes, the harness trains: the graph, the tuner, and the hooks through which a session runs them.
+"""The AutoKeras graph and tuner: AutoKeras proposes trials, and automm trains them.
 
-What is overridden, and why, is said in each place; `tests/integration/test_platform.py` shows when a workaround can go.
+Comments give the reason of each override; `tests/integration/test_platform.py` fails when a workaround can be removed.
 """
 
 import time
@@ -21,46 +21,46 @@ from automm.search.space.table import Space, declare
 from automm.tasks.base import Task
 from automm.tracking.run_folder import BOOKKEEPING, COMPLETED, Candidate
 
-Encoders = Callable[[str], Any]  # a modality in, its whole encoder out
+Encoders = Callable[[str], Any]  # takes a modality, returns its whole encoder
 
-WAIT = 0.2  # seconds before an oracle that waits for running trials is asked again
-MANY = 100_000  # the oracle's own limit on trials is never what stops a search, but its ids are as wide as this
+WAIT = 0.2  # seconds between calls of an oracle that waits for running trials
+MANY = 100_000  # a limit on trials that no search reaches; the oracle pads trial ids to its width
 
 
 class TrialFailed(keras_tuner.errors.FailedTrialError):
-    """The session has recorded a failed trial; the oracle shall know that this point is bad."""
+    """A recorded trial has failed; tells the oracle that its point is bad."""
 
 
 class Trials(Protocol):
-    """What the tuner needs in every process."""
+    """The interface that the tuner needs in every process."""
 
     def begin_trial(self, trial_id: str) -> None:
-        """The oracle has made a proposal; `run_trial` follows."""
+        """Note that the oracle has proposed a trial; `run_trial` follows."""
 
     def run_trial(self, values: dict[str, Any], build: Callable[[], Any]) -> float:
-        """Train and record one trial; its objective. Raises TrialFailed."""
+        """Train and record one trial, and return its score on the objective. Raises TrialFailed."""
 
 
 class Session(Protocol):
-    """What the tuner needs of the search around it, in the process that owns the oracle."""
+    """The interface that the tuner also needs in the process that owns the oracle."""
 
-    def known(self) -> Sequence[Candidate]:
-        """Finished candidates that are points of the space."""
+    def finished_points(self) -> Sequence[Candidate]:
+        """Return finished candidates that are points of the space."""
 
     def may_continue(self) -> bool:
-        """Whether the budget allows one more trial."""
+        """Return whether the budget allows one more trial."""
 
     def epochs_left(self) -> int:
-        """Epochs that trials may still spend together."""
+        """Return the epochs that trials may still use together."""
 
     def proposal_seed(self) -> int:
-        """A seed for the next proposal, the same in every process that has the same history."""
+        """Return a seed for the next proposal that depends only on the trials so far."""
 
 
 class SearchGraph(UncompiledGraph):
-    """AutoKeras' graph over the choices of the experiment, and with plain integers for shapes."""
+    """AutoKeras' graph with the search space of the experiment, and with plain integers as shapes."""
 
-    space: Space  # set by SearchModel; AutoKeras makes the graph, and saves its constructor's arguments
+    space: Space  # set by SearchModel, not by the constructor, whose arguments AutoKeras saves
 
     def build(self, hp: Any) -> Any:
         declare(hp, self.space)
@@ -68,7 +68,7 @@ class SearchGraph(UncompiledGraph):
 
     def set_io_shapes(self, shapes: Any) -> None:
         super().set_io_shapes(shapes)
-        for node in self.inputs:  # numpy integers in a shape are refused by Keras 3.13 and later
+        for node in self.inputs:  # Keras 3.13 and later reject numpy integers in a shape
             node.shape = tuple(int(size) for size in node.shape)
         for node in self.outputs:
             head = node.in_blocks[0]
@@ -89,26 +89,26 @@ class SearchModel(ModelOfGraph):
 
 
 class HarnessTuner(AutoTuner):
-    """AutoKeras' tuner: training is the harness's business, proposals are the oracle's, bookkeeping is KerasTuner's."""
+    """AutoKeras' tuner, changed so that `trials` trains; the oracle proposes, and KerasTuner keeps its bookkeeping."""
 
     trials: Trials
-    session: Session | None = None  # None in a worker, whose oracle is a client of the chief's
-    serve: Callable[[Any], None] | None = None  # runs the trials elsewhere: given this tuner, once its oracle is ready
+    session: Session | None = None  # None in a worker, whose oracle is a client of the chief
+    serve: Callable[[Any], None] | None = None  # runs the trials in other processes; called with this tuner
 
     def __init__(self, *, oracle: Any, hypermodel: Any, directory: Any, project_name: str, **of_the_oracle: Any):
-        # AutoModel hands over the objective, the seed and the number of trials too: the oracle has its own.
+        # AutoModel also passes the objective, the seed and the number of trials; the oracle has its own.
         super().__init__(oracle=oracle, hypermodel=hypermodel, directory=directory, project_name=project_name)
 
     def search(self, x: Any = None, y: Any = None, validation_data: Any = None, **ignored: Any) -> None:
-        """Search the space; AutoKeras' own `search` would end with a second training of the best model."""
+        """Search the space. AutoKeras' own `search` would finally train the best model a second time."""
         hp = self.oracle.get_space()
         learn_shapes(self, hp, x, y)
         if self.session is not None:
-            self.oracle.max_consecutive_failed_trials = MANY  # the session counts, by cause
+            self.oracle.max_consecutive_failed_trials = MANY  # the recorder counts failures by cause
             self.oracle.max_trials = MANY
-            declare(hp, self.hypermodel.space)  # KerasTuner would build models until it has met every condition
+            declare(hp, self.hypermodel.space)  # otherwise KerasTuner builds models until it has seen every condition
             self.oracle.update_space(hp)
-            self._enter_known(self.session.known())
+            self._enter_finished(self.session.finished_points())
         if self.serve is not None:
             self.serve(self)
         else:
@@ -116,17 +116,17 @@ class HarnessTuner(AutoTuner):
 
     def pre_create_trial(self) -> None:
         if self.session is not None:
-            if self.oracle.waiting:  # KerasTuner's loop would ask again at once, and for ever
+            if self.oracle.waiting:  # KerasTuner's loop calls the oracle again without a pause
                 time.sleep(WAIT)
-            # Lowering max_trials is how a search ends: the next trial of the oracle has the status STOPPED.
+            # Lowering max_trials ends the search: the next trial of the oracle has the status STOPPED.
             self.oracle.max_trials = MANY if self.session.may_continue() else len(self.oracle.trials)
             self.seed_proposal()
 
     def seed_proposal(self) -> None:
-        """Make the next proposal depend on the history alone."""
+        """Make the next proposal depend only on the trials so far."""
         assert self.session is not None
         seed = self.session.proposal_seed()
-        np.random.seed(seed)  # AutoKeras' greedy oracle draws from the global generator
+        np.random.seed(seed)  # AutoKeras' greedy oracle uses the global generator
         seed_oracle(self.oracle, seed)
         self.oracle.epochs_left = self.session.epochs_left()
 
@@ -136,8 +136,8 @@ class HarnessTuner(AutoTuner):
         score = self.trials.run_trial(active_values(hp), lambda: self.hypermodel.build(hp))
         return {self.oracle.objective.name: score}
 
-    def _enter_known(self, known: Sequence[Candidate]) -> None:
-        """Enter baselines, and after a resume earlier trials, as trials that the oracle has had."""
+    def _enter_finished(self, known: Sequence[Candidate]) -> None:
+        """Add baselines, and after a resume earlier trials, to the oracle as finished trials."""
         for candidate in known:
             hp = self.oracle.get_space()
             hp.values = dict(candidate.hyperparameters)
@@ -150,17 +150,19 @@ class HarnessTuner(AutoTuner):
 
 
 def active_values(hp: Any) -> dict[str, Any]:
-    """The values of a proposal that its model depends on, and what the oracle has noted beside them."""
+    """Return the values of a proposal that exist at its point, and the oracle's bookkeeping values."""
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
 def graph_of_blocks(encoders: Encoders, head: str, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
-    """AutoKeras' nodes from raw arrays to the label: inputs, in the order of `Arrays.batch`, and outputs.
+    """Build AutoKeras' graph from raw arrays to the label, and return its input and output nodes.
+
+    Inputs are in the order of `Arrays.batch`.
 
     Args:
         encoders: returns the encoder of 'text' or 'image'; called when a trial is built.
-        head: of the task, a name of HEADS in `models/heads`.
-        columns: 'metadata', 'history', where reviews have them.
+        head: the head of the task, a key of HEADS in `models/heads`.
+        columns: those of 'metadata' and 'history' that the manifest names.
     """
     token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
     images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
@@ -193,13 +195,13 @@ def build_search(
     encoders: Encoders,
     columns: Sequence[str] = (),
 ) -> SearchModel:
-    """An AutoKeras model over all inputs, whose tuner asks `trials` and `session`.
+    """Build the AutoKeras model whose tuner trains with `trials` and reads the budget from `session`.
 
     Args:
         session: None in a worker.
         encoders, columns: as in `graph_of_blocks`.
         portfolio: points of `space` that are proposed first, in order.
-        epochs: the most that one trial may have.
+        epochs: the maximum epochs of one trial.
     """
     inputs, outputs = graph_of_blocks(encoders, task.head, columns)
     goal = keras_tuner.Objective(objective, task.objectives[objective])

@@ -1,4 +1,4 @@
-"""The best answer that is the same for every review: what a model without any input can do."""
+"""The best constant answer: the score that a model reaches without any input."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from automm.search.candidates.estimator import Estimator, Fitted
 
 @dataclass(frozen=True)
 class Constant(Estimator):
-    """`Task.constant` of each fold's training rows."""
+    """The answer of `Task.constant`, computed from the training rows of each fold."""
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup
         answers = [setup.task.constant(setup.arrays.targets[fold.train], setup.outputs) for fold in setup.folds]
         models = [baselines.constant(setup.shapes, answer) for answer in answers]
-        return Fitted(average(models), bench.judge(models))
+        return Fitted(average(models), bench.evaluate_models(models))

@@ -1,4 +1,4 @@
-"""CNN and BERT, concatenated and trained end to end: the model that the first question is about."""
+"""CNN and BERT, concatenated and trained end to end."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,16 +15,16 @@ from automm.search.training.loop import train
 
 @dataclass(frozen=True)
 class EndToEnd(Estimator):
-    """The concatenation with both encoders unfrozen, from the frozen candidate's weights where there is one.
+    """The concatenation with both encoders unfrozen.
 
-    Starting from a trained head keeps the first steps from spoiling the encoders (Kumar et al. 2022, arXiv 2202.10054).
-    It costs a hundred times what a head does, and is therefore fitted on the first fold alone; candidates that are
-    judged on all folds rank before it.
+    It starts from the trained head of the frozen candidate if there is one, which keeps the first steps from damaging
+    the encoders (Kumar et al. 2022, arXiv 2202.10054). It costs a hundred times as much as a head and is therefore
+    fitted on the first fold only. Candidates that are evaluated on all folds rank before it.
 
     Attributes:
-        start: the candidate whose head it starts from, "" where there is none.
-        epochs: at most.
-        deadline: on the clock of `time.monotonic`.
+        start: the candidate whose head it starts from, or "".
+        epochs: the maximum number of epochs.
+        deadline: a time of `time.monotonic`, or None.
     """
 
     start: str = ""
@@ -43,8 +43,8 @@ class EndToEnd(Estimator):
             setup.arrays.targets,
             replace(bench.plan(self.seed_on(bench), self.point), epochs=self.epochs),
             deadline=self.deadline,
-            readers=[compiled(model)],
-            reader_batch=rows_at_once(setup.experiment.inputs.max_images),
+            predictors=[compiled(model)],
+            predict_batch_size=rows_at_once(setup.experiment.inputs.max_images),
         )
         return Fitted(model, trained)
 

@@ -1,7 +1,7 @@
-"""What every candidate is before it is fitted, and what fitting leaves.
+"""The base class of all candidates, and the result of fitting one.
 
-Neural heads, linear models, constants, averages, ensembles and fine-tuned models are estimators alike: each is fitted
-on every fold, and gives out-of-fold answers and a model that `models/whole.compose` makes whole.
+Neural heads, linear models, constants, averages, ensembles and fine-tuned models are all estimators. Each is fitted on
+every fold, and yields out-of-fold answers and a model from which `models/whole.compose` builds the whole model.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ class Fitted:
     """A fitted candidate.
 
     Attributes:
-        model: a Keras model of all folds together, from features, from states of the encoders, or from raw arrays.
-        trained: its out-of-fold answers, and what they are worth.
-        point: hyperparameters that fitting has chosen, beside those that the estimator was given.
+        model: the Keras model of all folds together; it reads features, encoder states, or raw arrays.
+        trained: the training history, the out-of-fold answers and their metrics.
+        point: hyperparameters that were chosen during fitting, in addition to those of the estimator.
     """
 
     model: Any
@@ -30,16 +30,16 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Estimator(ABC):
-    """A candidate that can be fitted on a bench, as often as one likes.
+    """A candidate that can be fitted on a bench, any number of times.
 
     Attributes:
-        name: of the candidate.
-        kind: "baseline", "trial", "fine-tuned", "ensemble", or "finalist" where it is fitted again on another fold.
+        name: the name of the candidate.
+        kind: "baseline", "trial", "fine-tuned", "ensemble", or "finalist" if it is fitted again on another fold.
         point: its hyperparameters.
-        seed_name: candidates of one seed name have the same seed; without one, their own name.
-        seed: in place of the one that follows from the seed name.
-        tier: 1 with frozen encoders, 2 where encoders are trained.
-        folds: None: fitted and judged on all folds of the setup; else on the first so many.
+        seed_name: the name from which the seed is derived; "": `name`.
+        seed: a seed that replaces the derived one, or None.
+        tier: 1 with frozen encoders, 2 if encoders are trained.
+        folds: the number of folds, from the first, that it is fitted and evaluated on; None: all folds of the setup.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Estimator(ABC):
     folds: ClassVar[int | None] = None
 
     def seed_on(self, bench: Bench) -> int:
-        """The seed of first weights, batches and dropout."""
+        """Return the seed of initial weights, batches and dropout."""
         return bench.seed_of(self.seed_name or self.name) if self.seed is None else self.seed
 
     @abstractmethod
@@ -59,5 +59,5 @@ class Estimator(ABC):
         """Fit on every fold.
 
         Raises:
-            TrialError: it cannot be fitted, in words.
+            TrialError: it cannot be fitted; the message is the cause.
         """

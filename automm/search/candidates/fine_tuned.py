@@ -1,9 +1,9 @@
-"""A trained head, trained further together with the upper layers of the encoders.
+"""Tier 2: train a trained head further, together with the upper layers of the encoders.
 
-The fold models are copied, each gets its own upper halves, and all are trained at low rates on the states of the frozen
-lower halves. They start from trained heads, which keeps the first steps from spoiling the encoders' weights (Kumar et
-al. 2022, arXiv 2202.10054), and rates warm up. A CNN that tier 1 trained from pixels has no upper half: it is trained
-further at the head's rate, beside the text's upper half.
+Each fold model is copied and gets its own upper halves. It is trained with low learning rates on the stored states of
+the frozen lower halves. Starting from a trained head and warming up the rates keep the first steps from damaging the
+encoders' weights (Kumar et al. 2022, arXiv 2202.10054). A CNN that tier 1 trained from pixels has no upper half: it is
+trained further with the learning rate of the head.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ READ_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class FineTuned(Estimator):
-    """Of one candidate of tier 1, on the same folds and judged on the same rows.
+    """A fine-tuned candidate of tier 1, trained and evaluated on the same folds.
 
     Attributes:
-        start: the name of that candidate.
-        deadline: on the clock of `time.monotonic`.
+        start: the name of the tier-1 candidate.
+        deadline: a time of `time.monotonic`, or None.
     """
 
     start: str = ""
@@ -45,24 +45,24 @@ class FineTuned(Estimator):
         )
         suffixes = members_of(bench.saved(self.start))
         states = bench.states(_reads_image_encoder(suffixes[0]))
-        models = raised(bench, suffixes, states.shapes)
+        models = fine_tunable_models(bench, suffixes, states.shapes)
         trained = train(
             models,
             setup.folds,
-            bench.source(models[0]),
+            bench.input_rows(models[0]),
             setup.arrays.targets,
             plan,
             deadline=self.deadline,
             together=False,
-            costs=setup.features.lengths,  # else the short texts of a batch would be padded to its longest
-            readers=[compiled(model) for model in models],
-            reader_batch=READ_AT_ONCE,
+            costs=setup.features.lengths,  # without costs, short texts would be padded to the longest of their batch
+            predictors=[compiled(model) for model in models],
+            predict_batch_size=READ_AT_ONCE,
             progress=partial(bench.progress, f"fine-tuning {self.start}"),
         )
         return Fitted(average(models), trained)
 
 
-def raised(bench: Bench, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
+def fine_tunable_models(bench: Bench, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
     """Return a fine-tunable model of each suffix, each with its own trainable upper halves."""
     pretrained = [encoder.halves()[1] for encoder in bench.layers.encoders]
     models = []

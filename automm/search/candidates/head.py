@@ -1,4 +1,4 @@
-"""A neural head on frozen features: what trials and most baselines are."""
+"""A neural head on frozen features: all trials and most baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,23 +18,23 @@ class Head(Estimator):
     """A suffix for each fold, trained by gradient descent.
 
     Attributes:
-        build: gives a fresh suffix, or a whole model that trains a CNN on the pictures.
-        bars: what it should have reached by each epoch: see `Ranking.bars`.
-        limited: whether `budget.parameters` holds for it.
+        build: returns a new suffix, or a whole model that trains a CNN on the pictures.
+        median_scores: the median scores of earlier trials by epoch (`Ranking.median_scores`); () if there are none.
+        limited: whether `budget.parameters` applies.
     """
 
     build: Callable[[], Any] = lambda: None
-    bars: tuple[float, ...] = ()
+    median_scores: tuple[float, ...] = ()
     limited: bool = False
 
     def fit(self, bench: Bench) -> Fitted:
         plan = bench.plan(self.seed_on(bench), self.point)
         full = plan.epochs
-        plan = replace(plan, epochs=self.point.get(EPOCHS, full), bars=self.bars)
-        models = bench.members(self.build, limited=self.limited)
-        source = bench.source(models[0])
-        # Sequences and pixels are large: one model after the other, step by step. Texts of like length share a batch
-        # where their sequences are read.
+        plan = replace(plan, epochs=self.point.get(EPOCHS, full), median_scores=self.median_scores)
+        models = bench.fold_models(self.build, limited=self.limited)
+        source = bench.input_rows(models[0])
+        # Sequences and pixels are large: models are trained one after the other, step by step. If token sequences are
+        # read, texts of similar length share a batch.
         features = source if isinstance(source, Features) else bench.setup.features
         large = features.large
         trained = train(
@@ -46,7 +46,7 @@ class Head(Estimator):
             deadline=bench.deadline,
             together=not large,
             costs=features.lengths if features.sequences else None,
-            reader_batch=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
+            predict_batch_size=LARGE_AT_ONCE if large else VECTORS_AT_ONCE,
             convert=converter(models[0]),
             progress=partial(bench.progress, f"training {self.name}") if large else None,
         )

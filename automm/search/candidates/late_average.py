@@ -1,4 +1,4 @@
-"""The mean of the answers of candidates that are fitted already."""
+"""The mean of the answers of fitted candidates."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ AVERAGED = ("text_only", "image_only")
 
 @dataclass(frozen=True)
 class LateAverage(Estimator):
-    """Of AVERAGED, each as it is.
+    """The mean of the baselines in AVERAGED, without further training.
 
     Attributes:
-        completed: names of the candidates that have completed.
+        completed: the names of completed candidates.
     """
 
     completed: Collection[str] = ()
@@ -28,7 +28,9 @@ class LateAverage(Estimator):
         for member in AVERAGED:
             predicted = bench.run.predictions(member) if member in self.completed else None
             if predicted is None:
-                raise TrialError(f"late_average needs the baseline {member}, which has not completed")
+                raise TrialError(f"late_average needs the baseline {member}, which is not completed")
             predictions.append(predicted)
         members = {member: bench.saved(member) for member in AVERAGED}
-        return Fitted(baselines.late_average(bench.setup.shapes, members), bench.judged(np.mean(predictions, axis=0)))
+        return Fitted(
+            baselines.late_average(bench.setup.shapes, members), bench.evaluate_answers(np.mean(predictions, axis=0))
+        )

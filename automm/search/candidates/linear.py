@@ -1,6 +1,6 @@
 """Linear baselines on frozen features: a logistic regression of labels, a ridge regression of numbers.
 
-Both are fitted at several strengths of their penalty, a model a fold; the strength that is best over all folds stays.
+Both are fitted with several penalty strengths, one model per fold; the strength that is best over all folds is kept.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ from automm.search.training.loop import Fold, predict
 from automm.search.training.losses import row_weights
 from automm.tasks.classification import MANY
 
-PARTS = {  # what each sees, as far as reviews have it
+PARTS = {  # the modalities of each baseline; those that the manifest lacks are left out
     "text": ("text",),
     "image": ("image",),
     "both": ("text", "image"),
@@ -30,17 +30,17 @@ PARTS = {  # what each sees, as far as reviews have it
     "all": ("text", "image", "metadata", "history"),
 }
 DESIGN_ROWS = 4096
-NEVER = -1e3  # the logit of a class that a fold's training rows do not have
+NEVER = -1e3  # the logit of a class that is not in the training rows of a fold
 
 Weights = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
 
 
 class Regression(ABC):
-    """A linear model that is fitted at several strengths of its penalty.
+    """A linear model that is fitted with several penalty strengths.
 
     Attributes:
-        key: what scikit-learn calls the strength.
-        strengths: from strong regularization to weak.
+        key: the name of the strength in scikit-learn.
+        strengths: the values of `key`, from strong to weak regularization.
     """
 
     key: ClassVar[str]
@@ -48,11 +48,15 @@ class Regression(ABC):
 
     @abstractmethod
     def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
-        """Each strength with its coefficients, from (training rows, features) float32."""
+        """Yield each strength with its weights.
+
+        Args:
+            learn: (training rows, features) float32.
+        """
 
     @abstractmethod
     def answers(self, sums: np.ndarray) -> np.ndarray:
-        """(rows, outputs) answers from coefficients times features plus intercepts."""
+        """Return the answers, (rows, outputs), from the sums of coefficients times features plus intercepts."""
 
 
 class Logistic(Regression):
@@ -65,11 +69,11 @@ class Logistic(Regression):
         from sklearn.linear_model import LogisticRegression
 
         labels, classes = setup.arrays.targets, setup.outputs
-        # The same weights as every trained candidate has, or a difference in macro-F1 would be one of weights.
+        # All trained candidates have these row weights; others would change macro-F1.
         weights = row_weights(labels, fold.train, classes, setup.experiment.training.class_weights)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
         strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
-        for strength in strengths:  # each begins where the one before has ended
+        for strength in strengths:  # each starts from the solution of the previous one
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
             yield strength, _all_classes(regression, classes)
 
@@ -102,27 +106,27 @@ REGRESSIONS: dict[str, Regression] = {"logistic": Logistic(), "ridge": Ridge()} 
 
 @dataclass(frozen=True)
 class LinearModel(Estimator):
-    """The task's regression on the features of some modalities, fitted at several strengths of its penalty.
+    """The regression of the task on the features of some modalities.
 
     Attributes:
-        parts: a name of PARTS.
+        parts: a key of PARTS.
     """
 
     parts: str = "both"
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup
-        there = ("text", "image", *setup.dataset.manifest.columns)
-        modalities = tuple(modality for modality in PARTS[self.parts] if modality in there)
+        available = ("text", "image", *setup.dataset.manifest.columns)
+        modalities = tuple(modality for modality in PARTS[self.parts] if modality in available)
         regression = REGRESSIONS[setup.task.linear]
-        models = bench.members(lambda: baselines.linear(setup.shapes, modalities))
+        models = bench.fold_models(lambda: baselines.linear(setup.shapes, modalities))
         strength = _fit(bench, models, regression)
         point = {"modalities": "+".join(modalities), regression.key: strength}
-        return Fitted(average(models), bench.judge(models), point)
+        return Fitted(average(models), bench.evaluate_models(models), point)
 
 
 def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:
-    """Set the models, one a fold, to the strength that is best over all folds, and say which."""
+    """Fit the models, one per fold, with the strength that is best over all folds, and return this strength."""
     setup, objective = bench.setup, bench.setup.experiment.objective
     by_strength: dict[float, list[tuple[Weights, np.ndarray]]] = {}
     for model, fold in zip(models, setup.folds, strict=True):
@@ -133,7 +137,7 @@ def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:
     best: tuple[float, float] | None = None
     for strength, fitted in by_strength.items():
         answers = regression.answers(np.concatenate([part[1] for part in fitted]))
-        value = score(setup.task.measure(setup.judged, answers), objective)
+        value = score(setup.task.measure(setup.validation_targets, answers), objective)
         if best is None or better(value, best[0], setup.experiment.direction):
             best = (value, strength)
     assert best is not None
@@ -144,9 +148,9 @@ def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:
 
 @contextmanager
 def _design(bench: Bench, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """What the regression of a `linear` suffix sees of some reviews, (rows, features) float32.
+    """Provide the design matrix of a `linear` suffix for some reviews, (rows, features) float32.
 
-    On disk: of 50,000 reviews it would take 330 MB of memory, and scikit-learn reads a memory map as it is.
+    It is a memory-mapped file, which scikit-learn reads directly: 50,000 reviews would take 330 MB of memory.
     """
     design = baselines.design_matrix(model)
     with tempfile.TemporaryFile(dir=bench.run.folder) as file:
@@ -159,9 +163,9 @@ def _design(bench: Bench, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _all_classes(regression: Any, classes: int) -> Weights:
-    """Of a fitted logistic regression.
+    """Return the weights of a fitted logistic regression with one row for each class.
 
-    scikit-learn keeps one row for two classes, and none for a class that the fold's training rows do not have.
+    scikit-learn has a single row for two classes, and no row for a class that is not in the training rows.
     """
     coefficients, intercepts = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:

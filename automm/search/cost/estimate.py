@@ -1,6 +1,7 @@
-"""What a search will take, before its first trial: an upper bound of its time, and of what it leaves on disk.
+"""Estimate upper bounds for the time of a search and its disk space, before the first trial.
 
-Rounded up from searches on two cores without a GPU; from the first trial on, the time left is measured.
+The constants are rounded up from searches on two cores without a GPU. After the first trial, the remaining time is
+estimated from measured times instead.
 """
 
 import math
@@ -16,18 +17,24 @@ from automm.search.ranking import FINALISTS
 from automm.search.setup.data import Setup
 from automm.search.space.validation import narrow
 
-TRIAL_SECONDS = 4.0  # of building, tracing and saving
-TRACE_SECONDS = 4.0  # of a CNN, a fold: their graphs are traced one by one
-STEP_SECONDS = 0.003  # of a head, a fold
-TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # the same of upper halves
-OPERATIONS = 6  # of a weight and an element: a product and a sum, forwards, and twice as many backwards
+TRIAL_SECONDS = 4.0  # per trial: building, tracing and saving
+TRACE_SECONDS = 4.0  # per fold of a CNN: their graphs are traced one by one
+STEP_SECONDS = 0.003  # per step and fold of a head
+TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # per trial, and per step and fold, of upper halves
+OPERATIONS = 6  # per weight and sequence element: a product and a sum forward, twice as many backward
 OPERATIONS_A_SECOND = 2e10
-BYTES = 4  # a number
+BYTES = 4  # per number
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of the trials, of tier 2 and of finalists on other folds; bytes in the run folder and MLflow together."""
+    """Estimated cost of a search.
+
+    Attributes:
+        trials, tier2: seconds.
+        disk: bytes in the run folder and MLflow together.
+        folds: seconds of finalists on the other folds.
+    """
 
     trials: float
     tier2: float
@@ -41,10 +48,10 @@ class Estimate:
 
 
 def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
-    """Before the first trial of a search; time is that of the whole budget.
+    """Estimate the cost of a search that uses its whole budget.
 
     Args:
-        other_folds: on how many finalists are measured beside the one that is searched on; after the budget.
+        other_folds: the number of other folds that finalists are evaluated on, after the budget.
     """
     experiment, folds = setup.experiment, len(setup.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in setup.folds) / experiment.training.batch_size)
@@ -68,7 +75,10 @@ def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
 
 
 def step_seconds(setup: Setup) -> float:
-    """Of a head, a fold; one that reads whole sequences multiplies its weights with every element of them."""
+    """Return the seconds per step and fold of the slowest head.
+
+    A head that reads whole sequences multiplies its weights with every element of them.
+    """
     experiment = setup.experiment
     space, inputs = narrow(experiment.space, setup.shapes.columns, setup.task), experiment.inputs
     largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
@@ -82,19 +92,19 @@ def step_seconds(setup: Setup) -> float:
 
 
 def pixel_seconds(setup: Setup) -> float:
-    """Of a step of the dearest CNN that trials train, a fold; 0 where all pictures are frozen features."""
+    """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
     inputs = setup.experiment.inputs
     space = narrow(setup.experiment.space, setup.shapes.columns, setup.task, image_size=inputs.image_size)
     seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 
 
-def short_of_disk(wanted: Estimate, folder: str) -> str:
-    """A warning where the disk has less left than that, else ''."""
+def disk_warning(wanted: Estimate, folder: str) -> str:
+    """Return a warning if the disk has too little free space, else ''."""
     free = shutil.disk_usage(folder).free
     if free >= wanted.disk:
         return ""
     return (
-        f"{folder}: {free / 1e6:,.0f} MB are free, and this search may leave {wanted.disk / 1e6:,.0f} MB. Free some, "
-        "or name another folder with --runs-dir"
+        f"{folder}: {free / 1e6:,.0f} MB are free, and this search may write {wanted.disk / 1e6:,.0f} MB. Free disk "
+        "space, or choose another folder with --runs-dir"
     )

@@ -1,4 +1,4 @@
-"""What `automm cache` shows and empties. Light: neither Keras nor TensorFlow is loaded."""
+"""List and clear the cache for `automm cache`. Light: neither Keras nor TensorFlow is loaded."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ from automm.search.features.store import FeatureStore
 
 @dataclass(frozen=True)
 class Listing:
-    """A cache folder.
+    """The content of a cache folder.
 
     Attributes:
-        features: the entries of the feature store, latest use first: those of `FeatureStore.entries`, with `last_used`
-            in ISO 8601, UTC.
-        limit: in bytes, of the features, and of the decoded pictures.
-        pictures: decoded pictures, latest use first: key, rows, bytes, last_used.
+        features: the entries of the feature store (`FeatureStore.entries`), latest use first, with `last_used` in ISO
+            8601, UTC.
+        limit: bytes, for features and for decoded pictures each.
+        pictures: sets of decoded pictures, latest use first: key, rows, bytes, last_used.
         embedded_bytes: of the picture files that were made from cells of records.
     """
 
@@ -49,9 +49,9 @@ class Listing:
 
 
 def listing(cache: Path, limit: int) -> Listing:
-    """What the cache folder holds beside weights. An absent folder holds nothing."""
+    """Return the content of the cache folder without weights. An absent folder counts as empty."""
     features = [
-        {**entry, "last_used": _moment(entry["last_used"])}
+        {**entry, "last_used": _iso_time(entry["last_used"])}
         for entry in FeatureStore(cache / "features", limit).entries()
     ]
     embedded = sum(size for _, _, size in embedded_files(cache / "embedded"))
@@ -59,11 +59,11 @@ def listing(cache: Path, limit: int) -> Listing:
 
 
 def clear(cache: Path, limit: int) -> dict[str, int]:
-    """Empty the cache of decoded pictures, and of features that no living process uses. Weights stay.
+    """Remove decoded pictures, and features that no running process uses, from the cache. Weights stay.
 
     Returns:
-        `entries`, `bytes` and `in_use` of the feature store, `pictures` (sets of them) and `picture_bytes`, `embedded`
-        (files made from cells of records) and `embedded_bytes`.
+        `entries`, `bytes` and `in_use` of the feature store, `pictures` (the number of sets) and `picture_bytes`,
+        `embedded` (files made from cells of records) and `embedded_bytes`.
     """
     cleared = FeatureStore(cache / "features", limit).clear()
     sets, size = clear_pictures(cache / "pictures")
@@ -75,16 +75,16 @@ def clear(cache: Path, limit: int) -> dict[str, int]:
 def _pictures(folder: Path) -> list[dict[str, Any]]:
     return [
         {
-            "key": one.path.stem,
-            "rows": count_of(one.path),
-            "bytes": one.bytes,
-            "last_used": _moment(one.used),
+            "key": pictures.path.stem,
+            "rows": count_of(pictures.path),
+            "bytes": pictures.bytes,
+            "last_used": _iso_time(pictures.used),
         }
-        for one in picture_sets(folder)
+        for pictures in picture_sets(folder)
     ]
 
 
-def _moment(seconds: float) -> str:
+def _iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 

@@ -1,8 +1,8 @@
-"""One pass of a frozen encoder over the distinct texts or pictures, which fills entries of the feature store.
+"""Run a frozen encoder over the distinct texts or pictures, and fill entries of the feature store.
 
-`search/features/store` keeps the entries. A text is named by its word pieces, a picture by its file and how it was
-decoded, a family of entries by weights, engine and read-out. Whole sequences are kept in float16. Token states are
-ragged: a text has a row for each of its word pieces. The cells of a picture are flat in one row.
+The entries are in `search/features/store`. A text is identified by its word pieces, a picture by its file and its
+decoding, and a family of entries by weights, engine and read-out. Whole sequences are stored in float16. Token states
+are ragged: a text has one row for each of its word pieces. The cells of a picture are flattened into one row.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from automm.search.features.engines import Engine, engine_for
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
 
-Progress = Callable[[str, int, int], None]  # what is encoded, done, total
+Progress = Callable[[str, int, int], None]  # called with (what is encoded, done, total)
 
-LENGTHS = 8  # padded lengths are multiples of it: TensorFlow traces a few shapes, not one for each length
+LENGTHS = 8  # padded lengths are multiples of this, so that TensorFlow traces few shapes
 LARGEST_HALF = 65504.0
 
 log = logging.getLogger("automm")
@@ -46,18 +46,18 @@ class Texts:
     @classmethod
     def of(cls, token_ids: np.ndarray) -> "Texts":
         distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
-        # Up to the last word piece: a text that contains the word [PAD] has zeros before it, too.
+        # The length counts up to the last nonzero id: a text that contains the word [PAD] has zeros before it too.
         lengths = distinct.shape[1] - np.argmax(distinct[:, ::-1] != 0, axis=1)
         return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
     @property
     def lengths(self) -> np.ndarray:
-        """(distinct,) word pieces."""
+        """Return the number of word pieces of each distinct text, (distinct,) int64."""
         return np.diff(self.starts)
 
     @cached_property
     def items(self) -> Items:
-        """The texts, named by their word pieces: a name does not depend on the length of the longest text."""
+        """Return the texts as items. Digests are of word pieces without padding, which depends on the longest text."""
         lengths = self.lengths
         pieces = (ids[:length].tobytes() for ids, length in zip(self.token_ids, lengths.tolist(), strict=True))
         return Items(item_digests(pieces), lengths.astype(np.int32))
@@ -86,16 +86,16 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EncoderOutputs:
     """The outputs of an encoder that a search needs.
 
     Attributes:
-        what: 'texts' or 'pictures', for people.
-        encoder, fingerprint: the names of the encoder and of its weights.
+        what: 'texts' or 'pictures', shown to people.
+        encoder, fingerprint: the name of the encoder, and the fingerprint of its weights.
         items: distinct texts or pictures.
         names: short names of the outputs (`data/inputs/input_sources`).
         ragged: the outputs with a row for each word piece of an item.
-        halves: the outputs that are kept in float16.
+        float16: the outputs that are stored in float16.
     """
 
     what: str
@@ -104,10 +104,10 @@ class Wanted:
     items: Items
     names: Sequence[str]
     ragged: frozenset[str] = frozenset()
-    halves: frozenset[str] = frozenset()
+    float16: frozenset[str] = frozenset()
 
     def about(self, name: str, engine: Engine) -> About:
-        ragged, dtype = name in self.ragged, "<f2" if name in self.halves else "<f4"
+        ragged, dtype = name in self.ragged, "<f2" if name in self.float16 else "<f4"
         rows = int(self.items.starts[-1]) if ragged else len(self.items)
         what = f"{self.what}: {name}"
         return About(what, self.encoder, engine.version, rows, dtype=dtype, items=len(self.items), ragged=ragged)
@@ -117,18 +117,18 @@ class Wanted:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def stored(
-    store: FeatureStore, wanted: Wanted, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
+def load_or_encode(
+    store: FeatureStore, wanted: EncoderOutputs, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Return an encoder's outputs by name: from the store, or encoded now for items that the store lacks.
+    """Return an encoder's outputs by name, from the store; items that the store lacks are encoded.
 
-    On Keras an item's features depend on its batch, in their last digits: by up to 6e-7 for minilm-l6 and 1.4e-6 for
+    On Keras, the last digits of an item's features depend on its batch: by up to 6e-7 for minilm-l6 and 1.4e-6 for
     efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. The same data may therefore have slightly
-    different features where some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On
-    ONNX Runtime they are the same to the bit.
+    different features if some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX
+    Runtime they are identical.
 
     Args:
-        open_pass: builds the encoder for some names, each with the family of its entry, and for some items.
+        open_pass: called with (engine, family by output name, positions of the items to encode) if items are missing.
 
     Returns:
         (rows, features) each, and the version of the engine that computed them.
@@ -142,11 +142,15 @@ def stored(
     log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
     names = {family: name for name, family in families.items()}
 
-    def open_missing(missing: Sequence[str], unseen: np.ndarray) -> Encoding:
+    def open_missing(missing: Sequence[str], to_encode: np.ndarray) -> Encoding:
         log.info(
-            "%d of %d %s to be encoded: %s", len(unseen), count, wanted.what, ", ".join(names[one] for one in missing)
+            "%d of %d %s to encode: %s",
+            len(to_encode),
+            count,
+            wanted.what,
+            ", ".join(names[family] for family in missing),
         )
-        return open_pass(engine, {names[family]: family for family in missing}, unseen)
+        return open_pass(engine, {names[family]: family for family in missing}, to_encode)
 
     abouts = {family: wanted.about(name, engine) for name, family in families.items()}
     by_family = store.get(abouts, wanted.items, open_missing)
@@ -154,11 +158,11 @@ def stored(
 
 
 class TextPass:
-    """Encodes texts in order of length: a batch is as long as its longest text, not as the longest of all.
+    """Encodes texts in order of length, so that batches need little padding.
 
     Args:
-        keys: the family of the entry of each of the encoder's outputs, by the output's short name.
-        chosen: the places of the texts to be encoded.
+        keys: the family of each output's entry, by the output's short name.
+        chosen: the positions of the texts to encode.
     """
 
     batch_size = 32
@@ -195,11 +199,11 @@ class TextPass:
 
 
 class PicturePass:
-    """Encodes a few pictures at a time: the activations of more do not fit in a CPU's caches, which is slower.
+    """Encodes a few pictures at a time: activations of larger batches do not fit into CPU caches, which is slower.
 
     Args:
-        keys: the family of the entry of each of the encoder's outputs, by the output's short name.
-        chosen: the places of the pictures to be encoded.
+        keys: the family of each output's entry, by the output's short name.
+        chosen: the positions of the pictures to encode.
     """
 
     batch_size = 8
@@ -254,7 +258,7 @@ def _fits_half(values: np.ndarray) -> np.ndarray:
     """Raise ConfigError where values are too large for float16."""
     if values.size and not np.abs(values).max() <= LARGEST_HALF:
         raise ConfigError(
-            f"an encoder's states reach {np.abs(values).max():.3g}; float16, in which whole sequences are stored, ends "
-            f"at {LARGEST_HALF:.0f}. Take another encoder, or leave attention and fusions of sequences out of the space"
+            f"an encoder's states reach {np.abs(values).max():.3g}; whole sequences are stored in float16, up to "
+            f"{LARGEST_HALF:.0f}. Choose another encoder, or remove attention and fusions of sequences from the space"
         )
     return values

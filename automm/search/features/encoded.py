@@ -10,7 +10,7 @@ from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, de
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
 from automm.models.readouts import READOUTS, is_sequence, of_modality, vector_beside
-from automm.search.features.encode import PicturePass, Progress, TextPass, Texts, Wanted, stored
+from automm.search.features.encode import EncoderOutputs, PicturePass, Progress, TextPass, Texts, load_or_encode
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import Items
 
@@ -20,14 +20,14 @@ class Features:
     """The encoded reviews of `arrays`, row for row.
 
     Attributes:
-        arrays: the same reviews, raw.
+        arrays: the raw arrays of the reviews.
         texts: the distinct texts.
         encoded: read-outs by source. Of texts: (distinct texts, features) float32, sequences (word pieces, features)
             float16. Of pictures: (distinct pictures, features) float32, sequences (distinct pictures, cells, features)
             float16.
         engines: the engine of each encoder, by modality and name.
-        encoders: the encoder's name by modality: the first one's, where there are several.
-        names: the inputs of a suffix that a batch holds; those of the hand-built baselines, unless `only` names others.
+        encoders: the name of the first encoder of each modality.
+        names: the inputs in a batch; those of the hand-built baselines, unless changed with `only`.
     """
 
     arrays: Arrays
@@ -45,7 +45,7 @@ class Features:
         return replace(self, names=tuple(names))
 
     def readout(self, name: str) -> np.ndarray:
-        """Return one of `encoded`, by the name of its input, which may be short."""
+        """Return a read-out by the name of its input, full or short."""
         return self.encoded[self._source(name)]
 
     def _source(self, name: str) -> InputSource:
@@ -108,7 +108,7 @@ class Features:
         Reviews without the modality, masked pictures and masked steps do not count.
 
         Args:
-            of_targets: of the targets too, as "label".
+            of_targets: whether to include the targets, as "label".
         """
         texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
         pictures = self.arrays.picture_rows[train]
@@ -139,12 +139,12 @@ def encode(
 ) -> Features:
     """Run each encoder once over the distinct texts or pictures that the store lacks.
 
-    An encoder is built only where something is missing in the store.
+    An encoder is built only if the store lacks some of its outputs.
 
     Args:
-        sources: the encoders: at least one of texts and one of pictures. Text encoders share the word pieces of
-            `arrays`, so they have the same tokenizer.
-        readouts: short names of the read-outs that are needed, beside those of the baselines.
+        sources: the encoders, at least one of texts and one of pictures. All text encoders must have the tokenizer that
+            produced the word pieces of `arrays`.
+        readouts: short names of the needed read-outs, in addition to those of the baselines.
     """
     texts = Texts.of(arrays.token_ids)
     names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
@@ -167,10 +167,14 @@ def _encode_texts(
     source: TextSource, texts: Texts, store: FeatureStore, names: Sequence[str], progress: Progress | None
 ) -> tuple[dict[str, np.ndarray], str]:
     sequences = frozenset(filter(is_sequence, names))
-    return stored(
+    return load_or_encode(
         store,
-        Wanted("texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, halves=sequences),
-        lambda engine, keys, unseen: TextPass(source.build(list(keys)), keys, engine, texts, unseen, progress, "texts"),
+        EncoderOutputs(
+            "texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, float16=sequences
+        ),
+        lambda engine, keys, to_encode: TextPass(
+            source.build(list(keys)), keys, engine, texts, to_encode, progress, "texts"
+        ),
     )
 
 
@@ -178,11 +182,11 @@ def _encode_pictures(
     source: ImageSource, arrays: Arrays, store: FeatureStore, names: Sequence[str], progress: Progress | None
 ) -> tuple[dict[str, np.ndarray], str]:
     sequences, size, items = frozenset(filter(is_sequence, names)), arrays.pixels.shape[1], picture_items(arrays)
-    values, engine = stored(
+    values, engine = load_or_encode(
         store,
-        Wanted("pictures", source.name, source.fingerprint, items, names, halves=sequences),
-        lambda engine, keys, unseen: PicturePass(
-            source.build(list(keys), size), keys, engine, arrays.pixels, unseen, progress, "pictures"
+        EncoderOutputs("pictures", source.name, source.fingerprint, items, names, float16=sequences),
+        lambda engine, keys, to_encode: PicturePass(
+            source.build(list(keys), size), keys, engine, arrays.pixels, to_encode, progress, "pictures"
         ),
     )
     for name in sequences:  # the cells of a picture are stored flat in one row
@@ -196,9 +200,9 @@ def picture_items(arrays: Arrays) -> Items:
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of metadata; indicators get 0 and 1.
+    """Return mean and standard deviation of metadata; 0 and 1 for indicators.
 
-    Divided by its deviation, a rare indicator would outweigh all numbers.
+    If indicators were standardised, a rare one would outweigh all numbers.
     """
     mean, deviation = _moments(metadata, np.arange(len(metadata)))
     indicator = np.isin(metadata, (0.0, 1.0)).all(axis=0)

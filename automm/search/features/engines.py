@@ -1,6 +1,8 @@
-"""What a frozen encoder runs on. Chosen by a table, not by a stopwatch: the same machine gives the same features.
+"""Engines that run frozen encoders: Keras or ONNX Runtime.
 
-Engines agree to a cosine of 0.99999 or better, not to the last digit, so that the engine is part of an entry's key.
+The engine is chosen from a table, not by timing, so that a machine always computes the same features. Features of
+different engines agree to a cosine of 0.99999 or better, but not exactly. The engine is therefore part of an entry's
+key.
 """
 
 import warnings
@@ -12,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from automm.search.memory import give_back
+from automm.search.memory import release_memory
 
-Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+RunEncoder = Callable[[np.ndarray], Sequence[np.ndarray]]
 
-# By encoder, on a CPU; whatever is not named, and every GPU, runs on Keras. Measured by
-# experiments/benchmarks/encode_rate.py: on pictures ONNX Runtime is 2.4 times as fast, on texts by length it is not,
-# and converting a BERT takes 40 s. XLA gains nothing on texts here and compiles every shape for a second; it must never
-# compile depthwise convolutions for a CPU, which then run ten times slower.
+# Engines of encoders on a CPU. Other encoders, and all encoders on a GPU, run on Keras. Measured by
+# experiments/benchmarks/encode_rate.py: ONNX Runtime is 2.4 times as fast on pictures, and not faster on texts that are
+# sorted by length; converting a BERT takes 40 s. XLA is not faster on texts and compiles each shape for a second. It
+# must never compile depthwise convolutions for a CPU: they run ten times slower.
 ON_CPU = {
     "efficientnet-lite0": "onnx",
     "efficientnet-lite1": "onnx",
     "efficientnet-lite2": "onnx",
 }
-FEWEST_FOR_ONNX = 1000  # converting takes as long as is saved on so many pictures
+FEWEST_FOR_ONNX = 1000  # pictures; with fewer, converting takes longer than it saves
 ONNX_PACKAGES = ("onnxruntime", "tf2onnx", "onnx")  # the extra automm[fast]
 
 
@@ -35,27 +37,27 @@ class Engine:
 
     Attributes:
         name: one of ENGINES.
-        version: the name, and the versions that may change the numbers.
+        version: the name, with the versions of libraries that may change the numbers.
     """
 
     name: str
     version: str
 
-    def start(self, encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
-        """Make the encoder ready.
+    def start(self, encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
+        """Prepare the encoder, and return a function that runs it.
 
         Args:
             encoder: a layer of `models/encoders/sources`.
-            dtype, shape: of one row of its input; None is a length that varies.
+            dtype, shape: dtype and shape of one input row; None is a variable length.
 
         Returns:
-            A function from (n, *shape) to all that the encoder yields in inference mode, in order.
+            A function from (n, *shape) to the list of the encoder's outputs in inference mode.
         """
         return ENGINES[self.name](encoder, dtype, shape)
 
 
 def engine_for(encoder: str, rows: int) -> Engine:
-    """The engine for so many rows of an encoder by its name. ONNX Runtime only where its packages are installed."""
+    """Return the engine for `rows` items of an encoder. ONNX Runtime is used only if its packages are installed."""
     import keras
 
     keras_version = f"keras-{keras.__version__}-{keras.backend.backend()}"
@@ -65,40 +67,40 @@ def engine_for(encoder: str, rows: int) -> Engine:
     return Engine("keras", keras_version)
 
 
-def _keras(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
+def _keras(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
     import tensorflow as tf
 
     function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
     return lambda batch: [output.numpy() for output in tf.nest.flatten(function(tf.convert_to_tensor(batch)))]
 
 
-def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> Run:
+def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Its threads would burn their time waiting for each other where other processes have the cores.
+    # Without this, threads waste CPU time waiting for each other when other processes use the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model = to_onnx(encoder, dtype, shape)
-    give_back()  # converting takes a gigabyte for a moment
+    release_memory()  # converting takes a gigabyte temporarily
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda batch: session.run(None, {"batch": batch})
 
 
 def to_onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> bytes:
-    """The encoder in inference mode as an ONNX model; its input is called `batch`. Arguments as in `Engine.start`."""
+    """Convert the encoder in inference mode to an ONNX model with the input `batch`. Arguments: see `Engine.start`."""
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, *shape), dtype, name="batch")]
     function = tf.function(lambda batch: encoder(batch, training=False), input_signature=signature, autograph=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx and its numpy calls warn of their own future
+        warnings.simplefilter("ignore")  # deprecation warnings of tf2onnx and of its numpy calls
         import tf2onnx
 
         model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
     return bytes(model.SerializeToString())
 
 
-ENGINES: dict[str, Callable[[Any, Any, Sequence[int | None]], Run]] = {"keras": _keras, "onnx": _onnx}
+ENGINES: dict[str, Callable[[Any, Any, Sequence[int | None]], RunEncoder]] = {"keras": _keras, "onnx": _onnx}
 
 
 def _has_gpu() -> bool:

@@ -1,6 +1,6 @@
 """States: the outputs of encoders' frozen lower halves, computed once and stored like features. Tier 2 trains on them.
 
-Token states are ragged: a text has a row for each of its word pieces, not for those of the longest text.
+Token states are ragged: a text has a row for each of its word pieces, without padding.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource, source_of_input
-from automm.search.features.encode import PicturePass, Progress, TextPass, Texts, Wanted, stored
+from automm.search.features.encode import EncoderOutputs, PicturePass, Progress, TextPass, Texts, load_or_encode
 from automm.search.features.encoded import Features, picture_items
 from automm.search.features.store import FeatureStore
 from automm.search.training.batches import Rows
@@ -22,7 +22,7 @@ class States:
     """The lower halves' outputs for the reviews of `arrays`, row for row.
 
     Attributes:
-        arrays: the same reviews, raw.
+        arrays: the raw arrays of the reviews.
         texts: the distinct texts.
         lower: by source, memory-mapped float32. Of texts: (word pieces of all distinct texts, width). Of pictures:
             (distinct pictures, height, width, features).
@@ -34,7 +34,7 @@ class States:
 
     @property
     def shapes(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
-        """The shape without the batch, and the dtype, of each input that comes from a lower half."""
+        """Return the shape without the batch, and the dtype, of each input that comes from a lower half."""
         shapes: dict[str, tuple[tuple[int | None, ...], str]] = {}
         for source, values in self.lower.items():
             if source.modality == "text":
@@ -45,7 +45,7 @@ class States:
         return shapes
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the inputs of a fine-tunable suffix (`models/whole`); texts are padded to the longest of them."""
+        """Return the inputs of a fine-tunable suffix (`models/whole`); texts are padded to the longest of the batch."""
         batch = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
         batch |= self.arrays.columns_of(rows)
         for source, values in self.lower.items():
@@ -60,11 +60,11 @@ def _token_mask(states: InputSource) -> InputSource:
     return InputSource(states.modality, states.encoder, TOKEN_MASK)
 
 
-class Both:
-    """`Rows` of a model that reads states: an ensemble of both tiers reads features too.
+class StatesAndFeatures:
+    """`Rows` of a model that reads states and possibly features, for example an ensemble of both tiers.
 
     Args:
-        names: the inputs of the model, which are short in older run folders.
+        names: the names of the model's inputs, which are short in older run folders.
     """
 
     def __init__(self, features: Features, states: States, names: Sequence[str]):
@@ -102,35 +102,35 @@ def encode_states(
 
 def _encode_texts(lower: Any, texts: Texts, store: FeatureStore, progress: Progress | None) -> np.ndarray:
     what, name = "texts, lower half", lower.sources[0].short_name
-    values, _ = stored(
+    values, _ = load_or_encode(
         store,
-        Wanted(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
-        lambda engine, keys, unseen: TextPass(lower, keys, engine, texts, unseen, progress, what),
+        EncoderOutputs(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
+        lambda engine, keys, to_encode: TextPass(lower, keys, engine, texts, to_encode, progress, what),
     )
     return values[name]
 
 
 def _encode_pictures(lower: Any, arrays: Arrays, store: FeatureStore, progress: Progress | None) -> np.ndarray:
     what, name = "pictures, lower half", lower.sources[0].short_name
-    values, _ = stored(
+    values, _ = load_or_encode(
         store,
-        Wanted(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
-        lambda engine, keys, unseen: PicturePass(lower, keys, engine, arrays.pixels, unseen, progress, what),
+        EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
+        lambda engine, keys, to_encode: PicturePass(lower, keys, engine, arrays.pixels, to_encode, progress, what),
     )
     shape = lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
     return values[name].reshape(-1, *shape)
 
 
-def source_of(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
-    """Return the rows that a model reads, by the names of its inputs.
+def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
+    """Return the source of input rows that matches the input names of a model.
 
     Args:
-        states: called where the model reads states, with whether it reads those of pictures.
+        states: called if the model reads states; its argument says whether it reads states of pictures.
     """
     sources = [source_of_input(name) for name in names]
     if any(source.how == "token_ids" for source in sources):
         return arrays
     lower = {source.modality for source in sources if source.how == LOWER}
     if lower:
-        return Both(features, states("image" in lower), names)
+        return StatesAndFeatures(features, states("image" in lower), names)
     return features.only(names)

@@ -1,7 +1,7 @@
-"""What other entries hold already is copied from them, and not encoded again.
+"""Find items of a new entry that other entries contain, and copy them.
 
-Entries of one family come from the same encoder, read-out and engine, and hold whatever items; a family's name is the
-end of their file names. An entry stays under its shared lock as long as rows are copied from it.
+Entries of one family come from the same encoder, read-out and engine, and contain any items; their file names end with
+the family. An entry is kept under a shared lock while rows are copied from it.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ import numpy as np
 
 from automm.data.checksums import portion_sum
 from automm.data.files import is_at
-from automm.search.features.store_files import put_rows
+from automm.search.features.store_files import write_rows
 from automm.search.features.store_format import (
     PORTION,
     About,
@@ -30,22 +30,22 @@ from automm.search.features.store_format import (
     read_notes,
 )
 
-MOST = 32  # entries of a family to copy from, each of which is an open file meanwhile
+MOST_SOURCES = 32  # entries of a family to copy from; each is an open file
 
 log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an entry is, or will be, and what it is."""
+    """The path and description of an entry, which may not exist yet."""
 
     path: Path
     about: About
 
 
 @dataclass(frozen=True)
-class Relative:
-    """Another entry of a family, held by the lock on its descriptor."""
+class OtherEntry:
+    """Another entry of a family, locked through its open descriptor."""
 
     path: Path
     descriptor: int
@@ -55,100 +55,100 @@ class Relative:
 
 @dataclass(frozen=True)
 class Copy:
-    """Items that another entry holds.
+    """Items of a new entry that another entry contains.
 
     Attributes:
-        mine: (n,) int64, their places in the new entry, ascending.
-        theirs: (n,) int64, their places in the other one.
+        places: (n,) int64, the positions of the items in the new entry, ascending.
+        other_places: (n,) int64, their positions in the other entry.
     """
 
-    relative: Relative
-    mine: np.ndarray
-    theirs: np.ndarray
+    other: OtherEntry
+    places: np.ndarray
+    other_places: np.ndarray
 
     def write(self, part: int, about: About, items: Items) -> None:
-        """Put the rows of these items into the new entry, a portion at a time."""
-        with open(self.relative.descriptor, "rb", closefd=False) as file:
-            values = map_values(file, self.relative.notes.about)
+        """Write the rows of these items into the new entry, a portion at a time."""
+        with open(self.other.descriptor, "rb", closefd=False) as file:
+            values = map_values(file, self.other.notes.about)
         step = max(1, PORTION * about.items // (about.rows * about.row_bytes))
-        for begin in range(0, len(self.mine), step):
-            targets = items.rows(self.mine[begin : begin + step], ragged=about.ragged)
-            sources = self.relative.items.rows(self.theirs[begin : begin + step], ragged=about.ragged)
-            put_rows(part, targets, np.ascontiguousarray(values[sources]), len(header(about)))
+        for begin in range(0, len(self.places), step):
+            targets = items.rows(self.places[begin : begin + step], ragged=about.ragged)
+            sources = self.other.items.rows(self.other_places[begin : begin + step], ragged=about.ragged)
+            write_rows(part, targets, np.ascontiguousarray(values[sources]), len(header(about)))
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of the items of some new entries, which are all of the same items.
+class Reusable:
+    """Items of new entries that can be copied; all new entries have the same items.
 
     Attributes:
-        copies: by family.
-        features: columns by family, where there are copies.
-        unseen: (n,) int64, the places of the other items, ascending.
-        contained: entries that hold none but items of the new ones.
+        copies: copies by family.
+        features: the number of columns by family, if there are copies.
+        to_encode: (n,) int64, the positions of all other items, ascending.
+        replaced: existing entries whose items are all in the new ones.
     """
 
     copies: Mapping[str, list[Copy]]
     features: Mapping[str, int]
-    unseen: np.ndarray
-    contained: tuple[Path, ...]
+    to_encode: np.ndarray
+    replaced: tuple[Path, ...]
 
 
-def nothing_known(items: Items) -> Known:
-    return Known({}, {}, np.arange(len(items)), ())
+def nothing_to_copy(items: Items) -> Reusable:
+    return Reusable({}, {}, np.arange(len(items)), ())
 
 
-def look_up(entries: Mapping[str, Entry], items: Items, held: ExitStack) -> Known:
-    """What other entries hold of the items of new ones.
+def find_copies(entries: Mapping[str, Entry], items: Items, locks: ExitStack) -> Reusable:
+    """Find the items of new entries that can be copied from other entries.
 
-    An encoder yields all its read-outs at once, so that an item counts as known where every family has it.
+    An encoder yields all its read-outs at once. An item is therefore copied only if every family has it.
 
     Args:
-        entries: the new ones, by family.
-        held: keeps those that are copied from locked until it is closed.
+        entries: the new entries by family.
+        locks: keeps the source entries locked until it is closed.
     """
     copies: dict[str, list[Copy]] = {}
-    contained: list[Path] = []
-    known = np.ones(len(items), bool)
+    replaced: list[Path] = []
+    copied = np.ones(len(items), bool)
     for family, entry in entries.items():
-        copies[family], within = _copies(family, entry, items, held)
-        contained += within
+        copies[family], within = _copies(family, entry, items, locks)
+        replaced += within
         found = np.zeros(len(items), bool)
         for copy in copies[family]:
-            found[copy.mine] = True
-        known &= found
-    if not known.any():
-        held.close()
-        return replace(nothing_known(items), contained=tuple(contained))
-    features = {family: some[0].relative.notes.about.features for family, some in copies.items()}
-    used = {family: [_only(copy, known) for copy in some] for family, some in copies.items()}
-    return Known(used, features, np.flatnonzero(~known), tuple(contained))
+            found[copy.places] = True
+        copied &= found
+    if not copied.any():
+        locks.close()
+        return replace(nothing_to_copy(items), replaced=tuple(replaced))
+    features = {family: some[0].other.notes.about.features for family, some in copies.items()}
+    used = {family: [_only(copy, copied) for copy in some] for family, some in copies.items()}
+    return Reusable(used, features, np.flatnonzero(~copied), tuple(replaced))
 
 
-def _copies(family: str, entry: Entry, items: Items, held: ExitStack) -> tuple[list[Copy], list[Path]]:
-    """Which entries of a family hold items of a new one, each item in one of them, and which hold no others."""
+def _copies(family: str, entry: Entry, items: Items, locks: ExitStack) -> tuple[list[Copy], list[Path]]:
+    """Return copies that together contain each available item once, and entries whose items are all in the new one."""
     copies: list[Copy] = []
-    contained: list[Path] = []
-    lacking = np.ones(len(items), bool)
+    replaced: list[Path] = []
+    missing = np.ones(len(items), bool)
     for path in _others(entry.path, family):
-        with ExitStack() as once:
-            relative = _opened(path, entry.about, once)
-            if relative is None:
+        with ExitStack() as lock:
+            other = _opened(path, entry.about, lock)
+            if other is None:
                 continue
-            copy = _common(items, relative)
-            if len(copy.mine) == len(relative.items):
-                contained.append(path)
-            copy = _only(copy, lacking)
-            if len(copies) < MOST and len(copy.mine) and _is_sound(copy):
-                lacking[copy.mine] = False
+            copy = _common(items, other)
+            if len(copy.places) == len(other.items):
+                replaced.append(path)
+            copy = _only(copy, missing)
+            if len(copies) < MOST_SOURCES and len(copy.places) and _is_sound(copy):
+                missing[copy.places] = False
                 copies.append(copy)
                 mark_used(path)
-                held.enter_context(once.pop_all())
-    return copies, contained
+                locks.enter_context(lock.pop_all())
+    return copies, replaced
 
 
 def _others(path: Path, family: str) -> Iterator[Path]:
-    """The entries of a family but one, last used first."""
+    """Yield the entries of a family except for one, last used first."""
     uses = [(_last_use(other), other) for other in path.parent.glob(f"*-{family}.npy") if other != path]
     yield from (other for _, other in sorted(uses, reverse=True))
 
@@ -156,14 +156,14 @@ def _others(path: Path, family: str) -> Iterator[Path]:
 def _last_use(path: Path) -> float:
     try:
         return notes_path(path).stat().st_mtime
-    except FileNotFoundError:  # removed as we look
+    except FileNotFoundError:  # removed meanwhile
         return 0.0
 
 
-def _opened(path: Path, about: About, held: ExitStack) -> Relative | None:
-    """None of what is absent, another user's own or, in its form or where it names its items, damaged."""
+def _opened(path: Path, about: About, locks: ExitStack) -> OtherEntry | None:
+    """Open and lock an entry; None if it is absent, unreadable, or its format or list of items is damaged."""
     try:
-        file = held.enter_context(path.open("rb"))
+        file = locks.enter_context(path.open("rb"))
     except (FileNotFoundError, PermissionError):
         return None
     fcntl.flock(file, fcntl.LOCK_SH)
@@ -177,38 +177,38 @@ def _opened(path: Path, about: About, held: ExitStack) -> Relative | None:
     if problem:
         log.warning("%s cannot be copied from: %s", path, problem)
         return None
-    return Relative(
+    return OtherEntry(
         path, file.fileno(), notes, Items.from_bytes(os.pread(file.fileno(), end - begin, begin), notes.about)
     )
 
 
-def _common(items: Items, relative: Relative) -> Copy:
-    found = np.intersect1d(items.digests, relative.items.digests, assume_unique=True, return_indices=True)
+def _common(items: Items, other: OtherEntry) -> Copy:
+    found = np.intersect1d(items.digests, other.items.digests, assume_unique=True, return_indices=True)
     order = np.argsort(found[1])
-    return Copy(relative, found[1][order], found[2][order])
+    return Copy(other, found[1][order], found[2][order])
 
 
 def _only(copy: Copy, chosen: np.ndarray) -> Copy:
-    """The copy of those items alone that a mask over the new entry's chooses."""
-    kept = chosen[copy.mine]
-    return replace(copy, mine=copy.mine[kept], theirs=copy.theirs[kept])
+    """Return a copy of only those items that a mask over the new entry selects."""
+    kept = chosen[copy.places]
+    return replace(copy, places=copy.places[kept], other_places=copy.other_places[kept])
 
 
 def _is_sound(copy: Copy) -> bool:
-    """Whether every checksum over what is to be copied is right."""
-    relative, about = copy.relative, copy.relative.notes.about
-    firsts, ends = relative.items.bounds(copy.theirs, ragged=about.ragged)
+    """Return whether all checksums over the rows to copy are correct."""
+    other, about = copy.other, copy.other.notes.about
+    firsts, ends = other.items.bounds(copy.other_places, ragged=about.ragged)
     begin = len(header(about))
-    changes = np.zeros(len(relative.notes.sums) + 1, np.int64)
+    changes = np.zeros(len(other.notes.sums) + 1, np.int64)
     np.add.at(changes, (begin + firsts * about.row_bytes) // PORTION, 1)
     np.add.at(changes, (begin + ends * about.row_bytes - 1) // PORTION + 1, -1)
-    problem = _damage(relative.descriptor, relative.notes, np.flatnonzero(np.cumsum(changes)).tolist())
+    problem = _damage(other.descriptor, other.notes, np.flatnonzero(np.cumsum(changes)).tolist())
     if problem:
-        log.warning("%s cannot be copied from: %s", relative.path, problem)
+        log.warning("%s cannot be copied from: %s", other.path, problem)
     return not problem
 
 
 def _damage(descriptor: int, notes: Notes, numbers: Iterable[int]) -> str:
-    """The first of these portions that is not what was written, in words; '' where all are."""
+    """Describe the first damaged one of these portions; '' if none is damaged."""
     wrong = next((number for number in numbers if portion_sum(descriptor, number, PORTION) != notes.sums[number]), None)
     return "" if wrong is None else f"its checksum is wrong at byte {wrong * PORTION}"

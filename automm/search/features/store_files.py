@@ -1,4 +1,4 @@
-"""Files that are held by locks, which die with their process, and written without surprises."""
+"""Lock files with flock, which ends with the process, and write rows to them."""
 
 import fcntl
 import os
@@ -11,11 +11,12 @@ from automm.data.files import is_at, write_at
 
 
 def part_path(path: Path) -> Path:
+    """Return the path of a file while it is written."""
     return path.with_name(f"{path.name}.part")
 
 
-def hold(descriptor: int) -> bool:
-    """Lock a file for us alone, if nobody holds it."""
+def try_lock(descriptor: int) -> bool:
+    """Lock a file exclusively, and return whether it worked; it fails if another process holds a lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -23,27 +24,27 @@ def hold(descriptor: int) -> bool:
     return True
 
 
-def unlink_unheld(path: Path) -> bool:
-    """Remove a file unless somebody holds it, or it is not ours to remove; whether it is gone."""
+def unlink_if_unlocked(path: Path) -> bool:
+    """Remove a file unless another process has locked it or another user owns it; return whether it is gone."""
     try:
-        file = path.open("r+b")  # network file systems lock for writing only what is open for writing
+        file = path.open("r+b")  # network file systems need it open for writing to lock it exclusively
     except FileNotFoundError:
         return True
     except PermissionError:
         return False
     with file:
-        if not hold(file.fileno()):
+        if not try_lock(file.fileno()):
             return False
         if is_at(file.fileno(), path):
             path.unlink()
         return True
 
 
-def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) -> None:
-    """Write rows at their places, neighbours at once: not through a map, which on a full disk would be a bus error.
+def write_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) -> None:
+    """Write rows to a file, consecutive rows together. (A memory map would raise a bus error on a full disk.)
 
     Args:
-        rows: (n,) int64, the place of each.
+        rows: (n,) int64, the row numbers.
         values: (n, features), contiguous.
         start: the byte at which row 0 begins.
     """
@@ -54,6 +55,7 @@ def put_rows(descriptor: int, rows: np.ndarray, values: np.ndarray, start: int) 
 
 
 def sync_folder(folder: Path) -> None:
+    """Make renamed files in a folder survive a crash of the system."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The files of the feature store: locked while they are written, named when they are whole, removed when unused."""
+"""The files of the feature store: locked while they are written, renamed when complete, removed when unused."""
 
 import errno
 import fcntl
@@ -13,7 +13,7 @@ from pathlib import Path
 from automm.data.checksums import sums_of
 from automm.data.files import is_at, write_at
 from automm.errors import CacheError, CacheFolderError
-from automm.search.features.store_files import hold, part_path, sync_folder, unlink_unheld
+from automm.search.features.store_files import part_path, sync_folder, try_lock, unlink_if_unlocked
 from automm.search.features.store_format import PORTION, About, Notes, notes_path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -23,23 +23,24 @@ log = logging.getLogger("automm")
 
 @dataclass(frozen=True)
 class StoreFolder:
-    """A folder of entries, which is made when something is written.
+    """A folder of entries, created when an entry is written.
 
-    Every method that writes raises CacheError where the folder cannot be written, or its disk is full.
+    Methods that write raise CacheError if the folder cannot be written, or its disk is full.
     """
 
     path: Path
 
     @contextmanager
     def parts(self, paths: Mapping[str, Path]) -> Iterator[dict[str, int] | None]:
-        """The parts of several files, by name, all held alone; what has not got its name at the end is removed.
+        """Lock the part files of several entries exclusively, and provide their descriptors by name.
 
-        None where another writer has finished one of them while we waited.
+        Provides None if another process finished one of them while this one waited. Part files that are not renamed at
+        the end are removed.
         """
         with ExitStack() as stack:
             parts: dict[str, int] = {}
             try:
-                for name, path in sorted(paths.items()):  # in one order, so that no two processes wait for each other
+                for name, path in sorted(paths.items()):  # sorted, so that two processes never wait for each other
                     part = stack.enter_context(self._part(path))
                     if part is None:
                         yield None
@@ -52,10 +53,9 @@ class StoreFolder:
                         part_path(paths[name]).unlink()
 
     def finish(self, part: int, path: Path, about: About) -> Notes:
-        """Give a filled part its name after the notes have theirs: no .npy is without notes. It is shared from now on.
+        """Write the notes, then rename the filled part file, so that no .npy is without notes; return the notes.
 
-        Returns:
-            The notes.
+        Its lock becomes shared.
         """
         with self.disk(about.bytes):
             os.fsync(part)
@@ -69,7 +69,7 @@ class StoreFolder:
     def _write_notes(self, path: Path, notes: Notes) -> None:
         while True:
             with self._part(path) as part:
-                if part is None:  # swept away before we held it
+                if part is None:  # `sweep` removed it before we got the lock
                     continue
                 os.truncate(part, 0)
                 write_at(part, notes.to_json().encode(), 0)
@@ -78,19 +78,19 @@ class StoreFolder:
                 return
 
     def remove(self, path: Path) -> bool:
-        """Whether an entry is gone: not if a living process holds or writes it, or another user owns it."""
-        with self._part(path, wait=False) as part:  # so that nobody writes new notes meanwhile
+        """Remove an entry unless a running process uses it or another user owns it; return whether it is gone."""
+        with self._part(path, wait=False) as part:  # prevents other processes from writing new notes meanwhile
             if part is None:
                 return False
-            gone = unlink_unheld(path)
+            gone = unlink_if_unlocked(path)
             if gone:
                 notes_path(path).unlink(missing_ok=True)
             part_path(path).unlink()
         return gone
 
     def sweep(self) -> int:
-        """Remove what crashed writers left; the number of entries that living ones are writing."""
-        parts = [path for path in self.path.glob("*.part") if not unlink_unheld(path)]
+        """Remove files of crashed writers, and return the number of entries that running processes are writing."""
+        parts = [path for path in self.path.glob("*.part") if not unlink_if_unlocked(path)]
         for notes in self.path.glob("*.json"):
             path = notes.with_suffix(".npy")
             if not path.exists():
@@ -99,14 +99,17 @@ class StoreFolder:
 
     @contextmanager
     def _part(self, path: Path, *, wait: bool = True) -> Iterator[int | None]:
-        """The part of a file, held alone; None if another writer holds it, or has finished while we waited."""
+        """Lock the part file of an entry exclusively, and provide its descriptor.
+
+        Provides None if another process holds it and `wait` is off, or has finished it while this one waited.
+        """
         with self.disk():
             self.path.mkdir(parents=True, exist_ok=True)
             part = os.open(part_path(path), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            held = hold(part)
+            held = try_lock(part)
             if not held and wait:
-                log.info("another process is writing %s: waiting for it", path)
+                log.info("waiting for another process that is writing %s", path)
                 fcntl.flock(part, fcntl.LOCK_EX)
                 held = True
             yield part if held and is_at(part, part_path(path)) else None
@@ -115,12 +118,16 @@ class StoreFolder:
 
     @property
     def free(self) -> int:
-        """Bytes that the disk has left."""
+        """Return the free bytes of the disk."""
         return shutil.disk_usage(next(path for path in (self.path, *self.path.parents) if path.exists())).free
 
     @contextmanager
     def disk(self, size: int = 0) -> Iterator[None]:
-        """Around writes, of `size` bytes in all: what the system says of them becomes a CacheError."""
+        """Convert OSError of the body into CacheError.
+
+        Args:
+            size: the bytes that the body writes, for the message.
+        """
         try:
             yield
         except OSError as error:
@@ -132,9 +139,9 @@ class StoreFolder:
             ) from error
 
     def full(self, size: int) -> CacheError:
-        """What to raise where the disk has no room."""
-        wanted = f"{size:,} bytes of features are to be written, " if size else ""
+        """Return the error for a full disk."""
+        needed = f"{size:,} bytes of features are needed, " if size else ""
         return CacheError(
-            f"{self.path}: the disk, or its quota, is full: {wanted}{self.free:,} are free. Free some, with "
-            "'automm cache --clear' for instance, or set AUTOMM_CACHE_DIR to another disk"
+            f"{self.path}: the disk or its quota is full: {needed}{self.free:,} bytes are free. Free disk space, for "
+            "example with 'automm cache --clear', or set AUTOMM_CACHE_DIR to another disk"
         )

@@ -1,7 +1,7 @@
-"""The two files of a stored entry: a plain .npy, and notes in JSON: what it is, and how to check it.
+"""The two files of a stored entry: a plain .npy, and notes in JSON with its description and checksums.
 
-Behind the values, where numpy does not look, the .npy names its items: their digests, and, of a ragged entry, how many
-rows each takes. There they are under the same checksums, lock and renaming as the values, and need no parsing.
+After the values, where numpy does not read, the .npy lists its items: their digests and, in a ragged entry, the number
+of rows of each. There they share checksums, lock and renaming with the values, and need no parsing.
 """
 
 import json
@@ -18,25 +18,25 @@ import numpy as np
 from automm.data.checksums import damaged_at
 from automm.data.inputs.items import DIGEST
 
-FORMAT = 2  # of the files; 1 named no items
-PORTION = 4 * 2**20  # bytes under one checksum
+FORMAT = 2  # version of the files; version 1 listed no items
+PORTION = 4 * 2**20  # bytes per checksum
 LENGTH = 4  # bytes of an item's number of rows
 DTYPES = ("<f4", "<f2")
 
 
 @dataclass(frozen=True)
 class About:
-    """What an entry is, for people.
+    """The description of an entry.
 
     Attributes:
-        what: 'texts' or 'pictures'.
-        encoder: its name.
-        engine: what it ran on.
-        rows: one an item; of a ragged entry, one a word piece.
-        features: columns; 0 as long as nobody knows.
-        dtype: of the values, as numpy names it: float32 or, for whole sequences, float16.
-        items: distinct texts or pictures; 0 in entries of format 1.
-        ragged: whether an item takes as many rows as it has word pieces.
+        what: for people: 'texts' or 'pictures', and the read-out.
+        encoder: the name of the encoder.
+        engine: the version of the engine.
+        rows: one per item; in a ragged entry, one per word piece.
+        features: the number of columns; 0 before it is known.
+        dtype: numpy's name of the dtype: float32 or, for whole sequences, float16.
+        items: the number of distinct texts or pictures; 0 in entries of format 1.
+        ragged: whether an item has one row per word piece.
     """
 
     what: str
@@ -54,12 +54,12 @@ class About:
 
     @property
     def value_bytes(self) -> int:
-        """Of the .npy up to where it names its items."""
+        """Return the bytes of the .npy before its list of items."""
         return len(header(self)) + self.rows * self.row_bytes
 
     @property
     def bytes(self) -> int:
-        """Of the .npy."""
+        """Return the bytes of the .npy."""
         return self.value_bytes + self.items * (DIGEST + LENGTH * self.ragged)
 
 
@@ -71,8 +71,8 @@ class Items:
     """Distinct texts or pictures, in the order of an entry.
 
     Attributes:
-        digests: (n,) S16, as `data/inputs/items` makes them.
-        lengths: (n,) int32, how many rows each takes in a ragged entry; ones where no entry is ragged.
+        digests: (n,) S16 from `data/inputs/items`.
+        lengths: (n,) int32, the number of rows of each item in a ragged entry; ones if no entry is ragged.
     """
 
     digests: np.ndarray
@@ -83,22 +83,22 @@ class Items:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """(n + 1,) int64, where each begins in a ragged entry."""
+        """Return the first row of each item in a ragged entry, (n + 1,) int64."""
         return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
 
     def bounds(self, places: np.ndarray, *, ragged: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The first row of some items, and the one behind the last of each, int64."""
+        """Return the first row, and the row after the last one, of each of some items, int64."""
         places = places.astype(np.int64)
         return (self.starts[places], self.starts[places + 1]) if ragged else (places, places + 1)
 
     def rows(self, places: np.ndarray, *, ragged: bool) -> np.ndarray:
-        """The rows of some items, one item after the other, int64."""
+        """Return the rows of some items, one item after the other, int64."""
         firsts, ends = self.bounds(places, ragged=ragged)
         lengths = ends - firsts
         return np.arange(lengths.sum()) + np.repeat(ends - np.cumsum(lengths), lengths)
 
     def to_bytes(self, *, ragged: bool) -> bytes:
-        """As the .npy holds them."""
+        """Return the items as the .npy stores them."""
         return self.digests.tobytes() + (self.lengths.astype("<i4").tobytes() if ragged else b"")
 
     @classmethod
@@ -111,11 +111,11 @@ class Items:
 
 @dataclass(frozen=True)
 class Notes:
-    """The JSON file.
+    """The content of the JSON file.
 
     Attributes:
         bytes, written: size and modification time (ns) of the .npy.
-        sums: crc32 of each PORTION of it.
+        sums: the crc32 of each PORTION of the .npy.
     """
 
     about: About
@@ -130,12 +130,12 @@ class Notes:
 
 
 def notes_path(path: Path) -> Path:
-    """Of the .npy at `path`."""
+    """Return the path of the notes of the .npy at `path`."""
     return path.with_suffix(".json")
 
 
 def read_notes(path: Path) -> Notes | None:
-    """The notes of the .npy at `path`; None where they are absent or damaged, or another user keeps them."""
+    """Return the notes of the .npy at `path`; None if they are absent, damaged, or not readable."""
     try:
         content: dict[str, Any] = json.loads(notes_path(path).read_text(encoding="utf-8"))
         about = About(**{field.name: content[field.name] for field in fields(About) if field.name in content})
@@ -149,18 +149,18 @@ def read_notes(path: Path) -> Notes | None:
 
 
 def mark_used(path: Path) -> None:
-    """Note that the .npy at `path` was used now."""
-    with suppress(OSError):  # of another user, or on a read-only disk: its age is not ours to change
+    """Record that the .npy at `path` is used now."""
+    with suppress(OSError):  # another user's file, or a read-only disk
         os.utime(notes_path(path))
 
 
 def map_values(file: BinaryIO, about: About) -> np.ndarray:
-    """The values of a locked .npy. The map duplicates the descriptor, and with it keeps the lock while it lives."""
+    """Map the values of a locked .npy. The map duplicates the descriptor, and thus keeps the lock while it exists."""
     return np.memmap(file, about.dtype, "r", len(header(about)), (about.rows, about.features))
 
 
 def header(about: About) -> bytes:
-    """What stands before the values in a .npy of (rows, features)."""
+    """Return the header of a .npy of (rows, features)."""
     from io import BytesIO
 
     file = BytesIO()
@@ -170,14 +170,14 @@ def header(about: About) -> bytes:
 
 
 def problem_of(descriptor: int, notes: Notes | None, about: About, rng: random.Random) -> str:
-    """Why an open .npy must not be used; '' if it may.
+    """Return why an open .npy must not be used; '' if it can be used.
 
-    Its size and header always count; of its checksums as many as `checksums.damaged_at` compares.
+    Checks its size and header, and as many checksums as `checksums.damaged_at` compares.
     """
     if notes is None:
         return "its notes are absent or damaged"
     if (notes.about.rows, notes.about.items) != (about.rows, about.items):
-        return f"its notes are not of {about.items} items in {about.rows} rows"
+        return f"its notes do not say {about.items} items in {about.rows} rows"
     if problem := problem_of_form(descriptor, notes, about):
         return problem
     place = damaged_at(descriptor, notes.sums, PORTION, written=notes.written, rng=rng)
@@ -185,12 +185,15 @@ def problem_of(descriptor: int, notes: Notes | None, about: About, rng: random.R
 
 
 def problem_of_form(descriptor: int, notes: Notes, about: About) -> str:
-    """What is wrong with an open .npy of a precision and form, checksums aside; '' if nothing is."""
+    """Return what is wrong with an open .npy except for checksums; '' if nothing is.
+
+    Checks its size, header, dtype and raggedness.
+    """
     size = os.fstat(descriptor).st_size
     if size != notes.bytes:
         return f"it has {size} bytes, not {notes.bytes}"
     if (notes.about.dtype, notes.about.ragged) != (about.dtype, about.ragged):
-        return f"its notes are not of {'ragged ' if about.ragged else ''}{about.dtype}"
+        return f"its notes do not say {'ragged ' if about.ragged else ''}{about.dtype}"
     if notes.bytes != notes.about.bytes or len(notes.sums) != -(-notes.bytes // PORTION):
         return "its notes contradict themselves"
     expected = header(notes.about)

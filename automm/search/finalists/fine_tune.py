@@ -1,4 +1,4 @@
-"""Tier 2: which candidates are fine-tuned, and until when; see `candidates/fine_tuned`."""
+"""Tier 2: choose the candidates to fine-tune, and their time limit (`candidates/fine_tuned`)."""
 
 import logging
 import time
@@ -8,20 +8,20 @@ from typing import Any
 from automm.models.cnn.pixels import FROZEN
 from automm.search.candidates.fine_tuned import FineTuned
 from automm.search.session import Search
-from automm.search.training.options import OF_SUFFIXES
+from automm.search.training.options import SUFFIX_ONLY
 from automm.tracking.run_folder import KILLED, Candidate
 
 KIND = "fine-tuned"
-LEFT_OUT = ("packed_concatenation",)  # the concatenation again
+LEFT_OUT = ("packed_concatenation",)  # a copy of the concatenation
 SUFFIX = "-tuned"
 
 log = logging.getLogger("automm")
 
 
 def fine_tune(search: Search) -> None:
-    """Fine-tune finalists of tier 1 until this tier's share of the time is used up."""
+    """Fine-tune finalists of tier 1 until the time of tier 2 is used up."""
     settings = search.setup.experiment.tier2
-    finalists = chosen(search, settings.finalists)
+    finalists = candidates_to_tune(search, settings.finalists)
     if not finalists or search.budget.out_of_time():
         return
     search.reporter.stage("fine-tuning")
@@ -34,8 +34,8 @@ def fine_tune(search: Search) -> None:
             search.runner.run(_estimator(search, candidate, deadline))
 
 
-def chosen(search: Search, count: int) -> list[Candidate]:
-    """Return those of the best `count` trained candidates of tier 1 that are not fine-tuned yet.
+def candidates_to_tune(search: Search, count: int) -> list[Candidate]:
+    """Return the best `count` trained candidates of tier 1, without those that are already fine-tuned.
 
     A candidate that does not use the encoders' upper layers has nothing to fine-tune: it is left out and logged.
     """
@@ -60,7 +60,7 @@ def _reads_upper_parts(point: Mapping[str, Any]) -> bool:
 def _estimator(search: Search, candidate: Candidate, deadline: float | None) -> FineTuned:
     settings = search.setup.experiment.tier2
     point = {
-        **{key: value for key, value in candidate.point.items() if key not in OF_SUFFIXES},
+        **{key: value for key, value in candidate.point.items() if key not in SUFFIX_ONLY},
         "training/learning_rate": settings.learning_rate,
         "training/encoder_rate": settings.encoder_rate,
     }

@@ -1,13 +1,13 @@
-"""Finalists on every fold of the manifest: what was found on the first is trained anew on each of the others.
+"""Cross-validate finalists on all folds of the manifest.
 
-A search picks its finalists on the first fold's train and validation. Their hyperparameters are then trained on every
-other fold's, with the same plan, seed and evaluation, everything that is learned from data learned there; the test part
-is read once for each, and decides nothing. The first fold's figure alone is of reviews that the search has never seen:
-the others' test parts were among those that hyperparameters were picked on, so that their figures say how much a score
-varies, and flatter it a little (Cawley and Talbot 2010, "On over-fitting in model selection", JMLR 11).
+A search selects its finalists on the train and validation splits of one fold. They are then trained again on each other
+fold, with the same hyperparameters, plan, seed and evaluation; all statistics are computed on that fold. The test split
+of each fold is read once and decides nothing. Only the searched fold tests on reviews that the search has never seen.
+The test splits of other folds took part in the selection of hyperparameters: their figures show how much a score
+varies, and are slightly optimistic (Cawley and Talbot 2010, "On over-fitting in model selection", JMLR 11).
 
-Encoders stay frozen here. A candidate of tier 2 is measured as the one of tier 1 that it was made from, an ensemble as
-the mean of its members, and both say so.
+Encoders stay frozen here. A candidate of tier 2 is replaced by its tier-1 candidate, and an ensemble by the mean of its
+members; the result marks such candidates.
 """
 
 import logging
@@ -20,7 +20,7 @@ import numpy as np
 
 from automm.data.inputs.input_sources import PIXELS
 from automm.errors import TrialError
-from automm.evaluate.folds import SEARCHED, Measured
+from automm.evaluate.folds import SEARCHED, FoldScores
 from automm.models import baselines
 from automm.models.towers import needed_sources
 from automm.search.baselines import baseline
@@ -28,34 +28,36 @@ from automm.search.candidates.head import Head
 from automm.search.candidates.late_average import AVERAGED
 from automm.search.finalists.fine_tune import KIND as FINE_TUNED
 from automm.search.finalists.fine_tune import SUFFIX
-from automm.search.interrupt import check, interruptible
-from automm.search.memory import give_back
+from automm.search.interrupt import interruptible, raise_if_interrupted
+from automm.search.memory import release_memory
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Setup, prepare, sources
+from automm.search.setup.data import Loaded, Setup, encoder_sources, prepare
 from automm.search.training.pixels import pixel_encoder
 from automm.tracking.protocol import NoTracker
 from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
-FOLDER = "folds"  # in a run's folder, a folder a fold
+FOLDER = "folds"  # in the run folder; contains a folder for each fold
 
 log = logging.getLogger("automm")
 
 
-def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate]) -> dict[str, Measured]:
-    """Measure candidates on the folds that the search did not see, by name; nothing where the manifest has none.
+def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate]) -> dict[str, FoldScores]:
+    """Evaluate candidates on the other folds of the manifest, and return the measurements by name.
 
-    The first fold is measured here only for those whose parts are not themselves. What was measured before a Ctrl-C
-    stands in the run's folder and is not measured again.
+    {} if the manifest has no folds. On the searched fold, only replaced candidates of tier 2 are evaluated: the test
+    figures of the others are the same. Figures from before a Ctrl-C are read from the run folder.
     """
-    if not loaded.others:
+    if not loaded.other_folds:
         return {}
-    measured = {candidate.name: Measured(*parts_of(search, candidate.name)) for candidate in finalists}
-    folds = {SEARCHED: [name for name, one in measured.items() if one.frozen], **dict.fromkeys(loaded.others, measured)}
-    bases = {base for one in measured.values() for base in one.parts}
-    seconds = sum(candidate.seconds for candidate in search.candidates if candidate.name in bases) * len(loaded.others)
+    measured = {candidate.name: FoldScores(*base_candidates(search, candidate.name)) for candidate in finalists}
+    other_folds = loaded.other_folds
+    replaced = [name for name, candidate in measured.items() if candidate.frozen]
+    folds = {SEARCHED: replaced, **dict.fromkeys(other_folds, measured)}
+    bases = {base for candidate in measured.values() for base in candidate.parts}
+    seconds = sum(candidate.seconds for candidate in search.candidates if candidate.name in bases) * len(other_folds)
     minutes = max(1, round(seconds / 60))
-    search.reporter.stage(f"finalists on all {len(loaded.others) + 1} folds (about {minutes} min)")
+    search.reporter.stage(f"finalists on all {len(other_folds) + 1} folds (about {minutes} min)")
     total = sum(len(names) for names in folds.values())
     done = 0
     with interruptible():
@@ -64,22 +66,22 @@ def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate
             inner = None
             for name in names:
                 search.reporter.step("finalists on folds", done, total)
-                if name not in _known(run):
-                    inner = inner or _open(search, loaded, fold, run)
+                if name not in _recorded(run):
+                    inner = inner or _fold_search(search, loaded, fold, run)
                     _measure(search, inner, fold, name, measured[name].parts)
-                outcome = _known(run)[name]
+                outcome = _recorded(run)[name]
                 if isinstance(outcome, str):
                     measured[name].failed[fold] = outcome
                 else:
                     measured[name].test[fold] = outcome
                 done += 1
-            give_back()
+            release_memory()
     return measured
 
 
-def parts_of(search: Search, name: str) -> tuple[dict[str, float], bool]:
-    """The candidates of tier 1 whose mean stands for one, their shares, and whether any stands for one of tier 2."""
-    candidate = next((one for one in search.candidates if one.name == name and one.status == COMPLETED), None)
+def base_candidates(search: Search, name: str) -> tuple[dict[str, float], bool]:
+    """Return the tier-1 candidates that replace a candidate, with their shares, and whether any replaces tier 2."""
+    candidate = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
     if candidate is not None and candidate.kind == "ensemble":
         members = {key.partition("/")[2]: share for key, share in candidate.hyperparameters.items()}
     elif name == "late_average":
@@ -93,15 +95,15 @@ def parts_of(search: Search, name: str) -> tuple[dict[str, float], bool]:
     parts: dict[str, float] = {}
     frozen = False
     for member, share in members.items():
-        inner, replaced = parts_of(search, member)
+        inner, replaced = base_candidates(search, member)
         frozen |= replaced
         for base, weight in inner.items():
             parts[base] = parts.get(base, 0.0) + weight * share / sum(members.values())
     return parts, frozen
 
 
-class _Quiet:
-    """A `Reporter` of what is encoded alone."""
+class _StepsOnly:
+    """A `Reporter` that shows only steps of encoding."""
 
     def __init__(self, reporter: Reporter):
         self.step = reporter.step
@@ -112,26 +114,26 @@ class _Quiet:
     def finished(self, candidate: Candidate, best: Candidate | None, seconds_left: float | None) -> None: ...
 
 
-def _open(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
-    """The other fold's setup: its own statistics, columns and, where an encoder has none, vocabulary."""
-    there, experiment = loaded.on(fold), search.setup.experiment
-    setup = prepare(experiment, there, sources(experiment, there), search.reporter.step)
+def _fold_search(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
+    """Return a search on another fold, with its own statistics, columns and, if needed, vocabulary."""
+    loaded_fold, experiment = loaded.with_fold(fold), search.setup.experiment
+    setup = prepare(experiment, loaded_fold, encoder_sources(experiment, loaded_fold), search.reporter.step)
     run.candidates_folder.mkdir(parents=True, exist_ok=True)
     run.repair()
-    # One that fails on every fold is a figure that is missing, and no reason to lose the others.
-    inner = Search(setup, run, NoTracker(), _Quiet(search.reporter), None, give_up=lambda candidates: "")
+    # Failures never end the search here: a missing figure must not prevent the others.
+    inner = Search(setup, run, NoTracker(), _StepsOnly(search.reporter), None, give_up=lambda candidates: "")
     if setup.text_source.fingerprint == search.setup.text_source.fingerprint:
-        inner.bench.layers = search.bench.layers  # which count parameters, and need not be built again for it
+        inner.bench.layers = search.bench.layers  # only used to count parameters; saves building them
     return inner
 
 
-def _known(run: Run) -> dict[str, Any]:
-    """What a fold's candidates have been found to be worth: metrics, or why there are none."""
+def _recorded(run: Run) -> dict[str, Any]:
+    """Return the recorded results of a fold by candidate: metrics, or the cause of a failure."""
     return run.read("result.json").get("test", {})
 
 
 def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[str, float]) -> None:
-    """Write a candidate's figure, or why it has none, into the fold's result.json."""
+    """Write a candidate's metrics, or the cause of a failure, into the fold's result.json."""
     outcome: dict[str, float] | str
     try:
         answers = sum(share * _answers(search, inner, base) for base, share in parts.items())
@@ -140,40 +142,40 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
         outcome = str(error)
         log.warning("fold %d: %s", fold, error)
     except KeyboardInterrupt:
-        inner.recorder.interrupted()
+        inner.recorder.record_interrupted()
         raise
-    inner.run.write("result.json", {"test": {**_known(inner.run), name: outcome}})
+    inner.run.write("result.json", {"test": {**_recorded(inner.run), name: outcome}})
     if not isinstance(outcome, str):
         metric = search.setup.experiment.objective.removeprefix("val_")
         log.info("fold %d: %s: test %s %.3f", fold, name, metric, outcome[metric])
 
 
 def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
-    """What a candidate of tier 1, trained on the fold, says of its test part."""
-    check()
-    kept = f"{name}.test"
-    if (known := inner.run.predictions(kept)) is not None:
-        return known
+    """Return the answers of a tier-1 candidate, trained on the fold, for the fold's test split."""
+    raise_if_interrupted()
+    saved_name = f"{name}.test"
+    if (saved := inner.run.predictions(saved_name)) is not None:
+        return saved
     path = inner.run.model_path(name)
-    lines = [one for one in inner.candidates if one.name == name and one.status in (COMPLETED, FAILED)]
-    if not lines or (lines[-1].status == COMPLETED and not path.is_file()):
+    records = [c for c in inner.candidates if c.name == name and c.status in (COMPLETED, FAILED)]
+    if not records or (records[-1].status == COMPLETED and not path.is_file()):
         _train(search, inner, name)
-        lines = [one for one in inner.candidates if one.name == name]
-    if lines[-1].status != COMPLETED:
-        raise TrialError(f"{name} failed: {lines[-1].error.splitlines()[0]}")
-    answers = inner.bench.reader(inner.bench.saved(name))(inner.setup.rows("test"))
-    inner.run.save_predictions(kept, answers)
-    path.unlink()  # of no use any more: the model to export is the one that the search has made
+        records = [c for c in inner.candidates if c.name == name]
+    if records[-1].status != COMPLETED:
+        raise TrialError(f"{name} failed: {records[-1].error.splitlines()[0]}")
+    answers = inner.bench.predictor(inner.bench.saved(name))(inner.setup.rows("test"))
+    inner.run.save_predictions(saved_name, answers)
+    path.unlink()  # not needed any more: the model of the search is exported
     return answers
 
 
 def _train(search: Search, inner: Search, name: str) -> None:
-    found = next((one for one in search.candidates if one.name == name and one.status == COMPLETED), None)
-    if found is None or found.kind != "trial":
+    trial = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
+    if trial is None or trial.kind != "trial":
         inner.runner.run(baseline(inner, name))
         return
-    build = partial(suffix_of, inner.setup, found.point)
-    inner.runner.run(Head(name, "finalist", found.hyperparameters, seed=found.seed, build=build))
+    build = partial(suffix_of, inner.setup, trial.point)
+    inner.runner.run(Head(name, "finalist", trial.hyperparameters, seed=trial.seed, build=build))
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The ensemble of what the search has found: a candidate of its own, judged and exported like any other."""
+"""Build an ensemble of the search's candidates; it is a candidate itself, evaluated and exported like all others."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from automm.search.session import Search
 from automm.tracking.run_folder import KILLED
 
 KIND = "ensemble"
-LEFT_OUT = ("majority", "packed_concatenation")  # one knows nothing, the other is the concatenation again
+LEFT_OUT = ("majority", "packed_concatenation")  # a constant, and a copy of the concatenation
 
 
 def run_ensemble(search: Search) -> None:
-    """Run one, unless there is one of these candidates already or fewer than two members."""
+    """Fit an ensemble, unless this ensemble exists already or there are fewer than two members."""
     if not search.setup.experiment.ensemble:
         return
     name = f"{KIND}-{search.budget.trials_done():03d}"
@@ -22,7 +22,7 @@ def run_ensemble(search: Search) -> None:
 
 
 def members_of_ensemble(search: Search) -> list[tuple[str, np.ndarray]]:
-    """Name and predictions of candidates judged on all folds whose models are kept, best first."""
+    """Return name and predictions of candidates that were evaluated on all folds and have a saved model, best first."""
     members = []
     left_out = [search.setup.task.baseline(name) for name in LEFT_OUT]
     for candidate in search.ranking.ranked():

@@ -1,4 +1,4 @@
-"""After the search: the test split is read once, for finalists and baselines, and the finalists become models."""
+"""Evaluate finalists and baselines on the test split, once, after the search, and export the finalists."""
 
 import logging
 import shutil
@@ -29,8 +29,8 @@ from automm.tasks.classification import MANY
 from automm.tracking.results import fold_curves, missing_curves, summary_of
 from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate, stored
 
-RECIPES = ("logistic_all", "logistic_both")  # the first there is must be beaten
-SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # beside the finalists, in missing.png
+RECIPES = ("logistic_all", "logistic_both")  # the reference for the best candidate: the first that completed
+SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # drawn in missing.png in addition to the finalists
 READ_AT_ONCE = 4096
 PARITY_ROWS = 16
 PARITY = 1e-5
@@ -39,12 +39,12 @@ log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What candidates answer for the test split.
+class TestAnswers:
+    """The answers of candidates for the test split.
 
     Attributes:
-        answers: (n, outputs) of each candidate, by name.
-        without: the same for reviews that have lost a modality, by the name of the modality.
+        answers: (n, outputs) by candidate.
+        without: by candidate, the answers with one modality masked, by modality.
         whole: the whole models of the finalists, by name.
     """
 
@@ -53,12 +53,12 @@ class Reading:
     whole: dict[str, Any] = field(default_factory=dict)
 
 
-def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
-    """Read the test split, log figures and models, and write result.json and test_predictions.npz; give a summary.
+def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
+    """Evaluate on the test split, write result.json and test_predictions.npz, track models, and return a summary.
 
-    The finalists are the best by validation, baselines among them; they are composed whole and read the test split from
-    raw arrays. The other baselines read it through the features that they were measured on. Where the manifest has
-    folds, finalists and the recipe are measured on the others too.
+    Finalists are the best candidates on validation, baselines included. Their whole models read the test split from raw
+    arrays; the other baselines read it as features. If the manifest has folds, finalists and the recipe are also
+    evaluated on the other folds.
     """
     run = search.run
     finalists = search.ranking.ranked()[:FINALISTS]
@@ -68,49 +68,49 @@ def finish(search: Search, loaded: Loaded) -> dict[str, Any]:
     search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
-    lost = _losers(search)
-    reading = _read(search, finalists, others, lost)
-    result = _result(search, finalists, reading, lost)
+    lost = _rows_to_mask(search)
+    predicted = _predict_test(search, finalists, others, lost)
+    result = _result(search, finalists, predicted, lost)
     if recipe and recipe != result["best"]:
         result["recipe"] = recipe
-        result["against_recipe"] = _apart(search, reading.answers[result["best"]], reading.answers[recipe])
+        result["against_recipe"] = _difference(search, predicted.answers[result["best"]], predicted.answers[recipe])
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
     arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
-    arrays |= {name: stored(answers) for name, answers in reading.answers.items()}
+    arrays |= {name: stored(answers) for name, answers in predicted.answers.items()}
     # Compressing the answers for many classes would take seconds.
     save = np.savez_compressed if search.setup.outputs <= MANY else np.savez
     save(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
-    _track(search, [*finalists, *others], reading, result)
+    _track(search, [*finalists, *others], predicted, result)
     return summary_of(result)
 
 
-def _read(
+def _predict_test(
     search: Search, finalists: Sequence[Candidate], others: Sequence[Candidate], lost: Mapping[str, object]
-) -> Reading:
-    reading, rows = Reading(), search.setup.rows("test")
+) -> TestAnswers:
+    predicted, rows = TestAnswers(), search.setup.rows("test")
     for place, candidate in enumerate([*finalists, *others]):
         search.reporter.step("test split read", place, len(finalists) + len(others))
         name = candidate.name
         saved = search.bench.saved(name)
-        read = search.bench.reader(saved)
+        predict_rows = search.bench.predictor(saved)
         if candidate in finalists:
-            reading.whole[name] = whole_model(search.run, name, search.bench.layers, saved)
-            reading.answers[name] = _read_whole(search, candidate, read, reading.whole[name])
+            predicted.whole[name] = whole_model(search.run, name, search.bench.layers, saved)
+            predicted.answers[name] = _predict_whole(search, candidate, predict_rows, predicted.whole[name])
         else:
-            reading.answers[name] = read(rows)
-        reading.without[name] = {modality: read(rows, lacking=modality) for modality in lost}
-    return reading
+            predicted.answers[name] = predict_rows(rows)
+        predicted.without[name] = {modality: predict_rows(rows, without=modality) for modality in lost}
+    return predicted
 
 
 def _result(
-    search: Search, finalists: Sequence[Candidate], reading: Reading, lost: Mapping[str, list[np.ndarray]]
+    search: Search, finalists: Sequence[Candidate], predicted: TestAnswers, lost: Mapping[str, list[np.ndarray]]
 ) -> dict[str, Any]:
-    """result.json, without comparisons."""
+    """Return the content of result.json, without comparisons."""
     setup, task, targets = search.setup, search.setup.task, search.setup.targets("test")
     luck = selection_of(search)
     return {
@@ -118,28 +118,28 @@ def _result(
         "objective": setup.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
         "selection": {**vars(luck), "optimism": luck.optimism, "of": setup.evaluation} if luck else None,
-        "test": {name: task.measure(targets, answers) for name, answers in reading.answers.items()},
+        "test": {name: task.measure(targets, answers) for name, answers in predicted.answers.items()},
         "test_reads": search.run.test_reads() + 1,
         "missing": {
             "percent": PERCENTS,
             "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
             "scores": {
-                name: missing_modality_scores(task, targets, answers, reading.without[name], lost)
-                for name, answers in reading.answers.items()
+                name: missing_modality_scores(task, targets, answers, predicted.without[name], lost)
+                for name, answers in predicted.answers.items()
             },
         },
     }
 
 
 def _recipe(search: Search) -> str:
-    """The linear baseline that the best must beat, "" where none has completed."""
+    """Return the linear baseline that the best candidate is compared with; "" if none is completed."""
     completed = {candidate.name for candidate in search.ranking.ranked()}
     names = [search.setup.task.baseline(name) for name in RECIPES]
     return next((name for name in names if name in completed), "")
 
 
-def _apart(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    """How much better the first answers are than the second, by metric."""
+def _difference(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """Return how much better the first answers are than the second, by metric."""
     seed, task, targets = search.setup.experiment.seed, search.setup.task, search.setup.targets("test")
     return {
         metric: vars(paired_interval(task, targets, first, second, metric, rng=np.random.default_rng(seed)))
@@ -148,7 +148,7 @@ def _apart(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, A
 
 
 def selection_of(search: Search) -> Selection | None:
-    """How much picking the best has flattered it; None where too few candidates were judged on the same rows."""
+    """Estimate the optimism of selecting the best candidate; None with fewer than two comparable candidates."""
     evaluation = search.setup.evaluation
     if search.ranking.ranked()[0].evaluation != evaluation:
         return None
@@ -159,11 +159,11 @@ def selection_of(search: Search) -> Selection | None:
         return None
     rng = np.random.default_rng(search.setup.experiment.seed)
     setup = search.setup
-    return selection(setup.task, setup.judged, same, setup.experiment.objective, rng=rng)
+    return selection(setup.task, setup.validation_targets, same, setup.experiment.objective, rng=rng)
 
 
-def _losers(search: Search) -> dict[str, list[np.ndarray]]:
-    """Which test reviews lose what, where there are two modalities or more to lose."""
+def _rows_to_mask(search: Search) -> dict[str, list[np.ndarray]]:
+    """Return which test reviews lose which modality, in growing shares; {} with fewer than two modalities."""
     rows = search.setup.rows("test")
     parts = [present(search.setup.features.batch(part)) for part in np.array_split(rows, 1 + len(rows) // READ_AT_ONCE)]
     has = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -173,7 +173,7 @@ def _losers(search: Search) -> dict[str, list[np.ndarray]]:
 
 
 def _draw_missing(search: Search, result: dict[str, Any]) -> None:
-    """missing.png in the run's folder: finalists, and the baselines that show what each modality is worth."""
+    """Draw missing.png in the run folder: finalists, and the baselines in SHOWN."""
     missing, metric = result["missing"], search.setup.experiment.objective.removeprefix("val_")
     wanted = {*result["finalists"], *map(search.setup.task.baseline, SHOWN)}
     shown = [name for name in missing["scores"] if name in wanted]
@@ -181,22 +181,24 @@ def _draw_missing(search: Search, result: dict[str, Any]) -> None:
     plots.missing_curves(lines, PERCENTS, f"test {metric}", search.run.folder / MISSING_FIGURE)
 
 
-def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.ndarray], model: Any) -> np.ndarray:
-    """The test split through the whole model, after seeing that it agrees with the suffix on some rows.
+def _predict_whole(
+    search: Search, candidate: Candidate, predict_rows: Callable[..., np.ndarray], model: Any
+) -> np.ndarray:
+    """Predict the test split with the whole model, after comparing it with the suffix on some rows.
 
-    A difference beyond rounding is said aloud: GPUs multiply with fewer digits than the tolerance allows for.
+    A difference larger than rounding is logged, not raised: GPUs may multiply with lower precision.
     """
     setup = search.setup
     whole, convert = compiled(model), converter(model)
     at_once = rows_at_once(setup.experiment.inputs.max_images)
     rows = setup.rows("validation")[:PARITY_ROWS]
     from_arrays = predict(whole, setup.arrays, rows, batch_size=at_once, convert=convert)
-    # Probabilities as they are; numbers have a unit, and float32 has seven digits of them.
+    # Relative for large numbers, because float32 has seven digits; absolute for probabilities.
     size = max(1.0, float(np.abs(from_arrays).max()))
-    difference = float(np.abs(read(rows) - from_arrays).max()) / size
+    difference = float(np.abs(predict_rows(rows) - from_arrays).max()) / size
     if difference > PARITY:
         log.warning(
-            "%s: the whole model differs from the suffix by %.1e, over %.0e; the test figures are the whole one's",
+            "%s: the whole model differs from the suffix by %.1e (tolerance %.0e). Test figures are of the whole model",
             candidate.name,
             difference,
             PARITY,
@@ -204,12 +206,12 @@ def _read_whole(search: Search, candidate: Candidate, read: Callable[..., np.nda
     return predict(whole, setup.arrays, setup.rows("test"), batch_size=at_once, convert=convert)
 
 
-def _track(search: Search, candidates: Sequence[Candidate], reading: Reading, result: dict[str, Any]) -> None:
+def _track(search: Search, candidates: Sequence[Candidate], predicted: TestAnswers, result: dict[str, Any]) -> None:
     setup = search.setup
     work = Path(tempfile.mkdtemp(prefix="automm-"))
     try:
         for candidate in candidates:
-            answers = reading.answers[candidate.name]
+            answers = predicted.answers[candidate.name]
             figure = plots.FIGURES[setup.task.figure](setup.targets("test"), answers, setup.labels, work)
             pictures = {f"plots/{figure.name}": figure}
             if candidate.history:
@@ -218,10 +220,10 @@ def _track(search: Search, candidates: Sequence[Candidate], reading: Reading, re
                 )
             curves = missing_curves(result, candidate.name) | fold_curves(result, candidate.name)
             search.tracker.test(candidate.name, result["test"][candidate.name], pictures, curves)
-        for place, candidate in enumerate(candidates[: len(reading.whole)]):
-            search.reporter.step("models logged", place, len(reading.whole))
+        for place, candidate in enumerate(candidates[: len(predicted.whole)]):
+            search.reporter.step("models logged", place, len(predicted.whole))
             folder = work / candidate.name
-            write_bundle(folder, search.run, candidate, reading.whole[candidate.name])
+            write_bundle(folder, search.run, candidate, predicted.whole[candidate.name])
             search.tracker.model(candidate.name, folder, Path(mlflow_model.__file__))
             shutil.rmtree(folder)
     finally:

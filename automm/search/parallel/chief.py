@@ -1,8 +1,8 @@
-"""KerasTuner's oracle as a server: what workers ask for proposals, and where they report.
+"""The chief: a server for KerasTuner's oracle, from which workers get proposals and to which they report scores.
 
-The protocol is KerasTuner's own (`keras_tuner.distribute`), and so is the client in the workers. Its server is not
-used: it never ends once a worker has died, and sleeps 20 s at the end. Two things travel beside the protocol, as
-metadata of GetSpace calls: that a worker is alive, and what it must know of the search.
+The protocol (`keras_tuner.distribute`) and the client in the workers are KerasTuner's. Its server is not used: it never
+ends after a worker has died, and it sleeps 20 s at the end. The metadata of GetSpace calls carry two additions: that a
+worker is alive, and facts about the search that a worker needs.
 """
 
 import io
@@ -26,14 +26,14 @@ from automm.search.candidate_runner import trial_name
 from automm.search.session import Search
 from automm.tracking.run_folder import COMPLETED, EPOCHS, Candidate, now
 
-IDLE_SECONDS = 0.25  # between two questions of a worker that has to wait
-WORKER, LEAVING = "automm-worker", "automm-leaving"  # said by a worker
-TOKEN, SECONDS_LEFT, FIRST_NUMBER = "automm-token", "automm-seconds-left", "automm-first-number"  # answered
+IDLE_SECONDS = 0.25  # between two requests of a worker that has to wait
+WORKER, LEAVING = "automm-worker", "automm-leaving"  # metadata sent by a worker
+TOKEN, SECONDS_LEFT, FIRST_NUMBER = "automm-token", "automm-seconds-left", "automm-first-number"  # sent by the chief
 
 
 @dataclass
-class Hand:
-    """A trial that a worker has in hand."""
+class Assignment:
+    """A trial that is assigned to a worker."""
 
     worker: str
     candidate: Candidate
@@ -41,14 +41,14 @@ class Hand:
 
 
 class Chief(OracleServicer):
-    """Serves an oracle that is ready. The calls come in threads of gRPC's own; one at a time gets through.
+    """Serves a prepared oracle. Calls arrive in threads of gRPC and are handled one at a time.
 
     Attributes:
-        in_hand: by the oracle's trial id, until the result was collected.
-        events: ("given" or "ended", trial id), for the thread that keeps the record.
-        seen: when each worker last spoke, on the clock of `time.monotonic`.
-        left: workers that have been told to end, have said so, or were found dead.
-        error: what went wrong in here. KerasTuner's oracle keeps its lock then, so that it is of no use any more.
+        assigned: assignments by the oracle's trial id, until their results are collected.
+        events: ("given" or "ended", trial id), for the thread that writes the record.
+        last_contact: the time of each worker's last call (`time.monotonic`).
+        left: workers that were told to end, said that they leave, or were found dead.
+        error: the first error inside the chief. KerasTuner's oracle then keeps its lock and cannot be used any more.
     """
 
     def __init__(self, search: Search, tuner: Any):
@@ -56,26 +56,26 @@ class Chief(OracleServicer):
         self.oracle.verbose = 0
         self._search, self._tuner = search, tuner
         self.lock = threading.RLock()
-        self.in_hand: dict[str, Hand] = {}
+        self.assigned: dict[str, Assignment] = {}
         self.events: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self.seen: dict[str, float] = {}
+        self.last_contact: dict[str, float] = {}
         self.left: set[str] = set()
         self.closing = False
         self.exhausted = False
         self.error: Exception | None = None
-        self._token = secrets.token_hex(8)  # a search that goes on at the same address is another one to workers
+        self._token = secrets.token_hex(8)  # lets workers recognise that another search uses the address
         # Trial ids count up from the number of trials that the oracle knows.
         self._first_number = search.number + 1 - len(self.oracle.trials)
 
     # ---- the protocol
 
     def GetSpace(self, request: Any, context: Any) -> Any:
-        said = dict(context.invocation_metadata())
-        worker = said.get(WORKER)
+        metadata = dict(context.invocation_metadata())
+        worker = metadata.get(WORKER)
         if worker is not None:
             with self.lock:
-                self.seen[worker] = time.monotonic()
-                if LEAVING in said:
+                self.last_contact[worker] = time.monotonic()
+                if LEAVING in metadata:
                     self.left.add(worker)
             deadline = self._search.budget.deadline
             left = "" if deadline is None else str(deadline - time.monotonic())
@@ -93,12 +93,12 @@ class Chief(OracleServicer):
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
-        self._refuse_strangers(request.trial_id, context)
+        self._refuse_unassigned(request.trial_id, context)
         return self._guarded(lambda: super(Chief, self).UpdateTrial(request, context))
 
     def EndTrial(self, request: Any, context: Any) -> Any:
         trial = Trial.from_proto(request.trial)
-        self._refuse_strangers(trial.trial_id, context)
+        self._refuse_unassigned(trial.trial_id, context)
         self._guarded(lambda: self._end(trial))
         return protos.get_service().EndTrialResponse()
 
@@ -108,33 +108,35 @@ class Chief(OracleServicer):
     def GetBestTrials(self, request: Any, context: Any) -> Any:
         return self._guarded(lambda: super(Chief, self).GetBestTrials(request, context))
 
-    # ---- what the record's thread asks
+    # ---- called by the thread that writes the record
 
     def done(self) -> bool:
-        """Whether nothing is in hand, and nothing will be."""
+        """Return whether no trial is assigned and none will be."""
         with self.lock:
-            return not self.in_hand and (self.exhausted or self._over())
+            return not self.assigned and (self.exhausted or self._is_over())
 
-    def abandon(self, worker: str) -> list[str]:
-        """A worker that is gone: what it had in hand are failed points, and it is given no more.
+    def give_up_worker(self, worker: str) -> list[str]:
+        """Mark the trials of a lost worker as failed, and assign it no more.
 
         Returns:
-            Their trial ids; they are in hand until they are forgotten.
+            The ids of these trials; they stay assigned until `remove` is called.
         """
         with self.lock:
-            self.left.add(worker)  # its last question may be on its way still
-            lost = [key for key, hand in self.in_hand.items() if hand.worker == worker and not hand.ended]
+            self.left.add(worker)  # its last request may still arrive
+            lost = [
+                key for key, assignment in self.assigned.items() if assignment.worker == worker and not assignment.ended
+            ]
             for trial_id in lost:
-                self.in_hand[trial_id].ended = True
+                self.assigned[trial_id].ended = True
                 trial = self.oracle.trials[trial_id]
                 trial.status = TrialStatus.FAILED
                 self.oracle.end_trial(trial)
             return lost
 
-    def forget(self, trial_id: str) -> None:
-        """Its result is in the record."""
+    def remove(self, trial_id: str) -> None:
+        """Remove the assignment of a recorded trial."""
         with self.lock:
-            del self.in_hand[trial_id]
+            del self.assigned[trial_id]
 
     # ---- inside
 
@@ -143,43 +145,45 @@ class Chief(OracleServicer):
             try:
                 return work()
             except Exception as error:
-                self.error = self.error or error  # the parent's to report: a worker would only know that a call failed
+                self.error = self.error or error  # the parent reports it; a worker only learns that its call failed
                 raise
 
-    def _refuse_strangers(self, trial_id: str, context: Any) -> None:
+    def _refuse_unassigned(self, trial_id: str, context: Any) -> None:
         with self.lock:
-            hand = self.in_hand.get(trial_id)
-        if hand is None or hand.ended:
+            assignment = self.assigned.get(trial_id)
+        if assignment is None or assignment.ended:
             context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION, "this trial is no longer yours: you were silent too long"
+                grpc.StatusCode.FAILED_PRECONDITION, "the trial was taken from this worker, which was silent too long"
             )
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self.closing or self._search.budget.is_used_up()
 
     def _next(self, worker: str) -> Trial:
-        self.seen[worker] = time.monotonic()
-        if self._over() or worker in self.left:
+        self.last_contact[worker] = time.monotonic()
+        if self._is_over() or worker in self.left:
             return self._stop(worker)
-        if len(self.in_hand) >= self._search.budget.trials_left():
-            return _answer(TrialStatus.IDLE)  # one of those in hand may fail yet
+        if len(self.assigned) >= self._search.budget.trials_left():
+            return _answer(TrialStatus.IDLE)  # one of the assigned trials may still fail
         self._tuner.seed_proposal()
-        # What is in hand is not in the record yet, and has its epochs.
-        self.oracle.epochs_left -= sum(hand.candidate.hyperparameters.get(EPOCHS, 0) for hand in self.in_hand.values())
+        # Assigned trials are not in the record yet, but their epochs are reserved.
+        self.oracle.epochs_left -= sum(
+            assignment.candidate.hyperparameters.get(EPOCHS, 0) for assignment in self.assigned.values()
+        )
         trial = self.oracle.create_trial(worker)
         if trial.status == TrialStatus.STOPPED:
-            if self.in_hand:
-                return _answer(TrialStatus.IDLE)  # their results may open the space again
+            if self.assigned:
+                return _answer(TrialStatus.IDLE)  # the results of assigned trials may allow new proposals
             self.exhausted = True
             return self._stop(worker)
-        if trial.status == TrialStatus.RUNNING and trial.trial_id not in self.in_hand:
+        if trial.status == TrialStatus.RUNNING and trial.trial_id not in self.assigned:
             self._search.begin_trial(trial.trial_id)
             candidate = Candidate(trial_name(self._search.number), "trial", COMPLETED, started=now())
             candidate.hyperparameters = active_values(trial.hyperparameters)
             candidate.objective = self._search.setup.experiment.objective
             candidate.evaluation = self._search.setup.evaluation
             candidate.seed = self._search.bench.seed_of(candidate.name)
-            self.in_hand[trial.trial_id] = Hand(worker, candidate)
+            self.assigned[trial.trial_id] = Assignment(worker, candidate)
             self.events.put(("given", trial.trial_id))
         return trial
 
@@ -189,12 +193,12 @@ class Chief(OracleServicer):
 
     def _end(self, trial: Trial) -> None:
         self.oracle.end_trial(trial)
-        self.in_hand[trial.trial_id].ended = True
+        self.assigned[trial.trial_id].ended = True
         self.events.put(("ended", trial.trial_id))
 
 
-def quiet() -> AbstractContextManager[Any]:
-    """Swallows stdout: KerasTuner 1.4.8 prints a value of every condition that goes over the wire."""
+def without_stdout() -> AbstractContextManager[Any]:
+    """Discard stdout: KerasTuner 1.4.8 prints a value of every condition that it sends or receives."""
     return redirect_stdout(io.StringIO())
 
 

@@ -1,7 +1,8 @@
-"""The parent's side of a search whose trials run in other processes: starts them, replaces them, keeps the record.
+"""The parent process of a search with workers: start and replace the workers, and write the record.
 
-The parent alone writes trials.jsonl and MLflow, and owns both budgets. A worker leaves a result file beside its model
-and its predictions, and reports the score to the oracle (`chief.py`). One that dies costs its trial, and is replaced.
+Only the parent writes trials.jsonl and MLflow, and counts the budgets. A worker writes a result file, its model and its
+predictions, and reports the score to the oracle (`chief.py`). If a worker dies, its trial fails and the worker is
+replaced.
 """
 
 import os
@@ -19,34 +20,34 @@ from keras_tuner.src import protos
 
 from automm.errors import ConfigError
 from automm.search.budget import WORKER_DIED
-from automm.search.interrupt import check
-from automm.search.parallel.chief import Chief, Hand
+from automm.search.interrupt import raise_if_interrupted
+from automm.search.parallel.chief import Assignment, Chief
 from automm.search.parallel.worker_options import (
     LOOPBACK,
     NO_ADDRESS,
     WorkerOptions,
-    how_it_ended,
-    threads,
+    describe_exit,
+    thread_limits,
     worker_command,
 )
 from automm.search.recorder import GiveUp
 from automm.search.session import Search
 from automm.tracking.run_folder import FAILED, Run
 
-FOLDER = "workers"  # in the run: result files, and what the workers of this machine say
-REPLACEMENTS = 2  # for each trial of the budget
-STILLBORN = 3  # workers in a row that end before they take a trial: the next would, too
-SILENCE = 60.0  # seconds after which a worker of another machine is given up
-FAREWELL = 3.0  # seconds at the end in which workers of other machines are told that it is over
-VISIBLE = 10.0  # seconds in which a file appears on a shared file system
-TICK = 0.1
+FOLDER = "workers"  # in the run folder: result files, and the logs of workers of this machine
+REPLACEMENTS = 2  # per trial of the budget
+MOST_EARLY_EXITS = 3  # workers in a row that end before they get a trial: the next one would too
+SILENCE_SECONDS = 60.0  # until a silent worker of another machine is given up
+FAREWELL_SECONDS = 3.0  # to tell workers of other machines that the search has ended
+FILE_SECONDS = 10.0  # until a written file appears on a shared file system
+POLL_SECONDS = 0.1
 
 
 class Workers:
-    """Processes that train the trials of a search. A context: none of them outlives it.
+    """A context manager for the worker processes of a search; all of them have ended when it exits.
 
     Raises:
-        ConfigError: `worker_options.chief` is no address of this machine, or is taken.
+        ConfigError: `worker_options.chief` is not an address of this machine, or is in use.
     """
 
     def __init__(self, search: Search, worker_options: WorkerOptions):
@@ -56,9 +57,9 @@ class Workers:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started = 0
         self._served: set[str] = set()  # workers that were given a trial
-        self._stillborn = 0
+        self._early_exits = 0
         self._deaths = 0
-        # SO_REUSEPORT would let two searches listen on one port, and mix their trials.
+        # With SO_REUSEPORT, two searches could listen on one port and mix their trials.
         self._server = grpc.server(ThreadPoolExecutor(max_workers=32), options=[("grpc.so_reuseport", 0)])
         self._address = self._listen(worker_options.chief or f"{LOOPBACK}:0")
         self._chief: Chief | None = None
@@ -67,7 +68,7 @@ class Workers:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(exist_ok=True)
         self._search.budget.workers = max(1, self._worker_options.processes)
-        for _ in range(self._worker_options.processes):  # they import while the parent builds its own graph
+        for _ in range(self._worker_options.processes):  # workers import libraries while the parent builds its graph
             self._start()
         if self._worker_options.chief is not None:
             command = worker_command(self._search.run, self._address, self._allow_code)
@@ -76,17 +77,17 @@ class Workers:
 
     def __exit__(self, *exception: object) -> None:
         for process in self._processes.values():
-            process.kill()  # it has nothing to lose: what counts is written whole or not at all
+            process.kill()  # safe: workers write their files atomically
         for process in self._processes.values():
             process.wait()
         self._server.stop(grace=None).wait()
-        self._search.recorder.interrupted()  # nothing is in hand after a whole search
+        self._search.recorder.record_interrupted()  # none is being trained after a complete search
 
     def serve(self, tuner: Any) -> None:
-        """Have the trials of a tuner's oracle trained, until the budget is used up or the space is.
+        """Let the workers train the trials of a tuner's oracle until the budget or the space is used up.
 
         Raises:
-            GiveUp: one cause too often, or workers died too often.
+            GiveUp: too many trials failed, or too many workers died.
             KeyboardInterrupt: Ctrl-C.
         """
         self._chief = chief = Chief(self._search, tuner)
@@ -94,63 +95,63 @@ class Workers:
         self._server.start()
         try:
             while not chief.done():
-                check()
-                self._record(TICK)
+                raise_if_interrupted()
+                self._record(POLL_SECONDS)
                 if chief.error is not None:
                     raise chief.error
-                self._bury()
+                self._replace_dead_workers()
         except (KeyboardInterrupt, GiveUp):
             chief.closing = True
-            with suppress(GiveUp):  # what is ended is ended: it shall not be recorded as interrupted
+            with suppress(GiveUp):  # record ended trials first, otherwise they are recorded as interrupted
                 self._record(0)
             raise
-        self._say_farewell(chief)
+        self._wait_for_remote_workers(chief)
 
     # ---- the record
 
     def _record(self, patience: float) -> None:
-        """What workers have begun and ended since; waits for the first of it."""
+        """Record the trials that workers have started or ended; wait up to `patience` seconds for the first event."""
         assert self._chief is not None
         while True:
             try:
-                what, trial_id = (
+                event, trial_id = (
                     self._chief.events.get(timeout=patience) if patience else self._chief.events.get_nowait()
                 )
             except queue.Empty:
                 return
-            hand = self._chief.in_hand[trial_id]
-            if what == "given":
-                self._stillborn = 0
-                self._served.add(hand.worker)
-                self._search.recorder.take_in_hand(hand.candidate)
+            assignment = self._chief.assigned[trial_id]
+            if event == "given":
+                self._early_exits = 0
+                self._served.add(assignment.worker)
+                self._search.recorder.start(assignment.candidate)
             else:
-                self._collect(trial_id, hand)
+                self._collect(trial_id, assignment)
             patience = 0
 
-    def _collect(self, trial_id: str, hand: Hand) -> None:
-        """Take over what a worker has left of a trial."""
+    def _collect(self, trial_id: str, assignment: Assignment) -> None:
+        """Record the result file of a trial."""
         assert self._chief is not None
-        path = self._folder / f"{hand.candidate.name}.json"
-        deadline = time.monotonic() + VISIBLE
+        path = self._folder / f"{assignment.candidate.name}.json"
+        deadline = time.monotonic() + FILE_SECONDS
         while not path.is_file() and time.monotonic() < deadline:
-            time.sleep(TICK)
+            time.sleep(POLL_SECONDS)
         if path.is_file():
             candidate = Run.candidate(path.read_bytes())
             path.unlink()
         else:
-            candidate = hand.candidate
+            candidate = assignment.candidate
             candidate.status = FAILED
-            candidate.error = f"{hand.worker} left no {path}. Do all machines share this folder?"
-        candidate.hyperparameters = hand.candidate.hyperparameters
+            candidate.error = f"{assignment.worker} wrote no {path}. Check that all machines share this folder"
+        candidate.hyperparameters = assignment.candidate.hyperparameters
         try:
-            self._search.recorder.keep(candidate)
+            self._search.recorder.record(candidate)
         finally:
-            self._chief.forget(trial_id)
+            self._chief.remove(trial_id)
 
     # ---- the processes
 
     def _listen(self, address: str) -> str:
-        """Bind; the address with the port that it has got."""
+        """Bind to an address, and return it with the actual port."""
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -159,7 +160,8 @@ class Workers:
 
     def _start(self) -> None:
         self._started += 1
-        name = f"worker-{self._started}"  # never an old one: KerasTuner would hand it the trial that its owner died of
+        # A new name each time: KerasTuner would give a known worker the trial that its predecessor died of.
+        name = f"worker-{self._started}"
         with (self._folder / f"{name}.log").open("wb") as output:
             self._processes[name] = subprocess.Popen(
                 [
@@ -171,11 +173,11 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **threads(self._worker_options.processes)},
+                env={**os.environ, **thread_limits(self._worker_options.processes)},
             )
 
-    def _bury(self) -> None:
-        """Record the trials of workers that have died, and start others in their place."""
+    def _replace_dead_workers(self) -> None:
+        """Record the trials of dead workers as failed, and replace the workers."""
         assert self._chief is not None
         for name, process in list(self._processes.items()):
             code = process.poll()
@@ -184,46 +186,48 @@ class Workers:
             del self._processes[name]
             if code == 0 and name in self._chief.left:
                 continue
-            self._lose(name, f"{WORKER_DIED}: {how_it_ended(code)}{self._last_words(name)}")
-            self._stillborn += name not in self._served
+            self._record_lost_trials(name, f"{WORKER_DIED}: {describe_exit(code)}{self._last_error_line(name)}")
+            self._early_exits += name not in self._served
             self._deaths += 1
-            if self._stillborn >= STILLBORN:
+            if self._early_exits >= MOST_EARLY_EXITS:
                 raise GiveUp(
-                    f"{STILLBORN} workers ended before they took a trial, the last one: {how_it_ended(code)}"
-                    f"{self._last_words(name)}. See {self._folder}"
+                    f"{MOST_EARLY_EXITS} workers ended before they got a trial, the last one: {describe_exit(code)}"
+                    f"{self._last_error_line(name)}. See {self._folder}"
                 )
             if self._deaths > REPLACEMENTS * self._search.setup.experiment.budget.trials:
-                raise GiveUp(f"{self._deaths} workers have died, the last one: {how_it_ended(code)}")
+                raise GiveUp(
+                    f"{self._deaths} workers have died, the last one: {describe_exit(code)}. See {self._folder}"
+                )
             if not self._chief.done():
                 self._start()
-        for name, seen in list(self._chief.seen.items()):
-            silent = time.monotonic() - seen > SILENCE
+        for name, seen in list(self._chief.last_contact.items()):
+            silent = time.monotonic() - seen > SILENCE_SECONDS
             if name not in self._processes and (silent or name in self._chief.left):
-                how = f"{name} was not heard of for {SILENCE:.0f} s" if silent else f"{name} was ended"
-                self._lose(name, f"{WORKER_DIED}: {how}")
-                del self._chief.seen[name]
+                how = f"{name} was silent for {SILENCE_SECONDS:.0f} s" if silent else f"{name} was ended"
+                self._record_lost_trials(name, f"{WORKER_DIED}: {how}")
+                del self._chief.last_contact[name]
 
-    def _lose(self, worker: str, cause: str) -> None:
-        """Record what a worker that is gone had in hand as failed."""
+    def _record_lost_trials(self, worker: str, cause: str) -> None:
+        """Record the trials that were assigned to a lost worker as failed."""
         assert self._chief is not None
-        lost = self._chief.abandon(worker)
-        self._record(0)  # that it was given them may not have been looked at yet
+        lost = self._chief.give_up_worker(worker)
+        self._record(0)  # the start of these trials may not be recorded yet
         for trial_id in lost:
-            candidate = self._chief.in_hand[trial_id].candidate
+            candidate = self._chief.assigned[trial_id].candidate
             candidate.status, candidate.error = FAILED, cause
-            candidate.seconds = self._search.recorder.seconds_in_hand(candidate)
+            candidate.seconds = self._search.recorder.seconds_since_start(candidate)
             try:
-                self._search.recorder.keep(candidate)
+                self._search.recorder.record(candidate)
             finally:
-                self._chief.forget(trial_id)
+                self._chief.remove(trial_id)
 
-    def _last_words(self, name: str) -> str:
+    def _last_error_line(self, name: str) -> str:
         log = self._folder / f"{name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
         return f" ({lines[-1].strip()})" if lines and lines[-1].startswith("error") else ""
 
-    def _say_farewell(self, chief: Chief) -> None:
+    def _wait_for_remote_workers(self, chief: Chief) -> None:
         own = {f"worker-{number}" for number in range(1, self._started + 1)}
-        deadline = time.monotonic() + FAREWELL
-        while set(chief.seen) - chief.left - own and time.monotonic() < deadline:
-            time.sleep(TICK)
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while set(chief.last_contact) - chief.left - own and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""From a manifest to everything that candidates are trained and measured on."""
+"""Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
 import logging
 from collections.abc import Mapping
@@ -30,26 +30,28 @@ from automm.search.features.encoded import Features, encode
 from automm.search.features.store import FeatureStore
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
-from automm.search.training.loop import Fold, judged_rows
+from automm.search.training.loop import Fold, validation_rows
 from automm.tasks.base import Task
 from automm.tracking.run_folder import Run
 
-FOLDS, FEW = 5, 10_000  # `evaluation: auto` cross-validates where train and validation have fewer reviews than this
+# `evaluation: auto` cross-validates on FOLDS folds if train and validation together have fewer than FEW_REVIEWS.
+FOLDS, FEW_REVIEWS = 5, 10_000
 
 log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """One experiment's data, encoders and features.
+    """The data, encoders and features of one experiment.
 
     Attributes:
         splits: sorted row indices of 'train', 'validation' and 'test'.
-        folds: what candidates learn from and are judged on: train and validation as they are, or cut into folds.
-        statistics: of each fold's training rows.
-        columns: what the training split says of metadata and history.
-        changes: how many reviews were dropped or changed, by kind.
-        digest: names the data: texts, labels, pictures and splits.
+        folds: the rows that candidates are trained and evaluated on: the train and validation splits as one fold, or
+            both together divided into several folds.
+        statistics: means and standard deviations over the training rows of each fold.
+        columns: the encoding of metadata and history, fitted on the training split.
+        changes: the number of dropped or changed reviews by kind.
+        digest: a hash of texts, labels, pictures and splits.
     """
 
     experiment: Experiment
@@ -79,18 +81,18 @@ class Setup:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a model gives for a review."""
+        """Return how many numbers a model outputs for a review."""
         return self.task.outputs(self.labels)
 
     @property
     def evaluation(self) -> str:
-        """How candidates are judged, in words: 'holdout' or '5 folds'."""
+        """Return how candidates are evaluated: 'holdout' or, for example, '5 folds'."""
         return "holdout" if len(self.folds) == 1 else f"{len(self.folds)} folds"
 
     @property
-    def judged(self) -> np.ndarray:
-        """The targets of the rows that candidates are judged on, in the order of `Trained.probabilities`."""
-        return self.arrays.targets[judged_rows(self.folds)]
+    def validation_targets(self) -> np.ndarray:
+        """Return the targets of the validation rows of all folds, in the order of `Trained.probabilities`."""
+        return self.arrays.targets[validation_rows(self.folds)]
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
@@ -101,11 +103,11 @@ class Setup:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The reviews of an experiment, split, before anything is encoded.
+    """The split reviews of an experiment, before encoding.
 
     Attributes:
-        links: of its reviews, which keep them on one side.
-        others: the splits of the folds that finalists are measured on beside this one, by their numbers.
+        links: the links between reviews that must be in the same split.
+        other_folds: the splits of the manifest's other folds by number; finalists are evaluated on these folds too.
     """
 
     dataset: Dataset
@@ -113,20 +115,25 @@ class Loaded:
     links: Links
     splits: dict[str, np.ndarray]
     digest: str
-    others: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    other_folds: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
-    def on(self, fold: int) -> "Loaded":
-        """The same reviews, split as another fold has them."""
-        return replace(self, dataset=select_fold(self.dataset, fold), splits=self.others.get(fold, self.splits))
+    def with_fold(self, fold: int) -> "Loaded":
+        """Return the same reviews with the splits of another fold."""
+        return replace(self, dataset=select_fold(self.dataset, fold), splits=self.other_folds.get(fold, self.splits))
 
 
 def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
-    """Read, decode, clean and split the reviews."""
+    """Read, decode, clean and split the reviews.
+
+    Raises:
+        ConfigError: the manifest is not valid, or its reviews have several labels each.
+        DataError: the data contradicts the manifest.
+    """
     dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
     if dataset.several_labels:
         raise ConfigError(
-            f"{dataset.manifest.file.name}: its reviews have several labels each, which a search cannot learn yet. "
-            "Take one: fields: {label: {column: ..., pick: first}}"
+            f"{dataset.manifest.file.name}: reviews have several labels each, and a search learns only one label. "
+            "Choose one: fields: {label: {column: ..., pick: first}}"
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
@@ -141,8 +148,12 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links))
 
 
-def sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
-    """Both encoders, resolved: missing weights are an error before anything long begins."""
+def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
+    """Return the text and the image encoder of the experiment.
+
+    Raises:
+        WeightsError: weights are missing; it is raised here, before encoding starts.
+    """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
     text = text_source(experiment.encoders.text, vocabulary_of_texts(train))
     return text, image_source(experiment.encoders.image)
@@ -154,7 +165,7 @@ def prepare(
     encoders: tuple[TextSource, ImageSource],
     progress: Progress | None = None,
 ) -> Setup:
-    """Pair, encode, and take the training split's statistics."""
+    """Build the arrays, encode them, and compute the statistics of the training rows."""
     text, image = encoders
     task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
@@ -169,8 +180,8 @@ def prepare(
         sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
-    asked = readouts(space_of(experiment, loaded.dataset.manifest))
-    features = encode(arrays, [text, image], feature_store(), asked, progress=progress)
+    needed = readouts(space_of(experiment, loaded.dataset.manifest))
+    features = encode(arrays, [text, image], feature_store(), needed, progress=progress)
     folds = make_folds(experiment, loaded)
     return Setup(
         experiment=experiment,
@@ -189,63 +200,66 @@ def prepare(
 
 
 def feature_store() -> FeatureStore:
-    """Where this user's features are kept."""
+    """Return the feature store in the user's cache folder."""
     return FeatureStore(cache_dir() / "features", cache_limit())
 
 
-def same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
-    """Refuse data or encoders that are not those of the run.
+def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
+    """Check that a resumed run has the same data and encoder weights as before.
 
     Raises:
-        DataError: they are others.
+        DataError: the data or the weights have changed.
     """
     before = run.read("manifest.json")
-    if not before:  # new, or ended before its data was encoded
+    if not before:  # a new run, or one that ended before its data was encoded
         return
     if before["fingerprint"] != loaded.digest:
         counts = {name: len(rows) for name, rows in loaded.splits.items()}
         raise DataError(
-            f"--resume {run.name}: the data has changed since the run began (reviews {before['reviews']} then, "
-            f"{counts} now). Start a new run"
+            f"--resume {run.name}: the data has changed since the run began (reviews before: {before['reviews']}, "
+            f"now: {counts}). Start a new run"
         )
-    # After the data, because an encoder may have its vocabulary from there.
+    # Checked after the data, because an encoder may take its vocabulary from it.
     text, image = encoders
     for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
         if before["encoders"][kind]["fingerprint"] != now:
             raise DataError(
-                f"--resume {run.name}: other {kind} encoder weights than when the run began. Start a new run"
+                f"--resume {run.name}: the weights of the {kind} encoder have changed since the run began. "
+                "Start a new run"
             )
 
 
 def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
-    """The manifest's own train and validation as one fold, or both together cut into several.
+    """Return the train and validation splits as one fold, or divide both together into several folds.
 
     Raises:
-        DataError: folds are asked for, and the reviews are all tied together.
+        DataError: the experiment sets a number of folds, and the linked reviews form fewer groups.
     """
     train, validation = loaded.splits["train"], loaded.splits["validation"]
     both = np.sort(np.concatenate([train, validation]))
     holdout = (Fold(train, validation),)
     wanted = experiment.evaluation
-    if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW):
+    if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW_REVIEWS):
         return holdout
     count = wanted.folds if isinstance(wanted, Folds) else FOLDS
     folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.links, both, count))
     if len(folds) == count:
         return folds
-    problem = f"train and validation fall into {len(folds)} parts that share no group, text or picture, not {count}"
+    problem = (
+        f"train and validation have only {len(folds)} parts that share no group, text or picture; {count} are needed"
+    )
     if isinstance(wanted, Folds):
-        raise DataError(f"{loaded.dataset.manifest.file.name}: {problem}. Say evaluation: holdout, or fewer folds")
-    log.warning("%s: candidates are judged on the validation split", problem)
+        raise DataError(f"{loaded.dataset.manifest.file.name}: {problem}. Set evaluation: holdout, or fewer folds")
+    log.warning("%s. Candidates are evaluated on the validation split instead", problem)
     return holdout
 
 
 def check_folds(experiment: Experiment, loaded: Loaded) -> None:
-    """Find out before anything is encoded what would end a search then, or when finalists are measured on other folds.
+    """Check before encoding that `make_folds` works on this fold and on the manifest's other folds.
 
     Raises:
-        DataError: some fold's train and validation cannot be cut as `evaluation` asks for.
+        DataError: as `make_folds`.
     """
     if isinstance(experiment.evaluation, Folds):
         make_folds(experiment, loaded)
-        each_fold(loaded.others, lambda fold: make_folds(experiment, loaded.on(fold)))
+        each_fold(loaded.other_folds, lambda fold: make_folds(experiment, loaded.with_fold(fold)))

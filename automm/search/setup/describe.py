@@ -1,4 +1,7 @@
-"""What a run notes of its data and encoders: manifest.json, which a resume is held against and a bundle made from."""
+"""Describe the data and encoders of a run in manifest.json.
+
+A resumed search compares itself with it, and a bundle is built from it.
+"""
 
 import os
 from typing import Any
@@ -8,7 +11,7 @@ from automm.search.setup.data import Setup
 
 
 def describe(setup: Setup) -> dict[str, Any]:
-    """manifest.json: what the data was."""
+    """Return the content of manifest.json."""
     manifest = setup.dataset.manifest
     return {
         "name": manifest.name,
@@ -22,7 +25,7 @@ def describe(setup: Setup) -> dict[str, Any]:
         "pictured": float(setup.arrays.image_mask.any(axis=1).mean()),  # the share of reviews with a picture
         "changes": setup.changes,
         "columns": setup.columns.to_dict(),
-        "reading": reading(manifest),
+        "reading": record_settings(manifest),
         "image_root": image_root(manifest),
         "encoders": {
             source.modality: {
@@ -35,17 +38,17 @@ def describe(setup: Setup) -> dict[str, Any]:
     }
 
 
-def reading(manifest: Manifest) -> dict[str, Any]:
-    """What of a manifest a bundle must know to read other records: all but where its own were, and their splits.
+def record_settings(manifest: Manifest) -> dict[str, Any]:
+    """Return the settings of a manifest that a bundle needs to read new records.
 
-    Whatever the format was, others come as records with the same columns.
+    The paths, format and splits of the training data are left out: new reviews are records with the same columns.
     """
     own = {"records", "format", "path", "options", "splits", "source", "labels"}
     return manifest.model_dump(mode="json", exclude_none=True, exclude=own)
 
 
 def image_root(manifest: Manifest) -> str:
-    """The folder of pictures, relative to the records file, or to the folder of a native layout."""
+    """Return the folder of pictures, relative to the records file, or to the folder of a native layout."""
     if manifest.records is None:
         return manifest.image_root
     records = manifest.folder / manifest.records

@@ -1,7 +1,7 @@
-"""Good first proposals, in order: points of the full space that did well on several data sets.
+"""The portfolio: points of the full space that did well on several data sets, proposed first and in this order.
 
-How they were found, and how they do on data that they were not picked on: experiments/portfolio.py, whose result holds
-this list. A row is a point, its values in the order of NAMES.
+experiments/portfolio.py found them, and measures them on data that they were not selected on; its result holds this
+list. A row is a point, with values in the order of NAMES.
 """
 
 import math
@@ -33,17 +33,17 @@ PORTFOLIO: tuple[tuple[Any, ...], ...] = (
 
 
 def portfolio(space: Space) -> list[dict[str, Any]]:
-    """The points that a search in `space` begins with.
+    """Return the points that a search in `space` starts with.
 
-    A number that the space has not is moved to the nearest that it has. A point with an operator or a pooling that the
-    space has not is left out, and so is one that has become another.
+    A number that is not in the space is replaced by the nearest choice. A point is left out if its operator or pooling
+    is not in the space, or if it has become equal to an earlier one.
     """
-    found: list[dict[str, Any]] = []
+    proposals: list[dict[str, Any]] = []
     for row in PORTFOLIO:
         point = _into(space, dict(zip(NAMES, row, strict=True)))
-        if point is not None and point not in found:
-            found.append(point)
-    return found
+        if point is not None and point not in proposals:
+            proposals.append(point)
+    return proposals
 
 
 def _into(space: Space, wanted: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
-"""The search space as data: every hyperparameter, its choices, where it is one, and the points that there are.
+"""The search space as a table: the choices of each hyperparameter, and the condition under which it exists.
 
-A row of `TABLE` is a hyperparameter. Everything else reads the table: the validator (`search/space/validation`), the
-blocks, the oracles, the portfolio, `--dry-run`.
+A row of `TABLE` is a hyperparameter. The validator (`search/space/validation`), the blocks, the oracles, the portfolio
+and `--dry-run` read the table. A point has a value for each hyperparameter that exists at it.
 """
 
 import itertools
@@ -32,16 +32,16 @@ class Hyperparameter:
     """A row of the table.
 
     Attributes:
-        choices: all of them, where an experiment file names none.
-        on_request: more, which are there only where the file names them: they read whole sequences, which have to be
-            stored, or cost much, or are not worth it on most data.
-        bounds: the file may name any numbers in [low, high]; without bounds, only some of the choices.
-        column: 'metadata' or 'history', where it is one only if the manifest names that.
-        only: (another hyperparameter, condition on its value), where this one is no choice at every point. The other
-            stands above it in the table. Where only values on request of the other ask for this one, it is a
-            hyperparameter only if the file names one of those, or this one.
-        optional: it is a hyperparameter only where an experiment file names it; every candidate has the first choice
-            else. What most data does not need would cost a search of few trials more than it gives.
+        choices: the choices if the experiment file does not list any.
+        on_request: more choices, searched only if the file lists them: they read whole sequences, which must be stored,
+            or are expensive, or do not help on most data.
+        bounds: the file may list any numbers in [low, high]; None: only `choices` and `on_request`.
+        column: 'metadata' or 'history' if the hyperparameter exists only in manifests with that column.
+        only: (another hyperparameter, condition on its value) if this one does not exist at every point. The other is
+            above it in the table. If only `on_request` values of the other meet the condition, this hyperparameter
+            exists only if the file lists one of these values, or this hyperparameter.
+        optional: whether it exists only if the experiment file names it; otherwise all candidates have the first
+            choice. Most data does not need it, and in a search of few trials it would cost more than it gains.
     """
 
     choices: tuple[Any, ...]
@@ -52,23 +52,23 @@ class Hyperparameter:
     column: str = ""
 
 
-def takes(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
-    """The condition that an operator, chosen by name, says it has this hyperparameter."""
+def has_hyperparameter(operators: Mapping[str, Any], hyperparameter: str) -> Callable[[str], bool]:
+    """Return the condition that the operator of a name declares a hyperparameter."""
     return lambda name: hyperparameter in operators[name].hyperparameters
 
 
-# Of read-outs and their places every candidate has the first, unless a file names more: nobody has measured yet what
-# they give, all of them together make the space 36 times larger, and some encoders cannot be read in their middle.
+# All candidates have the first read-out and place unless a file lists more: their gain is not measured yet, together
+# they make the space 36 times larger, and some encoders have no intermediate read-outs.
 FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], tuple(TEXT_READOUTS)[1:]
 FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], tuple(IMAGE_READOUTS)[1:]
-OF_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
+READS_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
 IS_FROZEN = ("image/source", lambda name: name == FROZEN)
 IS_TRAINED = ("image/source", lambda name: name != FROZEN)
 NO_AUGMENTATION, SOME_AUGMENTATION = tuple(AUGMENTATIONS)[:1], tuple(AUGMENTATIONS)[1:]
 
 TABLE: dict[str, Hyperparameter] = {
     "fusion/operator": Hyperparameter(tuple(FUSIONS), on_request=tuple(SEQUENCE_FUSIONS)),
-    "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=OF_VECTORS),
+    "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=READS_VECTORS),
     "text/layer": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
     "image/source": Hyperparameter((FROZEN,), on_request=tuple(BACKBONES)),
     "image/size": Hyperparameter((32, 64), bounds=(8, 1024), only=IS_TRAINED),
@@ -76,15 +76,17 @@ TABLE: dict[str, Hyperparameter] = {
     "image/filters": Hyperparameter((16, 32), bounds=(1, 256), only=IS_TRAINED),
     "image/kernel": Hyperparameter((3, 5), bounds=(2, 9), only=("image/source", lambda name: name == "convolution")),
     "image/augmentation": Hyperparameter(NO_AUGMENTATION, on_request=SOME_AUGMENTATION, only=IS_TRAINED),
-    "image/readout": Hyperparameter(FIRST_IMAGE, on_request=OTHER_IMAGE, only=OF_VECTORS),
+    "image/readout": Hyperparameter(FIRST_IMAGE, on_request=OTHER_IMAGE, only=READS_VECTORS),
     "image/stage": Hyperparameter(PLACES[:1], on_request=PLACES[1:], only=IS_FROZEN),
-    "image/pooling": Hyperparameter(tuple(POOLINGS), only=OF_VECTORS),
-    "image/heads": Hyperparameter((1, 4), only=("image/pooling", takes(POOLINGS, "heads"))),
+    "image/pooling": Hyperparameter(tuple(POOLINGS), only=READS_VECTORS),
+    "image/heads": Hyperparameter((1, 4), only=("image/pooling", has_hyperparameter(POOLINGS, "heads"))),
     "metadata/width": Hyperparameter((16, 64), bounds=(1, 4096), column="metadata"),
     "history/encoder": Hyperparameter(tuple(HISTORIES), column="history"),
     "history/width": Hyperparameter((16, 32), bounds=(1, 1024), column="history"),
     "fusion/width": Hyperparameter((64, 128, 256), bounds=(1, 4096)),
-    "fusion/rank": Hyperparameter((4, 8, 16), bounds=(1, 256), only=("fusion/operator", takes(OPERATORS, "rank"))),
+    "fusion/rank": Hyperparameter(
+        (4, 8, 16), bounds=(1, 256), only=("fusion/operator", has_hyperparameter(OPERATORS, "rank"))
+    ),
     "label/layers": Hyperparameter((0, 1, 2), bounds=(0, 8)),
     "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
@@ -106,28 +108,32 @@ TABLE: dict[str, Hyperparameter] = {
 Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in the order of the table
 
 
-# Where a search begins: at the hand-built concatenation, where people would.
+# The point that a search starts with: the hand-built concatenation.
 DEFAULTS: dict[str, Any] = {
     name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items() if not row.column
 }
 
 
 def default(space: Space, name: str) -> Any:
-    """The choice that a search begins with."""
+    """Return the choice that a search starts with."""
     wanted = COLUMNS[name] if TABLE[name].column else DEFAULTS[name]
     return wanted if wanted in space[name] else space[name][0]
 
 
 def is_active(name: str, point: Mapping[str, Any]) -> bool:
-    """Whether `name` is a choice at `point`, which has a value for all that stand above it and are choices there."""
+    """Return whether a hyperparameter exists at `point`.
+
+    Args:
+        point: values of the existing hyperparameters above `name` in the table.
+    """
     only = TABLE[name].only
     return only is None or (only[0] in point and only[1](point[only[0]]))
 
 
 def conditions(space: Space, name: str) -> list[tuple[str, tuple[Any, ...]]]:
-    """(hyperparameter, values) which must all hold for `name` to be a choice, from the top of the table down.
+    """Return the conditions under which `name` exists: pairs (hyperparameter, values), all of which must hold.
 
-    Values are those of the space: none are left where `name` is no choice at any point of it.
+    They are in the order of the table. Values are limited to the space; they are empty if `name` exists at no point.
     """
     only = TABLE[name].only
     if only is None:
@@ -137,14 +143,14 @@ def conditions(space: Space, name: str) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def contains(space: Space, values: Mapping[str, Any]) -> bool:
-    """Whether `values` is a point of the space: a value for whatever is a choice there, and nothing else."""
+    """Return whether `values` is a point of the space: a legal value of each existing hyperparameter, and no other."""
     values = point_of(values)
     active = [name for name in space if is_active(name, values)]
     return values.keys() == set(active) and all(values[name] in space[name] for name in active)
 
 
 def points(space: Space) -> Iterator[dict[str, Any]]:
-    """Every candidate once, in order."""
+    """Yield every point of the space once, in order."""
     yield from _continued(space, {}, list(space))
 
 
@@ -159,7 +165,7 @@ def _continued(space: Space, point: dict[str, Any], names: list[str]) -> Iterato
 
 
 def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
-    """A candidate, each of its choices uniform."""
+    """Draw a random point; each choice is uniform."""
     point: dict[str, Any] = {}
     for name, choices in space.items():
         if is_active(name, point):
@@ -168,22 +174,22 @@ def draw(space: Space, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def size(space: Space) -> int:
-    """How many different candidates there are."""
+    """Return the number of points of the space."""
     return math.prod(_branches(space, name) for name in space if TABLE[name].only is None)
 
 
 def _branches(space: Space, name: str) -> int:
-    """In how many ways `name` and what depends on it can be chosen."""
+    """Return the number of combinations of `name` and the hyperparameters that depend on it."""
     dependent = [(child, TABLE[child].only) for child in space]
     children = [(child, only[1]) for child, only in dependent if only and only[0] == name]
     return sum(math.prod(_branches(space, child) for child, holds in children if holds(value)) for value in space[name])
 
 
 def declare(hp: Any, space: Space) -> None:
-    """Tell KerasTuner of every hyperparameter, each under the conditions on which it is one.
+    """Declare every hyperparameter to KerasTuner, under the conditions on which it exists.
 
-    All at once and before any AutoKeras block is built: a block puts its name before those of its hyperparameters, and
-    before those of the ones that they depend on, which may be another block's.
+    Must be called before an AutoKeras block is built: a block prefixes the names of its hyperparameters, and also the
+    names of those in the conditions, which may belong to another block.
     """
     for name, choices in space.items():
         needed = conditions(space, name)
@@ -205,7 +211,7 @@ def readouts(space: Space) -> list[str]:
     return sorted({source.name for point in points for source in needed_sources(point)} & READOUTS.keys())
 
 
-def left_out(space: Space) -> dict[str, list[str]]:
-    """Choices on request that nobody has requested, by hyperparameter."""
+def unrequested_choices(space: Space) -> dict[str, list[str]]:
+    """Return the `on_request` choices that are not in the space, by hyperparameter."""
     unused = {name: [value for value in TABLE[name].on_request if value not in space[name]] for name in space}
     return {name: values for name, values in unused.items() if values}

@@ -1,4 +1,4 @@
-"""How an experiment file narrows the search space, and what it is told where it cannot."""
+"""Narrow the search space as an experiment file says, and report its mistakes."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,17 +14,17 @@ SPACE = "space"  # code of problems
 
 
 def full_space(columns: Collection[str] = (), task: Task = TASKS["classification"]) -> Space:
-    """Every hyperparameter with all its choices, but for those on request, and for the optional ones.
+    """Return the space without an experiment file: no optional hyperparameters and no `on_request` choices.
 
     Args:
-        columns: what the manifest has beside text and pictures: 'metadata', 'history'.
-        task: the manifest's.
+        columns: the manifest's inputs besides text and pictures: 'metadata', 'history'.
+        task: the task of the manifest.
     """
     return narrow({}, columns, task)
 
 
 def space_of(experiment: Experiment, manifest: Manifest) -> Space:
-    """The space that an experiment file asks for; raises as `narrow` does."""
+    """Return the space of an experiment file; raises as `narrow`."""
     return narrow(experiment.space, manifest.columns, manifest.task_object, image_size=experiment.inputs.image_size)
 
 
@@ -35,15 +35,15 @@ def narrow(
     *,
     image_size: int | None = None,
 ) -> Space:
-    """The space that an experiment file asks for.
+    """Return the space of an experiment file.
 
     Args:
-        columns, task: as in `full_space`.
         overrides: {"fusion.operator": ["concatenation", "product"], "label.dropout": 0.25}; dots or slashes.
-        image_size: of the stored pictures, which no CNN reads larger than they are.
+        columns, task: as in `full_space`.
+        image_size: the size of the stored pictures, which limits the input size of CNNs.
 
     Raises:
-        ConfigError: every unknown name or illegal value, with the legal ones.
+        ConfigError: unknown names or illegal values; all of them, each with the legal ones.
     """
     space = {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
     if image_size is not None:
@@ -59,22 +59,22 @@ def narrow(
             continue
         if name not in _possible(columns, task):
             column = TABLE[name].column
-            lacking = f"names no fields.{column}" if column else f"predicts {task.targets}, which cannot use it"
-            problems.append(Problem(SPACE, f"space.{key}", f"the manifest {lacking}", "Remove the key"))
+            reason = f"names no fields.{column}" if column else f"predicts {task.targets}, which cannot use it"
+            problems.append(Problem(SPACE, f"space.{key}", f"the manifest {reason}", "Remove the key"))
             continue
         listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
-        values = tuple(_value(TABLE[name], one) for one in listed)
+        values = tuple(_value(TABLE[name], value) for value in listed)
         faults = _faults(TABLE[name], values)
         problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
         if not faults:
             named.add(name)
-            # KerasTuner refuses choices of several types, such as 0 beside 0.5.
+            # KerasTuner rejects choices of different types, for example 0 and 0.5.
             kind = type(TABLE[name].choices[0])
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
     largest = max(space.get("image/size", (0,)))
     if image_size is not None and largest > image_size and any(map(IS_TRAINED[1], space["image/source"])):
-        text = f"{largest} is larger than pictures are stored"
-        problems.append(Problem(SPACE, "space.image.size", text, "Take less, or a larger inputs.image_size"))
+        text = f"{largest} is larger than the stored pictures ({image_size} pixels)"
+        problems.append(Problem(SPACE, "space.image.size", text, "Choose less, or raise inputs.image_size"))
     if problems:
         raise ConfigError(problems)
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
@@ -89,13 +89,13 @@ def _possible(columns: Collection[str], task: Task) -> dict[str, Hyperparameter]
 
 
 def _unrequested(space: Space, name: str) -> bool:
-    """Whether a hyperparameter hangs on choices that are there on request, and nobody has requested them."""
+    """Return whether a hyperparameter depends on `on_request` choices of which none is in the space."""
     only = TABLE[name].only
     return only is not None and not any(map(only[1], (*TABLE[only[0]].choices, *space[only[0]])))
 
 
 def _value(row: Hyperparameter, value: object) -> object:
-    """A choice, in a row of floats also from a text: YAML that is read strictly leaves 1e-3 a text."""
+    """Convert a text to float if the choices of the row are floats: strict YAML reads 1e-3 as a text."""
     if not isinstance(value, str) or not isinstance(row.choices[0], float):
         return value
     try:
@@ -106,7 +106,7 @@ def _value(row: Hyperparameter, value: object) -> object:
 
 def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
     if not values:
-        return ["no choice is left"]
+        return ["the list is empty. Name at least one choice"]
     if row.bounds is None:
         known = (*row.choices, *row.on_request)
         legal = ", ".join(map(str, known))

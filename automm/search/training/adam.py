@@ -1,7 +1,7 @@
-"""AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) through TensorFlow's fused kernel.
+"""AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with TensorFlow's fused kernel.
 
-Keras' own optimizer computes the same numbers in some ten operations a variable. On small heads, which a search trains
-by the hundred, that is half of a training step and half of the time to trace one.
+Keras' own optimizer computes the same numbers in about ten operations per variable. For small heads, which a search
+trains by the hundred, this takes half of a training step and half of the tracing time.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class AdamW:
-    """Updates the variables of one or of several independent models at once.
+    """Updates the variables of one or several independent models together.
 
     Args:
         variables: Keras variables.
-        rates: a learning rate for each.
-        weight_decay: decoupled, times the rate, on matrices only: a bias has nothing to decay.
+        rates: a learning rate for each variable.
+        weight_decay: decoupled weight decay, multiplied by the rate; applied to matrices, not to biases.
     """
 
     def __init__(self, variables: Sequence[Any], rates: Sequence[float], weight_decay: float):
@@ -27,11 +27,11 @@ class AdamW:
         self._powers = tf.Variable([BETA_1, BETA_2])
 
     def apply(self, gradients: Sequence[Any], factors: Sequence[Any]) -> None:
-        """One step. A variable without a gradient stays as it is.
+        """Make one step. Variables without a gradient are not changed.
 
         Args:
-            gradients: one a variable, or None.
-            factors: one a variable, times its rate: a schedule, or what holds a modality back.
+            gradients: one per variable, or None.
+            factors: one per variable, multiplied with its rate: a schedule, or gradient modulation.
         """
         power_1, power_2 = tf.unstack(self._powers)
         for variable, rate, factor, gradient, (first, second) in zip(

@@ -1,4 +1,4 @@
-"""Shuffle training rows into batches, and give the batches to the graph in portions."""
+"""Shuffle training rows into batches, and pass the batches to the graph in portions."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -9,21 +9,21 @@ import numpy as np
 
 from automm.data.inputs.modalities import with_dropout, without
 
-CHUNK_BYTES = 48 * 2**20  # inputs given to the graph at once: enough to be quick, little beside everything else
+CHUNK_BYTES = 48 * 2**20  # inputs passed to the graph at once: enough to be fast, little compared to other memory
 CHUNK_STEPS = 64
 
-Convert = Callable[[dict[str, np.ndarray]], Any]  # the last step to what a model takes: packing
+Convert = Callable[[dict[str, np.ndarray]], Any]  # the last conversion of a batch for a model: packing
 
 
 class Rows(Protocol):
-    """Makes a model's inputs for some rows: raw arrays or features."""
+    """Builds a model's inputs for some rows, from raw arrays or features."""
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
-class Lacking:
-    """`Rows` of reviews that all lack a modality."""
+class WithoutModality:
+    """`Rows` with one modality masked in all reviews."""
 
     source: Rows
     modality: str
@@ -34,14 +34,14 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One fold's batches of an epoch, and the random draws that belong to them.
+    """The batches of one fold in one epoch, and their random draws.
 
     Attributes:
-        rows: (steps, size).
-        shares: (steps, size) float32: 1 / rows of the batch, 0 where a row is a filler.
-        rng: draws which modalities rows lose.
-        mixing: with mixup: (steps, size) int32, the place in the batch of each row's partner, and (steps,) float32, how
-            much of the row itself is kept.
+        rows: (steps, size) int64.
+        shares: (steps, size) float32: 1 / the number of real rows in the batch, 0 for padding rows.
+        rng: the generator for modality dropout.
+        mixing: for mixup: (steps, size) int32, the position in the batch of each row's partner, and (steps,) float32,
+            the share of the row itself; None without mixup.
     """
 
     rows: np.ndarray
@@ -51,13 +51,14 @@ class Epoch:
 
 
 class Batches:
-    """One fold's shuffled batches, their order fixed by the seed and the epoch.
+    """The shuffled batches of one fold; their order is determined by the seed and the epoch.
 
-    An epoch has `steps` batches of nearly equal size: no update is computed from a few rows that were left over.
+    An epoch has `steps` batches of nearly equal size, so there is no small last batch.
 
     Args:
-        costs: (all rows,) the cost of each row, or None: rows of similar cost share a batch, and batches are shuffled.
-        mixup: alpha of the beta distribution of each row's own share; 0: rows are not mixed.
+        costs: (all rows,) the cost of each row: rows of similar cost share a batch, and batches are shuffled. None: the
+            rows are shuffled.
+        mixup: alpha of the beta distribution of a row's own share; 0: no mixup.
     """
 
     def __init__(
@@ -91,19 +92,20 @@ class Batches:
 
 
 def partners(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return (steps, size) int32, a permutation of the rows in each batch; fillers are their own partners."""
+    """Return (steps, size) int32, a permutation of the rows in each batch; padding rows are their own partners."""
     keys = np.where(shares > 0, rng.random(shares.shape), 2.0)
     return np.argsort(keys, axis=1, kind="stable").astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Feed:
-    """The inputs and targets of training rows, portion by portion.
+    """Provides the inputs and targets of training rows in portions.
 
     Attributes:
-        targets: (all rows, ...) float32, as the loss has prepared them.
-        portion: steps that the graph gets at once; None: as many as fit in CHUNK_BYTES.
-        dropout: the rate at which reviews lose modalities (`data/inputs/modalities`).
+        targets: (all rows, ...) float32, from `Loss.prepare`.
+        convert: applied to each batch, or None.
+        portion: the number of steps that the graph gets at once; None: as many as fit in CHUNK_BYTES.
+        dropout: the rate of modality dropout (`data/inputs/modalities`).
     """
 
     source: Rows
@@ -115,10 +117,10 @@ class Feed:
     def portions(
         self, epochs: Sequence[Epoch], weights: Sequence[np.ndarray]
     ) -> Iterator[tuple[list[Any], list[dict[str, np.ndarray]]]]:
-        """Yield the inputs and the other arguments of a `Criterion` for a few steps at a time, one of each for a fold.
+        """Yield the inputs, and the other arguments of a `Criterion`, of a few steps; one of each per fold.
 
         Args:
-            weights: (all rows,) float32 of each fold.
+            weights: the row weights of each fold, (all rows,) float32.
         """
         for chunk in self._chunks(epochs):
             inputs, parts = [], []
@@ -131,12 +133,12 @@ class Feed:
             yield inputs, parts
 
     def _chunks(self, epochs: Sequence[Epoch]) -> list[slice]:
-        """Cut the steps of an epoch into portions."""
+        """Divide the steps of an epoch into portions."""
         (steps, size), models = epochs[0].rows.shape, len(epochs)
         portion = self.portion
         if portion is None:
-            one = self.source.batch(epochs[0].rows[0, :1])
-            arrays = self.convert(one) if self.convert else one
+            batch = self.source.batch(epochs[0].rows[0, :1])
+            arrays = self.convert(batch) if self.convert else batch
             row_bytes = sum(array.nbytes for array in (arrays.values() if isinstance(arrays, dict) else [arrays]))
             portion = int(np.clip(CHUNK_BYTES // max(1, row_bytes * size * models), 1, CHUNK_STEPS))
         return [slice(start, start + portion) for start in range(0, steps, portion)]

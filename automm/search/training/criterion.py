@@ -1,4 +1,4 @@
-"""One model's loss on a batch of training rows."""
+"""Compute one model's loss on a batch of training rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +10,17 @@ from automm.search.training.modulation import Modulation, presence
 from automm.search.training.options import Plan
 from automm.search.training.parts import Parts
 
-Part = Mapping[str, Any]  # of a batch: targets (n, ...), weights (n,); with mixup: partners (n,) and kept ()
+Part = Mapping[str, Any]  # arguments of a batch: targets (n, ...), weights (n,); with mixup: partners (n,) and kept ()
 
 
 class Criterion:
-    """What training makes small, with what it takes of variables.
+    """The training loss of a model, and the variables that it depends on.
 
-    Auxiliary heads are the criterion's own: they are trained with the model, and are no part of it.
+    Auxiliary heads belong to the criterion: they are trained with the model, but are not part of it.
 
     Args:
-        model: a suffix or a whole model; options that work between its parts need a suffix with a fusion.
-        plan: names the options, and the task, whose loss it is; its seed is that of the auxiliary heads' first weights.
+        model: a suffix or a whole model; mixup, auxiliary heads and modulation need a suffix with a fusion.
+        plan: the training options, the task with its loss, and the seed for the auxiliary heads' initial weights.
     """
 
     def __init__(self, model: Any, plan: Plan):
@@ -39,30 +39,30 @@ class Criterion:
 
     @property
     def variables(self) -> list[Any]:
-        """Those of the model, then those of auxiliary heads."""
-        own = [variable for head in self._auxiliary for variable in head.trainable_variables]
-        return [*self._model.trainable_variables, *own]
+        """Return the trainable variables of the model, then those of auxiliary heads."""
+        auxiliary = [variable for head in self._auxiliary for variable in head.trainable_variables]
+        return [*self._model.trainable_variables, *auxiliary]
 
     def loss(self, batch: Any, part: Part) -> Any:
-        """A number: the weighted sum over the rows. Weights of a batch add up to about 1, so that it is a mean."""
+        """Return the weighted sum of the loss over the rows, a scalar: weights of a batch add up to about 1."""
         if self._parts is None:
             return self._weighed(self._model(batch, training=True), part["targets"], part["weights"])
-        fused, own = self._parts.read(batch)
+        fused, vectors = self._parts.read(batch)
         if self._options.mixup:
             total = self._mixed(fused, part)
         else:
             total = self._weighed(self._parts.answer(fused), part["targets"], part["weights"])
         if self._auxiliary:
-            for head, vector, modality in zip(self._auxiliary, own, self._parts.modalities, strict=True):
+            for head, vector, modality in zip(self._auxiliary, vectors, self._parts.modalities, strict=True):
                 weights = part["weights"] * presence(batch, modality)
                 total += self._options.auxiliary * self._weighed(head(vector), part["targets"], weights)
         return total
 
-    def shares(self, batch: Any, part: Part) -> list[Any]:
-        """By what the step of each variable is multiplied."""
+    def step_factors(self, batch: Any, part: Part) -> list[Any]:
+        """Return the factor of each variable's step."""
         if self._modulation is None:
             return [1.0] * len(self.variables)
-        shares = self._modulation.shares(batch, part)
+        shares = self._modulation.step_factors(batch, part)
         return [*shares, *[1.0] * (len(self.variables) - len(shares))]
 
     def _weighed(self, answers: Any, targets: Any, weights: Any) -> Any:
@@ -71,7 +71,7 @@ class Criterion:
         return tf.reduce_sum(self._loss.of_rows(targets, answers, self._options) * weights)
 
     def _mixed(self, fused: Any, part: Part) -> Any:
-        """Pairs of fused vectors are mixed, and so are their losses: of a cross-entropy, the same as soft labels."""
+        """Return the loss of mixed pairs of fused vectors. Mixed cross-entropies equal those of mixed labels."""
         import tensorflow as tf
 
         assert self._parts is not None
@@ -85,7 +85,7 @@ class Criterion:
 
 
 def _auxiliary_head(size: int, classes: int, seed: int) -> Any:
-    """(n, size) in, (n, classes) probabilities out; built, or the optimizer would not know its variables."""
+    """Return a layer from (n, size) to (n, classes) probabilities; built, so that its variables exist."""
     first = keras.initializers.GlorotUniform(seed)
     head = keras.layers.Dense(classes, activation="softmax", kernel_initializer=first, name="auxiliary")
     head.build((None, size))

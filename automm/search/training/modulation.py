@@ -4,9 +4,9 @@ On-the-fly gradient modulation with generalization enhancement (OGM-GE; Peng et 
 via on-the-fly gradient modulation", arXiv 2203.15332): the layers of the modality that predicts best alone learn in
 smaller steps, and their gradients get the noise that small steps lack.
 
-Two things differ from the paper. A modality's own prediction is that of the model with the others masked. For a linear
-head this is the paper's split of the sum, and it holds for every fusion. And AdamW's steps are made smaller, not the
-gradients: Adam divides a gradient by its own size, which would cancel a factor.
+Two things differ from the paper. A modality's own prediction is that of the model with the other modalities masked. For
+a linear head this equals the paper's split of the sum, and it works with every fusion. And AdamW's steps are made
+smaller, not the gradients: Adam divides a gradient by its own size, which cancels a factor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ class Modulation:
 
     Args:
         parts: the parts of this suffix.
-        strength: alpha in the paper; the larger, the harder the strongest modality is held back.
+        strength: alpha in the paper; a larger value slows the strongest modality down more.
     """
 
     def __init__(self, model: Any, parts: Parts, strength: float):
         self._model, self._parts, self._strength = model, parts, strength
         self._owners: list[int | None] | None = None
 
-    def shares(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> list[Any]:
+    def step_factors(self, batch: Mapping[str, Any], part: Mapping[str, Any]) -> list[Any]:
         """Return the factor of each trainable variable's step: 1 for variables that modalities share."""
         import tensorflow as tf
 
@@ -50,7 +50,9 @@ class Modulation:
         weights = part["weights"] * has_all
         means = []
         for modality in self._parts.modalities:
-            right = tf.reduce_sum(self._model(alone(batch, modality), training=False) * part["targets"], axis=-1)
+            right = tf.reduce_sum(
+                self._model(only_modality(batch, modality), training=False) * part["targets"], axis=-1
+            )
             means.append(tf.math.divide_no_nan(tf.reduce_sum(right * weights), tf.reduce_sum(weights)))
         return tf.stack(means)
 
@@ -81,7 +83,7 @@ def with_noise(gradient: Any, share: Any, seed: Any) -> Any:
     return gradient + noise * tf.cast(share < 1.0, gradient.dtype)
 
 
-def alone(batch: Mapping[str, Any], modality: str) -> dict[str, Any]:
+def only_modality(batch: Mapping[str, Any], modality: str) -> dict[str, Any]:
     """Return the batch of tensors without all other modalities."""
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""How a candidate is trained."""
+"""Training options and the training plan of a candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -6,24 +6,24 @@ from typing import Any
 
 from automm.tasks.base import Task
 
-# What works between the parts of a suffix. A model of tier 2 has its suffix inside, and goes on without.
-OF_SUFFIXES = ("training/mixup", "training/auxiliary", "training/modulation")
+# Options that need the parts of a suffix. A model of tier 2 contains its suffix and is trained without them.
+SUFFIX_ONLY = ("training/mixup", "training/auxiliary", "training/modulation")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The hyperparameters `training/...` of the same names; 0 is off, which they are where nobody names them.
+    """The hyperparameters `training/...` of the same names; 0, the default, turns an option off.
 
     Attributes:
-        class_weights: a name of `losses.CLASS_WEIGHTS`.
-        focal_gamma: by how much rows that are right already count less: the loss times (1 - p) ** gamma (focal loss,
-            Lin et al. 2017, arXiv 1708.02002, equation 4).
+        class_weights: a key of `losses.CLASS_WEIGHTS`.
+        focal_gamma: gamma of the focal loss: the loss is multiplied by (1 - p) ** gamma, so that rows with confident
+            correct answers count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
         label_smoothing: the share of a label that is spread over all classes (Szegedy et al. 2016, arXiv 1512.00567).
-        mixup: alpha of the beta distribution by which fused vectors and their labels are mixed in pairs (Zhang et al.
-            2018, arXiv 1710.09412; on hidden vectors: Verma et al. 2019, arXiv 1806.05236).
-        auxiliary: the weight of the losses of auxiliary heads, one a modality, that see it alone; they are thrown away.
+        mixup: alpha of the beta distribution for mixing pairs of fused vectors and their labels (Zhang et al. 2018,
+            arXiv 1710.09412; on hidden vectors: Verma et al. 2019, arXiv 1806.05236).
+        auxiliary: the weight of the losses of auxiliary heads, one per modality; they are discarded after training.
         modulation: alpha of on-the-fly gradient modulation (`search/training/modulation`).
-        modality_dropout: the rate at which modalities are left out of training rows (`data/inputs/modalities`).
+        modality_dropout: the rate at which modalities are masked in training rows (`data/inputs/modalities`).
     """
 
     class_weights: str = "square_root"
@@ -36,22 +36,22 @@ class Options:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], class_weights: str) -> "Options":
-        """Those that a point of the search space names.
+        """Return the options of a point of the search space.
 
         Args:
-            class_weights: where the point names none.
+            class_weights: used if the point does not set them.
         """
         named = {field.name: values.get(f"training/{field.name}") for field in fields(cls)}
         return cls(**{"class_weights": class_weights, **{k: v for k, v in named.items() if v is not None}})
 
     def values(self) -> dict[str, Any]:
-        """As hyperparameters."""
+        """Return the options as hyperparameters."""
         return {f"training/{field.name}": getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every candidate of a tier is given, and what one of them has asked for."""
+    """The settings for training one candidate: those of its tier, and those of its point."""
 
     task: Task = field(kw_only=True)
     objective: str
@@ -62,6 +62,6 @@ class Plan:
     seed: int
     options: Options = Options()
     weight_decay: float = 1e-3
-    encoder_rate: float = 0.0  # the learning rate of what of the encoders is trained
-    warm_up: float = 0.0  # share of all steps in which rates rise from 0; then they fall to 0 at the end. 0: constant
-    bars: tuple[float, ...] = ()  # of each epoch: patience is halved while the best score is worse (`stopping`)
+    encoder_rate: float = 0.0  # the learning rate of the encoders' trained layers
+    warm_up: float = 0.0  # share of steps in which rates rise from 0, before they fall to 0 at the end. 0: constant
+    median_scores: tuple[float, ...] = ()  # by epoch: patience is halved while the best score is worse (`stopping`)

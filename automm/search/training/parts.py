@@ -6,15 +6,15 @@ from typing import Any
 import keras
 
 from automm.data.inputs.modalities import masks_of
-from automm.search.features.cut import nodes_of
+from automm.search.features.suffix import nodes_of
 
 
 class Parts:
     """The parts of a suffix with a fusion; its layers are shared, not copied.
 
     Attributes:
-        modalities: in the order of the fusion.
-        sizes: of the modalities' vectors.
+        modalities: names in the order of the fusion.
+        sizes: the sizes of their vectors.
 
     Raises:
         ValueError: the fusion does not take one vector of each modality.
@@ -25,21 +25,22 @@ class Parts:
         self.modalities = [modality for modality, mask in masks_of(inputs).items() if mask in inputs]
         fusion = model.get_layer("fusion")
         (node,) = nodes_of(model, fusion)
-        own = fusion.unimodal(node.input_tensors)
-        if len(own) != len(self.modalities):
-            raise ValueError(f"{model.name} fuses {len(own)} vectors of {', '.join(self.modalities)}, not one of each")
-        self.sizes = [vector.shape[-1] for vector in own]
+        vectors = fusion.unimodal(node.input_tensors)
+        if len(vectors) != len(self.modalities):
+            names = ", ".join(self.modalities)
+            raise ValueError(f"{model.name} fuses {len(vectors)} vectors of {names}, not one of each")
+        self.sizes = [vector.shape[-1] for vector in vectors]
         fused, self._head = model.outputs[0], None
         if any(layer.name == "presence" for layer in model.layers):
             (presence,) = nodes_of(model, model.get_layer("presence"))
             (fused,) = presence.output_tensors
             self._head = keras.Model(fused, model.outputs[0])
-        self._front = keras.Model(inputs, [fused, *own])
+        self._front = keras.Model(inputs, [fused, *vectors])
 
     def read(self, batch: Mapping[str, Any]) -> tuple[Any, list[Any]]:
         """Return the input of `answer` and the vector (n, size) of each modality, in training mode."""
-        fused, *own = self._front(batch, training=True)
-        return fused, own
+        fused, *vectors = self._front(batch, training=True)
+        return fused, vectors
 
     def answer(self, fused: Any) -> Any:
         """Return the prediction (n, classes) from the first result of `read`."""

@@ -1,4 +1,4 @@
-"""CNNs that a trial trains from their first weights, by the point that names them."""
+"""Build the CNNs that trials train from scratch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,13 +13,13 @@ from automm.models.towers import image_how
 
 
 def convolution(values: Mapping[str, Any]) -> Any:
-    """AutoKeras' ConvBlock, once a stage, of which each has twice the filters of the one before.
+    """Build a CNN of stages, each an AutoKeras ConvBlock with twice the filters of the previous stage.
 
-    A stage is a convolution with ReLU and a maximum over squares of `kernel - 1` pixels.
+    A stage is a convolution with ReLU and max pooling over squares of `kernel - 1` pixels.
     """
     size, filters = values["image/size"], values["image/filters"]
     pictures = keras.Input((size, size, 3), name="pictures")
-    hp, x = keras_tuner.HyperParameters(), pictures  # nothing is left open, so that the block asks it for nothing
+    hp, x = keras_tuner.HyperParameters(), pictures  # stays empty: the block below has no open choices
     for stage in range(values["image/depth"]):
         block = ak.ConvBlock(
             kernel_size=values["image/kernel"],
@@ -36,9 +36,11 @@ def convolution(values: Mapping[str, Any]) -> Any:
 
 
 def residual(values: Mapping[str, Any]) -> Any:
-    """Ours: AutoKeras' ResNetBlock is one of keras.applications' ResNets, of 24 million parameters and more, whose
-    batch normalisation would mix the pictures of reviews with those that fill them up, and it always has two
-    hyperparameters of its own."""
+    """Build the residual CNN of `models/cnn/residual`.
+
+    AutoKeras' ResNetBlock is not used: it is a ResNet of keras.applications with at least 24 million parameters, its
+    batch normalisation would mix real pictures with padding, and it always adds two hyperparameters.
+    """
     return residual_cnn(values["image/size"], values["image/filters"], values["image/depth"])
 
 
@@ -46,10 +48,10 @@ BACKBONES: dict[str, Callable[[Mapping[str, Any]], Any]] = {"convolution": convo
 
 
 def pixel_encoder(values: Mapping[str, Any]) -> PixelEncoder | None:
-    """The picture encoder that a point trains; None where its pictures are frozen features.
+    """Build the image encoder that a point trains; None if the point uses frozen features.
 
     Args:
-        values: of the point, with `image/source`.
+        values: the values of the point, with `image/source`.
     """
     if values["image/source"] == FROZEN:
         return None

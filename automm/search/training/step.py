@@ -1,4 +1,4 @@
-"""The graph that trains: many steps at a time, of one or of several models side by side."""
+"""Build the TensorFlow graph that runs training steps, for one or several models together."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +11,10 @@ from automm.search.training.options import Plan
 
 
 def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Callable[[list[Any], list[Any]], float]:
-    """A graph that takes inputs (steps, size, ...), makes an update a step, and gives the sum of the losses.
+    """Return a function from inputs (steps, size, ...) and other arguments to the sum of the losses.
 
-    One graph for all models and many steps: a small head's update takes less time than Python needs to ask for it.
+    It makes one update per step. One graph runs many steps of all models, because calling a graph from Python takes
+    longer than an update of a small head.
     """
     import tensorflow as tf
 
@@ -25,7 +26,7 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
     steps_done = tf.Variable(0.0)
 
     def factor(done: Any) -> Any:
-        """Times every learning rate: up in a straight line, then down to nothing."""
+        """Return the factor of all learning rates: a linear rise, then a linear fall to 0."""
         if not plan.warm_up:
             return 1.0
         return tf.minimum(done / plan.warm_up, tf.maximum(0.0, (1.0 - done) / (1.0 - plan.warm_up)))
@@ -40,8 +41,8 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
         step = steps_done.assign_add(1.0)
         factors = [factor(step / total_steps)] * len(variables)
         if plan.options.modulation:
-            held = [c.shares(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
-            shares = [share for one in held for share in one]
+            by_model = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
+            shares = [share for model_shares in by_model for share in model_shares]
             factors = [factor * share for factor, share in zip(factors, shares, strict=True)]
             gradients = _noisy(gradients, shares, plan.seed, step)
         optimizer.apply(gradients, factors)
@@ -59,10 +60,10 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
     traced: dict[str, Any] = {}
 
     def run(inputs: list[Any], parts: list[Any]) -> float:
-        if not traced:  # the number of steps stays free, or the last portion would be traced again
-            given = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
-            rest = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
-            specs = (given, rest)
+        if not traced:  # the number of steps is left open, otherwise the last portion would be traced again
+            input_specs = [_specs(model, batch) for model, batch in zip(models, inputs, strict=True)]
+            others = tf.nest.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts)
+            specs = (input_specs, others)
             traced["function"] = tf.function(all_steps, input_signature=specs, autograph=False)
         return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
 
@@ -70,7 +71,7 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
 
 def _noisy(gradients: Sequence[Any], shares: Sequence[Any], seed: int, step: Any) -> list[Any]:
-    """Each step and each variable has noise of its own, the same in every process."""
+    """Add noise to the gradients of modulated variables, seeded by step and variable: the same in every process."""
     import tensorflow as tf
 
     noisy = []
@@ -82,7 +83,7 @@ def _noisy(gradients: Sequence[Any], shares: Sequence[Any], seed: int, step: Any
 
 
 def _specs(model: Any, batch: Any) -> Any:
-    """Of many steps' inputs: sizes that the model leaves free stay free, such as the length of texts."""
+    """Return the input specs of many steps; sizes that the model leaves open, like the length of texts, stay open."""
     import tensorflow as tf
 
     free = {tensor.name: tensor.shape[1:] for tensor in model.inputs}
@@ -92,7 +93,7 @@ def _specs(model: Any, batch: Any) -> Any:
 
 
 def _rates(models: Sequence[Any], variables: Sequence[Any], plan: Plan) -> list[float]:
-    """A learning rate for each variable."""
+    """Return a learning rate for each variable."""
     if not plan.encoder_rate:
         return [plan.learning_rate] * len(variables)
     encoders = {

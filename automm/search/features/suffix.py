@@ -1,7 +1,7 @@
 """Cut a whole model behind its frozen encoders.
 
-The part before the cut gives the same numbers in every trial and is computed once (`search/features/encoded`). The part
-behind it, the suffix, is trained. Both share their layers with the whole model: training the suffix trains the whole.
+The frozen part gives the same numbers in every trial and is computed once (`search/features/encoded`). The part behind
+it, the suffix, is trained. Both share their layers with the whole model: training the suffix trains the whole model.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from automm.models.encoders.layers import FrozenEncoder
 from automm.models.keras_internals import nodes_of_graph
 
 
-def cut(model: Any) -> Any:
+def extract_suffix(model: Any) -> Any:
     """Return the suffix of a functional model whose encoders are frozen.
 
     Returns:
@@ -21,7 +21,7 @@ def cut(model: Any) -> Any:
         Token states may have any length.
 
     Raises:
-        ValueError: an encoder is trained, so there is nothing to compute once.
+        ValueError: an encoder is not frozen, so its outputs change during training.
     """
     frontier: list[Any] = []
     names: list[str] = []
@@ -31,7 +31,7 @@ def cut(model: Any) -> Any:
         if isinstance(layer, FrozenEncoder):
             if layer.trainable:
                 raise ValueError(f"encoder {layer.name!r} is trained; only frozen encoders can be cut off")
-            # Many models share the layer: its output in this model is found among the nodes of this model.
+            # Many models share the layer, so its output is looked up among the nodes of this model.
             for tensor, name in zip(_outputs_in(model, layer), layer.yields, strict=True):
                 if id(tensor) in used:
                     frontier.append(tensor)

@@ -1,4 +1,4 @@
-"""What the dearest candidate of a space costs, before anything is read, encoded or trained."""
+"""Find the largest candidate of a search space before any data is read."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from automm.search.space.table import TABLE, Space, is_active, readouts
 from automm.search.training.pixels import pixel_encoder
 from automm.tasks.classification import Classification
 
-CLASSES = 2  # of the count: how many there are, the data says, and a class more is a few hundred numbers
-NUMBERS = 4  # in memory for each parameter: itself, its gradient, two moments of Adam
+CLASSES = 2  # assumed: the data is not read yet, and another class adds only a few hundred parameters
+NUMBERS = 4  # in memory per parameter: itself, its gradient, two moments of Adam
 BYTES = 4
 HALF = 2  # bytes of a number in a stored sequence
 STRIDE = 32  # pixels between two cells of a last feature map
-FOLDS = 5  # as many models are trained side by side where the reviews are few
+FOLDS = 5  # models that are trained in parallel with `evaluation: auto` and few reviews
 
 
 @dataclass(frozen=True)
-class Dearest:
+class LargestCandidate:
     """The candidate with the most parameters.
 
     Attributes:
-        point: of the space.
-        parameters: of its suffix: what is trained, and the statistics that it standardises with; encoders apart.
-        memory: bytes that the parameters of all folds' models take while they are trained.
+        point: its point in the space.
+        parameters: the parameters of its suffix, including statistics for standardisation, without the encoders.
+        memory: the bytes that the parameters of all folds' models take during training.
     """
 
     point: dict[str, Any]
@@ -38,11 +38,11 @@ class Dearest:
     memory: int
 
 
-def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) -> Dearest | None:
-    """None where the encoders' sizes are not known before their weights are read: presets.
+def largest_candidate(experiment: Experiment, space: Space, fields: Fields | None = None) -> LargestCandidate | None:
+    """Return the largest candidate; None for presets, whose encoder sizes are unknown until their weights are read.
 
     Args:
-        fields: of the manifest, for its columns of metadata; a categorical one counts with the most values it may have.
+        fields: the fields of the manifest; a categorical metadata column counts with the most values it may have.
     """
     names = experiment.encoders.text, experiment.encoders.image
     if any(name not in PACKAGES for name in names):
@@ -50,19 +50,19 @@ def dearest(experiment: Experiment, space: Space, fields: Fields | None = None) 
     text, image = (PACKAGES[name].features for name in names)
     columns = largest_shapes(fields, experiment.inputs.history_steps)
     inputs = experiment.inputs
-    head = Classification.head  # that of a number has fewer parameters, by one class
+    head = Classification.head  # the head of a regression is smaller by one class
     shapes = Shapes(text, image, inputs.max_images, CLASSES, columns, image_size=inputs.image_size, head=head)
     point, parameters = most_parameters(space, shapes)
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
-    return Dearest(point, parameters, folds * parameters * NUMBERS * BYTES)
+    return LargestCandidate(point, parameters, folds * parameters * NUMBERS * BYTES)
 
 
 def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | None:
-    """What is stored of each word piece and, at most, of each picture; None where nothing is, or of presets.
+    """Return the bytes that whole sequences take on disk: per word piece, and at most per picture.
 
-    A picture's cells are those of the last feature map of a packaged CNN, each of 32 by 32 pixels; those of an earlier
-    place are narrower.
+    None if no sequences are stored, or for presets. A picture's cells are those of the last feature map of a packaged
+    CNN, 32 by 32 pixels each; earlier feature maps have fewer channels.
     """
     names = experiment.encoders.text, experiment.encoders.image
     wanted = [name for name in readouts(space) if is_sequence(name)]
@@ -75,11 +75,11 @@ def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | No
 
 
 def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:
-    """The dearest point and its parameters.
+    """Return the point with the most parameters, and their count.
 
-    Numbers are taken at their largest, for more of anything is dearer. Named choices are changed one at a time, from
-    the first ones on, until no change is dearer: parts add up, so that this finds the dearest of all but where one
-    part's size decides which other part is dearer.
+    Numeric hyperparameters get their largest choice. Named choices are changed one at a time, starting from the first
+    ones, until no change adds parameters. The parameters of parts add up, so this finds the maximum unless the size of
+    one part decides which choice of another part is larger.
     """
     counted: dict[tuple[Any, ...], int] = {}
 
@@ -101,7 +101,7 @@ def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:
 
 
 def _completed(space: Space, choice: dict[str, Any]) -> dict[str, Any]:
-    """The point with these choices: other names at their first, numbers at their largest."""
+    """Complete a point: other named hyperparameters get their first choice, numeric ones their largest."""
     point: dict[str, Any] = {}
     for name, choices in space.items():
         if is_active(name, point):
