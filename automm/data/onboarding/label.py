@@ -59,7 +59,7 @@ def settle_label(draft: Draft, labels: Sequence[Candidate], folder: Path) -> Col
         return None
     best = labels[0]
     if len(labels) > 1:
-        others = ", ".join(repr(candidate.column.name) for candidate in labels[1:4])
+        others = ", ".join(f"{candidate.column.name!r} ({candidate.reason})" for candidate in labels[1:4])
         draft.reasons["label candidates"] = f"{best.column.name!r} before {others}. To take another, add --label COLUMN"
     reason = best.reason
     if best.separator or best.listed:
