@@ -17,8 +17,9 @@ from automm.data.onboarding.draft import LEFT_OUT
 from automm.data.onboarding.guess import Guess, guess_from, relative_path
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to, tables_in
-from automm.data.onboarding.tables import Chosen, choose_tables
+from automm.data.onboarding.tables import Chosen, choose_tables, split_of
 from automm.data.onboarding.unpack import holds_pictures
+from automm.data.sections import SPLITS
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, nearest, one_line
 
 MANIFEST = "manifest.yaml"
@@ -183,9 +184,10 @@ def _note_related(guess: Guess, related: Related, file: Path) -> None:
             f"it has the same columns without the label. To predict it after a search: automm predict BUNDLE {other}"
         )
     for other in related.same:
-        guess.reasons[f"not read: {other.name}"] = (
-            f"it has the same columns. To read both: automm import {file.parent} --to DIR"
-        )
+        text = "it has the same columns"
+        if {split_of(file), split_of(other)} <= set(SPLITS) and split_of(file) != split_of(other):
+            text += f". To read both: automm import {file.parent} --to DIR"
+        guess.reasons[f"not read: {other.name}"] = text
 
 
 def manifest_text(guess: Guess, file: Path) -> str:

@@ -146,9 +146,9 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
             hints |= dict.fromkeys(lacks, f"{other.file.name} lacks it")
         elif lacks == own and _same_index(columns, other.columns) and len(theirs) <= MOST_TARGETS and labelled is None:
             labelled, by_index = (other.file, min(theirs)), True
-        elif not lacks and 0 < len(more) <= MOST_TARGETS and labelled is None and len(own) > 1:
+        elif not lacks and 0 < len(more) <= MOST_TARGETS and (labelled is None or by_index) and len(own) > 1:
             targets = [name for name in other.columns if name in more and (not wanted or name in wanted)]
-            labelled = (other.file, targets[0]) if targets else labelled
+            labelled, by_index = ((other.file, targets[0]), False) if targets else (labelled, by_index)
     for name in wanted:
         if name in own and submission is not None:
             hints = {name: f"{submission.file.name} predicts it"}

@@ -97,11 +97,12 @@ def plan_tables(folder: Path) -> Plan:
             notes[f"not read: {other.file.name}"] = f"names of the values of {key!r}"
         else:
             notes[f"not read: {other.file.name}"] = f"its columns are others: {', '.join(other.columns[:6])}"
-    equals = [one.file for one in rest if len(_named(one) & own) == len(own) and one.file not in joins]
+    equals = [one for one in rest if _named(one) >= own and one.file not in joins]
     if equals:
-        names = ", ".join(str(file) for file in (main.file, *equals))
-        text = f"several tables have the same columns: {names}"
-        raise ConfigError([Problem("several_tables", str(folder), text, f"Name one: automm init {main.file}")])
+        named = [main, *equals]
+        text = f"several tables have the same columns: {', '.join(one.file.name for one in named)}"
+        widest = max(named, key=lambda one: len(one.columns))
+        raise ConfigError([Problem("several_tables", str(folder), text, f"Name one: automm init {widest.file}")])
     return Plan({one.file: split_of(one.file) for one in parts}, joins, notes)
 
 
