@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 EXIT_DONE = 0
 EXIT_INTERNAL = 1
@@ -16,7 +18,9 @@ EXIT_NO_TRIAL = 4
 EXIT_NOT_FOUND = 5
 EXIT_INTERRUPTED = 130
 
-SHOWN_PROBLEMS = 20
+SHOWN_EXAMPLES = 3  # of each kind of problem in data
+SHOWN_PROBLEMS = 20  # of a file that the user wrote
+SHOWN_PLACES = 3  # of one sentence
 JOINERS = "\u200c\u200d"  # needed to spell Persian, Indic languages and emoji
 
 UNNAMED = "unnamed"  # the code of a problem that no program needs to recognise
@@ -44,6 +48,43 @@ class Problem:
         return f"{placed}. {self.fix}" if self.fix else placed
 
 
+def kinds_of(problems: Sequence[Problem], examples: int = SHOWN_EXAMPLES) -> list[dict[str, Any]]:
+    """Return {code, count, examples} of each kind of problem, in the order of their first problems.
+
+    An example is one line. Problems that differ only in their places are one example with its first places.
+    """
+    kinds: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.code, {}).setdefault((problem.text, problem.fix), []).append(problem.where)
+    return [
+        {
+            "code": code,
+            "count": sum(map(len, sentences.values())),
+            "examples": [
+                str(Problem(code, _places(places), text, fix))
+                for (text, fix), places in islice(sentences.items(), examples)
+            ],
+        }
+        for code, sentences in kinds.items()
+    ]
+
+
+def grouped_lines(problems: Sequence[Problem], examples: int = SHOWN_EXAMPLES) -> list[str]:
+    """Return the first problems of every kind as lines; if not all have a line, the last line counts all kinds."""
+    kinds = kinds_of(problems, examples)
+    lines = [line for kind in kinds for line in kind["examples"]]
+    if len(problems) > len(lines) and len(lines) > 1:
+        counts = ", ".join(f"{kind['code']} {kind['count']:,}" for kind in kinds)
+        lines.append(f"{len(problems):,} problems: {counts}")
+    return lines
+
+
+def _places(places: Sequence[str]) -> str:
+    more = len(places) - SHOWN_PLACES
+    first = ", ".join(dict.fromkeys(filter(None, places[:SHOWN_PLACES])))
+    return f"{first} and {more:,} more" if more > 0 and first else first
+
+
 class AutommError(Exception):
     """Base class. The message tells the user what is wrong, where, and what to do."""
 
@@ -51,18 +92,18 @@ class AutommError(Exception):
 
 
 class ProblemsError(AutommError):
-    """Several problems of one kind, reported together.
+    """Problems that are reported together, grouped by kind.
 
     Args:
         problems: one or more problems; a text is one problem without a code.
+        examples: the number of problems of each kind that the message shows; by default that of the class.
     """
 
-    def __init__(self, problems: Sequence[Problem] | str):
+    examples = SHOWN_EXAMPLES
+
+    def __init__(self, problems: Sequence[Problem] | str, examples: int | None = None):
         self.problems = [Problem(UNNAMED, "", problems)] if isinstance(problems, str) else list(problems)
-        shown = [one_line(str(problem)) for problem in self.problems[:SHOWN_PROBLEMS]]
-        if len(self.problems) > len(shown):
-            shown.append(f"... and {len(self.problems) - len(shown)} more problems")
-        super().__init__("\n".join(shown))
+        super().__init__("\n".join(map(one_line, grouped_lines(self.problems, examples or self.examples))))
 
     @property
     def lines(self) -> list[str]:
@@ -74,6 +115,7 @@ class ConfigError(ProblemsError):
     """A manifest, an experiment file or a command line is not valid."""
 
     exit_code = EXIT_USAGE
+    examples = SHOWN_PROBLEMS
 
 
 class DataError(ProblemsError):
@@ -100,6 +142,12 @@ class WeightsError(NotFoundError):
 
 class CacheError(AutommError):
     """The cache folder cannot be written, or its disk is full."""
+
+
+class CacheFolderError(CacheError):
+    """The cache folder cannot be written. The user chooses another one."""
+
+    exit_code = EXIT_USAGE
 
 
 class TrackingError(AutommError):

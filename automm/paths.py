@@ -37,6 +37,32 @@ def from_here(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
+def check_writable(folder: Path, setting: str, fix: str) -> None:
+    """Check that files can be written in a folder, which need not exist yet. Nothing is created.
+
+    Args:
+        folder: the folder.
+        setting: what names it, such as "--to page.html", for the message.
+        fix: what to do, without a full stop.
+
+    Raises:
+        ConfigError: the folder, or the first existing folder above it, cannot be written.
+    """
+    place = folder.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError(f"{setting}: '{place}' is not a folder. {fix}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(f"{setting}: no permission to write in '{place}'. {fix}")
+
+
+def check_cache_dir() -> None:
+    """Check that the cache folder can be written. Raises ConfigError."""
+    named = "AUTOMM_CACHE_DIR" if os.environ.get("AUTOMM_CACHE_DIR", "").strip() else "the cache folder"
+    check_writable(cache_dir(), named, "Set AUTOMM_CACHE_DIR to a folder that you may write to")
+
+
 def cache_limit() -> int:
     """Return the limit of the cache in bytes: AUTOMM_CACHE_LIMIT, else 20 GB.
 

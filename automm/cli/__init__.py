@@ -15,7 +15,7 @@ from automm import __version__
 from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order that --help lists them
 from automm.cli.app import app
 from automm.cli.screen import escape_logs, say, show
-from automm.errors import EXIT_INTERNAL, AutommError
+from automm.errors import EXIT_INTERNAL, EXIT_USAGE, AutommError
 
 __all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
 
@@ -30,8 +30,11 @@ def main() -> None:
     except AutommError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
-    except OSError as error:  # for example a full disk, or no permission to write
-        say(f"error: {error}")
+    except PermissionError as error:
+        say(f"error: '{error.filename}': no permission to read or write it. Change its permissions, or name another")
+        sys.exit(EXIT_USAGE)
+    except OSError as error:  # for example a full disk
+        say(f"error: '{error.filename}': {error.strerror}" if error.filename else f"error: {error}")
         sys.exit(EXIT_INTERNAL)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from automm.cli.screen import say
+from automm.paths import check_writable
 
 app = typer.Typer(
     name="automm",
@@ -41,6 +42,16 @@ def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
     """Return the flags that the suggested next command needs to find the same runs and MLflow store."""
     flags = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
     return flags + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
+
+
+def check_output(path: Path, *, is_folder: bool = False) -> None:
+    """Check before any work that the file or folder of --to can be written. Raises ConfigError."""
+    check_writable(path if is_folder else path.absolute().parent, f"--to {path}", "Name another place: --to PATH")
+
+
+def check_runs_dir(runs_dir: Path) -> None:
+    """Check before any work that runs can be written. Raises ConfigError."""
+    check_writable(runs_dir, f"--runs-dir {runs_dir}", "Name another folder: --runs-dir DIR")
 
 
 def say_next(command: str) -> None:

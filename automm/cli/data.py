@@ -6,9 +6,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, code_flag, say_next
+from automm.cli.app import AllowCode, app, check_output, code_flag, say_next
 from automm.cli.screen import print_json, say, show
-from automm.errors import EXIT_DATA, EXIT_INTERRUPTED, AutommError, ConfigError
+from automm.errors import (
+    EXIT_DATA,
+    EXIT_INTERRUPTED,
+    UNNAMED,
+    AutommError,
+    ConfigError,
+    Problem,
+    ProblemsError,
+    kinds_of,
+)
 
 
 @app.command()
@@ -46,8 +55,8 @@ def check(
     Errors prevent a search from starting. Warnings do not, but the result of the search would mislead. Notes are
     informational. The exit code is 3 if there are errors, with --strict also if there are warnings.
 
-    If the reviews cannot be read, --format json prints {"ok": false, "problems": [...]}, and the report of an earlier
-    check is removed.
+    If the reviews cannot be read, --format json prints {"ok": false, "kinds": [...], "problems": [...]}, and the report
+    of an earlier check is removed.
 
     \b
     Examples:
@@ -62,11 +71,15 @@ def check(
 
     if to is not None and to.is_dir():
         raise ConfigError(f"--to {to} is a folder, not a file. Name a file in it: --to {to / 'report.html'}")
+    if to is not None:
+        check_output(to)
     try:
         report = check_manifest(manifest, allow_code=allow_code, with_near_texts=near_texts)
     except (AutommError, OSError) as error:
         if format == "json":
-            print_json({"ok": False, "clean": False, "problems": getattr(error, "lines", [str(error)])})
+            problems = error.problems if isinstance(error, ProblemsError) else [Problem(UNNAMED, "", str(error))]
+            lines = [str(problem) for problem in problems]
+            print_json({"ok": False, "clean": False, "kinds": kinds_of(problems), "problems": lines})
         if to is not None and remove_page(to):
             say(f"removed: {to}, the report of an earlier check")
         raise

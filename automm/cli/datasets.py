@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from automm.cli.app import AllowCode, app, say_next
+from automm.cli.app import AllowCode, app, check_output, say_next
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
 
@@ -37,6 +37,7 @@ def import_(
       automm import yelp yelp/ --to yelp-shops/ --option unit=business
       automm import train-00000-of-00001.parquet --to reviews/
     """
+    from automm.cli.onboarding import has_label
     from automm.data.change_kinds import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
@@ -45,6 +46,7 @@ def import_(
         if format in LAYOUTS:
             raise ConfigError(f"no folder after the format {format!r}. Name it: automm import {format} SRC --to {to}")
         format, source = AUTO, Path(format)
+    check_output(to, is_folder=True)
     done = import_data(
         format,
         source,
@@ -61,7 +63,10 @@ def import_(
     copied = f", {done.pictures:,} pictures written" if done.pictures else ""
     say(f"{done.records:,} records{copied}")
     show(done.manifest)
-    say_next(f"automm check {to / 'manifest.yaml'}")
+    if has_label(done.manifest, allow_code):
+        say_next(f"automm check {to / 'manifest.yaml'}")
+    else:
+        say_next(f"automm predict BUNDLE {to / 'manifest.yaml'}   or, to learn, name the label in fields.label")
 
 
 @app.command()
@@ -101,29 +106,49 @@ def datasets(
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(help="A records file: .jsonl, .json, .csv, .tsv or .parquet.")],
+    path: Annotated[
+        Path, typer.Argument(help="A records file (.jsonl .json .csv .tsv .parquet .xlsx), or a folder with one.")
+    ],
     to: Annotated[
-        Path | None, typer.Option("--to", help="The manifest to write. Default: manifest.yaml beside FILE.")
+        Path | None, typer.Option("--to", help="The manifest to write. Default: manifest.yaml beside the records.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The column to predict; none for a manifest to predict with.")
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A column of texts. Repeatable.")] = None,
+    images: Annotated[
+        list[str] | None, typer.Option(help="A column or pattern of pictures, or none. Repeatable.")
+    ] = None,
+    id: Annotated[str | None, typer.Option(help="The column of ids.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task, such as regression. Default: guessed.")] = None,
+    quotes: Annotated[
+        bool | None, typer.Option("--quotes/--no-quotes", help="Whether cells may be quoted. Default: detected.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="The text encoding, such as gb18030. Default: detected.")] = None,
 ) -> None:
     """Write a first manifest for a records file.
 
-    The command guesses what each column means, and prints the reason for each guess.
+    The command guesses what each column means, and prints a table with the reason for each guess. On a terminal it asks
+    for the label if several columns, or none, may be it; otherwise it names the columns and the option to set.
 
     \b
     Examples:
       automm init reviews.csv
-      automm init reviews.csv --to phones/manifest.yaml
-      automm init reviews.csv --encoding gb18030
+      automm init reviews.csv --label stars --text title --text body
+      automm init downloads/reviews/ --to phones/manifest.yaml
     """
-    from automm.data.onboarding.init import write_first_manifest
+    from automm.cli.onboarding import given_fields, report_guess, write_or_ask
 
-    manifest, reasons = write_first_manifest(file, to, encoding=encoding)
-    for key, reason in reasons.items():
-        say(f"{key}: {reason}")
+    check_output(to or (path if path.is_dir() else path.parent) / "manifest.yaml")
+    given = given_fields(label, text, images, id)
+    manifest, guess = write_or_ask(path, to, given=given, encoding=encoding, quotes=quotes, task=task)
+    report_guess(guess)
     show(manifest)
-    say_next(f"automm check {to or file.parent / 'manifest.yaml'}")
+    shown = to or (path if path.is_dir() else path.parent) / "manifest.yaml"
+    if "label" not in guess.content["fields"]:
+        say_next(f"automm predict BUNDLE {shown}")
+    else:
+        say_next(f"automm {'fetch-images' if guess.fetches else 'check'} {shown}")
 
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, Any]:

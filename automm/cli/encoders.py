@@ -8,6 +8,7 @@ import typer
 from automm.cli.app import app
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError
+from automm.paths import check_cache_dir
 
 
 @app.command()
@@ -40,6 +41,7 @@ def weights(
             columns = ("name", "kind", "megabytes", "licence", "path")
             tables.table(columns, [[str(row[column] or "-") for column in columns] for row in rows])
         return
+    check_cache_dir()
     if from_ is not None:
         if name is None:
             raise ConfigError(
@@ -58,9 +60,9 @@ def cache(
 ) -> None:
     """Show or clear the feature cache.
 
-    The cache keeps the features of frozen encoders and decoded pictures for later runs. The environment variable
-    AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each of the two kinds; the least recently
-    used entries are removed first.
+    The cache keeps the features of frozen encoders, decoded pictures, and pictures from cells of records for later
+    runs. The environment variable AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each kind;
+    the least recently used entries are removed first.
 
     \b
     Examples:
@@ -83,6 +85,9 @@ def cache(
             features = f"{cleared['entries']} entries removed, {decimal(cleared['bytes'])}"
             show(f"{features}; {cleared['in_use']} in use and kept")
             show(f"{cleared['pictures']} sets of decoded pictures removed, {decimal(cleared['picture_bytes'])}")
+            if cleared["embedded"]:
+                size = decimal(cleared["embedded_bytes"])
+                show(f"{cleared['embedded']:,} pictures from cells of records removed, {size}")
         return
     listing = cache_listing.listing(cache_dir(), limit)
     if format == "json":

@@ -1,13 +1,16 @@
 """The commands about finished runs: leaderboard, export, predict, sync and ui."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import RUNS, RunsDir, TrackingUri, app, import_tensorflow, say_next
+from automm.cli.app import RUNS, RunsDir, TrackingUri, app, check_output, check_runs_dir, import_tensorflow, say_next
 from automm.cli.screen import print_json, say, show
+from automm.errors import ConfigError, DataError
 
 
 @app.command(name="leaderboard")
@@ -23,7 +26,7 @@ def show_leaderboard(
 ) -> None:
     """Rank the baselines and trials of all runs.
 
-    The best candidate comes first. Without --metric, candidates are ranked by the objective of their search.
+    Candidates are ranked within each experiment, the best first; without --metric, by the objective of their search.
 
     \b
     Examples:
@@ -69,6 +72,7 @@ def export(
 
     found = find_run(runs_dir, run)
     require_empty_folder(to)
+    check_output(to, is_folder=True)
     choose_candidate(found, trial)
     import_tensorflow()
     from automm.deliver.export import export_candidate
@@ -89,10 +93,14 @@ def predict(
         Path | None, typer.Option(help="The folder of the pictures. Default: as in the training manifest.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also show what each prediction depends on.")] = False,
+    max_failed: Annotated[
+        str, typer.Option(help="Exit with code 3 if more reviews than this have an error: N, or a share such as 5%.")
+    ] = "100%",
 ) -> None:
     """Predict the labels of reviews.
 
-    The reviews need no labels. Each gets one line: id, label, probabilities, error.
+    The reviews need no labels. Each gets one line: id, label, probabilities, picture_counts, error. The exit code is 3
+    if no review could be predicted, or more than --max-failed could not.
 
     With --explain a line also says by how much the prediction would change without each modality and each picture, and
     the attention weight of each picture. This takes several times as long.
@@ -101,22 +109,50 @@ def predict(
     Examples:
       automm predict model/ demo/reviews.jsonl --to predictions.jsonl
       automm predict model/ demo/reviews.jsonl --to predictions.jsonl --explain
+      automm predict model/ demo/reviews.jsonl --to predictions.jsonl --max-failed 1%
     """
+    allowed = _share_or_count(max_failed)
     from automm.deliver.checks import read_bundle_json
     from automm.deliver.input_reviews import open_reviews
 
-    opened = open_reviews(read_bundle_json(bundle), reviews, image_root)
+    check_output(to)
+    about = read_bundle_json(bundle)
+    opened = open_reviews(about, reviews, image_root)
     import_tensorflow()
     from automm.deliver.bundle import load_bundle
     from automm.deliver.predict import predict_file
 
     written = predict_file(load_bundle(bundle), reviews, to, explain=explain, opened=opened)
-    say(f"{written.lines} reviews, {written.errors} with an error")
+    say(f"{written.lines:,} reviews, {written.errors:,} with an error")
+    for code, (count, first) in written.failed.items():
+        say(f"  {code}: {count:,}, the first: {first}")
+    for line in written.pictures.lines:
+        say(line)
+    if warning := written.pictures.warning(about):
+        say(f"warning: {warning}")
     if explain and written.poolings:
         say(f"attention weights of pictures: the mean over {written.poolings} attention poolings")
     elif explain:
         say("attention weights of pictures are null: the model has no attention pooling. Use the effects instead")
     show(to)
+    if written.errors == written.lines:
+        raise DataError(f"no review of {reviews} could be predicted. Correct the first error of each kind above")
+    if written.errors > allowed(written.lines):
+        failed = f"{written.errors:,} of {written.lines:,} reviews could not be predicted"
+        raise DataError(f"{failed}, more than --max-failed {max_failed} allows. The others are in {to}")
+
+
+def _share_or_count(text: str) -> Callable[[int], float]:
+    """Parse N or P%: return the number of reviews that it allows of some.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    match = re.fullmatch(r"([0-9]+)|([0-9]+(?:\.[0-9]+)?) ?%", text.strip())
+    if match is None:
+        raise ConfigError(f"--max-failed {text}: expected a number of reviews or a percentage, such as 10 or 5%")
+    count, percent = match.groups()
+    return lambda reviews: int(count) if count else reviews * float(percent) / 100
 
 
 @app.command()
@@ -140,6 +176,7 @@ def sync(
     from automm.tracking.sync import sync_run
 
     found = find_run(runs_dir, run)
+    check_runs_dir(runs_dir)
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
     show(sync_run(tracker, found))
 

@@ -24,6 +24,11 @@ def say(text: str) -> None:
     print(escape_lines(text), file=sys.stderr)
 
 
+def can_ask() -> bool:
+    """Return whether there is a person at a terminal to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def print_json(content: Any) -> None:
     """Print JSON on stdout. Unprintable characters become JSON escapes: parsing gives the exact content."""
 

@@ -14,6 +14,7 @@ from automm.cli.app import (
     RunsDir,
     TrackingUri,
     app,
+    check_runs_dir,
     code_flag,
     import_tensorflow,
     say_next,
@@ -21,6 +22,7 @@ from automm.cli.app import (
 )
 from automm.cli.screen import say, show
 from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
+from automm.paths import check_cache_dir
 
 if TYPE_CHECKING:
     from automm.config.experiment import Experiment
@@ -86,7 +88,7 @@ def search(
     if dry_run:
         _dry_run(experiment)
         return
-    _fetch_missing(experiment, offline)
+    _prepare(experiment, runs_dir, offline)
     if worker:
         return _work(experiment, run, chief, worker_name)
     _search(experiment, runs_dir, tracking_uri, run, worker_options)
@@ -246,10 +248,13 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
     return [point.removeprefix("source "), f"{cost.parameters:,}", *figures]
 
 
-def _fetch_missing(experiment: "Experiment", offline: bool) -> None:
+def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
+    """Check the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
     from automm.models.weights.fetch import fetch, missing_weights
 
+    check_cache_dir()
+    check_runs_dir(runs_dir)
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
     if not missing:
         return

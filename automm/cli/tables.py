@@ -31,6 +31,16 @@ def table(columns: Any, rows: list[list[str]], right: Any = ()) -> None:
     console(sys.stdout).print(drawn)
 
 
+def roles_table(roles: list[tuple[str, str, str, list[str]]]) -> None:
+    """Print the role of every column of records on stderr: column, role, why, examples."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("column", "role", "why", "examples"):
+        drawn.add_column(column, overflow="fold")
+    for name, role, why, examples in roles:
+        drawn.add_row(name, role, why, " | ".join(examples))
+    console(sys.stderr).print(drawn)
+
+
 class EscapingConsole(Console):
     """A console that escapes everything it draws; only rich's own control codes reach the terminal."""
 
@@ -60,6 +70,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
     has_folds = any(row["folds"] for row in rows)
     scored += [f"folds {known[name].title}" for name in main] if has_folds else []
+    has_experiments = with_run and len({row["experiment"] for row in rows}) > 1
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
@@ -72,7 +83,12 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
+    if has_experiments:
+        columns.insert(0, "experiment")
+        body = [[row["experiment"], *line] for row, line in zip(rows, body, strict=True)]
     table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    if has_experiments:
+        show("ranks are within an experiment: scores on different data cannot be compared")
     for row in rows:
         if row["status"] == COMPLETED and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
@@ -107,6 +123,9 @@ def cache_table(listing: "Listing") -> None:
     if listing.pictures:
         pictures = f"{decimal(listing.picture_bytes)} of {decimal(listing.limit)}"
         show(f"decoded pictures: {pictures}, in {listing.folder / 'pictures'}")
+    if listing.embedded_bytes:
+        embedded = f"{decimal(listing.embedded_bytes)} of {decimal(listing.limit)}"
+        show(f"pictures from cells of records: {embedded}, in {listing.folder / 'embedded'}")
 
 
 def fetched_table(done: "FetchResult") -> None:
@@ -120,6 +139,8 @@ def fetched_table(done: "FetchResult") -> None:
         first = {picture.reason: picture for picture in reversed(done.missing)}
         rows = [[f"{count:,}", reason, first[reason].where, first[reason].url] for reason, count in reasons[:20]]
         table(("missing", "reason", "first review", "its URL"), rows, right=["missing"])
+        if more := sum(count for _, count in reasons[20:]):
+            show(f"{more:,} more for {len(reasons) - 20:,} other reasons")
         show(f"all missing pictures: {done.report}")
 
 

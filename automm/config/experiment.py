@@ -11,8 +11,17 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from automm.config.experiment_name import legal_name, plain_name
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
@@ -193,7 +202,7 @@ class Experiment(Section):
     """The whole experiment file. `load_experiment` makes the path `manifest` absolute."""
 
     manifest: Path
-    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    name: Annotated[str, AfterValidator(legal_name)] = "experiment"
     seed: int = Field(1, ge=0, le=2**31 - 1)
     subsample: float | None = Field(None, gt=0, lt=1)  # a share of the reviews, for a first look
     objective: Annotated[str, BeforeValidator(_objective)] = "val_macro_f1"
@@ -247,8 +256,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, allow_code: bo
     """
     content, lines = read_yaml(path, str(path))
     if "manifest" not in content:
-        content, lines = {"manifest": path.name, "name": _plain(str(content.get("name") or path.stem))}, {}
-    content.setdefault("name", _plain(path.stem))
+        content, lines = {"manifest": path.name, "name": plain_name(str(content.get("name") or path.stem))}, {}
+    content.setdefault("name", plain_name(path.stem))
     given: dict[Place, str] = {}
     for override in overrides:
         place = _overlay(content, override)
@@ -315,11 +324,6 @@ def _task_of(folder: Path, manifest: object) -> Task | None:
 def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:
     """Return the places outside of `replaced`, which has another value now."""
     return {place: value for place, value in places.items() if place[: len(replaced)] != replaced}
-
-
-def _plain(name: str) -> str:
-    """Return the text as a legal experiment name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "experiment"
 
 
 def _overlay(content: dict[str, Any], override: str) -> Place:

@@ -24,9 +24,22 @@ class Change(StrEnum):
     )
     EMPTY_TEXT = "empty_text", "dropped: empty text"
     NO_CONTENT = "no_content", "dropped: neither text nor picture"
+    NO_PICTURE_FOUND = "no_picture_found", "dropped: no text, and its pictures are missing"
+    NOT_FETCHED_REVIEW = "not_fetched_review", "dropped: no text, and its pictures (URLs) are not fetched"
+    RARE_LABEL = "rare_label", "dropped: label with fewer reviews than labels.min_count"
+    RARE_LABEL_OF_SEVERAL = (
+        "rare_label_of_several",
+        "label dropped: fewer reviews than labels.min_count, the review keeps its other labels",
+    )
+    OTHER_LABEL = "other_label", "label changed to 'other': fewer reviews than labels.min_count"
     MISSING_PICTURE = "missing_picture", "picture dropped: missing"
     MISSING_PICTURE_REVIEW = "missing_picture_review", "dropped: missing picture"
     BACKSLASHES = "backslashes", "picture path changed: backslashes read as slashes"
+    OTHER_SPELLING = "other_spelling", "picture found by a name that differs from its file in case, accents or quoting"
+    NO_EXTENSION = "no_extension", "picture found by its name without the extension of the file"
+    OTHER_FOLDER = "other_folder", "picture found in another folder than its name says"
+    AMBIGUOUS_PICTURE = "ambiguous_picture", "picture dropped: its name fits several files"
+    LONGER_ID = "longer_id", "picture left out: by its name it belongs to a longer id that is in no record"
     NOT_FETCHED = "not_fetched", "picture dropped: its URL was not fetched (run automm fetch-images)"
     UNREADABLE_PICTURE = "unreadable_picture", "picture dropped: unreadable"
     UNREADABLE_PICTURE_REVIEW = "unreadable_picture_review", "dropped: unreadable picture"
@@ -35,6 +48,7 @@ class Change(StrEnum):
     NOT_SAMPLED = "not_sampled", "left out: not in the subsample"
     MORE_PICTURES = "more_pictures", "picture dropped: the review has more than inputs.max_images"
     MORE_STEPS = "more_steps", "history step dropped: the review has more than inputs.history_steps"
+    REFUSED_REVIEW = "refused_review", "picture not read: its review has an error"
     # Native layouts only.
     SAME_RECORD = "same_record", "ignored: repeated record"
     NO_PICTURE = "no_picture", "ignored: no picture (options.only_with_images)"

@@ -20,6 +20,7 @@ for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
 READ_WHOLE = 4 * 2**20  # bytes; a longer file is hashed piece by piece
 NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL)  # file systems that cannot allocate in advance
 OF_A_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk
 # What to do about an error of the machine, not of the file.
 REMEDIES: dict[int | None, str] = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n), and run the command again",

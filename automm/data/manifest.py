@@ -13,7 +13,8 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_yaml
 from automm.data.layouts import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
-from automm.data.sections import Fields, Images, Labels, Source, Splits, Text, known_encoding
+from automm.data.sections import Fields, Images, Labels, Splits, Text, known_encoding
+from automm.data.source_section import Source
 from automm.errors import ConfigError, nearest
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS

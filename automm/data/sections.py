@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from automm.config.schema import Section
+from automm.data.images.patterns import Pattern, is_pattern
 
 SPLITS = ("train", "validation", "test")
 LONGEST_INTEGER = 3322  # bits, a thousand digits; Python refuses to write more than 4,300 digits
@@ -69,15 +70,26 @@ def _no_empty_name(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _legal_patterns(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if is_pattern(name):
+            Pattern(name)  # raises ValueError if it is not legal
+    return names
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_several), AfterValidator(_no_empty_name)]
 
 
 class LabelColumn(Section):
-    """The column of labels: one per review, or several as a list or as text split at `separator`; `pick` takes one."""
+    """The column of labels: one per review, or several as a list or as text split at `separator`; `pick` takes one.
+
+    `decimal` is the decimal mark of numbers written for people: "." of "$1,250.00", "," of "1.250,00 €".
+    """
 
     column: str = Field(min_length=1)
     separator: str | None = Field(default=None, min_length=1)
     pick: Literal["first"] | None = None
+    decimal: Literal[".", ","] | None = None
 
 
 def _named_column(value: object) -> object:
@@ -116,13 +128,16 @@ class Fields(Section):
     """The meaning of the columns.
 
     `images` names columns (each a list, or text split at `separator`) or templates such as "img/{id}.png", in which
-    {column} is replaced by the value of that column. A name that is one of `none_values` means no picture.
+    {column} is replaced by the value of that column, or patterns such as "{id}-*.jpg", which may find several pictures.
+    A name that is one of `none_values` means no picture. With `image_kind: base64` the columns hold the pictures
+    themselves: base64 text, data: URIs, bytes, {bytes, path} objects, or lists of these.
     `history` names columns, whose texts are split at the same `separator`; or it is a mapping with its own separator.
     """
 
     id: str | None = None
     text: Names = ()
-    images: Annotated[Names, BeforeValidator(_columns_of_pictures)] = ()
+    images: Annotated[Names, BeforeValidator(_columns_of_pictures), AfterValidator(_legal_patterns)] = ()
+    image_kind: Literal["base64"] | None = None
     separator: str | None = Field(default=None, min_length=1)
     none_values: Names = ()
     label: Annotated[LabelColumn | None, BeforeValidator(_named_column)] = None
@@ -138,6 +153,19 @@ class Fields(Section):
             return content
         shared = {"columns": content["history"], "separator": content.get("separator")}
         return {**content, "history": shared if content["history"] else None}
+
+    @model_validator(mode="after")
+    def _columns_with_pictures(self) -> "Fields":
+        named = [entry for entry in self.images if "{" in entry]
+        if self.image_kind is not None and (named or not self.images):
+            what = f"not {named[0]!r}" if named else "in fields.images"
+            raise ValueError(f"image_kind: {self.image_kind} needs names of columns, {what}. Name them, or remove it")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The entries of `images` that may find several pictures of a review."""
+        return tuple(filter(is_pattern, self.images))
 
     @property
     def history_columns(self) -> tuple[str, ...]:
@@ -165,12 +193,15 @@ class Labels(Section):
     """The label set: `map` merges values into labels and fixes their order.
 
     `on_unlisted` decides about values that the map does not list, and `on_missing` about records without a label.
-    Without `on_missing` the format decides, because some native layouts have records without a label.
+    Without `on_missing` the format decides, because some native layouts have records without a label. Labels of fewer
+    than `min_count` reviews are rare: `rare` drops these reviews, or changes the labels to "other".
     """
 
     map: dict[str, tuple[str, ...]] | None = None
     on_unlisted: Literal["error", "drop"] = "error"
     on_missing: Literal["error", "drop"] | None = None
+    min_count: int | None = Field(default=None, ge=2)
+    rare: Literal["drop", "other"] | None = None
 
     @field_validator("map", mode="before")
     @classmethod
@@ -197,6 +228,12 @@ class Labels(Section):
     def _something_unlisted(self) -> "Labels":
         if self.on_unlisted == "drop" and self.map is None:
             raise ValueError("on_unlisted: drop needs map. Without it every label is in the label set")
+        return self
+
+    @model_validator(mode="after")
+    def _rule_for_rare_labels(self) -> "Labels":
+        if (self.min_count is None) != (self.rare is None):
+            raise ValueError("min_count and rare need each other. Write min_count: 5 and rare: drop or rare: other")
         return self
 
 
@@ -299,23 +336,3 @@ class Text(Section):
     """
 
     on_empty: Literal["keep", "drop", "drop-bare", "error"] = "keep"
-
-
-class Published(Section):
-    """A published result on the data set: method, metric, value and source."""
-
-    method: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
-    value: float
-    source: str = Field(min_length=1)
-
-
-class Source(Section):
-    """Origin, licence, size and download of the data set, and published results on it."""
-
-    homepage: str | None = None
-    licence: str | None = None
-    citation: str | None = None
-    size: str | None = None
-    get: str | None = None
-    published: tuple[Published, ...] = ()

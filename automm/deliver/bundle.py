@@ -155,6 +155,8 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
         "test_reads": run.test_reads(),
+        "missing": _missing(result, candidate.name),
+        "pictured": data.get("pictured"),
         "folds": result.get("folds", {}).get("scores", {}).get(candidate.name),
         "labels": data["labels"],
         "inputs": experiment.inputs.model_dump(),
@@ -165,6 +167,17 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "data": {key: data[key] for key in ("name", "fingerprint", "reviews", "subsample")},
         "parameters": candidate.parameters,
     }
+
+
+def _missing(result: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the scores of a candidate when reviews lose a modality, from result.json; None if not measured.
+
+    Returns:
+        {"percent": [...], "scores": {modality: {metric: a value for each percent}}}
+    """
+    missing = result.get("missing", {})
+    scores = missing.get("scores", {}).get(name)
+    return {"percent": missing["percent"], "scores": scores} if scores else None
 
 
 def _members(run: Run, candidate: Candidate) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,12 @@
 """The model card of a bundle (Mitchell et al. 2019, "Model cards for model reporting", arXiv 1810.03993)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automm.models.cnn.pixels import FROZEN
 from automm.tasks.registry import TASKS, all_metrics
+
+SHOWN_LABELS = 100
 
 
 def model_card(about: dict[str, Any]) -> str:
@@ -24,7 +26,7 @@ def model_card(about: dict[str, Any]) -> str:
         f"A {task.model} for reviews with text{columns} and up to {about['inputs']['max_images']} pictures, "
         f"trained with automm {about['automm']} (run `{about['run']}`).",
         "",
-        *(["## Labels", "", ", ".join(f"`{label}`" for label in about["labels"]), ""] if task.has_labels else []),
+        *(["## Labels", "", _labels(about["labels"]), ""] if task.has_labels else []),
         "## Model",
         "",
         f"- text encoder: {text}",
@@ -61,6 +63,12 @@ def model_card(about: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _labels(labels: Sequence[str]) -> str:
+    """The first labels; a card is read by people, and bundle.json has all of them."""
+    more = f" and {len(labels) - SHOWN_LABELS:,} more, all of them in bundle.json" if len(labels) > SHOWN_LABELS else ""
+    return ", ".join(f"`{label}`" for label in labels[:SHOWN_LABELS]) + more
 
 
 def _picture_encoder(about: dict[str, Any]) -> str:

@@ -14,21 +14,61 @@ from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import ReviewReader
 from automm.data.records.reviews import Review, missing_columns
 from automm.data.sections import Fields
-from automm.errors import ConfigError, DataError, NotFoundError, Problem
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, NotFoundError, Problem
 
 MANIFESTS = (".yaml", ".yml")
-OTHER_COLUMNS = "other_columns"  # code of problems
+OTHER_COLUMNS, DROPPED = "other_columns", "dropped"  # codes of problems
+# What to do about a problem when there is a manifest, and when there is a records file only.
+_OF_MANIFEST = {
+    "missing_picture": "Correct the path or --image-root, or set images.on_bad: drop-image in {manifest}",
+}
+_OF_RECORDS = {
+    "missing_picture": "Name the folder of the pictures: --image-root DIR. To predict without the picture, empty its "
+    "cell in {records}",
+    "picture_outside": "Name it relative to the folder of --image-root",
+    "not_fetched": "Write a manifest with 'automm init {records}', run automm fetch-images with it, and predict it. To "
+    "predict without the picture, empty its cell in {records}",
+    "broken_picture": "Correct the cell in {records}, or empty it to predict without the picture",
+    "empty_review": "Add a text or a picture in {records}",
+}
 
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that cannot be predicted, and why."""
+    """A record that cannot be predicted, and why.
+
+    Attributes:
+        id: the id that it would have as a review.
+        error: the problems, as one line.
+        code: the kind of the first problem.
+        where: its place, for messages.
+        given: the number of pictures that the record names.
+    """
 
     id: str
     error: str
+    code: str = "refused"
+    where: str = ""
+    given: int = 0
 
 
-def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> Iterator[Review | RejectedRecord]:
+@dataclass(frozen=True)
+class InputReviews:
+    """Reviews to predict, in order.
+
+    Attributes:
+        rows: reviews, and records that cannot be predicted.
+        on_bad: `images.on_bad` of the manifest in force.
+    """
+
+    rows: Iterator[Review | RejectedRecord]
+    on_bad: str
+
+    def __iter__(self) -> Iterator[Review | RejectedRecord]:
+        return self.rows
+
+
+def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> InputReviews:
     """Read the records of a manifest or a records file, in order, without labels.
 
     A records file is read as the training manifest says, which the bundle contains. Problems of the whole file are
@@ -48,15 +88,20 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     manifest, source, root = _open(about, reviews, image_root)
     reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
     records = list(source.rows)
+    reader.pictures.learn(records)
     columns = dict.fromkeys(name for record in records for name in record.values)
     if not records:
         raise DataError(f"{source.name}: the file has no reviews")
     if absent := missing_columns(source, columns, manifest, labelled=False):
-        raise DataError(absent)
-    return _reviews(reader, records, source)
+        raise DataError(absent, examples=SHOWN_PROBLEMS)
+    fixes = _OF_MANIFEST if reviews.suffix in MANIFESTS else _OF_RECORDS
+    fixes = {code: fix.format(manifest=manifest.file.name, records=reviews.name) for code, fix in fixes.items()}
+    return InputReviews(_reviews(reader, records, source, fixes), manifest.images.on_bad)
 
 
-def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) -> Iterator[Review | RejectedRecord]:
+def _reviews(
+    reader: ReviewReader, records: Sequence[Record], source: Source, fixes: Mapping[str, str]
+) -> Iterator[Review | RejectedRecord]:
     for record in records:
         before, missing = len(reader.problems), len(reader.missing.pictures)
         review = reader.review(record)
@@ -65,7 +110,11 @@ def _reviews(reader: ReviewReader, records: Sequence[Record], source: Source) ->
             yield review
         else:
             dropped = "dropped by text.on_empty or images.on_bad of the manifest"
-            yield RejectedRecord(_identity(record, source), "; ".join(map(str, faults)) or f"{record.where}: {dropped}")
+            faults = [replace(fault, fix=fixes.get(fault.code, fault.fix)) for fault in faults]
+            error = "; ".join(map(str, faults)) or f"{record.where}: {dropped}"
+            code = faults[0].code if faults else DROPPED
+            yield RejectedRecord(_identity(record, source), error, code, record.where, reader.given)
+    reader.pictures.finish()
 
 
 def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:

@@ -1,4 +1,7 @@
-"""Predict raw reviews: one line each, in input order: {id, ..., error}, with the keys of `Task.record` between.
+"""Predict raw reviews: one line each, in input order: {id, ..., picture_counts, error}.
+
+The keys between are those of `Task.record`. `picture_counts: {given, read}` are the pictures that the record names, and
+those that the model read.
 
 A review that cannot be predicted gets an error and no label; the others are still predicted. With `explain` a line also
 says what the prediction depends on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}],
@@ -12,23 +15,28 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from automm.data.images.decode import PictureError, decode_many
+from automm.data.change_kinds import Change
+from automm.data.download.urls import is_url
+from automm.data.images.decode import PictureError, UnreachableError, decode_many
 from automm.data.inputs.tokens import encode_texts
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
 from automm.deliver.explain import Arrays, effects_of
-from automm.deliver.input_reviews import RejectedRecord, open_reviews
+from automm.deliver.input_reviews import InputReviews, RejectedRecord, open_reviews
+from automm.deliver.picture_counts import Lost, PictureCounts
 from automm.errors import ConfigError
 from automm.models.packing import pack, packed_layout
 from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.whole import compiled, rows_at_once
+
+UNREADABLE = "unreadable_picture"  # the kind of error of a review that was read
 
 Prediction = dict[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -41,11 +49,15 @@ class Written(NamedTuple):
         lines: number of lines, one per review.
         errors: number of lines with an error.
         poolings: number of attention poolings that the picture weights are averaged over; 0 if there are no weights.
+        pictures: how many pictures were given and read, and why not.
+        failed: the lines with an error by kind: their number and the first error.
     """
 
     lines: int
     errors: int
     poolings: int
+    pictures: PictureCounts
+    failed: dict[str, tuple[int, str]]
 
 
 def predict_file(
@@ -77,15 +89,14 @@ def predict_file(
         raise ConfigError(f"--to {to} is the file of the reviews. Name another file for the predictions")
     to.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}-")
-    lines = errors = 0
+    lines, counts = 0, PredictionCounts()
     try:
         if opened is None:
             opened = open_reviews(bundle.about, reviews, image_root)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for batch in predict_reviews(bundle, opened, explain=explain):
+            for batch in predict_reviews(bundle, opened, explain=explain, counts=counts):
                 for prediction in batch:
                     lines += 1
-                    errors += prediction["error"] is not None
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
                 if progress is not None:
                     progress("reviews predicted", lines, 0)
@@ -93,24 +104,36 @@ def predict_file(
         Path(name).replace(to)
     finally:
         Path(name).unlink(missing_ok=True)
-    return Written(lines, errors, count_attention_poolings(bundle.model) if explain else 0)
+    poolings = count_attention_poolings(bundle.model) if explain else 0
+    errors = sum(count for count, _ in counts.failed.values())
+    return Written(lines, errors, poolings, counts.pictures, counts.failed)
 
 
 def predict_reviews(
-    bundle: Bundle, reviews: Iterable[Review | RejectedRecord], *, explain: bool = False
+    bundle: Bundle,
+    reviews: Iterable[Review | RejectedRecord],
+    *,
+    explain: bool = False,
+    counts: "PredictionCounts | None" = None,
 ) -> Iterator[list[Prediction]]:
     """Predict in batches, in order.
 
     Args:
+        reviews: what to predict; `InputReviews` know the rule for bad pictures, for others the bundle's holds.
         explain: also explain each prediction; the model then predicts each batch again for each modality and each
             picture position.
+        counts: filled while batches are predicted.
     """
     read = _reader(bundle, explain)
     at_once = rows_at_once(bundle.about["inputs"]["max_images"])
+    on_bad = reviews.on_bad if isinstance(reviews, InputReviews) else bundle.about["reading"]["images"]["on_bad"]
+    counts = PredictionCounts() if counts is None else counts
     iterator = iter(reviews)
     while batch := list(islice(iterator, at_once)):
-        inputs = _inputs(bundle, batch)
+        inputs = _inputs(bundle, batch, strict=on_bad != "drop-image")
         lines = [_line(bundle, item, inputs.rejected.get(place), explain) for place, item in enumerate(batch)]
+        for place, item in enumerate(batch):
+            lines[place]["picture_counts"] = counts.add(item, inputs, place)
         if inputs.good:
             answers, weights = read(inputs.arrays)
             for place, row in zip(inputs.good, answers, strict=True):
@@ -147,15 +170,46 @@ class _Inputs:
         arrays: the arrays of these reviews.
         slots: for each position of the batch, the index of each of its pictures in the arrays, None if it is not used.
         rejected: positions that cannot be predicted, and why.
+        lost: for each position, the pictures that were not read, and why.
     """
 
     good: list[int]
     arrays: dict[str, np.ndarray]
     slots: list[list[int | None]]
     rejected: dict[int, str]
+    lost: list[list[Lost]]
+
+    def read(self, place: int) -> int:
+        """Return the number of pictures of a position that the model reads."""
+        return 0 if place in self.rejected else sum(slot is not None for slot in self.slots[place])
 
 
-def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord]) -> _Inputs:
+@dataclass
+class PredictionCounts:
+    """What became of the reviews and their pictures.
+
+    Attributes:
+        pictures: pictures given and read.
+        failed: reviews with an error by kind: their number and the first error.
+    """
+
+    pictures: PictureCounts = field(default_factory=PictureCounts)
+    failed: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, item: Review | RejectedRecord, inputs: _Inputs, place: int) -> dict[str, int]:
+        """Count one review; return {given, read} of its pictures."""
+        error = inputs.rejected.get(place)
+        given = item.given if isinstance(item, RejectedRecord) else len(item.images) + len(item.absent)
+        read = inputs.read(place)
+        self.pictures.add(item.where or item.id, given, read, inputs.lost[place], answered=error is None)
+        if error is not None:
+            code = item.code if isinstance(item, RejectedRecord) else UNREADABLE
+            count, first = self.failed.get(code, (0, error))
+            self.failed[code] = (count + 1, first)
+        return {"given": given, "read": read}
+
+
+def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict: bool) -> _Inputs:
     inputs = bundle.about["inputs"]
     size, most = inputs["image_size"], inputs["max_images"]
     rejected = {place: item.error for place, item in enumerate(batch) if isinstance(item, RejectedRecord)}
@@ -164,17 +218,24 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord]) -> _Inputs
     images = np.zeros((len(batch), most, size, size, 3), np.uint8)
     mask = np.zeros((len(batch), most), np.float32)
     slots: list[list[int | None]] = [[] for _ in batch]
-    strict = bundle.about["reading"]["images"]["on_bad"] != "drop-image"
+    lost = [_absent(item) for item in batch]
     for index, picture in decode_many([path for _, path in paths], size):
         place, path = paths[index]
         slots[place].append(None)
         if isinstance(picture, PictureError):
+            is_there = not isinstance(picture, UnreachableError)
+            lost[place].append((Change.UNREADABLE_PICTURE if is_there else Change.MISSING_PICTURE, path.name))
             if strict:
                 rejected.setdefault(place, f"picture '{path.name}': {picture}")
             continue
         slot = int(mask[place].sum())
         if slot < most:
             images[place, slot], mask[place, slot], slots[place][-1] = picture, 1.0, slot
+        else:
+            lost[place].append((Change.MORE_PICTURES, path.name))
+    for place, item in enumerate(batch):
+        if isinstance(item, Review) and item.images and not item.text.strip() and not mask[place].any():
+            rejected.setdefault(place, f"{item.where}: neither text nor a readable picture. Replace its pictures")
     good = [place for place in range(len(batch)) if place not in rejected]
     texts = [item.text if isinstance(item, Review) else "" for item in batch]
     token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])
@@ -185,12 +246,18 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord]) -> _Inputs
         "image_mask": mask[good],
         **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),
     }
-    return _Inputs(good, arrays, slots, rejected)
+    return _Inputs(good, arrays, slots, rejected, lost)
+
+
+def _absent(item: Review | RejectedRecord) -> list[Lost]:
+    names = item.absent if isinstance(item, Review) else ()
+    return [(Change.NOT_FETCHED if is_url(name) else Change.MISSING_PICTURE, name) for name in names]
 
 
 def _line(bundle: Bundle, item: Review | RejectedRecord, error: str | None, explain: bool) -> Prediction:
     explanations = ("modalities", "pictures") if explain else ()
-    return {"id": item.id, **dict.fromkeys(bundle.task.record_types), **dict.fromkeys(explanations), "error": error}
+    keys = (*bundle.task.record_types, *explanations, "picture_counts")
+    return {"id": item.id, **dict.fromkeys(keys), "error": error}
 
 
 def _pictures(

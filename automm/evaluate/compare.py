@@ -45,10 +45,12 @@ def paired_interval(
         metric: the name of one of the task's metrics.
         samples: number of bootstrap samples.
     """
+    # The scorer does not copy (n, outputs) answers for every sample.
+    scorer = task.scorer(targets, [first, second], f"val_{metric}")
 
     def difference(rows: np.ndarray) -> float:
-        ours, theirs = (task.measure(targets[rows], answers[rows]) for answers in (first, second))
-        return ours[metric] - theirs[metric]
+        ours, theirs = scorer.scores(rows)
+        return float(ours - theirs)
 
     count = len(targets)
     differences = np.array([difference(rng.integers(0, count, count)) for _ in range(samples)])

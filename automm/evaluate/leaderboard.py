@@ -13,6 +13,7 @@ from automm.tracking.run_folder import COMPLETED, Candidate, Run, all_runs, is_p
 COLUMNS = (
     "rank",
     "run",
+    "experiment",
     "name",
     "kind",
     "tier",
@@ -34,7 +35,7 @@ Row = dict[str, Any]
 def leaderboard(
     runs_dir: Path, experiment: str | None = None, metric: str | None = None, *, run: Run | None = None
 ) -> list[Row]:
-    """Rank candidates by a validation metric.
+    """Rank the candidates of each experiment by a validation metric.
 
     Test metrics are no ranking metrics: choosing by the test split would make it a validation split.
 
@@ -44,17 +45,18 @@ def leaderboard(
         run: rank only the candidates of this run.
 
     Returns:
-        Rows {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample, optimism, validation,
-        test, folds, parameters, seconds, error}; failed candidates come last and have no rank. `subsample` is the share
-        of the reviews that the run used, null for all. `optimism` is the selection bias of the objective of a run's
-        best candidate, null for the others. `folds` is {count, frozen, mean: {...}, deviation: {...}} over the test
-        parts of a manifest's cross-validation folds, null if a candidate is not a finalist. `frozen`: the encoders of a
-        fine-tuned candidate were frozen in this measurement.
+        Rows by experiment {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample,
+        optimism, validation, test, folds, parameters, seconds, error}; failed candidates come last and have no
+        rank. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
+        selection bias of the objective of a run's best candidate, null for the others. `folds` is {count,
+        frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation folds, null
+        if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in this
+        measurement.
 
     Raises:
         NotFoundError: there is no run.
-        ConfigError: an unknown metric, a metric that a run does not have, or runs with different objectives and no
-            metric.
+        ConfigError: an unknown metric, a metric that a run does not have, or an experiment with different objectives
+            and no metric.
     """
     runs = [run] if run else list(all_runs(runs_dir, experiment))
     if not runs:
@@ -62,17 +64,23 @@ def leaderboard(
         missing = f"no experiment {experiment!r}" if experiment else "no runs"
         hint = f"Experiments: {', '.join(known)}" if known else "Start one: automm search MANIFEST"
         raise NotFoundError(f"{missing} under {runs_dir}. {hint}")
-    rows = [
-        _row(run, candidate, result, data)
-        for run in runs
-        for result, data in [(run.read("result.json"), run.read("manifest.json"))]
-        for candidate in run.candidates()
-    ]
+    by_experiment: dict[str, list[Row]] = {}
+    for one in runs:
+        result, data = one.read("result.json"), one.read("manifest.json")
+        rows = [_row(one, candidate, result, data) for candidate in one.candidates()]
+        by_experiment.setdefault(one.experiment, []).extend(rows)
+    return [row for name in sorted(by_experiment) for row in _ranked(by_experiment[name], metric)]
+
+
+def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
+    """Rank the rows of one experiment, the best first and failed candidates last."""
     chosen = _metric(rows, metric)
     sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
-        raise ConfigError(f"metric {chosen}: not in runs {', '.join(others)}. Name an experiment, or another --metric")
+        raise ConfigError(
+            f"metric {chosen}: not in runs {', '.join(others)}. Name another --metric, or another experiment"
+        )
     done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):
         row["rank"] = place
@@ -140,6 +148,7 @@ def _metric(rows: list[Row], wanted: str | None) -> str:
     objectives = {row["objective"] for row in rows if row["objective"]}
     if len(objectives) > 1:
         raise ConfigError(
-            f"the runs have different objectives: {', '.join(sorted(objectives))}. Name an experiment, or a --metric"
+            f"the runs of {rows[0]['experiment']} have different objectives: {', '.join(sorted(objectives))}. Name a "
+            "--metric"
         )
     return next(iter(objectives), next(iter(all_objectives()))).removeprefix("val_")

@@ -1,31 +1,70 @@
 """Plots of a candidate's results. Each function writes a PNG file and returns its path."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automm.errors import one_line
 from automm.tasks.classification import confusion
 from automm.tasks.registry import task_of
 
+WITH_TEXT, WITH_CELLS = 30, 100  # classes up to which a confusion matrix has text in its cells, and is one at all
+PAIRS = 40  # bars in place of a larger matrix
+LONGEST_NAME = 30  # characters of a class name in a figure
+
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
-    """Plot a confusion matrix of counts (classes, classes): rows are true classes; shaded by the share of the row."""
+    """Plot a confusion matrix of counts (classes, classes): rows are true classes; shaded by the share of the row.
+
+    With more than WITH_TEXT classes the cells have no text, and the figure does not grow any more; with more than
+    WITH_CELLS the most frequent mistakes are drawn instead.
+    """
     classes = len(labels)
-    figure, (axes,) = _figure(1.2 + 0.55 * classes + 2.2, 1.2 + 0.5 * classes + 1.2)
+    if classes > WITH_CELLS:
+        return confused_pairs(counts, labels, path)
+    has_text = classes <= WITH_TEXT
+    side = 0.55 * min(classes, WITH_TEXT)
+    figure, (axes,) = _figure(3.4 + side, 2.4 + side)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row in range(classes):
+    for row in range(classes if has_text else 0):
         for column in range(classes):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-    axes.set_xticks(range(classes), labels, rotation=30, ha="right")
-    axes.set_yticks(range(classes), labels)
+    names, size = [_short(label) for label in labels], 10.0 if has_text else min(8.0, 500 / classes)
+    axes.set_xticks(range(classes), names, rotation=30 if has_text else 90, ha="right", size=size, parse_math=False)
+    axes.set_yticks(range(classes), names, size=size, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("Test split: reviews")
     return _save(figure, path)
+
+
+def confused_pairs(counts: np.ndarray, labels: Sequence[str], path: Path) -> Path:
+    """Draw the PAIRS most frequent mistakes of a confusion matrix, (classes, classes), as bars."""
+    mistakes = counts.copy()
+    np.fill_diagonal(mistakes, 0)
+    cells = np.argsort(-mistakes, axis=None, kind="stable")[:PAIRS]
+    cells = cells[mistakes.ravel()[cells] > 0][::-1]  # the most frequent at the top
+    pairs = [divmod(int(cell), len(labels)) for cell in cells]
+    figure, (axes,) = _figure(9.0, 1.6 + 0.25 * max(len(pairs), 1))
+    axes.barh(range(len(pairs)), [mistakes[pair] for pair in pairs])
+    names = [f"{_short(labels[true])} \N{RIGHTWARDS ARROW} {_short(labels[predicted])}" for true, predicted in pairs]
+    axes.set_yticks(range(len(pairs)), names, size=8, parse_math=False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("reviews: true label \N{RIGHTWARDS ARROW} predicted label")
+    wrong = int(mistakes.sum())
+    axes.set_title(f"Test split: the most frequent of {wrong:,} mistakes, {len(labels):,} classes")
+    return _save(figure, path)
+
+
+def _short(label: str) -> str:
+    """Return a label as one line of at most LONGEST_NAME characters, without its middle if it is longer."""
+    label = " ".join(one_line(label).split())
+    return label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 9]}...{label[-6:]}"
 
 
 def true_and_predicted(true: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
@@ -116,5 +155,8 @@ def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any
 
 
 def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=120)
+    with warnings.catch_warnings():
+        # The font lacks most scripts: such a name is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(path, dpi=120)
     return path

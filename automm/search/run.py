@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.experiment import Experiment
+from automm.data.change_kinds import change_lines
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
@@ -35,6 +36,7 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded, Setup, check_folds, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
+from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
 from automm.tracking.run_folder import Run, create_run, wall_seconds, write_atomically
@@ -85,7 +87,11 @@ def run_search(
     freeze_loaded_objects()
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
+    for line in change_lines(loaded.dataset.changes):
+        reporter.stage(f"  {line}")
     check_folds(experiment, loaded)
+    if resume is None:
+        check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)
     encoders = encoder_sources(experiment, loaded)
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():

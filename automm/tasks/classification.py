@@ -7,6 +7,7 @@ import numpy as np
 
 from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
 
+MANY = 100  # classes; above, what costs time or space for each class is kept small: see docs/limits.md
 SMALLEST = 1e-7  # probabilities are clipped here, as in Keras: otherwise one confident mistake has an infinite loss
 
 
@@ -43,7 +44,7 @@ class Classification(Task):
         clipped = np.clip(answers[np.arange(len(targets)), targets].astype(np.float64), SMALLEST, 1.0)
         return {
             "accuracy": float((predicted == targets).mean()),
-            "macro_f1": macro_f1(confusion(targets, predicted, answers.shape[1])),
+            "macro_f1": macro_f1(targets, predicted, answers.shape[1]),
             "loss": float(-np.log(clipped).mean()),
         }
 
@@ -73,28 +74,33 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def macro_f1(counts: np.ndarray) -> float:
-    """Return the mean over the classes of 2 TP / (2 TP + FP + FN), from a confusion matrix.
+def macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    """Return the mean over the classes of 2 TP / (2 TP + FP + FN).
 
-    A class without reviews that is never predicted is left out, as in scikit-learn by default.
+    A class without reviews that is never predicted is left out, as in scikit-learn by default. No confusion matrix is
+    built: it would have a million cells for a thousand classes.
+
+    Args:
+        labels, predicted: (n,) positions in the label set.
     """
-    right = np.diag(counts).astype(np.float64)
-    total = counts.sum(axis=0) + counts.sum(axis=1)
+    right = np.bincount(labels[labels == predicted], minlength=classes).astype(np.float64)
+    total = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
     present = total > 0
     return float((2 * right[present] / total[present]).mean())
 
 
 class _Scores:
-    """A `Scorer` of labels; confusion cells, correct predictions and losses are computed once."""
+    """A `Scorer` of labels; predictions, correct predictions and losses are computed once."""
 
     def __init__(self, labels: np.ndarray, answers: Sequence[np.ndarray], objective: str):
         self._objective, self._classes = objective, answers[0].shape[1]
-        predicted = np.stack([probabilities.argmax(axis=1) for probabilities in answers])
-        self._cells = labels * self._classes + predicted  # (candidates, n), indices of cells of the confusion matrix
-        self._right = predicted == labels
+        self._labels = labels
+        self._predicted = np.stack([probabilities.argmax(axis=1) for probabilities in answers])  # (candidates, n)
+        self._right = self._predicted == labels
         rows = np.arange(len(labels))
-        true = [probabilities[rows, labels] for probabilities in answers]
-        self._losses = np.stack([-np.log(np.clip(probability, SMALLEST, 1.0)) for probability in true])
+        self._losses = np.stack(
+            [-np.log(np.clip(one[rows, labels].astype(np.float64), SMALLEST, 1.0)) for one in answers]
+        )
 
     def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
         chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
@@ -102,10 +108,5 @@ class _Scores:
             return np.asarray(self._losses[chosen][:, rows].mean(axis=1))
         if self._objective == "val_accuracy":
             return np.asarray(self._right[chosen][:, rows].mean(axis=1))
-        classes = self._classes
-        return np.array(
-            [
-                macro_f1(np.bincount(cells, minlength=classes * classes).reshape(classes, classes))
-                for cells in self._cells[chosen][:, rows]
-            ]
-        )
+        labels = self._labels[rows]
+        return np.array([macro_f1(labels, predicted, self._classes) for predicted in self._predicted[chosen][:, rows]])

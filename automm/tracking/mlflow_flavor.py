@@ -44,7 +44,8 @@ def model_arguments(bundle: Path, code: Path) -> dict[str, Any]:
     inputs += [ColSpec(kind, name, required=False) for name, kind in kinds.items()]
     answers = TASKS[reading["task"]].record_types
     types = {name: getattr(DataType, TYPES.get(kind, "string")) for name, kind in answers.items()}
-    outputs: list[Any] = [ColSpec(kind, name) for name, kind in {**types, "error": DataType.string}.items()]
+    types |= {"picture_counts": DataType.string, "error": DataType.string}
+    outputs: list[Any] = [ColSpec(kind, name) for name, kind in types.items()]
     return {
         "python_model": str(code),
         "artifacts": {"bundle": str(bundle)},

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.tasks.classification import MANY
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
@@ -156,16 +157,16 @@ class Run:
         return self.candidates_folder / f"{name}.keras"
 
     def predictions_path(self, name: str) -> Path:
-        """Return the path of a candidate's answers for the validation rows, (rows, outputs) float32."""
+        """Return the path of a candidate's answers for the validation rows, (rows, outputs), as in `stored`."""
         return self.candidates_folder / f"{name}.npy"
 
     def save_predictions(self, name: str, probabilities: np.ndarray) -> None:
-        np.save(self.predictions_path(name), probabilities.astype(np.float32), allow_pickle=False)
+        np.save(self.predictions_path(name), stored(probabilities), allow_pickle=False)
 
     def predictions(self, name: str) -> np.ndarray | None:
         """Load a candidate's answers, (rows, outputs) float32; None if the file is missing or incomplete."""
         try:
-            return np.asarray(np.load(self.predictions_path(name), allow_pickle=False))
+            return np.asarray(np.load(self.predictions_path(name), allow_pickle=False)).astype(np.float32, copy=False)
         except (OSError, ValueError, EOFError):
             return None
 
@@ -249,6 +250,11 @@ class Run:
         """Write a JSON file of the run; an interrupted write leaves the old file."""
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False)
         write_atomically(self.folder / name, text.encode())
+
+
+def stored(answers: np.ndarray) -> np.ndarray:
+    """Return answers, (rows, outputs), as they are stored: float32, and float16 for more than MANY classes."""
+    return answers.astype(np.float16 if answers.shape[1] > MANY else np.float32)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

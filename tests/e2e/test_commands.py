@@ -113,7 +113,7 @@ class TestPredict:
         lines = lines_of(tmp_path / "out.jsonl")
         assert [line["id"] for line in lines[1:]] == ["bad", "missing", "outside", "no-text", "no-picture"]
         for line in lines:
-            assert set(line) == {"id", "label", "probabilities", "error"}
+            assert set(line) == {"id", "label", "probabilities", "picture_counts", "error"}
             assert (line["error"] is None) == (line["label"] is not None)
         assert [bool(line["error"]) for line in lines] == [False, True, True, True, False, False]
         assert "broken.png" in lines[1]["error"]

@@ -55,7 +55,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     with np.load(run.folder / "test_predictions.npz") as expected:
         for review, wanted in zip(expected["ids"], expected[best.name], strict=True):
             assert lines[review]["price"] == pytest.approx(wanted[0], rel=1e-3, abs=1)
-            assert set(lines[review]) == {"id", "price", "cheap", "error"}
+            assert set(lines[review]) == {"id", "price", "cheap", "picture_counts", "error"}
 
 
 def test_only_the_checks_of_a_task_run(manifest):

@@ -165,6 +165,6 @@ def test_any_records_give_a_first_manifest_or_an_automm_error(records):
         file = Path(folder) / "r.jsonl"
         file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
         with contextlib.suppress(AutommError):
-            manifest, reasons = write_first_manifest(file)
+            manifest, guess = write_first_manifest(file)
             assert load_manifest(manifest).fields is not None
-            assert "fields.text" in reasons or "fields.images" in reasons
+            assert "fields.text" in guess.reasons or "fields.images" in guess.reasons

@@ -7,6 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import app
+from automm.data.images.embedded import Embedded, EmbeddedFiles
 from automm.data.images.pixel_store import prepare_pictures
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
@@ -93,6 +94,7 @@ def test_clear_keeps_and_counts_entries_in_use(folder, filled):
     assert said[0] == f"1 entries removed, {PICTURES} bytes; 1 in use and kept"
     assert said[1] == "1 sets of decoded pictures removed, 48 bytes"
     nothing = {"entries": 0, "bytes": 0, "in_use": 1, "pictures": 0, "picture_bytes": 0}
+    nothing |= {"embedded": 0, "embedded_bytes": 0}
     assert json.loads(run("--clear", "--format", "json")) == nothing
     assert [entry["what"] for entry in json.loads(run("--format", "json"))["features"]] == ["texts"]
     assert not list((folder / "pictures").glob("*.u8"))
@@ -107,3 +109,12 @@ def test_a_limit_that_is_not_a_size(folder, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_LIMIT", "much")
     with pytest.raises(ConfigError, match="AUTOMM_CACHE_LIMIT: 'much' is not a size"):
         run()
+
+
+def test_pictures_from_cells_are_listed_and_cleared(folder):
+    EmbeddedFiles(folder, 10**9).path_of(Embedded("photo", b"x" * 1000, ".png"))
+    listed = run().splitlines()
+    assert listed[-1] == f"pictures from cells of records: 1.0 kB of 20.0 GB, in {folder / 'embedded'}"
+    assert json.loads(run("--format", "json"))["embedded_bytes"] == 1000
+    assert run("--clear").splitlines()[-1] == "1 pictures from cells of records removed, 1.0 kB"
+    assert json.loads(run("--format", "json"))["embedded_bytes"] == 0

@@ -209,3 +209,18 @@ class TestLoading:
 
         assert len(digests(("metadata", "history"))) == 3
         assert len(digests(())) == 1
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "None", "none", "null", "NULL", "<NA>", "", " ", "[nan]", "[None]", "[null]"]
+)
+def test_a_missing_value_written_as_text_is_no_picture(word):
+    fields = Fields(images=("photo", "{photo}.jpg"), separator=";")
+    assert cell_images({"photo": word}, fields) == []
+    assert cell_images({"photo": [word, "a.png"]}, Fields(images="photo")) == ["a.png"]
+    assert cell_images({"photo": f"a.png;{word};b.png"}, Fields(images="photo", separator=";")) == ["a.png", "b.png"]
+
+
+def test_a_missing_value_in_a_list_written_as_text_is_no_picture():
+    assert cell_images({"photo": '["a.png", null, NaN, ""]'}, Fields(images="photo")) == ["a.png"]
+    assert cell_images({"photo": "['a.png', None]"}, Fields(images="photo")) == ["a.png"]

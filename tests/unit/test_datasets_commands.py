@@ -1,6 +1,7 @@
 """The commands import, datasets and init, as they are typed."""
 
 import json
+import re
 
 import pytest
 from layouts import manifest_of
@@ -26,7 +27,7 @@ def test_the_format_may_be_left_out(tmp_path):
     manifest_of(tmp_path, "multi-zol")
     assert "12 records\n" in run("import", tmp_path / "data", "--to", tmp_path / "out").stderr
     with pytest.raises(NotFoundError, match=r"no known format\. Known ones, and what each looks for:\n  records"):
-        run("import", tmp_path / "out", "--to", tmp_path / "again")
+        run("import", tmp_path / "out" / "manifest.yaml", "--to", tmp_path / "again")
     with pytest.raises(ConfigError, match="automm import mvsa SRC --to"):
         run("import", "mvsa", "--to", tmp_path / "again")
 
@@ -71,4 +72,6 @@ def test_init_says_what_it_guessed(tmp_path):
     file.write_text("text,label\n" + "".join(f"some words {n},{'ab'[n % 2]}\n" for n in range(20)))
     done = run("init", file)
     assert done.stdout.strip() == str(tmp_path / "manifest.yaml")
-    assert "fields.label: 'label': a usual name for labels, and 2 different values: a (10), b (10)" in done.stderr
+    assert re.search(
+        r"label +label +a usual name for labels, the last column, 2 different values: a \(10\), b", done.stderr
+    )

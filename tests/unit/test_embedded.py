@@ -194,7 +194,7 @@ def test_other_commands_say_how_to_import_the_file(tmp_path):
         write_first_manifest(file)
     fields = {"text": "caption", "images": "image", "label": "label"}
     content = {"name": "a", "records": "a.parquet", "fields": fields}
-    with pytest.raises(DataError, match=r"holds image bytes.*automm import embedded FILE --to DIR"):
+    with pytest.raises(DataError, match=r"holds the pictures themselves.*automm import embedded FILE --to DIR"):
         load_dataset(parse_manifest(content, tmp_path / "manifest.yaml"))
     with pytest.raises(ConfigError, match="embedded is for import only"):
         parse_manifest({**content, "format": "embedded"}, tmp_path / "manifest.yaml")

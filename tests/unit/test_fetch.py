@@ -375,3 +375,19 @@ def test_the_command_fetches_nothing_from_this_machine(server, manifest):
     assert done.exit_code == 3
     assert "not a public address" in done.stdout
     assert not server.asked
+
+
+def test_a_host_that_cannot_be_resolved_is_tried_once(tmp_path):
+    asked = []
+
+    def resolve(host, port):
+        asked.append(host)
+        raise OSError("no such host")
+
+    downloader = Downloader(network=Network(resolve=resolve), attempts=4, pause=5.0)
+    began = time.monotonic()
+    for number in range(20):
+        with pytest.raises(RefusedError, match=r"^host name gone.example cannot be resolved$"):
+            downloader.fetch(f"https://gone.example/{number}.png", tmp_path / "a.png")
+    assert asked == ["gone.example"]
+    assert time.monotonic() - began < 5

@@ -622,7 +622,7 @@ def test_surrogates_in_front_matter_are_joined_or_reported(tmp_path, written, re
     if read is not None:
         assert read in load_dataset(manifest).labels
     else:
-        with pytest.raises(DataError, match=r"soup/0.md:2: front matter: not YAML: half of a surrogate pair"):
+        with pytest.raises(DataError, match=r"soup/0.md:2, soup/1.md:2: front matter: not YAML: half of a surr"):
             load_dataset(manifest)
 
 

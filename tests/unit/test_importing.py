@@ -100,7 +100,7 @@ def test_an_empty_data_set_reports_what_was_dropped(tmp_path):
 def test_a_records_file_needs_init_and_no_import(tmp_path):
     put(tmp_path / "data", tree("images/1.jpg", "README.md") | {"styles.csv": "id,text\n1,a\n"})
     with pytest.raises(NotFoundError, match=r"no known format(?s:.*)write a manifest: automm init .*data/styles\.csv"):
-        import_data("auto", tmp_path / "data", tmp_path / "out")
+        import_data("auto", tmp_path / "data" / "styles.csv", tmp_path / "out")
 
 
 CAPTIONED = [
@@ -117,7 +117,7 @@ def captioned(folder, **more):
 def test_columns_that_no_record_has_are_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("imagefolder", tmp_path / "data", tmp_path / "out")
-    assert set(done.reasons) == {"fields.text", "fields.label"}
+    assert set(done.reasons) == {"fields.text", "fields.label", "fields.id"}
     assert f"# fields.text: {done.reasons['fields.text']}\n" in done.manifest.read_text()
     dataset = load_dataset(load_manifest(done.manifest))
     assert (dataset.reviews[1].text, dataset.labels) == ("a caption of a few words 1", ("a", "b"))
@@ -130,11 +130,25 @@ def test_columns_that_some_record_has_are_not_guessed(tmp_path):
     assert (fields.text, fields.label.column) == (("caption",), "label")
 
 
+def test_what_an_import_ignores_is_named(tmp_path):
+    captioned(tmp_path)
+    put(tmp_path / "data", tree("more/x.png", "more/y.png") | {"prices.csv": "name,price\na,1\n"})
+    reasons = import_data("auto", tmp_path / "data", tmp_path / "out").reasons
+    assert reasons["not read: prices.csv"] == "it is not the metadata of the pictures"
+    assert reasons["unused pictures"] == "2 under more/ that no record names"
+
+
+def test_folders_of_pictures_are_no_labels_if_their_names_only_mean_pictures(tmp_path):
+    put(tmp_path / "data", tree("train_images/1.png", "test_images/2.png", "images/3.png"))
+    with pytest.raises(NotFoundError, match="no known format"):
+        import_data("auto", tmp_path / "data", tmp_path / "out")
+
+
 def test_given_fields_are_not_guessed(tmp_path):
     captioned(tmp_path)
     done = import_data("auto", tmp_path / "data", tmp_path / "out", fields={"text": "captoin"})
     assert load_manifest(done.manifest).fields.text == ("captoin",)
-    assert set(done.reasons) == {"fields.label"}
+    assert set(done.reasons) == {"fields.label", "fields.id"}
 
 
 @pytest.mark.parametrize("name", ["{}.png", "{}-of-a-name-that-is-as-long-as-a-text-may-be.png", "{}.raw"])

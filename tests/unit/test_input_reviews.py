@@ -9,9 +9,10 @@ from automm.deliver.input_reviews import RejectedRecord, open_reviews
 READING = {"name": "x", "fields": {"id": "id", "text": "text", "images": "photos"}, "format": "records"}
 
 
-def opened(folder, records):
+def opened(folder, records, **fields):
     (folder / "r.jsonl").write_text("\n".join(json.dumps(record) for record in records))
-    return list(open_reviews({"reading": READING, "image_root": "."}, folder / "r.jsonl", None))
+    reading = READING | {"fields": READING["fields"] | fields}
+    return list(open_reviews({"reading": reading, "image_root": "."}, folder / "r.jsonl", None))
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,38 @@ def test_a_review_to_predict_keeps_the_names_of_its_pictures(tmp_path):
     rejected, review = opened(tmp_path, records)
     assert "picture 'gone.png' not found" in rejected.error
     assert review.names == ("./a.png",)
+
+
+def test_advice_names_what_this_user_has(tmp_path):
+    """There is no manifest to edit where a records file is predicted."""
+    names = ["gone.png", "https://example.org/a.png", "../a.png"]
+    records = [{"id": n, "text": "t", "photos": [name]} for n, name in enumerate(names)]
+    missing, unfetched, outside = opened(tmp_path, [*records])
+    assert missing.error.endswith("--image-root DIR. To predict without the picture, empty its cell in r.jsonl")
+    assert "Write a manifest with 'automm init r.jsonl'" in unfetched.error
+    assert outside.error.endswith("Name it relative to the folder of --image-root")
+    assert [one.code for one in (missing, unfetched, outside)] == ["missing_picture", "not_fetched", "picture_outside"]
+    assert [one.given for one in (missing, unfetched, outside)] == [1, 1, 1]
+    assert not any("manifest.yaml" in one.error or "on_bad" in one.error for one in (missing, unfetched, outside))
+
+
+def test_pictures_by_pattern_are_shared_out_among_the_records_to_predict(tmp_path):
+    for name in ("a-1.png", "a-2-1.png", "a-10.png"):
+        (tmp_path / name).write_bytes(b"is not decoded")
+    first, second, third = opened(
+        tmp_path, [{"id": name, "text": "t"} for name in ("a", "a-2", "b")], images="{id}-*.png"
+    )
+    assert first.names == ("a-1.png", "a-10.png")
+    assert second.names == ("a-2-1.png",)
+    assert third.names == ()
+
+
+def test_a_broken_picture_in_a_cell_has_advice_for_the_records_file(tmp_path):
+    broken, empty = opened(
+        tmp_path,
+        [{"id": 1, "text": "t", "photos": "cat.jpg"}, {"id": 2, "text": "t", "photos": "NaN"}],
+        image_kind="base64",
+    )
+    assert broken.error.startswith("r.jsonl:1: picture 'photos' is not base64: 'cat.jpg'. Correct the cell in r.jsonl")
+    assert (broken.code, broken.given) == ("broken_picture", 1)
+    assert empty.images == ()

@@ -113,11 +113,26 @@ def test_rank_by_an_objective_that_is_minimized(make, runs):
 
 def test_runs_with_different_objectives_need_a_metric(make, runs):
     make("r1", [done("a", 0.9)], "one")
-    make("r2", [done("b", 0.1, objective="val_loss")], "two")
-    with pytest.raises(ConfigError, match=r"different objectives: val_loss, val_macro_f1"):
+    make("r2", [done("b", 0.1, objective="val_loss")], "one")
+    with pytest.raises(ConfigError, match=r"runs of one have different objectives: val_loss, val_macro_f1"):
         leaderboard(runs)
-    assert names(leaderboard(runs, "two")) == ["b"]
     assert names(leaderboard(runs, metric="macro_f1")) == ["a", "b"]
+
+
+def test_each_experiment_is_ranked_by_itself(make, runs, capsys):
+    make("r1", [done("a", 0.2), failed("broken"), done("b", 0.3)], "one")
+    make("r2", [done("c", 0.1, loss=2.0, objective="val_loss"), done("d", 0.9, objective="val_loss")], "two")
+    rows = leaderboard(runs)
+    ranked = [(row["experiment"], row["rank"], row["name"]) for row in rows]
+    assert ranked == [("one", 1, "b"), ("one", 2, "a"), ("one", None, "broken"), ("two", 1, "d"), ("two", 2, "c")]
+    leaderboard_table(rows, with_run=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("experiment")
+    assert "ranks are within an experiment" in printed
+    leaderboard_table(leaderboard(runs, "two"), with_run=True)
+    assert "experiment" not in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"metric mae: not in runs r2. Name another --metric"):
+        leaderboard(runs, "two", metric="mae")
 
 
 def test_candidates_of_one_run_only(make, runs):
@@ -182,7 +197,7 @@ def test_csv_has_a_column_for_each_split_and_metric(make, runs):
 
 def test_csv_without_rows_has_a_header(make, runs):
     make("r1", [])
-    assert to_csv(leaderboard(runs)).startswith("rank,run,")
+    assert to_csv(leaderboard(runs)).startswith("rank,run,experiment,")
 
 
 def test_mean_and_standard_deviation_over_folds(make, runs, capsys):

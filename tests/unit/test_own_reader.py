@@ -90,7 +90,7 @@ def test_a_missing_path(tmp_path):
 
 
 def test_half_a_surrogate_pair_is_reported(tmp_path):
-    with pytest.raises(DataError, match=r"read:1: column 'id' contains half of a surrogate pair"):
+    with pytest.raises(DataError, match=r"and 1 more: column 'id' contains half of a surrogate pair"):
         load(tmp_path, READER.replace("{path.name}", r"\ud83d"))
 
 

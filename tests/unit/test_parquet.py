@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from automm.data.records import parquet
-from automm.data.records.parquet import parquet_rows
+from automm.data.records.tables import parquet
+from automm.data.records.tables.parquet import parquet_rows
 from automm.errors import DataError
 
 

@@ -178,7 +178,8 @@ def test_malformed_lines_are_collected_and_the_others_read(tmp_path):
         ("r.json", '[1, {"a": 2}]', "r.json:1: expected an object"),
         ("r.json", "[\n1,\n", "not JSON"),
         ("r.parquet", "not parquet", "not readable as Parquet"),
-        ("r.xlsx", "x", "unknown suffix '.xlsx'. Use one of .jsonl"),
+        ("r.xlsx", "x", "not readable as an Excel workbook: File is not a zip file. Save the sheet as CSV"),
+        ("r.xls", "x", "unknown suffix '.xls'. Save the table as .xlsx or CSV. Use one of .jsonl"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, expected):

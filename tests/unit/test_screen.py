@@ -24,7 +24,7 @@ from automm.cli.screen import print_json
 from automm.cli.tables import console, table
 from automm.data.download import job as fetch
 from automm.data.download.client import Downloader
-from automm.errors import DataError, one_line
+from automm.errors import DataError, Problem, one_line
 from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 # A title, a colour, a return to the line's start, the one-character CSI, an override of the direction, an isolate, a
@@ -170,7 +170,7 @@ def test_data_cannot_forge_a_line_of_a_report(reviews):
     (reviews / "manifest.yaml").write_text(yaml.safe_dump(content))
     _, out, err = run("search", reviews / "manifest.yaml", "--set", "budget.trials=\x1b[31m\r")
     assert not steers(out + err)
-    assert str(DataError(["a\nb", "c"])) == "a b\nc"
+    assert str(DataError([Problem("x", "", "a\nb"), Problem("y", "", "c")])) == "a b\nc"
 
 
 def test_init_and_import(reviews):
@@ -259,11 +259,11 @@ SOURCES = sorted(Path(automm.__file__).parent.rglob("*.py"))
 PRINTING = {
     "print": {"cli/screen.py"},
     "sys.stdout": {"cli/tables.py", "cli/data.py"},
-    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py"},
+    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py", "cli/tables.py"},
     "typer.confirm": {"cli/search.py"},
     "typer.echo": set(),
     "typer.secho": set(),
-    "typer.prompt": set(),
+    "typer.prompt": {"cli/onboarding.py"},
     "Console": {"cli/tables.py"},
     "logging.StreamHandler": set(),
     "warnings.warn": set(),

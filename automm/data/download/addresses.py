@@ -26,6 +26,18 @@ class AddressError(ValueError):
     """A URL that is refused before connecting; the message is the reason."""
 
 
+class UnknownHostError(OSError):
+    """A host name that cannot be resolved; the message is the reason.
+
+    Args:
+        host: the name.
+    """
+
+    def __init__(self, host: str):
+        super().__init__(f"host name {host} cannot be resolved")
+        self.host = host
+
+
 def is_public(address: Address) -> bool:
     """Return whether an address is public: not loopback, private, link-local, shared, multicast or reserved."""
     if isinstance(address, ipaddress.IPv6Address):
@@ -86,7 +98,8 @@ def connect(url: str, network: Network, seconds: float, end: float) -> http.clie
 
     Raises:
         AddressError: the URL is malformed, or an address of the host is not allowed.
-        OSError: the host name cannot be resolved, or the host does not answer.
+        UnknownHostError: the host name cannot be resolved.
+        OSError: the host does not answer.
     """
     parts = split_url(url)
     host = str(parts.hostname)
@@ -94,7 +107,7 @@ def connect(url: str, network: Network, seconds: float, end: float) -> http.clie
     try:
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in network.resolve(host, port)]
     except (OSError, UnicodeError) as error:
-        raise OSError(f"host name {host} cannot be resolved") from error
+        raise UnknownHostError(host) from error
     for address in addresses:
         if not network.allowed(address):
             raise AddressError(f"{host} resolves to {address}, which is not a public address")

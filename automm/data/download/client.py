@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin
 
-from automm.data.download.addresses import USER_AGENT, Network, connect, encrypt, target_of
+from automm.data.download.addresses import USER_AGENT, Network, UnknownHostError, connect, encrypt, split_url, target_of
 from automm.data.files import is_at, write_at
 from automm.data.images.decode import MAX_BYTES, PictureError, decode_picture
 
@@ -56,6 +56,7 @@ class Downloader:
         pause: seconds before the second attempt; the pause doubles each time, plus up to half of it at random.
         longest_pause: the longest wait in seconds that a server may request.
         stop: set it from outside to end all downloads.
+        unknown: hosts whose names could not be resolved; they are not tried again.
     """
 
     network: Network = field(default_factory=Network)
@@ -65,6 +66,7 @@ class Downloader:
     pause: float = 1.0
     longest_pause: float = 60.0
     stop: threading.Event = field(default_factory=threading.Event)
+    unknown: set[str] = field(default_factory=set)
 
     def fetch(self, url: str, file: Path) -> int:
         """Download a picture; the file appears once it is complete and can be decoded as a picture.
@@ -108,6 +110,9 @@ class Downloader:
                         url = urljoin(url, place)
                         continue
                     return self._body(answer, descriptor)
+            except UnknownHostError as error:
+                self.unknown.add(error.host)
+                raise RefusedError(str(error)) from error
             except ssl.SSLCertVerificationError as error:
                 raise RefusedError(f"invalid certificate: {error.verify_message}") from error
             except ValueError as error:  # not a URL, or a refused one
@@ -124,6 +129,9 @@ class Downloader:
     @contextmanager
     def _answer(self, url: str, end: float) -> Iterator[http.client.HTTPResponse]:
         """Return the headers of a response. A timer shuts the connection down at `end`, even while it is read."""
+        host = split_url(url).hostname
+        if host in self.unknown:
+            raise UnknownHostError(str(host))
         connection = connect(url, self.network, self.silence, end)
         handle = socket.socket(fileno=os.dup(connection.sock.fileno()))  # a duplicate: TLS takes over the original
         over = threading.Event()

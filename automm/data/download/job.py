@@ -16,6 +16,7 @@ from automm.data.manifest import load_manifest
 from automm.data.records.field_values import cell_images
 from automm.data.records.opening import open_source
 from automm.errors import DataError, Problem
+from automm.paths import check_writable
 
 AT_ONCE = 8  # connections
 REPORT = "missing.jsonl"
@@ -105,6 +106,7 @@ def fetch_pictures(
     if problems:
         raise DataError(problems)
     folder = _folder(root, manifest.file.name)
+    check_writable(folder, f"{manifest.file.name}: image_root", "Set image_root to a folder that you may write to")
     absent = [url for url in wanted if not _is_there(root, url)]
     results = _all(downloader, root, absent, at_once, progress)
     missing = tuple(Missing(url, wanted[url], reason) for url in absent if isinstance(reason := results[url], str))

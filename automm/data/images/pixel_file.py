@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from automm.data.checksums import damaged_at, is_checked_whole
-from automm.data.files import allocate, in_order, portions, write_at
+from automm.data.files import FULL, allocate, in_order, portions, write_at
 from automm.data.images.decode import PictureError, UnreachableError, decode_picture, quiet_pillow
-from automm.errors import CacheError
+from automm.errors import CacheError, CacheFolderError
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -121,10 +121,11 @@ def write_pictures(
             temporary.write_text(json.dumps(asdict(notes)), encoding="utf-8")
             temporary.replace(notes_path(store))  # a store exists only with its notes
     except OSError as error:
-        raise CacheError(
-            f"cannot write decoded pictures to {store.parent}: {error.strerror or error}. Make the folder writable, "
-            "free disk space, or set AUTOMM_CACHE_DIR to another folder"
-        ) from error
+        text = f"cannot write decoded pictures to {store.parent}: {error.strerror or error}"
+        if error.errno in FULL:
+            raise CacheError(f"{text}. Free disk space, or set AUTOMM_CACHE_DIR to another disk") from error
+        fix = "Make the folder writable, or set AUTOMM_CACHE_DIR to another folder"
+        raise CacheFolderError(f"{text}. {fix}") from error
     return notes, gone
 
 

@@ -3,23 +3,24 @@
 import errno
 import os
 import stat
+from functools import cached_property
 from pathlib import Path
 
+from automm.data.change_kinds import Change
 from automm.data.files import is_path_error, read_failure
+from automm.data.images.missing_hints import AbsentError, OutsideError, fix_of_name, is_absolute
+from automm.data.images.similar import SimilarNames
+from automm.data.images.tree import ImageTree
+
+__all__ = ["AbsentError", "ImageRoot", "OutsideError"]
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
-class OutsideError(ValueError):
-    """A name leads out of the folder: by `..`, as an absolute path, or through a symbolic link."""
-
-
-class AbsentError(ValueError):
-    """There is no picture of that name; the message is the reason in words, such as "not found"."""
-
-
 class ImageRoot:
     """Finds pictures by name. It caches resolved folders, and needs one system call per picture.
+
+    The files below the folder are listed only if a name needs it: a pattern, or a name that is not exactly a file's.
 
     Args:
         path: the folder; it need not exist.
@@ -28,6 +29,38 @@ class ImageRoot:
     def __init__(self, path: Path):
         self.path = Path(os.path.realpath(path))
         self._folders: dict[str, Path | None] = {}
+
+    @cached_property
+    def tree(self) -> ImageTree:
+        """The files below the folder."""
+        return ImageTree(self.path)
+
+    def locate(self, name: str) -> tuple[Path, Change | None]:
+        """Return the file of a name like `find`, or the one file that the name fits, and how they differ.
+
+        Raises:
+            OutsideError: the name leads out of the folder.
+            AmbiguousNameError: several files fit.
+            AbsentError, DataError: as `find`. An absolute name is absent if no file has its last parts.
+        """
+        absolute = is_absolute(name)
+        try:
+            path = self.find(name)
+            return path, Change.BACKSLASHES if "\\" in name and path.name != name.rpartition("/")[2] else None
+        except (AbsentError, OutsideError) as error:
+            if isinstance(error, OutsideError) and not absolute:
+                raise
+            # A URL without its scheme, or several names in one, is no name of a file.
+            similar = None if fix_of_name(name) else self._similar.find(name, absolute)
+            if similar is not None:
+                return self._find(similar[0]), similar[1]
+            if isinstance(error, OutsideError) and ".." not in name.split("/"):
+                raise AbsentError("not found") from error
+            raise
+
+    @cached_property
+    def _similar(self) -> SimilarNames:
+        return SimilarNames(self.tree)
 
     def find(self, name: str) -> Path:
         """Return the file of a name as an absolute path without symbolic links.

@@ -8,8 +8,9 @@ Splits are folders named train, validation (also val, valid, dev) or test, in an
 columns of text and label, unless the columns are called text and label.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
@@ -18,14 +19,18 @@ from automm.data.records.forms import FORMS
 from automm.data.records.source import Record
 from automm.data.sections import Fields
 
-METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+METADATA = re.compile(r"metadata.*\.(jsonl|csv|parquet)", re.IGNORECASE)
+_MEDIA = "images?|imgs?|photos?|pictures?|pics?|thumbs?|thumbnails?|media|files|data|uploads?"
+_PARTS = "train|test|val|valid|validation|dev|raw|all|full|sample|padded|resized|cropped|[0-9]+"
+GENERIC = re.compile(rf"(({_PARTS})_)?({_MEDIA})(_({_PARTS}))?")  # names of folders that are no labels
+FOLDER = "folder"  # column of the folder that a picture is in
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def read(reading: Reading) -> Iterator[Record]:
     """Yield the columns of the metadata, with pictures and split; without metadata also text (empty) and label."""
-    splits = _splits(reading.path)
-    above = _metadata(reading.path)
+    splits = split_folders(reading.path)
+    above = metadata_of(reading.path)
     if above is not None:
         for record in _described(reading, above, None):
             names = record.values["pictures"]
@@ -33,13 +38,13 @@ def read(reading: Reading) -> Iterator[Record]:
             folder = next((split_folder for split_folder in splits if {split_folder.name} == parts), None)
             if folder is None:
                 yield record
-            elif _metadata(folder) is not None:
+            elif metadata_of(folder) is not None:
                 reading.changes[Change.OWN_METADATA] += 1
             else:
                 values = {**record.values, "split": splits[folder]}
                 yield Record(record.where, values, record.fallback_id)
     for folder in splits or ([] if above else [reading.path]):
-        split, file = splits.get(folder), _metadata(folder)
+        split, file = splits.get(folder), metadata_of(folder)
         if file is not None:
             yield from _described(reading, file, split)
         elif above is None:
@@ -51,10 +56,11 @@ def fits(path: Path) -> bool:
     try:
         if not path.is_dir():
             return False
-        folders = list(_splits(path)) or [path]
-        if any(_metadata(folder) for folder in (path, *folders)):
+        folders = list(split_folders(path)) or [path]
+        if any(metadata_of(folder) for folder in (path, *folders)):
             return True
         labels = {label.name for folder in folders for label in folder.iterdir() if _holds_pictures(label)}
+        labels -= {label for label in labels if GENERIC.fullmatch(label.lower())}  # images/ is no label
         return len(labels) > 1 and not any(_holds_documents(folder) for folder in folders)
     except OSError:  # no permission to list it
         return False
@@ -71,7 +77,7 @@ IMAGEFOLDER = Layout(
 )
 
 
-def _splits(path: Path) -> dict[Path, str]:
+def split_folders(path: Path) -> dict[Path, str]:
     """Return the folders that are named after a split, with the split."""
     named = {folder: split_named(folder.name) for folder in sorted(path.iterdir())}
     return {folder: split for folder, split in named.items() if split is not None and folder.is_dir()}
@@ -86,17 +92,41 @@ def _holds_documents(folder: Path) -> bool:
     return any(file.stem.lower() != "readme" for file in folder.glob("*/*.md"))
 
 
-def _metadata(folder: Path) -> Path | None:
-    return next((file for name in METADATA if (file := folder / name).is_file()), None)
+def metadata_of(folder: Path) -> Path | None:
+    """Return the metadata of a folder: a file named metadata..., whose first record names its pictures."""
+    try:
+        files = sorted(one for one in folder.iterdir() if METADATA.fullmatch(one.name) and one.is_file())
+    except OSError:
+        return None
+    return next((file for file in files if _names_files(file)), None)
+
+
+def labels_are_folders(path: Path) -> bool:
+    """Return whether the labels would be the names of folders, because no metadata describes the pictures."""
+    return not any(metadata_of(folder) for folder in (path, *split_folders(path)))
+
+
+def _names_files(file: Path) -> bool:
+    """Return whether the metadata has a column file_name, file_names, or one that ends like these."""
+    _, first = next(FORMS[file.suffix.lower()](file, "utf-8", []), (0, None))
+    return first is None or _column_of_files(first) is not None
+
+
+def _column_of_files(values: Mapping[str, object]) -> str | None:
+    named = [
+        name for name in values if name in ("file_names", "file_name") or name.endswith(("_file_names", "_file_name"))
+    ]
+    return max(named, key=lambda name: (name == "file_names", name == "file_name"), default=None)
 
 
 def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Record]:
     place = file.parent.relative_to(reading.path)
     if not is_readable(reading, file):
         return
-    for number, values in FORMS[file.suffix](file, reading.encoding, reading.problems):
+    for number, values in FORMS[file.suffix.lower()](file, reading.encoding, reading.problems):
         where = f"{place / file.name}:{number}"
-        held = values.get("file_names", values.get("file_name"))
+        column = _column_of_files(values)
+        held = values.get(str(column))
         names = held if isinstance(held, list) else [held]
         if not all(isinstance(name, str) and name for name in names):
             reading.problem(where, f"expected a name in file_name or a list in file_names, got {str(held)[:60]!r}")
@@ -104,7 +134,17 @@ def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Reco
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
         # A column `split` of the metadata counts unless a folder decides.
         decided = {} if split is None else {"split": split}
-        yield Record(where, {"split": None, **values, "pictures": pictures, **decided}, f"{place / file.stem}-{number}")
+        folder = {} if FOLDER in values else _label_folder(str(names[0]))
+        given: dict[str, object] = {"split": None, **values, **folder, "pictures": pictures, **decided}
+        yield Record(where, given, f"{place / file.stem}-{number}")
+
+
+def _label_folder(name: str) -> dict[str, object]:
+    """Return the folder of a picture as a column, which may be the label; {} if its name only means pictures."""
+    folder = PurePosixPath(name.replace("\\", "/")).parent.name
+    if not folder or split_named(folder) is not None or GENERIC.fullmatch(folder.lower()):
+        return {}
+    return {FOLDER: folder}
 
 
 def _labelled(reading: Reading, folder: Path, split: str | None) -> Iterator[Record]:

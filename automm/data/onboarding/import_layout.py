@@ -2,58 +2,45 @@
 
 import json
 import os
-import re
 import shutil
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from automm.config.strict_yaml import write_yaml
-from automm.data.change_kinds import Change, change_lines
+from automm.data.change_kinds import change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
+from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.layouts.opening import records_there
 from automm.data.manifest import Manifest, parse_manifest
-from automm.data.onboarding.column_roles import names_portrait
-from automm.data.onboarding.init import Guess, guess_manifest, manifest_text
+from automm.data.onboarding.columns.names import names_portrait
+from automm.data.onboarding.guess import Guess
+from automm.data.onboarding.import_cells import holds_embedded, import_cells
+from automm.data.onboarding.import_draft import MANIFEST, PICTURES, PLACE, RECORDS_FILE, Imported, drafted, plain_name
+from automm.data.onboarding.import_notes import ignored_files, use_splits
+from automm.data.onboarding.import_tables import import_tables
+from automm.data.onboarding.init import guess_manifest, manifest_text
+from automm.data.onboarding.tables import plan_tables
 from automm.data.onboarding.unpack import Unpacking, holds_pictures
 from automm.data.records.field_values import cell_images, columns_of, is_empty
 from automm.data.records.opening import open_source
 from automm.data.records.source import Record, Source
-from automm.data.sections import SPLITS, Fields
+from automm.data.sections import Fields
 from automm.errors import ConfigError, DataError, NotFoundError, Problem, one_line
 
-RECORDS_FILE, MANIFEST, PICTURES = "reviews.jsonl", "manifest.yaml", "images"
 ID = "automm_id"  # column of ids that are added if a layout has none
 AUTO = "auto"
-PLACE = Path("command line")  # the place that messages about options name
-VALIDATION = 0.15  # share of the training reviews, if a layout has no validation split
+IMAGEFOLDER = "imagefolder"
+CELLS = "cells"  # of a file of records, which hold the pictures themselves
+TABLES = "tables"  # of a folder, not in a native layout
 
 
 class NoReviewsError(DataError):
     """A format found no record in a source; another format may."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """The result of an import.
-
-    Attributes:
-        manifest: the path of the manifest.
-        records, pictures: how many were written.
-        changes: what was dropped or changed, and how often.
-        reasons: the reason of each guess, by key.
-    """
-
-    manifest: Path
-    records: int
-    pictures: int
-    changes: dict[Change, int]
-    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def import_data(
@@ -90,7 +77,11 @@ def import_data(
         try:
             if chosen == EMBEDDED:
                 return _unpack(source, to, options or {}, fields or {})
-            content: dict[str, Any] = {"name": _plain(source), "format": chosen, "path": str(source.absolute())}
+            if chosen == CELLS:
+                return import_cells(source, to, fields or {})
+            if chosen == TABLES:
+                return import_tables(plan_tables(source), source, to, fields or {})
+            content: dict[str, Any] = {"name": plain_name(source), "format": chosen, "path": str(source.absolute())}
             content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
             manifest = parse_manifest(content, PLACE, allow_code=allow_code)
             return _write(manifest, open_source(manifest), to, copy_images, fields or {})
@@ -103,26 +94,11 @@ def import_data(
     raise DataError([*empty, other])
 
 
-@contextmanager
-def _draft(to: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `to` on success and removed on failure."""
-    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise ConfigError(f"{to} exists and is not an empty folder. Name a new one: --to DIR")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as scratch:
-        draft = Path(scratch) / "data"
-        draft.mkdir()
-        yield draft
-        if to.exists():
-            to.rmdir()
-        draft.rename(to)
-
-
 def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
     """Import Parquet files that hold the pictures themselves; the manifest is guessed except for `fields`."""
     if options:
         raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}. Remove them")
-    with _draft(to) as draft:
+    with drafted(to) as draft:
         unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
             unpacking.write(lines)
@@ -131,12 +107,17 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
         columns = [name for name in unpacking.columns if not names_portrait(name)] or unpacking.columns
         given = {"images": columns[0] if len(columns) == 1 else columns, **fields}
         guess = guess_manifest(records, draft, given=given)
-        known = {"name": _plain(source), "records": RECORDS_FILE, "image_root": PICTURES}
+        known = {"name": plain_name(source), "records": RECORDS_FILE, "image_root": PICTURES}
         guess = replace(guess, content=known | {key: part for key, part in guess.content.items() if key not in known})
         _without_labels(guess, records)
         parse_manifest(guess.content, PLACE)
         text = manifest_text(guess, source)
-        text += "" if "splits" in guess.content else _splits_comment("split", unpacking.splits)
+        if "splits" not in guess.content:
+            named = guess.content["fields"].get("label")
+            column = named.get("column") if isinstance(named, dict) else named
+            comment, aside = use_splits(records, to, "split", column)
+            guess.reasons.update(aside)
+            text += comment
         (draft / MANIFEST).write_text(text, encoding="utf-8")
     return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.changes), guess.reasons)
 
@@ -173,15 +154,20 @@ def _formats(name: str, source: Path) -> list[str]:
     if name != AUTO:
         return [name]
     found = [*recognise(source), *([EMBEDDED] if holds_pictures(source) else [])]
+    if IMAGEFOLDER in found and labels_are_folders(source):
+        with suppress(NotFoundError):
+            plan_tables(source)
+            found[found.index(IMAGEFOLDER)] = TABLES
+    if not found and source.is_file() and holds_embedded(source):
+        return [CELLS]
+    if not found and source.is_dir():
+        with suppress(NotFoundError):
+            plan_tables(source)
+            found = [TABLES]
     if not found:
         message = f"{source}: no known format. Known ones, and what each looks for:\n{listing()}"
         raise NotFoundError(f"{message}\n{records_there(source)}".rstrip())
     return found
-
-
-def _plain(source: Path) -> str:
-    """Return the name of a data set, made from the name of its file or folder."""
-    return re.sub(r"[^\w.-]+", "-", source.absolute().name).strip("-.") or "imported"
 
 
 def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, given: Mapping[str, Any]) -> Imported:
@@ -194,13 +180,12 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
     split = None if is_code(manifest.format) else find_layout(manifest.format).split
     count, copied = 0, set[str]()
-    columns, splits = set[str](), set[str]()
-    with _draft(to) as draft:
+    columns = set[str]()
+    with drafted(to) as draft:
         with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
             for record in source.rows:
                 count += 1
                 columns |= record.values.keys()
-                splits.add(str(record.values.get(str(split))))
                 line = _line(record, fields is not source.fields)
                 lines.write(line + "\n")
                 if copy_images:
@@ -209,9 +194,14 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
         fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
+        if manifest.format == IMAGEFOLDER:
+            reasons = reasons | ignored_files(manifest.folder / str(manifest.path), draft / RECORDS_FILE, "pictures")
         image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
         text = _manifest(manifest, fields, source, image_root, reasons)
-        text += "" if split is None else _splits_comment(split, splits)
+        if split is not None:
+            label = fields.label.column if fields.label is not None else None
+            comment, aside = use_splits(draft / RECORDS_FILE, to, split, label)
+            text, reasons = text + comment, reasons | aside
         (draft / MANIFEST).write_text(text, encoding="utf-8")
         if copy_images:
             (draft / PICTURES).mkdir(exist_ok=True)
@@ -234,9 +224,10 @@ def _complete(
         return fields, {}
     known = fields.model_dump(exclude_defaults=True, mode="json")
     # Pictures are guessed again: a column from which the layout makes names of pictures must not become the text.
+    absent += ["id"] if fields.id == ID else []
     settled = {key: value for key, value in known.items() if key not in (*absent, "images")}
     try:
-        guess = guess_manifest(records, records.parent, given=settled)
+        guess = guess_manifest(records, records.parent, given=settled, near=records.parent, ignore=(ID,))
     except ConfigError:  # no column can be guessed; check will report the absent columns
         return fields, {}
     guessed = {key: guess.content["fields"][key] for key in absent if key in guess.content["fields"]}
@@ -299,11 +290,3 @@ def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: st
     lines += [f"# {key}: {reason}" for key, reason in reasons.items()]
     text = "".join(f"{one_line(line)}\n" for line in lines)
     return text + write_yaml(content)
-
-
-def _splits_comment(column: str, splits: Collection[str]) -> str:
-    """Return a comment that shows how to use a column of splits; "" if a search could not use it."""
-    if not {"train", "test"} <= set(splits) <= set(SPLITS):
-        return ""
-    more = "" if "validation" in splits else f", validation: {VALIDATION}"
-    return f"# The records name their splits. To use them:\n# splits: {{column: {column}{more}}}\n"

@@ -13,19 +13,23 @@ class Thinned(Generic[T]):
         kept: the sampled items in order; always more than half of the limit once it was reached.
     """
 
-    def __init__(self, limit: int, size: Callable[[T], int] = lambda _: 1) -> None:
+    def __init__(
+        self, limit: int, size: Callable[[T], int] = lambda _: 1, prepare: Callable[[T], T] = lambda item: item
+    ) -> None:
         """
         Args:
             limit: the largest total size of the kept items; a single larger item is kept.
             size: returns the size of an item, for example in bytes; by default 1.
+            prepare: returns an item as it is kept, for example shortened.
         """
         self.kept: list[T] = []
-        self._limit, self._size_of = limit, size
+        self._limit, self._size_of, self._prepare = limit, size, prepare
         self._step, self._count, self._size = 1, 0, 0
 
     def add(self, item: T) -> None:
         """Take the next item of the stream."""
         if self._count % self._step == 0:
+            item = self._prepare(item)
             self.kept.append(item)
             self._size += self._size_of(item)
         self._count += 1

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from automm.data.change_kinds import Change
 from automm.data.images.decode import PictureError, open_picture
 from automm.data.layouts.files import leads_out, split_named
-from automm.data.records.parquet import parquet_rows, parquet_schema
+from automm.data.records.tables.parquet import parquet_rows, parquet_schema
 from automm.errors import DataError
 
 if TYPE_CHECKING:

@@ -39,8 +39,13 @@ KINDS = {
         "error",
         "pictures that do not exist",
         _REFUSED,
-        "Correct the paths or image_root; for pictures named by a URL, run automm fetch-images. To go on without them, "
-        "set images: {{on_bad: drop-image}}.",
+        "Correct the paths or image_root. To go on without them, set images: {{on_bad: drop-image}}.",
+    ),
+    "unfetched_pictures": Kind(
+        "error",
+        "pictures that are named by a URL and were not fetched",
+        _REFUSED,
+        "Run automm fetch-images with this manifest. To go on without them, set images: {{on_bad: drop-image}}.",
     ),
     "missing_numbers": Kind(
         "error",
@@ -131,7 +136,7 @@ KINDS = {
     ),
     "labels_of_one_word": Kind(
         "warning",
-        "labels that differ from another only in case or spaces",
+        "labels that differ from another only in case or spaces, or as 1 and true do",
         "Each spelling is learned as a separate class, and confusing two spellings counts as an error.",
         "Merge the spellings, and list all other labels, too: labels: {{map: {{{joined}, ...}}}}.",
     ),
@@ -223,6 +228,12 @@ KINDS = {
         "reviews without a picture, although column {columns} seems to name pictures",
         "Models learn from the texts alone.",
         "Set fields: {{images: {images}}}, unless the values are something else.",
+    ),
+    "unused_pictures": Kind(
+        "note",
+        "picture files under image_root that no record names",
+        "Models learn without them.",
+        "{fix}",
     ),
     "left_out_pictures": Kind(
         "note",

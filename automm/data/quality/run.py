@@ -6,6 +6,7 @@ from pathlib import Path
 
 from automm.data.change_kinds import Change
 from automm.data.images.inspect import inspect_all
+from automm.data.images.missing_hints import BROKEN_PICTURE, NOT_FETCHED
 from automm.data.images.near_duplicates import near_duplicates
 from automm.data.images.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
@@ -22,7 +23,7 @@ from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.near_texts import near_texts
 from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
-from automm.errors import DataError, yaml_word
+from automm.errors import DataError, kinds_of, yaml_word
 
 
 def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
@@ -58,9 +59,14 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
 
 def _missing(missing: MissingContent) -> Iterator[Finding]:
     """Report missing pictures and missing numbers to predict."""
+    urls = [problem for problem in missing.pictures if problem.code == NOT_FETCHED]
+    broken = [problem for problem in missing.pictures if problem.code == BROKEN_PICTURE]
+    files = [problem for problem in missing.pictures if problem.code not in (NOT_FETCHED, BROKEN_PICTURE)]
     for key, problems, shown in (
         ("missing_numbers", missing.targets, missing.targets),
-        ("missing_pictures", missing.pictures, missing.of_pictures),
+        ("missing_pictures", files, files),
+        ("unreadable_pictures", broken, broken),
+        ("unfetched_pictures", urls, urls if missing.none_fetched is None else [missing.none_fetched]),
     ):
         if problems:
             yield finding(key, len(problems), [Example((), str(problem)) for problem in shown[:SHOWN]])
@@ -72,8 +78,9 @@ def _split(dataset: Dataset, links: Links) -> tuple[dict[str, str], list[Finding
         splits = split_dataset(dataset, links)
         other_folds(dataset, links)
     except DataError as error:
-        examples = [Example((), line) for line in error.lines]
-        return {}, [finding("no_splits", len(examples), examples)]
+        lines = [line for kind in kinds_of(error.problems, 1) for line in kind["examples"]]  # one of each kind first
+        examples = [Example((), line) for line in dict.fromkeys([*lines, *error.lines])]
+        return {}, [finding("no_splits", len(error.problems), examples[:SHOWN])]
     return {dataset.reviews[int(row)].id: split for split, rows in splits.items() for row in rows}, []
 
 

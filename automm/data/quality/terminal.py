@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN_LABELS = 30
+LONGEST_LABEL, LABEL_END = 60, 12  # characters of a label in the table, the last of them from its end
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -77,5 +78,12 @@ def _labels(labels: Mapping[str, Mapping[str, int]]) -> Table:
     commonest = sorted(train, key=lambda label: -train[label])[:SHOWN_LABELS]
     for label in train if len(train) <= SHOWN_LABELS else commonest:
         cells = [f"{counts[label]:,} ({counts[label] / totals[split]:.0%})" for split, counts in labels.items()]
-        table.add_row(Text(one_line(label)), *cells)
+        table.add_row(Text(_short(one_line(label))), *cells)
     return table
+
+
+def _short(label: str) -> str:
+    """Return a label of at most LONGEST_LABEL characters; a longer one loses its middle, because its end may differ."""
+    if len(label) <= LONGEST_LABEL:
+        return label
+    return f"{label[: LONGEST_LABEL - LABEL_END - 3]}...{label[-LABEL_END:]}"

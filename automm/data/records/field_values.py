@@ -4,13 +4,16 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from automm.data.records.forms import parse_literal
+from automm.data.images.embedded import Embedded, embedded_pictures, is_embedded
+from automm.data.images.missing_hints import means_no_picture
+from automm.data.images.patterns import PLACEHOLDER, Filled, Pattern, is_pattern
+from automm.data.records.forms import UNREADABLE, parse_literal
 from automm.data.sections import LONGEST_INTEGER, Fields, LabelColumn, plain_value
 
 LARGEST_EXACT = 2**53  # above it a float no longer distinguishes neighbouring integers
@@ -28,7 +31,6 @@ LONGEST_NUMBER = 1_000  # characters; a longer text is not meant as a number
 # Strict, because float() also accepts "1_000", "nan" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # ['a.jpg' 'b.jpg'], a NumPy array as text: Python reads one string
-_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def is_empty(cell: object) -> bool:
@@ -123,22 +125,59 @@ def cell_id(cell: object, column: str) -> str:
     return cell_text(cell, column).strip()
 
 
-def cell_images(values: Mapping[str, object], fields: Fields) -> list[str]:
-    """Return the names of a record's pictures, in order.
+def cell_images(
+    values: Mapping[str, object], fields: Fields, by_pattern: Callable[[str], list[str]] = lambda pattern: []
+) -> list[str]:
+    """Return the names of a record's pictures, in order; [] if its cells hold the pictures themselves.
+
+    Args:
+        values: the cells by column.
+        fields: what the columns mean.
+        by_pattern: returns the names that a pattern finds.
 
     Raises:
         ValueError: a cell holds anything but names.
     """
+    if fields.image_kind is not None:
+        return []
     names = []
     for entry in fields.images:
-        if "{" in entry:
+        if is_pattern(entry):
+            names += [name for name in by_pattern(entry) if name not in names]
+        elif "{" in entry:
             names += _filled(entry, values)
         else:
             cell = values.get(entry)
             # The whole cell first: a none_value that is a sentence may contain the separator.
             if not (isinstance(cell, str) and cell.strip() in fields.none_values):
                 names += _listed(cell, entry, fields.separator)
-    return [name for name in names if name not in fields.none_values]
+    return [name for name in names if name not in fields.none_values and not means_no_picture(name)]
+
+
+def cell_pictures(values: Mapping[str, object], fields: Fields) -> list[Embedded]:
+    """Return the pictures that the cells of a record hold themselves, in order, also the broken ones."""
+    pictures = []
+    for column in fields.images:
+        cell = values.get(column)
+        if not (isinstance(cell, str) and cell.strip() in fields.none_values):
+            pictures += embedded_pictures(cell, column, _parsed)
+    return pictures
+
+
+def _parsed(text: str) -> object:
+    """Return the value of a text in JSON or Python syntax.
+
+    Raises:
+        ValueError: it has none.
+    """
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warns of a backslash in a name
+        value = parse_literal(text)
+    if value is UNREADABLE:
+        raise ValueError("neither JSON nor Python")
+    return value
 
 
 def cell_number(cell: object, column: str, fix: str = "Correct it, or list the column as categorical") -> float | None:
@@ -188,7 +227,8 @@ def cell_history(values: Mapping[str, object], fields: Fields) -> tuple[float | 
 def listed_names(cell: str) -> list[str] | None:
     """Return the strings of a list written as text in JSON or Python syntax; None if the cell is anything else."""
     listed = _listed_text(cell)
-    return listed if listed is not None and all(isinstance(name, str) for name in listed) else None
+    names = None if listed is None else [name for name in listed if not is_empty(name)]
+    return names if names is not None and all(isinstance(name, str) for name in names) else None
 
 
 def _label_list(cell: object) -> list[object] | None:
@@ -220,7 +260,7 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
         "fields.id": [fields.id],
         "fields.text": list(fields.text),
         "fields.images": [
-            column for entry in fields.images for column in (_PLACEHOLDER.findall(entry) if "{" in entry else [entry])
+            column for entry in fields.images for column in (PLACEHOLDER.findall(entry) if "{" in entry else [entry])
         ],
         "fields.metadata": [*fields.numeric, *fields.categorical],
         "fields.history": list(fields.history_columns),
@@ -233,10 +273,20 @@ def columns_of(fields: Fields, labelled: bool) -> dict[str, list[str]]:
 
 def _filled(template: str, values: Mapping[str, object]) -> list[str]:
     """Return the template filled with the record's values, as a list; [] if a value is empty."""
-    cells = {column: cell_value(values.get(column), column) for column in _PLACEHOLDER.findall(template)}
-    if not all(cells.values()):
+    cells = {column: cell_value(values.get(column), column) for column in PLACEHOLDER.findall(template)}
+    if any(map(means_no_picture, cells.values())):
         return []
-    return [_PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+    return [PLACEHOLDER.sub(lambda match: cells[match[1]], template)]
+
+
+def fill_pattern(pattern: Pattern, values: Mapping[str, object]) -> Filled | None:
+    """Return a pattern with the values of a record; None if one of them is empty.
+
+    Raises:
+        ValueError: a value is no part of a file name.
+    """
+    cells = {column: cell_value(values.get(column), column) for column in pattern.columns}
+    return None if any(map(means_no_picture, cells.values())) else pattern.fill(cells)
 
 
 def _steps(cell: object, column: str, separator: str | None) -> list[object]:
@@ -257,6 +307,12 @@ def _steps(cell: object, column: str, separator: str | None) -> list[object]:
 def _listed(cell: object, column: str, separator: str | None) -> list[str]:
     if is_empty(cell):
         return []
+    if is_embedded(cell):
+        of_parquet = "" if isinstance(cell, str) else " (Parquet: automm import embedded FILE --to DIR)"
+        raise ValueError(
+            f"column {column!r} holds the pictures themselves ({brief(cell)}), expected file names. "
+            f"Set image_kind: base64 in fields, or write the pictures to files{of_parquet}"
+        )
     if isinstance(cell, str):
         parts = listed_names(cell)
         if parts is None:
@@ -264,10 +320,11 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         return [part.strip() for part in parts if part.strip()]
     if isinstance(cell, SEQUENCE):
         return [name for item in cell for name in _listed(item, column, None)]
-    if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
+    if isinstance(cell, dict) and cell:
+        keys = ", ".join(repr(key) for key in list(cell)[:8])
         raise ValueError(
-            f"column {column!r} holds image bytes, expected file names. "
-            "Write the pictures to files: automm import embedded FILE --to DIR"
+            f"column {column!r} holds objects with the keys {keys}, expected picture names. "
+            f"Name the key that holds them: images: {column}.{next(iter(cell))}"
         )
     raise ValueError(
         f"column {column!r} holds {type(cell).__name__}, expected picture names. "

@@ -1,4 +1,4 @@
-"""Read the file formats of records: JSON Lines, JSON array, CSV, TSV, Parquet.
+"""Read the file formats of records: JSON Lines, JSON array, CSV, TSV, Parquet, Excel.
 
 Each reader yields (line or row number, cells by column), and appends what it could not read to `problems`.
 """
@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from automm.data.records.parquet import parquet_rows
 from automm.data.records.shape import DEEPEST, MALFORMED, nests_too_deep, repeated_names, too_deep
 from automm.data.records.surrogates import LONE_SURROGATE, join_surrogates
+from automm.data.records.tables.excel import excel_rows
+from automm.data.records.tables.json_columns import rows_of_columns
+from automm.data.records.tables.parquet import parquet_rows
 from automm.errors import DataError, Problem
 
 Values = dict[str, object]
@@ -125,7 +128,7 @@ def parse_literal(text: str) -> object:
 
 
 def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
-    """Yield the objects of an array, or of JSON Lines: data sets often publish these as .json."""
+    """Yield the objects of an array, of JSON Lines (often published as .json), or of JSON by columns."""
     if _holds_lines(file, encoding):
         yield from json_lines(file, encoding, problems)
         return
@@ -136,6 +139,8 @@ def _json_array(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
     parsed = parse_json(text, file.name, problems)
     if parsed is UNREADABLE:
         return
+    if isinstance(parsed, dict):
+        parsed = rows_of_columns(parsed) or parsed
     if not isinstance(parsed, list):
         problems.append(_no_array(file.name, parsed))
         return
@@ -229,6 +234,7 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
         strict=True,
     )
     header: list[str] | None = None
+    blank: list[int] = []  # lines of empty cells; at the end of a table they are no records
     line = 1
     while True:
         try:
@@ -247,7 +253,7 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
         if not cells:
             continue
         if header is None:
-            header = cells
+            header = _numbered(cells)
             if wrong := _wrong_header(f"{file.name}:{start}", header, dialect):
                 problems.append(wrong)
                 return
@@ -258,9 +264,20 @@ def read_table(file: Path, encoding: str, problems: list[Problem], dialect: Dial
             text = f"{len(cells)} cells, expected {len(header)} as in the header"
             fix = "Correct the row, or put cells with delimiters in quotes"
             problems.append(Problem(MALFORMED, f"{file.name}:{start}", text, fix))
+        elif len(header) > 1 and not any(map(str.strip, cells)):
+            blank.append(start)
         else:
+            for empty in blank:
+                yield empty, dict.fromkeys(header, "")
+            blank.clear()
             yield start, dict(zip(header, cells, strict=True))
     problems += misencoded
+
+
+def _numbered(header: list[str]) -> list[str]:
+    """Return a header in which only the first empty name stays empty; a spreadsheet may have many empty columns."""
+    first = next((place for place, name in enumerate(header) if not name.strip()), len(header))
+    return [f"Unnamed: {place}" if place > first and not name.strip() else name for place, name in enumerate(header)]
 
 
 def _fix(error: csv.Error) -> str:
@@ -290,8 +307,12 @@ def likely_delimiter(header: str) -> str | None:
 
 
 def _parquet(file: Path, encoding: str, problems: list[Problem]) -> Numbered:
+    """Yield the rows, with the columns that hive partitions name: year=2024/part-0.parquet has a column year."""
+    folders = takewhile(lambda folder: "=" in folder.name, file.parents)
+    parts: Values = {name: value for name, _, value in (folder.name.partition("=") for folder in folders)}
     try:
-        yield from parquet_rows(file)
+        for number, values in parquet_rows(file):
+            yield number, parts | values
     except DataError as error:
         problems += error.problems
 
@@ -302,6 +323,7 @@ FORMS: dict[str, Callable[[Path, str, list[Problem]], Numbered]] = {
     ".csv": read_table,
     ".tsv": read_table,
     ".parquet": _parquet,
+    ".xlsx": excel_rows,
 }
 
 

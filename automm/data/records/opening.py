@@ -12,6 +12,8 @@ from pathlib import Path
 from automm.data.layouts import RECORDS
 from automm.data.layouts.opening import open_native
 from automm.data.manifest import Manifest
+from automm.data.records.cells.nested import with_paths
+from automm.data.records.field_values import columns_of
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.records.shape import MALFORMED
 from automm.data.records.source import Record, Source
@@ -51,6 +53,9 @@ def open_records(manifest: Manifest, records: Path | None = None) -> Source:
     name = files[0].name if len(files) == 1 else (manifest.records or "records")
     encoding = manifest.encoding or "utf-8"
     rows = read_files(files, encoding, Dialect(manifest.delimiter, manifest.quotes))
+    named = [name for names in columns_of(manifest.fields, labelled=True).values() for name in names]
+    paths = [name for name in (*named, manifest.splits.column, manifest.splits.time) if name and "." in name]
+    rows = with_paths(rows, paths) if paths else rows
     return Source(name, rows, manifest.fields, root, encoding=encoding)
 
 
@@ -77,6 +82,11 @@ def record_files(manifest: Manifest, records: Path | None = None) -> list[Path]:
     return files
 
 
+def _fix_of_suffix(suffix: str) -> str:
+    legal = f"Use one of {', '.join(FORMS)}"
+    return f"Save the table as .xlsx or CSV. {legal}" if suffix in (".xls", ".xlsm", ".xlsb", ".ods") else legal
+
+
 def read_files(files: list[Path], encoding: str, dialect: Dialect = DEFAULT_DIALECT) -> Iterator[Record]:
     """Yield the records of some files, in order.
 
@@ -95,9 +105,7 @@ def read_files(files: list[Path], encoding: str, dialect: Dialect = DEFAULT_DIAL
         name = file.relative_to(base)  # with its folder if files of several folders are read: ids must not collide
         suffix = file.suffix.lower()
         if suffix not in FORMS:
-            problems.append(
-                Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", f"Use one of {', '.join(FORMS)}")
-            )
+            problems.append(Problem(MALFORMED, file.name, f"unknown suffix {file.suffix!r}", _fix_of_suffix(suffix)))
             continue
         before, count = len(problems), 0
         stem = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name

@@ -1,21 +1,20 @@
 """Turn one record into one review, a problem, or a counted change."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from automm.data.change_kinds import Change
-from automm.data.download.urls import is_url, local_name
-from automm.data.images.missing_hints import SHOWN, fix_of_name, fix_of_outside, is_absolute, shown, why_lost
-from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.download.urls import is_url
+from automm.data.images.missing_hints import NOT_FETCHED, SHOWN, shown
+from automm.data.images.of_record import RecordPictures
+from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
 from automm.data.records.field_values import (
     cell_history,
     cell_id,
-    cell_images,
     cell_number,
     cell_text,
     cell_value,
@@ -26,18 +25,16 @@ from automm.data.records.review import Review
 from automm.data.records.targets import TARGETS
 from automm.data.records.times import cell_time
 from automm.data.sections import SPLITS, Fields
-from automm.errors import SHOWN_PROBLEMS, Problem, nearest
-from automm.paths import from_here
+from automm.errors import SHOWN_EXAMPLES, Problem, nearest
 
 # Codes of problems.
-CELL, NO_ID, REPEATED_ID = "cell", "no_id", "repeated_id"
+REPEATED_ID = "repeated_id"  # cells that cannot be read: text_cell, images_cell, id_cell, ...
 UNKNOWN_LABEL = "unknown_label"
-PICTURE_OUTSIDE, MISSING_PICTURE, EMPTY = "picture_outside", "missing_picture", "empty_review"
+EMPTY = "empty_review"
 
-SHARED_PICTURES = 2**16  # picture names whose objects reviews share; in larger data sets names hardly recur
 LISTED = 30  # labels of labels.map that a message lists
 
-Pictures = tuple[tuple[Path, ...], tuple[str, ...], tuple[str, ...]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,46 +69,46 @@ class ReviewReader:
         problems: in the order of the records; missing targets are included, missing pictures are not.
         missing: missing targets and pictures.
         changes: how often content was dropped or altered, by kind.
+        pictures: the reader of the records' pictures; its `learn` must see all records before the first review.
     """
 
     def __init__(self, manifest: Manifest, source: Source, root: ImageRoot, labelled: bool):
-        self.manifest, self.source, self.root, self.labelled = manifest, source, root, labelled
+        self.manifest, self.source, self.labelled = manifest, source, labelled
         self.target = TARGETS[manifest.task_object.target]
         self.problems: list[Problem] = []
         self.missing = MissingContent()
         self.changes: Counter[Change] = Counter()
         rule = manifest.labels.on_missing
         self.may_lack_label = source.label_optional if rule is None else rule == "drop"
-        self.found = self.unfetched = 0
-        self.first_absent: tuple[str, str] | None = None
+        self.given = 0  # pictures that the last record names
+        self.unknown_labels = 0
         self.seen: dict[str, str] = {}
-        self.pictures: dict[str, tuple[str, Path]] = {}
+        self.pictures = RecordPictures(manifest, source, root, self.problems, self.missing.pictures, self.changes)
         self.label_of = {value: label for label, values in (manifest.labels.map or {}).items() for value in values}
 
     def review(self, record: Record) -> Review | None:
         """Return the review of a record; None if it is dropped or wrong."""
         fields, before = self.source.fields, len(self.problems)
-        try:
-            text = "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
-            given = cell_images(record.values, fields)
-            identity = self._identity(record, fields)
-            values = self._values(record)
-            group = self._group(record, fields.group)
-            split = self._split(record)
-            time = self._time(record)
-            columns = read_columns(record.values, fields)
-        except ValueError as error:
-            self.problems.append(Problem(CELL, record.where, str(error)))
+        text = self._cell("text", record, lambda: _text(record, fields))
+        given = self._cell("images", record, lambda: self.pictures.named(record.values))
+        identity = self._cell("id", record, lambda: self._identity(record, fields))
+        values = self._cell("label", record, lambda: self._values(record))
+        group = self._cell("group", record, lambda: self._group(record, fields.group))
+        split = self._cell("split", record, lambda: self._split(record))
+        time = self._cell("time", record, lambda: self._time(record))
+        columns = self._cell("columns", record, lambda: read_columns(record.values, fields))
+        self.given = len(given or ())
+        if text is None or given is None or identity is None or values is None or columns is None:
             return None
         if self.labelled and not values and self.may_lack_label:
             self.changes[self.target.absent] += 1
             return None
         labels = self._labels(values, record.where) if self.labelled else ()
-        pictures = self._images(given, record.where)
+        pictures = self.pictures.of(given, record.where)
         if pictures is None or (self.labelled and not labels) or len(self.problems) > before:
             return None
         images, absent, names = pictures
-        if not text.strip() and self._drops_empty(bool(images), record.where):
+        if not text.strip() and self._drops_empty(bool(images), absent, record.where):
             return None
         label = labels[0] if labels else None
         several = labels if self.labelled and holds_several(record.values, fields.label) else ()
@@ -132,33 +129,13 @@ class ReviewReader:
             **columns,
         )
 
-    def none_found(self) -> Problem | None:
-        """Return one problem, not thousands, if no picture was found under the image root.
-
-        Missing URLs do not mean a wrong image root: with images.on_bad: drop-image they are counted as changes.
-        """
-        missing = len(self.missing.pictures)
-        absent = self.changes[Change.MISSING_PICTURE] + self.changes[Change.MISSING_PICTURE_REVIEW] + missing
-        if absent < 2 or self.found or not (self.labelled or missing):
+    def _cell(self, part: str, record: Record, read: Callable[[], T]) -> T | None:
+        """Return what `read` returns; None if it raises ValueError, which becomes a problem of kind `part`_cell."""
+        try:
+            return read()
+        except ValueError as error:
+            self.problems.append(Problem(f"{part}_cell", record.where, str(error)))
             return None
-        example, fix = self._cause()
-        text = f"none of the {absent} pictures was found under image_root '{self.root.path}'{example}"
-        return Problem(MISSING_PICTURE, self.source.name, text, fix)
-
-    @property
-    def only_urls_missing(self) -> bool:
-        """Whether the missing pictures are URLs that were not fetched, and at most one file."""
-        return self.manifest.images.on_bad == "error" and len(self.missing.pictures) < self.unfetched + 2
-
-    def _cause(self) -> tuple[str, str]:
-        """Return the first missing picture as an example, and the fix."""
-        example, fix = "", ""
-        if self.first_absent is not None:
-            where, name = self.first_absent
-            example, fix = f", such as {shown(name)} ({where})", why_lost(name, self.root.path)
-        if self.unfetched:
-            fix = f"Download them: {self._fetch}"
-        return example, fix or "Correct image_root, or the picture names"
 
     def _group(self, record: Record, column: str | None) -> str:
         if column is None or not self.labelled:
@@ -220,7 +197,8 @@ class ReviewReader:
 
     def _unknown_label(self, value: str, where: str) -> Problem:
         # Only for the problems that are shown: finding the nearest label for each of a million takes hours.
-        hint = nearest(value[:SHOWN], list(self.label_of)) if len(self.problems) < SHOWN_PROBLEMS else ""
+        self.unknown_labels += 1
+        hint = nearest(value[:SHOWN], list(self.label_of)) if self.unknown_labels <= SHOWN_EXAMPLES else ""
         text = f"label {shown(value)} is not in labels.map.{hint} {self._listed}"
         return Problem(UNKNOWN_LABEL, where, text, "Add it to labels.map, or set labels.on_unlisted: drop")
 
@@ -229,74 +207,42 @@ class ReviewReader:
         more = f" and {len(self.label_of) - LISTED:,} more" if len(self.label_of) > LISTED else ""
         return f"Listed: {', '.join(list(self.label_of)[:LISTED])}{more}"
 
-    def _images(self, given: list[str], where: str) -> Pictures | None:
-        """Return the paths of the pictures found, the names of the missing ones, and all names.
+    def _drops_empty(self, pictured: bool, absent: tuple[str, ...], where: str) -> bool:
+        """Return whether text.on_empty drops a review without text; note the change or the problem.
 
-        None if a missing picture drops the review.
+        Args:
+            pictured: whether a picture of the review was found.
+            absent: names or URLs of its missing pictures.
         """
-        paths, absent, names = [], [], []
-        for name in given:
-            remote = is_url(name)
-            try:
-                known, path = self._find(name)
-                names.append(known)
-                paths.append(path)
-                self.found += 1
-                if "\\" in name and path.name != name.rpartition("/")[2]:
-                    self.changes[Change.BACKSLASHES] += 1
-                continue
-            except OutsideError:
-                fault = "is not relative to" if is_absolute(name) else "is outside"
-                text = f"picture {shown(name)} {fault} image_root '{self.root.path}'"
-                self.problems.append(Problem(PICTURE_OUTSIDE, where, text, fix_of_outside(name, self.root.path)))
-                continue
-            except AbsentError as error:
-                fault = str(error)
-                names.append(name)
-                absent.append(name)
-                if not remote and self.first_absent is None:
-                    self.first_absent = (where, name)
-            if self.manifest.images.on_bad == "error":
-                self.unfetched += remote
-                fix = f"Download it: {self._fetch}" if remote else fix_of_name(name) or "Correct the path"
-                text = f"picture {shown(name)} {fault} under image_root '{self.root.path.name}'"
-                fix += ", or set images.on_bad: drop-image"
-                self.missing.pictures.append(Problem(MISSING_PICTURE, where, text, fix))
-            elif self.manifest.images.on_bad == "drop-image":
-                self.changes[Change.NOT_FETCHED if remote else Change.MISSING_PICTURE] += 1
-            else:
-                self.unfetched += remote
-                self.changes[Change.MISSING_PICTURE_REVIEW] += 1
-                return None
-        missing = tuple(absent)
-        return tuple(paths), missing, tuple(names) if paths else missing
-
-    def _find(self, name: str) -> tuple[str, Path]:
-        """Return a picture's name and path; many reviews of one picture then share the same objects."""
-        known = self.pictures.get(name)
-        if known is None:
-            known = name, self.root.find(local_name(name) if is_url(name) else name)
-            if len(self.pictures) < SHARED_PICTURES:
-                self.pictures[name] = known
-        return known
-
-    @cached_property
-    def _fetch(self) -> str:
-        return f"automm fetch-images {from_here(self.manifest.file)}"
-
-    def _drops_empty(self, pictured: bool, where: str) -> bool:
-        """Return whether text.on_empty drops a review without text; note the change or the problem."""
-        rule = self.manifest.text.on_empty
+        rule, is_bare = self.manifest.text.on_empty, not pictured
         if rule == "drop":
             self.changes[Change.EMPTY_TEXT] += 1
-        elif rule == "drop-bare" and not pictured:
-            self.changes[Change.NO_CONTENT] += 1
-        elif rule == "error":
+            return True
+        if rule == "error":
             self.problems.append(Problem(EMPTY, where, "empty text", "Add a text, or set text.on_empty: keep or drop"))
-        elif not pictured:
-            fix = "Remove the record, or set text.on_empty: drop-bare"
-            self.problems.append(Problem(EMPTY, where, "neither text nor picture", fix))
-        return rule == "drop" or (rule == "drop-bare" and not pictured)
+            return False
+        if not is_bare or (absent and self.manifest.images.on_bad == "error"):  # the missing picture is the problem
+            return False
+        unfetched = next(filter(is_url, absent), None)
+        if rule == "drop-bare":
+            change = Change.NOT_FETCHED_REVIEW if unfetched else Change.NO_PICTURE_FOUND
+            self.changes[change if absent else Change.NO_CONTENT] += 1
+            return True
+        text, fix = "neither text nor picture", "Remove the record, or set text.on_empty: drop-bare"
+        if unfetched:
+            text, fix = (
+                f"no text, and picture {shown(unfetched)} is not fetched",
+                f"Download it: {self.pictures.fetch}, or set text.on_empty: drop-bare",
+            )
+        elif absent:
+            text = f"no text, and picture {shown(absent[0])} is missing"
+            fix = "Correct the picture's path, or set text.on_empty: drop-bare"
+        self.problems.append(Problem(NOT_FETCHED if unfetched else EMPTY, where, text, fix))
+        return False
+
+
+def _text(record: Record, fields: Fields) -> str:
+    return "\n".join(part for name in fields.text if (part := cell_text(record.values.get(name), name)))
 
 
 def read_columns(values: Mapping[str, object], fields: Fields) -> dict[str, Any]:

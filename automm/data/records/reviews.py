@@ -9,6 +9,7 @@ from automm.data.change_kinds import Change, change_lines
 from automm.data.collector import paused_collector
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import Manifest
+from automm.data.rare_labels import other_label_problem, settle_rare_labels
 from automm.data.records.field_values import columns_of
 from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import MissingContent, ReviewReader
@@ -94,20 +95,27 @@ def read_dataset(
         raise ConfigError(f"{manifest.file.name}:1: fields.label is missing. Name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
+    if reader.pictures.patterns:
+        reader.pictures.learn(open_source(manifest, records).rows)
     reviews, columns, problems = _read(reader, watch)
+    reader.pictures.finish()
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
         nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
-        raise DataError([*absent, *problems] or [nothing])
-    problems, none_found = [*problems, *reader.problems], reader.none_found()
-    if none_found is not None and not reader.only_urls_missing:
+        raise DataError([*absent, *problems] or [nothing], examples=SHOWN_PROBLEMS if absent else None)
+    problems, none_found = [*problems, *reader.problems], reader.pictures.none_found(labelled, len(reader.seen))
+    if none_found is not None and not reader.pictures.only_urls_missing:
         raise DataError([*problems, none_found])
     missing = replace(reader.missing, none_fetched=none_found)
     if len(problems) > len(missing.targets):
         raise DataError([*problems, *missing.of_pictures])
+    if labelled and (problem := other_label_problem(manifest, reviews)):
+        raise DataError([*missing.problems, problem])
+    reviews = settle_rare_labels(manifest, reviews, reader.changes) if labelled else reviews
     labels, of_labels = reader.target.label_set(manifest, reviews) if labelled else ((), [])
     if of_labels:
-        raise DataError(missing.problems or of_labels)  # label counts mislead while values are missing
+        # Label counts mislead while values are missing; missing pictures do not change them.
+        raise DataError(missing.problems if missing.targets else [*missing.problems, *of_labels])
     if not reviews:
         text = f"{source.name}: no reviews left ({_counts(reader.changes)})"
         raise DataError(missing.problems or f"{text}. Correct the records, or the manifest keys that drop them")

@@ -14,6 +14,7 @@ import numpy as np
 from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import shown
 from automm.data.manifest import Manifest
+from automm.data.records.cells.written_numbers import decimal_mark, written_number
 from automm.data.records.field_values import cell_labels, cell_number, is_number
 from automm.data.records.review import Review
 from automm.data.sections import LabelColumn, plain_value
@@ -73,10 +74,12 @@ class Label(Target):
 
     def label_set(self, manifest: Manifest, reviews: Sequence[Review]) -> tuple[tuple[str, ...], list[Problem]]:
         counts = Counter(label for review in reviews for label in review.all_labels)
-        if manifest.labels.map is not None:
-            labels = tuple(manifest.labels.map)
-        else:
+        if manifest.labels.map is None:
             labels = tuple(sorted(counts, key=_place))
+        elif manifest.labels.min_count is None:
+            labels = tuple(manifest.labels.map)
+        else:  # without the rare labels, and "other" last
+            labels = tuple(label for label in dict.fromkeys([*manifest.labels.map, *counts]) if counts[label])
         several = any(review.labels for review in reviews)  # among genres and tags, rare labels are no mistake
         rare = [label for label in labels if counts[label] < 2]
         if not several and (other := _other_meaning(labels, rare, manifest)):
@@ -86,7 +89,7 @@ class Label(Target):
         for label in [] if several else rare:
             examples = "one example" if counts[label] else "no example"
             text = f"label {shown(label)} has {examples}, expected two or more"
-            fix = "Add examples, or merge it with another label in labels.map"
+            fix = "Add examples, merge it with another in labels.map, or set labels: {min_count: 2, rare: drop}"
             problems.append(Problem("rare_label", first.get(label, manifest.file.name), text, fix))
         if len(labels) < 2:
             text = f"{'one distinct label' if labels else 'no label'} in the data, expected two or more"
@@ -105,7 +108,9 @@ class Number(Target):
     reported = True
 
     def values(self, cell: object, rule: LabelColumn) -> list[str]:
-        number = cell_number(cell, rule.column, fix="Correct it")
+        if rule.decimal is not None and isinstance(cell, str):
+            cell = written_number(cell, rule.decimal) or cell
+        number = cell_number(cell, rule.column, fix=_fix_of_number(cell))
         return [] if number is None else [plain_value(number)]
 
     def missing(self, where: str, column: str) -> Problem:
@@ -127,6 +132,11 @@ class Number(Target):
 
 
 TARGETS: dict[str, Target] = {"label": Label(), "number": Number()}
+
+
+def _fix_of_number(cell: object) -> str:
+    mark = decimal_mark([cell]) if isinstance(cell, str) else None
+    return "Correct it" if mark is None else f"Set fields: {{label: {{column: ..., decimal: {json.dumps(mark)}}}}}"
 
 
 def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifest) -> Problem | None:
@@ -152,7 +162,7 @@ def _other_meaning(labels: Sequence[str], rare: Sequence[str], manifest: Manifes
             return Problem("several_in_one", file, text, fix)
     if len(rare) > MANY:
         text = f"column {column!r} holds {len(labels):,} different labels, {len(rare):,} of which occur once"
-        fix = "Check that fields.label names the right column. If it does, merge labels in labels.map"
+        fix = "Check that fields.label names the right column. If it does, set labels: {min_count: 2, rare: drop}"
         return Problem("labels_of_one", file, f"{text}, such as {shown(rare[0])}", fix)
     return None
 

@@ -105,7 +105,7 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
                 "label_not_in_training",
                 file,
                 f"label {label!r} has no reviews in split 'train'",
-                f"{advice}, or merge it with another label in labels.map",
+                f"{advice}, or merge it with another label in labels.map, or set labels: {{min_count: 5, rare: drop}}",
             )
             for label in dataset.labels
             if label not in learned and not several

@@ -21,6 +21,7 @@ from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, predict
 from automm.search.training.losses import LOSSES
 from automm.search.training.options import Options
+from automm.tasks.classification import MANY
 
 PARTS = {  # the modalities of each baseline; those that the manifest lacks are left out
     "text": ("text",),
@@ -63,6 +64,7 @@ class Logistic(Regression):
     """A softmax regression of labels."""
 
     key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
+    strength_of_many = 1e-1  # for more than MANY classes, because each strength takes minutes
 
     def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
         from sklearn.linear_model import LogisticRegression
@@ -72,7 +74,8 @@ class Logistic(Regression):
         options = Options(class_weights=setup.experiment.training.class_weights)
         weights = LOSSES[setup.task.loss].weights(labels, fold.train, classes, options)[fold.train]
         regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
-        for strength in self.strengths:  # each starts from the solution of the previous one
+        strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
+        for strength in strengths:  # each starts from the solution of the previous one
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
             yield strength, _all_classes(regression, classes)
 

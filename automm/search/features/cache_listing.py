@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from automm.data.images.embedded import clear_embedded, embedded_files
 from automm.data.images.pixel_cache import clear_pictures, picture_sets
 from automm.data.images.pixel_file import count_of
 from automm.search.features.store import FeatureStore
@@ -19,12 +20,14 @@ class Listing:
             8601, UTC.
         limit: bytes, for features and for decoded pictures each.
         pictures: sets of decoded pictures, latest use first: key, rows, bytes, last_used.
+        embedded_bytes: of the picture files that were made from cells of records.
     """
 
     folder: Path
     features: list[dict[str, Any]]
     limit: int
     pictures: list[dict[str, Any]]
+    embedded_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -33,6 +36,7 @@ class Listing:
             "limit": self.limit,
             "features": self.features,
             "decoded_pictures": self.pictures,
+            "embedded_bytes": self.embedded_bytes,
         }
 
     @property
@@ -50,18 +54,22 @@ def listing(cache: Path, limit: int) -> Listing:
         {**entry, "last_used": _iso_time(entry["last_used"])}
         for entry in FeatureStore(cache / "features", limit).entries()
     ]
-    return Listing(cache, features, limit, _pictures(cache / "pictures"))
+    embedded = sum(size for _, _, size in embedded_files(cache / "embedded"))
+    return Listing(cache, features, limit, _pictures(cache / "pictures"), embedded)
 
 
 def clear(cache: Path, limit: int) -> dict[str, int]:
     """Remove decoded pictures, and features that no running process uses, from the cache. Weights stay.
 
     Returns:
-        `entries`, `bytes` and `in_use` of the feature store, `pictures` (the number of sets) and `picture_bytes`.
+        `entries`, `bytes` and `in_use` of the feature store, `pictures` (the number of sets) and `picture_bytes`,
+        `embedded` (files made from cells of records) and `embedded_bytes`.
     """
     cleared = FeatureStore(cache / "features", limit).clear()
     sets, size = clear_pictures(cache / "pictures")
-    return {**vars(cleared), "pictures": sets, "picture_bytes": size}
+    files, embedded = clear_embedded(cache / "embedded")
+    embedded_counts = {"embedded": files, "embedded_bytes": embedded}
+    return {**vars(cleared), "pictures": sets, "picture_bytes": size, **embedded_counts}
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from automm.data.checksums import sums_of
 from automm.data.files import is_at, write_at
-from automm.errors import CacheError
+from automm.errors import CacheError, CacheFolderError
 from automm.search.features.store_files import part_path, sync_folder, try_lock, unlink_if_unlocked
 from automm.search.features.store_format import PORTION, About, Notes, notes_path
 
@@ -133,7 +133,7 @@ class StoreFolder:
         except OSError as error:
             if error.errno in FULL:
                 raise self.full(size) from error
-            raise CacheError(
+            raise CacheFolderError(
                 f"cannot write to {self.path}: {error.strerror or error}. Make it writable, or set AUTOMM_CACHE_DIR "
                 "to another folder"
             ) from error

@@ -25,8 +25,9 @@ from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
+from automm.tasks.classification import MANY
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate, stored
 
 RECIPES = ("logistic_all", "logistic_both")  # the reference for the best candidate: the first that completed
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # drawn in missing.png in addition to the finalists
@@ -76,8 +77,11 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
-    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test"), **predicted.answers}
-    np.savez_compressed(run.folder / "test_predictions.npz", **arrays)
+    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
+    arrays |= {name: stored(answers) for name, answers in predicted.answers.items()}
+    # Compressing the answers for many classes would take seconds.
+    save = np.savez_compressed if search.setup.outputs <= MANY else np.savez
+    save(run.folder / "test_predictions.npz", **arrays)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)

@@ -22,6 +22,7 @@ def describe(setup: Setup) -> dict[str, Any]:
         "evaluation": setup.evaluation,
         "subsample": setup.experiment.subsample,
         "pictures": len(setup.arrays.pixels),
+        "pictured": float(setup.arrays.image_mask.any(axis=1).mean()),  # the share of reviews with a picture
         "changes": setup.changes,
         "columns": setup.columns.to_dict(),
         "reading": record_settings(manifest),

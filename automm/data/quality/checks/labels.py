@@ -28,6 +28,9 @@ SHIFT_FIXES = {
     "{fractions: ...}.",
 }
 
+# Words for true and for false: labels that mix several words for one of them were written by different programs.
+TRUTHS = ({"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"})
+
 _WORD = re.compile(r"\w+")
 
 
@@ -77,11 +80,17 @@ def missing_like_labels(checked: Checked) -> Iterator[Finding]:
 
 
 def labels_of_one_word(checked: Checked) -> Iterator[Finding]:
-    """Report labels that differ only in case or spaces, unless labels.map lists the labels."""
+    """Report labels that differ only in case or spaces, or are words for true or false, such as 1 and true.
+
+    Labels that labels.map lists are not reported.
+    """
     spellings: dict[str, list[str]] = defaultdict(list)
     counts = _unlisted(checked)
+    plain = {label: " ".join(label.casefold().split()) for label in counts}
+    are_truths = set(plain.values()) <= TRUTHS[0] | TRUTHS[1]
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        spellings[" ".join(label.casefold().split())].append(label)
+        word = plain[label]
+        spellings[("false" if word in TRUTHS[1] else "true") if are_truths else word].append(label)
     several = [labels for labels in spellings.values() if len(labels) > 1]
     if several:
         examples = [Example((), ", ".join(f"{label!r} ({counts[label]:,})" for label in labels)) for labels in several]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from automm.data.images.inspect import Inspection
-from automm.data.onboarding.column_roles import names_portrait
+from automm.data.onboarding.columns.names import counts_something, names_portrait
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.unused import unused_columns, words_of
 from automm.data.quality.finding import SHOWN, Finding, example, finding
@@ -124,7 +124,7 @@ def no_pictures(checked: Checked) -> Iterator[Finding]:
         return
     columns = [column for column in unused_columns(checked.dataset) if names_pictures(column)]
     if columns:
-        words = [yaml_word(column) for column in columns]
+        words = [yaml_word(checked.unused.path_of_pictures(column)) for column in columns]
         images = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
         yield finding("no_pictures", len(checked.reviews), [], columns=", ".join(map(repr, columns)), images=images)
 
@@ -133,7 +133,8 @@ def names_pictures(column: str) -> bool:
     """Return whether a column's name suggests names of pictures: not counts, sizes, captions or portraits."""
     words = words_of(column)
     named = not PICTURES.isdisjoint(words) or "".join(words) in FILES
-    return named and NO_PICTURES.isdisjoint(words) and not names_portrait(column)
+    counts = counts_something(column) or not NO_PICTURES.isdisjoint(words)
+    return named and not counts and not names_portrait(column)
 
 
 def unreadable(dataset: Dataset, bad: Mapping[Path, str]) -> Iterator[Finding]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from automm.data.download.urls import is_url
+from automm.data.images.tree import is_picture
 from automm.data.manifest import Manifest
 from automm.data.quality.finding import SHOWN, SHOWN_REVIEWS
-from automm.data.records.field_values import columns_of
+from automm.data.records.cells.nested import flattened
+from automm.data.records.field_values import columns_of, is_empty
 from automm.data.records.reviews import Dataset, Review
 from automm.data.records.source import Record
 from automm.data.sections import LONGEST_INTEGER, SPLITS
@@ -24,6 +27,7 @@ NAMES = frozenset(
     )
 )
 NAMED_BY = frozenset({"name", "key", "code"})  # user_name, but not user_age
+FIRST_RECORDS = 100  # records whose cells are kept as examples
 MOST_COLUMNS = 20  # columns of ids; a hostile file may have more, which are ignored
 MOST_TEXTS, LONGEST_TEXT = 10_000, 200  # values of a column that are kept for examples; characters of each
 
@@ -90,11 +94,16 @@ class UnusedIds:
         self._known: set[str] = set()
         self._columns: dict[str, _Column] = {}
         self._reviews: list[Review] = []
+        self._cells: dict[str, object] = {}  # the first cell of each column that is not empty
 
     def __call__(self, record: Record, review: Review) -> None:
         """Collect the ids of a record."""
         if not self._known >= record.values.keys():
             self._add_columns(record)
+        if len(self._reviews) < FIRST_RECORDS:
+            self._cells = {name: cell for name, cell in record.values.items() if not is_empty(cell) and cell != []} | (
+                self._cells
+            )
         for name, column in self._columns.items():
             value = _id(record.values.get(name))
             if value:
@@ -105,6 +114,12 @@ class UnusedIds:
                 if len(column.texts) < MOST_TEXTS:
                     column.texts.setdefault(code, value[:LONGEST_TEXT])
         self._reviews.append(review)
+
+    def path_of_pictures(self, column: str) -> str:
+        """Return a column, or the dotted path in its objects that names pictures: "images.url"."""
+        cells = flattened({column: self._cells.get(column)})
+        found = [name for name, cell in cells.items() if name != column and _names_picture(cell)]
+        return found[-1] if found else column
 
     def spreads(self, split_of: Mapping[str, str]) -> Iterator[tuple[str, Spread]]:
         """Yield each unused column of ids, and how its values are spread over the splits.
@@ -137,6 +152,11 @@ class UnusedIds:
         ids = [name for name in new if name not in self._used and names_ids(name)]
         self._columns |= {name: _Column() for name in ids[: MOST_COLUMNS - len(self._columns)]}
         self._known.update(new)
+
+
+def _names_picture(cell: object) -> bool:
+    first = cell[0] if isinstance(cell, list) and cell else cell
+    return isinstance(first, str) and (is_url(first) or is_picture(first))
 
 
 def _id(cell: object) -> str:

@@ -10,10 +10,17 @@ from typing import Any
 
 from automm.data.download.urls import SUFFIXES, is_url
 from automm.data.images.missing_hints import shown, why_lost
-from automm.data.onboarding.column_roles import PICTURES, Column, names_portrait
-from automm.data.onboarding.picture_files import SAMPLE, Template, find_root, find_template
+from automm.data.onboarding.columns.column import Column, brief_value
+from automm.data.onboarding.columns.names import (
+    counts_something,
+    names_picture,
+    names_portrait,
+    names_thumbnail,
+    snake_case,
+)
+from automm.data.onboarding.columns.nearby import Located, Nearby
+from automm.data.onboarding.columns.patterns import Found, find_pattern
 from automm.data.records.field_values import listed_names
-from automm.data.records.forms import UNREADABLE, parse_literal
 from automm.errors import yaml_word
 
 FEW = 3  # different values that mean "no picture"
@@ -24,6 +31,7 @@ _IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
 _WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
 _HOLDS_SUFFIX = re.compile("|".join(map(re.escape, SUFFIXES)), re.IGNORECASE)
 _ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
+_LARGE = re.compile(r"(^|_)(large|full|orig|original|hi|high|big|xl)(_|$)")
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
 
@@ -38,16 +46,25 @@ class Pictures:
         reason: why.
         used: the columns that `images` names.
         candidates: all columns that seem to name pictures.
-        template: whether `images` is a template, whose column may have another meaning as well.
+        template: whether `images` is a template or pattern, whose column may have another meaning as well.
+        files: the files that were found, absolute.
+        some_missing: whether some of the named pictures do not exist.
+        urls: whether the names are URLs.
+        out_of_reach: files that are named after a column, but cannot be named in `images`: the numbers of the column
+            have lost their leading zeros, or the files are in several folders.
     """
 
     images: str | list[str] | None = None
-    root: Path = Path()
+    root: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     used: tuple[str, ...] = ()
     candidates: frozenset[str] = frozenset()
     template: bool = False
+    files: frozenset[str] = frozenset()
+    some_missing: bool = False
+    urls: bool = False
+    out_of_reach: Found | None = None
 
 
 @dataclass
@@ -60,8 +77,7 @@ class _ImageColumn:
         names: names of pictures.
         others: other values.
         unread: cells whose names cannot be read reliably.
-        root: the folder of the files.
-        share: the share of the sampled names that are files in it.
+        located: where the files are.
     """
 
     name: str
@@ -69,8 +85,17 @@ class _ImageColumn:
     names: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
-    root: Path = Path()
-    share: float = 0.0
+    located: Located = field(default_factory=lambda: Located(Path()))
+
+    @property
+    def share(self) -> float:
+        """The share of the names that are files."""
+        return self.located.share
+
+    @property
+    def root(self) -> Path:
+        """The folder of the files."""
+        return self.located.root
 
     @property
     def local(self) -> list[str]:
@@ -78,10 +103,11 @@ class _ImageColumn:
         return [name for name in self.names if not is_url(name)]
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Columns whose files exist come first, then columns of URLs, then the one with most names."""
+    def rank(self) -> tuple[int, bool, int, bool]:
+        """Columns whose files exist come first, then columns of URLs, then full pictures, then most names."""
         urls = len(self.local) < len(self.names)
-        return (2 if self.share > 0.5 else 1 if urls else 0), len(self.names)
+        small, large = names_thumbnail(f"{self.name}/"), bool(_LARGE.search(snake_case(self.name)))
+        return (2 if self.share else 1 if urls else 0), not small, len(self.names), large
 
     @property
     def stem(self) -> str:
@@ -89,45 +115,87 @@ class _ImageColumn:
         return _NUMBER.sub("", self.name).lower()
 
 
-def guess_pictures(columns: dict[str, Column], folder: Path) -> Pictures:
-    """Guess the columns of pictures: columns of existing files, else a template of existing files, else URLs.
+def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
+    """Guess the columns of pictures.
+
+    Columns that name existing files come first, then pictures inside cells, then files that are named after the values
+    of a column, then names without files, then URLs.
 
     Args:
         columns: all columns, by name.
-        folder: the folder of the records; files are searched there and in its folders.
+        nearby: the picture files near the records.
     """
-    candidates = []
     others = [column for column in columns.values() if not names_portrait(column.name)]
+    embedded = [column.name for column in others if column.is_embedded]
+    candidates = []
     for column in others:
-        candidate = _image_column(column, folder)
+        if column.name in embedded or counts_something(column.name) or column.is_date:
+            continue
+        candidate = _image_column(column, nearby)
         # Most records may have no picture, but then few different values say so.
         if candidate.names and (len(candidate.names) >= len(candidate.others) or len(set(candidate.others)) <= FEW):
-            candidate.root, candidate.share = find_root(folder, candidate.local[:SAMPLE])
+            candidate.located = nearby.locate(candidate.local)
             candidates.append(candidate)
-    names = frozenset(candidate.name for candidate in candidates)
+    names = frozenset([*(candidate.name for candidate in candidates), *embedded])
     best = max(candidates, key=lambda candidate: candidate.rank, default=None)
-    # Names without a file, or in an unknown form, may mean the same files that a template would give to other records.
-    if not any(candidate.local for candidate in candidates) and not any(map(_hides_names, others)):
-        template = find_template([column for column in others if column.name not in names], folder)
-        if template is not None:
-            return _by_template(template, names)
+    if best is None or best.share <= 0.5:
+        if embedded:
+            return _inside_cells(embedded, names)
+        # Names in an unknown form may mean the same files that a pattern would give to other records.
+        if best is None or not best.local or not best.share:
+            hidden = any(_hides_names(column) for column in others if column.name not in names)
+            found = find_pattern(others, nearby) if not hidden else None
+            if found is not None and (found.padding or found.scattered):
+                return Pictures(candidates=names, out_of_reach=found)
+            if found is not None:
+                return _by_pattern(found, names)
     if best is None:
         return Pictures()
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
-    local = [name for column in family for name in column.local[: SAMPLE // len(family) + 1]]
-    root, share = find_root(folder, local)
+    located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
+    share, urls = located.share, not any(column.local for column in family)
     return Pictures(
-        used[0] if len(used) == 1 else list(used), root, _more(family), _reason(family, root, share), used, names
+        used[0] if len(used) == 1 else list(used),
+        located.root,
+        _more(family),
+        _reason(family, located.root, share),
+        used,
+        names,
+        files=located.files,
+        some_missing=urls or 0 < share < 1,
+        urls=urls,
     )
 
 
-def _by_template(template: Template, candidates: frozenset[str]) -> Pictures:
-    reason = f"its values with {template.suffix} after them name files"
-    reason += f"; {template.share:.0%} of them are in folder {template.root.name or '.'!r}"
-    if template.share < 1:
-        reason += ". To drop the missing ones, set images: {on_bad: drop-image}"
-    return Pictures(template.entry, template.root, {}, reason, (template.column,), candidates, template=True)
+def _inside_cells(columns: list[str], candidates: frozenset[str]) -> Pictures:
+    more: dict[str, Any] = {"image_kind": "base64"}
+    images = columns[0] if len(columns) == 1 else columns
+    return Pictures(images, None, more, "the cells hold the pictures themselves", tuple(columns), candidates)
+
+
+def _by_pattern(found: Found, candidates: frozenset[str]) -> Pictures:
+    reason = f"pictures are named after its values, as in {_example_of(found)!r}"
+    reason += f"; {found.share:.0%} of the records have one or more" if found.several else ""
+    if not found.several and found.share < 1:
+        reason += f"; {found.share:.0%} of them exist"
+    missing = not found.several and found.share < 1
+    return Pictures(
+        found.entry,
+        found.root,
+        {},
+        reason,
+        (found.column,),
+        candidates,
+        template=True,
+        files=found.files,
+        some_missing=missing,
+    )
+
+
+def _example_of(found: Found) -> str:
+    first = min(found.files, default="")
+    return first.removeprefix(f"{found.root.as_posix()}/")
 
 
 def _belong_together(column: _ImageColumn, best: _ImageColumn) -> bool:
@@ -138,7 +206,7 @@ def _belong_together(column: _ImageColumn, best: _ImageColumn) -> bool:
         return False
     if column.stem == best.stem:
         return True
-    thumbnails = "thumb" in (column.name + best.name).lower()  # the same pictures again
+    thumbnails = names_thumbnail(f"{column.name}/{best.name}/")  # the same pictures again
     return column.share > 0.5 and best.share > 0.5 and not thumbnails and not set(column.names) <= set(best.names)
 
 
@@ -166,42 +234,33 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
         listed = json.dumps([name for _, name in _IN_QUOTES.findall(unread[0])], ensure_ascii=False)
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
-    cause = why_lost(names[0], root) if urls == 0 and share == 0 else ""
+    cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
     if urls == 0 and share == 0 and not unread:
         cause = cause or "Correct image_root, or the names of the pictures"
     return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")
 
 
-def unused_pictures(columns: list[Column], pictures: Pictures) -> dict[str, str]:
-    """Return why columns that seem to hold pictures are not used, by "column NAME"."""
-    reasons = {}
-    columns = [column for column in columns if column.name not in pictures.used]
-    named = [pictures.images] if isinstance(pictures.images, str) else pictures.images or []
-    also = [column.name for column in columns if column.name in pictures.candidates]
-    for column in columns:
-        cell = _example(column)
-        inside = _name_in_object(cell, column.name)
-        if names_portrait(column.name):
-            why = "its name suggests pictures of a person, such as the author, which say nothing about a review. If it "
-            why += f"holds pictures of the reviews, write images: {yaml_word(column.name)}"
-        elif column.name in also:
-            whole = ", ".join(json.dumps(name, ensure_ascii=False) if "{" in name else name for name in [*named, *also])
-            why = f"it also names pictures. To read {'both' if len(also) == 1 else 'all'}, write images: [{whole}]"
-        elif inside is not None and (PICTURES.search(column.name) or Path(inside).suffix.lower() in SUFFIXES):
-            why = f"its cells hold objects such as {str(cell)[:60]!r}. "
-            why += f"Write the names or URLs themselves in the cells, such as {inside[:60]!r}"
-        elif PICTURES.search(column.name):
-            why = f"its name suggests pictures, but cells such as {str(cell)[:40]!r} name no picture file"
-            why += ". Write names alone, or JSON lists of names" if _WITH_SUFFIX.search(str(cell)) else ""
-        else:
-            continue
-        reasons[f"column {column.name!r}"] = f"not used: {why}"
-    return reasons
+def why_unused(column: Column, pictures: Pictures) -> str:
+    """Return why a column that seems to hold pictures is not used; "" if it does not seem to."""
+    cell = _example(column)
+    if names_portrait(column.name):
+        why = "its name suggests pictures of a person, such as the author, which say nothing about a review. If it "
+        return f"{why}holds pictures of the reviews, write images: {yaml_word(column.name)}"
+    if column.name in pictures.candidates:
+        if pictures.template or pictures.more.get("image_kind"):
+            return "it also names pictures, whose files are found in another way" if not column.is_embedded else ""
+        named = [pictures.images] if isinstance(pictures.images, str) else pictures.images or []
+        whole = ", ".join(yaml_word(name) for name in [*named, column.name])
+        return f"it also names pictures. To read both, write images: [{whole}]"
+    if names_picture(column.name) and not column.is_url and not column.is_listed:
+        why = f"its name suggests pictures, but cells such as {brief_value(cell)[:40]!r} name no picture file"
+        return why + (". Write names alone, or JSON lists of names" if _WITH_SUFFIX.search(str(cell)) else "")
+    return ""
 
 
 def _hides_names(column: Column) -> bool:
     """Return whether a column that is named like pictures has cells that contain file names in any form."""
-    return PICTURES.search(column.name) is not None and _WITH_SUFFIX.search(str(_example(column))) is not None
+    return names_picture(column.name) and _WITH_SUFFIX.search(str(_example(column))) is not None
 
 
 def _example(column: Column) -> Any:
@@ -209,28 +268,9 @@ def _example(column: Column) -> Any:
     return next((cell for cell in column.cells if _WITH_SUFFIX.search(str(cell))), (*column.cells, "")[0])
 
 
-def _name_in_object(cell: Any, column: str) -> str | None:
-    """Return a text in an object or in the first object of a list (also if they are written as text), or None.
-
-    Portraits, such as the avatar of a user, are ignored.
-    """
-    if isinstance(cell, str) and re.match(r"\s*(\[\s*)?\{\s*['\"]", cell):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            cell = parse_literal(cell)
-            cell = None if cell is UNREADABLE else cell
-    first = cell[0] if isinstance(cell, list | tuple) and cell else cell
-    if not isinstance(first, dict):
-        return None
-    items = ((key, value) for key, value in first.items() if isinstance(value, str) and value)
-    texts = [value for key, value in items if not names_portrait(f"{column}_{key}")]
-    return next((text for text in texts if Path(text).suffix.lower() in SUFFIXES or is_url(text)), (*texts, None)[0])
-
-
-def _image_column(column: Column, folder: Path) -> _ImageColumn:
+def _image_column(column: Column, nearby: Nearby) -> _ImageColumn:
     """Sort the cells of a column into names of pictures, other values, and cells that cannot be read."""
-    likely = PICTURES.search(column.name) is not None
+    likely = names_picture(column.name)
 
     def is_picture(name: str) -> bool:
         return _ENDS_AS_PICTURE.match(name) is not None or (likely and is_url(name))
@@ -259,7 +299,7 @@ def _image_column(column: Column, folder: Path) -> _ImageColumn:
             else:
                 images.others.append(cell)
     whole = [cell for cells in divided.values() for cell, _ in cells]
-    if find_root(folder, whole[:SAMPLE])[1] > 0.5:  # the names of files contain a comma or a space
+    if nearby.exist(whole):  # the names of files contain a comma or a space
         images.names += whole
     elif divided:
         images.separator = max(divided, key=lambda separator: len(divided[separator]))

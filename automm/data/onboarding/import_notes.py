@@ -1,0 +1,90 @@
+"""What an import must say: how to use the splits that the records name, and which files are ignored."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from automm.data.images.tree import ImageTree, fold
+from automm.data.layouts.imagefolder import METADATA
+from automm.data.onboarding.columns.names import names_thumbnail
+from automm.data.onboarding.columns.splits import VALIDATION
+from automm.data.onboarding.related import tables_in
+from automm.data.records.field_values import is_empty
+from automm.data.sections import SPLITS
+
+SHOWN = 3  # folders that are named
+UNLABELLED = "unlabelled.jsonl"  # the records of a test split without labels, for predictions
+
+
+def use_splits(records: Path, to: Path, column: str, label: str | None) -> tuple[str, dict[str, str]]:
+    """Return a comment for the manifest that shows how to use a column of splits, and what was set aside.
+
+    The comment is "" if a search could not use the splits. The records of a test split without labels are written to
+    unlabelled.jsonl beside the records.
+
+    Args:
+        records: the records file.
+        to: the folder that it will be in.
+        column: the column of the splits.
+        label: the column of the label; None if there is none.
+    """
+    counts, labelled = Counter[str](), Counter[str]()
+    with records.open(encoding="utf-8") as lines:
+        for line in lines:
+            values = json.loads(line)
+            counts[str(values.get(column))] += 1
+            labelled[str(values.get(column))] += label is None or _has_label(values, label)
+    if not {"train", "test"} <= counts.keys() <= set(SPLITS) or not labelled["train"]:
+        return "", {}
+    more = "" if labelled["validation"] else f", validation: {VALIDATION}"
+    if labelled["test"]:
+        return f"# The records name their splits. To use them:\n# splits: {{column: {column}{more}}}\n", {}
+    _set_aside(records, column)
+    reason = f"the {counts['test']:,} records of the test split have no label and are in {UNLABELLED}"
+    reasons = {"not learned": f"{reason}. To predict them after a search: automm predict BUNDLE {to / UNLABELLED}"}
+    if not labelled["validation"]:
+        return "", reasons
+    rule = f"{{column: {column}, values: {{validation: test}}, validation: {VALIDATION}}}"
+    return f"# The test split has no labels. To test on the validation split:\n# splits: {rule}\n", reasons
+
+
+def _has_label(values: Mapping[str, object], label: str) -> bool:
+    cell = values.get(label)
+    return not is_empty(cell) and cell != []
+
+
+def _set_aside(records: Path, column: str) -> None:
+    """Write the records of the test split to a file of their own."""
+    with (
+        records.open(encoding="utf-8") as lines,
+        (records.parent / UNLABELLED).open("w", encoding="utf-8", newline="\n") as out,
+    ):
+        out.writelines(line for line in lines if str(json.loads(line).get(column)) == "test")
+
+
+def ignored_files(source: Path, records: Path, column: str) -> dict[str, str]:
+    """Return the tables and pictures of a folder that were not imported, and why, by key.
+
+    Args:
+        source: the imported folder.
+        records: the records file that was written.
+        column: its column of picture names, relative to the folder.
+    """
+    reasons = {
+        f"not read: {file.name}": "it is not the metadata of the pictures"
+        for folder in (source, *sorted(one for one in source.iterdir() if one.is_dir()))
+        for file in tables_in(folder)
+        if not METADATA.fullmatch(file.name)
+    }
+    named: set[str] = set()
+    with records.open(encoding="utf-8") as lines:
+        for line in lines:
+            cell = json.loads(line).get(column)
+            named.update(fold(name) for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, str))
+    unused = [path for path in ImageTree(source.resolve()).unused(()) if fold(path) not in named]
+    folders = Counter(path.rpartition("/")[0] or "." for path in unused if not names_thumbnail(path))
+    if folders:
+        listed = ", ".join(f"{count:,} under {folder}/" for folder, count in folders.most_common(SHOWN))
+        reasons["unused pictures"] = f"{listed} that no record names"
+    return reasons

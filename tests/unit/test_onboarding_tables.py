@@ -1,0 +1,262 @@
+"""Records in workbooks, nested cells, JSON by columns and several tables; numbers as people write them."""
+
+import csv
+import json
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from automm.cli import onboarding
+from automm.cli.app import app
+from automm.data.manifest import load_manifest, parse_manifest
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.labels import joined_by, rank_labels
+from automm.data.onboarding.draft import ChoiceError
+from automm.data.onboarding.import_layout import import_data
+from automm.data.onboarding.init import write_first_manifest
+from automm.data.onboarding.reading import read_table_of
+from automm.data.records.cells.nested import flattened, look_up
+from automm.data.records.cells.written_numbers import decimal_mark, written_number
+from automm.data.records.opening import read_files
+from automm.data.records.reviews import load_dataset
+from automm.errors import ConfigError, DataError
+
+openpyxl = pytest.importorskip("openpyxl")
+
+
+def table(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([header, *rows])
+    return path
+
+
+def cells(path):
+    return [record.values for record in read_files([path], "utf-8")]
+
+
+def review(n):
+    return f"The thing number {n} was {['good', 'bad', 'plain'][n % 3]} to use"
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "number"),
+    [
+        ("$1,250.00", ".", "1250.00"),
+        ("1.250,00 €", ",", "1250.00"),
+        ("1 250,5", ",", "1250.5"),
+        ("USD 12", ".", "12"),
+        ("-3,5", ",", "-3.5"),
+        ("12,95 €", ",", "12.95"),
+        ("1,25", ".", None),
+        ("12 bath", ".", None),
+        ("B005", ".", None),
+        ("", ".", None),
+        ("1.2.3", ".", None),
+    ],
+)
+def test_numbers_as_people_write_them(text, mark, number):
+    assert written_number(text, mark) == number
+
+
+def test_the_decimal_mark_is_not_guessed_where_both_fit():
+    assert decimal_mark(["$1,250.00", "$3.50"]) == "."
+    assert decimal_mark(["1.250", "2.375"]) is None
+    assert decimal_mark(["12", "15"]) == "."
+    assert decimal_mark([]) is None
+
+
+def test_a_price_without_its_decimal_mark_is_an_error_with_its_fix(tmp_path):
+    table(tmp_path / "r.csv", ["text", "price"], [[review(n), f"${1000 + 7 * n:,}.50"] for n in range(40)])
+    fields = {"text": "text", "label": "price"}
+    content = {"name": "r", "records": "r.csv", "task": "regression", "fields": fields}
+    with pytest.raises(DataError, match=r'decimal: "\."'):
+        load_dataset(parse_manifest(content, tmp_path / "m.yaml"))
+    content["fields"] = fields | {"label": {"column": "price", "decimal": "."}}  # as the message says
+    reviews = load_dataset(parse_manifest(content, tmp_path / "m.yaml")).reviews
+    assert [one.value for one in reviews[:2]] == [1000.5, 1007.5]
+
+
+def test_dotted_paths_name_values_inside_objects():
+    values = {"a": {"b": {"c": 1}}, "photos": [{"url": "x"}, {"id": 2}, {"url": "y"}], "d.e": 5, "t": "[{'k': 'v'}]"}
+    assert [look_up(values, path) for path in ("a.b.c", "photos.url", "a.x", "t.k")] == [1, ["x", "y"], None, ["v"]]
+    flat = flattened(values)
+    assert (flat["a.b.c"], flat["photos.url"], flat["d.e"], flat["t.k"]) == (1, ["x", "y"], 5, ["v"])
+    assert flattened({"image": {"bytes": b"x"}}) == {"image": {"bytes": b"x"}}
+
+
+def test_a_workbook(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append([None, None])
+    sheet.append(["Text", "Stars", None, "Day"])
+    for n in range(30):
+        sheet.append([review(n), 1 + n % 5, None, None])
+    sheet.append([None, None])
+    book.create_sheet("Legend").append(["Stars", "1 to 5"])
+    book.save(tmp_path / "r.xlsx")
+    assert cells(tmp_path / "r.xlsx")[1] == {"Text": review(1), "Stars": 2, "Day": None}
+    path, guess = write_first_manifest(tmp_path / "r.xlsx")
+    assert "not read: 'Legend'" in guess.reasons["records"]
+    assert len(load_dataset(load_manifest(path)).reviews) == 30
+
+
+def test_a_workbook_without_openpyxl_has_two_ways(tmp_path, monkeypatch):
+    openpyxl.Workbook().save(tmp_path / "r.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(DataError, match=r"pip install 'automm\[excel\]'\. Or save the sheet as CSV"):
+        cells(tmp_path / "r.xlsx")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"text": {"4": "a", "7": "b"}, "label": {"4": 1, "7": 2}}, {"text": ["a", "b"], "label": [1, 2]}],
+)
+def test_json_by_columns(tmp_path, written):
+    (tmp_path / "r.json").write_text(json.dumps(written))
+    assert cells(tmp_path / "r.json") == [{"text": "a", "label": 1}, {"text": "b", "label": 2}]
+
+
+def test_other_objects_in_json_are_no_columns(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps({"a1": {"text": "x"}, "a2": {"text": "y"}}))
+    with pytest.raises(DataError, match="expected an array"):
+        cells(tmp_path / "r.json")
+
+
+def test_empty_columns_and_rows_at_the_end_of_a_sheet(tmp_path):
+    table(tmp_path / "r.csv", ["a", "b", "", ""], [["1", "", "", ""], ["", "", "", ""], ["2", "x", "", ""], [""] * 4])
+    read = cells(tmp_path / "r.csv")
+    assert [row["a"] for row in read] == ["1", "", "2"]
+    assert list(read[0]) == ["a", "b", "", "Unnamed: 3"]
+
+
+def test_parquet_in_hive_partitions(tmp_path):
+    for year in (2023, 2024):
+        folder = tmp_path / "sales" / f"year={year}"
+        folder.mkdir(parents=True)
+        rows = [{"text": review(n), "label": "ab"[n % 2]} for n in range(20)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "part-0.parquet")
+    path, guess = write_first_manifest(tmp_path / "sales")
+    assert yaml.safe_load(path.read_text())["records"] == "**/*.parquet"
+    assert "year" in {role.column for role in guess.roles}
+    assert len(load_dataset(load_manifest(path)).reviews) == 40
+
+
+def shop(folder):
+    table(folder / "products.csv", ["product_id", "name", "brand"], [[f"P{n}", f"Lamp {n}", "A"] for n in range(5)])
+    rows = [[n, f"P{n % 6}", review(n), 1 + n % 3] for n in range(60)]
+    table(folder / "reviews.csv", ["review_id", "product_id", "text", "rating"], rows)
+    return folder
+
+
+def test_two_tables_with_a_key_are_joined(tmp_path):
+    folder = shop(tmp_path / "shop")
+    with pytest.raises(ConfigError, match=f"reviews.csv, products.csv.*automm import {folder} --to DIR"):
+        write_first_manifest(folder)
+    done = import_data("auto", folder, tmp_path / "out")
+    first = json.loads((tmp_path / "out/reviews.jsonl").read_text().splitlines()[0])
+    assert (first["name"], first["brand"]) == ("Lamp 0", "A")
+    assert "10 records have no row there" in done.reasons["joined: products.csv"]
+
+
+def test_a_key_that_repeats_cannot_be_joined(tmp_path):
+    table(tmp_path / "s/products.csv", ["product_id", "name", "brand"], [["P1", "Lamp", "A"], ["P1", "Lamp", "B"]])
+    rows = [[n, "P1", review(n), 1 + n % 3] for n in range(30)]
+    table(tmp_path / "s/reviews.csv", ["review_id", "product_id", "text", "rating"], rows)
+    with pytest.raises(DataError, match=r"'product_id' is 'P1' in several rows.*Keep one row for each"):
+        import_data("auto", tmp_path / "s", tmp_path / "out")
+
+
+def test_train_and_test_tables_become_splits(tmp_path):
+    for part, count in (("train", 60), ("test", 20)):
+        rows = [[f"{part}{n}", review(n), "abc"[n % 3]] for n in range(count)]
+        table(tmp_path / f"set/{part}.csv", ["id", "text", "label"], rows)
+    (tmp_path / "set/label_map.json").write_text(json.dumps({"a": "first"}))
+    done = import_data("auto", tmp_path / "set", tmp_path / "out")
+    manifest = load_manifest(done.manifest)
+    assert (manifest.splits.column, len(load_dataset(manifest).reviews)) == ("split", 80)
+    assert done.reasons["not read: label_map.json"] == "names of values, and no records"
+
+
+def test_the_target_of_another_table_by_index(tmp_path):
+    table(tmp_path / "X_train.csv", ["", "designation"], [[n, review(n)] for n in range(40)])
+    table(tmp_path / "Y_train.csv", ["", "prdtypecode"], [[n, [10, 2280][n % 2]] for n in range(40)])
+    with pytest.raises(ChoiceError, match=f"Join the tables: automm import {tmp_path} --to DIR"):
+        write_first_manifest(tmp_path / "X_train.csv", must_have_label=True)
+    done = import_data("auto", tmp_path, tmp_path / "out")  # as the message says
+    assert load_manifest(done.manifest).fields.label.column == "prdtypecode"
+
+
+def test_a_submission_names_the_target(tmp_path):
+    rows = [[n, review(n), 1 + n % 2, ["x", "y", "z"][n % 3]] for n in range(60)]
+    table(tmp_path / "train.csv", ["id", "text", "rating", "mark"], rows)
+    table(tmp_path / "test.csv", ["id", "text"], [row[:2] for row in rows[:9]])
+    table(tmp_path / "sample_submission.csv", ["id", "mark"], [[n, "x"] for n in range(9)])
+    _, guess = write_first_manifest(tmp_path / "train.csv", must_have_label=True)
+    assert guess.content["fields"]["label"] == "mark"
+    assert "sample_submission.csv predicts it" in guess.reasons["fields.label"]
+
+
+def test_a_person_at_a_terminal_is_asked(tmp_path):
+    rows = [[f"Some words {n}", n % 2, n % 3] for n in range(60)]
+    file = table(tmp_path / "r.csv", ["text", "first_label", "second_label"], rows)
+    rows = [[*row, n % 4] for n, row in enumerate(rows)]
+    table(file, ["text", "first_label", "second_label", "third_label"], rows)
+    asked = []
+
+    def answer(question):
+        asked.append(question)
+        return "2"
+
+    _, guess = onboarding.write_or_ask(file, None, given={}, ask=answer)
+    assert len(asked) == 1
+    assert guess.content["fields"]["label"] in ("first_label", "second_label", "third_label")
+    (tmp_path / "manifest.yaml").unlink()
+    _, guess = onboarding.write_or_ask(file, None, given={}, ask=lambda question: "none")
+    assert "label" not in guess.content["fields"]
+
+
+def test_given_columns_replace_the_guess(tmp_path):
+    rows = [[n, f"Some words {n}", f"other words {n}", n % 2, n % 3] for n in range(60)]
+    file = table(tmp_path / "r.csv", ["number", "text", "note", "label", "mark"], rows)
+    words = ("--label", "mark", "--text", "note", "--id", "number", "--task", "classification")
+    done = CliRunner().invoke(app, ["init", str(file), *words], catch_exceptions=False)
+    fields = load_manifest(tmp_path / "manifest.yaml").fields
+    assert (done.exit_code, fields.label.column, fields.text, fields.id) == (0, "mark", ("note",), "number")
+    with pytest.raises(ConfigError, match="no column 'marc'"):
+        write_first_manifest(file, tmp_path / "o.yaml", given={"label": "marc"})
+
+
+def column(name, values):
+    return Column(name, len(values), values)
+
+
+def test_labels_are_ranked_with_their_reasons():
+    ranked = rank_labels(
+        [
+            column("user", [f"u{n % 4}" for n in range(60)]),
+            column("brand", [f"b{n % 4}" for n in range(60)]),
+            column("sentimiento", [["mal", "bien"][n % 2] for n in range(60)]),
+            column("verified", ["true", "false"] * 30),
+        ],
+        {},
+    )
+    assert ranked[0].column.name == "sentimiento"
+    assert "user" not in [candidate.column.name for candidate in ranked]
+
+
+def test_joined_labels_need_a_mark_in_several_values():
+    assert joined_by(column("genre", ["Drama", "Drama|Romance", "Comedy|Short"] * 9)) == "|"
+    assert joined_by(column("size", ["N/A", "S", "M"] * 9)) is None
+    assert joined_by(column("price", ["$1,200.00", "$3,400.00"] * 9)) is None
+
+
+def test_a_sample_cuts_long_cells_and_counts_all_records(tmp_path):
+    file = table(tmp_path / "r.csv", ["text", "kind"], [["x" * 9_000, "ab"[n % 2]] for n in range(30)])
+    read = read_table_of([file])
+    assert (read.records, read.columns["kind"].distinct) == (30, 2)
+    assert max(len(cell) for cell in read.columns["text"].cells) < 9_000
