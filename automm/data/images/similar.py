@@ -31,8 +31,9 @@ class SimilarNames:
         Raises:
             AmbiguousNameError: several files fit, or the file fits another name equally well.
         """
-        parts = [part for part in unquote(name.replace("\\", "/")).split("/") if part not in ("", ".")]
-        if not parts or ".." in parts:
+        path = name.replace("\\", "/")  # not unquoted here: `fold` does that, and twice would be once too often
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if not parts or ".." in unquote(path).split("/"):
             return None
         if len(parts) == 1 and not absolute:
             return self._by_name(parts[0], name)

@@ -159,7 +159,7 @@ def source_of_input(name: str) -> InputSource:
         how, _, place = readout.partition("_")
     if not place and not readout.endswith("@"):
         place = LAST
-    if modality not in DEFAULT or not how or place not in PLACES or (modality, how) == ("image", TOKEN_MASK):
+    if modality not in DEFAULT or not how or place not in PLACES:
         raise ValueError(
             f"no model has an input {name!r}. Legal names are {', '.join(ARRAYS)}, and read-outs of encoders as "
             "text@minilm-l6:mean"
