@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli import onboarding
@@ -260,3 +261,59 @@ def test_a_sample_cuts_long_cells_and_counts_all_records(tmp_path):
     read = read_table_of([file])
     assert (read.records, read.columns["kind"].distinct) == (30, 2)
     assert max(len(cell) for cell in read.columns["text"].cells) < 9_000
+
+
+def picture_files(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (sum(map(ord, name)) % 255, 0, 0)).save(folder / name)
+
+
+def test_tables_of_several_folders_keep_their_own_pictures(tmp_path):
+    for split in ("train", "val", "test"):
+        picture_files(tmp_path / "data" / split, [f"images/{n:03}.jpg" for n in range(12)])
+        rows = [f"images/{n:03}.jpg,a long enough text number {n} of {split},{'ab'[n % 2]}" for n in range(12)]
+        (tmp_path / "data" / split / "data.csv").write_text("image,text,label\n" + "\n".join(rows) + "\n")
+    done = import_data("auto", tmp_path / "data", tmp_path / "out")
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert len(reviews) == 36
+    folder_of = {"validation": "val"}
+    assert all(folder_of.get(one.split, one.split) in one.images[0].parts for one in reviews)
+
+
+@pytest.mark.parametrize("prefix", ["IMG_", "my%20photo_", "https%3A%2F%2Fcdn%2F"])
+def test_pictures_by_id_with_a_prefix_are_found_or_named(tmp_path, prefix):
+    picture_files(tmp_path, [f"pics/{prefix}{1000 + n}.jpg" for n in range(20)])
+    rows = [f"{1000 + n},a long enough text number {n},{'ab'[n % 2]}" for n in range(20)]
+    (tmp_path / "r.csv").write_text("code,text,label\n" + "\n".join(rows) + "\n")
+    manifest, guess = write_first_manifest(tmp_path / "r.csv")
+    found = sum(bool(one.images) for one in load_dataset(load_manifest(manifest)).reviews)
+    assert found == 20 or "unused pictures" in guess.reasons
+    assert found == 20 or prefix != "IMG_"
+
+
+def test_a_pattern_without_any_picture_is_an_error(tmp_path):
+    picture_files(tmp_path, ["pics/other.jpg"])
+    rows = [f"AB{n},a long enough text number {n},{'ab'[n % 2]}" for n in range(20)]
+    (tmp_path / "r.csv").write_text("code,text,label\n" + "\n".join(rows) + "\n")
+    manifest = tmp_path / "m.yaml"
+    fields = "{id: code, text: text, label: label, images: '{code}_*.jpg'}"
+    manifest.write_text(f"name: x\nrecords: r.csv\nimage_root: pics\nfields: {fields}\n")
+    with pytest.raises(DataError, match="none of 20 records has a picture"):
+        load_dataset(load_manifest(manifest))
+
+
+def test_a_joined_table_overwrites_no_column_and_an_empty_key_joins_nothing(tmp_path):
+    (tmp_path / "reviews.csv").write_text(
+        "product_id,text,rating\n"
+        + "".join(f"{n % 6},a long enough text {n},{n % 2 + 1}\n" for n in range(30))
+        + ",no product,1\n"
+    )
+    (tmp_path / "products.csv").write_text(
+        "product_id,name,text\n" + "".join(f"{n},thing {n},about {n}\n" for n in range(6)) + ",a total,all\n"
+    )
+    done = import_data("auto", tmp_path, tmp_path.parent / f"{tmp_path.name}-out")
+    rows = [json.loads(line) for line in (done.manifest.parent / "reviews.jsonl").read_text().splitlines()]
+    assert rows[0]["text"] == "a long enough text 0"
+    assert rows[0]["products_text"] == "about 0"
+    assert "name" not in rows[-1]

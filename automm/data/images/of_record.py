@@ -176,7 +176,8 @@ class RecordPictures:
     @property
     def only_urls_missing(self) -> bool:
         """Whether the missing pictures are URLs that were not fetched, and at most one file."""
-        return self.manifest.images.on_bad == "error" and len(self.missing) < self._unfetched + 2
+        few = self._unfetched > 0 and len(self.missing) < self._unfetched + 2
+        return self.manifest.images.on_bad == "error" and few
 
     def _cause(self) -> tuple[str, str]:
         """Return the first missing picture as an example, and the fix."""

@@ -10,7 +10,7 @@ from automm.data.layouts.files import SPLIT_NAMES
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
 from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
-from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.nearby import MOST_NAMES, Nearby
 from automm.data.onboarding.columns.patterns import Found
 from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
 from automm.data.onboarding.columns.roles import (
@@ -299,6 +299,8 @@ def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures, must_choose: 
         return
     if len(draft.table.rows) < draft.table.records:
         return  # only the pictures of the sample are known
+    if draft.table.records > MOST_NAMES or len(pictures.files) >= MOST_NAMES // 2:
+        return  # only some of the names were searched
     counts = nearby.unused(pictures.files)
     if counts:
         listed = ", ".join(f"{count:,} under {folder}/" for folder, count in list(counts.items())[:3])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from automm.data.images.tree import is_picture
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.import_draft import MANIFEST, PLACE, RECORDS_FILE, Imported, drafted, plain_name
 from automm.data.onboarding.init import guess_manifest, manifest_text
@@ -19,6 +20,7 @@ from automm.data.sections import plain_value
 from automm.errors import DataError
 
 SPLIT = "split"  # the column that names the table's split
+LONGEST_NAME = 1000  # characters
 
 
 @dataclass
@@ -27,12 +29,14 @@ class TablesWriter:
 
     Attributes:
         plan: how the tables belong together.
+        source: the folder that pictures are named relative to.
         records: how many were written.
         splits: the splits of the tables.
         notes: what was joined and what was not, by key.
     """
 
     plan: Plan
+    source: Path
     records: int = 0
     splits: set[str] = field(default_factory=set)
     notes: dict[str, str] = field(default_factory=dict)
@@ -49,12 +53,13 @@ class TablesWriter:
         several = len(self.plan.parts) > 1
         for file, split in self.plan.parts.items():
             for values in _rows(file):
-                record = dict(values)
+                record = {name: _relative(cell, file.parent, self.source) for name, cell in values.items()}
                 for other, key in self.plan.joins.items():
-                    more = joined[other].get(_key(values.get(key)))
+                    value = _key(values.get(key))
+                    more = joined[other].get(value) if value else None
                     missing[other] += more is None
                     for name, cell in (more or {}).items():
-                        record[name if name not in values else f"{other.stem}_{name}"] = cell
+                        record[name if name not in record else f"{other.stem}_{name}"] = cell
                 if several and split is not None and SPLIT not in record:
                     record[SPLIT] = split
                     self.splits.add(split)
@@ -77,6 +82,8 @@ class TablesWriter:
         rows: dict[str, dict[str, Any]] = {}
         for values in _rows(file):
             value = _key(values.get(key))
+            if not value:  # a total, or a row that belongs to no record
+                continue
             if value in rows:
                 raise DataError(
                     f"{file.name}: {key!r} is {value!r} in several rows, so its rows cannot be joined. "
@@ -93,6 +100,18 @@ def _rows(file: Path) -> Iterator[Mapping[str, object]]:
         yield record.values
 
 
+def _relative(cell: object, folder: Path, source: Path) -> object:
+    """Return a picture's name relative to `source`, if it is the path of a file in the table's own folder.
+
+    Without it, tables of several folders with equal names (train/images/1.jpg, test/images/1.jpg) share pictures.
+    """
+    if folder == source or not isinstance(cell, str) or len(cell) > LONGEST_NAME or not is_picture(cell):
+        return cell
+    path = folder / cell
+    inside = path.resolve().is_relative_to(source.resolve())
+    return Path(os.path.relpath(path, source)).as_posix() if inside and path.is_file() else cell
+
+
 def _key(cell: object) -> str:
     return "" if is_empty(cell) else plain_value(cell)
 
@@ -100,7 +119,7 @@ def _key(cell: object) -> str:
 def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
     """Import the tables of a folder as one records file; the manifest is guessed except for `fields`."""
     with drafted(to) as draft:
-        writer, records = TablesWriter(plan), draft / RECORDS_FILE
+        writer, records = TablesWriter(plan, source), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
             writer.write(lines)
         guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)

@@ -134,6 +134,8 @@ def _best(column: Column, haystack: _Haystack) -> Found | None:
 def _note(forms: dict[tuple[str, str], _Form], value: str, file: str, before: str, after: str) -> None:
     """Add a place of a value to the form that it has."""
     parts, depth = file.split("/"), before.count("/")
+    if depth >= len(parts):
+        return  # a quoted slash, which is no folder
     prefix = parts[depth][: len(before.rpartition("/")[2])]
     folder = "/".join(parts[:depth])
     if any(letter.isdigit() for letter in prefix):
@@ -169,9 +171,9 @@ def _all_files(
         count += 1
         inside = fold(file[len(root) + 1 :])
         if middle.endswith("/"):
-            stems = [inside.split("/")[0].removeprefix(prefix).removesuffix(middle[:-1])] if "/" in inside else []
+            stems = [inside.split("/")[0].removeprefix(fold(prefix)).removesuffix(middle[:-1])] if "/" in inside else []
         else:
-            name = inside.rpartition("/")[2].removeprefix(prefix)
+            name = inside.rpartition("/")[2].removeprefix(fold(prefix))
             stem = name.rpartition(".")[0]
             stems = [stem] if not middle else [stem[: at.start()] for at in re.finditer(re.escape(middle[0]), stem)]
         named = max((stem for stem in stems if stem in values), key=len, default=None)
