@@ -317,3 +317,41 @@ def test_a_joined_table_overwrites_no_column_and_an_empty_key_joins_nothing(tmp_
     assert rows[0]["text"] == "a long enough text 0"
     assert rows[0]["products_text"] == "about 0"
     assert "name" not in rows[-1]
+
+
+def test_an_optional_key_does_not_set_a_split_aside(tmp_path):
+    for split, count in (("train", 30), ("val", 8), ("test", 8)):
+        rows = [
+            {"uid": f"{split}{n}", "caption": f"a long enough text {n}", "verdict": "ab"[n % 2]} for n in range(count)
+        ]
+        if split == "train":
+            rows[0]["note"] = "optional"
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = import_data("auto", tmp_path / "d", tmp_path / "out")
+    splits = [one.split for one in load_dataset(load_manifest(done.manifest)).reviews]
+    assert {name: splits.count(name) for name in set(splits)} == {"train": 30, "validation": 8, "test": 8}
+
+
+def test_a_labelled_test_table_beside_an_unnamed_one_stays_the_test_split(tmp_path):
+    for name, count in (("reviews", 30), ("reviews_test", 10)):
+        table(
+            tmp_path / "d" / f"{name}.csv",
+            ["id", "text", "label"],
+            [[f"{name}{n}", f"a long enough text {n}", "ab"[n % 2]] for n in range(count)],
+        )
+    done = import_data("auto", tmp_path / "d", tmp_path / "out")
+    splits = [one.split for one in load_dataset(load_manifest(done.manifest)).reviews]
+    assert splits.count("test") == 10
+    assert splits.count("train") == 30
+
+
+def test_seventy_shards_are_all_read(tmp_path):
+    for n in range(70):
+        table(
+            tmp_path / "d" / f"train-{n:02}.csv",
+            ["id", "text", "label"],
+            [[f"{n}-{k}", f"a long enough text {n} {k}", "ab"[k % 2]] for k in range(3)],
+        )
+    done = import_data("auto", tmp_path / "d", tmp_path / "out")
+    assert done.records == 210

@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
@@ -15,7 +17,8 @@ from automm.data.records.tables.parquet import parquet_schema
 from automm.errors import DataError
 
 HEAD = 2**18  # bytes of a table that are read for its header
-MOST_TABLES = 60
+MOST_TABLES = 2_000
+HEADER_LINES = 200  # of a JSON Lines file, whose keys are its columns
 LARGEST_JSON = 20 * 2**20  # bytes
 MOST_TARGETS = 3  # columns that a test table may lack
 
@@ -84,15 +87,27 @@ def header_of(file: Path) -> tuple[str, ...]:
             return ()
         if suffix in (".json", ".jsonl"):
             if suffix == ".jsonl":
-                with file.open("rb") as lines:
-                    first = parse_json(lines.readline(HEAD * 64).decode("utf-8-sig", "replace"), "", [])
-                return tuple(first) if isinstance(first, dict) else ()
+                return _keys_of_lines(file)
             return tuple(next((values for _, values in FORMS[suffix](file, "utf-8", [])), ()))
         with file.open("rb") as raw:
             head = raw.read(HEAD)
     except (OSError, DataError, ValueError, UnicodeError):
         return ()
     return _first_row(head)
+
+
+def _keys_of_lines(file: Path) -> tuple[str, ...]:
+    """Return the keys that most of the first objects of a JSON Lines file have; others are optional."""
+    counts: Counter[str] = Counter()
+    objects = 0
+    with file.open("rb") as lines:
+        for line in islice(iter(lambda: lines.readline(HEAD * 64), b""), HEADER_LINES):
+            record = parse_json(line.decode("utf-8-sig", "replace"), "", [])
+            if not isinstance(record, dict):
+                break
+            objects += 1
+            counts.update(record.keys())
+    return tuple(key for key, count in counts.items() if 2 * count >= objects)
 
 
 def _first_row(head: bytes) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from automm.data.onboarding.columns.names import IDS, is_nameless, snake_case
 from automm.data.onboarding.related import Other, header_of, label_codes, related_to, tables_in
 from automm.errors import ConfigError, NotFoundError, Problem
 
-MOST_FOLDERS = 50
+MOST_FOLDERS = 2_000
 _CARDS = ("manifest", "dataset_info", "dataset_infos", "package", "state", "config", "license")
 
 
@@ -81,7 +81,11 @@ def plan_tables(folder: Path) -> Plan:
     own = _named(main)
     related = related_to(main.columns, [one for one in (*tables, *submissions) if one != main])
     for other in [one for one in tables if one != main]:
-        if _named(other) == own and split_of(other.file) is not None:
+        if (
+            _same_columns(_named(other), own)
+            and split_of(other.file) is not None
+            and other.file not in related.unlabelled
+        ):
             parts.append(other)
         elif other.file in related.unlabelled:
             predict = f"automm predict BUNDLE {other.file}"
@@ -103,7 +107,10 @@ def plan_tables(folder: Path) -> Plan:
         text = f"several tables have the same columns: {', '.join(one.file.name for one in named)}"
         widest = max(named, key=lambda one: len(one.columns))
         raise ConfigError([Problem("several_tables", str(folder), text, f"Name one: automm init {widest.file}")])
-    return Plan({one.file: split_of(one.file) for one in parts}, joins, notes)
+    splits = {one.file: split_of(one.file) for one in parts}
+    if {"validation", "test"} & set(splits.values()):  # the table beside a test table is the training split
+        splits = {file: split or "train" for file, split in splits.items()}
+    return Plan(splits, joins, notes)
 
 
 def split_of(file: Path) -> str | None:
@@ -132,6 +139,8 @@ def _candidates(folder: Path) -> tuple[list[Other], dict[str, str]]:
         inner = []
     for one in inner[:MOST_FOLDERS]:
         files += tables_in(one)
+    if len(inner) > MOST_FOLDERS:
+        notes["not searched for tables"] = f"{len(inner) - MOST_FOLDERS:,} of {len(inner):,} folders"
     tables = []
     for file in files:
         if file.stem.lower() in _CARDS:
@@ -160,6 +169,11 @@ def _main(tables: list[Other]) -> Other:
 
 def _named(table: Other) -> set[str]:
     return {name for name in table.columns if not is_nameless(name)}
+
+
+def _same_columns(other: set[str], own: set[str]) -> bool:
+    """Whether two tables have the same columns; optional ones may be absent in either."""
+    return other <= own or own <= other
 
 
 def _key(main: Other, other: Other) -> str | None:
