@@ -686,3 +686,17 @@ def test_a_business_without_an_id_is_ignored_and_counted(tmp_path):
     dataset = load_dataset(manifest)
     assert "None" not in {review.id for review in dataset.reviews}
     assert dataset.changes[Change.NO_ID] == 1
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
+def test_metadata_that_is_a_link_out_of_the_folder_is_not_opened(tmp_path, name):
+    secret = tmp_path / name
+    secret.write_text(
+        '{"file_name": "a.jpg", "text": "secret"}\n' if name.endswith("l") else "file_name,text\na.jpg,secret\n"
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).symlink_to(secret)
+    manifest = parse_manifest({"name": "x", "format": "imagefolder", "path": "folder"}, tmp_path / "manifest.yaml")
+    with pytest.raises(DataError, match="link to a file outside"):
+        load_dataset(manifest)

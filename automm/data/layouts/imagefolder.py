@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import is_readable, split_named
+from automm.data.layouts.files import is_readable, leads_out, split_named
 from automm.data.records.forms import FORMS
 from automm.data.records.source import Record
 from automm.data.sections import Fields
@@ -108,6 +108,8 @@ def labels_are_folders(path: Path) -> bool:
 
 def _names_files(file: Path) -> bool:
     """Return whether the metadata has a column file_name, file_names, or one that ends like these."""
+    if leads_out(file.parent, file):
+        return True  # not opened here: reading it reports the link
     _, first = next(FORMS[file.suffix.lower()](file, "utf-8", []), (0, None))
     return first is None or _column_of_files(first) is not None
 
