@@ -18,7 +18,7 @@ class GiveUp(keras_tuner.errors.FatalError, NoTrialError):
 
 
 class Recorder:
-    """Records candidates on disk, in the tracker and in the search's list."""
+    """Hands candidates to the run folder (which writes trials.jsonl), the tracker, the reporter and the search's list."""
 
     def __init__(
         self,

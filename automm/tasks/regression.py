@@ -80,7 +80,7 @@ class _Errors:
 
     def __init__(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str):
         errors = np.stack([numbers[:, 0] for numbers in answers]).astype(np.float64) - targets
-        self._squared = objective == "val_rmse"
+        self._squared = {"val_mae": False, "val_rmse": True}[objective]
         self._errors = errors**2 if self._squared else np.abs(errors)
 
     def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:

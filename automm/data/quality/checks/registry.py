@@ -1,5 +1,5 @@
 """All checks of the data. To add one: a function in a file here, its name in CHECKS, and its texts in KINDS
-(`quality/finding_kinds`).
+(`quality/finding_kinds`). One for some tasks only is also named in OF_TASKS and in the `checks` of these tasks.
 """
 
 from collections.abc import Callable, Iterator
