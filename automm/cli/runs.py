@@ -136,7 +136,7 @@ def predict(
         say("attention weights of pictures are null: the model has no attention pooling. Use the effects instead")
     show(to)
     if written.errors == written.lines:
-        raise DataError(f"no review of {reviews} could be predicted. Correct the first error of each kind above")
+        raise DataError(f"no review of {reviews} could be predicted. Correct the errors above and run it again")
     if written.errors > allowed(written.lines):
         failed = f"{written.errors:,} of {written.lines:,} reviews could not be predicted"
         raise DataError(f"{failed}, more than --max-failed {max_failed} allows. The others are in {to}")

@@ -79,7 +79,7 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
         raise ConfigError(
-            f"metric {chosen}: not in runs {', '.join(others)}. Name another --metric, or another experiment"
+            f"metric {chosen} was not computed in runs {', '.join(others)}. Name another --metric or experiment"
         )
     done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
     for place, row in enumerate(done, 1):

@@ -18,7 +18,7 @@ class GiveUp(keras_tuner.errors.FatalError, NoTrialError):
 
 
 class Recorder:
-    """Hands candidates to the run folder (which writes trials.jsonl), the tracker, the reporter and the search's list."""
+    """Hands candidates to the run folder, which writes trials.jsonl, to the tracker, the reporter and the list."""
 
     def __init__(
         self,

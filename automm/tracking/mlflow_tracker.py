@@ -100,7 +100,11 @@ class MlflowTracker:
                     self._down_since = time.monotonic()
                     return
                 # The store answers, so it rejects this record, and would reject it again.
-                log.warning("MLflow rejected a record: %s", _first_line(error), exc_info=True)
+                log.warning(
+                    "MLflow rejected a record, which is missing there; the run folder has it: %s",
+                    _first_line(error),
+                    exc_info=True,
+                )
                 self.rejected += 1
             self._waiting.pop(0)
         if self._down_since is not None:

@@ -131,7 +131,7 @@ def test_each_experiment_is_ranked_by_itself(make, runs, capsys):
     assert "ranks are within an experiment" in printed
     leaderboard_table(leaderboard(runs, "two"), with_run=True)
     assert "experiment" not in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=r"metric mae: not in runs r2. Name another --metric"):
+    with pytest.raises(ConfigError, match=r"metric mae was not computed in runs r2. Name another --metric"):
         leaderboard(runs, "two", metric="mae")
 
 

@@ -186,7 +186,7 @@ def test_damaged_rows_are_not_copied(store, portions, what, caplog):
     encoded(store, ALL, "plain")
     HARM[what](store)
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
-    assert ("cannot be copied from" in caplog.text) == ("notes" not in what)
+    assert ("damaged and not reused" in caplog.text) == ("notes" not in what)
 
 
 WRONG = {
@@ -284,7 +284,7 @@ def test_a_disk_without_room_for_both_encodes_again(store, monkeypatch, caplog):
     usage = shutil.disk_usage(store.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100 if older.exists() else 10_000))
     assert encoded(store, [*ALL, 9], "plain") == [*ALL, 9]
-    assert "no room to copy entries" in caplog.text
+    assert "the disk is too full to reuse" in caplog.text
     assert held(store) == [10]
 
 

@@ -24,7 +24,7 @@ def demand_label(draft: Draft, labels: Sequence[Candidate], related: Related, re
     if related.labelled is not None and not labels:
         file, target = related.labelled
         if related.by_index:
-            text = f"no label: {file.name} has it ({target!r}) for the same index"
+            text = f"no label: {file.name} has it, in column {target!r}, for rows with the same index"
             fix = f"Join the tables: automm import {file.parent} --to DIR"
         else:
             text = f"no label: {file.name} has the same columns and also {target!r}, so this is the table to predict"

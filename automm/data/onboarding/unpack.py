@@ -85,7 +85,7 @@ class Unpacking:
         # All files are inspected, because one of them may begin with malformed pictures.
         self.columns = list(dict.fromkeys(column for file in files for column in _picture_columns(file)))
         if not self.columns:
-            raise DataError(f"{self.source}: no .parquet file with a column of pictures found")
+            raise DataError(f"{self.source}: no .parquet file with a column of pictures found. Name their folder")
         for file in files:
             for number, values in _rows(file):
                 record = self._record(file, number, values, self.columns)

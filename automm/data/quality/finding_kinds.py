@@ -136,9 +136,9 @@ KINDS = {
     ),
     "labels_of_one_word": Kind(
         "warning",
-        "labels that differ from another only in case or spaces, or as 1 and true do",
+        "labels that differ from another only in case or spaces, or mean the same (such as 1 and true)",
         "Each spelling is learned as a separate class, and confusing two spellings counts as an error.",
-        "Merge the spellings, and list all other labels, too: labels: {{map: {{{joined}, ...}}}}.",
+        "Merge the spellings in labels: {{map: {{{joined}, ...}}}}, and list all other labels there, too.",
     ),
     "labels_in_texts": Kind(
         "warning",
@@ -159,7 +159,7 @@ KINDS = {
         "values to predict that are more than {far} interquartile ranges outside the quartiles ({low} and {high})",
         "Targets are scaled by the training standard deviation; a few outliers dominate it and the RMSE.",
         "Check for a wrong unit, a lost decimal point or a placeholder (-1, 9999), and correct or remove these values. "
-        "If they are right, replace all values by their logarithms.",
+        "If they are right and all values are positive, predict their logarithms.",
     ),
     "number_shift": Kind(
         "warning",
@@ -206,14 +206,14 @@ KINDS = {
     "near_duplicate_pictures": Kind(
         "note",
         "sets of nearly identical pictures, each in one split",
-        "None with these splits.",
-        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
+        "None with these splits, but another seed may put them in different splits.",
+        "Nothing. To keep them in one split with any seed, set splits: {{near_duplicates: together}}.",
     ),
     "near_duplicate_texts": Kind(
         "note",
         "sets of very similar texts, each in one split",
-        "None with these splits.",
-        "Nothing. To keep them in one split for every seed, set splits: {{near_duplicates: together}}.",
+        "None with these splits, but another seed may put them in different splits.",
+        "Nothing. To keep them in one split with any seed, set splits: {{near_duplicates: together}}.",
     ),
     "one_picture": Kind(
         "warning",
@@ -256,7 +256,8 @@ KINDS = {
     "repeated_pictures": Kind(
         "note",
         "reviews that name the same picture more than once",
-        "Every copy counts, and may displace another picture where inputs.max_images is reached.",
+        "The picture has more weight in its review, and may displace another one if there are more than "
+        "inputs.max_images.",
         "Name each picture once in the records.",
     ),
     "tiny_pictures": Kind(
@@ -327,8 +328,8 @@ KINDS = {
         "warning",
         "texts that seem not to be English ({share:.0%} of {judged:,} checked: {languages})",
         "The default text encoder is English and knows little of other languages.",
-        "Set encoders: {{text: ...}} in the experiment file to a multilingual encoder (a KerasHub preset, or a folder "
-        "of weights).",
+        "Set encoders: {{text: bert_base_multi}} in the experiment file, or another multilingual BERT (a KerasHub "
+        "preset, or a folder of weights).",
     ),
     "no_ids": Kind(
         "note",

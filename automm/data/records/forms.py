@@ -293,7 +293,7 @@ def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | 
     if repeated := repeated_names(header, where):
         return repeated
     if dialect.delimiter is None and len(header) == 1 and (other := likely_delimiter(header[0])) is not None:
-        fix = f"Set delimiter: {json.dumps(other)} in the manifest, or the file's real delimiter if this is one name"
+        fix = f"Set delimiter: {json.dumps(other)} in the manifest if it separates columns, else the file's delimiter"
         return Problem(MALFORMED, where, f"only one column, {header[0][:80]!r}, and its name contains {other!r}", fix)
     return None
 

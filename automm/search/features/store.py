@@ -195,7 +195,10 @@ class FeatureStore:
         if not reusable.copies:
             return reusable
         if not self._make_room(_bytes(_complete(entries, reusable.features)), math.inf):
-            log.warning("%s: the disk has no room to copy entries. All features are encoded again", self.folder)
+            log.warning(
+                "%s: the disk is too full to reuse stored features, so all are encoded again. Free disk space",
+                self.folder,
+            )
             locks.close()
             return replace(nothing_to_copy(items), replaced=reusable.replaced)
         log.info("%d of %d items are copied from other entries", len(items) - len(reusable.to_encode), len(items))

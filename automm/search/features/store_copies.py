@@ -175,7 +175,7 @@ def _opened(path: Path, about: About, locks: ExitStack) -> OtherEntry | None:
         file.fileno(), notes, range(begin // PORTION, len(notes.sums))
     )
     if problem:
-        log.warning("%s cannot be copied from: %s", path, problem)
+        log.warning("%s: stored features are damaged and not reused: %s. They are encoded again", path, problem)
         return None
     return OtherEntry(
         path, file.fileno(), notes, Items.from_bytes(os.pread(file.fileno(), end - begin, begin), notes.about)
@@ -204,7 +204,7 @@ def _is_sound(copy: Copy) -> bool:
     np.add.at(changes, (begin + ends * about.row_bytes - 1) // PORTION + 1, -1)
     problem = _damage(other.descriptor, other.notes, np.flatnonzero(np.cumsum(changes)).tolist())
     if problem:
-        log.warning("%s cannot be copied from: %s", other.path, problem)
+        log.warning("%s: stored features are damaged and not reused: %s. They are encoded again", other.path, problem)
     return not problem
 
 

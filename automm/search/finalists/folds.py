@@ -140,7 +140,7 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
         outcome = inner.setup.task.measure(inner.setup.targets("test"), np.asarray(answers, np.float32))
     except TrialError as error:
         outcome = str(error)
-        log.warning("fold %d: %s", fold, error)
+        log.warning("fold %d failed: %s. The figures are of the other folds", fold, error)
     except KeyboardInterrupt:
         inner.recorder.record_interrupted()
         raise

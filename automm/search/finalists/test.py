@@ -198,7 +198,8 @@ def _predict_whole(
     difference = float(np.abs(predict_rows(rows) - from_arrays).max()) / size
     if difference > PARITY:
         log.warning(
-            "%s: the whole model differs from the suffix by %.1e (tolerance %.0e). Test figures are of the whole model",
+            "%s: the whole model and the one on stored features differ by %.1e (tolerance %.0e). Test figures are of "
+            "the whole model, which is what an export contains",
             candidate.name,
             difference,
             PARITY,

@@ -27,7 +27,14 @@ def excel_rows(file: Path, encoding: str, problems: list[Problem]) -> Iterator[t
             yield from _rows(file, book.worksheets[0].iter_rows(values_only=True), problems)
         else:
             text = "the workbook has no sheet with cells"
-            problems.append(Problem(MALFORMED, file.name, text, "Save the table as CSV"))
+            problems.append(
+                Problem(
+                    MALFORMED,
+                    file.name,
+                    text,
+                    "Check that this is the right file. If Excel shows a table in it, save that as CSV",
+                )
+            )
     finally:
         book.close()
 
