@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,8 +26,6 @@ from automm.data.records.cells.written_numbers import decimal_mark, written_numb
 from automm.data.records.opening import read_files
 from automm.data.records.reviews import load_dataset
 from automm.errors import ConfigError, DataError
-
-openpyxl = pytest.importorskip("openpyxl")
 
 
 def table(path, header, rows):

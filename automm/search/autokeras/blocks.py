@@ -33,9 +33,8 @@ class ArrayInput(ak.Input):
         return inputs
 
 
-@keras.saving.register_keras_serializable(package="automm")
-class TextBlock(block_module.Block):
-    """Turns token ids and the text's mask into a vector or a sequence, and its mask, with the encoder and a read-out.
+class EncoderBlock(block_module.Block):
+    """A block with an encoder in it; it gives a vector or a sequence, and its mask.
 
     Args:
         encoder: returns the encoder; called when a model is built.
@@ -45,6 +44,11 @@ class TextBlock(block_module.Block):
         super().__init__(**kwargs)
         self.encoder = encoder
         set_outputs(self, 2)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class TextBlock(EncoderBlock):
+    """Turns token ids and the text's mask into a vector or a sequence, and its mask: the encoder and its read-out."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         token_ids, mask = inputs
@@ -54,19 +58,10 @@ class TextBlock(block_module.Block):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class ImageBlock(block_module.Block):
-    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask.
-
-    It consists of the encoder or a CNN that the trial trains, a read-out, and a pooling over the pictures.
-
-    Args:
-        encoder: returns the encoder; called when a model is built.
+class ImageBlock(EncoderBlock):
+    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask: the encoder
+    or a CNN that the trial trains, its read-out, and a pooling over the pictures.
     """
-
-    def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         images, mask, text = inputs

@@ -7,7 +7,7 @@ cross-validated: for each part of the validation rows, members are selected on t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Ensemble(Estimator):
         members: name and out-of-fold answers of each candidate to select from, best first.
     """
 
-    members: Sequence[tuple[str, np.ndarray]] = ()
+    members: Sequence[tuple[str, np.ndarray]] = field(kw_only=True)
 
     def fit(self, bench: Bench) -> Fitted:
         predictions = np.stack([prediction for _, prediction in self.members])

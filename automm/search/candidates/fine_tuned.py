@@ -7,7 +7,7 @@ trained further with the learning rate of the head.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -31,7 +31,7 @@ class FineTuned(Estimator):
         deadline: a time of `time.monotonic`, or None.
     """
 
-    start: str = ""
+    start: str = field(kw_only=True)
     deadline: float | None = None
     tier: ClassVar[int] = 2
 

@@ -1,7 +1,7 @@
 """A neural head on frozen features: all trials and most baselines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ class Head(Estimator):
         limited: whether `budget.parameters` applies.
     """
 
-    build: Callable[[], Any] = lambda: None
+    build: Callable[[], Any] = field(kw_only=True)
     median_scores: tuple[float, ...] = ()
     limited: bool = False
 

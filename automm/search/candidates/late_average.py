@@ -1,7 +1,7 @@
 """The mean of the answers of fitted candidates."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class LateAverage(Estimator):
         completed: the names of completed candidates.
     """
 
-    completed: Collection[str] = ()
+    completed: Collection[str] = field(kw_only=True)
 
     def fit(self, bench: Bench) -> Fitted:
         predictions = []
