@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from automm.data.collector import paused_collector
 from automm.data.images.near_duplicates import picture_names
 from automm.data.records.reviews import Dataset, Review
@@ -44,6 +46,14 @@ class Links:
     def components(self) -> list[list[int]]:
         """The components of all n reviews: reviews that are linked, directly or through others."""
         return self.components_of(range(self.count))
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """The component of each review, (n,) int64: reviews of one component are not independent of each other."""
+        units = np.empty(self.count, np.int64)
+        for unit, rows in enumerate(self.components):
+            units[rows] = unit
+        return units
 
     def components_of(self, rows: Sequence[int], kinds: Collection[str] | None = None) -> list[list[int]]:
         """Return the components of some reviews; links through other reviews do not count.

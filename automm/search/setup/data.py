@@ -49,6 +49,8 @@ class Setup:
         folds: the rows that candidates are trained and evaluated on: the train and validation splits as one fold, or
             both together divided into several folds.
         statistics: means and standard deviations over the training rows of each fold.
+        units: (all rows,) int64, the resampling unit of each review: reviews that share a group, a text or a picture
+            are one unit.
         columns: the encoding of metadata and history, fitted on the training split.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
@@ -64,6 +66,7 @@ class Setup:
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
+    units: np.ndarray
     changes: dict[Change, int]
     digest: str
 
@@ -194,6 +197,7 @@ def prepare(
         features=features,
         folds=folds,
         statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),
+        units=loaded.links.units,
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
     )
