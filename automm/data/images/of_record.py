@@ -1,7 +1,7 @@
 """Find the pictures of each record, and note those that are missing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -74,10 +74,22 @@ class RecordPictures:
         self._files = EmbeddedFiles(cache_dir(), cache_limit()) if self.fields.image_kind else None
         self._known: dict[str, tuple[str, Path, Change | None]] = {}
 
-    def learn(self, records: Iterable[Record]) -> None:
-        """Take note of all records before the first picture, because a pattern shares the files out among them."""
+    def learn(self, records: Callable[[], Iterable[Record]]) -> None:
+        """Take note of all records before the first picture, because they share the files out among them.
+
+        Args:
+            records: returns all records. It is called for patterns, and where the name of a record needs it.
+        """
+
+        def names() -> Iterator[str]:
+            with suppress(DataError):
+                for record in records():
+                    with suppress(ValueError):
+                        yield from (name for name in cell_images(record.values, self.fields) if not is_url(name))
+
+        self.root.names = names
         with suppress(DataError):  # reading the records again reports it
-            for record in records:
+            for record in records() if self.patterns else ():
                 for pictures in self.patterns.values():
                     with suppress(ValueError):
                         if filled := fill_pattern(pictures.pattern, record.values):

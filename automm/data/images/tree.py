@@ -12,6 +12,15 @@ from automm.data.download.urls import SUFFIXES
 
 SKIPPED = "__MACOSX"  # folders that a zip file from a Mac contains: no pictures, but files with their names
 
+# Pictures in formats that are not read: of phones, of cameras, drawings.
+UNREAD = tuple(
+    re.findall(
+        r"\S+",
+        ".heic .heif .hif .jxl .jp2 .svg .svgz .psd .xcf .eps .ico .tga "
+        ".raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw",
+    )
+)
+
 _DIGITS = re.compile(r"([0-9]+)")
 
 Index = dict[str, tuple[str, ...]]
@@ -43,9 +52,14 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def is_unread(name: str) -> bool:
+    """Return whether a file name ends like that of a picture in a format that is not read, such as HEIC."""
+    return name.lower().endswith(UNREAD)
+
+
 def without_suffix(path: str) -> str:
-    """Return a path without the extension of a picture."""
-    return path.rpartition(".")[0] if is_picture(path) else path
+    """Return a path without the extension of a picture, whether or not its format is read."""
+    return path.rpartition(".")[0] if is_picture(path) or is_unread(path) else path
 
 
 class ImageTree:

@@ -136,17 +136,16 @@ def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Reco
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
         # A column `split` of the metadata counts unless a folder decides.
         decided = {} if split is None else {"split": split}
-        folder = {} if FOLDER in values else _label_folder(str(names[0]))
-        given: dict[str, object] = {"split": None, **values, **folder, "pictures": pictures, **decided}
+        folder = label_folder(str(names[0]))
+        more = {FOLDER: folder} if folder and FOLDER not in values else {}
+        given: dict[str, object] = {"split": None, **values, **more, "pictures": pictures, **decided}
         yield Record(where, given, f"{place / file.stem}-{number}")
 
 
-def _label_folder(name: str) -> dict[str, object]:
-    """Return the folder of a picture as a column, which may be the label; {} if its name only means pictures."""
+def label_folder(name: str) -> str:
+    """Return the folder of a picture, which may be the label; "" if its name only means pictures or a split."""
     folder = PurePosixPath(name.replace("\\", "/")).parent.name
-    if not folder or split_named(folder) is not None or GENERIC.fullmatch(folder.lower()):
-        return {}
-    return {FOLDER: folder}
+    return "" if split_named(folder) is not None or GENERIC.fullmatch(folder.lower()) else folder
 
 
 def _labelled(reading: Reading, folder: Path, split: str | None) -> Iterator[Record]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from automm.data.layouts.files import SPLIT_NAMES
 from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.folders import class_folders
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
 from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
 from automm.data.onboarding.columns.nearby import MOST_NAMES, Nearby
@@ -100,7 +101,9 @@ def guess_from(
     labels = rank_labels(draft.free(), related.hints) if not has_choice else []
     split = guess_split(draft.free())
     if must_have_label and not has_choice:
-        demand_label(draft, labels, related, str(content["records"]))
+        named = None if labels or pictures.template else table.columns.get(str(pictures.images))
+        classes = class_folders(named, nearby) if named is not None else []
+        demand_label(draft, labels, related, str(content["records"]), nearby.folder, classes)
     label = settle_label(draft, labels, nearby.folder)
     if split is not None and label is not None and (lacking := _lacking(draft, split[0], label)):
         draft.leave_out(split[0], f"names splits, but label {lacking!r} is not in train")
@@ -176,7 +179,10 @@ def _settle_others(draft: Draft, pictures: Pictures, label: Column | None) -> No
     if group is not None:
         draft.settle("group", group[0].name, [group[0].name], group[1])
     for column in draft.free():
-        draft.leave_out(column.name, why_left_out(column))
+        if pictures.template and column.name in pictures.used:
+            draft.role_of[column.name] = ("images", pictures.reason)
+        else:
+            draft.leave_out(column.name, why_left_out(column))
 
 
 def _settle_given(draft: Draft, given: Mapping[str, Any]) -> None:
@@ -215,12 +221,16 @@ def _named(value: Any, key: str = "") -> list[str]:
 def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) -> Pictures:
     """Guess the columns of pictures, and leave out the other columns that seem to hold pictures."""
     free = {column.name: column for column in draft.free()}
-    pictures = guess_pictures(free, nearby) if guessed else Pictures()
+    pictures = guess_pictures(free, draft.table.rows, nearby) if guessed else Pictures()
     if pictures.images is not None:
         if pictures.root is not None and not pictures.urls:
             draft.content["image_root"] = relative_path(pictures.root, folder)
         draft.settle("images", pictures.images, pictures.used, pictures.reason)
         draft.fields |= pictures.more
+        if pictures.rivals:
+            other = relative_path(Path(pictures.rivals[0]), folder)
+            reason = f"files with the same names are also in {other!r}. To take these, set image_root: {other}"
+            draft.reasons["image_root"] = reason
         if pictures.some_missing:
             draft.content["images"] = {"on_bad": "drop-image"}
             what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"

@@ -160,7 +160,7 @@ def guess_manifest(
         table.columns.pop(name, None)
     related = related_to(list(table.columns), others_near(file)) if near is None else Related()
     content = {"name": file.stem, "records": records or relative_path(file, folder)}
-    nearby = Nearby(near or file.parent)
+    nearby = Nearby(near or file.parent, split_of(file) if len(listed) == 1 else None)
     guess = guess_from(table, content, nearby, folder, given=given, related=related, must_have_label=must_have_label)
     _note_related(guess, related, file)
     return guess
