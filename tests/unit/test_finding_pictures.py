@@ -202,3 +202,14 @@ def test_two_names_that_end_like_one_file_are_both_ambiguous_in_any_order(tmp_pa
     content["fields"] = {"text": "t", "images": "photo", "label": "label"}
     dataset = load_dataset(parse_manifest(content, tmp_path / "m.yaml"))
     assert dataset.changes == {"ambiguous_picture": 2, "other_folder": 2}
+
+
+@pytest.mark.parametrize("form", ["{0}_{1}.jpg", "{0}/{1}.jpg", "IMG_{0}-{1}.jpg"])
+def test_init_and_check_agree_on_a_pattern_in_another_case(tmp_path, form):
+    rows = [[f"AB{number}", text(number), LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["code", "review", "class"], rows)
+    draw(tmp_path / "pics", *(form.format(f"ab{number}", place) for number in range(40) for place in (1, 2)))
+    said, checked, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert "100% of the records have one or more" in said
+    assert {len(review.images) for review in dataset.reviews} == {2}
+    assert "differs from its file in case, accents or quoting: 80" in checked

@@ -106,8 +106,12 @@ class RecordPictures:
             pictures = self.patterns[entry]
             filled = fill_pattern(pictures.pattern, values)
             own, foreign = ([], []) if filled is None else pictures.of(filled)
-            if foreign:
-                self.changes[Change.LONGER_ID] += len(foreign)
+            for change, count in (
+                (Change.LONGER_ID, len(foreign)),
+                (Change.OTHER_SPELLING, sum(path in pictures.spelled for path in own)),
+            ):
+                if count:
+                    self.changes[change] += count
             return own
 
         if self.fields.image_kind is not None:

@@ -128,10 +128,6 @@ class ImageTree:
         ]
         return sorted(paths, key=natural)
 
-    def holds(self, folder: str) -> bool:
-        """Return whether there is a folder for `in_folder`."""
-        return composed(folder) in self._composed_folders
-
     def by_path(self, path: str) -> tuple[str, ...]:
         """Return the files with this path, whatever the case, the Unicode normal form and the quoting."""
         return self._paths.get(fold(path), ())
@@ -152,6 +148,15 @@ class ImageTree:
         """Return whether there is such a folder, compared like `by_path`."""
         return fold(folder) in self._folded_folders
 
+    def like_folder(self, folder: str) -> list[str]:
+        """Return the paths of the files directly in all folders like this one, compared like `by_path`."""
+        paths = [
+            f"{actual}/{name}" if actual else name
+            for actual in self._folded_folders.get(fold(folder), ())
+            for name in self.folders[actual]
+        ]
+        return sorted(paths, key=natural)
+
     def unused(self, named: Iterable[str]) -> list[str]:
         """Return the pictures that are not among `named`, which are paths relative to the root."""
         used = set(named)
@@ -162,8 +167,8 @@ class ImageTree:
         return _index(self.folders, composed)
 
     @cached_property
-    def _folded_folders(self) -> set[str]:
-        return {fold(folder) for folder in self.folders}
+    def _folded_folders(self) -> Index:
+        return _index(self.folders, fold)
 
     @cached_property
     def _paths(self) -> Index:
