@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automm.cli.app import app
+from automm.data.images.decode import PictureError, decode_picture
 from automm.data.images.missing_hints import AmbiguousNameError
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import load_manifest, parse_manifest
@@ -213,3 +214,51 @@ def test_init_and_check_agree_on_a_pattern_in_another_case(tmp_path, form):
     assert "100% of the records have one or more" in said
     assert {len(review.images) for review in dataset.reviews} == {2}
     assert "differs from its file in case, accents or quoting: 80" in checked
+
+
+def heic(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+
+
+@pytest.mark.parametrize("cell", [None, "{0}.heic", "pics/{0}.HEIC"])
+def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path, cell):
+    header = ["id", "review", "class"] + ["photo"] * (cell is not None)
+    rows = [[1000 + number, text(number), LABELS[number % 3]] for number in range(40)]
+    rows = [row + ([cell.format(row[0])] if cell else []) for row in rows]
+    table(tmp_path / "r.csv", header, rows)
+    files = [f"{row[0]}.heic" for row in rows]
+    heic(tmp_path / "pics", *files)
+    code, said = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
+    assert code == 2
+    assert "40 picture files such as '1000.heic' are in a format that is not read. Convert them to JPEG or PNG" in said
+    assert "add --images none" in said
+    ready(tmp_path / "r.csv", tmp_path / "without.yaml", "--images", "none")
+    draw(tmp_path / "pics", *(name.replace("heic", "jpg") for name in files))  # as the message says
+    _, checked, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert sum(len(review.images) for review in dataset.reviews) == 40
+    assert (cell is None) or "picture found by its name with another extension: 40" in checked
+
+
+def test_a_single_picture_that_is_not_read_is_said(tmp_path):
+    rows = [[number, text(number), f"{number}.jpg", LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
+    draw(tmp_path / "pics", *(f"{number}.jpg" for number in range(39)))
+    heic(tmp_path / "pics", "39.heic", "38.heic")
+    said, checked, _ = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert "unread pictures: 1 picture files such as '39.heic' are in a format that is not read" in said
+    assert "warning: picture files under image_root in a format that is not read: 1 [unread_formats]" in checked
+    assert "picture dropped: unreadable: 1" in checked
+    manifest = (tmp_path / "m.yaml").read_text().replace("on_bad: drop-image", "on_bad: error")
+    (tmp_path / "m.yaml").write_text(manifest)
+    with pytest.raises(AutommError, match=r"'39\.jpg' not found; '39\.heic' is in a format .*Convert it to JPEG"):
+        load_dataset(load_manifest(tmp_path / "m.yaml"))
+    draw(tmp_path / "pics", "39.jpg")  # as the message says
+    assert run("check", tmp_path / "m.yaml")[0] == 0
+
+
+def test_a_phones_picture_with_another_name_is_told_by_its_content(tmp_path):
+    heic(tmp_path, "a.jpg")
+    with pytest.raises(PictureError, match="in the format HEIC, which is not read: convert it to JPEG or PNG"):
+        decode_picture(tmp_path / "a.jpg", 8)

@@ -17,6 +17,7 @@ from automm.data.images.missing_hints import (
     AmbiguousNameError,
     BrokenPictureError,
     OutsideError,
+    UnreadFormatError,
     absent_problem,
     means_no_picture,
     outside_problem,
@@ -151,7 +152,7 @@ class RecordPictures:
         remote, rule = is_url(name), self.manifest.images.on_bad
         if not remote and self._first_absent is None:
             self._first_absent = (where, name, error)
-        broken = isinstance(error, BrokenPictureError)
+        broken = isinstance(error, BrokenPictureError | UnreadFormatError)
         if rule == "drop-image":
             dropped = Change.AMBIGUOUS_PICTURE if isinstance(error, AmbiguousNameError) else Change.MISSING_PICTURE
             dropped = Change.UNREADABLE_PICTURE if broken else dropped
@@ -176,7 +177,10 @@ class RecordPictures:
         if self.patterns and labelled and not absent and records > 1:
             listed = " or ".join(map(repr, self.patterns))
             text = f"none of {records:,} records has a picture {listed} under image_root '{self.root.path}'"
-            return Problem(MISSING_PICTURE, self.source, text, "Correct image_root, or the pattern")
+            fix = "Correct image_root, or the pattern"
+            if unread := self.root.tree.unread:
+                fix = f"Convert pictures such as {unread[0]!r} to JPEG or PNG: their format is not read"
+            return Problem(MISSING_PICTURE, self.source, text, fix)
         if absent < 2 or not (labelled or missing):
             return None
         example, fix = self._cause()
@@ -205,6 +209,8 @@ class RecordPictures:
             example = f", such as {shown(name)} ({where})"
             if isinstance(error, AmbiguousNameError | BrokenPictureError):
                 example += f", which {error}"
+            if isinstance(error, UnreadFormatError):
+                example, fix = f"{example}: {error}", "Convert such files to JPEG or PNG under the same names"
             if isinstance(error, AmbiguousNameError):
                 fix = "Set image_root to the folder that is meant, or write the folders into the names"
         if self._unfetched:

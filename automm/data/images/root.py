@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automm.data.change_kinds import Change
 from automm.data.files import is_path_error, read_failure
-from automm.data.images.missing_hints import AbsentError, OutsideError, is_absolute
+from automm.data.images.missing_hints import AbsentError, OutsideError, UnreadFormatError, is_absolute
 from automm.data.images.similar import SimilarNames
 from automm.data.images.tree import ImageTree, is_unread
 
@@ -57,6 +57,8 @@ class ImageRoot:
             similar = self._similar.find(name)
             if similar is not None:
                 return self._find(similar[0]), similar[1]
+            if unread := self.tree.unread_like(name):
+                raise UnreadFormatError(f"not found; {unread!r} is in a format that is not read") from error
             if isinstance(error, OutsideError) and ".." not in name.split("/"):
                 raise AbsentError("not found") from error
             raise

@@ -144,6 +144,10 @@ class ImageTree:
         """Return the pictures in any folder whose name without its extension is this name, compared like `by_path`."""
         return self._name_stems.get(fold(name), ())
 
+    def unread_like(self, name: str) -> str | None:
+        """Return a picture of the same name in a format that is not read, such as photos/1.heic for 1.jpg."""
+        return next(iter(self._unread.get(fold(without_suffix(name.replace("\\", "/").rpartition("/")[2])), ())), None)
+
     def has_folder(self, folder: str) -> bool:
         """Return whether there is such a folder, compared like `by_path`."""
         return fold(folder) in self._folded_folders
@@ -161,6 +165,15 @@ class ImageTree:
         """Return the pictures that are not among `named`, which are paths relative to the root."""
         used = set(named)
         return [path for path in self.files if path not in used and is_picture(path)]
+
+    @cached_property
+    def unread(self) -> list[str]:
+        """The paths of the pictures in formats that are not read, relative to the root."""
+        return [path for path in self.files if is_unread(path)]
+
+    @cached_property
+    def _unread(self) -> Index:
+        return _index(self.unread, lambda path: fold(without_suffix(path.rpartition("/")[2])))
 
     @cached_property
     def _composed_folders(self) -> Index:

@@ -13,8 +13,9 @@ from automm.data.layouts import recognise
 from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.settled import relative_path
 from automm.data.onboarding.draft import LEFT_OUT
-from automm.data.onboarding.guess import Guess, guess_from, relative_path
+from automm.data.onboarding.guess import Guess, guess_from
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to, tables_in
 from automm.data.onboarding.tables import Chosen, choose_tables, split_of

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from automm.data.images.missing_hints import AbsentError, OutsideError
 from automm.data.images.root import ImageRoot
-from automm.data.images.tree import ImageTree, fold, is_picture, natural
+from automm.data.images.tree import ImageTree, fold, is_picture, is_unread, natural, without_suffix
 from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import names_thumbnail, words_of
 
@@ -61,9 +61,9 @@ class Nearby:
     def trees(self) -> list[ImageTree]:
         """The file trees that hold the pictures."""
         own = ImageTree(self.folder.resolve())
-        if any(map(is_picture, own.files)):
+        if _holds_pictures(own):
             return [own]
-        return [tree for tree in map(ImageTree, self._beside()) if any(map(is_picture, tree.files))]
+        return [tree for tree in map(ImageTree, self._beside()) if _holds_pictures(tree)]
 
     def _beside(self) -> list[Path]:
         """Return folders beside the records' folder that may hold its pictures: without a table of their own."""
@@ -86,6 +86,13 @@ class Nearby:
         full = [file for file in files if not names_thumbnail(self.relative(file))]
         return full or files
 
+    @cached_property
+    def unread(self) -> list[str]:
+        """The absolute paths of all picture files in formats that are not read and that have no readable copy."""
+        copies = {without_suffix(file) for file in self.pictures}
+        files = [f"{tree.root.as_posix()}/{path}" for tree in self.trees for path in tree.unread]
+        return [file for file in files if without_suffix(file) not in copies]
+
     def relative(self, file: str) -> str:
         """Return a path relative to the folder of the records' parent, for people and for patterns."""
         parent = self.folder.resolve().parent.as_posix().rstrip("/") + "/"
@@ -93,8 +100,11 @@ class Nearby:
 
     @cached_property
     def _backwards(self) -> list[tuple[str, str]]:
-        """The folded paths of the pictures from the last part to the first, sorted, with the pictures."""
-        return sorted((_backward(fold(file).split("/")), file) for file in self.pictures)
+        """The folded paths of the pictures from the last part to the first, sorted, with the pictures.
+
+        Without extensions, in which names and files may differ.
+        """
+        return sorted((_backward(_stem(fold(file)).split("/")), file) for file in (*self.pictures, *self.unread))
 
     @property
     def _is_own(self) -> bool:
@@ -109,7 +119,9 @@ class Nearby:
         """Return the pictures whose path ends with all parts of a name; at most `MOST_FILES` of them."""
         parts = parts_of(name)
         files, tail = self._matches(parts)
-        return files if tail == len(parts) else []
+        if tail < len(parts):
+            return []
+        return [file for file in files if _same_name(file, parts[-1])] or files
 
     def locate(self, names: Sequence[str]) -> Located:
         """Return the folder in which `ImageRoot`, which `automm check` uses, finds most of some picture names."""
@@ -154,7 +166,7 @@ class Nearby:
         """Return the one picture whose path relative to a folder is a name; None if there is none, or several."""
         parts = parts_of(name)
         files = [file for file in self._matches(parts)[0] if file.count("/") == root.count("/") + len(parts)]
-        inside = [file for file in files if file.startswith(root + "/")]
+        inside = [file for file in files if file.startswith(root + "/") and _same_name(file, parts[-1])]
         return inside[0] if len(inside) == 1 else None
 
     def _is_below(self, folder: str) -> bool:
@@ -165,7 +177,7 @@ class Nearby:
 
         More than `MOST_FILES` say nothing about the place of a name, such as 0.jpg in the folders of all records.
         """
-        folded = [fold(part) for part in parts]
+        folded = [fold(part) for part in parts[:-1]] + [_stem(fold(part)) for part in parts[-1:]]
         for tail in range(len(parts), 0, -1):
             begin = _backward(folded[-tail:])
             first = bisect_left(self._backwards, (begin,))
@@ -189,6 +201,10 @@ class Nearby:
                 top = inside.split("/")
                 counts["/".join(top[: 2 if top[0] == ".." else 1]) if len(top) > 1 else "."] += 1
         return dict(counts.most_common())
+
+
+def _holds_pictures(tree: ImageTree) -> bool:
+    return any(is_picture(path) or is_unread(path) for path in tree.files)
 
 
 def _is_named_after_pictures(folder: str) -> bool:
@@ -222,6 +238,17 @@ def is_of_split(path: str, split: str) -> bool:
     """Return whether a folder of a path is named after a split: images/val/1.jpg, val2017/1.jpg."""
     words = (word for folder in path.split("/") for word in words_of(folder))
     return any(split_named(word) == split for word in words)
+
+
+def _stem(path: str) -> str:
+    """Return a path without all extensions of pictures: a.jpg.jpg, a.jpg and a."""
+    while (stem := without_suffix(path)) != path:
+        path = stem
+    return path
+
+
+def _same_name(file: str, name: str) -> bool:
+    return fold(file.rpartition("/")[2]) == fold(name)
 
 
 def _backward(parts: Sequence[str]) -> str:

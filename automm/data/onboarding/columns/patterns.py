@@ -14,7 +14,7 @@ from automm.data.images.patterns import Pattern, PatternPictures, is_pattern
 from automm.data.images.tree import ImageTree, fold
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
-from automm.data.onboarding.columns.nearby import Nearby, common_folder
+from automm.data.onboarding.columns.nearby import common_folder
 from automm.data.sections import plain_value
 
 PROBES = 60  # values of a column that are searched in the names of the files
@@ -75,15 +75,26 @@ class _Form:
     suffixes: Counter[str] = field(default_factory=Counter)
 
 
-def find_pattern(columns: list[Column], nearby: Nearby) -> Found | None:
-    """Return the best pattern, with the values of one of the columns; None if the files are named after none."""
+def find_pattern(columns: list[Column], files: list[str]) -> Found | None:
+    """Return the best pattern for some files, with the values of a column; None if they are named after none."""
     likely = sorted(filter(_may_name_files, columns), key=_likeliness, reverse=True)[:MOST_COLUMNS]
-    if not likely or not nearby.pictures:
+    if not likely or not files:
         return None
-    haystack = _Haystack(nearby.pictures)
+    haystack = _Haystack(files)
     patterns = [(found, _likeliness(column)) for column in likely if (found := _best(column, haystack)) is not None]
     best = max(patterns, key=lambda pair: (not pair[0].padding, round(pair[0].share, 1), pair[1]), default=None)
     return best[0] if best is not None else None
+
+
+def are_named_after(columns: list[Column], files: list[str]) -> bool:
+    """Return whether the names of some files contain the values of a column."""
+    haystack = _Haystack(files)
+    for column in filter(_may_name_files, columns):
+        probes = _probes(column)
+        found = sum(next(haystack.places(value), None) is not None for value in probes)
+        if found >= LEAST_PROBES and found > len(probes) / 2:
+            return True
+    return False
 
 
 class _Haystack:

@@ -91,7 +91,7 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         # Names in an unknown form may mean the same files that a pattern would give to other records.
         if best is None or not best.local or not best.share:
             hidden = any(_hides_names(column) for column in others if column.name not in names)
-            found = find_pattern(others, nearby) if not hidden else None
+            found = find_pattern(others, nearby.pictures) if not hidden else None
             if found is not None and (found.padding or found.scattered):
                 return Pictures(candidates=names, out_of_reach=found)
             if found is not None:
