@@ -6,6 +6,7 @@ import time
 import zlib
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from automm.data.images.missing_hints import AmbiguousNameError
 from automm.data.images.root import ImageRoot
 from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
 from automm.errors import AutommError
 
@@ -262,3 +264,33 @@ def test_a_phones_picture_with_another_name_is_told_by_its_content(tmp_path):
     heic(tmp_path, "a.jpg")
     with pytest.raises(PictureError, match="in the format HEIC, which is not read: convert it to JPEG or PNG"):
         decode_picture(tmp_path / "a.jpg", 8)
+
+
+@pytest.mark.parametrize("validation", ["dev", "val", "validation", "valid", "val_seen"])
+def test_memes_with_any_name_of_the_validation_split(tmp_path, validation):
+    data, count = tmp_path / "memes", 0
+    for part, records in {"train": 30, validation: 9, "test": 9}.items():
+        lines = []
+        for number in range(records):
+            count += 1
+            draw(data, f"img/{count:05}.png", form="PNG")
+            lines.append({"id": count, "img": f"img/{count:05}.png", "text": text(count), "label": number % 2})
+        (data / f"{part}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (data / "train_translated.jsonl").write_text((data / "train.jsonl").read_text())
+    draw(data, "extra/1.jpg")
+    said, _, dataset = ready(data, tmp_path / "out", command="import")
+    assert len(dataset.reviews) == count == 48
+    assert "not read: train_translated.jsonl: format hateful-memes does not read it" in said
+    assert "unused pictures: 1 under extra/ that no record names" in said
+
+
+@pytest.mark.parametrize("name", sorted(set(layouts.WRITERS) - {"amazon-reviews-2023", "amazon-reviews-2018"}))
+def test_every_layout_names_the_files_that_it_does_not_read(tmp_path, name):
+    manifest = layouts.manifest_of(tmp_path, name)
+    (tmp_path / "data" / "more_reviews.csv").write_text("id,text,label\n1,a,b\n")
+    draw(tmp_path / "data", "aside/1.jpg")
+    options = dict(manifest.options) or None
+    reasons = import_data(name, tmp_path / "data", tmp_path / "out", options=options).reasons
+    assert reasons["not read: more_reviews.csv"] == f"format {name} does not read it"
+    assert "1 under aside/" in reasons["unused pictures"]
+    assert "fetched/" not in reasons["unused pictures"]
