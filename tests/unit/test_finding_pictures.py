@@ -294,3 +294,44 @@ def test_every_layout_names_the_files_that_it_does_not_read(tmp_path, name):
     assert reasons["not read: more_reviews.csv"] == f"format {name} does not read it"
     assert "1 under aside/" in reasons["unused pictures"]
     assert "fetched/" not in reasons["unused pictures"]
+
+
+SPELLINGS = {
+    "A{0}.JPG": "a{0}.jpg",
+    "b{0}.jpg": "b{0}.jpg.jpg",
+    "c{0}.jpg.jpg": "c{0}.jpg",
+    "img/d{0}.png": "img/d{0}.jpg",
+    "e{0}.jpg ": "e{0}.jpg",
+    "f{0}.jpg": "f{0}.jpg ",
+    "g{0}.jpg": " g{0} .jpg",
+    "\ufeffh{0}.jpg": "h{0}.jpg",
+    "img\\i{0}.jpg": "img/i{0}.jpg",
+    r".\img\j{0}.jpg": "img/j{0}.jpg",
+    "k#{0}.jpg": "k#{0}.jpg",
+    "l?{0}.jpg": "l?{0}.jpg",
+    "m%23{0}.jpg": "m#{0}.jpg",
+    "n{0}.jpg?w=100": "n{0}.jpg",
+    "o+o{0}.jpg": "o o{0}.jpg",
+    "p&amp;{0}.jpg": "p&{0}.jpg",
+    "q{0}.jfif": "q{0}.jfif",
+    "r, {0}.jpg": "r, {0}.jpg",
+}
+
+
+@pytest.mark.parametrize("cell", SPELLINGS)
+def test_a_name_in_another_spelling_is_found_by_init_and_by_check(tmp_path, cell):
+    rows = [[number, text(number), cell.format(number), LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
+    draw(tmp_path / "pics", *(SPELLINGS[cell].format(number) for number in range(40)))
+    _, _, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert {len(review.images) for review in dataset.reviews} == {1}
+    assert dataset.manifest.fields.images == ("photo",)
+    assert "100% of them are in folder" in (tmp_path / "m.yaml").read_text()
+
+
+def test_a_name_with_another_extension_is_not_another_records_picture(tmp_path):
+    draw(tmp_path, "1.jpg", "2.png")
+    root = ImageRoot(tmp_path, lambda: ["1.jpg", "1.png", "2.jpg"])
+    assert root.locate("2.jpg")[0].name == "2.png"
+    with pytest.raises(AmbiguousNameError, match=r"not the only name of the file '1\.jpg'"):
+        root.locate("1.png")

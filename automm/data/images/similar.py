@@ -3,6 +3,7 @@
 A name is matched only if exactly one file fits. What is found so is counted, never silent.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 
 from automm.data.change_kinds import Change
 from automm.data.images.missing_hints import AmbiguousNameError, fix_of_name, is_absolute
-from automm.data.images.tree import ImageTree, fold, is_picture, is_unread, without_suffix
+from automm.data.images.tree import ImageTree, fold, is_picture, is_unread, loose, without_suffix
 
 DEEPEST = 64  # folders of a name that are compared
 SHOWN = 3  # files that a message lists
@@ -39,7 +40,9 @@ class SimilarNames:
         if found is None:
             return None
         path, whole, change = found
-        if change is Change.OTHER_EXTENSION and not self._named.isdisjoint({fold(path), fold(path.rpartition("/")[2])}):
+        if change is Change.OTHER_EXTENSION and not self._named.isdisjoint(
+            {loose(path), loose(path.rpartition("/")[2])}
+        ):
             raise AmbiguousNameError(f"is not the only name of the file {path!r}: a record has its own name")
         if whole is not None:
             other = next((one for one in self._shortened.get(path, ()) if fold(one) != fold(whole)), None)
@@ -51,8 +54,8 @@ class SimilarNames:
 
     @cached_property
     def _named(self) -> frozenset[str]:
-        """The names of all records, folded."""
-        return frozenset(fold(name.replace("\\", "/").removeprefix("./")) for name in self.names())
+        """The names of all records, in the form of `loose`."""
+        return frozenset(loose(name.replace("\\", "/").removeprefix("./")) for name in self.names())
 
     @cached_property
     def _shortened(self) -> dict[str, tuple[str, ...]]:
@@ -75,6 +78,11 @@ class SimilarNames:
         """
         if fix_of_name(name):  # a URL without its scheme, or several names in one
             return None
+        found = self._fitting_whole(name)
+        plain = re.split(r"[?#]", name, maxsplit=1)[0]  # of a name that was a URL: a.jpg?w=100
+        return found if found is not None or plain == name else self._fitting_whole(plain)
+
+    def _fitting_whole(self, name: str) -> tuple[str, str | None, Change] | None:
         absolute = is_absolute(name)
         path = name.replace("\\", "/")  # not unquoted here: `fold` does that, and twice would be once too often
         parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -127,7 +135,7 @@ def _closest(paths: tuple[str, ...], name: str) -> str:
     if len(paths) == 1:
         return paths[0]
     depth = name.count("/") + 1
-    for spelled in (str, unquote, lambda text: unicodedata.normalize("NFC", unquote(text))):
+    for spelled in (str, unquote, lambda text: unicodedata.normalize("NFC", unquote(text)), fold):
         same = [path for path in paths if spelled("/".join(path.split("/")[-depth:])) == spelled(name)]
         if len(same) == 1:
             return same[0]

@@ -1,5 +1,6 @@
 """The files below an image root, read once: what a folder contains, and which files have a similar name."""
 
+import html
 import os
 import re
 import unicodedata
@@ -21,6 +22,12 @@ UNREAD = tuple(
     )
 )
 
+# Formats that are read: those of `SUFFIXES`, and other extensions of JPEG.
+PICTURES = (*SUFFIXES, ".jfif", ".jpe")
+
+_UNSEEN = re.compile(r"[+&]|  | [./]|/ |^ | $")
+_WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_AROUND = re.compile(r" *([./]) *")
 _DIGITS = re.compile(r"([0-9]+)")
 
 Index = dict[str, tuple[str, ...]]
@@ -31,6 +38,18 @@ def fold(path: str) -> str:
     if path.isascii() and "%" not in path:
         return path.lower()
     return composed(composed(unquote(path)).casefold())
+
+
+def loose(path: str) -> str:
+    """Return what spellings of one path share that a person does not see, beyond `fold`.
+
+    These are spaces around names and before extensions, marks without width, + for a space, and &amp; for &.
+    """
+    text = fold(path)
+    if text.isascii() and text.isprintable() and not _UNSEEN.search(text):
+        return text
+    text = _WITHOUT_WIDTH.sub("", html.unescape(text).replace("+", " "))
+    return _AROUND.sub(r"\1", " ".join(text.split()))
 
 
 def composed(text: str) -> str:
@@ -49,7 +68,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def is_picture(name: str) -> bool:
     """Return whether a file name ends like a picture's."""
-    return name.lower().endswith(SUFFIXES)
+    return name.rstrip().lower().endswith(PICTURES)
 
 
 def is_unread(name: str) -> bool:
@@ -101,6 +120,14 @@ class ImageTree:
             found[folder] = files
         return found
 
+    def below(self, folder: Path) -> "ImageTree":
+        """Return the tree of a folder in this one, which is not read again."""
+        tree, inside = ImageTree(folder), folder.relative_to(self.root).as_posix().removeprefix(".")
+        begin = f"{inside}/" if inside else ""
+        folders = {path: files for path, files in self.folders.items() if f"{path}/".startswith(begin)}
+        tree.folders = {path[len(begin) :]: files for path, files in folders.items()}
+        return tree
+
     def _is_inside(self, link: "os.DirEntry[str]") -> bool:
         try:
             return link.is_file() and Path(os.path.realpath(link.path)).is_relative_to(self.root)
@@ -129,24 +156,24 @@ class ImageTree:
         return sorted(paths, key=natural)
 
     def by_path(self, path: str) -> tuple[str, ...]:
-        """Return the files with this path, whatever the case, the Unicode normal form and the quoting."""
-        return self._paths.get(fold(path), ())
+        """Return the files with this path, whatever the case, the Unicode normal form, the quoting and the spaces."""
+        return self._paths.get(loose(path), ())
 
     def by_stem(self, path: str) -> tuple[str, ...]:
         """Return the pictures whose path without its extension is this path, compared like `by_path`."""
-        return self._stems.get(fold(path), ())
+        return self._stems.get(loose(path), ())
 
     def by_name(self, name: str) -> tuple[str, ...]:
         """Return the files with this name in any folder, compared like `by_path`."""
-        return self._names.get(fold(name), ())
+        return self._names.get(loose(name), ())
 
     def by_name_stem(self, name: str) -> tuple[str, ...]:
         """Return the pictures in any folder whose name without its extension is this name, compared like `by_path`."""
-        return self._name_stems.get(fold(name), ())
+        return self._name_stems.get(loose(name), ())
 
     def unread_like(self, name: str) -> str | None:
         """Return a picture of the same name in a format that is not read, such as photos/1.heic for 1.jpg."""
-        return next(iter(self._unread.get(fold(without_suffix(name.replace("\\", "/").rpartition("/")[2])), ())), None)
+        return next(iter(self._unread.get(loose(without_suffix(name.replace("\\", "/").rpartition("/")[2])), ())), None)
 
     def has_folder(self, folder: str) -> bool:
         """Return whether there is such a folder, compared like `by_path`."""
@@ -173,7 +200,7 @@ class ImageTree:
 
     @cached_property
     def _unread(self) -> Index:
-        return _index(self.unread, lambda path: fold(without_suffix(path.rpartition("/")[2])))
+        return _index(self.unread, lambda path: loose(without_suffix(path.rpartition("/")[2])))
 
     @cached_property
     def _composed_folders(self) -> Index:
@@ -185,19 +212,19 @@ class ImageTree:
 
     @cached_property
     def _paths(self) -> Index:
-        return _index(self.files, fold)
+        return _index(self.files, loose)
 
     @cached_property
     def _stems(self) -> Index:
-        return _index(filter(is_picture, self.files), lambda path: fold(without_suffix(path)))
+        return _index(filter(is_picture, self.files), lambda path: loose(without_suffix(path)))
 
     @cached_property
     def _names(self) -> Index:
-        return _index(self.files, lambda path: fold(path.rpartition("/")[2]))
+        return _index(self.files, lambda path: loose(path.rpartition("/")[2]))
 
     @cached_property
     def _name_stems(self) -> Index:
-        return _index(filter(is_picture, self.files), lambda path: fold(without_suffix(path.rpartition("/")[2])))
+        return _index(filter(is_picture, self.files), lambda path: loose(without_suffix(path.rpartition("/")[2])))
 
 
 def _index(paths: Iterable[str], key_of: Callable[[str], str]) -> Index:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from automm.data.download.urls import SUFFIXES, is_url
-from automm.data.images.tree import UNREAD
+from automm.data.download.urls import is_url
+from automm.data.images.tree import PICTURES, UNREAD
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import names_picture, names_thumbnail, snake_case
 from automm.data.onboarding.columns.nearby import Located, Nearby
@@ -16,8 +16,8 @@ SEPARATORS = ("\n", ",", ";", "|", " ")
 _QUOTED = r"""(?:'[^']+'|"[^"]+")"""  # unambiguous, which prevents exponential backtracking
 _SIDE_BY_SIDE = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")  # ['a.jpg' 'b.jpg'], an array of NumPy's
 IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
-_HOLDS_SUFFIX = re.compile("|".join(map(re.escape, (*SUFFIXES, *UNREAD))), re.IGNORECASE)
-_ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
+_HOLDS_SUFFIX = re.compile("|".join(map(re.escape, (*PICTURES, *UNREAD))), re.IGNORECASE)
+_ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, PICTURES))})/*([?#]|$)", re.IGNORECASE)
 _LARGE = re.compile(r"(^|_)(large|full|orig|original|hi|high|big|xl)(_|$)")
 _NUMBER = re.compile(r"[ _.-]*[0-9]+")
 
@@ -78,7 +78,7 @@ def read_column(column: Column, nearby: Nearby) -> ImageColumn:
         if is_url(name):
             return likely or _ENDS_AS_PICTURE.match(name) is not None
         # A name of a file may contain # or ?; one that was a URL may still end with its query.
-        return name.lower().endswith((*SUFFIXES, *UNREAD)) or _ENDS_AS_PICTURE.match(name) is not None
+        return name.lower().endswith((*PICTURES, *UNREAD)) or _ENDS_AS_PICTURE.match(name) is not None
 
     images, divided = ImageColumn(column.name), dict[str, list[tuple[str, list[str]]]]()
     for written in column.cells:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from automm.data.images.missing_hints import AbsentError, OutsideError
 from automm.data.images.root import ImageRoot
-from automm.data.images.tree import ImageTree, fold, is_picture, is_unread, natural, without_suffix
+from automm.data.images.tree import ImageTree, is_picture, is_unread, loose, natural, without_suffix
 from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import names_thumbnail, words_of
 
@@ -93,6 +93,11 @@ class Nearby:
         files = [f"{tree.root.as_posix()}/{path}" for tree in self.trees for path in tree.unread]
         return [file for file in files if without_suffix(file) not in copies]
 
+    def tree_of(self, folder: Path) -> ImageTree:
+        """Return the file tree of a folder."""
+        around = next((tree for tree in self.trees if folder.is_relative_to(tree.root)), None)
+        return ImageTree(folder) if around is None else around.below(folder)
+
     def relative(self, file: str) -> str:
         """Return a path relative to the folder of the records' parent, for people and for patterns."""
         parent = self.folder.resolve().parent.as_posix().rstrip("/") + "/"
@@ -104,7 +109,7 @@ class Nearby:
 
         Without extensions, in which names and files may differ.
         """
-        return sorted((_backward(_stem(fold(file)).split("/")), file) for file in (*self.pictures, *self.unread))
+        return sorted((_backward(_stem(loose(file)).split("/")), file) for file in (*self.pictures, *self.unread))
 
     @property
     def _is_own(self) -> bool:
@@ -177,7 +182,7 @@ class Nearby:
 
         More than `MOST_FILES` say nothing about the place of a name, such as 0.jpg in the folders of all records.
         """
-        folded = [fold(part) for part in parts[:-1]] + [_stem(fold(part)) for part in parts[-1:]]
+        folded = _stem(loose("/".join(parts))).split("/")
         for tail in range(len(parts), 0, -1):
             begin = _backward(folded[-tail:])
             first = bisect_left(self._backwards, (begin,))
@@ -185,7 +190,8 @@ class Nearby:
             if last > first:
                 few = last - first <= MOST_FILES
                 return [file for _, file in self._backwards[first:last]] if few else [], tail
-        return [], 0
+        plain = re.split(r"[?#]", parts[-1], maxsplit=1)[0] if parts else ""
+        return self._matches([*parts[:-1], plain]) if plain and plain != parts[-1] else ([], 0)
 
     def unused(self, used: Iterable[str]) -> dict[str, int]:
         """Return how many pictures are not among `used`, by their folder relative to that of the records."""
@@ -248,7 +254,7 @@ def _stem(path: str) -> str:
 
 
 def _same_name(file: str, name: str) -> bool:
-    return fold(file.rpartition("/")[2]) == fold(name)
+    return loose(file.rpartition("/")[2]) == loose(name)
 
 
 def _backward(parts: Sequence[str]) -> str:

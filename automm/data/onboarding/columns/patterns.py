@@ -14,7 +14,7 @@ from automm.data.images.patterns import Pattern, PatternPictures, is_pattern
 from automm.data.images.tree import ImageTree, fold
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
-from automm.data.onboarding.columns.nearby import common_folder
+from automm.data.onboarding.columns.nearby import Nearby, common_folder
 from automm.data.sections import plain_value
 
 PROBES = 60  # values of a column that are searched in the names of the files
@@ -75,13 +75,15 @@ class _Form:
     suffixes: Counter[str] = field(default_factory=Counter)
 
 
-def find_pattern(columns: list[Column], files: list[str]) -> Found | None:
-    """Return the best pattern for some files, with the values of a column; None if they are named after none."""
+def find_pattern(columns: list[Column], nearby: Nearby) -> Found | None:
+    """Return the best pattern, with the values of one of the columns; None if the files are named after none."""
     likely = sorted(filter(_may_name_files, columns), key=_likeliness, reverse=True)[:MOST_COLUMNS]
-    if not likely or not files:
+    if not likely or not nearby.pictures:
         return None
-    haystack = _Haystack(files)
-    patterns = [(found, _likeliness(column)) for column in likely if (found := _best(column, haystack)) is not None]
+    haystack = _Haystack(nearby.pictures)
+    patterns = [
+        (found, _likeliness(column)) for column in likely if (found := _best(column, haystack, nearby)) is not None
+    ]
     best = max(patterns, key=lambda pair: (not pair[0].padding, round(pair[0].share, 1), pair[1]), default=None)
     return best[0] if best is not None else None
 
@@ -122,7 +124,7 @@ class _Haystack:
             begin = end
 
 
-def _best(column: Column, haystack: _Haystack) -> Found | None:
+def _best(column: Column, haystack: _Haystack, nearby: Nearby) -> Found | None:
     probes = _probes(column)
     forms: dict[tuple[str, str], _Form] = {}
     for value in probes:
@@ -138,7 +140,7 @@ def _best(column: Column, haystack: _Haystack) -> Found | None:
         entry += suffixes[0] if one else ("" if middle.endswith("*") else ".*")
     root = common_folder(f"{folder}/x" for folder in form.folders)
     if is_pattern(entry) and len(form.folders) == 1:
-        files, share = _shared_out(column, entry, Path(root or "/"))
+        files, share = _shared_out(column, entry, nearby.tree_of(Path(root or "/")))
     else:
         files, share = _all_files(column, haystack, prefix, middle, form)
     count = sum(file.startswith(root + "/") for file in haystack.files)
@@ -172,9 +174,9 @@ def _note(forms: dict[tuple[str, str], _Form], value: str, file: str, before: st
     form.suffixes[f".{suffix}"] += 1
 
 
-def _shared_out(column: Column, entry: str, root: Path) -> tuple[frozenset[str], float]:
+def _shared_out(column: Column, entry: str, tree: ImageTree) -> tuple[frozenset[str], float]:
     """Return what `_all_files` returns, of a pattern: shared out among the sampled values as `automm check` does."""
-    pictures = PatternPictures(Pattern(entry), ImageTree(root))
+    pictures = PatternPictures(Pattern(entry), tree)
     values = dict.fromkeys(_values(column))
     filled = [one for value in values if (one := pictures.pattern.fill({column.name: value})) is not None]
     for one in filled:
@@ -183,7 +185,7 @@ def _shared_out(column: Column, entry: str, root: Path) -> tuple[frozenset[str],
     for one in filled:
         with suppress(ValueError):  # files that fit two records, which the check reports
             own, _ = pictures.of(one)
-            taken.update(f"{root.as_posix()}/{path}" for path in own)
+            taken.update(f"{tree.root.as_posix()}/{path}" for path in own)
             found += bool(own)
     return frozenset(taken), found / max(1, len(values))
 

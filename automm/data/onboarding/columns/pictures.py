@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automm.data.download.urls import SUFFIXES, is_url
+from automm.data.download.urls import is_url
 from automm.data.images.missing_hints import shown, why_lost
+from automm.data.images.tree import PICTURES
 from automm.data.onboarding.columns.column import Column, brief_value
 from automm.data.onboarding.columns.folders import LEAST, find_folders
 from automm.data.onboarding.columns.image_column import IN_QUOTES, ImageColumn, read_column
@@ -24,7 +25,7 @@ from automm.data.onboarding.columns.patterns import Found, find_pattern
 from automm.errors import yaml_word
 
 FEW = 3  # different values that mean "no picture"
-_WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
+_WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, PICTURES))})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         # Names in an unknown form may mean the same files that a pattern would give to other records.
         if best is None or not best.local or not best.share:
             hidden = any(_hides_names(column) for column in others if column.name not in names)
-            found = find_pattern(others, nearby.pictures) if not hidden else None
+            found = find_pattern(others, nearby) if not hidden else None
             if found is not None and (found.padding or found.scattered):
                 return Pictures(candidates=names, out_of_reach=found)
             if found is not None:

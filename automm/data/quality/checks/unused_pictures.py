@@ -85,5 +85,5 @@ def _pattern(checked: Checked, root: Path) -> Found | None:
     if fields is None or fields.id is None:
         return None
     ids = [review.id for review in checked.reviews]
-    found = find_pattern([Column(fields.id, len(ids), ids)], Nearby(root).pictures)
+    found = find_pattern([Column(fields.id, len(ids), ids)], Nearby(root))
     return found if found is not None and found.entry and found.root.is_relative_to(root) else None
