@@ -37,6 +37,7 @@ class Change(StrEnum):
     BACKSLASHES = "backslashes", "picture path changed: backslashes read as slashes"
     OTHER_SPELLING = "other_spelling", "picture found by a name that differs from its file in case, accents or quoting"
     NO_EXTENSION = "no_extension", "picture found by its name without the extension of the file"
+    OTHER_EXTENSION = "other_extension", "picture found by its name with another extension"
     OTHER_FOLDER = "other_folder", "picture found in another folder than its name says"
     AMBIGUOUS_PICTURE = "ambiguous_picture", "picture dropped: its name fits several files"
     LONGER_ID = "longer_id", "picture left out: by its name it belongs to a longer id that is in no record"

@@ -88,7 +88,7 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
     manifest, source, root = _open(about, reviews, image_root)
     reader = ReviewReader(manifest, source, ImageRoot(root), labelled=False)
     records = list(source.rows)
-    reader.pictures.learn(records)
+    reader.pictures.learn(lambda: records)
     columns = dict.fromkeys(name for record in records for name in record.values)
     if not records:
         raise DataError(f"{source.name}: the file has no reviews")

@@ -134,7 +134,7 @@ def test_what_an_import_ignores_is_named(tmp_path):
     captioned(tmp_path)
     put(tmp_path / "data", tree("more/x.png", "more/y.png") | {"prices.csv": "name,price\na,1\n"})
     reasons = import_data("auto", tmp_path / "data", tmp_path / "out").reasons
-    assert reasons["not read: prices.csv"] == "it is not the metadata of the pictures"
+    assert reasons["not read: prices.csv"] == "format imagefolder does not read it"
     assert reasons["unused pictures"] == "2 under more/ that no record names"
 
 

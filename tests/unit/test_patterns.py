@@ -165,6 +165,42 @@ def test_the_extension_may_differ_only_in_case(tmp_path):
     assert found(tmp_path, "{key}-*.jpg", ["a", "b"]) == [["a-1.JPG"], []]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        ("{key}_*.jpg", ["ab0_1.jpg", "ab0_2.JPG", "cd1_1.jpg"]),
+        ("{key}/", ["ab0/1.jpg", "ab0/2.jpg", "cd1/1.jpg"]),
+        ("Photos/{key}_*", ["photos/ab0_1.jpg", "photos/ab0_2.png", "photos/Cd1_1.jpg"]),
+        ("IMG_{key}-*", ["img_ab0-1.jpg", "img_ab0-2.jpg", "img_cd1-1.jpg"]),
+    ],
+)
+def test_files_in_another_spelling_are_found_and_counted(tmp_path, pattern, files):
+    put(tmp_path / "images", *files)
+    dataset = load_dataset(write(tmp_path, pattern, ["AB0", "CD1"]))
+    root = tmp_path / "images"
+    found = [[path.relative_to(root).as_posix() for path in review.images] for review in dataset.reviews[:2]]
+    assert found == [files[:2], files[2:]]
+    assert dataset.changes == {"other_spelling": 3}
+
+
+def test_another_spelling_is_no_picture_of_a_record_with_pictures_of_its_own(tmp_path):
+    put(tmp_path / "images", "a-1.jpg", "A-2.jpg", "ab-1.jpg")
+    assert found(tmp_path, "{key}-*.jpg", ["a", "c"]) == [["a-1.jpg"], []]
+
+
+def test_the_longest_id_wins_in_another_spelling(tmp_path):
+    put(tmp_path / "images", "e1-1.jpg", "e1-2-1.jpg", "e1-2-2.jpg", "e12-1.jpg")
+    dataset = load_dataset(write(tmp_path, "{key}-*.jpg", ["E1", "E1-2"]))
+    names = [[path.name for path in review.images] for review in dataset.reviews[:2]]
+    assert names == [["e1-1.jpg"], ["e1-2-1.jpg", "e1-2-2.jpg"]]
+
+
+def test_records_that_differ_only_in_spelling_from_each_other_cannot_share_a_file(tmp_path):
+    put(tmp_path / "images", "ab-1.jpg")
+    with pytest.raises(DataError, match=r"picture 'ab-1\.jpg' fits both 'AB' and 'Ab'"):
+        load_dataset(write(tmp_path, "{key}-*.jpg", ["AB", "Ab"]))
+
+
 def test_each_file_is_compared_with_few_records(tmp_path):
     """The work grows with the files and the records, not with their product."""
     count = 3000

@@ -52,6 +52,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc"))
 _ORIENTATION = 0x0112
 _ONE_LARGE = threading.Lock()  # several large pictures at once could take gigabytes
 
@@ -164,6 +165,8 @@ def _file(source: Path | bytes) -> BinaryIO:
         return content
     if not content:
         raise PictureError("zero bytes")
+    if content[4:12] in _HEIC:  # also of a phone's picture that was renamed .jpg
+        raise PictureError("in the format HEIC, which is not read: convert it to JPEG or PNG")
     return io.BytesIO(content)
 
 

@@ -10,6 +10,7 @@ from automm.errors import Problem
 MISSING_PICTURE, PICTURE_OUTSIDE, NOT_FETCHED = "missing_picture", "picture_outside", "not_fetched"
 BROKEN_PICTURE = "broken_picture"
 SEPARATORS = (",", ";", "|", "\n", " ")
+CONVERT = "Convert it to JPEG or PNG under the same name"
 SHOWN = 120  # characters of a name; a name may be a whole picture, data:image/png;base64,...
 
 # Names that mean no picture, in any case: a missing value that was written as text.
@@ -29,6 +30,10 @@ class AbsentError(ValueError):
 
 class BrokenPictureError(AbsentError):
     """A cell holds no picture that can be read; the message is the reason in words."""
+
+
+class UnreadFormatError(AbsentError):
+    """There is a picture of that name in a format that is not read; the message names the file."""
 
 
 class AmbiguousNameError(AbsentError):
@@ -89,6 +94,8 @@ def absent_problem(name: str, error: AbsentError, where: str, root: Path, fetch:
     code, text = MISSING_PICTURE, f"picture {shown(name)} {error} under image_root '{root.name}'"
     if isinstance(error, BrokenPictureError):
         code, text, fix = BROKEN_PICTURE, f"picture {shown(name)} {error}", "Correct the cell"
+    elif isinstance(error, UnreadFormatError):
+        fix = CONVERT
     elif is_url(name):
         code, fix = NOT_FETCHED, f"Download it: {fetch}"
     elif isinstance(error, AmbiguousNameError):

@@ -1,7 +1,7 @@
 """Find the pictures of each record, and note those that are missing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from automm.data.images.missing_hints import (
     AmbiguousNameError,
     BrokenPictureError,
     OutsideError,
+    UnreadFormatError,
     absent_problem,
     means_no_picture,
     outside_problem,
@@ -74,10 +75,22 @@ class RecordPictures:
         self._files = EmbeddedFiles(cache_dir(), cache_limit()) if self.fields.image_kind else None
         self._known: dict[str, tuple[str, Path, Change | None]] = {}
 
-    def learn(self, records: Iterable[Record]) -> None:
-        """Take note of all records before the first picture, because a pattern shares the files out among them."""
+    def learn(self, records: Callable[[], Iterable[Record]]) -> None:
+        """Take note of all records before the first picture, because they share the files out among them.
+
+        Args:
+            records: returns all records. It is called for patterns, and where the name of a record needs it.
+        """
+
+        def names() -> Iterator[str]:
+            with suppress(DataError):
+                for record in records():
+                    with suppress(ValueError):
+                        yield from (name for name in cell_images(record.values, self.fields) if not is_url(name))
+
+        self.root.names = names
         with suppress(DataError):  # reading the records again reports it
-            for record in records:
+            for record in records() if self.patterns else ():
                 for pictures in self.patterns.values():
                     with suppress(ValueError):
                         if filled := fill_pattern(pictures.pattern, record.values):
@@ -94,8 +107,12 @@ class RecordPictures:
             pictures = self.patterns[entry]
             filled = fill_pattern(pictures.pattern, values)
             own, foreign = ([], []) if filled is None else pictures.of(filled)
-            if foreign:
-                self.changes[Change.LONGER_ID] += len(foreign)
+            for change, count in (
+                (Change.LONGER_ID, len(foreign)),
+                (Change.OTHER_SPELLING, sum(path in pictures.spelled for path in own)),
+            ):
+                if count:
+                    self.changes[change] += count
             return own
 
         if self.fields.image_kind is not None:
@@ -135,7 +152,7 @@ class RecordPictures:
         remote, rule = is_url(name), self.manifest.images.on_bad
         if not remote and self._first_absent is None:
             self._first_absent = (where, name, error)
-        broken = isinstance(error, BrokenPictureError)
+        broken = isinstance(error, BrokenPictureError | UnreadFormatError)
         if rule == "drop-image":
             dropped = Change.AMBIGUOUS_PICTURE if isinstance(error, AmbiguousNameError) else Change.MISSING_PICTURE
             dropped = Change.UNREADABLE_PICTURE if broken else dropped
@@ -160,7 +177,10 @@ class RecordPictures:
         if self.patterns and labelled and not absent and records > 1:
             listed = " or ".join(map(repr, self.patterns))
             text = f"none of {records:,} records has a picture {listed} under image_root '{self.root.path}'"
-            return Problem(MISSING_PICTURE, self.source, text, "Correct image_root, or the pattern")
+            fix = "Correct image_root, or the pattern"
+            if unread := self.root.tree.unread:
+                fix = f"Convert pictures such as {unread[0]!r} to JPEG or PNG: their format is not read"
+            return Problem(MISSING_PICTURE, self.source, text, fix)
         if absent < 2 or not (labelled or missing):
             return None
         example, fix = self._cause()
@@ -189,6 +209,8 @@ class RecordPictures:
             example = f", such as {shown(name)} ({where})"
             if isinstance(error, AmbiguousNameError | BrokenPictureError):
                 example += f", which {error}"
+            if isinstance(error, UnreadFormatError):
+                example, fix = f"{example}: {error}", "Convert such files to JPEG or PNG under the same names"
             if isinstance(error, AmbiguousNameError):
                 fix = "Set image_root to the folder that is meant, or write the folders into the names"
         if self._unfetched:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import NamedTuple
 
 from automm.data.download.urls import SUFFIXES
-from automm.data.images.tree import ImageTree, composed, is_picture
+from automm.data.images.tree import ImageTree, composed, fold, is_picture
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -151,11 +151,16 @@ Key = tuple[str, Chunks]  # a folder, and the filled chunks of the names in it
 class PatternPictures:
     """The pictures of each record by a pattern: of several records that fit a file, the longest values win.
 
-    Call `learn` for every record first, then `of` for each.
+    A record without a file of exactly its values gets those that differ in case, accents or quoting, if they fit no
+    other record. Call `learn` for every record first, then `of` for each.
+
+    Attributes:
+        spelled: the files that were found so, relative to the root; complete after the first call of `of`.
     """
 
     def __init__(self, pattern: Pattern, tree: ImageTree):
         self.pattern, self.tree = pattern, tree
+        self.spelled: set[str] = set()
         self._values: dict[str, dict[Chunks, Values]] = {}
         self._twins: dict[Key, Values] = {}  # other values that give the same folder and chunks
         self._contested: dict[Key, tuple[str, Values]] = {}
@@ -163,7 +168,7 @@ class PatternPictures:
 
     def learn(self, filled: Filled) -> None:
         """Take note of a record, before the first call of `of`."""
-        if not self.tree.holds(filled.folder):
+        if not self.tree.has_folder(filled.folder):
             return  # without files nothing is to be shared out, and most of a million folders may not exist
         known = self._values.setdefault(filled.folder, {})
         first = known.setdefault(filled.chunks, filled.values)
@@ -184,6 +189,7 @@ class PatternPictures:
             self._contested = {}
             for folder in self._values:
                 self._assign(folder, self._pictures)
+            self._assign_spelled(self._pictures)
         key = filled.folder, filled.chunks
         if key in self._contested:
             path, rival = self._contested[key]
@@ -194,17 +200,18 @@ class PatternPictures:
             )
         pictures = self._pictures.get(key, [])
         foreign = self._of_longer_ids(filled.chunks, pictures)
-        return [path for path in pictures if path not in foreign], foreign
+        return [path for path in pictures if path not in foreign], list(foreign)
 
-    def _of_longer_ids(self, chunks: Chunks, pictures: Sequence[str]) -> list[str]:
+    def _of_longer_ids(self, chunks: Chunks, pictures: Sequence[str]) -> dict[str, None]:
         """Return the pictures whose star begins with a number and the mark between id and star, unless all have it."""
         mark = self.pattern.chunks[0].rpartition("}")[2]
         if len(chunks) != 2 or "{" not in self.pattern.chunks[0] or not mark:
-            return []
-        stars = {path: str(self.pattern.stem(path))[len(chunks[0]) :] for path in pictures}
+            return {}
+        stars = {path: fold(str(self.pattern.stem(path)))[len(fold(chunks[0])) :] for path in pictures}
+        mark = fold(mark)
         if all(mark in star for star in stars.values()):
-            return []
-        return [path for path, star in stars.items() if star.partition(mark)[0].isdigit() and mark in star]
+            return {}
+        return {path: None for path, star in stars.items() if star.partition(mark)[0].isdigit() and mark in star}
 
     @property
     def found(self) -> bool:
@@ -213,7 +220,7 @@ class PatternPictures:
 
     def _assign(self, folder: str, pictures: dict[Key, list[str]]) -> None:
         """Give each file of a folder to the records whose values are the longest of all that fit."""
-        candidates = self._candidates(folder)
+        candidates = self._candidates(self._values[folder])
         for path in self.tree.in_folder(folder):
             stem = self.pattern.stem(path)
             if stem is None:
@@ -234,13 +241,43 @@ class PatternPictures:
                     other = next(rival for rival, _ in best if rival != values)
                     self._contested.setdefault(key, (path, other))
 
-    def _candidates(self, folder: str) -> Callable[[str], Iterable[Chunks]]:
-        """Return a function from a stem to the few filled chunks of the folder that may match it.
+    def _assign_spelled(self, pictures: dict[Key, list[str]]) -> None:
+        """Give files that no record has to the one record without files that they fit in another spelling."""
+        given, taken = set(pictures), {path for paths in pictures.values() for path in paths}
+        by_folder: dict[str, dict[Chunks, dict[Key, Values]]] = {}
+        for folder, known in self._values.items():
+            for chunks, values in known.items():
+                same = by_folder.setdefault(fold(folder), {}).setdefault(tuple(map(fold, chunks)), {})
+                same[folder, chunks] = values
+        for folder, by_chunks in by_folder.items():
+            if all(key in given for same in by_chunks.values() for key in same):
+                continue
+            candidates = self._candidates(by_chunks)
+            for path in self.tree.like_folder(folder):
+                stem = None if path in taken else self.pattern.stem(path)
+                if stem is None:
+                    continue
+                fitting = [chunks for chunks in candidates(fold(stem)) if self.pattern.matches(chunks, fold(stem))]
+                longest = max(map(_length, fitting), default=0)
+                best = [pair for one in fitting if _length(one) == longest for pair in by_chunks[one].items()]
+                # Where a record's own pictures are spelled as it is, another spelling may be another id.
+                if not any(key in given for key, _ in best):
+                    self._give_spelled(path, best, pictures)
+
+    def _give_spelled(self, path: str, best: list[tuple[Key, Values]], pictures: dict[Key, list[str]]) -> None:
+        for key, values in best:
+            pictures.setdefault(key, []).append(path)
+            self.spelled.add(path)
+            other = next((rival for _, rival in best if rival != values), None)
+            if other is not None:
+                self._contested.setdefault(key, (path, other))
+
+    def _candidates(self, known: Iterable[Chunks]) -> Callable[[str], Iterable[Chunks]]:
+        """Return a function from a stem to the few of some filled chunks that may match it.
 
         It looks up each part of the stem that is as long as some filled chunk. Each file costs the same, however many
         records there are.
         """
-        known = self._values[folder]
         with_values = [place for place, text in enumerate(self.pattern.chunks) if "{" in text]
         if not with_values:  # all values are in the name of the folder
             return lambda stem: known

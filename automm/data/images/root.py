@@ -3,14 +3,15 @@
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
 from automm.data.change_kinds import Change
 from automm.data.files import is_path_error, read_failure
-from automm.data.images.missing_hints import AbsentError, OutsideError, fix_of_name, is_absolute
+from automm.data.images.missing_hints import AbsentError, OutsideError, UnreadFormatError, is_absolute
 from automm.data.images.similar import SimilarNames
-from automm.data.images.tree import ImageTree
+from automm.data.images.tree import ImageTree, is_unread
 
 __all__ = ["AbsentError", "ImageRoot", "OutsideError"]
 
@@ -24,10 +25,11 @@ class ImageRoot:
 
     Args:
         path: the folder; it need not exist.
+        names: returns the names of all records, as `SimilarNames` needs them.
     """
 
-    def __init__(self, path: Path):
-        self.path = Path(os.path.realpath(path))
+    def __init__(self, path: Path, names: Callable[[], Iterable[str]] = tuple):
+        self.path, self.names = Path(os.path.realpath(path)), names
         self._folders: dict[str, Path | None] = {}
 
     @cached_property
@@ -44,23 +46,26 @@ class ImageRoot:
             AbsentError, DataError: as `find`. An absolute name is absent if no file has its last parts.
         """
         absolute = is_absolute(name)
+        if is_unread(name) and (similar := self._similar.find(name)) is not None:  # a copy in a format that is read
+            return self._find(similar[0]), similar[1]
         try:
             path = self.find(name)
             return path, Change.BACKSLASHES if "\\" in name and path.name != name.rpartition("/")[2] else None
         except (AbsentError, OutsideError) as error:
             if isinstance(error, OutsideError) and not absolute:
                 raise
-            # A URL without its scheme, or several names in one, is no name of a file.
-            similar = None if fix_of_name(name) else self._similar.find(name, absolute)
+            similar = self._similar.find(name)
             if similar is not None:
                 return self._find(similar[0]), similar[1]
+            if unread := self.tree.unread_like(name):
+                raise UnreadFormatError(f"not found; {unread!r} is in a format that is not read") from error
             if isinstance(error, OutsideError) and ".." not in name.split("/"):
                 raise AbsentError("not found") from error
             raise
 
     @cached_property
     def _similar(self) -> SimilarNames:
-        return SimilarNames(self.tree)
+        return SimilarNames(self.tree, self.names)
 
     def find(self, name: str) -> Path:
         """Return the file of a name as an absolute path without symbolic links.

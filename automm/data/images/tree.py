@@ -1,5 +1,6 @@
 """The files below an image root, read once: what a folder contains, and which files have a similar name."""
 
+import html
 import os
 import re
 import unicodedata
@@ -12,6 +13,21 @@ from automm.data.download.urls import SUFFIXES
 
 SKIPPED = "__MACOSX"  # folders that a zip file from a Mac contains: no pictures, but files with their names
 
+# Pictures in formats that are not read: of phones, of cameras, drawings.
+UNREAD = tuple(
+    re.findall(
+        r"\S+",
+        ".heic .heif .hif .jxl .jp2 .svg .svgz .psd .xcf .eps .ico .tga "
+        ".raw .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw",
+    )
+)
+
+# Formats that are read: those of `SUFFIXES`, and other extensions of JPEG.
+PICTURES = (*SUFFIXES, ".jfif", ".jpe")
+
+_UNSEEN = re.compile(r"[+&]|  | [./]|/ |^ | $")
+_WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_AROUND = re.compile(r" *([./]) *")
 _DIGITS = re.compile(r"([0-9]+)")
 
 Index = dict[str, tuple[str, ...]]
@@ -22,6 +38,18 @@ def fold(path: str) -> str:
     if path.isascii() and "%" not in path:
         return path.lower()
     return composed(composed(unquote(path)).casefold())
+
+
+def loose(path: str) -> str:
+    """Return what spellings of one path share that a person does not see, beyond `fold`.
+
+    These are spaces around names and before extensions, marks without width, + for a space, and &amp; for &.
+    """
+    text = fold(path)
+    if text.isascii() and text.isprintable() and not _UNSEEN.search(text):
+        return text
+    text = _WITHOUT_WIDTH.sub("", html.unescape(text).replace("+", " "))
+    return _AROUND.sub(r"\1", " ".join(text.split()))
 
 
 def composed(text: str) -> str:
@@ -40,12 +68,17 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def is_picture(name: str) -> bool:
     """Return whether a file name ends like a picture's."""
-    return name.lower().endswith(SUFFIXES)
+    return name.rstrip().lower().endswith(PICTURES)
+
+
+def is_unread(name: str) -> bool:
+    """Return whether a file name ends like that of a picture in a format that is not read, such as HEIC."""
+    return name.lower().endswith(UNREAD)
 
 
 def without_suffix(path: str) -> str:
-    """Return a path without the extension of a picture."""
-    return path.rpartition(".")[0] if is_picture(path) else path
+    """Return a path without the extension of a picture, whether or not its format is read."""
+    return path.rpartition(".")[0] if is_picture(path) or is_unread(path) else path
 
 
 class ImageTree:
@@ -87,6 +120,14 @@ class ImageTree:
             found[folder] = files
         return found
 
+    def below(self, folder: Path) -> "ImageTree":
+        """Return the tree of a folder in this one, which is not read again."""
+        tree, inside = ImageTree(folder), folder.relative_to(self.root).as_posix().removeprefix(".")
+        begin = f"{inside}/" if inside else ""
+        folders = {path: files for path, files in self.folders.items() if f"{path}/".startswith(begin)}
+        tree.folders = {path[len(begin) :]: files for path, files in folders.items()}
+        return tree
+
     def _is_inside(self, link: "os.DirEntry[str]") -> bool:
         try:
             return link.is_file() and Path(os.path.realpath(link.path)).is_relative_to(self.root)
@@ -114,29 +155,38 @@ class ImageTree:
         ]
         return sorted(paths, key=natural)
 
-    def holds(self, folder: str) -> bool:
-        """Return whether there is a folder for `in_folder`."""
-        return composed(folder) in self._composed_folders
-
     def by_path(self, path: str) -> tuple[str, ...]:
-        """Return the files with this path, whatever the case, the Unicode normal form and the quoting."""
-        return self._paths.get(fold(path), ())
+        """Return the files with this path, whatever the case, the Unicode normal form, the quoting and the spaces."""
+        return self._paths.get(loose(path), ())
 
     def by_stem(self, path: str) -> tuple[str, ...]:
         """Return the pictures whose path without its extension is this path, compared like `by_path`."""
-        return self._stems.get(fold(path), ())
+        return self._stems.get(loose(path), ())
 
     def by_name(self, name: str) -> tuple[str, ...]:
         """Return the files with this name in any folder, compared like `by_path`."""
-        return self._names.get(fold(name), ())
+        return self._names.get(loose(name), ())
 
     def by_name_stem(self, name: str) -> tuple[str, ...]:
         """Return the pictures in any folder whose name without its extension is this name, compared like `by_path`."""
-        return self._name_stems.get(fold(name), ())
+        return self._name_stems.get(loose(name), ())
+
+    def unread_like(self, name: str) -> str | None:
+        """Return a picture of the same name in a format that is not read, such as photos/1.heic for 1.jpg."""
+        return next(iter(self._unread.get(loose(without_suffix(name.replace("\\", "/").rpartition("/")[2])), ())), None)
 
     def has_folder(self, folder: str) -> bool:
         """Return whether there is such a folder, compared like `by_path`."""
         return fold(folder) in self._folded_folders
+
+    def like_folder(self, folder: str) -> list[str]:
+        """Return the paths of the files directly in all folders like this one, compared like `by_path`."""
+        paths = [
+            f"{actual}/{name}" if actual else name
+            for actual in self._folded_folders.get(fold(folder), ())
+            for name in self.folders[actual]
+        ]
+        return sorted(paths, key=natural)
 
     def unused(self, named: Iterable[str]) -> list[str]:
         """Return the pictures that are not among `named`, which are paths relative to the root."""
@@ -144,28 +194,37 @@ class ImageTree:
         return [path for path in self.files if path not in used and is_picture(path)]
 
     @cached_property
+    def unread(self) -> list[str]:
+        """The paths of the pictures in formats that are not read, relative to the root."""
+        return [path for path in self.files if is_unread(path)]
+
+    @cached_property
+    def _unread(self) -> Index:
+        return _index(self.unread, lambda path: loose(without_suffix(path.rpartition("/")[2])))
+
+    @cached_property
     def _composed_folders(self) -> Index:
         return _index(self.folders, composed)
 
     @cached_property
-    def _folded_folders(self) -> set[str]:
-        return {fold(folder) for folder in self.folders}
+    def _folded_folders(self) -> Index:
+        return _index(self.folders, fold)
 
     @cached_property
     def _paths(self) -> Index:
-        return _index(self.files, fold)
+        return _index(self.files, loose)
 
     @cached_property
     def _stems(self) -> Index:
-        return _index(filter(is_picture, self.files), lambda path: fold(without_suffix(path)))
+        return _index(filter(is_picture, self.files), lambda path: loose(without_suffix(path)))
 
     @cached_property
     def _names(self) -> Index:
-        return _index(self.files, lambda path: fold(path.rpartition("/")[2]))
+        return _index(self.files, lambda path: loose(path.rpartition("/")[2]))
 
     @cached_property
     def _name_stems(self) -> Index:
-        return _index(filter(is_picture, self.files), lambda path: fold(without_suffix(path.rpartition("/")[2])))
+        return _index(filter(is_picture, self.files), lambda path: loose(without_suffix(path.rpartition("/")[2])))
 
 
 def _index(paths: Iterable[str], key_of: Callable[[str], str]) -> Index:

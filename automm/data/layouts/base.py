@@ -34,6 +34,7 @@ class Reading:
         encoding: of the texts.
         problems: what could not be read; if there is any, DataError is raised at the end.
         changes: how often content was dropped or altered, by kind.
+        opened: the files that were read.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Reading:
     encoding: str
     problems: list[Problem] = field(default_factory=list)
     changes: Counter[Change] = field(default_factory=Counter)
+    opened: set[Path] = field(default_factory=set)
 
     def problem(self, where: str, text: str, fix: str = "", code: str = "malformed") -> None:
         """Note something that could not be read; the arguments are those of `Problem`."""

@@ -124,6 +124,7 @@ def is_readable(reading: Reading, file: Path) -> bool:
     elif not file.is_file():
         reading.problem(file.name, "not found, or not a file", "Add the file")
     else:
+        reading.opened.add(file.resolve())
         return True
     return False
 
@@ -131,7 +132,9 @@ def is_readable(reading: Reading, file: Path) -> bool:
 def read_small_text(reading: Reading, name: str, where: str) -> str | None:
     """Return the text of a small file below the folder; if that fails, note the problem and return None."""
     try:
-        raw = read_file(reading.root.find(name), LARGEST_TEXT)
+        file = reading.root.find(name)
+        reading.opened.add(file)
+        raw = read_file(file, LARGEST_TEXT)
         if not isinstance(raw, bytes):
             with raw:
                 size = f"{os.fstat(raw.fileno()).st_size / 2**20:.0f} MB, the limit is {LARGEST_TEXT // 2**20} MB"

@@ -2,8 +2,9 @@
 
     img/<id>.png; train.jsonl, dev.jsonl (or dev_seen, dev_unseen), test.jsonl (or test_seen, test_unseen)
 
-A line is {"id", "img", "label", "text"}; test lines may lack the label. Later data sets use `image` instead of `img`,
-and a list `labels`. A meme of dev_seen may be in dev_unseen again.
+Other data sets write val or validation instead of dev. A line is {"id", "img", "label", "text"}; test lines may lack
+the label. Later data sets use `image` instead of `img`, and a list `labels`. A meme of dev_seen may be in dev_unseen
+again.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from automm.data.change_kinds import Change
 from automm.data.layouts.base import Layout, Reading
-from automm.data.layouts.files import LISTS, SPLIT_NAMES, first_object, matching, objects
+from automm.data.layouts.files import first_object, matching, objects, split_named
 from automm.data.records.source import Record
-from automm.data.sections import Fields
+from automm.data.sections import SPLITS, Fields
 
 LABELS = ("label", "labels")
 
@@ -27,7 +28,7 @@ def read(reading: Reading) -> Iterator[Record]:
     labels: dict[str, object] = {}
     unlabelled: list[tuple[str, object, Record]] = []
     for file in _files(reading.path):
-        split = SPLIT_NAMES[file.stem.partition("_")[0]]
+        split = _split(file)
         for where, fallback, values in objects(reading, file):
             key = str(values.get("id"))
             content = (values.get("img"), values.get("image"), values.get("text"))
@@ -56,7 +57,8 @@ def fits(path: Path) -> bool:
 
 
 HATEFUL_MEMES = Layout(
-    looks_for="train.jsonl, dev*.jsonl, test*.jsonl, one meme per line: id, img (img/<id>.png), text, label",
+    looks_for="train.jsonl, dev*.jsonl (or val*.jsonl), test*.jsonl, one meme per line: id, img (img/<id>.png), text, "
+    "label",
     fits=fits,
     fields=Fields(id="id", text=("text",), images=("picture",), label="label"),
     read=read,
@@ -66,5 +68,11 @@ HATEFUL_MEMES = Layout(
 
 
 def _files(path: Path) -> list[Path]:
-    files = matching(path, *(f"{split}{more}.jsonl" for split in LISTS for more in ("", "_seen", "_unseen")))
-    return sorted(files, key=lambda file: (LISTS.index(file.stem.partition("_")[0]), file.name))
+    """Return the lists, those of the training split first, because a meme that repeats keeps its first split."""
+    files = [file for file in matching(path, "*.jsonl") if _split(file) is not None]
+    return sorted(files, key=lambda file: (SPLITS.index(str(_split(file))), file.name))
+
+
+def _split(file: Path) -> str | None:
+    word, _, more = file.stem.partition("_")
+    return split_named(word) if more in ("", "seen", "unseen") else None

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from automm.data.change_kinds import Change
+from automm.data.images.tree import is_picture
 from automm.data.layouts.base import Layout, Reading
 from automm.data.layouts.files import is_readable, leads_out, split_named
 from automm.data.records.forms import FORMS
@@ -24,7 +25,6 @@ _MEDIA = "images?|imgs?|photos?|pictures?|pics?|thumbs?|thumbnails?|media|files|
 _PARTS = "train|test|val|valid|validation|dev|raw|all|full|sample|padded|resized|cropped|[0-9]+"
 GENERIC = re.compile(rf"(({_PARTS})_)?({_MEDIA})(_({_PARTS}))?")  # names of folders that are no labels
 FOLDER = "folder"  # column of the folder that a picture is in
-PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def read(reading: Reading) -> Iterator[Record]:
@@ -84,7 +84,7 @@ def split_folders(path: Path) -> dict[Path, str]:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return folder.is_dir() and any(file.suffix.lower() in PICTURES for file in folder.iterdir())
+    return folder.is_dir() and any(is_picture(file.name) for file in folder.iterdir())
 
 
 def _holds_documents(folder: Path) -> bool:
@@ -136,22 +136,21 @@ def _described(reading: Reading, file: Path, split: str | None) -> Iterator[Reco
         pictures = [str(name) if str(name).startswith("/") else (place / str(name)).as_posix() for name in names]
         # A column `split` of the metadata counts unless a folder decides.
         decided = {} if split is None else {"split": split}
-        folder = {} if FOLDER in values else _label_folder(str(names[0]))
-        given: dict[str, object] = {"split": None, **values, **folder, "pictures": pictures, **decided}
+        folder = label_folder(str(names[0]))
+        more = {FOLDER: folder} if folder and FOLDER not in values else {}
+        given: dict[str, object] = {"split": None, **values, **more, "pictures": pictures, **decided}
         yield Record(where, given, f"{place / file.stem}-{number}")
 
 
-def _label_folder(name: str) -> dict[str, object]:
-    """Return the folder of a picture as a column, which may be the label; {} if its name only means pictures."""
+def label_folder(name: str) -> str:
+    """Return the folder of a picture, which may be the label; "" if its name only means pictures or a split."""
     folder = PurePosixPath(name.replace("\\", "/")).parent.name
-    if not folder or split_named(folder) is not None or GENERIC.fullmatch(folder.lower()):
-        return {}
-    return {FOLDER: folder}
+    return "" if split_named(folder) is not None or GENERIC.fullmatch(folder.lower()) else folder
 
 
 def _labelled(reading: Reading, folder: Path, split: str | None) -> Iterator[Record]:
     for file in sorted(folder.glob("*/*")):
-        if file.suffix.lower() in PICTURES:
+        if is_picture(file.name):
             name = file.relative_to(reading.path).as_posix()
             values: dict[str, object] = {"text": "", "pictures": name, "label": file.parent.name, "split": split}
             yield Record(name, values, name)

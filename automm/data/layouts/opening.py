@@ -46,6 +46,7 @@ def open_native(manifest: Manifest) -> Source:
         label_optional=layout.label_optional,
         changes=reading.changes,
         encoding=encoding,
+        opened=reading.opened,
     )
 
 

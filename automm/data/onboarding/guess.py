@@ -1,6 +1,5 @@
 """Guess the content of a manifest from the columns of a records file: the role of every column, with the reason."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,21 +7,21 @@ from typing import Any
 
 from automm.data.layouts.files import SPLIT_NAMES
 from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.folders import class_folders
 from automm.data.onboarding.columns.labels import Candidate, rank_labels
-from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, names_picture, names_portrait, snake_case
-from automm.data.onboarding.columns.nearby import MOST_NAMES, Nearby
-from automm.data.onboarding.columns.patterns import Found
-from automm.data.onboarding.columns.pictures import Pictures, guess_pictures, why_unused
+from automm.data.onboarding.columns.names import OWN_IDS, is_nameless, snake_case
+from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.pictures import Pictures
 from automm.data.onboarding.columns.roles import (
     guess_group,
     guess_id,
     guess_texts,
-    reads_like_text,
     repeats,
     why_left_out,
 )
+from automm.data.onboarding.columns.settled import note_unused, settle_pictures
 from automm.data.onboarding.columns.splits import guess_split
-from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
+from automm.data.onboarding.draft import LEFT_OUT, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
@@ -95,12 +94,14 @@ def guess_from(
     draft = Draft(table, known, {**content, **table.written}, dict(table.reasons))
     _settle_given(draft, given or {})
     _leave_out_empty(draft)
-    pictures = _settle_pictures(draft, nearby, folder, guessed="images" not in (given or {}))
+    pictures = settle_pictures(draft, nearby, folder, guessed="images" not in (given or {}))
     has_choice = "label" in (given or {})
     labels = rank_labels(draft.free(), related.hints) if not has_choice else []
     split = guess_split(draft.free())
     if must_have_label and not has_choice:
-        demand_label(draft, labels, related, str(content["records"]))
+        named = None if labels or pictures.template else table.columns.get(str(pictures.images))
+        classes = class_folders(named, nearby) if named is not None else []
+        demand_label(draft, labels, related, str(content["records"]), nearby.folder, classes)
     label = settle_label(draft, labels, nearby.folder)
     if split is not None and label is not None and (lacking := _lacking(draft, split[0], label)):
         draft.leave_out(split[0], f"names splits, but label {lacking!r} is not in train")
@@ -114,7 +115,7 @@ def guess_from(
         raise ConfigError(_no_content(str(content["records"]), draft))
     _settle_empty_texts(draft)
     if "images" not in (given or {}):
-        _note_unused(draft, nearby, pictures, must_have_label)
+        note_unused(draft, nearby, pictures, must_have_label)
     all_fields = draft.fields | dict(draft.given)
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
@@ -176,7 +177,10 @@ def _settle_others(draft: Draft, pictures: Pictures, label: Column | None) -> No
     if group is not None:
         draft.settle("group", group[0].name, [group[0].name], group[1])
     for column in draft.free():
-        draft.leave_out(column.name, why_left_out(column))
+        if pictures.template and column.name in pictures.used:
+            draft.role_of[column.name] = ("images", pictures.reason)
+        else:
+            draft.leave_out(column.name, why_left_out(column))
 
 
 def _settle_given(draft: Draft, given: Mapping[str, Any]) -> None:
@@ -210,33 +214,6 @@ def _named(value: Any, key: str = "") -> list[str]:
             for name in _named(part)
         ]
     return [name for part in value for name in _named(part)] if isinstance(value, list | tuple) else []
-
-
-def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) -> Pictures:
-    """Guess the columns of pictures, and leave out the other columns that seem to hold pictures."""
-    free = {column.name: column for column in draft.free()}
-    pictures = guess_pictures(free, nearby) if guessed else Pictures()
-    if pictures.images is not None:
-        if pictures.root is not None and not pictures.urls:
-            draft.content["image_root"] = relative_path(pictures.root, folder)
-        draft.settle("images", pictures.images, pictures.used, pictures.reason)
-        draft.fields |= pictures.more
-        if pictures.some_missing:
-            draft.content["images"] = {"on_bad": "drop-image"}
-            what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"
-            draft.reasons["images.on_bad"] = f"{what} are dropped and counted. To refuse them, set on_bad: error"
-    for name, column in free.items():
-        suggests = names_portrait(name) or names_picture(name)
-        if name in pictures.candidates or (suggests and not reads_like_text(column)):
-            why = why_unused(column, pictures)
-            if name not in draft.role_of and why:
-                draft.reasons[f"column {name!r}"] = f"not used: {why}"
-                draft.leave_out(name, why)
-            elif name not in draft.role_of and column.is_embedded:
-                draft.leave_out(name, "pictures inside cells, which are not used")
-    if pictures.template:
-        draft.role_of = {name: pair for name, pair in draft.role_of.items() if name not in pictures.used}
-    return pictures
 
 
 def _settle_id(draft: Draft, pictures: Pictures) -> None:
@@ -281,53 +258,9 @@ def _no_content(file: str, draft: Draft) -> list[Problem]:
     return [Problem("no_columns", file, text, fix), *reasons]
 
 
-def _note_unused(draft: Draft, nearby: Nearby, pictures: Pictures, must_choose: bool) -> None:
-    """Name the pictures near the records that no record names.
-
-    Raises:
-        ChoiceError: they are named after a column, but cannot be named in `images`.
-    """
-    if pictures.more.get("image_kind"):
-        return
-    found = pictures.out_of_reach
-    if found is not None:
-        text, fix = _out_of_reach(found)
-        draft.reasons["unused pictures"] = f"{text}. {fix}"
-        if must_choose:
-            fix += f". To go on without pictures, add --images {NONE}"
-            raise ChoiceError([Problem("out_of_reach", str(draft.content["records"]), text, fix)], "--images", {})
-        return
-    if len(draft.table.rows) < draft.table.records:
-        return  # only the pictures of the sample are known
-    if draft.table.records > MOST_NAMES or len(pictures.files) >= MOST_NAMES // 2:
-        return  # only some of the names were searched
-    counts = nearby.unused(pictures.files)
-    if counts:
-        listed = ", ".join(f"{count:,} under {folder}/" for folder, count in list(counts.items())[:3])
-        draft.reasons["unused pictures"] = f"{listed} that no record names"
-
-
-def _out_of_reach(found: Found) -> tuple[str, str]:
-    """Return why the pictures that are named after a column cannot be named in `images`, and what to do."""
-    example = min(found.files, default="").rpartition("/")[2]
-    if found.scattered:
-        text = (
-            f"{len(found.files):,} pictures or more are named after column {found.column!r}, such as {example!r}, but "
-        )
-        return text + f"they are in {found.folders:,} folders or more", "Move them into one folder"
-    text = f"{len(found.files):,} pictures or more are named like {example!r}, but the numbers in column "
-    text += f"{found.column!r} have lost their leading zeros"
-    return text, f"Write them as text with {found.padding} digits"
-
-
 def _roles(draft: Draft) -> list[Role]:
     roles = []
     for name, column in draft.table.columns.items():
         role, why = draft.role_of.get(name, (LEFT_OUT, "empty in every record"))
         roles.append(Role(name, role, why, column.examples))
     return roles
-
-
-def relative_path(path: Path, folder: Path) -> str:
-    """Return a path relative to a folder, as a manifest has it."""
-    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))

@@ -13,6 +13,7 @@ from automm.config.strict_yaml import write_yaml
 from automm.data.change_kinds import change_lines
 from automm.data.download.urls import is_url, local_name
 from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.images.tree import fold
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
 from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.layouts.opening import records_there
@@ -180,7 +181,7 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
     split = None if is_code(manifest.format) else find_layout(manifest.format).split
     count, copied = 0, set[str]()
-    columns = set[str]()
+    columns, named = set[str](), set[str]()
     with drafted(to) as draft:
         with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
             for record in source.rows:
@@ -188,14 +189,18 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
                 columns |= record.values.keys()
                 line = _line(record, fields is not source.fields)
                 lines.write(line + "\n")
+                with suppress(ValueError):  # check reports it
+                    named |= {fold(name) for name in cell_images(record.values, fields) if not is_url(name)}
                 if copy_images:
                     for name in _names(record, fields):
                         _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
         fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
-        if manifest.format == IMAGEFOLDER:
-            reasons = reasons | ignored_files(manifest.folder / str(manifest.path), draft / RECORDS_FILE, "pictures")
+        if not is_code(manifest.format):
+            reasons = reasons | ignored_files(
+                manifest.folder / str(manifest.path), manifest.format, source.opened, named
+            )
         image_root = PICTURES if copy_images else os.path.relpath(root.path, os.path.realpath(to))
         text = _manifest(manifest, fields, source, image_root, reasons)
         if split is not None:

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from automm.data.download.urls import FOLDER as FETCHED
 from automm.data.images.tree import ImageTree, fold
-from automm.data.layouts.imagefolder import METADATA
 from automm.data.onboarding.columns.names import names_thumbnail
 from automm.data.onboarding.columns.splits import VALIDATION
 from automm.data.onboarding.related import tables_in
+from automm.data.onboarding.tables import split_of
 from automm.data.records.field_values import is_empty
 from automm.data.sections import SPLITS
 
@@ -63,28 +64,43 @@ def _set_aside(records: Path, column: str) -> None:
         out.writelines(line for line in lines if str(json.loads(line).get(column)) == "test")
 
 
-def ignored_files(source: Path, records: Path, column: str) -> dict[str, str]:
-    """Return the tables and pictures of a folder that were not imported, and why, by key.
+def ignored_files(source: Path, form: str, opened: Collection[Path], named: Collection[str]) -> dict[str, str]:
+    """Return the tables and pictures of a folder that were not imported, by key.
 
     Args:
-        source: the imported folder.
-        records: the records file that was written.
-        column: its column of picture names, relative to the folder.
+        source: the imported folder, or a file, beside which nothing is searched.
+        form: its format.
+        opened: the files that were read, without symbolic links.
+        named: the names of the records' pictures, folded; relative to the folder, or without folders.
     """
-    reasons = {
-        f"not read: {file.name}": "it is not the metadata of the pictures"
-        for folder in (source, *sorted(one for one in source.iterdir() if one.is_dir()))
-        for file in tables_in(folder)
-        if not METADATA.fullmatch(file.name)
-    }
-    named: set[str] = set()
-    with records.open(encoding="utf-8") as lines:
-        for line in lines:
-            cell = json.loads(line).get(column)
-            named.update(fold(name) for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, str))
-    unused = [path for path in ImageTree(source.resolve()).unused(()) if fold(path) not in named]
+    if not source.is_dir():
+        return {}
+    reasons: dict[str, str] = {}
+    for folder in (source, *sorted(one for one in source.iterdir() if one.is_dir())):
+        files = [file for file in _lists_in(folder) if file.resolve() not in opened]
+        if len(files) > SHOWN:
+            reason = f"format {form} does not read {files[0].name} and others"
+            reasons[f"not read: {len(files):,} files in {folder.name}/"] = reason
+        else:
+            names = [file.relative_to(source).as_posix() for file in files]
+            reasons |= {f"not read: {name}": f"format {form} does not read it" for name in names}
+    unused = [path for path in ImageTree(source.resolve()).unused(()) if not _is_named(fold(path), named)]
     folders = Counter(path.rpartition("/")[0] or "." for path in unused if not names_thumbnail(path))
     if folders:
         listed = ", ".join(f"{count:,} under {folder}/" for folder, count in folders.most_common(SHOWN))
         reasons["unused pictures"] = f"{listed} that no record names"
     return reasons
+
+
+def _lists_in(folder: Path) -> list[Path]:
+    """Return the tables of a folder, also texts and packed tables that are named after a split."""
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError:
+        return []
+    tables = set(tables_in(folder))
+    return [file for file in files if file in tables or (file.suffix in (".txt", ".gz") and split_of(file) is not None)]
+
+
+def _is_named(path: str, named: Collection[str]) -> bool:
+    return path in named or path.rpartition("/")[2] in named or path.startswith(f"{FETCHED}/")

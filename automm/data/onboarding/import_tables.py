@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from automm.data.images.tree import is_picture
+from automm.data.layouts.imagefolder import FOLDER
 from automm.data.manifest import parse_manifest
+from automm.data.onboarding.columns.completed import PictureNames
 from automm.data.onboarding.import_draft import MANIFEST, PLACE, RECORDS_FILE, Imported, drafted, plain_name
 from automm.data.onboarding.init import guess_manifest, manifest_text
 from automm.data.onboarding.reading import read_table_of
@@ -20,7 +21,6 @@ from automm.data.sections import plain_value
 from automm.errors import DataError
 
 SPLIT = "split"  # the column that names the table's split
-LONGEST_NAME = 1000  # characters
 
 
 @dataclass
@@ -32,6 +32,7 @@ class TablesWriter:
         source: the folder that pictures are named relative to.
         records: how many were written.
         splits: the splits of the tables.
+        columns: of the records.
         notes: what was joined and what was not, by key.
     """
 
@@ -39,7 +40,11 @@ class TablesWriter:
     source: Path
     records: int = 0
     splits: set[str] = field(default_factory=set)
+    columns: set[str] = field(default_factory=set)
     notes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = PictureNames(self.source)
 
     def write(self, lines: IO[str]) -> None:
         """Write every record.
@@ -53,7 +58,7 @@ class TablesWriter:
         several = len(self.plan.parts) > 1
         for file, split in self.plan.parts.items():
             for values in _rows(file):
-                record = {name: _relative(cell, file.parent, self.source) for name, cell in values.items()}
+                record = self.names.complete(values, file.parent, split)
                 for other, key in self.plan.joins.items():
                     value = _key(values.get(key))
                     more = joined[other].get(value) if value else None
@@ -71,12 +76,16 @@ class TablesWriter:
             names = ", ".join(f"{file.name} ({split})" for file, split in self.plan.parts.items())
             self.notes["records"] = f"from {names}"
 
+        if self.names.completed:
+            self.notes["picture names"] = f"{self.names.completed:,} are completed with the folders of their files"
+
     def _put(self, record: Mapping[str, object], file: Path, lines: IO[str]) -> None:
         try:
             lines.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
         except (TypeError, ValueError) as error:
             raise DataError(f"{file.name}: a record cannot be written as JSON: {error}") from error
         self.records += 1
+        self.columns.update(record)
 
     def _rows_by_key(self, file: Path, key: str) -> dict[str, dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
@@ -100,18 +109,6 @@ def _rows(file: Path) -> Iterator[Mapping[str, object]]:
         yield record.values
 
 
-def _relative(cell: object, folder: Path, source: Path) -> object:
-    """Return a picture's name relative to `source`, if it is the path of a file in the table's own folder.
-
-    Without it, tables of several folders with equal names (train/images/1.jpg, test/images/1.jpg) share pictures.
-    """
-    if folder == source or not isinstance(cell, str) or len(cell) > LONGEST_NAME or not is_picture(cell):
-        return cell
-    path = folder / cell
-    inside = path.resolve().is_relative_to(source.resolve())
-    return Path(os.path.relpath(path, source)).as_posix() if inside and path.is_file() else cell
-
-
 def _key(cell: object) -> str:
     return "" if is_empty(cell) else plain_value(cell)
 
@@ -122,6 +119,9 @@ def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any])
         writer, records = TablesWriter(plan, source), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
             writer.write(lines)
+        if (column := writer.names.of_classes) is not None and FOLDER not in writer.columns:
+            writer.names.add_folders(records, column)
+            writer.notes[f"column {FOLDER!r}"] = f"the folders of the pictures in {column!r}"
         guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
         guess.reasons.update(writer.notes)
         guess.content["name"] = plain_name(source)

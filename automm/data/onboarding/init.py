@@ -13,8 +13,9 @@ from automm.data.layouts import recognise
 from automm.data.layouts.imagefolder import labels_are_folders
 from automm.data.manifest import parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
+from automm.data.onboarding.columns.settled import relative_path
 from automm.data.onboarding.draft import LEFT_OUT
-from automm.data.onboarding.guess import Guess, guess_from, relative_path
+from automm.data.onboarding.guess import Guess, guess_from
 from automm.data.onboarding.reading import read_table_of
 from automm.data.onboarding.related import Related, others_near, related_to, tables_in
 from automm.data.onboarding.tables import Chosen, choose_tables, split_of
@@ -160,7 +161,7 @@ def guess_manifest(
         table.columns.pop(name, None)
     related = related_to(list(table.columns), others_near(file)) if near is None else Related()
     content = {"name": file.stem, "records": records or relative_path(file, folder)}
-    nearby = Nearby(near or file.parent)
+    nearby = Nearby(near or file.parent, split_of(file) if len(listed) == 1 else None)
     guess = guess_from(table, content, nearby, folder, given=given, related=related, must_have_label=must_have_label)
     _note_related(guess, related, file)
     return guess

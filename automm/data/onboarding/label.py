@@ -16,8 +16,19 @@ OTHER = "other"  # what rare labels become
 RARE = 5  # labels with fewer examples are merged
 
 
-def demand_label(draft: Draft, labels: Sequence[Candidate], related: Related, records: str) -> None:
-    """Raise `ChoiceError` if no column looks like a label, or several do equally well."""
+def demand_label(
+    draft: Draft, labels: Sequence[Candidate], related: Related, records: str, folder: Path, classes: Sequence[str]
+) -> None:
+    """Raise `ChoiceError` if no column looks like a label, or several do equally well.
+
+    Args:
+        draft: the manifest so far.
+        labels: the columns that may be the label, the likeliest first.
+        related: what other tables say.
+        records: the records file, as the manifest has it.
+        folder: its folder.
+        classes: the folders of the pictures, if they may be classes.
+    """
     choices = {candidate.column.name: candidate.reason for candidate in labels}
     if labels and not is_undecided(labels):
         return
@@ -34,6 +45,10 @@ def demand_label(draft: Draft, labels: Sequence[Candidate], related: Related, re
         named = [column.name for column in draft.free()]
         text = f"no column looks like a label. Columns: {', '.join(named[:30])}"
         fix = f"Name it: --label COLUMN. For a manifest to predict with, add --label {NONE}"
+        if classes:
+            text += f". The pictures are in {len(classes)} folders, such as {classes[0]!r}"
+            fix = f"If these are the labels, run: automm import {folder} --to DIR. Else name a column: "
+            fix += f"--label COLUMN, or --label {NONE} for a manifest to predict with"
         raise ChoiceError([Problem("no_label", records, text, fix)], "--label", dict.fromkeys(named, ""))
     alike = [candidate for candidate in labels if candidate.looks_like_label]
     text = f"{len(alike)} columns look like labels: {'; '.join(f'{c.column.name} ({c.reason})' for c in alike)}"

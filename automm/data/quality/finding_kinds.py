@@ -235,6 +235,12 @@ KINDS = {
         "Models learn without them.",
         "{fix}",
     ),
+    "unread_formats": Kind(
+        "warning",
+        "picture files under image_root in a format that is not read",
+        "Models learn without them.",
+        "Convert them to JPEG or PNG under the same names. Names with the old extension are then still found.",
+    ),
     "left_out_pictures": Kind(
         "note",
         "pictures that cannot be read",

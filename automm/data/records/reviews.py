@@ -95,8 +95,7 @@ def read_dataset(
         raise ConfigError(f"{manifest.file.name}:1: fields.label is missing. Name the column that holds the label")
     root = ImageRoot(image_root if image_root is not None else source.image_root)
     reader = ReviewReader(manifest, source, root, labelled)
-    if reader.pictures.patterns:
-        reader.pictures.learn(open_source(manifest, records).rows)
+    reader.pictures.learn(lambda: open_source(manifest, records).rows)
     reviews, columns, problems = _read(reader, watch)
     reader.pictures.finish()
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []

@@ -39,6 +39,7 @@ class Source:
         label_optional: a record without a label is not an error, but is ignored in labelled data.
         changes: how often the reader dropped or altered content, filled while `rows` is consumed.
         encoding: of the texts; "" if the user's own reader decodes them.
+        opened: the files that a native layout has read, filled while `rows` is consumed.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Source:
     label_optional: bool = False
     changes: dict[Change, int] = field(default_factory=dict)
     encoding: str = ""
+    opened: set[Path] = field(default_factory=set)
 
 
 def record_problem(record: Record) -> Problem | None:

@@ -1,13 +1,18 @@
 """The picture files near the records, and the folder that the names in a column are relative to."""
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from automm.data.images.tree import ImageTree, fold, is_picture
+from automm.data.images.missing_hints import AbsentError, OutsideError
+from automm.data.images.root import ImageRoot
+from automm.data.images.tree import ImageTree, is_picture, is_unread, loose, natural, without_suffix
+from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import names_thumbnail, words_of
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
@@ -19,6 +24,8 @@ _PARTS = frozenset(
     re.findall(r"[a-z]+", "dist data csv tables annotations labels metadata meta json text texts splits train val test")
 )
 MOST_NAMES = 2_000  # names of a column that are searched
+MOST_FILES = 100  # files of one name
+_LAST = chr(0x10FFFF)
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class Located:
         root: the folder that the names are relative to, or the one that holds the files.
         share: the share of the names that are a file there.
         files: the files that were found, absolute.
+        rivals: other folders in which as many of the names are files.
     """
 
     root: Path
     share: float = 0.0
     files: frozenset[str] = frozenset()
+    rivals: tuple[str, ...] = ()
 
 
 class Nearby:
@@ -41,18 +50,20 @@ class Nearby:
 
     Args:
         folder: the folder of the records.
+        split: the split that the records are named after; its folders are preferred where several have the same names.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, split: str | None = None):
         self.folder = folder.absolute()
+        self.split = split
 
     @cached_property
     def trees(self) -> list[ImageTree]:
         """The file trees that hold the pictures."""
         own = ImageTree(self.folder.resolve())
-        if any(map(is_picture, own.files)):
+        if _holds_pictures(own):
             return [own]
-        return [tree for tree in map(ImageTree, self._beside()) if any(map(is_picture, tree.files))]
+        return [tree for tree in map(ImageTree, self._beside()) if _holds_pictures(tree)]
 
     def _beside(self) -> list[Path]:
         """Return folders beside the records' folder that may hold its pictures: without a table of their own."""
@@ -75,17 +86,30 @@ class Nearby:
         full = [file for file in files if not names_thumbnail(self.relative(file))]
         return full or files
 
+    @cached_property
+    def unread(self) -> list[str]:
+        """The absolute paths of all picture files in formats that are not read and that have no readable copy."""
+        copies = {without_suffix(file) for file in self.pictures}
+        files = [f"{tree.root.as_posix()}/{path}" for tree in self.trees for path in tree.unread]
+        return [file for file in files if without_suffix(file) not in copies]
+
+    def tree_of(self, folder: Path) -> ImageTree:
+        """Return the file tree of a folder."""
+        around = next((tree for tree in self.trees if folder.is_relative_to(tree.root)), None)
+        return ImageTree(folder) if around is None else around.below(folder)
+
     def relative(self, file: str) -> str:
         """Return a path relative to the folder of the records' parent, for people and for patterns."""
         parent = self.folder.resolve().parent.as_posix().rstrip("/") + "/"
         return file.removeprefix(parent)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        names: dict[str, list[str]] = {}
-        for file in self.pictures:
-            names.setdefault(fold(file.rpartition("/")[2]), []).append(file)
-        return names
+    def _backwards(self) -> list[tuple[str, str]]:
+        """The folded paths of the pictures from the last part to the first, sorted, with the pictures.
+
+        Without extensions, in which names and files may differ.
+        """
+        return sorted((_backward(_stem(loose(file)).split("/")), file) for file in (*self.pictures, *self.unread))
 
     @property
     def _is_own(self) -> bool:
@@ -94,47 +118,80 @@ class Nearby:
     def exist(self, names: Sequence[str]) -> bool:
         """Return whether most of some names are, as they are written, paths of files."""
         names = names[:: len(names) // MOST_NAMES + 1]
-        whole = [parts for name in names if (parts := _parts(name))]
-        hits = [any(count == len(parts) for _, count in self._matches(parts)) for parts in whole]
-        return 2 * sum(hits) > len(names) > 0
+        return 2 * sum(bool(self.ending_with(name)) for name in names) > len(names) > 0
+
+    def ending_with(self, name: str) -> list[str]:
+        """Return the pictures whose path ends with all parts of a name; at most `MOST_FILES` of them."""
+        parts = parts_of(name)
+        files, tail = self._matches(parts)
+        if tail < len(parts):
+            return []
+        return [file for file in files if _same_name(file, parts[-1])] or files
 
     def locate(self, names: Sequence[str]) -> Located:
-        """Return the folder that most of some picture names are relative to, whatever folders they begin with."""
+        """Return the folder in which `ImageRoot`, which `automm check` uses, finds most of some picture names."""
         names = names[:: len(names) // MOST_NAMES + 1]
-        votes: Counter[str] = Counter()
-        partial: Counter[str] = Counter()
+        whole: Counter[str] = Counter()  # how many names are whole paths relative to a folder
+        partial: Counter[str] = Counter()  # how many are, without their first folders
         found: dict[str, list[str]] = {}
-        for name in names:
-            parts = _parts(name)
-            if not parts:
-                continue
-            matches = self._matches(parts)
-            if not matches:
-                continue
-            tail = max(count for _, count in matches)
-            found[name] = [file for file, count in matches if count == tail]
-            for file in found[name]:
-                root = "/".join(file.split("/")[:-tail])
+        for name in dict.fromkeys(names):
+            parts = parts_of(name)
+            files, tail = self._matches(parts)
+            for root in {"/".join(file.split("/")[:-tail]) for file in files}:
                 partial[root] += 1
-                if tail == len(parts):
-                    votes[root] += 1
+                whole[root] += tail == len(parts)
+            if files:
+                found[name] = files
         if not found:
             return Located(self.folder.resolve())
-        whole = max(votes.items(), key=_by_votes, default=("", 0))
-        if whole[1] <= len(found) / 2:
-            whole = max(partial.items(), key=_by_votes)
-        root = whole[0]
-        if whole[1] <= len(found) / 2:  # bare names in many folders
-            root = common_folder(file for files in found.values() for file in files)
-        inside = {name: [file for file in files if file.startswith(root + "/")] for name, files in found.items()}
-        files = frozenset(files[0] for files in inside.values() if files)
-        return Located(Path(root or "/"), sum(bool(inside.get(name)) for name in names) / len(names), files)
+        root = self._most(whole)
+        files_of = {name: path for name in found if (path := self._inside(root, name)) is not None}
+        if len(files_of) < len(found):
+            shared = common_folder(file for files in found.values() for file in files)
+            others = [self._most(partial), *([shared] if self._is_below(shared) or not files_of else [])]
+            for other in dict.fromkeys([root, *others]):
+                more = _located(other, found)
+                if len(more) > len(files_of):
+                    root, files_of = other, more
+        alike = [one for one, votes in whole.items() if votes >= whole[root] > 0 and one != root]
+        rivals = tuple(sorted(one for one in alike if not names_thumbnail(f"{one}/")))
+        share = sum(name in files_of for name in names) / len(names)
+        return Located(Path(root or "/"), share, frozenset(files_of.values()), rivals)
 
-    def _matches(self, parts: Sequence[str]) -> list[tuple[str, int]]:
-        """Return the files with the last part as their name, and how many of the last parts agree."""
-        files = self._by_name.get(fold(parts[-1]), ())
-        folded = [fold(part) for part in reversed(parts)]
-        return [(file, _agreement(file, folded)) for file in files]
+    def _most(self, votes: Counter[str]) -> str:
+        """Return the folder with the most votes; of several, no thumbnails, and the one of the records' split."""
+
+        def rank(root: str) -> tuple[int, bool, bool, int]:
+            of_split = self.split is not None and is_of_split(self.relative(root), self.split)
+            return votes[root], not names_thumbnail(f"{root}/"), of_split, -root.count("/")
+
+        return max(sorted(votes, key=natural), key=rank)
+
+    def _inside(self, root: str, name: str) -> str | None:
+        """Return the one picture whose path relative to a folder is a name; None if there is none, or several."""
+        parts = parts_of(name)
+        files = [file for file in self._matches(parts)[0] if file.count("/") == root.count("/") + len(parts)]
+        inside = [file for file in files if file.startswith(root + "/") and _same_name(file, parts[-1])]
+        return inside[0] if len(inside) == 1 else None
+
+    def _is_below(self, folder: str) -> bool:
+        return any(f"{folder}/".startswith(f"{tree.root.as_posix()}/") for tree in self.trees)
+
+    def _matches(self, parts: Sequence[str]) -> tuple[list[str], int]:
+        """Return the pictures that agree with a name in most of its last parts, and in how many.
+
+        More than `MOST_FILES` say nothing about the place of a name, such as 0.jpg in the folders of all records.
+        """
+        folded = _stem(loose("/".join(parts))).split("/")
+        for tail in range(len(parts), 0, -1):
+            begin = _backward(folded[-tail:])
+            first = bisect_left(self._backwards, (begin,))
+            last = bisect_left(self._backwards, (begin + _LAST,), first)
+            if last > first:
+                few = last - first <= MOST_FILES
+                return [file for _, file in self._backwards[first:last]] if few else [], tail
+        plain = re.split(r"[?#]", parts[-1], maxsplit=1)[0] if parts else ""
+        return self._matches([*parts[:-1], plain]) if plain and plain != parts[-1] else ([], 0)
 
     def unused(self, used: Iterable[str]) -> dict[str, int]:
         """Return how many pictures are not among `used`, by their folder relative to that of the records."""
@@ -152,6 +209,10 @@ class Nearby:
         return dict(counts.most_common())
 
 
+def _holds_pictures(tree: ImageTree) -> bool:
+    return any(is_picture(path) or is_unread(path) for path in tree.files)
+
+
 def _is_named_after_pictures(folder: str) -> bool:
     words = words_of(folder)
     return len(words) <= MOST_WORDS and bool(_PICTURES.intersection(words[-1:]))
@@ -167,7 +228,7 @@ def _has_tables(folder: Path) -> bool:
     return any(one.suffix.lower() in (*TABLES, ".yaml") for one in inside)
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
     """Return the parts of a path of any system: C:\\Users\\x\\a.jpg, /content/a.jpg, ./img/../img/a.jpg."""
     path = name.strip().replace("\\", "/")
     parts: list[str] = []
@@ -179,19 +240,35 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
-def _agreement(file: str, folded: Sequence[str]) -> int:
-    """Return how many of the last parts of a path agree with folded parts, the last one first."""
-    count = 0
-    for part, expected in zip(reversed(file.split("/")), folded, strict=False):
-        if fold(part) != expected:
-            break
-        count += 1
-    return count
+def is_of_split(path: str, split: str) -> bool:
+    """Return whether a folder of a path is named after a split: images/val/1.jpg, val2017/1.jpg."""
+    words = (word for folder in path.split("/") for word in words_of(folder))
+    return any(split_named(word) == split for word in words)
 
 
-def _by_votes(vote: tuple[str, int]) -> tuple[int, bool, int]:
-    root, count = vote
-    return count, not names_thumbnail(f"{root}/"), -root.count("/")
+def _stem(path: str) -> str:
+    """Return a path without all extensions of pictures: a.jpg.jpg, a.jpg and a."""
+    while (stem := without_suffix(path)) != path:
+        path = stem
+    return path
+
+
+def _same_name(file: str, name: str) -> bool:
+    return loose(file.rpartition("/")[2]) == loose(name)
+
+
+def _backward(parts: Sequence[str]) -> str:
+    return "/".join(reversed(parts)) + "/"
+
+
+def _located(root: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the file of each name that is found in a folder, by the rules of `automm check`."""
+    folder = ImageRoot(Path(root or "/"), lambda: names)
+    files: dict[str, str] = {}
+    for name in names:
+        with suppress(AbsentError, OutsideError):
+            files[name] = folder.locate(name)[0].as_posix()
+    return files
 
 
 def common_folder(files: Iterable[str]) -> str:

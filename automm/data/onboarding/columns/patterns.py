@@ -5,11 +5,13 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
-from automm.data.images.tree import fold
+from automm.data.images.patterns import Pattern, PatternPictures, is_pattern
+from automm.data.images.tree import ImageTree, fold
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
 from automm.data.onboarding.columns.nearby import Nearby, common_folder
@@ -79,9 +81,22 @@ def find_pattern(columns: list[Column], nearby: Nearby) -> Found | None:
     if not likely or not nearby.pictures:
         return None
     haystack = _Haystack(nearby.pictures)
-    patterns = [(found, _likeliness(column)) for column in likely if (found := _best(column, haystack)) is not None]
+    patterns = [
+        (found, _likeliness(column)) for column in likely if (found := _best(column, haystack, nearby)) is not None
+    ]
     best = max(patterns, key=lambda pair: (not pair[0].padding, round(pair[0].share, 1), pair[1]), default=None)
     return best[0] if best is not None else None
+
+
+def are_named_after(columns: list[Column], files: list[str]) -> bool:
+    """Return whether the names of some files contain the values of a column."""
+    haystack = _Haystack(files)
+    for column in filter(_may_name_files, columns):
+        probes = _probes(column)
+        found = sum(next(haystack.places(value), None) is not None for value in probes)
+        if found >= LEAST_PROBES and found > len(probes) / 2:
+            return True
+    return False
 
 
 class _Haystack:
@@ -109,7 +124,7 @@ class _Haystack:
             begin = end
 
 
-def _best(column: Column, haystack: _Haystack) -> Found | None:
+def _best(column: Column, haystack: _Haystack, nearby: Nearby) -> Found | None:
     probes = _probes(column)
     forms: dict[tuple[str, str], _Form] = {}
     for value in probes:
@@ -118,16 +133,20 @@ def _best(column: Column, haystack: _Haystack) -> Found | None:
     if not forms:
         return _padded(column, probes, haystack)
     (prefix, middle), form = max(forms.items(), key=lambda pair: (len(pair[1].values), -len(pair[0][1])))
-    files, share_of_files, share = _all_files(column, haystack, prefix, middle, form)
-    enough = len(form.values) >= LEAST_PROBES and share_of_files >= LEAST_FILES
-    if share <= LEAST_RECORDS and not enough:
-        return None
     entry = f"{prefix}{{{column.name}}}{middle}"
     if not middle.endswith("/"):
         suffixes = [suffix for suffix, _ in form.suffixes.most_common()]
         one = len(suffixes) == 1
         entry += suffixes[0] if one else ("" if middle.endswith("*") else ".*")
     root = common_folder(f"{folder}/x" for folder in form.folders)
+    if is_pattern(entry) and len(form.folders) == 1:
+        files, share = _shared_out(column, entry, nearby.tree_of(Path(root or "/")))
+    else:
+        files, share = _all_files(column, haystack, prefix, middle, form)
+    count = sum(file.startswith(root + "/") for file in haystack.files)
+    enough = len(form.values) >= LEAST_PROBES and len(files) >= LEAST_FILES * count
+    if share <= LEAST_RECORDS and not enough:
+        return None
     return Found(column.name, entry, Path(root or "/"), share, files, folders=len(form.folders))
 
 
@@ -155,20 +174,32 @@ def _note(forms: dict[tuple[str, str], _Form], value: str, file: str, before: st
     form.suffixes[f".{suffix}"] += 1
 
 
+def _shared_out(column: Column, entry: str, tree: ImageTree) -> tuple[frozenset[str], float]:
+    """Return what `_all_files` returns, of a pattern: shared out among the sampled values as `automm check` does."""
+    pictures = PatternPictures(Pattern(entry), tree)
+    values = dict.fromkeys(_values(column))
+    filled = [one for value in values if (one := pictures.pattern.fill({column.name: value})) is not None]
+    for one in filled:
+        pictures.learn(one)
+    taken, found = set[str](), 0
+    for one in filled:
+        with suppress(ValueError):  # files that fit two records, which the check reports
+            own, _ = pictures.of(one)
+            taken.update(f"{tree.root.as_posix()}/{path}" for path in own)
+            found += bool(own)
+    return frozenset(taken), found / max(1, len(values))
+
+
 def _all_files(
     column: Column, haystack: _Haystack, prefix: str, middle: str, form: _Form
-) -> tuple[frozenset[str], float, float]:
-    """Return the files that the form takes with all sampled values.
-
-    Also return their share of the files of its folders, and the share of the values that have a file.
-    """
+) -> tuple[frozenset[str], float]:
+    """Return the files that the form takes with all sampled values, and the share of the values that have a file."""
     values = {fold(value) for value in _values(column)}
     root = common_folder(f"{folder}/x" for folder in form.folders)
-    taken, found, count = set[str](), set[str](), 0
+    taken, found = set[str](), set[str]()
     for file in haystack.files:
         if not file.startswith(root + "/"):
             continue
-        count += 1
         inside = fold(file[len(root) + 1 :])
         if middle.endswith("/"):
             stems = [inside.split("/")[0].removeprefix(fold(prefix)).removesuffix(middle[:-1])] if "/" in inside else []
@@ -180,7 +211,7 @@ def _all_files(
         if named is not None:
             taken.add(file)
             found.add(named)
-    return frozenset(taken), len(taken) / max(1, count), len(found) / max(1, len(values))
+    return frozenset(taken), len(found) / max(1, len(values))
 
 
 def _padded(column: Column, probes: list[str], haystack: _Haystack) -> Found | None:

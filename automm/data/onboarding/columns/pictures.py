@@ -3,36 +3,29 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automm.data.download.urls import SUFFIXES, is_url
+from automm.data.download.urls import is_url
 from automm.data.images.missing_hints import shown, why_lost
+from automm.data.images.tree import PICTURES
 from automm.data.onboarding.columns.column import Column, brief_value
+from automm.data.onboarding.columns.folders import LEAST, find_folders
+from automm.data.onboarding.columns.image_column import IN_QUOTES, ImageColumn, read_column
 from automm.data.onboarding.columns.names import (
     counts_something,
     names_picture,
     names_portrait,
     names_thumbnail,
-    snake_case,
 )
 from automm.data.onboarding.columns.nearby import Located, Nearby
 from automm.data.onboarding.columns.patterns import Found, find_pattern
-from automm.data.records.field_values import listed_names
 from automm.errors import yaml_word
 
 FEW = 3  # different values that mean "no picture"
-SEPARATORS = ("\n", ",", ";", "|", " ")
-_QUOTED = r"""(?:'[^']+'|"[^"]+")"""  # unambiguous, which prevents exponential backtracking
-_SIDE_BY_SIDE = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")  # ['a.jpg' 'b.jpg'], an array of NumPy's
-_IN_QUOTES = re.compile(r"""(['"])(.+?)\1""")
-_WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, SUFFIXES))})\b", re.IGNORECASE)
-_HOLDS_SUFFIX = re.compile("|".join(map(re.escape, SUFFIXES)), re.IGNORECASE)
-_ENDS_AS_PICTURE = re.compile(rf"[^?#]*[^?#/]({'|'.join(map(re.escape, SUFFIXES))})/*([?#]|$)", re.IGNORECASE)
-_LARGE = re.compile(r"(^|_)(large|full|orig|original|hi|high|big|xl)(_|$)")
-_NUMBER = re.compile(r"[ _.-]*[0-9]+")
+_WITH_SUFFIX = re.compile(rf"\w({'|'.join(map(re.escape, PICTURES))})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,7 @@ class Pictures:
         files: the files that were found, absolute.
         some_missing: whether some of the named pictures do not exist.
         urls: whether the names are URLs.
+        rivals: other folders with files of the same names.
         out_of_reach: files that are named after a column, but cannot be named in `images`: the numbers of the column
             have lost their leading zeros, or the files are in several folders.
     """
@@ -64,58 +58,11 @@ class Pictures:
     files: frozenset[str] = frozenset()
     some_missing: bool = False
     urls: bool = False
+    rivals: tuple[str, ...] = ()
     out_of_reach: Found | None = None
 
 
-@dataclass
-class _ImageColumn:
-    """The content of a column that may name pictures.
-
-    Attributes:
-        name: of the column.
-        separator: what separates several names in a cell.
-        names: names of pictures.
-        others: other values.
-        unread: cells whose names cannot be read reliably.
-        located: where the files are.
-    """
-
-    name: str
-    separator: str | None = None
-    names: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    located: Located = field(default_factory=lambda: Located(Path()))
-
-    @property
-    def share(self) -> float:
-        """The share of the names that are files."""
-        return self.located.share
-
-    @property
-    def root(self) -> Path:
-        """The folder of the files."""
-        return self.located.root
-
-    @property
-    def local(self) -> list[str]:
-        """The names that are not URLs."""
-        return [name for name in self.names if not is_url(name)]
-
-    @property
-    def rank(self) -> tuple[int, bool, int, bool]:
-        """Columns whose files exist come first, then columns of URLs, then full pictures, then most names."""
-        urls = len(self.local) < len(self.names)
-        small, large = names_thumbnail(f"{self.name}/"), bool(_LARGE.search(snake_case(self.name)))
-        return (2 if self.share else 1 if urls else 0), not small, len(self.names), large
-
-    @property
-    def stem(self) -> str:
-        """The column's name without its number."""
-        return _NUMBER.sub("", self.name).lower()
-
-
-def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
+def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]], nearby: Nearby) -> Pictures:
     """Guess the columns of pictures.
 
     Columns that name existing files come first, then pictures inside cells, then files that are named after the values
@@ -123,6 +70,7 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
 
     Args:
         columns: all columns, by name.
+        rows: the records of the sample.
         nearby: the picture files near the records.
     """
     others = [column for column in columns.values() if not names_portrait(column.name)]
@@ -131,7 +79,7 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
     for column in others:
         if column.name in embedded or counts_something(column.name) or column.is_date:
             continue
-        candidate = _image_column(column, nearby)
+        candidate = read_column(column, nearby)
         # Most records may have no picture, but then few different values say so.
         if candidate.names and (len(candidate.names) >= len(candidate.others) or len(set(candidate.others)) <= FEW):
             candidate.located = nearby.locate(candidate.local)
@@ -151,6 +99,10 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
                 return _by_pattern(found, names)
     if best is None:
         return Pictures()
+    if best.local and best.separator is None and (best.located.rivals or best.share < 1):
+        folders = find_folders(best.name, columns, rows, nearby)
+        if folders is not None and folders[1].share >= LEAST * best.share:
+            return _in_folders(best.name, *folders, names)
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
     located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
@@ -159,12 +111,13 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
         used[0] if len(used) == 1 else list(used),
         located.root,
         _more(family),
-        _reason(family, located.root, share),
+        _reason(family, located),
         used,
         names,
         files=located.files,
         some_missing=urls or 0 < share < 1,
         urls=urls,
+        rivals=located.rivals,
     )
 
 
@@ -193,12 +146,27 @@ def _by_pattern(found: Found, candidates: frozenset[str]) -> Pictures:
     )
 
 
+def _in_folders(name: str, column: str, located: Located, candidates: frozenset[str]) -> Pictures:
+    reason = f"names of pictures in folders that are named after {column!r}; {located.share:.0%} of them exist"
+    return Pictures(
+        f"{{{column}}}/{{{name}}}",
+        located.root,
+        {},
+        reason,
+        (name, column),
+        candidates,
+        template=True,
+        files=located.files,
+        some_missing=located.share < 1,
+    )
+
+
 def _example_of(found: Found) -> str:
     first = min(found.files, default="")
     return first.removeprefix(f"{found.root.as_posix()}/")
 
 
-def _belong_together(column: _ImageColumn, best: _ImageColumn) -> bool:
+def _belong_together(column: ImageColumn, best: ImageColumn) -> bool:
     """Return whether two columns can be read together: equal names but for a number, or the files of both exist."""
     if column.separator not in (None, best.separator) and best.separator is not None:
         return False
@@ -210,7 +178,7 @@ def _belong_together(column: _ImageColumn, best: _ImageColumn) -> bool:
     return column.share > 0.5 and best.share > 0.5 and not thumbnails and not set(column.names) <= set(best.names)
 
 
-def _more(family: list[_ImageColumn]) -> dict[str, Any]:
+def _more(family: list[ImageColumn]) -> dict[str, Any]:
     """Return separator and none_values, as far as the columns need them."""
     separators = [column.separator for column in family if column.separator is not None]
     none = [value for column in family for value, count in Counter(column.others).most_common(FEW) if count > 1]
@@ -218,7 +186,8 @@ def _more(family: list[_ImageColumn]) -> dict[str, Any]:
     return more | ({"none_values": list(dict.fromkeys(none))} if none else {})
 
 
-def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
+def _reason(family: list[ImageColumn], located: Located) -> str:
+    root, share = located.root, located.share
     more, unread = _more(family), [cell for column in family for cell in column.unread]
     names = [name for column in family for name in column.names]
     urls = sum(is_url(name) for name in names)
@@ -231,7 +200,7 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
     reason += f"; the separator is {more['separator']!r}" if "separator" in more else ""
     reason += f"; {more['none_values'][0]!r} means no picture" if "none_values" in more else ""
     if unread:
-        listed = json.dumps([name for _, name in _IN_QUOTES.findall(unread[0])], ensure_ascii=False)
+        listed = json.dumps([name for _, name in IN_QUOTES.findall(unread[0])], ensure_ascii=False)
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
     cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
@@ -266,59 +235,3 @@ def _hides_names(column: Column) -> bool:
 def _example(column: Column) -> Any:
     """Return a cell that contains the name of a picture; the first cell if there is none."""
     return next((cell for cell in column.cells if _WITH_SUFFIX.search(str(cell))), (*column.cells, "")[0])
-
-
-def _image_column(column: Column, nearby: Nearby) -> _ImageColumn:
-    """Sort the cells of a column into names of pictures, other values, and cells that cannot be read."""
-    likely = names_picture(column.name)
-
-    def is_picture(name: str) -> bool:
-        return _ENDS_AS_PICTURE.match(name) is not None or (likely and is_url(name))
-
-    images, divided = _ImageColumn(column.name), dict[str, list[tuple[str, list[str]]]]()
-    for written in column.cells:
-        listed = listed_names(written) if isinstance(written, str) else None
-        cell = written if listed is None else listed
-        if isinstance(cell, list):
-            texts = [text for text in cell if isinstance(text, str)]
-            images.names += [text for text in texts if is_picture(text)]
-            images.others += [text for text in texts if not is_picture(text)]
-        elif isinstance(cell, str) and not likely and not _HOLDS_SUFFIX.search(cell):
-            images.others.append(cell.strip())
-        elif isinstance(cell, str):
-            cell = cell.strip()
-            separated = _separated(cell, is_picture)
-            if separated is not None:
-                divided.setdefault(separated[0], []).append((cell, separated[1]))
-            elif _is_one(cell, is_picture):
-                images.names.append(cell)
-            elif _SIDE_BY_SIDE.fullmatch(cell):
-                parts = [name for _, name in _IN_QUOTES.findall(cell) if is_picture(name)]
-                images.names += parts
-                (images.unread if parts else images.others).append(cell)
-            else:
-                images.others.append(cell)
-    whole = [cell for cells in divided.values() for cell, _ in cells]
-    if nearby.exist(whole):  # the names of files contain a comma or a space
-        images.names += whole
-    elif divided:
-        images.separator = max(divided, key=lambda separator: len(divided[separator]))
-        images.names += [name for cells in divided.values() for _, parts in cells for name in parts]
-    return images
-
-
-def _separated(cell: str, is_picture: Callable[[str], bool]) -> tuple[str, list[str]] | None:
-    """Return the separator and the names if every part names a picture; URLs, which may hold commas, only if all do."""
-    for separator in SEPARATORS:
-        if separator in cell:
-            parts = [part.strip() for part in cell.split(separator) if part.strip()]
-            pictures = parts and all(is_picture(part) for part in parts)
-            if pictures and (not is_url(cell) or all(is_url(part) for part in parts)):
-                return separator, parts
-    return None
-
-
-def _is_one(cell: str, is_picture: Callable[[str], bool]) -> bool:
-    """Return whether a cell is the name of one picture."""
-    ends_with_url = any(mark in cell and is_url(cell.split(mark)[-1].strip()) for mark in SEPARATORS)
-    return is_picture(cell) and not ends_with_url

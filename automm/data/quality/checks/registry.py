@@ -38,7 +38,7 @@ from automm.data.quality.checks.texts import (
     other_languages,
     wrong_encoding,
 )
-from automm.data.quality.checks.unused_pictures import unused_pictures
+from automm.data.quality.checks.unused_pictures import unread_formats, unused_pictures
 from automm.data.quality.finding import Finding
 from automm.tasks.base import Task
 
@@ -64,6 +64,7 @@ CHECKS: tuple[Callable[[Checked], Iterator[Finding]], ...] = (
     odd_pictures,
     repeated_pictures,
     unused_pictures,
+    unread_formats,
     wrong_extensions,
     wrong_encoding,
     html_left,

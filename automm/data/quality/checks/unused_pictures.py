@@ -1,11 +1,11 @@
-"""Findings about picture files near the records that no record names."""
+"""Findings about picture files near the records that no record names, or that are not read."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from automm.data.images.tree import ImageTree, fold
+from automm.data.images.tree import ImageTree, fold, without_suffix
 from automm.data.manifest import Manifest
 from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.names import names_thumbnail
@@ -46,6 +46,21 @@ def unused_pictures(checked: Checked) -> Iterator[Finding]:
         fix = f"Set fields: {{images: {yaml_word(pattern.entry)}}} and image_root: {yaml_word(place)}; "
         fix += f"this takes {min(1.0, share):.0%} of them."
     yield finding("unused_pictures", len(unused), examples, fix=fix)
+
+
+def unread_formats(checked: Checked) -> Iterator[Finding]:
+    """Report picture files under image_root in formats that are not read, such as HEIC, without a readable copy."""
+    manifest = checked.dataset.manifest
+    if manifest.format != "records":
+        return
+    tree = ImageTree((manifest.folder / manifest.image_root).resolve())
+    unread = [path for path in tree.unread if not tree.by_stem(without_suffix(path)) and not _is_set_aside(path)]
+    kinds = Counter((path.rpartition("/")[0] or ".", path.rpartition(".")[2]) for path in unread)
+    if unread:
+        examples = [
+            Example((), f"{count:,} .{kind} under {folder}/") for (folder, kind), count in kinds.most_common(SHOWN)
+        ]
+        yield finding("unread_formats", len(unread), examples)
 
 
 def _names_in_records(manifest: Manifest) -> set[str]:
