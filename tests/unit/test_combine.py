@@ -110,10 +110,10 @@ class TestChoice:
         assert crossing.fit(Choice(self.ENSEMBLE)) is crossing.fit(self.ENSEMBLE)
 
     def test_less_than_a_standard_error_is_a_tie(self):
-        """The single candidate that may not be a member is right for ten other reviews, and wrong for six."""
+        """The single candidate that may not be a member is right for ten other reviews, and wrong for seven."""
         rows = np.arange(100)
         crossing = self.crossing(
-            lambda labels, said: np.where((rows >= 6) & (rows < 80), labels, np.where(rows < 6, 1 - labels, said))
+            lambda labels, said: np.where((rows >= 7) & (rows < 80), labels, np.where(rows < 7, 1 - labels, said))
         )
         only_first = Greedy((0,))
         assert crossing.score(only_first) < crossing.score(BestSingle())
