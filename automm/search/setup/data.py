@@ -1,7 +1,7 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from automm.data.splitting.other_folds import each_fold, other_folds, select_fol
 from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
+from automm.evaluate.combine import Judged
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
@@ -96,6 +97,11 @@ class Setup:
     def validation_targets(self) -> np.ndarray:
         """Return the targets of the validation rows of all folds, in the order of `Trained.probabilities`."""
         return self.arrays.targets[validation_rows(self.folds)]
+
+    def judged(self, answers: Sequence[np.ndarray]) -> Judged:
+        """Return the answers of candidates for the validation rows, (n, outputs) each, with what they are judged by."""
+        units = self.units[validation_rows(self.folds)]
+        return Judged(self.task, self.experiment.objective, self.validation_targets, units, answers)
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
