@@ -15,10 +15,12 @@ from automm.models.average import members_of
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
+from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
+JUDGED = ("train", "validation")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,7 @@ class TestRunFolder:
             "config.yaml",
             "environment.json",
             "manifest.json",
+            "judged_rows.npz",
             "trials.jsonl",
             "result.json",
             "log.txt",
@@ -266,6 +269,19 @@ class TestEvaluation:
         assert luck["score"] == pytest.approx(best.score, abs=1e-6)
         assert luck["corrected"] <= luck["score"]
         assert luck["of"] == "holdout"
+
+    @pytest.mark.usefixtures("trials_only")
+    def test_predictions_and_judged_rows_are_all_that_a_score_needs(self, search):
+        run = search(ONE, "evaluation={folds: 3}", "budget.trials=0", "baselines=[majority, concatenation]")
+        rows = run.judged_rows()
+        assert set(rows.folds) == {1, 2, 3}
+        assert len(set(rows.ids)) == len(rows) == sum(run.read("manifest.json")["reviews"][n] for n in JUDGED)
+        for candidate in run.candidates():
+            scores = TASKS["classification"].measure(rows.targets, run.predictions(candidate.name))
+            assert scores == pytest.approx(candidate.validation, abs=1e-6)
+        reason = run.read("manifest.json")["evaluation_reason"]
+        assert reason == "candidates are judged on 3 folds of train and validation, linked reviews in one"
+        assert reason in (run.folder / "log.txt").read_text()
 
     @pytest.mark.usefixtures("trials_only")
     def test_a_holdout_is_the_validation_split(self, search):
