@@ -10,8 +10,8 @@ Finding:  see experiments/README.md.
 Each seed draws a split (0.6, 0.15, 0.25) and runs ten baselines, 20 trials of the greedy search, tier 2 on the best of
 them, and an ensemble. The test split is read once, after the search. Reported: every baseline; the candidate that the
 search chose by macro-F1 out of fold; its paired difference to the logistic regression on both modalities; and the
-paired difference between the fine-tuned candidate and the candidate it started from. The bootstrap is over the test
-rows of all seeds.
+paired difference between the fine-tuned candidate and the candidate it started from. The test reviews of all seeds are
+pooled; their intervals resample reviews, linked ones together, because a review may be in the test split of two seeds.
 """
 
 import argparse
@@ -70,9 +70,10 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     result = run.read("result.json")
     chosen = {candidate.name: candidate for candidate in run.candidates()}[result["best"]]
     with np.load(run.folder / "test_predictions.npz", allow_pickle=False) as saved:
-        predictions = {name: saved[name] for name in saved.files if name != "ids"}
+        predictions = {name: saved[name] for name in saved.files}
     (tuned,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
-    predictions |= {TUNED: predictions[tuned], BEFORE: read_origin(experiment, run, tuned.removesuffix("-tuned"))}
+    before, units = read_origin(experiment, run, tuned.removesuffix("-tuned"))
+    predictions |= {TUNED: predictions[tuned], BEFORE: before, "units": units}
     test = result["test"] | {
         name: TASKS["classification"].measure(predictions["labels"], predictions[name]) for name in (TUNED, BEFORE)
     }
@@ -87,8 +88,12 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     }
 
 
-def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
-    """Predict the test split with the candidate that was fine-tuned, which may not be a finalist."""
+def read_origin(experiment: Any, run: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the test split with the candidate that was fine-tuned, which may not be a finalist.
+
+    Returns:
+        (n, labels) probabilities, and the unit of each test review, (n,).
+    """
     import keras
     from rich.console import Console
 
@@ -100,7 +105,16 @@ def read_origin(experiment: Any, run: Any, name: str) -> np.ndarray:
     loaded = load(experiment)
     task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     search = Search(task, run, NoTracker(), ConsoleReporter(Console(stderr=True), 0, "macro_f1"), None)
-    return search.bench.predictor(keras.saving.load_model(run.model_path(name), compile=False))(task.rows("test"))
+    rows = task.rows("test")
+    return search.bench.predictor(keras.saving.load_model(run.model_path(name), compile=False))(rows), task.units[rows]
+
+
+def pooled_units(results: list[dict]) -> np.ndarray:
+    """Return the unit of each test review of all seeds; links, and so units, do not depend on the split."""
+    ids, units = (np.concatenate([result["predictions"][key] for result in results]) for key in ("ids", "units"))
+    if len({*zip(ids.tolist(), units.tolist(), strict=True)}) != len({*ids.tolist()}):
+        raise SystemExit("the seeds have linked the reviews differently: was the data changed between them?")
+    return units
 
 
 def summarise(results: list[dict]) -> dict:
@@ -120,13 +134,13 @@ def summarise(results: list[dict]) -> dict:
         }
         for name, scores in rows.items()
     }
-    labels = np.concatenate([result["predictions"]["labels"] for result in results])
+    labels, units = np.concatenate([result["predictions"]["labels"] for result in results]), pooled_units(results)
 
     def difference(first: Any, second: Any) -> dict:
         """Return the paired difference of two candidates; each is a function of a seed's result."""
         pair = [np.concatenate([r["predictions"][name(r)] for r in results]) for name in (first, second)]
         return {
-            metric: vars(paired_interval(TASKS["classification"], labels, *pair, metric, rng=np.random.default_rng(0)))
+            metric: vars(paired_interval(TASKS["classification"], labels, *pair, metric, units=units))
             for metric in ("macro_f1", "accuracy")
         }
 
@@ -153,7 +167,7 @@ def print_table(summary: dict) -> None:
         for metric, interval in summary[key].items():
             print(
                 f"{words}, {metric}: {interval['difference']:+.3f} "
-                f"(95 % {interval['low']:+.3f} to {interval['high']:+.3f})"
+                f"(95 % {interval['low']:+.3f} to {interval['high']:+.3f}, {interval['units']:,} units)"
             )
     print(f"selection score minus test: {summary['selection_minus_test']}")
 

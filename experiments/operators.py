@@ -107,7 +107,8 @@ def run_seed(arguments: argparse.Namespace, seed: int, result: dict[str, Any]) -
                 # Not recorded as trials, because only the weights of the best trials are kept.
                 search.runner.run(Head(name, "baseline", point, REFERENCE, build=lambda p=point: suffix_of(task, p)))
                 print(f"seed {seed}  trained {name}", flush=True)
-        rows, predictions = task.rows("test"), {"labels": task.targets("test")}
+        rows = task.rows("test")
+        predictions = {"labels": task.targets("test"), "units": task.units[rows]}
         table = {}
         for candidate in search.candidates:
             if candidate.error:
@@ -156,14 +157,13 @@ def differences(predictions: list[dict[str, np.ndarray]]) -> dict[str, Any]:
                     probabilities,
                     joined[REFERENCE],
                     metric,
-                    rng=np.random.default_rng(1),
-                    samples=1000,
+                    units=joined["units"],
                 )
             )
             for metric in ("macro_f1", "accuracy")
         }
         for name, probabilities in joined.items()
-        if name not in ("labels", REFERENCE)
+        if name not in ("labels", "units", REFERENCE)
     }
 
 

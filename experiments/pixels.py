@@ -115,7 +115,9 @@ def run_seed(folder: Path, arguments: argparse.Namespace, seed: int, names: list
         model = keras.saving.load_model(search.run.model_path(candidate.name), compile=False)
         found[name] = {"candidate": candidate, "test": search.bench.predictor(model)(task.rows("test"))}
         print(f"seed {seed} {name}: {candidate.score:.3f} before the test, {candidate.seconds:.0f} s", flush=True)
-    return {"labels": task.targets("test"), "encoding": encoding, "found": found}
+    other = 0 if arguments.data else seed * len(task.units)  # each seed has its own demo, but the same data set
+    units = task.units[task.rows("test")] + other
+    return {"labels": task.targets("test"), "units": units, "encoding": encoding, "found": found}
 
 
 def summary(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -148,11 +150,11 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
     from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
-    labels = np.concatenate([run["labels"] for run in runs])
+    labels, units = (np.concatenate([run[key] for run in runs]) for key in ("labels", "units"))
     pair = [np.concatenate([run["found"][which]["test"] for run in runs]) for which in (name, FROZEN)]
     found = {}
     for metric in METRICS:
-        interval = paired_interval(TASKS["classification"], labels, *pair, metric, rng=np.random.default_rng(0))
+        interval = paired_interval(TASKS["classification"], labels, *pair, metric, units=units)
         found[metric] = [round(value, 4) for value in (interval.difference, interval.low, interval.high)]
     return found
 

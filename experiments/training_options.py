@@ -102,7 +102,8 @@ def run_seed(folder: Path, data: Path | None, seed: int, names: list[str]) -> di
             raise SystemExit(candidate.error)
         read[name] = readings(search, keras.saving.load_model(search.run.model_path(name), compile=False))
         print(f"seed {seed} {name}: {candidate.score:.3f} out of fold, {candidate.seconds:.0f} s", flush=True)
-    return {"labels": task.targets("test"), "read": read}
+    other = 0 if data else seed * len(task.units)  # each seed has its own demo, but the same data set
+    return {"labels": task.targets("test"), "units": task.units[task.rows("test")] + other, "read": read}
 
 
 def readings(search: Any, model: Any) -> dict[str, np.ndarray]:
@@ -143,11 +144,11 @@ def differences(runs: list[dict[str, Any]], name: str) -> dict[str, list[float]]
     from automm.evaluate.compare import paired_interval
     from automm.tasks.registry import TASKS
 
-    labels = np.concatenate([run["labels"] for run in runs])
+    labels, units = (np.concatenate([run[key] for run in runs]) for key in ("labels", "units"))
     found = {}
     for reading in READINGS:
         pair = [np.concatenate([run["read"][which][reading] for run in runs]) for which in (name, "plain")]
-        interval = paired_interval(TASKS["classification"], labels, *pair, "macro_f1", rng=np.random.default_rng(0))
+        interval = paired_interval(TASKS["classification"], labels, *pair, "macro_f1", units=units)
         found[reading] = [round(value, 4) for value in (interval.difference, interval.low, interval.high)]
     return found
 

@@ -158,10 +158,14 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"  picked from {luck['candidates']} by {result['objective']} ({luck['of']}): {luck['score']:.3f}, "
             f"of which {luck['optimism']:.3f} is selection bias"
         )
+        if note := luck.get("note"):
+            lines.append(f"  {note}")
     for metric, interval in result.get("against_recipe", {}).items():
+        known_limits = interval["low"] is not None
+        limits = "95 % interval {low:+.3f} to {high:+.3f}" if known_limits else "{method}, and there are {units}"
         lines.append(
             f"  against {_recipe(result)}: {known[metric].title} {interval['difference']:+.3f} "
-            f"(95 % interval {interval['low']:+.3f} to {interval['high']:+.3f})"
+            f"({limits.format(**interval)})"
         )
     if folds := result.get("folds"):
         lines += _on_folds(folds, result, (first, second))

@@ -81,10 +81,17 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
         raise ConfigError(
             f"metric {chosen} was not computed in runs {', '.join(others)}. Name another --metric or experiment"
         )
-    done.sort(key=lambda row: (is_partial(row["evaluation"]), sign * row["validation"][chosen], row["parameters"]))
+
+    def key(row: Row) -> tuple[bool, float, bool, int]:
+        by_objective = row["ranked_by"] is not None and row["objective"].removeprefix("val_") == chosen
+        value = row["ranked_by"] if by_objective else row["validation"][chosen]
+        return is_partial(row["evaluation"]), sign * value, row["kind"] != "ensemble", row["parameters"]
+
+    done.sort(key=key)
     for place, row in enumerate(done, 1):
         row["rank"] = place
-    return [*done, *(row for row in rows if row["status"] != COMPLETED)]
+    ordered = [*done, *(row for row in rows if row["status"] != COMPLETED)]
+    return [{name: value for name, value in row.items() if name != "ranked_by"} for row in ordered]
 
 
 def to_csv(rows: list[Row]) -> str:
@@ -122,6 +129,7 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str,
         "evaluation": candidate.evaluation,
         "subsample": data.get("subsample"),
         "optimism": (result.get("selection") or {}).get("optimism") if picked else None,
+        "ranked_by": candidate.comparable,
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
         "folds": _folds(result, candidate.name),

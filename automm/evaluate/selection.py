@@ -1,61 +1,66 @@
 """Estimate the selection bias of the best candidate's score.
 
-The best of thirty candidates is partly the luckiest, so its score on the rows that it was selected on is too good. The
-bootstrap of Tsamardinos, Greasidou and Borboudakis 2018 (Machine Learning 107, arXiv 1708.07180) selects many times on
-a sample of the rows and scores the selected candidate on the other rows. It needs no new predictions.
+The best of thirty candidates is partly the luckiest, so its score on the reviews that it was chosen on is too good. The
+whole choice (`evaluate/combine`) is repeated many times without a fifth of the resampling units and scored on that
+fifth. Tsamardinos, Greasidou and Borboudakis 2018 (Machine Learning 107, arXiv 1708.07180) do so with bootstrap
+samples, which have only 63 % of the reviews: where candidates differ, a choice from so few is worse than one from all.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from automm.tasks.base import LARGER, Task
+from automm.evaluate.combine import BestSingle, Combiner, Judged, honest
+from automm.evaluate.compare import FEWEST
 
-SAMPLES = 400
+REPEATS = 80  # 400 choices: each without one of five parts
+ANSWERS = 2_000_000  # of candidates for reviews; an ensemble is chosen from so many in about five seconds
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The best candidate's score, and the score corrected for selection bias."""
+    """The score of the chosen candidate, and the score corrected for selection bias.
+
+    Attributes:
+        optimism: the selection bias in the unit of the objective, never negative.
+        candidates: the number of candidates that the choice was made from.
+        units: the number of resampling units.
+        note: what the correction does not cover, in sentences; "" if there is nothing to say.
+    """
 
     score: float
     corrected: float
+    optimism: float
     candidates: int
-
-    @property
-    def optimism(self) -> float:
-        """The selection bias in the unit of the objective, never negative."""
-        return abs(self.score - self.corrected)
+    units: int
+    note: str = ""
 
 
 def selection(
-    task: Task,
-    targets: np.ndarray,
-    predictions: Sequence[np.ndarray],
-    objective: str,
-    *,
-    rng: np.random.Generator,
-    samples: int = SAMPLES,
+    judged: Judged, score: float, combiner: Combiner, *, rng: np.random.Generator, early_stopping: bool = False
 ) -> Selection:
-    """Correct the score of the best candidate for the selection bias.
+    """Correct the score of a choice for the selection bias.
 
     Args:
-        targets: (n,), the targets of the task.
-        predictions: of each candidate, (n, outputs) answers for the same rows.
-        objective: an objective of the task.
-        samples: number of bootstrap samples.
+        judged: all single candidates, on at least two units.
+        score: the objective of the chosen candidate.
+        combiner: the choice.
+        early_stopping: whether candidates were trained until their score on these reviews was best.
     """
-    scorer = task.scorer(targets, predictions, objective)
-    sign = 1.0 if task.objectives[objective] == LARGER else -1.0  # from here on, larger is better
-    all_rows = np.arange(len(targets))
-    best = float((sign * scorer.scores(all_rows)).max())
-    out_of_sample = []
-    for _ in range(samples):
-        rows = rng.integers(0, len(targets), len(targets))
-        selected = int((sign * scorer.scores(rows)).argmax())
-        score = sign * scorer.scores(np.setdiff1d(all_rows, rows), selected)
-        if np.isfinite(score).all():  # NaN: the sample has all rows
-            out_of_sample.append(float(score[0]))
-    corrected = float(np.mean(out_of_sample)) if out_of_sample else best
-    return Selection(sign * best, sign * min(best, corrected), len(predictions))
+    repeats = REPEATS
+    if not isinstance(combiner, BestSingle):  # selecting an ensemble takes longer, and varies less
+        repeats = min(REPEATS // 4, max(1, ANSWERS // (len(judged.targets) * len(judged.answers))))
+    corrected = honest(combiner, judged, rng=rng, repeats=repeats)
+    notes = []
+    if early_stopping:
+        notes.append("Not in the correction: each candidate's best epoch was chosen on the same reviews.")
+    if judged.count < FEWEST:
+        notes.append(f"The correction is rough: there are only {judged.count} independent groups of reviews.")
+    return Selection(
+        score=score,
+        corrected=corrected,
+        optimism=max(0.0, judged.sign * (score - corrected)),
+        candidates=len(judged.answers) + (not isinstance(combiner, BestSingle)),
+        units=judged.count,
+        note=" ".join(notes),
+    )

@@ -16,7 +16,7 @@ here:
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,11 +38,25 @@ class Metric:
     objective: bool = True
 
 
-class Scorer(Protocol):
-    """Computes the objective of several candidates on many selections of rows, for `evaluate/selection`."""
+@dataclass(frozen=True)
+class Terms:
+    """What each of n reviews adds to the sums that a metric is computed from; each changes only a few of the sums.
 
-    def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
-        """Return the objective on the rows: (candidates,) float64, or (1,) for one candidate."""
+    Attributes:
+        columns: (n, t) int64, the sums that a review changes.
+        values: (n, t) float64, by how much.
+        size: the number of sums.
+    """
+
+    columns: np.ndarray
+    values: np.ndarray
+    size: int
+
+    @classmethod
+    def of_mean(cls, values: np.ndarray) -> "Terms":
+        """Return the terms of a mean of values, (n,): the number of reviews, and the sum of the values."""
+        ones = np.ones(len(values))
+        return cls(np.tile([0, 1], (len(values), 1)), np.stack([ones, values], axis=1), 2)
 
 
 class Task(ABC):
@@ -120,14 +134,29 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> Scorer:
-        """Return a scorer of several candidates.
+    def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
+        """Return what each review adds to the sums of a metric, for intervals and for scores of parts of the reviews.
 
         Args:
+            metric: the name of one of `metrics`.
             targets: (n,).
-            answers: of each candidate, (n, outputs).
-            objective: one of `objectives`.
+            answers: (n, outputs).
         """
+
+    @abstractmethod
+    def from_sums(self, metric: str, sums: np.ndarray) -> np.ndarray:
+        """Compute a metric from sums of `terms`: (size, ...) to (...) float64."""
+
+    @abstractmethod
+    def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Return the part of the answers that `smooth_loss` needs, (n,).
+
+        A weighted mean of answers has the weighted mean of their parts.
+        """
+
+    @abstractmethod
+    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
+        """Return a loss that ranks as the metric `smooth` does: means of `smooth_inputs`, (..., n) to (...)."""
 
     @abstractmethod
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
+from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
 
 MANY = 100  # classes; above, what costs time or space for each class is kept small: see docs/limits.md
 SMALLEST = 1e-7  # probabilities are clipped here, as in Keras: otherwise one confident mistake has an infinite loss
@@ -41,15 +41,38 @@ class Classification(Task):
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         """Return {"accuracy", "macro_f1", "loss"}; the loss is the mean cross-entropy in nats."""
         predicted = answers.argmax(axis=1)
-        clipped = np.clip(answers[np.arange(len(targets)), targets].astype(np.float64), SMALLEST, 1.0)
         return {
             "accuracy": float((predicted == targets).mean()),
             "macro_f1": macro_f1(targets, predicted, answers.shape[1]),
-            "loss": float(-np.log(clipped).mean()),
+            "loss": float(self.smooth_loss(self.smooth_inputs(targets, answers))),
         }
 
-    def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> Scorer:
-        return _Scores(targets, answers, objective)
+    def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
+        """Return the terms of a mean; for macro-F1, of 2 * classes sums: correct reviews, then true and predicted."""
+        if metric == "loss":
+            return Terms.of_mean(_cross_entropy(self.smooth_inputs(targets, answers)))
+        predicted, classes = answers.argmax(axis=1), answers.shape[1]
+        right = (predicted == targets).astype(np.float64)
+        if metric == "accuracy":
+            return Terms.of_mean(right)
+        ones = np.ones(len(targets))
+        columns = np.stack([targets, classes + targets, classes + predicted], axis=1)
+        return Terms(columns, np.stack([right, ones, ones], axis=1), 2 * classes)
+
+    def from_sums(self, metric: str, sums: np.ndarray) -> np.ndarray:
+        if metric != "macro_f1":
+            return np.asarray(sums[1] / sums[0])
+        right, total = np.split(sums, 2)
+        present = total > 0
+        scores = np.divide(2 * right, total, out=np.zeros_like(total), where=present)
+        return np.asarray(scores.sum(axis=0) / present.sum(axis=0))
+
+    def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Return the probabilities of the true labels."""
+        return np.asarray(answers[np.arange(len(targets)), targets].astype(np.float64))
+
+    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(_cross_entropy(inputs).mean(axis=-1))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         """Return the share of each label in the training rows."""
@@ -89,24 +112,5 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
     return float((2 * right[present] / total[present]).mean())
 
 
-class _Scores:
-    """A `Scorer` of labels; predictions, correct predictions and losses are computed once."""
-
-    def __init__(self, labels: np.ndarray, answers: Sequence[np.ndarray], objective: str):
-        self._objective, self._classes = objective, answers[0].shape[1]
-        self._labels = labels
-        self._predicted = np.stack([probabilities.argmax(axis=1) for probabilities in answers])  # (candidates, n)
-        self._right = self._predicted == labels
-        rows = np.arange(len(labels))
-        self._losses = np.stack(
-            [-np.log(np.clip(one[rows, labels].astype(np.float64), SMALLEST, 1.0)) for one in answers]
-        )
-
-    def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
-        chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
-        if self._objective == "val_loss":
-            return np.asarray(self._losses[chosen][:, rows].mean(axis=1))
-        if self._objective == "val_accuracy":
-            return np.asarray(self._right[chosen][:, rows].mean(axis=1))
-        labels = self._labels[rows]
-        return np.array([macro_f1(labels, predicted, self._classes) for predicted in self._predicted[chosen][:, rows]])
+def _cross_entropy(probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(-np.log(np.clip(probabilities, SMALLEST, 1.0)))

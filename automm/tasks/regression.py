@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Scorer, Task
+from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
 
 
 class Regression(Task):
@@ -49,14 +49,34 @@ class Regression(Task):
             {"mae", "rmse", "r2"}: the first two in the unit of the targets; r2 is 0 if the answers are the mean of the
             targets, or if all targets are equal.
         """
-        true = targets.astype(np.float64)
-        errors = answers[:, 0].astype(np.float64) - true
+        true, errors = targets.astype(np.float64), self.smooth_inputs(targets, answers)
         squared, variance = float((errors**2).mean()), float(true.var())
         r2 = 1.0 - squared / variance if variance > 0 else 0.0
         return {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt(squared)), "r2": r2}
 
-    def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> Scorer:
-        return _Errors(targets, answers, objective)
+    def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
+        errors = self.smooth_inputs(targets, answers)
+        if metric != "r2":
+            return Terms.of_mean(np.abs(errors) if metric == "mae" else errors**2)
+        # Around a fixed number, because sums of squares of large numbers cancel.
+        true = targets.astype(np.float64) - float(targets[0])
+        values = np.stack([np.ones(len(true)), errors**2, true, true**2], axis=1)
+        return Terms(np.tile(np.arange(4), (len(true), 1)), values, 4)
+
+    def from_sums(self, metric: str, sums: np.ndarray) -> np.ndarray:
+        count, squared, *of_targets = sums
+        if metric == "r2":
+            variance = of_targets[1] - of_targets[0] ** 2 / count
+            return np.asarray(1.0 - np.divide(squared, variance, out=np.ones_like(squared), where=variance > 0))
+        mean = squared / count  # of "mae": of absolute errors
+        return np.asarray(np.sqrt(mean) if metric == "rmse" else mean)
+
+    def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Return the errors."""
+        return np.asarray(answers[:, 0].astype(np.float64) - targets.astype(np.float64))
+
+    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
+        return np.asarray((inputs**2).mean(axis=-1))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         """Return the median, which has the smallest mean absolute error."""
@@ -73,17 +93,3 @@ class Regression(Task):
     @property
     def record_types(self) -> dict[str, type]:
         return {"value": float}
-
-
-class _Errors:
-    """A `Scorer` of numbers; errors are computed once."""
-
-    def __init__(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str):
-        errors = np.stack([numbers[:, 0] for numbers in answers]).astype(np.float64) - targets
-        self._squared = {"val_mae": False, "val_rmse": True}[objective]
-        self._errors = errors**2 if self._squared else np.abs(errors)
-
-    def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
-        chosen = slice(None) if candidate is None else slice(candidate, candidate + 1)
-        means = self._errors[chosen][:, rows].mean(axis=1)
-        return np.asarray(np.sqrt(means) if self._squared else means)

@@ -50,6 +50,8 @@ class Candidate:
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
+        comparable: of an ensemble: its score plus the selection bias of the best single candidate. The score of an
+            ensemble has no such bias, those of single candidates do; None: the score itself.
         validation: the metrics of the task on the validation rows: the validation split, or out of fold.
         parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
         peak_memory: of the process so far, in bytes.
@@ -69,6 +71,7 @@ class Candidate:
     objective: str = ""
     evaluation: str = ""
     score: float | None = None
+    comparable: float | None = None
     validation: dict[str, float] = field(default_factory=dict)
     parameters: int = 0
     trainable_parameters: int = 0
@@ -79,6 +82,11 @@ class Candidate:
     history: list[dict[str, float]] = field(default_factory=list)
     error: str = ""
     started: str = ""
+
+    @property
+    def ranked_by(self) -> float:
+        """The objective that a ranking compares."""
+        return float(self.score or 0.0) if self.comparable is None else self.comparable
 
     @property
     def point(self) -> dict[str, Any]:
@@ -97,7 +105,8 @@ def now() -> str:
 
 
 def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
-    """Return the completed candidates, best first; of equal scores, fewer parameters first, then the earlier one.
+    """Return the completed candidates, best first; of equal scores, ensembles first, then fewer parameters, then the
+    earlier one.
 
     Candidates scored on a part of the rows come last: their scores are not comparable. A trial that Hyperband stopped
     after a round and promoted is left out: its longer training includes the same epochs.
@@ -117,7 +126,9 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
         if candidate.stopped != "round"
         or candidate.hyperparameters[EPOCHS] == longest[json.dumps(candidate.point, sort_keys=True)]
     ]
-    return sorted(done, key=lambda c: (is_partial(c.evaluation), sign * float(c.score or 0.0), c.parameters))
+    return sorted(
+        done, key=lambda c: (is_partial(c.evaluation), sign * c.ranked_by, c.kind != "ensemble", c.parameters)
+    )
 
 
 def is_partial(evaluation: str) -> bool:

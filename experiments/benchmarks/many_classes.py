@@ -41,7 +41,7 @@ STEPS = {  # what is left, by its name in the table
     "split": "automm.search.setup.data.split_dataset",
     "selection": "automm.search.finalists.test.selection_of",
     "result": "automm.search.finalists.test._result",
-    "interval": "automm.search.finalists.test._difference",
+    "interval": "automm.search.finalists.test.difference",
     "test predictions": "numpy.savez_compressed",
     "figures": "automm.search.finalists.test._track",
     "ensemble": "automm.search.run.run_ensemble",

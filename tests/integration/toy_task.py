@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Task
+from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
 
 TOLERANCE = 10_000.0
 
@@ -37,16 +37,18 @@ class Price(Task):
         errors = np.abs(answers[:, 0] - targets)
         return {"close": float((errors <= TOLERANCE).mean()), "off": float(errors.mean()) / 1000}
 
-    def scorer(self, targets: np.ndarray, answers: Sequence[np.ndarray], objective: str) -> "Price.Scorer":
-        return self.Scorer(np.stack([np.abs(prices[:, 0] - targets) for prices in answers]), objective)
+    def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
+        errors = np.abs(answers[:, 0] - targets)
+        return Terms.of_mean((errors <= TOLERANCE).astype(float) if metric == "close" else errors / 1000)
 
-    class Scorer:
-        def __init__(self, errors: np.ndarray, objective: str):
-            self.values = (errors <= TOLERANCE) if objective == "val_close" else errors / 1000
+    def from_sums(self, metric: str, sums: np.ndarray) -> np.ndarray:
+        return np.asarray(sums[1] / sums[0])
 
-        def scores(self, rows: np.ndarray, candidate: int | None = None) -> np.ndarray:
-            chosen = self.values if candidate is None else self.values[candidate : candidate + 1]
-            return chosen[:, rows].mean(axis=1)
+    def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        return np.asarray(answers[:, 0] - targets)
+
+    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(np.abs(inputs).mean(axis=-1))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         return np.asarray([targets.mean()])

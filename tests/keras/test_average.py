@@ -8,9 +8,7 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average, members_of
 from automm.models.packing import pack, packed_layout
-from automm.search.candidates.ensemble import ensemble_shares
 from automm.search.finalists import run_ensemble as ensemble
-from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 
@@ -53,22 +51,6 @@ def test_a_single_member_is_returned_unchanged():
     (model,) = members(baselines.fused, 1)
     assert average([model]) is model
     assert members_of(model) == [model]
-
-
-class TestEnsembleShares:
-    def test_a_useless_member_is_left_out(self):
-        labels = np.arange(60) % 3
-        good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
-        assert ensemble_shares(TASKS["classification"], labels, np.stack([useless, good])).tolist() == [0.0, 1.0]
-
-    def test_members_with_different_errors_are_combined(self):
-        rng = np.random.default_rng(0)
-        labels = rng.integers(0, 2, 400)
-        wrong = [rng.random(400) < 0.3 for _ in range(3)]
-        parts = np.stack([np.eye(2)[np.where(w, 1 - labels, labels)] * 0.8 + 0.1 for w in wrong])
-        shares = ensemble_shares(TASKS["classification"], labels, parts)
-        assert shares.sum() == pytest.approx(1.0)
-        assert (shares > 0.1).all()
 
 
 @pytest.mark.parametrize(("status", "again"), [(KILLED, True), (COMPLETED, False), (FAILED, False)])

@@ -82,7 +82,7 @@ def test_an_interval_is_that_of_the_measured_metric(metric):
     task, rng = Classification(), np.random.default_rng(1)
     targets = rng.integers(0, 3, 50)
     first, second = rng.dirichlet(np.ones(3), (2, 50)).astype(np.float32)
-    interval = paired_interval(task, targets, first, second, metric, rng=rng, samples=20)
+    interval = paired_interval(task, targets, first, second, metric, units=np.arange(50))
     expected = task.measure(targets, first)[metric] - task.measure(targets, second)[metric]
     assert interval.difference == pytest.approx(expected, abs=1e-12)
     assert interval.low <= interval.high

@@ -14,6 +14,7 @@ from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import links_of
 from automm.data.splitting.split import split_dataset
 from automm.errors import ConfigError, DataError
+from automm.evaluate.combine import BestSingle, Judged
 from automm.evaluate.compare import paired_interval, score
 from automm.evaluate.plots import learning_curves, true_and_predicted
 from automm.evaluate.selection import selection
@@ -131,7 +132,7 @@ class TestMetrics:
     def test_an_interval_of_a_difference(self):
         true, near = answers(noise=1.0)
         far = near + 10
-        interval = paired_interval(TASK, true, near, far, "mae", rng=np.random.default_rng(0), samples=200)
+        interval = paired_interval(TASK, true, near, far, "mae", units=np.arange(50))
         assert interval.low <= interval.difference <= interval.high < 0
 
     @pytest.mark.parametrize("objective", ["val_mae", "val_rmse"])
@@ -140,10 +141,11 @@ class TestMetrics:
         candidates = [
             answers(seed, 200, 10.0)[1] - answers(seed, 200)[0][:, None] + true[:, None] for seed in range(30)
         ]
-        found = selection(TASK, true, candidates, objective, rng=np.random.default_rng(0), samples=100)
         scores = [score(TASK.measure(true, part), objective) for part in candidates]
-        assert found.score == pytest.approx(min(scores))
+        judged = Judged(TASK, objective, true, np.arange(200), candidates)
+        found = selection(judged, min(scores), BestSingle(), rng=np.random.default_rng(0))
         assert min(scores) < found.corrected < max(scores)
+        assert found.optimism == found.corrected - found.score
 
     def test_figures(self, tmp_path):
         true, predicted = answers()

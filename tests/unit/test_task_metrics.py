@@ -1,10 +1,11 @@
 import math
+import time
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from automm.evaluate.compare import better, paired_interval, score
+from automm.evaluate.compare import better, interval, paired_interval, score, unit_sums
 from automm.tasks.classification import confusion, macro_f1
 from automm.tasks.registry import TASKS
 
@@ -87,8 +88,8 @@ def test_score_and_better():
 def test_the_paired_interval_is_symmetric_and_contains_the_difference(metric):
     labels, first = random_case(1, rows=60)
     second = random_case(2, rows=60)[1]
-    one = paired_interval(TASK, labels, first, second, metric, rng=np.random.default_rng(0), samples=300)
-    other = paired_interval(TASK, labels, second, first, metric, rng=np.random.default_rng(0), samples=300)
+    one = paired_interval(TASK, labels, first, second, metric, units=np.arange(60))
+    other = paired_interval(TASK, labels, second, first, metric, units=np.arange(60))
     assert (one.difference, one.low, one.high) == pytest.approx((-other.difference, -other.high, -other.low))
     assert one.low <= one.difference <= one.high
     assert one.difference == pytest.approx(TASK.measure(labels, first)[metric] - TASK.measure(labels, second)[metric])
@@ -96,13 +97,102 @@ def test_the_paired_interval_is_symmetric_and_contains_the_difference(metric):
 
 def test_the_paired_interval_of_a_candidate_and_itself_is_zero():
     labels, same = random_case(1)
-    interval = paired_interval(TASK, labels, same, same, "accuracy", rng=np.random.default_rng(0), samples=50)
-    assert (interval.difference, interval.low, interval.high) == (0.0, 0.0, 0.0)
+    found = paired_interval(TASK, labels, same, same, "accuracy", units=np.arange(30))
+    assert (found.difference, found.low, found.high) == (0.0, 0.0, 0.0)
 
 
 def test_the_paired_interval_of_a_clear_winner_is_positive():
-    """The rows are resampled in pairs: a candidate that is right where the other is wrong wins for sure."""
+    """The interval is of pairs: a candidate that is right where the other is wrong wins for sure."""
     labels = np.arange(60) % 3
     right, wrong = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]
-    interval = paired_interval(TASK, labels, right, wrong, "accuracy", rng=np.random.default_rng(0), samples=50)
-    assert (interval.low, interval.high) == (1.0, 1.0)
+    found = paired_interval(TASK, labels, right, wrong, "accuracy", units=np.arange(60))
+    assert (found.low, found.high) == (1.0, 1.0)
+
+
+class TestUnits:
+    def test_copies_of_a_review_are_one_unit(self):
+        labels, first = random_case(1, rows=60)
+        second = random_case(2, rows=60)[1]
+        once = paired_interval(TASK, labels, first, second, "loss", units=np.arange(60))
+        copied = [np.repeat(array, 4, axis=0) for array in (labels, first, second)]
+        four_times = paired_interval(TASK, *copied, "loss", units=np.repeat(np.arange(60), 4))
+        assert (four_times.low, four_times.high) == pytest.approx((once.low, once.high))
+        assert (once.units, four_times.units) == (60, 60)
+        apart = paired_interval(TASK, *copied, "loss", units=np.arange(240))
+        assert apart.high - apart.low < 0.6 * (once.high - once.low)
+
+    def test_the_numbering_of_units_does_not_matter(self):
+        labels, answers = random_case(1, rows=60)
+        one, other = (
+            interval(TASK, labels, answers, "macro_f1", units=n) for n in (np.arange(60), 7 * np.arange(60)[::-1])
+        )
+        assert (one.low, one.high) == pytest.approx((other.low, other.high))
+
+    def test_few_units_have_no_interval(self):
+        labels, answers = random_case(1, rows=90)
+        found = interval(TASK, labels, answers, "accuracy", units=np.arange(90) % 9)
+        assert (found.low, found.high, found.units) == (None, None, 9)
+        assert found.method == "too few to say: 10 units are needed"
+        assert found.value == TASK.measure(labels, answers)["accuracy"]
+        assert interval(TASK, labels, answers, "accuracy", units=np.arange(90) % 10).low is not None
+        assert interval(TASK, labels, answers, "accuracy", units=np.zeros(90)).units == 1
+
+    def test_one_large_unit_widens_the_interval_beyond_its_variance(self):
+        """A unit that decides alone leaves few degrees of freedom."""
+        rng = np.random.default_rng(0)
+        labels = np.arange(400) % 2
+        answers = np.where(rng.random((400, 1)) < 0.7, np.eye(2)[labels], np.eye(2)[1 - labels])
+        answers[:200] = np.eye(2)[labels[:200]]
+        units = np.maximum(np.arange(400) - 199, 0)
+        found = interval(TASK, labels, answers, "accuracy", units=units)
+        right = (answers.argmax(axis=1) == labels).astype(float)
+        without = np.array([right[units != unit].mean() for unit in range(201)])
+        deviation = math.sqrt(200 / 201 * ((without - without.mean()) ** 2).sum())
+        assert found.high - found.low > 2 * 2.5 * deviation
+
+    def test_the_mean_of_independent_reviews_has_the_interval_of_student(self):
+        """With k equal units the standard error of an accuracy is that of its textbook formula."""
+        labels, answers = random_case(3, rows=80)
+        found = interval(TASK, labels, answers, "accuracy", units=np.arange(80))
+        right = answers.argmax(axis=1) == labels
+        half = right.std(ddof=1) / math.sqrt(80) * 1.99
+        assert (found.low, found.high) == pytest.approx((right.mean() - half, right.mean() + half), abs=0.01)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_metric_is_computed_from_its_sums(name):
+    task, rng = TASKS[name], np.random.default_rng(0)
+    if task.has_labels:
+        targets, answers = random_case(4, classes=5, absent=(2,))
+    else:
+        targets = rng.normal(1e6, 20, 30).astype(np.float32)
+        answers = (targets + rng.normal(0, 9, 30))[:, None]
+    places = np.arange(30) % 7
+    for metric, value in task.measure(targets, answers).items():
+        sums = unit_sums(task, metric, targets, answers, places)
+        assert task.from_sums(metric, np.asarray(sums.sum(axis=0))) == pytest.approx(value, rel=1e-6)
+        rows = places != 3
+        without = task.from_sums(metric, np.asarray(sums.sum(axis=0) - sums[[3]].toarray()[0]))
+        assert without == pytest.approx(task.measure(targets[rows], answers[rows])[metric], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_smooth_loss_of_a_mean_needs_one_number_for_each_review(name):
+    task, rng = TASKS[name], np.random.default_rng(0)
+    targets = rng.integers(0, 3, 40) if task.has_labels else rng.normal(100, 20, 40).astype(np.float32)
+    pair = [rng.dirichlet(np.ones(3), 40) if task.has_labels else rng.normal(100, 20, (40, 1)) for _ in range(2)]
+    inputs = [task.smooth_inputs(targets, answers) for answers in pair]
+    mixed = 0.3 * pair[0] + 0.7 * pair[1]
+    np.testing.assert_allclose(task.smooth_inputs(targets, mixed), 0.3 * inputs[0] + 0.7 * inputs[1], rtol=1e-9)
+    losses = task.smooth_loss(np.stack([*inputs, task.smooth_inputs(targets, mixed)]))
+    measured = [task.measure(targets, answers)[task.smooth] for answers in (*pair, mixed)]
+    assert np.argsort(losses).tolist() == np.argsort(measured).tolist()
+
+
+def test_an_interval_of_a_hundred_classes_takes_less_than_two_seconds():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 100, 5000)
+    first, second = rng.dirichlet(np.ones(100), (2, 5000)).astype(np.float32)
+    began = time.thread_time()
+    paired_interval(TASK, labels, first, second, "macro_f1", units=np.arange(5000))
+    assert time.thread_time() - began < 2

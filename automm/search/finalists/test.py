@@ -14,13 +14,12 @@ from automm.data.inputs.modalities import present
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.evaluate import plots
-from automm.evaluate.compare import paired_interval
 from automm.evaluate.folds import summary
 from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
-from automm.evaluate.selection import Selection, selection
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
 from automm.search.finalists.folds import cross_validate
+from automm.search.finalists.selection import difference, selection_of
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
@@ -73,7 +72,7 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     result = _result(search, finalists, predicted, lost)
     if recipe and recipe != result["best"]:
         result["recipe"] = recipe
-        result["against_recipe"] = _difference(search, predicted.answers[result["best"]], predicted.answers[recipe])
+        result["against_recipe"] = difference(search, predicted.answers[result["best"]], predicted.answers[recipe])
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
@@ -112,12 +111,11 @@ def _result(
 ) -> dict[str, Any]:
     """Return the content of result.json, without comparisons."""
     setup, task, targets = search.setup, search.setup.task, search.setup.targets("test")
-    luck = selection_of(search)
     return {
         "best": finalists[0].name,
         "objective": setup.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
-        "selection": {**vars(luck), "optimism": luck.optimism, "of": setup.evaluation} if luck else None,
+        "selection": selection_of(search),
         "test": {name: task.measure(targets, answers) for name, answers in predicted.answers.items()},
         "test_reads": search.run.test_reads() + 1,
         "missing": {
@@ -136,30 +134,6 @@ def _recipe(search: Search) -> str:
     completed = {candidate.name for candidate in search.ranking.ranked()}
     names = [search.setup.task.baseline(name) for name in RECIPES]
     return next((name for name in names if name is not None and name in completed), "")
-
-
-def _difference(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    """Return how much better the first answers are than the second, by metric."""
-    seed, task, targets = search.setup.experiment.seed, search.setup.task, search.setup.targets("test")
-    return {
-        metric: vars(paired_interval(task, targets, first, second, metric, rng=np.random.default_rng(seed)))
-        for metric in task.main_metrics
-    }
-
-
-def selection_of(search: Search) -> Selection | None:
-    """Estimate the optimism of selecting the best candidate; None with fewer than two comparable candidates."""
-    evaluation = search.setup.evaluation
-    if search.ranking.ranked()[0].evaluation != evaluation:
-        return None
-    comparable = [candidate for candidate in search.ranking.ranked() if candidate.evaluation == evaluation]
-    predictions = [search.run.predictions(candidate.name) for candidate in comparable]
-    same = [part for part in predictions if part is not None]
-    if len(same) < 2:
-        return None
-    rng = np.random.default_rng(search.setup.experiment.seed)
-    setup = search.setup
-    return selection(setup.task, setup.validation_targets, same, setup.experiment.objective, rng=rng)
 
 
 def _rows_to_mask(search: Search) -> dict[str, list[np.ndarray]]:

@@ -1,6 +1,6 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from automm.data.splitting.other_folds import other_folds, select_fold
 from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
+from automm.evaluate.combine import Judged
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
@@ -100,6 +101,11 @@ class Setup:
         folds = np.repeat(np.arange(1, len(self.folds) + 1), [len(fold.validation) for fold in self.folds])
         ids = np.array([self.arrays.ids[row] for row in rows], np.str_)
         return JudgedRows(ids, self.arrays.targets[rows], self.units[rows], folds)
+
+    def judged(self, answers: Sequence[np.ndarray]) -> Judged:
+        """Return the answers of candidates for the validation rows, (n, outputs) each, with what they are judged by."""
+        units = self.units[validation_rows(self.folds)]
+        return Judged(self.task, self.experiment.objective, self.validation_targets, units, answers)
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from automm.evaluate.combine import BestSingle, Choice, Crossing, Greedy, Judged, greedy_shares
+from automm.tasks.registry import TASKS
+
+TASK = TASKS["classification"]
+
+
+def shares_of(labels, answers, task=TASK):
+    return greedy_shares(task, np.stack([task.smooth_inputs(labels, one) for one in answers]))
+
+
+def drawn(seed=0, candidates=4, rows=200, units=50, task=TASK):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, rows) if task is TASK else rng.normal(100, 20, rows).astype(np.float32)
+    if task is TASK:
+        answers = [rng.dirichlet(np.ones(3) * 0.6, rows) * 0.5 + np.eye(3)[labels] * 0.5 * rng.random((rows, 1))] * 1
+        answers += [rng.dirichlet(np.ones(3), rows) * 0.6 + np.eye(3)[labels] * 0.4 for _ in range(candidates - 1)]
+    else:
+        answers = [labels[:, None] + rng.normal(0, 10, (rows, 1)) for _ in range(candidates)]
+    objective = next(iter(task.objectives))
+    return Judged(task, objective, labels, rng.integers(0, units, rows), [one.astype(np.float32) for one in answers])
+
+
+class TestGreedy:
+    def test_a_useless_member_is_left_out(self):
+        labels = np.arange(60) % 3
+        good, useless = np.eye(3)[labels] * 0.9 + 0.1 / 3, np.full((60, 3), 1 / 3)
+        assert shares_of(labels, [useless, good]).tolist() == [0.0, 1.0]
+
+    def test_members_with_different_errors_are_combined(self):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 400)
+        wrong = [rng.random(400) < 0.3 for _ in range(3)]
+        shares = shares_of(labels, [np.eye(2)[np.where(w, 1 - labels, labels)] * 0.8 + 0.1 for w in wrong])
+        assert shares.sum() == pytest.approx(1.0)
+        assert (shares > 0.1).all()
+
+    @pytest.mark.parametrize("name", TASKS)
+    def test_every_step_minimises_the_smooth_metric_of_the_mean(self, name):
+        judged = drawn(task=TASKS[name])
+        shares = shares_of(judged.targets, judged.answers, judged.task)
+        losses = [
+            judged.task.measure(judged.targets, answers)[judged.task.smooth]
+            for answers in (sum(s * a for s, a in zip(shares, judged.answers, strict=True)), *judged.answers)
+        ]
+        assert losses[0] == min(losses)
+
+    def test_only_the_best_of_the_others_may_be_members(self):
+        judged = drawn(candidates=6)
+        crossing = Crossing.drawn(judged, np.random.default_rng(0))
+        worst = np.argsort(crossing.scores())[:3]
+        others = tuple(place for place in range(6) if place != 0)
+        members = crossing.fit(Greedy((0,), others, 2)).members
+        assert set(members) <= {0, *sorted(others, key=lambda place: -crossing.scores()[place])[:2]}
+        assert not {*worst.tolist()} - {0} & {*members}
+
+
+class TestCrossing:
+    @pytest.mark.parametrize("combiner", [BestSingle(), Greedy((0, 1, 2, 3))])
+    @pytest.mark.parametrize("name", TASKS)
+    def test_the_score_is_that_of_the_crossed_answers(self, combiner, name):
+        judged = drawn(task=TASKS[name])
+        crossing = Crossing.drawn(judged, np.random.default_rng(1))
+        measured = judged.task.measure(judged.targets, crossing.answers(combiner))[judged.metric]
+        assert crossing.score(combiner) == pytest.approx(measured, abs=1e-6)
+        assert crossing.scores() == pytest.approx(
+            [judged.task.measure(judged.targets, one)[judged.metric] for one in judged.answers]
+        )
+
+    def test_a_unit_is_never_divided(self):
+        judged = drawn(units=7)
+        crossing = Crossing.drawn(judged, np.random.default_rng(0))
+        for part in range(7):
+            rows = crossing.rows(frozenset((part,)))
+            assert not {*judged.units[rows]} & {*np.delete(judged.units, rows)}
+
+    def test_an_answer_does_not_depend_on_the_targets_of_its_own_part(self):
+        judged = drawn()
+        crossing = Crossing.drawn(judged, np.random.default_rng(0))
+        rest = crossing.rows(frozenset((3,)))
+        own = np.delete(np.arange(len(judged.targets)), rest)
+        other = judged.targets.copy()
+        other[own] = (other[own] + 1) % 3
+        changed = Judged(judged.task, judged.objective, other, judged.units, judged.answers)
+        for combiner in (BestSingle(), Greedy((0, 1, 2, 3)), Choice(Greedy((0, 1, 2, 3)))):
+            one, two = (Crossing(data, crossing.parts).answers(combiner)[own] for data in (judged, changed))
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_tie_goes_to_the_ensemble():
+    """Both candidates answer alike in argmax: accuracies are equal, and only the ensemble has two members."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 100)
+    said = np.where(rng.random(100) < 0.7, labels, 1 - labels)
+    sure = np.where(rng.random((2, 100)) < 0.5, 0.6, 0.9)[:, :, None]
+    answers = [np.eye(2)[said] * s + np.eye(2)[1 - said] * (1 - s) for s in sure]
+    crossing = Crossing.drawn(Judged(TASK, "val_accuracy", labels, np.arange(100), answers), rng)
+    ensemble = Greedy((0, 1))
+    assert crossing.score(ensemble) == crossing.score(BestSingle())
+    assert len(crossing.fit(ensemble).members) == 2
+    assert crossing.fit(Choice(ensemble)) == crossing.fit(ensemble)
+
+
+def test_an_ensemble_that_is_worse_by_the_objective_is_not_chosen():
+    """The loss prefers the unsure candidate, the accuracy the one that is right more often."""
+    labels = np.arange(400) % 2
+    unsure, right = np.eye(2)[labels] * 0.2 + 0.4, np.eye(2)[labels] * 0.98 + 0.01
+    unsure[::4] = unsure[::4, ::-1]
+    right[::10] = np.eye(2)[1 - labels[::10]] * (1 - 2e-7) + 1e-7
+    judged = Judged(TASK, "val_accuracy", labels, np.arange(400), [unsure, right])
+    crossing = Crossing.drawn(judged, np.random.default_rng(0))
+    assert crossing.fit(Choice(Greedy((0,)))).members == [1]
