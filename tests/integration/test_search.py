@@ -97,6 +97,8 @@ class TestRunFolder:
         result = searched.run.read("result.json")
         assert set(result["test"]) == set(BASELINES) | set(result["finalists"])
         assert result["best"] == result["finalists"][0]
+        assert result["by_fold"] is None  # a holdout
+        assert all(sentence.startswith(("on the ", "the ")) for sentence in result["verdict"])
         assert ("against_recipe" in result) == (result["best"] != "logistic_both")
         for difference in result.get("against_recipe", {}).values():
             if difference["units"] < 10:
@@ -276,8 +278,9 @@ class TestEvaluation:
         assert luck["of"] == "holdout"
 
     @pytest.mark.usefixtures("trials_only")
-    def test_predictions_and_judged_rows_are_all_that_a_score_needs(self, search):
-        run = search(ONE, "evaluation={folds: 3}", "budget.trials=0", "baselines=[majority, concatenation]")
+    def test_predictions_and_judged_rows_are_all_that_a_score_needs(self, search, caplog):
+        with caplog.at_level("INFO", logger="automm"):
+            run = search(ONE, "evaluation={folds: 3}", "budget.trials=0", "baselines=[majority, concatenation]")
         rows = run.judged_rows()
         assert set(rows.folds) == {1, 2, 3}
         assert len(set(rows.ids)) == len(rows) == sum(run.read("manifest.json")["reviews"][n] for n in JUDGED)
@@ -306,6 +309,8 @@ class TestEvaluation:
             ONE, "ensemble=true", f"evaluation={evaluation}", "budget.trials=1",
             "baselines=[logistic_text, logistic_both, concatenation]",
         )  # fmt: skip
+        by_fold = run.read("result.json")["by_fold"]
+        assert (by_fold["folds"] if by_fold else [1]) == ([1] if evaluation == "holdout" else [1, 2, 3])
         (ensemble,) = [candidate for candidate in run.candidates() if candidate.kind == "ensemble"]
         assert (ensemble.name, ensemble.status) == ("ensemble-001", COMPLETED)
         assert sum(ensemble.hyperparameters.values()) == pytest.approx(1.0, abs=0.01)
