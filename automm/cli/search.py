@@ -197,6 +197,7 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm.data.manifest import load_manifest
     from automm.search.cost.largest import largest_candidate, sequence_bytes
     from automm.search.cost.pixels import pixel_costs
+    from automm.search.setup.folds import folds_wanted
     from automm.search.space.table import TABLE, conditions, size, unrequested_choices
     from automm.search.space.validation import space_of
 
@@ -239,6 +240,7 @@ def _dry_run(experiment: "Experiment") -> None:
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
     names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task_object)) or "none"
+    show(folds_wanted(experiment, manifest.splits)[1])
     show(f"{size(space):,} different candidates; baselines: {names}")
 
 

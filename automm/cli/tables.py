@@ -170,6 +170,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
         )
     if folds := result.get("folds"):
         lines += _on_folds(folds, result, (first, second))
+    lines += [f"  {sentence}" for sentence in result.get("verdict", [])]
     missing = result["missing"]
     for modality, scores in missing["scores"][result["best"]].items():
         left = dict(zip(missing["percent"], scores[first], strict=True))

@@ -33,9 +33,19 @@ from automm.search.parallel.workers import Workers
 from automm.search.recorder import GiveUp
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import Loaded, Setup, check_folds, check_same_data, encoder_sources, load, prepare
+from automm.search.setup.data import (
+    Loaded,
+    Setup,
+    check_same_data,
+    check_same_rows,
+    encoder_sources,
+    load,
+    prepare,
+)
 from automm.search.setup.describe import describe
+from automm.search.setup.folds import check_folds, folds_of
 from automm.search.space.validation import space_of
+from automm.tracking import judged_rows
 from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
@@ -89,7 +99,7 @@ def run_search(
     loaded = load(experiment, reporter.step)
     for line in change_lines(loaded.dataset.changes):
         reporter.stage(f"  {line}")
-    check_folds(experiment, loaded)
+    check_folds(loaded, experiment)
     if resume is None:
         check_experiment(runs_dir, experiment.name, experiment.manifest, loaded.digest)
     encoders = encoder_sources(experiment, loaded)
@@ -114,8 +124,13 @@ def _search_in_folder(
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
     began = time.monotonic()
     with _logged_to(run):
+        judging = folds_of(loaded, experiment)
+        log.info("%s", judging.why)
+        if judging.warning:
+            log.warning("%s", judging.warning)
         reporter.stage("encoding")
         setup = prepare(experiment, loaded, encoders, reporter.step)
+        check_same_rows(run, setup)
         if not run.read("manifest.json"):
             _write_description(run, setup)
         run.repair()
@@ -196,6 +211,7 @@ def _write_description(run: Run, setup: Setup) -> None:
     write_atomically(run.folder / "tokenizer.json", setup.text_source.tokenizer.to_str().encode())
     vocabulary = "".join(f"{token}\n" for token in setup.text_source.vocabulary)
     write_atomically(run.folder / "vocab.txt", vocabulary.encode())
+    write_atomically(run.folder / judged_rows.FILE, setup.judged_rows.to_bytes())
     run.write("manifest.json", describe(setup))
 
 

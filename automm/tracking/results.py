@@ -5,13 +5,18 @@ from typing import Any
 
 
 def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the best candidate's name and scores, {"best": ..., "test/macro_f1": ...}; {} if there is no result."""
+    """Return the best candidate's name and scores, and what the search has not shown; {} if there is no result.
+
+    For example {"best": ..., "test/macro_f1": ..., "verdict": "fold 2 differs ..."}.
+    """
     if not result:
         return {}
     best = result["best"]
     summary: dict[str, Any] = {"best": best}
     if result.get("selection"):
         summary |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
+    if result.get("verdict"):
+        summary["verdict"] = ". ".join(result["verdict"])
     summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
     summary |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
     return summary

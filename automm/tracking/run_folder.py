@@ -4,6 +4,7 @@ runs/<experiment>/<time>-<hash>/
     config.yaml         the resolved experiment
     environment.json    versions, host, commit
     manifest.json       the data and encoders of the run, with their fingerprints
+    judged_rows.npz     ids, targets, units and folds of the reviews that candidates are judged on
     trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
     missing.png         a plot of the scores while modalities are missing
@@ -30,6 +31,7 @@ import numpy as np
 
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tasks.classification import MANY
+from automm.tracking.judged_rows import JudgedRows
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
@@ -180,6 +182,10 @@ class Run:
             return np.asarray(np.load(self.predictions_path(name), allow_pickle=False)).astype(np.float32, copy=False)
         except (OSError, ValueError, EOFError):
             return None
+
+    def judged_rows(self) -> JudgedRows | None:
+        """Return the reviews of the rows of `predictions`; None for a run of an earlier version."""
+        return JudgedRows.read(self.folder)
 
     def append(self, candidate: Candidate) -> None:
         """Append a line to trials.jsonl, and wait until it is on disk."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,19 @@ def test_changed_data_is_refused(interrupted, tmp_path, reviews, reporter, recor
     with pytest.raises(DataError, match="the data has changed since the run began") as raised:
         run_search(load_experiment(tmp_path / "moved.yaml"), tmp_path / "runs", recorder, reporter, resume=interrupted)
     assert raised.value.exit_code == 3
+
+
+def test_other_judged_rows_are_refused(search, interrupted):
+    from automm.tracking.judged_rows import FILE
+
+    rows = interrupted.judged_rows()
+    assert len(rows) == len(interrupted.predictions("concatenation"))
+    (interrupted.folder / FILE).write_bytes(replace(rows, ids=rows.ids[::-1]).to_bytes())
+    with pytest.raises(DataError, match="the reviews of the folds on which candidates are judged have changed"):
+        search(*BARE, resume=interrupted)
+    interrupted.write("manifest.json", {**interrupted.read("manifest.json"), "evaluation": "5 folds"})
+    with pytest.raises(DataError, match="candidates were judged by 5 folds, and now would be by holdout"):
+        search(*BARE, resume=interrupted)
 
 
 def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):

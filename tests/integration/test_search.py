@@ -15,10 +15,12 @@ from automm.models.average import members_of
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
+from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, FAILED, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
+JUDGED = ("train", "validation")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,7 @@ class TestRunFolder:
             "config.yaml",
             "environment.json",
             "manifest.json",
+            "judged_rows.npz",
             "trials.jsonl",
             "result.json",
             "log.txt",
@@ -94,6 +97,8 @@ class TestRunFolder:
         result = searched.run.read("result.json")
         assert set(result["test"]) == set(BASELINES) | set(result["finalists"])
         assert result["best"] == result["finalists"][0]
+        assert result["by_fold"] is None  # a holdout
+        assert all(sentence.startswith(("on the ", "the ")) for sentence in result["verdict"])
         assert ("against_recipe" in result) == (result["best"] != "logistic_both")
         for difference in result.get("against_recipe", {}).values():
             if difference["units"] < 10:
@@ -273,6 +278,20 @@ class TestEvaluation:
         assert luck["of"] == "holdout"
 
     @pytest.mark.usefixtures("trials_only")
+    def test_predictions_and_judged_rows_are_all_that_a_score_needs(self, search, caplog):
+        with caplog.at_level("INFO", logger="automm"):
+            run = search(ONE, "evaluation={folds: 3}", "budget.trials=0", "baselines=[majority, concatenation]")
+        rows = run.judged_rows()
+        assert set(rows.folds) == {1, 2, 3}
+        assert len(set(rows.ids)) == len(rows) == sum(run.read("manifest.json")["reviews"][n] for n in JUDGED)
+        for candidate in run.candidates():
+            scores = TASKS["classification"].measure(rows.targets, run.predictions(candidate.name))
+            assert scores == pytest.approx(candidate.validation, abs=1e-6)
+        reason = run.read("manifest.json")["evaluation_reason"]
+        assert reason == "candidates are judged on 3 folds of train and validation, linked reviews in one"
+        assert reason in (run.folder / "log.txt").read_text()
+
+    @pytest.mark.usefixtures("trials_only")
     def test_a_holdout_is_the_validation_split(self, search):
         run = search(ONE, "evaluation=holdout", "budget.trials=0", "baselines=[majority, concatenation]")
         rows = run.read("manifest.json")["reviews"]
@@ -290,6 +309,8 @@ class TestEvaluation:
             ONE, "ensemble=true", f"evaluation={evaluation}", "budget.trials=1",
             "baselines=[logistic_text, logistic_both, concatenation]",
         )  # fmt: skip
+        by_fold = run.read("result.json")["by_fold"]
+        assert (by_fold["folds"] if by_fold else [1]) == ([1] if evaluation == "holdout" else [1, 2, 3])
         (ensemble,) = [candidate for candidate in run.candidates() if candidate.kind == "ensemble"]
         assert (ensemble.name, ensemble.status) == ("ensemble-001", COMPLETED)
         assert sum(ensemble.hyperparameters.values()) == pytest.approx(1.0, abs=0.01)

@@ -19,7 +19,8 @@ from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError
 from automm.search.features import engines
-from automm.search.setup.data import Loaded, check_folds, encoder_sources, load, make_folds, prepare
+from automm.search.setup.data import Loaded, encoder_sources, load, prepare
+from automm.search.setup.folds import check_folds, folds_of
 
 THIRD = 12
 
@@ -59,7 +60,7 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
     wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
     here = load(wanted)
     assert len(here.other_folds) == 2
-    check_folds(wanted, here)
+    check_folds(here, wanted)
     assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
 
 
@@ -67,24 +68,24 @@ def test_a_fold_that_cannot_be_divided_is_found_before_the_search(tmp_path):
     wanted = experiment(tmp_path, {"folds": 5})
     here = next(one for one in (loaded(LINKED, seed) for seed in range(20)) if len(make_both(wanted, one)) == 5)
     with pytest.raises(DataError) as caught:
-        check_folds(wanted, here)
+        check_folds(here, wanted)
     (problem,) = caught.value.lines
     assert "of 3: " in problem
     assert "have only 2 parts" in problem
     assert "splits.fold: 1" in problem
-    check_folds(experiment(tmp_path, "auto"), here)
-    check_folds(wanted, loaded([None] * 3 * THIRD, 1))
+    check_folds(here, experiment(tmp_path, "auto"))
+    check_folds(loaded([None] * 3 * THIRD, 1), wanted)
 
 
 def test_a_search_that_cannot_be_divided_is_refused_before_encoding(tmp_path):
     here = loaded(["one"] * THIRD + ["other"] * THIRD + ["third"] * THIRD, 1)  # train and validation: two groups
     with pytest.raises(DataError, match="have only 2 parts"):
-        check_folds(experiment(tmp_path, {"folds": 5}), here.with_fold(1))
+        check_folds(here.with_fold(1), experiment(tmp_path, {"folds": 5}))
 
 
 def make_both(wanted, one):
     try:
-        return make_folds(wanted, one)
+        return folds_of(one, wanted).folds
     except DataError:
         return ()
 

@@ -74,7 +74,13 @@ def test_the_summary_and_curves_for_a_tracker():
         "folds/loss_deviation": 0.7,
     }
     assert summary_of(more) == expected
+    judged = {**more, "verdict": ["fold 2 differs", "the choice is worse"]}
+    assert summary_of(judged) == {**expected, "verdict": "fold 2 differs. the choice is worse"}
     assert summary_of({}) == {}
+
+
+def test_what_a_search_has_not_shown_is_printed():
+    assert "  fold 2 differs" in verdict({**RESULT, "verdict": ["fold 2 differs"]})
 
 
 def test_the_verdict_has_the_scores_without_pictures():

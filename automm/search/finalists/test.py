@@ -20,6 +20,7 @@ from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
 from automm.search.finalists.folds import cross_validate
 from automm.search.finalists.selection import difference, selection_of
+from automm.search.finalists.verdict import verdict_of
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
@@ -73,6 +74,8 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     if recipe and recipe != result["best"]:
         result["recipe"] = recipe
         result["against_recipe"] = difference(search, predicted.answers[result["best"]], predicted.answers[recipe])
+    best = result["best"]
+    result |= verdict_of(search.setup, loaded.links, run.predictions(best), predicted.answers[best])
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]

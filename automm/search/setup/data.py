@@ -1,12 +1,11 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from automm.config.experiment import Experiment, Folds
+from automm.config.experiment import Experiment
 from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
@@ -16,9 +15,8 @@ from automm.data.records.reviews import Dataset, load_dataset
 from automm.data.records.targets import TARGETS
 from automm.data.splitting.duplicates import drop_duplicates
 from automm.data.splitting.fingerprint import fingerprint
-from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.links import Links, links_of
-from automm.data.splitting.other_folds import each_fold, other_folds, select_fold
+from automm.data.splitting.other_folds import other_folds, select_fold
 from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
@@ -29,16 +27,13 @@ from automm.paths import cache_dir, cache_limit
 from automm.search.features.encode import Progress
 from automm.search.features.encoded import Features, encode
 from automm.search.features.store import FeatureStore
+from automm.search.setup.folds import folds_of
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
 from automm.tasks.base import Task
+from automm.tracking.judged_rows import JudgedRows
 from automm.tracking.run_folder import Run
-
-# `evaluation: auto` cross-validates on FOLDS folds if train and validation together have fewer than FEW_REVIEWS.
-FOLDS, FEW_REVIEWS = 5, 10_000
-
-log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -47,8 +42,8 @@ class Setup:
 
     Attributes:
         splits: sorted row indices of 'train', 'validation' and 'test'.
-        folds: the rows that candidates are trained and evaluated on: the train and validation splits as one fold, or
-            both together divided into several folds.
+        folds: the rows that candidates are trained and judged on (`setup/folds.py`).
+        why: why these, in one line.
         statistics: means and standard deviations over the training rows of each fold.
         units: (all rows,) int64, the resampling unit of each review: reviews that share a group, a text or a picture
             are one unit.
@@ -66,6 +61,7 @@ class Setup:
     image_source: ImageSource
     features: Features
     folds: tuple[Fold, ...]
+    why: str
     statistics: tuple[Statistics, ...]
     units: np.ndarray
     changes: dict[Change, int]
@@ -97,6 +93,14 @@ class Setup:
     def validation_targets(self) -> np.ndarray:
         """Return the targets of the validation rows of all folds, in the order of `Trained.probabilities`."""
         return self.arrays.targets[validation_rows(self.folds)]
+
+    @property
+    def judged_rows(self) -> JudgedRows:
+        """Return the reviews on which candidates are judged, in the order of `Trained.probabilities`."""
+        rows = validation_rows(self.folds)
+        folds = np.repeat(np.arange(1, len(self.folds) + 1), [len(fold.validation) for fold in self.folds])
+        ids = np.array([self.arrays.ids[row] for row in rows], np.str_)
+        return JudgedRows(ids, self.arrays.targets[rows], self.units[rows], folds)
 
     def judged(self, answers: Sequence[np.ndarray]) -> Judged:
         """Return the answers of candidates for the validation rows, (n, outputs) each, with what they are judged by."""
@@ -191,7 +195,7 @@ def prepare(
     )
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, [text, image], feature_store(), needed, progress=progress)
-    folds = make_folds(experiment, loaded)
+    judging = folds_of(loaded, experiment)
     return Setup(
         experiment=experiment,
         dataset=loaded.dataset,
@@ -201,8 +205,9 @@ def prepare(
         text_source=text,
         image_source=image,
         features=features,
-        folds=folds,
-        statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),
+        folds=judging.folds,
+        why=judging.why,
+        statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in judging.folds),
         units=loaded.links.units,
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
@@ -239,37 +244,20 @@ def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageS
             )
 
 
-def make_folds(experiment: Experiment, loaded: Loaded) -> tuple[Fold, ...]:
-    """Return the train and validation splits as one fold, or divide both together into several folds.
+def check_same_rows(run: Run, setup: Setup) -> None:
+    """Check that a resumed run judges candidates on the same reviews and folds as before.
 
     Raises:
-        DataError: the experiment sets a number of folds, and the linked reviews form fewer groups.
+        DataError: they have changed.
     """
-    train, validation = loaded.splits["train"], loaded.splits["validation"]
-    both = np.sort(np.concatenate([train, validation]))
-    holdout = (Fold(train, validation),)
-    wanted = experiment.evaluation
-    if wanted == "holdout" or (wanted == "auto" and len(both) >= FEW_REVIEWS):
-        return holdout
-    count = wanted.folds if isinstance(wanted, Folds) else FOLDS
-    folds = tuple(Fold(*rows) for rows in fold_rows(loaded.dataset, loaded.links, both, count))
-    if len(folds) == count:
-        return folds
-    problem = (
-        f"train and validation have only {len(folds)} parts that share no group, text or picture; {count} are needed"
-    )
-    if isinstance(wanted, Folds):
-        raise DataError(f"{loaded.dataset.manifest.file.name}: {problem}. Set evaluation: holdout, or fewer folds")
-    log.warning("%s. Candidates are evaluated on the validation split instead", problem)
-    return holdout
-
-
-def check_folds(experiment: Experiment, loaded: Loaded) -> None:
-    """Check before encoding that `make_folds` works on this fold and on the manifest's other folds.
-
-    Raises:
-        DataError: as `make_folds`.
-    """
-    if isinstance(experiment.evaluation, Folds):
-        make_folds(experiment, loaded)
-        each_fold(loaded.other_folds, lambda fold: make_folds(experiment, loaded.with_fold(fold)))
+    described, before = run.read("manifest.json"), run.judged_rows()
+    if not described:  # as in `check_same_data`
+        return
+    evaluation = described.get("evaluation", setup.evaluation)
+    if evaluation != setup.evaluation:
+        changed = f"candidates were judged by {evaluation}, and now would be by {setup.evaluation}"
+    elif before is not None and not before.same_rows(setup.judged_rows):
+        changed = "the reviews of the folds on which candidates are judged have changed since the run began"
+    else:
+        return
+    raise DataError(f"--resume {run.name}: {changed}. Start a new run")

@@ -20,6 +20,7 @@ def describe(setup: Setup) -> dict[str, Any]:
         "labels": list(setup.labels),
         "reviews": {name: len(rows) for name, rows in setup.splits.items()},
         "evaluation": setup.evaluation,
+        "evaluation_reason": setup.why,
         "subsample": setup.experiment.subsample,
         "pictures": len(setup.arrays.pixels),
         "pictured": float(setup.arrays.image_mask.any(axis=1).mean()),  # the share of reviews with a picture
