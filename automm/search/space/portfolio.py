@@ -32,6 +32,15 @@ PORTFOLIO: tuple[tuple[Any, ...], ...] = (
 )
 
 
+def share_of(trials: int) -> int:
+    """Return how many points a search of so many trials may take from the portfolio.
+
+    A third, so that the tuner proposes the rest; and at least one, because a known good point is a better first trial
+    than a random one.
+    """
+    return max(1, trials // 3)
+
+
 def portfolio(space: Space) -> list[dict[str, Any]]:
     """Return the points that a search in `space` starts with.
 
