@@ -125,17 +125,10 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
     pilot = completed.get(name if folds == 1 else name + SUFFIX)
     if pilot is None or pilot.score is None:
         return None
-    rows = setup.folds[0].validation
     heads = [c for c in search.ranking.trained() if c.evaluation == setup.evaluation]
-    scores: dict[str, float] = {}
-    for head in heads:
-        answers = search.run.predictions(head.name)
-        if answers is not None:
-            measured = setup.task.measure(setup.arrays.targets[rows], answers[: len(rows)])
-            scores[head.name] = score(measured, setup.experiment.objective)
-    heads = [head for head in heads if head.name in scores]
+    best = _first_fold_score(search, heads[0]) if heads else None
     equal = _of_equal_seconds(search, heads, start, pilot.seconds)
-    head_score = scores[equal.name] if equal else None
+    head_score = _first_fold_score(search, equal) if equal else None
     whole = completed.get(name) if folds > 1 else None
     return Comparison(
         candidate=name,
@@ -144,13 +137,21 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
         head=equal.name if equal else "",
         head_score=head_score,
         best_head=heads[0].name if heads else "",
-        best_head_score=scores[heads[0].name] if heads else None,
+        best_head_score=best,
         difference=None if head_score is None else pilot.score - head_score,
         won=head_score is None or better(pilot.score, head_score, setup.experiment.direction),
         folds=folds,
         all_folds=whole is not None,
         all_folds_seconds=whole.seconds if whole else None,
     )
+
+
+def _first_fold_score(search: Search, head: Candidate) -> float:
+    """Return the objective of a head's first model on the judged rows of the first fold, from its stored answers."""
+    setup, answers = search.setup, search.run.predictions(head.name)
+    assert answers is not None, f"{search.run.predictions_path(head.name)} is missing"
+    rows = setup.folds[0].validation
+    return score(setup.task.measure(setup.arrays.targets[rows], answers[: len(rows)]), setup.experiment.objective)
 
 
 def _of_equal_seconds(search: Search, heads: list[Candidate], start: str, seconds: float) -> Candidate | None:
