@@ -44,7 +44,8 @@ def finish_end_to_end(search: Search) -> None:
     if search.setup.experiment.baselines.end_to_end:
         estimator = baseline(search, END_TO_END)
         assert isinstance(estimator, EndToEnd)
-        train_if_it_won(search, estimator, estimator.start, estimator.deadline)
+        limits = "baselines.end_to_end_time or budget.time"
+        train_if_it_won(search, estimator, estimator.start, estimator.deadline, limits)
 
 
 def end_to_end_entry(search: Search) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def fine_tune(search: Search) -> None:
         if deadline is None or time.monotonic() < deadline:
             estimator = _estimator(search, candidate, deadline)
             run_pilot(search, estimator)
-            train_if_it_won(search, estimator, candidate.name, deadline)
+            train_if_it_won(search, estimator, candidate.name, deadline, "budget.time or tier2.share")
 
 
 def tier2_entries(search: Search) -> dict[str, Any]:

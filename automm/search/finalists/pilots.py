@@ -85,12 +85,13 @@ def run_pilot(search: Search, estimator: Estimator) -> None:
         search.runner.run(estimator)
 
 
-def train_if_it_won(search: Search, estimator: Estimator, start: str, deadline: float | None) -> None:
+def train_if_it_won(search: Search, estimator: Estimator, start: str, deadline: float | None, limits: str) -> None:
     """Train a candidate on all folds if its pilot has won and the time suffices, and log what the pilot was worth.
 
     Args:
         start: the frozen head from which it starts, or "".
         deadline: a time of `time.monotonic`, or None.
+        limits: the keys of the experiment file that set the deadline.
     """
     found = compare(search, estimator.name, start)
     if found is None:
@@ -103,12 +104,13 @@ def train_if_it_won(search: Search, estimator: Estimator, start: str, deadline: 
             found = compare(search, estimator.name, start) or found
         else:
             log.warning(
-                "%s has won on the first fold, but all %d folds need about %.0f s and %.0f s are left. Raise its time "
-                "limit or budget.time, and resume the run",
+                "%s has won on the first fold, but all %d folds need about %.0f s and %.0f s are left. Search with a "
+                "larger %s",
                 estimator.name,
                 found.folds,
                 needed,
                 max(0.0, left),
+                limits,
             )
     log.info("%s", found.sentence(search.setup.experiment.objective))
 
