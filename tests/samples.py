@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {
     "budget": {"trials": 3, "time": "10m"},
     "inputs": {"image_size": 16, "max_images": 2, "sequence_length": 16},
     "encoders": {"text": "tiny-bert", "image": "tiny-cnn"},
-    "training": {"epochs": 2, "patience": 2, "batch_size": 16},
+    "training": {"epochs": 2, "patience": 2, "batch_size": 16, "seeds": 1},
 }
 
 

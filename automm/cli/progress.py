@@ -65,7 +65,7 @@ class ConsoleReporter:
         place = (
             (f"{self._done}/{self._trials}" if self._trials else str(self._done))
             if candidate.kind == "trial"
-            else {"baseline": "base", "fine-tuned": "tuned"}.get(candidate.kind, "ens")
+            else {"baseline": "base", "fine-tuned": "tuned", "ensemble": "ens"}.get(candidate.kind, candidate.kind)
         )
         left = "" if seconds_left is None or candidate.kind != "trial" else f"  {duration(seconds_left)} left"
         if candidate.status == COMPLETED:

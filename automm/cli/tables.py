@@ -70,15 +70,19 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     scored = [f"val {known[name].title}" for name in metrics] + [f"test {known[name].title}" for name in main]
     has_folds = any(row["folds"] for row in rows)
     scored += [f"folds {known[name].title}" for name in main] if has_folds else []
+    has_seeds = any(row["seed_spread"] is not None for row in rows)
+    scored += ["between seeds"] if has_seeds else []
     has_experiments = with_run and len({row["experiment"] for row in rows}) > 1
     columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
         scores += [_spread(row["folds"], name) for name in main] if has_folds else []
+        scores += ["-" if row["seed_spread"] is None else f"{row['seed_spread']:.3f}"] if has_seeds else []
         name = row["name"] if row["status"] == COMPLETED else f"{row['name']} ({row['status']}: {row['error']})"
         name += f" (on {row['subsample']:.0%} of the reviews)" if row["subsample"] else ""
-        cells = [str(row["rank"] or "-"), row["run"], name, row["kind"], *scores]
+        kind = f"trial ({row['proposed_by']})" if row["kind"] == "trial" and row["proposed_by"] else row["kind"]
+        cells = [str(row["rank"] or "-"), row["run"], name, kind, *scores]
         body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
     if not with_run:
         columns.remove("run")
@@ -90,7 +94,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     if has_experiments:
         show("ranks are within an experiment: scores on different data cannot be compared")
     for row in rows:
-        if row["status"] == COMPLETED and is_partial(row["evaluation"]):
+        if row["rank"] and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
         show("* measured with frozen encoders, as the tier-1 candidates that it was made from")
@@ -171,6 +175,8 @@ def verdict(result: dict[str, Any]) -> list[str]:
     if folds := result.get("folds"):
         lines += _on_folds(folds, result, (first, second))
     lines += [f"  {sentence}" for sentence in result.get("verdict", [])]
+    for found in (result.get("end_to_end"), *result.get("tier2", {}).values()):
+        lines += [f"  {found['sentence']}"] if found else []
     missing = result["missing"]
     for modality, scores in missing["scores"][result["best"]].items():
         left = dict(zip(missing["percent"], scores[first], strict=True))

@@ -115,6 +115,7 @@ class Training(Section):
     epochs: int = Field(30, ge=1, le=10_000)
     patience: int = Field(5, ge=1)
     batch_size: int = Field(32, ge=1, le=4096)
+    seeds: int = Field(2, ge=1, le=10)  # the finalists of tier 1 are trained with each
     halve_behind: bool = True  # half the patience for a trial behind the median of the earlier trials
     # Rare classes get a larger weight, because macro-F1 counts all classes equally. `space` can override it per trial.
     class_weights: Literal["none", "square_root", "inverse"] = "square_root"

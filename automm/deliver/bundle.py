@@ -73,7 +73,9 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved:
     if saved is None:
         saved = keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
-    if "token_ids" in [tensor.name for tensor in suffix.inputs]:  # trained end to end: already a whole model
+    sources = [source_of_input(tensor.name) for tensor in suffix.inputs]
+    # Trained end to end: already a whole model. An ensemble of such a model and of suffixes is composed.
+    if all(source.is_array for source in sources) and any(source.how == "token_ids" for source in sources):
         return saved
     experiment = experiment_of(run)
     inputs = experiment.inputs

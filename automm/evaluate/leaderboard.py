@@ -8,7 +8,7 @@ from typing import Any
 from automm.errors import ConfigError, NotFoundError, nearest
 from automm.tasks.base import LARGER
 from automm.tasks.registry import all_metrics, all_objectives
-from automm.tracking.run_folder import COMPLETED, Candidate, Run, all_runs, is_partial
+from automm.tracking.run_folder import COMPLETED, COPIES, PILOT, SEED, Candidate, Run, all_runs, is_partial
 
 COLUMNS = (
     "rank",
@@ -16,12 +16,14 @@ COLUMNS = (
     "experiment",
     "name",
     "kind",
+    "proposed_by",
     "tier",
     "status",
     "objective",
     "evaluation",
     "subsample",
     "optimism",
+    "seed_spread",
     "validation",
     "test",
     "folds",
@@ -45,11 +47,13 @@ def leaderboard(
         run: rank only the candidates of this run.
 
     Returns:
-        Rows by experiment {rank, run, experiment, name, kind, tier, status, objective, evaluation, subsample,
-        optimism, validation, test, folds, parameters, seconds, error}; failed candidates come last and have no
-        rank. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
-        selection bias of the objective of a run's best candidate, null for the others. `folds` is {count,
-        frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation folds, null
+        Rows by experiment {rank, run, experiment, name, kind, proposed_by, tier, status, objective, evaluation,
+        subsample, optimism, seed_spread, validation, test, folds, parameters, seconds, error}. Candidates without a
+        rank come behind the ranked ones: pilots, second seeds and copies; then failed ones. `proposed_by` is as in
+        `Candidate`. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
+        selection bias of the objective of a run's best candidate, null for the others. `seed_spread` is the largest
+        minus the smallest score of the objective over the seeds, null if a candidate was trained with one. `folds` is
+        {count, frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation folds, null
         if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in this
         measurement.
 
@@ -73,7 +77,7 @@ def leaderboard(
 
 
 def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
-    """Rank the rows of one experiment, the best first and failed candidates last."""
+    """Rank the rows of one experiment: the best first, then those that have no rank, and failed candidates last."""
     chosen = _metric(rows, metric)
     sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
     done = [row for row in rows if row["status"] == COMPLETED]
@@ -81,6 +85,10 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
         raise ConfigError(
             f"metric {chosen} was not computed in runs {', '.join(others)}. Name another --metric or experiment"
         )
+    names = {(row["run"], row["name"]) for row in done}
+
+    def is_apart(row: Row) -> bool:
+        return row["kind"] in (SEED, PILOT) or (row["run"], COPIES.get(row["name"])) in names
 
     def key(row: Row) -> tuple[bool, float, bool, int]:
         by_objective = row["ranked_by"] is not None and row["objective"].removeprefix("val_") == chosen
@@ -88,9 +96,10 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
         return is_partial(row["evaluation"]), sign * value, row["kind"] != "ensemble", row["parameters"]
 
     done.sort(key=key)
-    for place, row in enumerate(done, 1):
+    ranked = [row for row in done if not is_apart(row)]
+    for place, row in enumerate(ranked, 1):
         row["rank"] = place
-    ordered = [*done, *(row for row in rows if row["status"] != COMPLETED)]
+    ordered = [*ranked, *filter(is_apart, done), *(row for row in rows if row["status"] != COMPLETED)]
     return [{name: value for name, value in row.items() if name != "ranked_by"} for row in ordered]
 
 
@@ -123,6 +132,7 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str,
         "experiment": run.experiment,
         "name": candidate.name,
         "kind": candidate.kind,
+        "proposed_by": candidate.proposed_by,
         "tier": candidate.tier,
         "status": candidate.status,
         "objective": candidate.objective,
@@ -130,6 +140,7 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str,
         "subsample": data.get("subsample"),
         "optimism": (result.get("selection") or {}).get("optimism") if picked else None,
         "ranked_by": candidate.comparable,
+        "seed_spread": result.get("seeds", {}).get(candidate.name, {}).get("spread"),
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
         "folds": _folds(result, candidate.name),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from automm.config.experiment import FORMER_BASELINES
 from automm.models import baselines
@@ -11,25 +12,45 @@ from automm.search.candidates.estimator import Estimator
 from automm.search.candidates.head import Head
 from automm.search.candidates.late_average import LateAverage
 from automm.search.candidates.linear import PARTS, LinearModel
+from automm.search.finalists.pilots import SUFFIX, entry, run_pilot, train_if_it_won
 from automm.search.session import Search
-from automm.tracking.run_folder import COMPLETED, KILLED
+from automm.tracking.run_folder import COMPLETED, COPIES, KILLED
 
-KIND = "baseline"
+KIND, END_TO_END = "baseline", "end_to_end"
 # A seed is derived from a name. Two baselines use the seed of another name.
 SEED_NAMES = {
     "low_rank_bilinear": "bilinear",  # its former name: figures stay the same as before the renaming
-    "packed_concatenation": "concatenation",  # the same model: same initial weights and batches
+    **COPIES,  # the same model: same initial weights and batches
 }
 
 
 def run_baselines(search: Search) -> None:
-    """Run every baseline of the experiment that has no record yet, in order, until the time limit."""
+    """Run every baseline of the experiment that has no record yet, in order, until the time limit.
+
+    The end-to-end candidate is trained on the first fold; `finish_end_to_end` decides about the others.
+    """
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
     names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task)
-    for name in [*names, *(["end_to_end"] if wanted.end_to_end else [])]:
+    for name in names:
         if name not in done and not search.budget.out_of_time():
             search.runner.run(baseline(search, name))
+    if wanted.end_to_end and END_TO_END not in done and not search.budget.out_of_time():
+        run_pilot(search, baseline(search, END_TO_END))
+
+
+def finish_end_to_end(search: Search) -> None:
+    """After the trials, train the end-to-end candidate on all folds if its pilot has won and the time suffices."""
+    if search.setup.experiment.baselines.end_to_end:
+        estimator = baseline(search, END_TO_END)
+        assert isinstance(estimator, EndToEnd)
+        limits = "baselines.end_to_end_time or budget.time"
+        train_if_it_won(search, estimator, estimator.start, estimator.deadline, limits)
+
+
+def end_to_end_entry(search: Search) -> dict[str, Any] | None:
+    """Return the entry "end_to_end" of result.json: its pilot's comparison with frozen heads; None without a pilot."""
+    return entry(search, END_TO_END, _start(search))
 
 
 def baseline(search: Search, name: str) -> Estimator:
@@ -57,7 +78,8 @@ def _late_average(search: Search, name: str, general: str) -> Estimator:
 
 def _end_to_end(search: Search, name: str, general: str) -> Estimator:
     settings, deadline = search.setup.experiment.baselines, search.budget.deadline
-    end = time.monotonic() + settings.end_to_end_time
+    spent = sum(candidate.seconds for candidate in search.candidates if candidate.name == END_TO_END + SUFFIX)
+    end = time.monotonic() + settings.end_to_end_time - spent
     return EndToEnd(
         name,
         KIND,
@@ -65,10 +87,14 @@ def _end_to_end(search: Search, name: str, general: str) -> Estimator:
             **baselines.with_columns(baselines.CONCATENATION, search.setup.dataset.manifest.columns),
             "training/learning_rate": settings.end_to_end_learning_rate,
         },
-        start="concatenation" if "concatenation" in _completed(search) else "",
+        start=_start(search),
         epochs=settings.end_to_end_epochs,
         deadline=end if deadline is None else min(end, deadline),
     )
+
+
+def _start(search: Search) -> str:
+    return "concatenation" if "concatenation" in _completed(search) else ""
 
 
 def _completed(search: Search) -> set[str]:
@@ -86,5 +112,5 @@ _MAKERS: dict[str, Callable[[Search, str, str], Estimator]] = {
     "majority": lambda search, name, general: Constant(name, KIND),
     **{f"logistic_{parts}": _linear for parts in PARTS},
     "late_average": _late_average,
-    "end_to_end": _end_to_end,
+    END_TO_END: _end_to_end,
 }

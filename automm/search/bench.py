@@ -119,6 +119,10 @@ class Bench:
                     f"too large: more parameters than budget.parameters allows ({most:,})\n"
                     f"It has {total:,} parameters. Raise budget.parameters, or remove large choices from the space"
                 )
+        self.check_memory(model, folds)
+
+    def check_memory(self, model: Any, folds: int) -> None:
+        """Raise TrialError if so many models of this size cannot be trained in the free memory."""
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
         needed, free = folds * trained * BYTES_TRAINED, available_memory()
         if needed > free:

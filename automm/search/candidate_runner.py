@@ -19,7 +19,7 @@ from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.candidates.head import Head
 from automm.search.features.suffix import extract_suffix
 from automm.search.memory import peak_memory, release_memory
-from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, PARTIAL, Candidate, now, point_of
+from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, PARTIAL, PROPOSED_BY, Candidate, now, point_of
 
 log = logging.getLogger("automm")
 
@@ -57,8 +57,9 @@ class CandidateRunner:
         head = Head(
             name,
             "trial",
-            values,
+            {key: value for key, value in values.items() if key != PROPOSED_BY},
             seed_name,
+            proposed_by=values.get(PROPOSED_BY, ""),
             build=lambda: extract_suffix(build()),
             median_scores=self._median_scores(),
             limited=True,
@@ -82,6 +83,7 @@ class CandidateRunner:
             objective=setup.experiment.objective,
             evaluation=_evaluation(estimator, self.bench),
             started=now(),
+            proposed_by=estimator.proposed_by or estimator.kind,
         )
         self._recorder.start(candidate)
         started = time.monotonic()

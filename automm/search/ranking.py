@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from automm.config.experiment import Experiment
 from automm.search.training import stopping
-from automm.tracking.run_folder import COMPLETED, Candidate, rank
+from automm.tracking.run_folder import COMPLETED, PILOT, SEED, Candidate, rank
 
 FINALISTS = 3
 
@@ -39,7 +39,9 @@ class Ranking:
         return stopping.median_scores(histories, experiment.objective, experiment.direction)
 
     def trials_to_discard(self) -> list[Candidate]:
-        """Return trials that are not finalists of either tier; their weights may be deleted. Baselines are kept."""
+        """Return candidates whose weights may be deleted: trials that are no finalists of either tier, second seeds and
+        pilots. Baselines are kept.
+        """
         finalists = self.ranked()[:FINALISTS] + self.trained()[: self._experiment.tier2.finalists]
         kept = {candidate.name for candidate in finalists}
-        return [c for c in self._candidates if c.kind == "trial" and c.name not in kept]
+        return [c for c in self._candidates if c.kind in ("trial", SEED, PILOT) and c.name not in kept]

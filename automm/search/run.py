@@ -20,10 +20,11 @@ from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
-from automm.search.baselines import run_baselines
+from automm.search.baselines import finish_end_to_end, run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
+from automm.search.finalists.seeds import train_other_seeds
 from automm.search.finalists.test import evaluate_finalists
 from automm.search.interrupt import interruptible
 from automm.search.memory import freeze_loaded_objects
@@ -167,6 +168,9 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
     try:
         with interruptible():
             _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
+            if search.setup.experiment.budget.trials:
+                train_other_seeds(search)
+            finish_end_to_end(search)
             if search.setup.experiment.budget.trials:
                 fine_tune(search)
             run_ensemble(search)

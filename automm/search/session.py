@@ -15,7 +15,7 @@ from automm.search.setup.data import Setup
 from automm.search.space.table import Space, contains, is_active
 from automm.search.training.options import Options
 from automm.tracking.protocol import Tracker
-from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
+from automm.tracking.run_folder import COMPLETED, COPIES, FAILED, SEED, Candidate, Run
 
 
 class Search:
@@ -88,6 +88,7 @@ def finished_points(candidates: Sequence[Candidate], space: Space, class_weights
         for candidate in candidates
         if candidate.status in (COMPLETED, FAILED)
         and candidate.tier == 1
-        and candidate.name != "packed_concatenation"  # the same point as the concatenation
+        and candidate.kind != SEED  # the same point as its first training
+        and candidate.name not in COPIES
     ]
     return [candidate for candidate in finished if contains(space, candidate.hyperparameters)]

@@ -217,6 +217,7 @@ class MlflowTracker:
                     "automm.tier": str(candidate.tier),
                     "automm.evaluation": candidate.evaluation,
                     "automm.stopped": candidate.stopped,
+                    "automm.proposed_by": candidate.proposed_by,
                 },
             )
             self._begun[name] = created.info.run_id

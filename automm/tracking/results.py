@@ -17,6 +17,7 @@ def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
         summary |= {f"selection/{key}": result["selection"][key] for key in ("score", "corrected")}
     if result.get("verdict"):
         summary["verdict"] = ". ".join(result["verdict"])
+    summary |= {f"seeds/{name}_spread": seeds["spread"] for name, seeds in result.get("seeds", {}).items()}
     summary |= {f"test/{name}": value for name, value in result["test"][best].items()}
     summary |= {name: by_step[0] for name, by_step in fold_curves(result, best).items() if 0 in by_step}
     return summary

@@ -37,7 +37,10 @@ COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
 MISSING_FIGURE = "missing.png"
 EPOCHS = BOOKKEEPING + "epochs"  # the epochs that Hyperband gave a trial
+PROPOSED_BY = BOOKKEEPING + "proposed_by"  # how a proposal names its proposer on its way to `Candidate.proposed_by`
 PARTIAL = "1 of "  # prefix of an `evaluation` on the first fold only
+SEED, PILOT = "seed", "pilot"  # kinds that measure something about another candidate, and have no rank
+COPIES = {"packed_concatenation": "concatenation"}  # a baseline that is another one's model again: by its name, whose
 
 
 @dataclass
@@ -46,7 +49,8 @@ class Candidate:
 
     Attributes:
         name: unique in its run: 'concatenation', 'trial-003'.
-        kind: 'baseline', 'trial', 'fine-tuned' or 'ensemble'.
+        kind: 'baseline', 'trial', 'fine-tuned' or 'ensemble'; 'seed' for a finalist that is trained again with another
+            seed, and 'pilot' for a training on the first fold that decides whether all folds are trained.
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
@@ -60,6 +64,8 @@ class Candidate:
         history: one entry per epoch.
         error: the cause in words, then the traceback; '' if it completed.
         started: UTC, ISO 8601.
+        proposed_by: 'portfolio' or the tuner's name for a trial ('random' also for a new point in place of a proposal
+            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'second seed'; '' in older runs.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Candidate:
     history: list[dict[str, float]] = field(default_factory=list)
     error: str = ""
     started: str = ""
+    proposed_by: str = ""
 
     @property
     def ranked_by(self) -> float:
@@ -109,13 +116,16 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
     earlier one.
 
     Candidates scored on a part of the rows come last: their scores are not comparable. A trial that Hyperband stopped
-    after a round and promoted is left out: its longer training includes the same epochs.
+    after a round and promoted is left out: its longer training includes the same epochs. Pilots and second seeds are
+    left out, and copies of completed candidates (COPIES).
 
     Args:
         direction: of the objective, "max" or "min".
     """
     sign = -1.0 if direction == "max" else 1.0
-    done = [c for c in candidates if c.status == COMPLETED and c.score is not None]
+    done = [c for c in candidates if c.status == COMPLETED and c.score is not None and c.kind not in (SEED, PILOT)]
+    names = {candidate.name for candidate in done}
+    done = [candidate for candidate in done if COPIES.get(candidate.name) not in names]
     longest: dict[str, int] = {}
     for candidate in done:
         key, epochs = json.dumps(candidate.point, sort_keys=True), candidate.hyperparameters.get(EPOCHS, 0)

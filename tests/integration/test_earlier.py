@@ -71,14 +71,21 @@ def test_its_run_is_resumed(earlier, recorder, reporter):
     assert "treated" in Run(earlier / "runs" / "tiny" / "run").read("manifest.json")  # the key is `changes` now
     run = run_search(experiment, earlier / "runs", recorder, reporter, resume=Run(earlier / "runs" / "tiny" / "run"))
     assert run.candidates()[: len(before)] == before
-    assert [(c.name, c.status) for c in run.candidates()[len(before) :]] == [("trial-002", COMPLETED)]
+    new = run.candidates()[len(before) :]
+    assert {c.status for c in new} == {COMPLETED}
+    # Its experiment file is from before `training.seeds`, which has a default.
+    heads = {c.name for c in run.candidates() if c.history and c.kind in ("baseline", "trial")}
+    assert [c.name for c in new if c.kind != "seed"] == ["trial-002"]
+    assert {c.name for c in new if c.kind == "seed"} <= {f"{name}-seed-2" for name in heads}
+    assert len(new) == 1 + min(3, len(heads))
+    assert {c.proposed_by for c in before} == {""}
 
 
 @pytest.mark.usefixtures("eager")
 def test_its_suffixes_are_fine_tuned_and_join_new_ones_in_an_ensemble(earlier, recorder, reporter):
     """Their inputs have short names without an encoder, as if the run had been interrupted before its second tier."""
     run = Run(earlier / "runs" / "tiny" / "run")
-    more = ["ensemble=true", "tier2.finalists=2", "tier2.epochs=1", "baselines.end_to_end=true"]
+    more = ["ensemble=true", "tier2.finalists=2", "tier2.epochs=1", "baselines.end_to_end=true", "training.seeds=1"]
     experiment = load_experiment(earlier / "data" / "tiny.yaml", more)
     (run.folder / "config.yaml").write_text(experiment.to_yaml())
     assert inputs_of(run, "trial-001") == {"text", "text_mask", "image", "image_mask"}
@@ -126,7 +133,8 @@ def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, a
     experiment = load_experiment(with_bilinear / "data" / "tiny.yaml", ["budget.trials=2", names])
     before = run.candidates()
     run_search(experiment, with_bilinear / "runs", recorder, reporter, resume=run)
-    assert [candidate.name for candidate in run.candidates()[len(before) :]] == ["trial-002"]
+    new = run.candidates()[len(before) :]
+    assert [candidate.name for candidate in new if candidate.kind != "seed"] == ["trial-002"]
 
 
 @pytest.mark.parametrize("name", ["bilinear", "low_rank_bilinear"])

@@ -43,6 +43,7 @@ def tuned(tmp_path_factory, experiment_file, shared_cache):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
+        patch.setattr("automm.search.finalists.pilots.better", lambda *scores: True)
         tf.config.run_functions_eagerly(True)
         experiment = load_experiment(experiment_file, TUNED)
         run = run_search(experiment, tmp_path_factory.mktemp("tuned"), NoTracker(), SilentReporter())
@@ -122,11 +123,13 @@ def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_time(searc
     from automm.search.candidates import fine_tuned
 
     deadlines = []
+    monkeypatch.setattr("automm.search.finalists.pilots.better", lambda *scores: True)
     inner = fine_tuned.train
     monkeypatch.setattr(fine_tuned, "train", lambda *a, **k: (deadlines.append(k["deadline"]), inner(*a, **k))[1])
     began = time.monotonic()
     run = search(*FOLDS, *STILL, "tier2.finalists=1", "tier2.epochs=1", "tier2.share=0.25", "budget.time=1h")
-    (deadline,) = deadlines
+    deadline, same = deadlines
+    assert deadline == same
     assert began < deadline <= time.monotonic() + 0.25 * 3600
     (name,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
     np.testing.assert_allclose(run.predictions(name), run.predictions(name.removesuffix("-tuned")), atol=1e-5)

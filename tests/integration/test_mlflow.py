@@ -64,6 +64,7 @@ class TestTheRecord:
             assert child.info.status == "FINISHED"
             assert child.data.tags["automm.kind"] == candidate.kind
             assert child.data.tags["automm.tier"] == "1"
+            assert child.data.tags["automm.proposed_by"] == candidate.proposed_by
 
     def test_params_have_stable_names(self, stored, searched):
         for trial in searched.trials:

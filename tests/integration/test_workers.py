@@ -108,6 +108,9 @@ def test_two_workers_share_the_trials(place):
     trials = [candidate for candidate in found if candidate.kind == "trial"]
     assert len({json.dumps(trial.hyperparameters, sort_keys=True) for trial in trials}) == 5, "one was tried twice"
     assert len({trial.seed for trial in trials}) == 5
+    by = [trial.proposed_by for trial in sorted(trials, key=lambda trial: trial.name)]
+    assert by[0] == "portfolio", "of five trials, one is the portfolio's"
+    assert set(by[1:]) <= {"greedy", "random"}
     assert all(trial.history and trial.parameters and trial.peak_memory for trial in trials)
     assert children_in_mlflow(folder) == names
     both = [log for log in folder.glob("runs/many/*/workers/worker-*.log") if "trial-" in log.read_text()]

@@ -12,12 +12,12 @@ import pytest
 
 from automm.config.experiment import TUNERS
 from automm.search.autokeras.keras_tuner_internals import seed_oracle
-from automm.search.autokeras.oracles import BRACKET, ORACLES, ROUND, Proposals, build_oracle, values_of
+from automm.search.autokeras.oracles import BRACKET, ORACLES, ROUND, GreedyOracle, Proposals, build_oracle, values_of
 from automm.search.autokeras.tuner import MANY, HarnessTuner
-from automm.search.space.portfolio import PORTFOLIO, portfolio
+from automm.search.space.portfolio import PORTFOLIO, portfolio, share_of
 from automm.search.space.table import DEFAULTS, contains, declare, size
 from automm.search.space.validation import full_space, narrow
-from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, Candidate, point_of
+from automm.tracking.run_folder import COMPLETED, EPOCHS, FAILED, PROPOSED_BY, Candidate, point_of
 
 SMALL = {
     **DEFAULTS,
@@ -114,7 +114,7 @@ class TestEveryOracle:
         # A Gaussian process takes seconds for a proposal: for it a smaller one.
         space = narrow({**SMALL, "label/layers": 1} if tuner == "bayesian" else SMALL)
         candidates = Play(tmp_path, tuner, space).run(100)
-        tried = {tuple(sorted(candidate.hyperparameters.items())) for candidate in candidates}
+        tried = {tuple(sorted(point_of(candidate.hyperparameters).items())) for candidate in candidates}
         assert len(candidates) == len(tried) == size(space) == (8 if tuner == "bayesian" else 12)
 
     @pytest.mark.parametrize("tuner", ["greedy", "hyperband", "random"])
@@ -138,9 +138,28 @@ class TestEveryOracle:
         known = Candidate("concatenation", "baseline", COMPLETED, hyperparameters=first[1], score=0.5)
         play.resume([known]).run(len(first))
         proposed = [point_of(candidate.hyperparameters) for candidate in play.candidates[1:]]
+        by = [candidate.hyperparameters[PROPOSED_BY] for candidate in play.candidates[1:]]
+        assert by == ["portfolio"] * (len(first) - 1) + [by[-1]]
+        assert by[-1] in (tuner, "random")
         assert proposed[: len(first) - 1] == [first[0], *first[2:]]
         # Nine points are a first round of Hyperband: its tenth trial is the best of them again.
         assert (proposed[-1] in first) == (tuner == "hyperband")
+
+    def test_a_new_point_in_place_of_a_repeated_proposal_is_random(self, tmp_path, monkeypatch):
+        play = Play(tmp_path, "greedy", narrow(SMALL))
+        play.run(3)
+        repeated = point_of(play.candidates[0].hyperparameters)
+        monkeypatch.setattr(GreedyOracle, "populate_space", lambda *a: {"status": "RUNNING", "values": repeated})
+        play.run(1)
+        by = [candidate.hyperparameters[PROPOSED_BY] for candidate in play.candidates]
+        assert set(by[:3]) <= {"greedy", "random"}
+        assert "greedy" in by
+        assert by[3] == "random"
+
+    def test_hyperband_proposes_new_points_and_promotions_itself(self, tmp_path):
+        candidates = Play(tmp_path, "hyperband", first=portfolio(full_space())[:1], trials=3).run()
+        by = [candidate.hyperparameters[PROPOSED_BY] for candidate in candidates]
+        assert by == ["portfolio"] + ["hyperband"] * (len(candidates) - 1)
 
 
 class TestHyperband:
@@ -214,6 +233,14 @@ class TestHyperband:
 
 
 class TestPortfolio:
+    @pytest.mark.parametrize(("trials", "share"), [(0, 1), (1, 1), (2, 1), (5, 1), (6, 2), (20, 6), (1000, 333)])
+    def test_it_has_a_third_of_the_trials_and_at_least_one(self, trials, share):
+        assert share_of(trials) == share
+
+    def test_it_was_not_picked_on_the_demo(self):
+        measured = json.loads((Path(__file__).parents[2] / "experiments" / "portfolio.json").read_text())
+        assert measured["picked_on"] == ["mvsa-single", "emoji"]
+
     def test_it_is_the_result_of_its_experiment(self):
         measured = json.loads((Path(__file__).parents[2] / "experiments" / "portfolio.json").read_text())
         found = portfolio(full_space())

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,12 +16,14 @@ FIELDS = [
     "experiment",
     "name",
     "kind",
+    "proposed_by",
     "tier",
     "status",
     "objective",
     "evaluation",
     "subsample",
     "optimism",
+    "seed_spread",
     "validation",
     "test",
     "folds",
@@ -177,12 +180,14 @@ def test_the_fields_of_json_are_a_contract(make, runs):
         "experiment": "demo",
         "name": "größte",
         "kind": "baseline",
+        "proposed_by": "",
         "tier": 1,
         "status": "COMPLETED",
         "objective": "val_macro_f1",
         "evaluation": "",
         "subsample": None,
         "optimism": None,
+        "seed_spread": None,
         "validation": {"accuracy": 0.5, "macro_f1": 0.9, "loss": 1.0},
         "test": scores,
         "folds": None,
@@ -202,6 +207,40 @@ def test_csv_has_a_column_for_each_split_and_metric(make, runs):
     assert list(rows[0]) == [*plain, *metrics]
     assert (rows[0]["name"], rows[0]["validation_macro_f1"], rows[0]["test_loss"]) == ("a, b", "0.9", "1.5")
     assert (rows[1]["name"], rows[1]["rank"], rows[1]["validation_loss"]) == ('says "no"', "", "")
+
+
+def test_second_seeds_pilots_and_copies_have_no_rank(make, runs, capsys):
+    candidates = [
+        done("packed_concatenation", 0.9, kind="baseline"),
+        done("concatenation", 0.9, kind="baseline"),
+        replace(done("trial-001", 0.8), proposed_by="greedy"),
+        done("trial-001-seed-2", 0.95, kind="seed"),
+        replace(done("end_to_end-pilot", 0.99, kind="pilot"), evaluation="1 of 5 folds"),
+    ]
+    run = make("r1", candidates)
+    run.write("result.json", {"seeds": {"trial-001": {"seeds": [1, 2], "scores": [0.8, 0.95], "spread": 0.15}}})
+    rows = leaderboard(runs)
+    assert [(row["name"], row["rank"]) for row in rows] == [
+        ("concatenation", 1),
+        ("trial-001", 2),
+        ("trial-001-seed-2", None),
+        ("packed_concatenation", None),
+        ("end_to_end-pilot", None),
+    ]
+    assert (rows[1]["seed_spread"], rows[1]["proposed_by"], rows[0]["seed_spread"]) == (0.15, "greedy", None)
+    lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert (lines[1]["seed_spread"], lines[1]["proposed_by"]) == ("0.15", "greedy")
+    leaderboard_table(rows, with_run=False)
+    printed = capsys.readouterr().out
+    assert "between seeds" in printed
+    assert "trial (greedy)" in printed
+    assert "0.150" in printed
+    assert "ranks behind" not in printed
+
+
+def test_a_copy_without_its_original_is_ranked(make, runs):
+    make("r1", [done("packed_concatenation", 0.9, kind="baseline")])
+    assert leaderboard(runs)[0]["rank"] == 1
 
 
 def test_csv_without_rows_has_a_header(make, runs):

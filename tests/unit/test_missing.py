@@ -103,6 +103,12 @@ def test_the_verdict_says_what_the_correction_does_not_cover_and_where_there_is_
     )
 
 
+def test_the_verdict_says_what_training_encoders_was_worth():
+    pilots = {"end_to_end": {"sentence": "of the end"}, "tier2": {"a-tuned": {"sentence": "of a"}}}
+    assert [line for line in verdict({**RESULT, **pilots}) if " of " in line][-3:-1] == ["  of the end", "  of a"]
+    assert verdict({**RESULT, "end_to_end": None, "tier2": {}}) == verdict(RESULT)
+
+
 def test_the_plot_is_a_png_file(tmp_path):
     lines = {
         "fused": {"text": [5, 4, 3, 2, 1], "image": [1, 1, 1, 1, 1]},

@@ -18,3 +18,6 @@ def test_a_resumed_run_counts_its_earlier_trials(tmp_path):
     validation = {"macro_f1": 0.5, "accuracy": 0.6, "loss": 1.0}
     reporter.finished(Candidate("c", "trial", COMPLETED, score=0.5, validation=validation), None, None)
     assert "2/20" in said.getvalue()
+    for kind, shown in {"seed": "seed", "pilot": "pilot", "ensemble": "ens", "fine-tuned": "tuned"}.items():
+        reporter.finished(Candidate("d", kind, COMPLETED, score=0.5, validation=validation), None, None)
+        assert said.getvalue().splitlines()[-1].split()[0] == shown

@@ -46,6 +46,11 @@ def test_trials_that_are_not_finalists_lose_their_weights(tier2):
     assert names(ranking.trials_to_discard()) == names(trials)[: 6 - tier2]
 
 
+def test_second_seeds_and_pilots_lose_their_weights():
+    apart = [done("trial-1-seed-2", 0.9, "seed"), done("end_to_end-pilot", 0.9, "pilot")]
+    assert names(Ranking(experiment(), [done("trial-1", 0.1), *apart]).trials_to_discard()) == names(apart)
+
+
 def test_a_failed_trial_keeps_no_weights():
     assert names(Ranking(experiment(), [Candidate("a", "trial", FAILED), done("b", 0.1)]).trials_to_discard()) == ["a"]
 

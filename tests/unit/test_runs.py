@@ -188,6 +188,18 @@ def test_a_candidate_scored_on_one_fold_ranks_after_those_scored_on_all(directio
     assert len(rank(candidates, direction)) == 3
 
 
+def test_pilots_second_seeds_and_copies_have_no_rank():
+    """They take no finalist's place, are fine-tuned by nobody, and are in no ensemble."""
+    candidates = [
+        Candidate("packed_concatenation", "baseline", COMPLETED, score=0.9),
+        Candidate("trial-001-seed-2", "seed", COMPLETED, score=0.8),
+        Candidate("end_to_end-pilot", "pilot", COMPLETED, score=0.7),
+    ]
+    assert [c.name for c in rank(candidates, "max")] == ["packed_concatenation"], "the copy of nothing"
+    original = Candidate("concatenation", "baseline", COMPLETED, score=0.6)
+    assert rank([*candidates, original], "max") == [original]
+
+
 def test_new_runs_never_share_a_folder(tmp_path):
     made = [create_run(tmp_path / "runs", "demo", "abcdef0123456789") for _ in range(3)]
     assert len({run.folder for run in made}) == 3

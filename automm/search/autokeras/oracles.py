@@ -5,6 +5,7 @@ therefore continues like one that was never interrupted.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import keras_tuner
@@ -20,7 +21,7 @@ from automm.search.autokeras.keras_tuner_internals import (
     seed_of,
 )
 from automm.search.space.table import Space, draw, points
-from automm.tracking.run_folder import BOOKKEEPING, EPOCHS, point_of
+from automm.tracking.run_folder import BOOKKEEPING, EPOCHS, PROPOSED_BY, point_of
 
 Status = keras_tuner.engine.trial.TrialStatus
 DRAWS = 200  # random draws for a new point before the space is enumerated in order
@@ -32,6 +33,8 @@ BRACKET, HALVINGS, SIZE, ROUND = (BOOKKEEPING + name for name in ("bracket", "ha
 class Proposals(PointHashes):
     """Mixin of an oracle: it proposes the portfolio first, no point twice, and new points until the space is exhausted.
 
+    A proposal names its proposer in PROPOSED_BY: 'portfolio', the tuner, or 'random' for a new point.
+
     KerasTuner's Bayesian oracle repeats points, and AutoKeras' greedy one stops when twenty neighbours of the best
     point have been tried.
 
@@ -39,6 +42,9 @@ class Proposals(PointHashes):
         space: the search space of the experiment.
         portfolio: points of `space`, in the order in which they are proposed.
     """
+
+    tuner = ""  # the name of the oracle in an experiment file
+    new_points_by = "random"  # the proposer of `new_point`
 
     waiting = False  # the last answer was IDLE: the tuner sleeps before the next call
     epochs_left = 0  # the epochs that trials may still use; the tuner sets it before each proposal
@@ -53,30 +59,31 @@ class Proposals(PointHashes):
             return {"status": Status.RUNNING, "values": point}
         answer: dict[str, Any] = super().populate_space(trial_id)
         if answer["status"] == Status.RUNNING and self.is_new(answer["values"]):
-            return answer
+            return {**answer, "values": {**answer["values"], PROPOSED_BY: self.tuner}}
         point = self.new_point()
         return {"status": Status.STOPPED if point is None else Status.RUNNING, "values": point}
 
     def first_point(self) -> dict[str, Any] | None:
         """Return the next point of the portfolio, None if all have been tried."""
-        return next((dict(point) for point in self.portfolio if self.is_new(point)), None)
+        return next(({**point, PROPOSED_BY: "portfolio"} for point in self.portfolio if self.is_new(point)), None)
 
     def new_point(self) -> dict[str, Any] | None:
         """Return a random point that no trial has; None if all points have been tried."""
         rng = np.random.default_rng(seed_of(self))
-        for _ in range(DRAWS):
-            point = draw(self.choices, rng)
-            if self.is_new(point):
-                return point
-        return next((point for point in points(self.choices) if self.is_new(point)), None)
+        candidates = chain((draw(self.choices, rng) for _ in range(DRAWS)), points(self.choices))
+        return next(({**point, PROPOSED_BY: self.new_points_by} for point in candidates if self.is_new(point)), None)
 
 
 class Greedy(Proposals, GreedyOracle):
     """Changes one group of hyperparameters of the best trial so far."""
 
+    tuner = "greedy"
+
 
 class Bayesian(Proposals, keras_tuner.oracles.BayesianOptimizationOracle):
     """A Gaussian process over the space, upper confidence bound."""
+
+    tuner = "bayesian"
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         restart_generator(self)
@@ -85,6 +92,8 @@ class Bayesian(Proposals, keras_tuner.oracles.BayesianOptimizationOracle):
 
 class Random(Proposals, keras_tuner.oracles.RandomSearchOracle):
     """Uniform draws."""
+
+    tuner = "random"
 
 
 class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
@@ -97,8 +106,10 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
 
     KerasTuner's own oracle keeps its rounds in memory. Here every trial stores its bracket and round, and the rounds
     are derived from the trials. A failed trial counts as eliminated in its round. A promoted trial is trained from
-    scratch, and the repeated epochs count.
+    scratch, and the repeated epochs count. Its new points are random draws: they and its promotions are its proposals.
     """
+
+    tuner = new_points_by = "hyperband"
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         running = [trial for trial in self._bracket_trials() if trial.status == Status.RUNNING]
@@ -154,7 +165,8 @@ class Hyperband(Proposals, keras_tuner.oracles.HyperbandOracle):
             room = rounds[number][0] - len(by_round[number])
             if room > to_come and waiting:
                 sign = -1.0 if self.objective.direction == "max" else 1.0
-                return number, point_of(values_of(min(waiting, key=lambda trial: sign * trial.score)))
+                best = min(waiting, key=lambda trial: sign * trial.score)
+                return number, {**point_of(values_of(best)), PROPOSED_BY: self.tuner}
             running = sum(trial.status == Status.RUNNING for trial in by_round[number])
             to_come = running + min(room, len(waiting) + to_come)
         return None

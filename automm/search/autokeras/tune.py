@@ -7,7 +7,7 @@ import numpy as np
 
 from automm.search.autokeras.tuner import Session, Trials, build_search
 from automm.search.bench import Bench
-from automm.search.space.portfolio import portfolio
+from automm.search.space.portfolio import portfolio, share_of
 
 
 def tune(
@@ -36,7 +36,7 @@ def tune(
         objective=experiment.objective,
         seed=experiment.seed,
         folder=bench.run.folder / folder,
-        portfolio=portfolio(bench.space) if experiment.portfolio else (),
+        portfolio=portfolio(bench.space)[: share_of(experiment.budget.trials)] if experiment.portfolio else (),
         epochs=experiment.training.epochs,
         # Called when a trial is built, because loading the weights takes seconds.
         encoders=lambda modality: bench.layers.first(modality).whole(),

@@ -1,10 +1,11 @@
 """CNN and BERT, concatenated and trained end to end."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from automm.models import baselines
-from automm.models.average import members_of
+from automm.models.average import average, members_of
 from automm.models.encoders.layers import unfreeze
 from automm.models.heads import learn_statistics
 from automm.models.whole import EncoderLayers, compiled, compose, rows_at_once
@@ -18,8 +19,8 @@ class EndToEnd(Estimator):
     """The concatenation with both encoders unfrozen.
 
     It starts from the trained head of the frozen candidate if there is one, which keeps the first steps from damaging
-    the encoders (Kumar et al. 2022, arXiv 2202.10054). It costs a hundred times as much as a head and is therefore
-    fitted on the first fold only. Candidates that are evaluated on all folds rank before it.
+    the encoders (Kumar et al. 2022, arXiv 2202.10054). It costs a hundred times as much as a head, so a pilot on the
+    first fold decides whether all folds are trained (`finalists/pilots`). Each fold has its own encoders.
 
     Attributes:
         start: the candidate whose head it starts from, or "".
@@ -31,36 +32,47 @@ class EndToEnd(Estimator):
     epochs: int = 1
     deadline: float | None = None
     tier: ClassVar[int] = 2
-    folds: ClassVar[int | None] = 1
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup
-        model = self._model(bench)
+        folds = setup.folds[: self.folds]
+        suffixes = self._suffixes(bench, len(folds))
+        first = _with_encoders(bench, suffixes[0])
+        bench.check_memory(first, len(folds))
+        models = [first, *(_with_encoders(bench, suffix) for suffix in suffixes[1:])]
         trained = train(
-            [model],
-            [setup.folds[0]],
+            models,
+            folds,
             setup.arrays,
             setup.arrays.targets,
             replace(bench.plan(self.seed_on(bench), self.point), epochs=self.epochs),
             deadline=self.deadline,
-            predictors=[compiled(model)],
+            together=False,
+            predictors=[compiled(model) for model in models],
             predict_batch_size=rows_at_once(setup.experiment.inputs.max_images),
+            progress=partial(bench.progress, f"training {self.name}"),
         )
-        return Fitted(model, trained)
+        return Fitted(average(models), trained)
 
-    def _model(self, bench: Bench) -> Any:
-        setup = bench.setup
+    def _suffixes(self, bench: Bench, count: int) -> list[Any]:
+        """Return a suffix for each of the first `count` folds, trained if the candidate has a start."""
         if self.start:
-            suffix = members_of(bench.saved(self.start))[0]
-        else:
-            suffix = baselines.fused(setup.shapes, dict(self.point))
-            learn_statistics(suffix, setup.statistics[0])
-        text, image = setup.text_source.build(), setup.image_source.build()
-        unfreeze(text)
-        unfreeze(image)
-        return compose(
-            suffix,
-            EncoderLayers.built([text, image]),
-            sequence_length=setup.experiment.inputs.sequence_length,
-            image_shape=setup.arrays.image_shape,
-        )
+            return members_of(bench.saved(self.start))[:count]
+        suffixes = [baselines.fused(bench.setup.shapes, dict(self.point)) for _ in range(count)]
+        for suffix, statistics in zip(suffixes, bench.setup.statistics[:count], strict=True):
+            learn_statistics(suffix, statistics)
+        return suffixes
+
+
+def _with_encoders(bench: Bench, suffix: Any) -> Any:
+    """Return the whole model of a suffix, with encoders of its own that are trained."""
+    setup = bench.setup
+    text, image = setup.text_source.build(), setup.image_source.build()
+    unfreeze(text)
+    unfreeze(image)
+    return compose(
+        suffix,
+        EncoderLayers.built([text, image]),
+        sequence_length=setup.experiment.inputs.sequence_length,
+        image_shape=setup.arrays.image_shape,
+    )

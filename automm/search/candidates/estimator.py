@@ -36,12 +36,13 @@ class Estimator(ABC):
 
     Attributes:
         name: the name of the candidate.
-        kind: "baseline", "trial", "fine-tuned", "ensemble", or "finalist" if it is fitted again on another fold.
+        kind: as in `Candidate`, or "finalist" if it is fitted again on another fold.
         point: its hyperparameters.
         seed_name: the name from which the seed is derived; "": `name`.
         seed: a seed that replaces the derived one, or None.
-        tier: 1 with frozen encoders, 2 if encoders are trained.
+        proposed_by: as in `Candidate`; "": `kind`.
         folds: the number of folds, from the first, that it is fitted and evaluated on; None: all folds of the setup.
+        tier: 1 with frozen encoders, 2 if encoders are trained.
     """
 
     name: str
@@ -49,8 +50,9 @@ class Estimator(ABC):
     point: Mapping[str, Any] = field(default_factory=dict)
     seed_name: str = ""
     seed: int | None = None
+    proposed_by: str = ""
+    folds: int | None = None
     tier: ClassVar[int] = 1
-    folds: ClassVar[int | None] = None
 
     def seed_on(self, bench: Bench) -> int:
         """Return the seed of initial weights, batches and dropout."""

@@ -24,7 +24,7 @@ READ_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class FineTuned(Estimator):
-    """A fine-tuned candidate of tier 1, trained and evaluated on the same folds.
+    """A fine-tuned candidate of tier 1, trained and evaluated on the same folds, or on the first of them.
 
     Attributes:
         start: the name of the tier-1 candidate.
@@ -43,12 +43,12 @@ class FineTuned(Estimator):
             encoder_rate=settings.encoder_rate,
             warm_up=settings.warm_up,
         )
-        suffixes = members_of(bench.saved(self.start))
+        suffixes = members_of(bench.saved(self.start))[: self.folds]
         states = bench.states(_reads_image_encoder(suffixes[0]))
         models = fine_tunable_models(bench, suffixes, states.shapes)
         trained = train(
             models,
-            setup.folds,
+            setup.folds[: self.folds],
             bench.input_rows(models[0]),
             setup.arrays.targets,
             plan,

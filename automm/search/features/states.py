@@ -78,6 +78,19 @@ class StatesAndFeatures:
         return {name: arrays[source.name] for name, source in self._sources.items()}
 
 
+@dataclass(frozen=True)
+class ArraysAndFeatures:
+    """`Rows` of an ensemble of a model that was trained end to end, which reads raw arrays, and of suffixes."""
+
+    arrays: Arrays
+    features: Rows
+    names: Sequence[str]
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        arrays = self.arrays.batch(rows) | self.features.batch(rows)
+        return {name: arrays[name] for name in self.names}
+
+
 def encode_states(
     arrays: Arrays,
     lowers: Sequence[Any],
@@ -127,10 +140,11 @@ def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states:
     Args:
         states: called if the model reads states; its argument says whether it reads states of pictures.
     """
-    sources = [source_of_input(name) for name in names]
-    if any(source.how == "token_ids" for source in sources):
-        return arrays
-    lower = {source.modality for source in sources if source.how == LOWER}
+    sources = {name: source_of_input(name) for name in names}
+    if "token_ids" in names:
+        encoded = [name for name, source in sources.items() if not source.is_array]
+        return ArraysAndFeatures(arrays, input_rows(encoded, arrays, features, states), names) if encoded else arrays
+    lower = {source.modality for source in sources.values() if source.how == LOWER}
     if lower:
         return StatesAndFeatures(features, states("image" in lower), names)
     return features.only(names)

@@ -7,19 +7,19 @@ from typing import Any
 
 from automm.models.cnn.pixels import FROZEN
 from automm.search.candidates.fine_tuned import FineTuned
+from automm.search.finalists.pilots import entry, run_pilot, train_if_it_won
 from automm.search.session import Search
 from automm.search.training.options import SUFFIX_ONLY
 from automm.tracking.run_folder import KILLED, Candidate
 
 KIND = "fine-tuned"
-LEFT_OUT = ("packed_concatenation",)  # a copy of the concatenation
 SUFFIX = "-tuned"
 
 log = logging.getLogger("automm")
 
 
 def fine_tune(search: Search) -> None:
-    """Fine-tune finalists of tier 1 until the time of tier 2 is used up."""
+    """Fine-tune finalists of tier 1, each on all folds if its pilot wins, until the time of tier 2 is used up."""
     settings = search.setup.experiment.tier2
     finalists = candidates_to_tune(search, settings.finalists)
     if not finalists or search.budget.out_of_time():
@@ -31,7 +31,16 @@ def fine_tune(search: Search) -> None:
         deadline = now + settings.share * (search.budget.deadline - now)
     for candidate in finalists:
         if deadline is None or time.monotonic() < deadline:
-            search.runner.run(_estimator(search, candidate, deadline))
+            estimator = _estimator(search, candidate, deadline)
+            run_pilot(search, estimator)
+            train_if_it_won(search, estimator, candidate.name, deadline, "budget.time or tier2.share")
+
+
+def tier2_entries(search: Search) -> dict[str, Any]:
+    """Return the entry "tier2" of result.json: by fine-tuned candidate, its pilot's comparison with frozen heads."""
+    names = [candidate.name for candidate in search.ranking.trained()]
+    entries = {name + SUFFIX: entry(search, name + SUFFIX, name) for name in names}
+    return {name: found for name, found in entries.items() if found}
 
 
 def candidates_to_tune(search: Search, count: int) -> list[Candidate]:
@@ -41,8 +50,6 @@ def candidates_to_tune(search: Search, count: int) -> list[Candidate]:
     """
     trained: list[Candidate] = []
     for candidate in search.ranking.trained():
-        if candidate.name in LEFT_OUT:
-            continue
         if not _reads_upper_parts(candidate.point):
             if len(trained) < count:
                 log.info("%s is not fine-tuned: it does not use the upper layers of an encoder", candidate.name)
@@ -64,4 +71,6 @@ def _estimator(search: Search, candidate: Candidate, deadline: float | None) -> 
         "training/learning_rate": settings.learning_rate,
         "training/encoder_rate": settings.encoder_rate,
     }
-    return FineTuned(candidate.name + SUFFIX, KIND, point, start=candidate.name, deadline=deadline)
+    return FineTuned(
+        candidate.name + SUFFIX, KIND, point, proposed_by="fine-tuning", start=candidate.name, deadline=deadline
+    )

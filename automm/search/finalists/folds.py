@@ -24,6 +24,7 @@ from automm.evaluate.folds import SEARCHED, FoldScores
 from automm.models import baselines
 from automm.models.towers import needed_sources
 from automm.search.baselines import baseline
+from automm.search.candidates.estimator import Estimator
 from automm.search.candidates.head import Head
 from automm.search.candidates.late_average import AVERAGED
 from automm.search.finalists.fine_tune import KIND as FINE_TUNED
@@ -170,12 +171,16 @@ def _answers(search: Search, inner: Search, name: str) -> np.ndarray:
 
 
 def _train(search: Search, inner: Search, name: str) -> None:
-    trial = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
-    if trial is None or trial.kind != "trial":
-        inner.runner.run(baseline(inner, name))
-        return
-    build = partial(suffix_of, inner.setup, trial.point)
-    inner.runner.run(Head(name, "finalist", trial.hyperparameters, seed=trial.seed, build=build))
+    candidate = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
+    inner.runner.run(baseline(inner, name) if candidate is None else estimator_of(inner, candidate))
+
+
+def estimator_of(search: Search, candidate: Candidate) -> Estimator:
+    """Return the estimator of a tier-1 candidate, with its seed, to fit it again on the bench of `search`."""
+    if candidate.kind != "trial":
+        return baseline(search, candidate.name)
+    build = partial(suffix_of, search.setup, candidate.point)
+    return Head(candidate.name, "finalist", candidate.hyperparameters, seed=candidate.seed, build=build)
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:

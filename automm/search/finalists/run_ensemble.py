@@ -7,7 +7,6 @@ from automm.search.session import Search
 from automm.tracking.run_folder import KILLED
 
 KIND = "ensemble"
-LEFT_OUT = ("majority", "packed_concatenation")  # a constant, and a copy of the concatenation
 
 
 def run_ensemble(search: Search) -> None:
@@ -24,12 +23,10 @@ def run_ensemble(search: Search) -> None:
 def members_of_ensemble(search: Search) -> list[tuple[str, np.ndarray]]:
     """Return name and predictions of candidates that were evaluated on all folds and have a saved model, best first."""
     members = []
-    left_out = [search.setup.task.baseline(name) for name in LEFT_OUT]
+    constant = search.setup.task.baseline("majority")
     for candidate in search.ranking.ranked():
         usable = (
-            candidate.evaluation == search.setup.evaluation
-            and candidate.kind != KIND
-            and candidate.name not in left_out
+            candidate.evaluation == search.setup.evaluation and candidate.kind != KIND and candidate.name != constant
         )
         predictions = search.run.predictions(candidate.name) if usable else None
         if predictions is not None and search.run.model_path(candidate.name).is_file():

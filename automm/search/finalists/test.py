@@ -17,8 +17,11 @@ from automm.evaluate import plots
 from automm.evaluate.folds import summary
 from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.models.whole import compiled, rows_at_once
+from automm.search.baselines import end_to_end_entry
 from automm.search.bench import converter
+from automm.search.finalists.fine_tune import tier2_entries
 from automm.search.finalists.folds import cross_validate
+from automm.search.finalists.seeds import spread_of_seeds
 from automm.search.finalists.selection import difference, selection_of
 from automm.search.finalists.verdict import verdict_of
 from automm.search.ranking import FINALISTS
@@ -27,9 +30,10 @@ from automm.search.setup.data import Loaded
 from automm.search.training.loop import predict
 from automm.tasks.classification import MANY
 from automm.tracking.results import fold_curves, missing_curves, summary_of
-from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, Candidate, stored
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, PILOT, SEED, Candidate, stored
 
 RECIPES = ("logistic_all", "logistic_both")  # the reference for the best candidate: the first that completed
+APART = ("trial", SEED, PILOT)  # kinds that are no finalists by themselves: the test split is not read for them
 SHOWN = ("text_only", "image_only", "concatenation", *RECIPES)  # drawn in missing.png in addition to the finalists
 READ_AT_ONCE = 4096
 PARITY_ROWS = 16
@@ -67,7 +71,7 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     measured = cross_validate(search, loaded, on_folds)
     search.reporter.stage("finalists")
     names = {candidate.name for candidate in finalists}
-    others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
+    others = [c for c in search.candidates if c.kind not in APART and c.status == COMPLETED and c.name not in names]
     lost = _rows_to_mask(search)
     predicted = _predict_test(search, finalists, others, lost)
     result = _result(search, finalists, predicted, lost)
@@ -120,6 +124,9 @@ def _result(
         "finalists": [candidate.name for candidate in finalists],
         "selection": selection_of(search),
         "test": {name: task.measure(targets, answers) for name, answers in predicted.answers.items()},
+        "seeds": spread_of_seeds(search),
+        "end_to_end": end_to_end_entry(search),
+        "tier2": tier2_entries(search),
         "test_reads": search.run.test_reads() + 1,
         "missing": {
             "percent": PERCENTS,

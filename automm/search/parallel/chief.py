@@ -24,7 +24,7 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 from automm.search.autokeras.tuner import active_values
 from automm.search.candidate_runner import trial_name
 from automm.search.session import Search
-from automm.tracking.run_folder import COMPLETED, EPOCHS, Candidate, now
+from automm.tracking.run_folder import COMPLETED, EPOCHS, PROPOSED_BY, Candidate, now
 
 IDLE_SECONDS = 0.25  # between two requests of a worker that has to wait
 WORKER, LEAVING = "automm-worker", "automm-leaving"  # metadata sent by a worker
@@ -180,6 +180,7 @@ class Chief(OracleServicer):
             self._search.begin_trial(trial.trial_id)
             candidate = Candidate(trial_name(self._search.number), "trial", COMPLETED, started=now())
             candidate.hyperparameters = active_values(trial.hyperparameters)
+            candidate.proposed_by = candidate.hyperparameters.pop(PROPOSED_BY)
             candidate.objective = self._search.setup.experiment.objective
             candidate.evaluation = self._search.setup.evaluation
             candidate.seed = self._search.bench.seed_of(candidate.name)

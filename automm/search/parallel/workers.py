@@ -143,6 +143,7 @@ class Workers:
             candidate.status = FAILED
             candidate.error = f"{assignment.worker} wrote no {path}. Check that all machines share this folder"
         candidate.hyperparameters = assignment.candidate.hyperparameters
+        candidate.proposed_by = assignment.candidate.proposed_by
         try:
             self._search.recorder.record(candidate)
         finally:

@@ -1,0 +1,178 @@
+"""Pilots: a candidate whose encoders are trained is first trained on one fold, and on all folds only if it wins there.
+
+The question of a pilot is whether training encoders is worth its time. One model is compared with one model, on the
+same judged rows: the pilot with the first fold's model of the best frozen head. Both have equal seconds: tier 1 could
+have gone on from the head that the pilot starts from for as long as the pilot took, so the head is the best one that
+had been found by then. Heads are trained on all folds; the seconds of one fold are compared. The head is chosen by its
+score on all folds, and the pilot's best epoch by the judged rows of the first fold, which favours a pilot slightly.
+With a holdout there is one fold, and the pilot is the candidate.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from automm.evaluate.compare import better, score
+from automm.search.candidates.estimator import Estimator
+from automm.search.session import Search
+from automm.tasks.registry import all_metrics
+from automm.tracking.run_folder import COMPLETED, KILLED, PILOT, Candidate
+
+SUFFIX = "-pilot"
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pilot against frozen heads on the judged rows of the first fold; scores are of the objective.
+
+    Attributes:
+        candidate: the name of the candidate whose encoders are trained.
+        score, seconds: of its pilot.
+        head, head_score: the best frozen head of equal seconds; "" and None if there is no frozen head.
+        best_head, best_head_score: the best frozen head of tier 1.
+        difference: `score` minus `head_score`.
+        won: whether the pilot is better than the head of equal seconds, or there is none.
+        folds: the number of folds of the setup.
+        all_folds: whether the candidate has been trained on all of them.
+        all_folds_seconds: the seconds of that training.
+    """
+
+    candidate: str
+    score: float
+    seconds: float
+    head: str
+    head_score: float | None
+    best_head: str
+    best_head_score: float | None
+    difference: float | None
+    won: bool
+    folds: int
+    all_folds: bool
+    all_folds_seconds: float | None
+
+    def sentence(self, objective: str) -> str:
+        """Say in one sentence what training the encoders was worth and cost."""
+        title = all_metrics()[objective.removeprefix("val_")].title
+        fold = "the validation split" if self.folds == 1 else f"fold 1 of {self.folds}"
+        own = f"{self.candidate}: {title} {self.score:.3f} on {fold} in {self.seconds:.0f} s"
+        if self.head_score is None:
+            return f"{own}, without a frozen head to compare with"
+        best = "" if self.best_head == self.head else f"; the best, {self.best_head}, has {self.best_head_score:.3f}"
+        after = "" if self.folds == 1 or not self.won else "; not trained on all folds"
+        if self.all_folds_seconds is not None:
+            after = f"; trained on all folds in {self.all_folds_seconds:.0f} s"
+        return (
+            f"{own}, {self.difference:+.3f} against the best frozen head of equal seconds, {self.head} "
+            f"({self.head_score:.3f}){best}{after}"
+        )
+
+
+def run_pilot(search: Search, estimator: Estimator) -> None:
+    """Train a candidate on the first fold, unless this has a record. With a holdout, this is the candidate itself."""
+    if len(search.setup.folds) > 1:
+        estimator = replace(
+            estimator,
+            name=estimator.name + SUFFIX,
+            kind=PILOT,
+            seed_name=estimator.seed_name or estimator.name,
+            proposed_by=estimator.proposed_by or estimator.kind,
+            folds=1,
+        )
+    if estimator.name not in _recorded(search):
+        search.runner.run(estimator)
+
+
+def train_if_it_won(search: Search, estimator: Estimator, start: str, deadline: float | None, limits: str) -> None:
+    """Train a candidate on all folds if its pilot has won and the time suffices, and log what the pilot was worth.
+
+    Args:
+        start: the frozen head from which it starts, or "".
+        deadline: a time of `time.monotonic`, or None.
+        limits: the keys of the experiment file that set the deadline.
+    """
+    found = compare(search, estimator.name, start)
+    if found is None:
+        return
+    if found.won and found.folds > 1 and estimator.name not in _recorded(search):
+        needed = found.folds * found.seconds
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is None or needed <= left:
+            search.runner.run(estimator)
+            found = compare(search, estimator.name, start) or found
+        else:
+            log.warning(
+                "%s has won on the first fold, but all %d folds need about %.0f s and %.0f s are left. Search with a "
+                "larger %s",
+                estimator.name,
+                found.folds,
+                needed,
+                max(0.0, left),
+                limits,
+            )
+    log.info("%s", found.sentence(search.setup.experiment.objective))
+
+
+def compare(search: Search, name: str, start: str) -> Comparison | None:
+    """Compare the pilot of a candidate with frozen heads, as the module describes; None without a completed pilot.
+
+    Args:
+        start: the frozen head from which the pilot starts, or "".
+    """
+    setup = search.setup
+    completed = {c.name: c for c in search.candidates if c.status == COMPLETED}
+    folds = len(setup.folds)
+    pilot = completed.get(name if folds == 1 else name + SUFFIX)
+    if pilot is None or pilot.score is None:
+        return None
+    heads = [c for c in search.ranking.trained() if c.evaluation == setup.evaluation]
+    best = _first_fold_score(search, heads[0]) if heads else None
+    equal = _of_equal_seconds(search, heads, start, pilot.seconds)
+    head_score = _first_fold_score(search, equal) if equal else None
+    whole = completed.get(name) if folds > 1 else None
+    return Comparison(
+        candidate=name,
+        score=pilot.score,
+        seconds=pilot.seconds,
+        head=equal.name if equal else "",
+        head_score=head_score,
+        best_head=heads[0].name if heads else "",
+        best_head_score=best,
+        difference=None if head_score is None else pilot.score - head_score,
+        won=head_score is None or better(pilot.score, head_score, setup.experiment.direction),
+        folds=folds,
+        all_folds=whole is not None,
+        all_folds_seconds=whole.seconds if whole else None,
+    )
+
+
+def _first_fold_score(search: Search, head: Candidate) -> float:
+    """Return the objective of a head's first model on the judged rows of the first fold, from its stored answers."""
+    setup, answers = search.setup, search.run.predictions(head.name)
+    assert answers is not None, f"{search.run.predictions_path(head.name)} is missing"
+    rows = setup.folds[0].validation
+    return score(setup.task.measure(setup.arrays.targets[rows], answers[: len(rows)]), setup.experiment.objective)
+
+
+def _of_equal_seconds(search: Search, heads: list[Candidate], start: str, seconds: float) -> Candidate | None:
+    """Return the best of some ranked heads that was found in equal seconds, at least the first one that was trained."""
+    spent, total = {}, 0.0
+    for candidate in search.candidates:
+        if candidate.tier == 1 and candidate.history and candidate.kind in ("baseline", "trial"):
+            total += candidate.seconds / len(search.setup.folds)
+            spent[candidate.name] = total
+    limit = spent.get(start, 0.0) + seconds
+    found = [head for head in heads if spent[head.name] <= limit]
+    return found[0] if found else min(heads, key=lambda head: spent[head.name], default=None)
+
+
+def entry(search: Search, name: str, start: str) -> dict[str, Any] | None:
+    """Return the comparison of a candidate's pilot as it is written to result.json; None without a pilot."""
+    found = compare(search, name, start)
+    return None if found is None else {**vars(found), "sentence": found.sentence(search.setup.experiment.objective)}
+
+
+def _recorded(search: Search) -> set[str]:
+    return {candidate.name for candidate in search.candidates if candidate.status != KILLED}
