@@ -22,6 +22,8 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
+from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
+from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
 from automm.search.finalists.test import evaluate_finalists
@@ -36,10 +38,11 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded, Setup, check_folds, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.describe import describe
 from automm.search.space.validation import space_of
+from automm.search.spent_time import SpentTime
 from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
-from automm.tracking.run_folder import Run, create_run, wall_seconds, write_atomically
+from automm.tracking.run_folder import Run, create_run, write_atomically
 
 RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked separately
 PACKAGES = (
@@ -78,6 +81,7 @@ def run_search(
         NoTrialError: no candidate completed.
         KeyboardInterrupt: Ctrl-C; the candidate that was being trained is recorded as KILLED.
     """
+    began = time.monotonic()
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space_of(experiment, manifest)  # finds a mistyped name before encoding, which takes long
     if worker_options is not None:
@@ -96,7 +100,9 @@ def run_search(
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
         reporter.began(run)
-        _search_in_folder(run, experiment, loaded, encoders, tracker, reporter, worker_options)
+        spent = SpentTime(run, began)
+        with spent.kept():
+            _search_in_folder(run, experiment, loaded, encoders, spent, tracker, reporter, worker_options)
     return run
 
 
@@ -105,6 +111,7 @@ def _search_in_folder(
     experiment: Experiment,
     loaded: Loaded,
     encoders: tuple[TextSource, ImageSource],
+    spent: SpentTime,
     tracker: Tracker,
     reporter: Reporter,
     worker_options: WorkerOptions | None,
@@ -112,10 +119,13 @@ def _search_in_folder(
     """Run the search in its locked run folder."""
     check_same_data(run, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
-    began = time.monotonic()
+
+    def before_encoding(expected: EncodingTime) -> None:
+        words = check_encoding(experiment, expected, spent.seconds())
+        reporter.stage(f"encoding{words and f' ({words})'}")
+
     with _logged_to(run):
-        reporter.stage("encoding")
-        setup = prepare(experiment, loaded, encoders, reporter.step)
+        setup = prepare(experiment, loaded, encoders, reporter.step, before_encoding)
         if not run.read("manifest.json"):
             _write_description(run, setup)
         run.repair()
@@ -123,10 +133,7 @@ def _search_in_folder(
         status = "FAILED"
         try:
             tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(setup))
-            spent = wall_seconds(run.candidates())
-            limit = experiment.budget.time
-            deadline = None if limit is None else began + limit - spent
-            search = Search(setup, run, tracker, reporter, deadline)
+            search = Search(setup, run, tracker, reporter, spent.end(experiment.budget.time))
             try:
                 summary = _run_stages(search, loaded, worker_options)
             except KeyboardInterrupt:
@@ -134,11 +141,17 @@ def _search_in_folder(
                 status = "KILLED"
                 raise
             status = "FINISHED"
-            tracker.end(status, summary)
+            _end(run, tracker, status, summary)
         except BaseException as error:
             if status != "FINISHED":
-                tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
+                _end(run, tracker, status, {"cause": f"{type(error).__name__}: {error}"})
             raise
+
+
+def _end(run: Run, tracker: Tracker, status: str, summary: dict[str, Any]) -> None:
+    """Record how the session ended; `automm sync` reports the same later if the store does not answer now."""
+    run.write("ended.json", {"status": status, "summary": summary})
+    tracker.end(status, summary)
 
 
 def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
@@ -148,11 +161,13 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         NoTrialError: no candidate completed; or the search was given up without a completed trial, after the baselines
             were evaluated.
     """
-    given_up = ""
+    given_up, tail = "", Tail(search.setup, len(loaded.other_folds))
     try:
         with interruptible():
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False, ensemble=True))
             _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
-            if search.setup.experiment.budget.trials:
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True, ensemble=True))
+            if search.setup.experiment.budget.trials and has_time_to_fine_tune(search):
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
@@ -186,6 +201,12 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     else:
         with without_stdout(), Workers(search, worker_options) as workers:
             tune(search.bench, search, "tuner", session=search, serve=workers.serve)
+    if search.budget.out_of_patience():
+        patience = search.setup.experiment.budget.patience
+        search.reporter.stage(
+            f"the search ends early: its best score, corrected for selection, did not become better in {patience} trials "
+            "(budget.patience)"
+        )
     if search.may_continue():
         log.warning("All points of the search space have been tried. The search ends before its budget is used up")
 
