@@ -204,7 +204,7 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     if search.budget.out_of_patience():
         patience = search.setup.experiment.budget.patience
         search.reporter.stage(
-            f"the search ends early: its best score, corrected for selection, did not become better in {patience} trials "
+            f"the search ends early: its best score, corrected for selection, did not improve in {patience} trials "
             "(budget.patience)"
         )
     if search.may_continue():

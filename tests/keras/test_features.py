@@ -242,7 +242,7 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
         progress=lambda what, done, total: told.append((what, done == total)),
     )
     assert calls == ["tiny-bert", "tiny-cnn"]
-    assert told.count(("texts", True)) == told.count(("pictures", True)) == 1
+    assert told.count(("texts, word pieces", True)) == told.count(("pictures", True)) == 1
     np.testing.assert_allclose(features.readout("text"), encoded[0].readout("text"), atol=1e-5)
     text, image = TEXT.build(list(READOUTS)), IMAGE.build(list(READOUTS), 16)
     names = (*READOUTS, "token_mask", "text_mask", "image_mask")
@@ -303,7 +303,10 @@ def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
 def test_progress_reaches_the_total(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
-    assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
+    lengths = np.sort(passes.Texts.of(arrays.token_ids).lengths)  # short texts come first
+    first, total = int(lengths[:4].sum()), int(lengths.sum())
+    what = "texts, word pieces"
+    assert told == [(what, first, total), (what, total, total), ("pictures", 4, 4)]
 
 
 def some(arrays, reviews):
@@ -337,10 +340,12 @@ def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays)
 
 def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
     names = list(READOUTS)
-    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, readouts=names)
+    few = some(arrays, [1, 2, 6])
+    first = encode(few, TEXT, IMAGE, tmp_path, readouts=names)
     told = []
     second = encode(arrays, TEXT, IMAGE, tmp_path, readouts=names, progress=lambda *what: told.append(what))
-    assert told == [("texts", 4, 4), ("pictures", 2, 2)]
+    new = int(passes.Texts.of(arrays.token_ids).lengths.sum() - passes.Texts.of(few.token_ids).lengths.sum())
+    assert told == [("texts, word pieces", new, new), ("pictures", 2, 2)]
     fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", readouts=names)
     for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
         found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
