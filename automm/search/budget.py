@@ -82,9 +82,11 @@ class Budget:
             by_trials = seconds / len(done) * self.trials_left()
             if self._experiment.tuner == "hyperband":
                 by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
-        by_clock = None if self.deadline is None else max(0.0, self.deadline - self._clock())
-        known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
+        known = [seconds for seconds in (by_trials, self.seconds_to_deadline()) if seconds is not None]
         return min(known) if known else None
+
+    def seconds_to_deadline(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - self._clock())
 
     def _completed(self) -> list[Candidate]:
         return [candidate for candidate in trials_of(self._candidates) if candidate.status == COMPLETED]

@@ -164,9 +164,9 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
     given_up, tail = "", Tail(search.setup, len(loaded.other_folds))
     try:
         with interruptible():
-            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False, ensemble=True))
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False))
             _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
-            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True, ensemble=True))
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True))
             if search.setup.experiment.budget.trials and has_time_to_fine_tune(search):
                 fine_tune(search)
             run_ensemble(search)
@@ -190,7 +190,7 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     run_baselines(search)
     if not search.may_continue():
         return
-    wanted = estimate(search.setup, other_folds)
+    wanted = estimate(search.setup, other_folds, search.budget.seconds_to_deadline())
     search.reporter.stage(f"search ({wanted})")
     if problem := disk_warning(wanted, str(search.run.folder)):
         log.warning("%s", problem)

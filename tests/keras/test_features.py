@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -413,3 +414,34 @@ class TestEngines:
         for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
             first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
             assert cosines(first, second).min() >= 0.99999
+
+
+def test_the_time_of_an_encoding_is_measured_with_the_encoder_that_encodes(arrays, tmp_path, monkeypatch):
+    """The clock says 2 s for three texts of about the mean length, and for three of the four pictures."""
+    from automm.search.features import encoding_time
+
+    ticks = iter(range(0, 1000, 2))
+    monkeypatch.setattr(encoding_time, "FEW", 0)
+    monkeypatch.setattr(encoding_time, "SAMPLE", 3)
+    monkeypatch.setattr(module, "encoding_time", partial(encoding_time.encoding_time, clock=lambda: next(ticks)))
+    calls, expected = [], []
+    features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path, before=expected.append)
+    assert calls == ["tiny-bert", "tiny-cnn"], "each encoder is built once, for the measurement and for the encoding"
+    (measured,) = expected
+    texts, pictures = len(features.texts.token_ids), len(arrays.pixels)
+    assert measured.items == (("texts", texts), ("pictures", pictures))
+    lengths = features.texts.lengths
+    typical = lengths[np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:3]]
+    assert measured.seconds == pytest.approx(2 * lengths.sum() / typical.sum() + 2 * 4 / 3)
+    encode(arrays, TEXT, IMAGE, tmp_path, before=expected.append)
+    assert expected[1] == encoding_time.EncodingTime(), "everything is stored"
+
+
+def test_a_limit_ends_a_search_before_anything_is_stored(arrays, tmp_path):
+    def refuse(expected):
+        assert expected.items
+        raise ConfigError("too little time")
+
+    with pytest.raises(ConfigError, match="too little time"):
+        encode(arrays, TEXT, IMAGE, tmp_path, before=refuse)
+    assert not list(tmp_path.rglob("*.npy"))

@@ -72,19 +72,19 @@ class Tail:
     setup: Setup
     other_folds: int
 
-    def seconds(self, candidates: list[Candidate], *, tuned: bool, ensemble: bool) -> float:
+    def seconds(self, candidates: list[Candidate], *, tuned: bool, seeds: int = 0) -> float:
         """Estimate them.
 
         Args:
             candidates: the ranked candidates so far.
             tuned: whether a fine-tuned candidate may be among the finalists.
-            ensemble: whether the ensemble is still to be fitted.
+            seeds: how many times the finalists of tier 1 are still to be trained again.
         """
         test, folds = len(self.setup.rows("test")), len(self.setup.folds)
         baselines = sum(candidate.kind != "trial" for candidate in candidates)
         seconds = READ_SECONDS + FINALISTS * FINALIST_SECONDS + DRAW_SECONDS * (baselines + FINALISTS)
-        if ensemble and self.setup.experiment.ensemble:
-            seconds += ENSEMBLE_SECONDS
+        seconds += ENSEMBLE_SECONDS if self.setup.experiment.ensemble else 0.0
+        seconds += seeds * sum(candidate.seconds for candidate in candidates[:FINALISTS])
         if tuned:
             seconds += 2 * TUNED_SECONDS + test * folds * TUNED_ROW_SECONDS
         # Finalists, the recipe and a few members of an ensemble are trained again on each other fold.
