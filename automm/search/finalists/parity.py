@@ -14,6 +14,7 @@ import numpy as np
 from automm.deliver.bundle import whole_model
 from automm.models.whole import rows_at_once
 from automm.search.bench import converter
+from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
 from automm.search.setup.data import Setup
 from automm.search.training.loop import predict
@@ -41,7 +42,7 @@ class Checked:
     whole: Any
 
 
-def checked_finalists(search: Search, count: int) -> tuple[list[Checked], dict[str, dict[str, Any]]]:
+def checked_finalists(search: Search, reader: Reader, count: int) -> tuple[list[Checked], dict[str, dict[str, Any]]]:
     """Return the best candidates whose whole models agree with their suffixes, and the comparison by name.
 
     The next candidate in the ranking takes the place of one that does not agree. Candidates whose weights were deleted
@@ -51,6 +52,7 @@ def checked_finalists(search: Search, count: int) -> tuple[list[Checked], dict[s
         At most `count` finalists, and {name: {difference, tolerance, exported}}.
     """
     rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
+    reading = Reading(reader, rows)
     finalists: list[Checked] = []
     parity: dict[str, dict[str, Any]] = {}
     for candidate in search.ranking.ranked():
@@ -61,7 +63,7 @@ def checked_finalists(search: Search, count: int) -> tuple[list[Checked], dict[s
         search.reporter.step("finalists checked", len(finalists), count)
         saved = search.bench.saved(candidate.name)
         whole = whole_model(search.run, candidate.name, search.bench.layers, saved)
-        difference = _difference(search, saved, whole, rows)
+        difference = _difference(search, reading.of(candidate, saved)[EVERY], whole, rows)
         agrees = difference <= limit  # False for NaN
         parity[candidate.name] = {"difference": difference, "tolerance": limit, "exported": agrees}
         if agrees:
@@ -102,10 +104,9 @@ def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
     return SAME_ENGINE if all(engine.startswith("keras") for engine in engines.values()) else OTHER_ENGINE
 
 
-def _difference(search: Search, saved: Any, whole: Any, rows: np.ndarray) -> float:
-    """Return the largest difference between the answers of both models, relative to answers above 1."""
+def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:
+    """Return the largest difference to the answers of a whole model, relative to answers above 1."""
     # Called eagerly: tracing a graph of all layers takes longer than it saves on a few rows.
     at_once = EAGER * rows_at_once(search.setup.experiment.inputs.max_images)
     from_arrays = predict(whole, search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
-    from_features = search.bench.predictor(saved)(rows)
     return float(np.abs(from_features - from_arrays).max()) / max(1.0, float(np.abs(from_arrays).max()))

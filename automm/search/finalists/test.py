@@ -12,7 +12,7 @@ from automm.evaluate.compare import paired_interval
 from automm.evaluate.folds import summary
 from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.evaluate.selection import Selection, selection
-from automm.search.finalists.answers import EVERY, Answers, Reader
+from automm.search.finalists.answers import EVERY, Answers, Reader, Reading
 from automm.search.finalists.folds import cross_validate
 from automm.search.finalists.parity import Checked, checked_finalists
 from automm.search.finalists.tracked import track
@@ -40,7 +40,8 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     """
     run = search.run
     search.reporter.stage("finalists")
-    checked, parity = checked_finalists(search, FINALISTS)
+    reader = Reader(search.bench)
+    checked, parity = checked_finalists(search, reader, FINALISTS)
     if not checked:
         raise NoTrialError(f"no candidate can be exported: {run.folder}/log.txt has the differences of whole models")
     finalists = [finalist.candidate for finalist in checked]
@@ -51,7 +52,7 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     )
     others = [c for c in search.candidates if c.kind != "trial" and c.status == COMPLETED and c.name not in names]
     lost = _rows_to_mask(search)
-    answers = _read_test(search, checked, others, list(lost))
+    answers = _read_test(search, reader, checked, others, list(lost))
     result = _result(search, finalists, answers, lost)
     result["parity"] = parity
     if recipe and recipe != result["best"]:
@@ -68,20 +69,19 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
 
 
 def _read_test(
-    search: Search, checked: Sequence[Checked], others: Sequence[Candidate], lost: Sequence[str]
+    search: Search, reader: Reader, checked: Sequence[Checked], others: Sequence[Candidate], lost: Sequence[str]
 ) -> dict[str, Answers]:
     """Return the answers of all finalists and other candidates for the test split, by name."""
     search.run.count_test_read()
-    reader = Reader(search.bench, search.setup.rows("test"), lost)
+    reading = Reading(reader, search.setup.rows("test"), lost)
     answers: dict[str, Answers] = {}
     saved = {finalist.candidate.name: finalist.saved for finalist in checked}
     candidates = [*(finalist.candidate for finalist in checked), *others]
-    # Ensembles come last: their members may have been read by then.
-    for place, candidate in enumerate(sorted(candidates, key=lambda candidate: candidate.kind == "ensemble")):
+    for place, candidate in enumerate(candidates):
         search.reporter.step("test split read", place, len(candidates))
         name = candidate.name
-        answers[name] = reader.of(candidate, saved[name] if name in saved else search.bench.saved(name))
-    return {candidate.name: answers[candidate.name] for candidate in candidates}
+        answers[name] = reading.of(candidate, saved[name] if name in saved else search.bench.saved(name))
+    return answers
 
 
 def _save_answers(search: Search, answers: Mapping[str, Answers]) -> None:
