@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from automm.config.duration import duration
 from automm.tasks.registry import task_of
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
@@ -118,11 +119,3 @@ class ConsoleLog(logging.Handler):
 
 def _is_completed_trial(candidate: Candidate) -> bool:
     return candidate.kind == "trial" and candidate.status == COMPLETED
-
-
-def duration(seconds: float) -> str:
-    """Format a duration for people: 42 s, 3 min, 1 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -5,8 +5,6 @@ through the same validator.
 """
 
 import os
-import re
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from automm.config.duration import Duration
 from automm.config.experiment_name import legal_name, plain_name
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
@@ -47,35 +46,6 @@ BASELINES = (
 FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
 
-_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_UNITS = {"h": 3600, "m": 60, "s": 1}
-_SECONDS = re.compile(f"(?P<s>{_NUMBER})")
-_PARTS = re.compile(r"\s*".join(rf"(?:(?P<{unit}>{_NUMBER})\s*{unit})?" for unit in _UNITS))
-
-
-def parse_duration(value: object) -> float:
-    """Return the seconds of a number, or of a text such as '90', '90s', '30m', '1h', '1h30m'.
-
-    In a text of several parts each number needs its unit: 1h30 is refused, since 30 may be minutes or seconds.
-
-    Raises:
-        ValueError: not a duration, or not positive and finite.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds: float = value
-    else:
-        text = str(value).strip()
-        match = _SECONDS.fullmatch(text) or _PARTS.fullmatch(text)
-        if match is None or not any(match.groups()):
-            raise ValueError(f"{value!r} is not a duration. Write it like 90s, 30m, 1h or 1h30m")
-        seconds = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
-    if not 0 < seconds <= sys.float_info.max:  # an int may be larger than any float
-        raise ValueError(f"{value!r} is not a positive duration. Write it like 90s, 30m, 1h or 1h30m")
-    return float(seconds)
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-
 
 class Budget(Section):
     """The limits of a search.
@@ -83,13 +53,16 @@ class Budget(Section):
     Attributes:
         trials: completed trials, without the baselines. Hyperband runs many short trials; its limit is
             `trials` times `training.epochs` epochs in total.
-        time: seconds from the first encoding to the last epoch.
+        time: seconds of the whole search, from the reading of the reviews to the last logged model.
+        patience: completed trials after which a search ends if its best score, corrected for selection, has not become
+            better; None: never.
         parameters: the maximum for the whole model of a trial, with encoders and all fold models. A larger model is not
             trained, and its trial is recorded as FAILED.
     """
 
     trials: int = Field(20, ge=0, le=100_000)
     time: Duration | None = 3600.0
+    patience: int | None = Field(30, ge=1)
     parameters: int | None = Field(None, ge=1)
 
 

@@ -18,11 +18,14 @@ def choose_candidate(run: Run, name: str | None) -> Candidate:
     """Return a completed candidate whose weights are kept: the one named, else the best on validation.
 
     Raises:
-        NotFoundError: there is no such candidate, or its weights were deleted.
+        NotFoundError: there is no such candidate, its weights were deleted, or its whole model gave other answers than
+            its suffix (`parity` in result.json).
     """
     candidates = run.candidates()
+    parity = run.read("result.json").get("parity", {})
+    refused = {one: compared for one, compared in parity.items() if not compared["exported"]}
     if name is None:
-        ranked = rank(candidates, experiment_of(run).direction)
+        ranked = [c for c in rank(candidates, experiment_of(run).direction) if c.name not in refused]
         if not ranked:
             raise NotFoundError(f"{run.name}: no candidate has completed. Continue: automm search --resume {run.name}")
         chosen = ranked[0]
@@ -32,6 +35,12 @@ def choose_candidate(run: Run, name: str | None) -> Candidate:
             legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
             raise NotFoundError(f"{run.name}: no completed candidate {name!r}. Name one of: {legal}")
         chosen = named[0]
+    if chosen.name in refused:
+        compared = refused[chosen.name]
+        raise NotFoundError(
+            f"{run.name}: the whole model of {chosen.name!r} and the model that was selected differ by "
+            f"{compared['difference']:.1e} (tolerance {compared['tolerance']:.0e}). Export another candidate"
+        )
     if not run.model_path(chosen.name).is_file():
         kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
         raise NotFoundError(

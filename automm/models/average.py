@@ -67,3 +67,10 @@ def members_of(model: Any) -> list[Any]:
         return [inner]
     members = [layer for layer in inner.layers if isinstance(layer, keras.Model)]
     return sorted(members, key=lambda member: int(member.name.rpartition("_")[2]))  # in the order of the folds
+
+
+def shares_of(model: Any) -> list[float]:
+    """Return the share of each of `members_of(model)` in the mean; their sum is 1."""
+    means = [layer for layer in unwrap(model).layers if isinstance(layer, WeightedMean)]
+    weights = means[0].weights_of_members if means else [1.0]
+    return [weight / sum(weights) for weight in weights]

@@ -12,7 +12,8 @@ from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search.features.encoded import Features
-from automm.search.features.states import States, encode_states, input_rows
+from automm.search.features.encoding_time import EncodingTime
+from automm.search.features.states import States, encode_states, input_rows, states_time
 from automm.search.memory import available_memory
 from automm.search.setup.data import Setup, feature_store
 from automm.search.space.table import readouts
@@ -59,14 +60,18 @@ class Bench:
             cells: whether to include pictures; a model that trains a CNN on the pictures does not read their states.
         """
         if cells not in self._states:
-            modalities = ("text", "image") if cells else ("text",)
             self._states[cells] = encode_states(
-                self.setup.arrays,
-                [encoder.halves()[0] for encoder in self.layers.encoders if encoder.modality in modalities],
-                feature_store(),
-                progress=self.progress,
+                self.setup.arrays, self._lower_halves(cells), feature_store(), progress=self.progress
             )
         return self._states[cells]
+
+    def states_time(self) -> EncodingTime:
+        """Measure how long it will take to encode the states of texts and pictures."""
+        return states_time(self.setup.arrays, self._lower_halves(cells=True), feature_store())
+
+    def _lower_halves(self, cells: bool) -> list[Any]:
+        modalities = ("text", "image") if cells else ("text",)
+        return [encoder.halves()[0] for encoder in self.layers.encoders if encoder.modality in modalities]
 
     def input_rows(self, model: Any) -> Rows:
         """Return the source of input rows that matches the inputs of a suffix or whole model."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from automm.config.experiment import Experiment
+from automm.search.patience import Patience
 from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 SAME_CAUSE = 5  # failures in a row with the same cause that end a search: the next candidate would fail too
@@ -15,7 +16,9 @@ class Budget:
     """The budget of an experiment minus what its candidates have used.
 
     Attributes:
-        deadline: a time of `clock`; None: the experiment sets no time limit.
+        end: when the whole search has to end, a time of `clock`; None: the experiment sets no time limit.
+        reserve: returns the seconds before `end` that are kept for what follows the present stage.
+        patience: ends the trials when the best candidate does not become better any more.
         workers: the number of trials that are trained in parallel.
     """
 
@@ -23,8 +26,9 @@ class Budget:
         self,
         experiment: Experiment,
         candidates: Sequence[Candidate],
-        deadline: float | None,
+        end: float | None,
         clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
     ):
         """
         Args:
@@ -32,8 +36,18 @@ class Budget:
             clock: returns seconds.
         """
         self._experiment, self._candidates, self._clock = experiment, candidates, clock
-        self.deadline = deadline
+        self.end, self.patience = end, patience
+        self.reserve: Callable[[], float] = lambda: 0.0
         self.workers = 1
+
+    @property
+    def deadline(self) -> float | None:
+        """When the present stage has to end, a time of the clock; None without a time limit.
+
+        At most half of the limit is kept for what follows, so that a small budget has candidates at all.
+        """
+        limit = self._experiment.budget.time
+        return None if self.end is None or limit is None else self.end - min(self.reserve(), limit / 2)
 
     def trials_done(self) -> int:
         return len(self._completed())
@@ -53,7 +67,11 @@ class Budget:
         return self.deadline is not None and self._clock() >= self.deadline
 
     def is_used_up(self) -> bool:
-        return self.trials_left() <= 0 or self.out_of_time()
+        return self.trials_left() <= 0 or self.out_of_time() or self.out_of_patience()
+
+    def out_of_patience(self) -> bool:
+        """Return whether `budget.patience` ends the trials."""
+        return self.patience is not None and self.patience.is_used_up()
 
     def seconds_left(self) -> float | None:
         """Estimate the time until the budget is used up from the mean of the trials so far; None if unknown."""
@@ -64,9 +82,11 @@ class Budget:
             by_trials = seconds / len(done) * self.trials_left()
             if self._experiment.tuner == "hyperband":
                 by_trials = seconds / sum(len(candidate.history) for candidate in done) * max(0, self.epochs_left())
-        by_clock = None if self.deadline is None else max(0.0, self.deadline - self._clock())
-        known = [seconds for seconds in (by_trials, by_clock) if seconds is not None]
+        known = [seconds for seconds in (by_trials, self.seconds_to_deadline()) if seconds is not None]
         return min(known) if known else None
+
+    def seconds_to_deadline(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - self._clock())
 
     def _completed(self) -> list[Candidate]:
         return [candidate for candidate in trials_of(self._candidates) if candidate.status == COMPLETED]

@@ -22,6 +22,8 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import finish_end_to_end, run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
+from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
+from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
 from automm.search.finalists.seeds import train_other_seeds
@@ -46,11 +48,12 @@ from automm.search.setup.data import (
 from automm.search.setup.describe import describe
 from automm.search.setup.folds import check_folds, folds_of
 from automm.search.space.validation import space_of
+from automm.search.spent_time import SpentTime
 from automm.tracking import judged_rows
 from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
-from automm.tracking.run_folder import Run, create_run, wall_seconds, write_atomically
+from automm.tracking.run_folder import Run, create_run, write_atomically
 
 RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked separately
 PACKAGES = (
@@ -89,6 +92,7 @@ def run_search(
         NoTrialError: no candidate completed.
         KeyboardInterrupt: Ctrl-C; the candidate that was being trained is recorded as KILLED.
     """
+    began = time.monotonic()
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space_of(experiment, manifest)  # finds a mistyped name before encoding, which takes long
     if worker_options is not None:
@@ -107,7 +111,9 @@ def run_search(
     run = resume or create_run(runs_dir, experiment.name, _digest(experiment))
     with run.locked():
         reporter.began(run)
-        _search_in_folder(run, experiment, loaded, encoders, tracker, reporter, worker_options)
+        spent = SpentTime(run, began)
+        with spent.kept():
+            _search_in_folder(run, experiment, loaded, encoders, spent, tracker, reporter, worker_options)
     return run
 
 
@@ -116,6 +122,7 @@ def _search_in_folder(
     experiment: Experiment,
     loaded: Loaded,
     encoders: tuple[TextSource, ImageSource],
+    spent: SpentTime,
     tracker: Tracker,
     reporter: Reporter,
     worker_options: WorkerOptions | None,
@@ -123,14 +130,17 @@ def _search_in_folder(
     """Run the search in its locked run folder."""
     check_same_data(run, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
-    began = time.monotonic()
+
+    def before_encoding(expected: EncodingTime) -> None:
+        words = check_encoding(experiment, expected, spent.seconds())
+        reporter.stage(f"encoding{words and f' ({words})'}")
+
     with _logged_to(run):
         judging = folds_of(loaded, experiment)
         log.info("%s", judging.why)
         if judging.warning:
             log.warning("%s", judging.warning)
-        reporter.stage("encoding")
-        setup = prepare(experiment, loaded, encoders, reporter.step)
+        setup = prepare(experiment, loaded, encoders, reporter.step, before_encoding)
         check_same_rows(run, setup)
         if not run.read("manifest.json"):
             _write_description(run, setup)
@@ -139,10 +149,7 @@ def _search_in_folder(
         status = "FAILED"
         try:
             tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(setup))
-            spent = wall_seconds(run.candidates())
-            limit = experiment.budget.time
-            deadline = None if limit is None else began + limit - spent
-            search = Search(setup, run, tracker, reporter, deadline)
+            search = Search(setup, run, tracker, reporter, spent.end(experiment.budget.time))
             try:
                 summary = _run_stages(search, loaded, worker_options)
             except KeyboardInterrupt:
@@ -150,11 +157,17 @@ def _search_in_folder(
                 status = "KILLED"
                 raise
             status = "FINISHED"
-            tracker.end(status, summary)
+            _end(run, tracker, status, summary)
         except BaseException as error:
             if status != "FINISHED":
-                tracker.end(status, {"cause": f"{type(error).__name__}: {error}"})
+                _end(run, tracker, status, {"cause": f"{type(error).__name__}: {error}"})
             raise
+
+
+def _end(run: Run, tracker: Tracker, status: str, summary: dict[str, Any]) -> None:
+    """Record how the session ended; `automm sync` reports the same later if the store does not answer now."""
+    run.write("ended.json", {"status": status, "summary": summary})
+    tracker.end(status, summary)
 
 
 def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
@@ -164,14 +177,17 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         NoTrialError: no candidate completed; or the search was given up without a completed trial, after the baselines
             were evaluated.
     """
-    given_up = ""
+    given_up, tail = "", Tail(search.setup, len(loaded.other_folds))
     try:
         with interruptible():
+            again = search.setup.experiment.training.seeds - 1
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False, seeds=again))
             _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
+            search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True))
             if search.setup.experiment.budget.trials:
                 train_other_seeds(search)
             finish_end_to_end(search)
-            if search.setup.experiment.budget.trials:
+            if search.setup.experiment.budget.trials and has_time_to_fine_tune(search):
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:
@@ -194,7 +210,7 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     run_baselines(search)
     if not search.may_continue():
         return
-    wanted = estimate(search.setup, other_folds)
+    wanted = estimate(search.setup, other_folds, search.budget.seconds_to_deadline())
     search.reporter.stage(f"search ({wanted})")
     if problem := disk_warning(wanted, str(search.run.folder)):
         log.warning("%s", problem)
@@ -205,6 +221,12 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     else:
         with without_stdout(), Workers(search, worker_options) as workers:
             tune(search.bench, search, "tuner", session=search, serve=workers.serve)
+    if search.budget.out_of_patience():
+        patience = search.setup.experiment.budget.patience
+        search.reporter.stage(
+            f"the search ends early: its best score, corrected for selection, did not improve in {patience} trials "
+            "(budget.patience)"
+        )
     if search.may_continue():
         log.warning("All points of the search space have been tried. The search ends before its budget is used up")
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from automm.search.bench import Bench
 from automm.search.budget import Budget, last_trial_number, reason_to_give_up
 from automm.search.candidate_runner import CandidateRunner
 from automm.search.interrupt import raise_if_interrupted
+from automm.search.patience import Patience, corrected_score
 from automm.search.ranking import Ranking
 from automm.search.recorder import Recorder
 from automm.search.reporter import Reporter
@@ -32,29 +34,39 @@ class Search:
         run: Run,
         tracker: Tracker,
         reporter: Reporter,
-        deadline: float | None,
+        end: float | None,
         *,
         give_up: Callable[[Sequence[Candidate]], str] = reason_to_give_up,
     ):
         """
         Args:
-            deadline: a time of `time.monotonic`; None: no limit.
+            end: when the search has to end, a time of `time.monotonic`; None: no limit.
             give_up: returns why failed candidates end the search, or ''.
         """
         self.setup, self.run, self.tracker, self.reporter = setup, run, tracker, reporter
         self.candidates: list[Candidate] = run.candidates()
-        self.budget = Budget(setup.experiment, self.candidates, deadline)
+        experiment = setup.experiment
+        patience = Patience(
+            experiment.budget.patience, self.candidates, experiment.direction, partial(corrected_score, setup, run)
+        )
+        self.budget = Budget(experiment, self.candidates, end, patience=patience)
         self.ranking = Ranking(setup.experiment, self.candidates)
         self.recorder = Recorder(run, tracker, reporter, self.candidates, self.ranking, self.budget, give_up)
-        self.bench = Bench(setup, run, reporter.step, deadline)
+        self.bench = Bench(setup, run, reporter.step, end)
         self.runner = CandidateRunner(self.bench, self.recorder, self.ranking.median_scores)
         self.number = last_trial_number(self.candidates)
+
+    def keep(self, reserve: Callable[[], float]) -> None:
+        """Keep time for what follows the present stage: estimated seconds before the end of the time limit."""
+        self.budget.reserve = reserve
+        self.bench.deadline = self.budget.deadline
 
     def finished_points(self) -> Sequence[Candidate]:
         return finished_points(self.candidates, self.bench.space, self.setup.experiment.training.class_weights)
 
     def may_continue(self) -> bool:
         raise_if_interrupted()
+        self.bench.deadline = self.budget.deadline  # more candidates may need more time after the trials
         return not self.budget.is_used_up()
 
     def epochs_left(self) -> int:

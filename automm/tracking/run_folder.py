@@ -7,6 +7,9 @@ runs/<experiment>/<time>-<hash>/
     judged_rows.npz     ids, targets, units and folds of the reviews that candidates are judged on
     trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
+    test_reads.json     how often the test split was read, counted before each reading
+    spent.json          the seconds that all sessions of the search have used
+    ended.json          how the last session ended, as MLflow was told; absent while one runs or if it was killed
     missing.png         a plot of the scores while modalities are missing
     folds/              scores of finalists on the folds after the first, if the manifest has cross-validation folds
     log.txt
@@ -258,15 +261,23 @@ class Run:
             yield
 
     def reopen(self) -> None:
-        """Rename result.json to result-before.json, which keeps the count of test reads: the run continues."""
-        result = self.read("result.json")
-        if result:
-            self.write("result-before.json", result)
-            (self.folder / "result.json").unlink()
+        """Continue the run: remove the result and the status of the last session, and keep the count of test reads."""
+        if reads := self.test_reads():
+            self.write("test_reads.json", {"test_reads": reads})
+        for name in ("result.json", "ended.json"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def test_reads(self) -> int:
         """Return how often the test split of this run was read."""
-        return int((self.read("result.json") or self.read("result-before.json")).get("test_reads", 0))
+        # Older runs have the count in their result, which a resume renamed to result-before.json.
+        names = ("test_reads.json", "result.json", "result-before.json")
+        return max(int(self.read(name).get("test_reads", 0)) for name in names)
+
+    def count_test_read(self) -> int:
+        """Count one more reading of the test split, before it begins: a killed search has read it too."""
+        reads = self.test_reads() + 1
+        self.write("test_reads.json", {"test_reads": reads})
+        return reads
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; {} if it does not exist."""

@@ -34,7 +34,8 @@ def _sync(tracker: MlflowTracker, run: Run) -> str:
     result = run.read("result.json")
     for name, metrics in result.get("test", {}).items():
         tracker.test(name, metrics, {}, missing_curves(result, name) | fold_curves(result, name))
-    tracker.end("FINISHED" if result else "KILLED", summary_of(result))
+    ended = run.read("ended.json") or {"status": "FINISHED" if result else "KILLED", "summary": summary_of(result)}
+    tracker.end(ended["status"], ended["summary"])
     if tracker.pending:
         raise TrackingError(f"{tracker.uri} does not answer. No record is lost; try again later")
     if tracker.rejected:

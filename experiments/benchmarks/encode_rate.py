@@ -70,12 +70,15 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
     def texts_on(name: str, tokens: np.ndarray) -> passes.TextPass:
         engine, texts = engines.Engine(name, name), passes.Texts.of(tokens)
         every = np.arange(len(texts.token_ids))
-        return passes.TextPass(text_encoder, {"text": "text"}, engine, texts, every, None, "texts")
+        started = text_encoder, engine.start(text_encoder, passes.TextPass.dtype, passes.TextPass.shape)
+        return passes.TextPass(started, {"text": "text"}, texts, every, None, "texts")
 
     def pictures_on(name: str, size: int) -> passes.PicturePass:
         engine = engines.Engine(name, name)
         every = np.arange(len(pixels))
-        encoding = passes.PicturePass(image_encoder, {"image": "image"}, engine, pixels, every, None, "pictures")
+        shape = passes.PicturePass.shape(pixels)
+        started = image_encoder, engine.start(image_encoder, passes.PicturePass.dtype, shape)
+        encoding = passes.PicturePass(started, {"image": "image"}, pixels, every, None, "pictures")
         encoding.batch_size = size
         return encoding
 

@@ -292,7 +292,7 @@ class TestOutages:
             assert all("validation/loss" in child.data.metrics for child in stored.children.values())
             sync_run(store(), run)
 
-    def test_a_failed_search_is_recorded(self, search, store, monkeypatch):
+    def test_a_failed_search_is_recorded_and_stays_failed(self, search, store, monkeypatch, tmp_path):
         from automm.errors import NoTrialError
         from automm.search.session import Search
 
@@ -306,3 +306,9 @@ class TestOutages:
         assert stored.parent.info.status == "FAILED"
         assert "as the test wants it" in stored.parent.data.tags["automm.cause"]
         assert FAILED not in stored.children
+
+        (run,) = all_runs(tmp_path / "runs")
+        sync_run(store(), run)
+        stored = Store(store().uri)
+        assert stored.parent.info.status == "FAILED", "a later sync has forgotten how the search ended"
+        assert "as the test wants it" in stored.parent.data.tags["automm.cause"]

@@ -156,6 +156,33 @@ def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     assert run.read("result.json")["best"]
 
 
+def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted):
+    interrupted.write("spent.json", {"seconds": 3600.0})
+    before = statuses(interrupted)
+    search(*BARE, resume=interrupted)
+    assert statuses(interrupted) == before, "an hour was used up, although no candidate took it"
+    assert interrupted.read("spent.json")["seconds"] > 3600.0
+
+
+def test_a_search_that_was_killed_after_it_read_the_test_split_has_read_it(search, interrupted, monkeypatch):
+    from automm.search.finalists import test as finalists
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finalists, "_save_answers", interrupts)
+        with pytest.raises(KeyboardInterrupt):
+            search(*BARE, resume=interrupted)
+    assert interrupted.read("result.json") == {}
+    assert interrupted.test_reads() == 1
+    search(*BARE, resume=interrupted)
+    assert interrupted.read("result.json")["test_reads"] == interrupted.test_reads() == 2
+    interrupted.reopen()
+    assert (interrupted.read("result.json"), interrupted.test_reads()) == ({}, 2)
+
+
+def interrupts(*arguments):
+    raise KeyboardInterrupt
+
+
 def automm(*arguments, cwd, **options):
     script = Path(sys.executable).with_name("automm")
     return subprocess.Popen(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from automm.config.experiment import BASELINES, TUNERS
-from automm.errors import NoTrialError
+from automm.errors import NotFoundError, NoTrialError
 from automm.models.average import members_of
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
@@ -511,3 +511,98 @@ class TestFailures:
     def test_out_of_memory_is_a_cause(self, search, monkeypatch):
         fail(monkeypatch, "trial-001", error=MemoryError())
         assert trials_of(search(*BARE, "budget.trials=1"))[0].error.startswith("out of memory\n")
+
+
+class TestParity:
+    def test_a_finalist_whose_whole_model_differs_is_not_exported_and_the_next_one_is(
+        self, search, recorder, monkeypatch, tmp_path
+    ):
+        """A fault in the saved model of the best candidate: one weight of its whole model is another."""
+        from automm.deliver.export import export_candidate
+        from automm.search.finalists import parity
+
+        whole_model, faulty = parity.whole_model, []
+
+        def with_a_fault(run, name, layers, saved):
+            if not faulty or name in faulty:
+                faulty.append(name)
+                saved = keras.saving.load_model(run.model_path(name), compile=False)
+                weights = saved.get_weights()
+                weights[-1] = weights[-1] + np.linspace(0, 0.01, weights[-1].size, dtype=np.float32)
+                saved.set_weights(weights)
+            return whole_model(run, name, layers, saved)
+
+        monkeypatch.setattr(parity, "whole_model", with_a_fault)
+        names = ["logistic_text", "logistic_both", "text_only", "concatenation"]
+        run = search(ONE, f"baselines=[{', '.join(names)}]", "budget.trials=0")
+        best, *others = [candidate.name for candidate in rank(run.candidates(), "max")]
+        result = run.read("result.json")
+        assert faulty == [best]
+        assert result["finalists"] == others
+        assert result["best"] == others[0]
+        compared = result["parity"][best]
+        assert compared["difference"] > compared["tolerance"]
+        assert {name for name, each in result["parity"].items() if each["exported"]} == set(others)
+        assert f"ERROR {best} is not exported: its whole model" in (run.folder / "log.txt").read_text()
+        assert [name for _, name in recorder.named("model")] == others
+        assert set(result["test"]) == set(names), "it is still measured, through its features"
+        with pytest.raises(NotFoundError, match="differ by"):
+            export_candidate(run, best, tmp_path / "bundle")
+        assert export_candidate(run, None, tmp_path / "bundle").name == others[0]
+
+    def test_the_compared_rows_have_long_texts_and_reviews_without_pictures(self, searched):
+        from automm.search.finalists import parity
+        from automm.search.setup.data import encoder_sources, load, prepare
+
+        loaded = load(searched.experiment)
+        setup = prepare(searched.experiment, loaded, encoder_sources(searched.experiment, loaded))
+        rows, every = parity.parity_rows(setup), setup.splits["validation"]
+        assert len(rows) == len(set(rows.tolist())) == min(len(every), parity.ROWS)
+        assert rows[0] == every[np.argmax(setup.features.lengths[every])]
+        result = searched.run.read("result.json")
+        assert list(result["parity"]) == result["finalists"]
+        assert all(each["exported"] and each["tolerance"] == parity.SAME_ENGINE for each in result["parity"].values())
+
+    def test_tolerances(self):
+        from automm.search.finalists.parity import OTHER_ENGINE, SAME_ENGINE, tolerance
+
+        keras_engine = {("text", "a"): "keras-3.15.1-tensorflow", ("image", "b"): "keras-3.15.1-tensorflow"}
+        assert tolerance(keras_engine) == SAME_ENGINE == 1e-5
+        onnx = {**keras_engine, ("image", "b"): "onnxruntime-1.32.0-keras-3.15.1-tensorflow"}
+        assert tolerance(onnx) == OTHER_ENGINE == 1e-4
+
+
+class TestPatience:
+    @pytest.mark.usefixtures("trials_only")
+    def test_trials_without_progress_end_a_search_and_a_resume_continues_the_count(self, search, monkeypatch):
+        monkeypatch.setattr("automm.search.session.corrected_score", lambda setup, run, candidates: 0.5)
+        run = search(*BARE, "budget.trials=50", "budget.patience=2")
+        assert len(trials_of(run)) == 2 + 1, "the first sets the score, two more do not improve it"
+        search(*BARE, "budget.trials=50", "budget.patience=2", resume=run)
+        assert len(trials_of(run)) == 3
+        search(*BARE, "budget.trials=50", "budget.patience=3", resume=run)
+        assert len(trials_of(run)) == 4
+
+
+class TestTime:
+    @pytest.mark.usefixtures("trials_only")
+    def test_a_limit_too_small_for_the_encoding_ends_the_search_before_it(self, search, monkeypatch, tmp_path):
+        from automm.errors import ConfigError
+        from automm.search.features.encode import TextPass
+
+        monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setattr(TextPass, "batches", lambda self: pytest.fail("the encoding has begun"))
+        with pytest.raises(ConfigError, match=r"budget.time is 20 s.*encoding \d+ texts and \d+ pictures takes about"):
+            search(*BARE, "budget.time=20s")
+
+    @pytest.mark.usefixtures("trials_only")
+    def test_trials_leave_time_for_what_follows(self, search, monkeypatch):
+        """A third of the limit is kept for the finalists: a trial without end stops before that."""
+        from automm.search.cost.time_budget import Tail
+
+        monkeypatch.setattr(Tail, "seconds", lambda self, candidates, **what: 3.0)
+        began = time.monotonic()
+        settings = "baselines=none", "training.epochs=10000", "training.patience=10000", "budget.time=9s"
+        (trial,) = trials_of(search(*settings))
+        assert trial.stopped == "time"
+        assert time.monotonic() - began < 9.0

@@ -28,7 +28,7 @@ def setup(tmp_path, **settings):
 def test_more_trials_take_longer_and_the_budget_is_the_limit(tmp_path):
     few, many = (estimate(setup(tmp_path, budget={"trials": count})) for count in (5, 50))
     assert many.trials == pytest.approx(10 * few.trials)
-    short = estimate(setup(tmp_path, budget={"trials": 50, "time": "30s"}))
+    short = estimate(setup(tmp_path, budget={"trials": 50}), left=30.0)
     assert short.trials == 30
     assert short.tier2 == 0
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -242,7 +243,7 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
         progress=lambda what, done, total: told.append((what, done == total)),
     )
     assert calls == ["tiny-bert", "tiny-cnn"]
-    assert told.count(("texts", True)) == told.count(("pictures", True)) == 1
+    assert told.count(("texts, word pieces", True)) == told.count(("pictures", True)) == 1
     np.testing.assert_allclose(features.readout("text"), encoded[0].readout("text"), atol=1e-5)
     text, image = TEXT.build(list(READOUTS)), IMAGE.build(list(READOUTS), 16)
     names = (*READOUTS, "token_mask", "text_mask", "image_mask")
@@ -303,7 +304,10 @@ def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
 def test_progress_reaches_the_total(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
-    assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
+    lengths = np.sort(passes.Texts.of(arrays.token_ids).lengths)  # short texts come first
+    first, total = int(lengths[:4].sum()), int(lengths.sum())
+    what = "texts, word pieces"
+    assert told == [(what, first, total), (what, total, total), ("pictures", 4, 4)]
 
 
 def some(arrays, reviews):
@@ -337,10 +341,12 @@ def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays)
 
 def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
     names = list(READOUTS)
-    first = encode(some(arrays, [1, 2, 6]), TEXT, IMAGE, tmp_path, readouts=names)
+    few = some(arrays, [1, 2, 6])
+    first = encode(few, TEXT, IMAGE, tmp_path, readouts=names)
     told = []
     second = encode(arrays, TEXT, IMAGE, tmp_path, readouts=names, progress=lambda *what: told.append(what))
-    assert told == [("texts", 4, 4), ("pictures", 2, 2)]
+    new = int(passes.Texts.of(arrays.token_ids).lengths.sum() - passes.Texts.of(few.token_ids).lengths.sum())
+    assert told == [("texts, word pieces", new, new), ("pictures", 2, 2)]
     fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", readouts=names)
     for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
         found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
@@ -408,3 +414,34 @@ class TestEngines:
         for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
             first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
             assert cosines(first, second).min() >= 0.99999
+
+
+def test_the_time_of_an_encoding_is_measured_with_the_encoder_that_encodes(arrays, tmp_path, monkeypatch):
+    """The clock says 2 s for three texts of about the mean length, and for three of the four pictures."""
+    from automm.search.features import encoding_time
+
+    ticks = iter(range(0, 1000, 2))
+    monkeypatch.setattr(encoding_time, "FEW", 0)
+    monkeypatch.setattr(encoding_time, "SAMPLE", 3)
+    monkeypatch.setattr(module, "encoding_time", partial(encoding_time.encoding_time, clock=lambda: next(ticks)))
+    calls, expected = [], []
+    features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path, before=expected.append)
+    assert calls == ["tiny-bert", "tiny-cnn"], "each encoder is built once, for the measurement and for the encoding"
+    (measured,) = expected
+    texts, pictures = len(features.texts.token_ids), len(arrays.pixels)
+    assert measured.items == (("texts", texts), ("pictures", pictures))
+    lengths = features.texts.lengths
+    typical = lengths[np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:3]]
+    assert measured.seconds == pytest.approx(2 * lengths.sum() / typical.sum() + 2 * 4 / 3)
+    encode(arrays, TEXT, IMAGE, tmp_path, before=expected.append)
+    assert expected[1] == encoding_time.EncodingTime(), "everything is stored"
+
+
+def test_a_limit_ends_a_search_before_anything_is_stored(arrays, tmp_path):
+    def refuse(expected):
+        assert expected.items
+        raise ConfigError("too little time")
+
+    with pytest.raises(ConfigError, match="too little time"):
+        encode(arrays, TEXT, IMAGE, tmp_path, before=refuse)
+    assert not list(tmp_path.rglob("*.npy"))

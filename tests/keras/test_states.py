@@ -6,6 +6,7 @@ from test_features import ROWS, TEXT, TEXTS, arrays, some  # noqa: F401 - a fixt
 
 from automm.data.inputs.input_sources import source_of_input
 from automm.models.encoders.sources import image_source
+from automm.search.features.encode import Texts
 from automm.search.features.encoded import encode
 from automm.search.features.states import StatesAndFeatures, encode_states
 from automm.search.features.store import FeatureStore
@@ -69,7 +70,8 @@ def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa
     encoded(few, halves, tmp_path)
     store = FeatureStore(tmp_path, 10**9)
     found = encode_states(arrays, [halves[0], halves[2]], store, progress=lambda *what: told.append(what))
-    assert told == [("texts, lower half", 4, 4), ("pictures, lower half", 1, 1)]
+    new = int(Texts.of(arrays.token_ids).lengths.sum() - Texts.of(few.token_ids).lengths.sum())
+    assert told == [("texts, lower half, word pieces", new, new), ("pictures, lower half", 1, 1)]
     rows = np.arange(len(TEXTS))
     for name, array in found.batch(rows).items():
         np.testing.assert_allclose(array, states.batch(rows)[name], atol=1e-5)

@@ -87,3 +87,15 @@ class TestGivingUp:
     def test_an_interrupted_candidate_does_not_reset_the_count(self):
         many = [failed("out of memory")] * SAME_CAUSE
         assert reason_to_give_up([*many[1:], trial(1, KILLED), many[0]])
+
+
+def test_time_is_kept_for_what_follows_but_half_of_the_limit_at_most():
+    budget = Budget(experiment(budget={"time": 100}), [], 1000.0, clock=lambda: 960.0)
+    seconds = [30.0]
+    budget.reserve = lambda: seconds[0]
+    assert budget.deadline == 970.0
+    assert not budget.out_of_time()
+    seconds[0] = 45.0  # measured meanwhile
+    assert budget.out_of_time()
+    seconds[0] = 500.0
+    assert budget.deadline == 950.0

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from automm.config.experiment import BASELINES, Experiment, load_experiment, parse_duration
+from automm.config.duration import parse_duration
+from automm.config.experiment import BASELINES, Experiment, load_experiment
 from automm.config.schema import Section
 from automm.data.manifest import load_manifest
 from automm.errors import ConfigError, NotFoundError

@@ -47,11 +47,12 @@ class Estimate:
         return f"about: {', '.join([*times, f'{self.disk / 1e6:,.0f} MB on disk'])}"
 
 
-def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
+def estimate(setup: Setup, other_folds: int = 0, left: float | None = None) -> Estimate:
     """Estimate the cost of a search that uses its whole budget.
 
     Args:
-        other_folds: the number of other folds that finalists are evaluated on, after the budget.
+        other_folds: the number of other folds that finalists are evaluated on.
+        left: the seconds that trials and tier 2 have; None: no limit.
     """
     experiment, folds = setup.experiment, len(setup.folds)
     steps = folds * math.ceil(max(len(fold.train) for fold in setup.folds) / experiment.training.batch_size)
@@ -66,10 +67,9 @@ def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
     disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
     seconds = experiment.budget.trials * trial
-    limit = experiment.budget.time
-    if limit is not None:
-        seconds = min(seconds, limit)
-        tuned = min(tuned, experiment.tier2.share * max(0.0, limit - seconds))
+    if left is not None:
+        seconds = min(seconds, left)
+        tuned = min(tuned, experiment.tier2.share * max(0.0, left - seconds))
     members = min(PICKS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
     return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
 

@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ import numpy as np
 
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
-from automm.search.features.engines import Engine, engine_for
+from automm.search.features.engines import Engine, RunEncoder, engine_for
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
 
@@ -106,19 +106,57 @@ class EncoderOutputs:
     ragged: frozenset[str] = frozenset()
     float16: frozenset[str] = frozenset()
 
-    def about(self, name: str, engine: Engine) -> About:
+    def families(self, engine: Engine) -> dict[str, str]:
+        """Return the family of each output, by the output's name."""
+        return {name: self._family(name, engine) for name in self.names}
+
+    def abouts(self, engine: Engine) -> dict[str, About]:
+        """Return the description of each entry, by family."""
+        return {family: self._about(name, engine) for name, family in self.families(engine).items()}
+
+    def _about(self, name: str, engine: Engine) -> About:
         ragged, dtype = name in self.ragged, "<f2" if name in self.float16 else "<f4"
         rows = int(self.items.starts[-1]) if ragged else len(self.items)
         what = f"{self.what}: {name}"
         return About(what, self.encoder, engine.version, rows, dtype=dtype, items=len(self.items), ragged=ragged)
 
-    def family(self, name: str, engine: Engine) -> str:
+    def _family(self, name: str, engine: Engine) -> str:
         parts = (self.fingerprint, engine.version, name)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
+OpenPass = Callable[[Engine, Mapping[str, str], np.ndarray, Progress | None], Encoding]
+Start = Callable[[Engine, tuple[str, ...]], tuple[Any, RunEncoder]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An encoder, and what it has to encode.
+
+    Attributes:
+        open_pass: called with (engine, family by output name, positions of the items to encode, progress).
+    """
+
+    wanted: EncoderOutputs
+    open_pass: OpenPass
+
+
+def started_once(build: Callable[[list[str]], Any], dtype: Any, shape: tuple[int | None, ...]) -> Start:
+    """Return a function from an engine and output names to an encoder and the function that runs it.
+
+    Both are made once: the time of an encoding is measured with what the encoding then uses.
+    """
+
+    @cache
+    def start(engine: Engine, names: tuple[str, ...]) -> tuple[Any, RunEncoder]:
+        encoder = build(list(names))
+        return encoder, engine.start(encoder, dtype, shape)
+
+    return start
+
+
 def load_or_encode(
-    store: FeatureStore, wanted: EncoderOutputs, open_pass: Callable[[Engine, Mapping[str, str], np.ndarray], Encoding]
+    store: FeatureStore, job: Job, progress: Progress | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
     """Return an encoder's outputs by name, from the store; items that the store lacks are encoded.
 
@@ -127,17 +165,15 @@ def load_or_encode(
     different features if some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX
     Runtime they are identical.
 
-    Args:
-        open_pass: called with (engine, family by output name, positions of the items to encode) if items are missing.
-
     Returns:
         (rows, features) each, and the version of the engine that computed them.
     """
+    wanted = job.wanted
     count = len(wanted.items)
     engine = engine_for(wanted.encoder, count)
-    families = {name: wanted.family(name, engine) for name in wanted.names}
+    families = wanted.families(engine)
     if count == 0:  # a memory map cannot be empty
-        features = open_pass(engine, families, np.arange(0)).features
+        features = job.open_pass(engine, families, np.arange(0), None).features
         return {name: np.zeros((0, features[family]), np.float32) for name, family in families.items()}, engine.version
     log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
     names = {family: name for name, family in families.items()}
@@ -150,10 +186,9 @@ def load_or_encode(
             wanted.what,
             ", ".join(names[family] for family in missing),
         )
-        return open_pass(engine, {names[family]: family for family in missing}, to_encode)
+        return job.open_pass(engine, {names[family]: family for family in missing}, to_encode, progress)
 
-    abouts = {family: wanted.about(name, engine) for name, family in families.items()}
-    by_family = store.get(abouts, wanted.items, open_missing)
+    by_family = store.get(wanted.abouts(engine), wanted.items, open_missing)
     return {name: by_family[family] for name, family in families.items()}, engine.version
 
 
@@ -167,25 +202,29 @@ class TextPass:
 
     batch_size = 32
 
+    dtype, shape = np.int32, (None,)  # of one input row
+
     def __init__(
         self,
-        encoder: Any,
+        started: tuple[Any, RunEncoder],
         keys: Mapping[str, str],
-        engine: Engine,
         texts: Texts,
         chosen: np.ndarray,
         progress: Progress | None,
         what: str,
     ):
-        self._encoder, self._keys, self._texts, self._progress, self._what = encoder, keys, texts, progress, what
+        self._encoder, self._encode = started
+        self._keys, self._texts, self._progress, self._what = keys, texts, progress, what
         self._chosen = chosen
-        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
+        specs = _named(self._encoder, self._encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
         self.features = {key: int(specs[name].shape[-1]) for name, key in keys.items()}
-        self._encode = engine.start(encoder, np.int32, (None,))
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
-        order = self._chosen[np.argsort(self._texts.lengths[self._chosen], kind="stable")]
-        for texts in portions(order, self.batch_size, self._what, self._progress):
+        lengths = self._texts.lengths[self._chosen]
+        order = np.argsort(lengths, kind="stable")
+        # Counted in word pieces: short texts come first, and the time left would be that of short texts.
+        what = f"{self._what}, word pieces"
+        for texts in portions(self._chosen[order], self.batch_size, what, self._progress, lengths[order]):
             length = min(padded(self._texts.lengths[texts]), self._texts.token_ids.shape[1])
             values = _named(self._encoder, self._encode(self._texts.token_ids[texts, :length]))
             yield {key: self._placed(texts, values[name]) for name, key in self._keys.items()}
@@ -208,22 +247,28 @@ class PicturePass:
 
     batch_size = 8
 
+    dtype = np.uint8
+
     def __init__(
         self,
-        encoder: Any,
+        started: tuple[Any, RunEncoder],
         keys: Mapping[str, str],
-        engine: Engine,
         pixels: np.ndarray,
         chosen: np.ndarray,
         progress: Progress | None,
         what: str,
     ):
-        self._encoder, self._keys, self._pixels, self._progress, self._what = encoder, keys, pixels, progress, what
+        self._encoder, self._encode = started
+        self._keys, self._pixels, self._progress, self._what = keys, pixels, progress, what
         self._chosen = chosen
-        shape = (1, *pixels.shape[1:])
-        specs = _named(encoder, encoder.compute_output_spec(keras.KerasTensor((1, *shape), "uint8")))
+        spec = keras.KerasTensor((1, *self.shape(pixels)), "uint8")
+        specs = _named(self._encoder, self._encoder.compute_output_spec(spec))
         self.features = {key: int(np.prod(specs[name].shape[2:])) for name, key in keys.items()}
-        self._encode = engine.start(encoder, np.uint8, shape)
+
+    @staticmethod
+    def shape(pixels: np.ndarray) -> tuple[int, ...]:
+        """Return the shape of one input row: one picture."""
+        return (1, *pixels.shape[1:])
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
         for rows in portions(self._chosen, self.batch_size, self._what, self._progress):
@@ -231,12 +276,20 @@ class PicturePass:
             yield {key: (rows, _flat(values[name], len(rows))) for name, key in self._keys.items()}
 
 
-def portions(order: np.ndarray, size: int, what: str, progress: Progress | None) -> Iterator[np.ndarray]:
-    """Yield `size` rows at a time, and report the progress when the caller comes back for more."""
+def portions(
+    order: np.ndarray, size: int, what: str, progress: Progress | None, costs: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield `size` rows at a time, and report the progress when the caller comes back for more.
+
+    Args:
+        costs: of each row in `order`, (n,) integers, in which the progress is counted; None: it is counted in rows.
+    """
+    done = np.cumsum(np.ones(len(order), np.int64) if costs is None else costs)
     for start in range(0, len(order), size):
-        yield order[start : start + size]
+        rows = order[start : start + size]
+        yield rows
         if progress is not None:
-            progress(what, min(start + size, len(order)), len(order))
+            progress(what, int(done[start + len(rows) - 1]), int(done[-1]))
 
 
 def padded(lengths: np.ndarray) -> int:

@@ -1,6 +1,6 @@
 """Features: the outputs of frozen encoders for every review, computed once, stored, and gathered into batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,17 @@ from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, de
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
 from automm.models.readouts import READOUTS, is_sequence, of_modality, vector_beside
-from automm.search.features.encode import EncoderOutputs, PicturePass, Progress, TextPass, Texts, load_or_encode
+from automm.search.features.encode import (
+    EncoderOutputs,
+    Job,
+    PicturePass,
+    Progress,
+    TextPass,
+    Texts,
+    load_or_encode,
+    started_once,
+)
+from automm.search.features.encoding_time import EncodingTime, encoding_time
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import Items
 
@@ -136,6 +146,7 @@ def encode(
     readouts: Sequence[str] = (),
     *,
     progress: Progress | None = None,
+    before: Callable[[EncodingTime], None] | None = None,
 ) -> Features:
     """Run each encoder once over the distinct texts or pictures that the store lacks.
 
@@ -145,53 +156,64 @@ def encode(
         sources: the encoders, at least one of texts and one of pictures. All text encoders must have the tokenizer that
             produced the word pieces of `arrays`.
         readouts: short names of the needed read-outs, in addition to those of the baselines.
+        before: called with the expected time before the encoding begins; it may raise. None: the time is not measured.
     """
     texts = Texts.of(arrays.token_ids)
     names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
     encoded: dict[InputSource, np.ndarray] = {}
     engines: dict[tuple[str, str], str] = {}
-    for source in sources:
-        if isinstance(source, TextSource):
-            values, engine = _encode_texts(source, texts, store, of_modality("text", names), progress)
-        else:
-            values, engine = _encode_pictures(source, arrays, store, of_modality("image", names), progress)
+    jobs = [
+        _text_job(source, texts, of_modality("text", names))
+        if isinstance(source, TextSource)
+        else _picture_job(source, arrays, of_modality("image", names))
+        for source in sources
+    ]
+    if before is not None:
+        before(sum((encoding_time(store, job) for job in jobs), EncodingTime()))
+    for source, job in zip(sources, jobs, strict=True):
+        values, engines[source.modality, source.name] = load_or_encode(store, job, progress)
         encoded |= {READOUTS[name].of({source.modality: source.name}): array for name, array in values.items()}
-        engines[source.modality, source.name] = engine
+    encoded = {source: _in_shape(source, values, encoded, len(arrays.pixels)) for source, values in encoded.items()}
     encoders = {source.modality: source.name for source in reversed(sources)}
     text, image = (default_source(modality, encoders[modality]) for modality in ("text", "image"))
     inputs = (text.name, text.mask, image.name, image.mask, *arrays.columns)
     return Features(arrays, texts, encoded, engines, encoders, inputs)
 
 
-def _encode_texts(
-    source: TextSource, texts: Texts, store: FeatureStore, names: Sequence[str], progress: Progress | None
-) -> tuple[dict[str, np.ndarray], str]:
+def _text_job(source: TextSource, texts: Texts, names: Sequence[str]) -> Job:
     sequences = frozenset(filter(is_sequence, names))
-    return load_or_encode(
-        store,
+    start = started_once(source.build, TextPass.dtype, TextPass.shape)
+    return Job(
         EncoderOutputs(
             "texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, float16=sequences
         ),
-        lambda engine, keys, to_encode: TextPass(
-            source.build(list(keys)), keys, engine, texts, to_encode, progress, "texts"
+        lambda engine, keys, to_encode, progress: TextPass(
+            start(engine, tuple(keys)), keys, texts, to_encode, progress, "texts"
         ),
     )
 
 
-def _encode_pictures(
-    source: ImageSource, arrays: Arrays, store: FeatureStore, names: Sequence[str], progress: Progress | None
-) -> tuple[dict[str, np.ndarray], str]:
-    sequences, size, items = frozenset(filter(is_sequence, names)), arrays.pixels.shape[1], picture_items(arrays)
-    values, engine = load_or_encode(
-        store,
-        EncoderOutputs("pictures", source.name, source.fingerprint, items, names, float16=sequences),
-        lambda engine, keys, to_encode: PicturePass(
-            source.build(list(keys), size), keys, engine, arrays.pixels, to_encode, progress, "pictures"
+def _picture_job(source: ImageSource, arrays: Arrays, names: Sequence[str]) -> Job:
+    pixels, sequences = arrays.pixels, frozenset(filter(is_sequence, names))
+    start = started_once(
+        lambda outputs: source.build(outputs, pixels.shape[1]), PicturePass.dtype, PicturePass.shape(pixels)
+    )
+    return Job(
+        EncoderOutputs("pictures", source.name, source.fingerprint, picture_items(arrays), names, float16=sequences),
+        lambda engine, keys, to_encode, progress: PicturePass(
+            start(engine, tuple(keys)), keys, pixels, to_encode, progress, "pictures"
         ),
     )
-    for name in sequences:  # the cells of a picture are stored flat in one row
-        values[name] = values[name].reshape(len(arrays.pixels), -1, values[vector_beside(name)].shape[1])
-    return values, engine
+
+
+def _in_shape(
+    source: InputSource, values: np.ndarray, encoded: Mapping[InputSource, np.ndarray], pictures: int
+) -> np.ndarray:
+    """Return values as in `Features.encoded`: the cells of a picture are stored flat in one row."""
+    if source.modality != "image" or not source.is_sequence:
+        return values
+    vector = READOUTS[vector_beside(source.short_name)].of({source.modality: source.encoder})
+    return values.reshape(pictures, -1, encoded[vector].shape[1])
 
 
 def picture_items(arrays: Arrays) -> Items:

@@ -11,8 +11,18 @@ import numpy as np
 
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource, source_of_input
-from automm.search.features.encode import EncoderOutputs, PicturePass, Progress, TextPass, Texts, load_or_encode
+from automm.search.features.encode import (
+    EncoderOutputs,
+    Job,
+    PicturePass,
+    Progress,
+    TextPass,
+    Texts,
+    load_or_encode,
+    started_once,
+)
 from automm.search.features.encoded import Features, picture_items
+from automm.search.features.encoding_time import EncodingTime, encoding_time
 from automm.search.features.store import FeatureStore
 from automm.search.training.batches import Rows
 
@@ -104,34 +114,44 @@ def encode_states(
         lowers: the lower half of each encoder.
     """
     texts = Texts.of(arrays.token_ids)
-    values = {
-        lower.sources[0]: _encode_texts(lower, texts, store, progress)
-        if lower.modality == "text"
-        else _encode_pictures(lower, arrays, store, progress)
-        for lower in lowers
-    }
+    values = {}
+    for lower in lowers:
+        stored, _ = load_or_encode(store, _job(lower, arrays, texts), progress)
+        values[lower.sources[0]] = _in_shape(lower, arrays, stored[lower.sources[0].short_name])
     return States(arrays, texts, values)
 
 
-def _encode_texts(lower: Any, texts: Texts, store: FeatureStore, progress: Progress | None) -> np.ndarray:
-    what, name = "texts, lower half", lower.sources[0].short_name
-    values, _ = load_or_encode(
-        store,
-        EncoderOutputs(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
-        lambda engine, keys, to_encode: TextPass(lower, keys, engine, texts, to_encode, progress, what),
-    )
-    return values[name]
+def states_time(arrays: Arrays, lowers: Sequence[Any], store: FeatureStore) -> EncodingTime:
+    """Measure how long `encode_states` will take; its arguments."""
+    texts = Texts.of(arrays.token_ids)
+    return sum((encoding_time(store, _job(lower, arrays, texts)) for lower in lowers), EncodingTime())
 
 
-def _encode_pictures(lower: Any, arrays: Arrays, store: FeatureStore, progress: Progress | None) -> np.ndarray:
-    what, name = "pictures, lower half", lower.sources[0].short_name
-    values, _ = load_or_encode(
-        store,
+def _job(lower: Any, arrays: Arrays, texts: Texts) -> Job:
+    name = lower.sources[0].short_name
+    if lower.modality == "text":
+        what, start = "texts, lower half", started_once(lambda names: lower, TextPass.dtype, TextPass.shape)
+        return Job(
+            EncoderOutputs(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
+            lambda engine, keys, to_encode, progress: TextPass(
+                start(engine, (name,)), keys, texts, to_encode, progress, what
+            ),
+        )
+    what, pixels = "pictures, lower half", arrays.pixels
+    start = started_once(lambda names: lower, PicturePass.dtype, PicturePass.shape(pixels))
+    return Job(
         EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
-        lambda engine, keys, to_encode: PicturePass(lower, keys, engine, arrays.pixels, to_encode, progress, what),
+        lambda engine, keys, to_encode, progress: PicturePass(
+            start(engine, (name,)), keys, pixels, to_encode, progress, what
+        ),
     )
-    shape = lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
-    return values[name].reshape(-1, *shape)
+
+
+def _in_shape(lower: Any, arrays: Arrays, values: np.ndarray) -> np.ndarray:
+    """Return values as in `States.lower`: a feature map is stored flat in one row."""
+    if lower.modality == "text":
+        return values
+    return values.reshape(-1, *lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:])
 
 
 def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:

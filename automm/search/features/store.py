@@ -115,6 +115,19 @@ class FeatureStore:
                 if missing:
                     found |= self._write(missing, parts, items, open_encoding)
 
+    def missing(self, wanted: Mapping[str, About], items: Items) -> tuple[list[str], np.ndarray]:
+        """Return what `get` would encode: families, and positions of items, (n,) int64.
+
+        Args:
+            wanted, items: as in `get`.
+        """
+        entries = {family: Entry(self._path(_key(family, items)), about) for family, about in wanted.items()}
+        missing = _without(entries, self._open_all(entries))
+        if not missing:
+            return [], np.arange(0)
+        with ExitStack() as locks:
+            return list(missing), find_copies(missing, items, locks).to_encode
+
     def entries(self) -> list[dict[str, Any]]:
         """Return the entries, latest use first: key, the fields of `About`, bytes, last_used (Unix time)."""
         found = []

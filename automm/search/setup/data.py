@@ -1,6 +1,6 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
 from automm.search.features.encode import Progress
 from automm.search.features.encoded import Features, encode
+from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
 from automm.search.setup.folds import folds_of
 from automm.search.space.table import readouts
@@ -177,8 +178,13 @@ def prepare(
     loaded: Loaded,
     encoders: tuple[TextSource, ImageSource],
     progress: Progress | None = None,
+    before_encoding: Callable[[EncodingTime], None] | None = None,
 ) -> Setup:
-    """Build the arrays, encode them, and compute the statistics of the training rows."""
+    """Build the arrays, encode them, and compute the statistics of the training rows.
+
+    Args:
+        before_encoding: as `before` of `encode`.
+    """
     text, image = encoders
     task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
@@ -194,7 +200,7 @@ def prepare(
         max_images=experiment.inputs.max_images,
     )
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
-    features = encode(arrays, [text, image], feature_store(), needed, progress=progress)
+    features = encode(arrays, [text, image], feature_store(), needed, progress=progress, before=before_encoding)
     judging = folds_of(loaded, experiment)
     return Setup(
         experiment=experiment,

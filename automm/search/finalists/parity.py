@@ -1,0 +1,112 @@
+"""Compare the whole models of finalists with their suffixes before the test split is read.
+
+Candidates are trained, selected and tested on stored features, and exported as whole models that read raw arrays. Both
+have to give the same answers: a candidate whose whole model answers differently is not exported.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automm.deliver.bundle import whole_model
+from automm.models.whole import rows_at_once
+from automm.search.bench import converter
+from automm.search.finalists.answers import EVERY, Reader, Reading
+from automm.search.session import Search
+from automm.search.setup.data import Setup
+from automm.search.training.loop import predict
+from automm.tracking.run_folder import Candidate
+
+ROWS = 64
+EACH = 16  # of them the longest texts, the most pictures, and reviews without a picture
+EAGER = 4  # batches of an eager model are larger than those of a compiled one by this factor
+
+# The largest difference of two answers, divided by the largest answer if that is above 1: float32 has seven digits.
+SAME_ENGINE = 1e-5  # Keras on a CPU made the features and runs the whole model
+OTHER_ENGINE = 1e-4  # ONNX Runtime made features: a cosine of 0.99999 or better to those of Keras
+GPU = 1e-3  # kernels of a GPU sum in another order each time
+GPU_TF32 = 1e-2  # products of a GPU with TF32 have three digits
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A finalist that may be exported: its candidate, the saved model, and the whole model of it."""
+
+    candidate: Candidate
+    saved: Any
+    whole: Any
+
+
+def checked_finalists(search: Search, reader: Reader, count: int) -> tuple[list[Checked], dict[str, dict[str, Any]]]:
+    """Return the best candidates whose whole models agree with their suffixes, and the comparison by name.
+
+    The next candidate in the ranking takes the place of one that does not agree. Candidates whose weights were deleted
+    are left out.
+
+    Returns:
+        At most `count` finalists, and {name: {difference, tolerance, exported}}.
+    """
+    rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
+    reading = Reading(reader, rows)
+    finalists: list[Checked] = []
+    parity: dict[str, dict[str, Any]] = {}
+    for candidate in search.ranking.ranked():
+        if len(finalists) == count:
+            break
+        if not search.run.model_path(candidate.name).is_file():
+            continue
+        search.reporter.step("finalists checked", len(finalists), count)
+        saved = search.bench.saved(candidate.name)
+        whole = whole_model(search.run, candidate.name, search.bench.layers, saved)
+        difference = _difference(search, reading.of(candidate, saved)[EVERY], whole, rows)
+        agrees = difference <= limit  # False for NaN
+        parity[candidate.name] = {"difference": difference, "tolerance": limit, "exported": agrees}
+        if agrees:
+            finalists.append(Checked(candidate, saved, whole))
+        else:
+            log.error(
+                "%s is not exported: its whole model and its model on stored features differ by %.1e on %d reviews "
+                "(tolerance %.0e). The next candidate takes its place",
+                *(candidate.name, difference, len(rows), limit),
+            )
+    return finalists, parity
+
+
+def parity_rows(setup: Setup) -> np.ndarray:
+    """Return up to ROWS validation rows: the longest texts, the most pictures, no picture, and others."""
+    rows = setup.rows("validation")
+    lengths = setup.features.lengths[rows]
+    pictures = setup.arrays.image_mask_of(rows).sum(axis=1)
+    chosen = [
+        *np.argsort(-lengths, kind="stable")[:EACH],
+        *np.argsort(-pictures, kind="stable")[:EACH],
+        *np.flatnonzero(pictures == 0)[:EACH],
+        *range(len(rows)),
+    ]
+    return rows[np.array(list(dict.fromkeys(chosen))[:ROWS], np.int64)]
+
+
+def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
+    """Return the largest difference that rounding explains.
+
+    Args:
+        engines: of the features (`Features.engines`).
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return GPU_TF32 if tf.config.experimental.tensor_float_32_execution_enabled() else GPU
+    return SAME_ENGINE if all(engine.startswith("keras") for engine in engines.values()) else OTHER_ENGINE
+
+
+def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:
+    """Return the largest difference to the answers of a whole model, relative to answers above 1."""
+    # Called eagerly: tracing a graph of all layers takes longer than it saves on a few rows.
+    at_once = EAGER * rows_at_once(search.setup.experiment.inputs.max_images)
+    from_arrays = predict(whole, search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
+    return float(np.abs(from_features - from_arrays).max()) / max(1.0, float(np.abs(from_arrays).max()))
