@@ -90,7 +90,7 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         if embedded:
             return _inside_cells(embedded, names)
         # Names in an unknown form may mean the same files that a pattern would give to other records.
-        if best is None or not best.local or not best.share:
+        if best is None or not best.local or (not best.share and not best.located.ambiguous):
             hidden = any(_hides_names(column) for column in others if column.name not in names)
             found = find_pattern(others, nearby) if not hidden else None
             if found is not None and (found.padding or found.scattered):
@@ -204,7 +204,9 @@ def _reason(family: list[ImageColumn], located: Located) -> str:
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
     cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
-    if urls == 0 and share == 0 and not unread:
+    if located.ambiguous:
+        cause = "Several files end like it, or it is not the only name that ends like its file: correct the names"
+    elif urls == 0 and share == 0 and not unread:
         cause = cause or "Correct image_root, or the names of the pictures"
     return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")
 
