@@ -1,5 +1,6 @@
 """Records in workbooks, nested cells, JSON by columns and several tables; numbers as people write them."""
 
+import base64
 import csv
 import json
 import sys
@@ -354,3 +355,82 @@ def test_seventy_shards_are_all_read(tmp_path):
         )
     done = import_data("auto", tmp_path / "d", tmp_path / "out")
     assert done.records == 210
+
+
+def split_folders(folder):
+    """Three tables, each beside its own pictures."""
+    for split in ("train", "val", "test"):
+        picture_files(folder / split, [f"images/{n:03}.jpg" for n in range(12)])
+        rows = [[f"images/{n:03}.jpg", f"a long enough text number {n} of {split}", "ab"[n % 2]] for n in range(12)]
+        table(folder / split / "data.csv", ["image", "text", "label"], rows)
+    return folder
+
+
+def test_the_pictures_of_tables_are_copied(tmp_path):
+    done = import_data("auto", split_folders(tmp_path / "data"), tmp_path / "out", copy_images=True)
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert done.pictures == 36
+    assert len({path for one in reviews for path in one.images}) == 36
+    assert all(path.is_relative_to(tmp_path / "out" / "images") for one in reviews for path in one.images)
+
+
+def by_pattern(n):
+    return [f"pics/P{n}-1.jpg", f"pics/P{n}-2.jpg"]
+
+
+def by_other_name(n):
+    return [f"deep/er/P{n}.JPG"]
+
+
+@pytest.mark.parametrize(("files", "named"), [(by_pattern, None), (by_other_name, "C:\\Users\\me\\P{}.jpg")])
+def test_pictures_that_are_found_by_pattern_or_another_name_are_copied(tmp_path, files, named):
+    picture_files(tmp_path / "data", [name for n in range(20) for name in files(n)])
+    columns = ["code", "text", "label"] + ["image"] * (named is not None)
+    rows = [
+        [f"P{n}", review(n), "ab"[n % 2]] + [named.format(n)] * 1 if named else [f"P{n}", review(n), "ab"[n % 2]]
+        for n in range(20)
+    ]
+    table(tmp_path / "data" / "train.csv", columns, rows[:15])
+    table(tmp_path / "data" / "test.csv", columns, rows[15:])
+    done = import_data("auto", tmp_path / "data", tmp_path / "out", copy_images=True)
+    (tmp_path / "data").rename(tmp_path / "gone")
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert [len(one.images) for one in reviews] == [len(files(0))] * 20
+
+
+def test_a_picture_that_only_the_copies_would_find_is_refused(tmp_path):
+    picture_files(tmp_path / "data", [f"a/{n}.jpg" for n in range(20)] + ["b/3.jpg"])
+    rows = [[f"a/{n}.jpg" if n else "3.jpg", review(n), "ab"[n % 2]] for n in range(20)]
+    table(tmp_path / "data" / "train.csv", ["image", "text", "label"], rows[:15])
+    table(tmp_path / "data" / "test.csv", ["image", "text", "label"], rows[15:])
+    with pytest.raises(DataError, match=r"'3\.jpg' is missing or ambiguous.*'a/3\.jpg'.*without --copy-images"):
+        import_data("auto", tmp_path / "data", tmp_path / "out", copy_images=True)
+    import_data("auto", tmp_path / "data", tmp_path / "out")  # as the message says
+
+
+@pytest.mark.parametrize("kind", ["tables", "cells"])
+def test_options_of_a_format_are_refused_where_there_is_no_format(tmp_path, kind):
+    source = split_folders(tmp_path / "data")
+    if kind == "cells":
+        content = base64.b64encode((source / "train/images/001.jpg").read_bytes()).decode()
+        source = table(
+            tmp_path / "r.csv", ["image", "text", "label"], [[content, review(n), "ab"[n % 2]] for n in range(20)]
+        )
+    with pytest.raises(ConfigError, match=r"has no options, got unit\. Remove --option"):
+        import_data("auto", source, tmp_path / "out", options={"unit": "business"})
+    import_data("auto", source, tmp_path / "out")  # as the message says
+
+
+@pytest.mark.parametrize("layout", [None, "imagefolder"])
+def test_import_prints_the_role_of_every_column(tmp_path, layout):
+    source = split_folders(tmp_path / "data")
+    if layout is not None:
+        picture_files(source := tmp_path / "folder", [f"{n}.png" for n in range(8)])
+        lines = [{"file_name": f"{n}.png", "caption": review(n), "label": "ab"[n % 2], "extra": n} for n in range(8)]
+        (source / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ["import", *([layout] if layout else []), str(source), "--to", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    header = next(line for line in done.stderr.splitlines() if line.startswith("column"))
+    assert header.split() == ["column", "role", "why", "examples"]
+    assert ("extra" in done.stderr) == (layout is not None)
+    assert any(line.split()[:2] == ["label", "label"] for line in done.stderr.splitlines())
