@@ -54,7 +54,7 @@ class Guess:
         roles: the role of every column.
         labels: the columns that may be the label, the likeliest first.
         related: what other tables say.
-        fetches: whether the pictures are URLs to download.
+        fetches: whether pictures are URLs to download.
     """
 
     content: dict[str, Any]
@@ -118,7 +118,7 @@ def guess_from(
     all_fields = draft.fields | dict(draft.given)
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
-    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
+    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.fetches)
 
 
 def _lacking(draft: Draft, split: str, label: Column) -> str:
@@ -223,7 +223,7 @@ def _settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) 
         draft.fields |= pictures.more
         if pictures.some_missing:
             draft.content["images"] = {"on_bad": "drop-image"}
-            what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"
+            what = "URLs that are not downloaded" if pictures.fetches else "pictures that do not exist"
             draft.reasons["images.on_bad"] = f"{what} are dropped and counted. To refuse them, set on_bad: error"
     for name, column in free.items():
         suggests = names_portrait(name) or names_picture(name)

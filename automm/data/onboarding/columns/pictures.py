@@ -49,7 +49,8 @@ class Pictures:
         template: whether `images` is a template or pattern, whose column may have another meaning as well.
         files: the files that were found, absolute.
         some_missing: whether some of the named pictures do not exist.
-        urls: whether the names are URLs.
+        urls: whether all names are URLs.
+        fetches: whether some names are URLs, which are to be downloaded.
         out_of_reach: files that are named after a column, but cannot be named in `images`: the numbers of the column
             have lost their leading zeros, or the files are in several folders.
     """
@@ -64,6 +65,7 @@ class Pictures:
     files: frozenset[str] = frozenset()
     some_missing: bool = False
     urls: bool = False
+    fetches: bool = False
     out_of_reach: Found | None = None
 
 
@@ -155,6 +157,7 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
     used = tuple(column.name for column in family)
     located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
     share, urls = located.share, not any(column.local for column in family)
+    fetches = any(is_url(name) for column in family for name in column.names)
     return Pictures(
         used[0] if len(used) == 1 else list(used),
         located.root,
@@ -163,8 +166,9 @@ def guess_pictures(columns: dict[str, Column], nearby: Nearby) -> Pictures:
         used,
         names,
         files=located.files,
-        some_missing=urls or 0 < share < 1,
+        some_missing=fetches or 0 < share < 1,
         urls=urls,
+        fetches=fetches,
     )
 
 
@@ -222,22 +226,25 @@ def _reason(family: list[_ImageColumn], root: Path, share: float) -> str:
     more, unread = _more(family), [cell for column in family for cell in column.unread]
     names = [name for column in family for name in column.names]
     urls = sum(is_url(name) for name in names)
-    if urls > len(names) / 2:
+    if urls == len(names):
         reason = "URLs of pictures"
     elif unread:
         reason = "names of pictures"
     else:
-        reason = f"names of pictures; {share:.0%} of them are in folder {root.name or '.'!r}"
+        which = f"of the {len(names) - urls:,} names without a URL" if urls else "of them"
+        reason = f"{urls:,} URLs and " if urls else ""
+        reason += f"names of pictures; {share:.0%} {which} are in folder {root.name or '.'!r}"
     reason += f"; the separator is {more['separator']!r}" if "separator" in more else ""
     reason += f"; {more['none_values'][0]!r} means no picture" if "none_values" in more else ""
     if unread:
         listed = json.dumps([name for _, name in _IN_QUOTES.findall(unread[0])], ensure_ascii=False)
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
-    cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
-    if urls == 0 and share == 0 and not unread:
+    local = [name for name in names if not is_url(name)]
+    cause = why_lost(local[0]) if local and share == 0 else ""
+    if local and share == 0 and not unread:
         cause = cause or "Correct image_root, or the names of the pictures"
-    return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")
+    return reason + (f". The first is {shown(local[0])}. {cause}" if cause else "")
 
 
 def why_unused(column: Column, pictures: Pictures) -> str:
