@@ -26,7 +26,7 @@ from automm.data.records.cells.nested import flattened, look_up
 from automm.data.records.cells.written_numbers import decimal_mark, written_number
 from automm.data.records.opening import read_files
 from automm.data.records.reviews import load_dataset
-from automm.errors import ConfigError, DataError
+from automm.errors import ConfigError, DataError, NotFoundError
 
 
 def table(path, header, rows):
@@ -104,6 +104,73 @@ def test_a_workbook(tmp_path):
     path, guess = write_first_manifest(tmp_path / "r.xlsx")
     assert "not read: 'Legend'" in guess.reasons["records"]
     assert len(load_dataset(load_manifest(path)).reviews) == 30
+
+
+def workbook(path, rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+NAMES = ["Text", "Stars", "Kind", "Shop"]
+VALUES = [[review(n), 1 + n % 5, "ab"[n % 2], f"shop {n % 7}"] for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [["Reviews of 2024"]],
+        [["Reviews of 2024"], [None], ["Source: shop system", None, None], [None]],
+        [["Reviews", "as of 3 May"]],
+        [["Product", None, None, "Place"]],
+        [[None, None, None, "confidential"], ["Note: stars are 1 to 5, see below"]],
+    ],
+)
+def test_titles_and_notes_above_the_header_of_a_workbook_are_skipped_and_said(tmp_path, above):
+    file = workbook(tmp_path / "r.xlsx", [*above, NAMES, *VALUES])
+    assert cells(file)[1] == dict(zip(NAMES, VALUES[1], strict=True))
+    path, guess = write_first_manifest(file)
+    first = next(cell for row in above for cell in row if cell)
+    assert f"the header is row {len(above) + 1}; not read above it: {first[:40]!r}" in guess.reasons["records"]
+    assert "# records: the header is row" in path.read_text()
+    assert len(load_dataset(load_manifest(path)).reviews) == 30
+
+
+def test_a_header_that_is_not_clear_is_one_question(tmp_path):
+    texts = [[review(n), "ab"[n % 2], f"shop {n % 7}", f"city {n}"] for n in range(30)]
+    file = workbook(tmp_path / "r.xlsx", [["Reviews", "as of 3 May"], NAMES, *texts])
+    with pytest.raises(
+        DataError, match=r"may be row 1 or row 2: row 1 fills 50% of the columns. Delete the rows above"
+    ):
+        write_first_manifest(file)
+    with pytest.raises(NotFoundError, match=f"no header could be read. To see why: automm init {file}"):
+        write_first_manifest(tmp_path)
+    file = workbook(tmp_path / "r.xlsx", [NAMES, *texts])  # as the message says
+    write_first_manifest(file)
+
+
+@pytest.mark.parametrize(
+    ("header", "first"),
+    [
+        ([None, "Text", "Stars"], [0, "good", 3]),
+        (["Text", "Stars"], ["good", 3, "a note far right"]),
+        (["Text", None, "Kind", "Shop"], ["good", 3, "a", "s"]),
+    ],
+)
+def test_a_header_in_the_first_row_stays_the_header(tmp_path, header, first):
+    file = workbook(tmp_path / "r.xlsx", [header, *[first] * 3])
+    assert [row["Text"] for row in cells(file)] == ["good"] * 3
+
+
+def test_a_title_in_one_of_several_workbooks_is_said(tmp_path):
+    for name, rows in (("train", VALUES), ("test", VALUES[:10])):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        workbook(tmp_path / "d" / f"{name}.xlsx", [["Reviews of 2024"], NAMES, *rows])
+    done = import_data("auto", tmp_path / "d", tmp_path / "out")
+    assert "the header is row 2" in done.reasons["records of test.xlsx"]
+    assert done.records == 40
 
 
 def test_a_workbook_without_openpyxl_has_two_ways(tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ from automm.data.onboarding.tables import Plan
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import Dialect
 from automm.data.records.opening import open_source, read_files
+from automm.data.records.tables.excel import sheet_notes
 from automm.data.sections import plain_value
 from automm.errors import DataError
 
@@ -60,6 +61,9 @@ class TablesWriter:
             DataError: a table cannot be read, or the key of a joined table repeats.
         """
         self.notes |= self.plan.notes
+        for file in (*self.plan.parts, *self.plan.joins):
+            if file.suffix.lower() == ".xlsx" and (note := sheet_notes(file)):
+                self.notes[f"records of {file.name}"] = note
         joined = {file: self._rows_by_key(file, key) for file, key in self.plan.joins.items()}
         missing = dict.fromkeys(self.plan.joins, 0)
         several = len(self.plan.parts) > 1

@@ -12,7 +12,7 @@ from automm.data.records.encoding import delimiter_of, encoding_of
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, ENCODING, Dialect
 from automm.data.records.opening import read_files
-from automm.data.records.tables.excel import sheet_names
+from automm.data.records.tables.excel import sheet_notes
 from automm.data.sections import known_encoding
 from automm.errors import ConfigError, DataError
 
@@ -56,9 +56,8 @@ def read_table_of(files: list[Path], encoding: str | None = None, quotes: bool |
     written: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if file.suffix.lower() in BINARY:
-        if len(sheets := sheet_names(file) if file.suffix.lower() == ".xlsx" else []) > 1:
-            others = ", ".join(map(repr, sheets[1:]))
-            reasons["records"] = f"the first sheet, {sheets[0]!r}; not read: {others}"
+        if file.suffix.lower() == ".xlsx" and (notes := sheet_notes(file)):
+            reasons["records"] = notes
         return _table(files, "utf-8", DEFAULT_DIALECT, written, reasons)
     given = encoding
     encoding, reason = (_known(encoding), "given by --encoding") if encoding is not None else encoding_of(file)

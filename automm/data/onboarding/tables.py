@@ -9,6 +9,7 @@ from automm.data.onboarding.related import Other, header_of, label_codes, relate
 from automm.errors import ConfigError, NotFoundError, Problem
 
 MOST_FOLDERS = 2_000
+SHOWN = 3  # tables without a header that are named
 _CARDS = ("manifest", "dataset_info", "dataset_infos", "package", "state", "config", "license")
 
 
@@ -71,7 +72,9 @@ def plan_tables(folder: Path) -> Plan:
     """
     tables, notes = _candidates(folder)
     if not tables:
-        raise NotFoundError(f"{folder}: no table of records found (.csv, .tsv, .jsonl, .json, .parquet, .xlsx)")
+        unread = [f"{key}: {why}" for key, why in notes.items() if key.startswith("not read: ")]
+        listed = "".join(f". {note}" for note in unread[:SHOWN])
+        raise NotFoundError(f"{folder}: no table of records found (.csv, .tsv, .jsonl, .json, .parquet, .xlsx){listed}")
     for table in [one for one in tables if one.is_submission]:
         notes[f"not read: {table.file.name}"] = "a sample of what is to be predicted"
     submissions = [one for one in tables if one.is_submission]
@@ -152,7 +155,7 @@ def _candidates(folder: Path) -> tuple[list[Other], dict[str, str]]:
         if columns:
             tables.append(Other(file, columns))
         else:
-            notes[f"not read: {file.name}"] = "no header could be read"
+            notes[f"not read: {file.name}"] = f"no header could be read. To see why: automm init {file}"
     return tables, notes
 
 
