@@ -501,3 +501,50 @@ def test_import_prints_the_role_of_every_column(tmp_path, layout):
     assert header.split() == ["column", "role", "why", "examples"]
     assert ("extra" in done.stderr) == (layout is not None)
     assert any(line.split()[:2] == ["label", "label"] for line in done.stderr.splitlines())
+
+
+def labelled_rows(count):
+    return [
+        {"id": f"r{n}", "text": review(n), "note": f"a note of some words {n}", "label": "abc"[n % 3], "offer": n % 2}
+        for n in range(count)
+    ]
+
+
+def split_tables(folder, lacks, name="test"):
+    """train.csv with all columns, and another table without some."""
+    for split, left_out in (("train", ()), (name, lacks)):
+        rows = [{key: cell for key, cell in row.items() if key not in left_out} for row in labelled_rows(60)]
+        rows = [row | {"id": f"{split}-{row['id']}"} for row in rows]
+        table(folder / f"{split}.csv", list(rows[0]), [list(row.values()) for row in rows])
+    return folder
+
+
+@pytest.mark.parametrize("lacks", [("note",), ("offer",), ("note", "offer")])
+def test_a_test_table_that_only_lacks_optional_columns_is_the_test_split(tmp_path, lacks):
+    folder = split_tables(tmp_path / "d", lacks)
+    _, guess = write_first_manifest(folder / "train.csv", must_have_label=True)
+    assert guess.content["fields"]["label"] == "label"
+    assert f"To read both: automm import {folder} --to DIR" in guess.reasons["not read: test.csv"]
+    done = import_data("auto", folder, tmp_path / "out")  # as the message says
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert [one.split for one in reviews].count("test") == 60
+
+
+@pytest.mark.parametrize("name", ["test", "val", "new_test"])
+@pytest.mark.parametrize("lacks", [("label",), ("label", "note"), ("label", "note", "offer")])
+def test_a_table_without_the_label_is_set_aside_whatever_else_it_lacks(tmp_path, name, lacks):
+    folder = split_tables(tmp_path / "d", lacks, name)
+    _, guess = write_first_manifest(folder / "train.csv", must_have_label=True)
+    assert guess.content["fields"]["label"] == "label"
+    told = guess.reasons[f"not read: {name}.csv"]
+    assert told.endswith(f"after a search: automm predict BUNDLE {folder / name}.csv")
+    assert ("Add a column" in told and "'note'" in told) == ("note" in lacks)
+    (folder / "manifest.yaml").unlink()
+    _, again = write_first_manifest(folder, must_have_label=True)
+    assert again.reasons[f"not read: {name}.csv"] == told
+
+
+def test_the_label_of_another_table_is_named_by_its_role(tmp_path):
+    folder = split_tables(tmp_path / "d", ("label", "note"))
+    with pytest.raises(ChoiceError, match=r"train.csv has the same columns and also 'label'"):
+        write_first_manifest(folder / "test.csv", must_have_label=True)

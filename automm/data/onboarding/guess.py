@@ -26,8 +26,8 @@ from automm.data.onboarding.draft import LEFT_OUT, NONE, ChoiceError, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
-from automm.data.records.field_values import cell_labels, is_empty
-from automm.data.sections import LabelColumn
+from automm.data.records.field_values import cell_labels, columns_of, is_empty
+from automm.data.sections import Fields, LabelColumn
 from automm.errors import ConfigError, Problem
 
 MOST_LABELS = 20  # with more, a training split may lack one
@@ -63,6 +63,12 @@ class Guess:
     labels: list[Candidate] = field(default_factory=list)
     related: Related = field(default_factory=Related)
     fetches: bool = False
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns that a prediction needs."""
+        fields = Fields.model_validate(self.content["fields"])
+        return list(dict.fromkeys(name for names in columns_of(fields, labelled=False).values() for name in names))
 
 
 def guess_from(

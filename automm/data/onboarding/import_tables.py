@@ -24,6 +24,7 @@ from automm.data.onboarding.import_draft import (
 )
 from automm.data.onboarding.init import guess_manifest, manifest_text
 from automm.data.onboarding.reading import read_table_of
+from automm.data.onboarding.related import unlabelled_note
 from automm.data.onboarding.tables import Plan
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import Dialect
@@ -141,6 +142,8 @@ def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any],
             writer.write(lines)
         guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
         guess.reasons.update(writer.notes)
+        for file in plan.unlabelled:
+            guess.reasons[f"not read: {file.name}"] = unlabelled_note(file, guess.inputs)
         guess.content["name"] = plain_name(source)
         parse_manifest(guess.content, PLACE)
         if copy_images:

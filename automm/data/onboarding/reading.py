@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from automm.data.sections import known_encoding
 from automm.errors import ConfigError, DataError
 
 FIRST = 10_000  # records from the start of a file; neighbouring records distinguish an id from a group
+HEAD = 2_000  # records that show what the columns of another table mean
 SAMPLE = 2 * FIRST  # records; the others are from the rest of the file
 BINARY = (".parquet", ".xlsx")
 
@@ -155,6 +157,20 @@ def _table(
         sample = f"guessed from {len(rows):,} of {count:,} records: the first {FIRST:,}, and others at equal distances"
         more["records"] = ". ".join(filter(None, [more.get("records", ""), sample]))
     return Table(columns, rows, count, dict(written), more)
+
+
+def sample_of(file: Path) -> list[Column]:
+    """Return the columns of the first records of a table; [] if it cannot be read. Never raises."""
+    rows: list[Mapping[str, object]] = []
+    try:
+        is_text = file.suffix.lower() not in BINARY
+        encoding = encoding_of(file)[0] if is_text else "utf-8"
+        dialect = Dialect(delimiter_of(file, encoding)[0], None) if is_text else DEFAULT_DIALECT
+        rows.extend(flattened(one.values) for one in islice(read_files([file.absolute()], encoding, dialect), HEAD))
+    except (DataError, OSError):  # what is wrong is reported when the whole table is read
+        return []
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [Column(name, len(rows), cells) for name, cells in cells_of(names, rows).items()]
 
 
 def _shortened(values: Mapping[str, object]) -> Mapping[str, object]:

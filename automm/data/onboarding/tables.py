@@ -1,10 +1,12 @@
 """Choose the records in a folder of tables: one table, its splits, or two tables that share a key."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import IDS, is_nameless, snake_case
+from automm.data.onboarding.reading import sample_of
 from automm.data.onboarding.related import Other, header_of, label_codes, related_to, tables_in
 from automm.errors import ConfigError, NotFoundError, Problem
 
@@ -36,11 +38,13 @@ class Plan:
         parts: the tables with the records, and the split that each is named after.
         joins: tables with more columns for the records, and the column that both have.
         notes: what is not read, and why, by key.
+        unlabelled: tables that lack the label, which are not read.
     """
 
     parts: dict[Path, str | None]
     joins: dict[Path, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    unlabelled: list[Path] = field(default_factory=list)
 
 
 def choose_tables(folder: Path) -> Chosen:
@@ -80,9 +84,10 @@ def plan_tables(folder: Path) -> Plan:
     submissions = [one for one in tables if one.is_submission]
     tables = [one for one in tables if not one.is_submission]
     main = _main(tables)
-    parts, rest = [main], []
+    parts, rest, unlabelled = [main], [], list[Path]()
     own = _named(main)
-    related = related_to(main.columns, [one for one in (*tables, *submissions) if one != main])
+    others = [one for one in (*tables, *submissions) if one != main]
+    related = related_to(main.columns, others, cache(lambda: sample_of(main.file)))
     for other in [one for one in tables if one != main]:
         if (
             _same_columns(_named(other), own)
@@ -91,8 +96,7 @@ def plan_tables(folder: Path) -> Plan:
         ):
             parts.append(other)
         elif other.file in related.unlabelled:
-            predict = f"automm predict BUNDLE {other.file}"
-            notes[f"not read: {other.file.name}"] = f"it lacks the label. To predict it after a search: {predict}"
+            unlabelled.append(other.file)
         else:
             rest.append(other)
     joins: dict[Path, str] = {}
@@ -113,7 +117,7 @@ def plan_tables(folder: Path) -> Plan:
     splits = {one.file: split_of(one.file) for one in parts}
     if {"validation", "test"} & set(splits.values()):  # the table beside a test table is the training split
         splits = {file: split or "train" for file, split in splits.items()}
-    return Plan(splits, joins, notes)
+    return Plan(splits, joins, notes, unlabelled)
 
 
 def split_of(file: Path) -> str | None:
