@@ -1,0 +1,534 @@
+"""What a message says to do, done to the very input that caused it, leads on."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from advice import advice, pattern
+from PIL import Image
+
+from automm.data.download.urls import local_name
+from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.manifest import load_manifest
+from automm.data.records.forms import QUOTES
+from automm.data.records.reviews import load_dataset
+from automm.errors import AutommError
+
+ROWS = 24
+URL = "https://example.org/p3.png"
+FIELDS = {"id": "id", "text": "text", "label": "label"}
+PICTURES = tuple(f"p{n}.png" for n in range(ROWS))
+PHOTOS = {"images": "photo"}
+
+
+def rows(**cells: Any) -> list[dict[str, Any]]:
+    """Records of which the fourth has other cells."""
+    found: list[dict[str, Any]] = [
+        {"id": f"r{n}", "text": f"a text of some words {n}", "label": "ab"[n % 2], "photo": f"p{n}.png", "n": n}
+        for n in range(ROWS)
+    ]
+    found[3] |= cells
+    return found
+
+
+def each(**cells: Any) -> list[dict[str, Any]]:
+    """Records whose cells are functions of their number."""
+    return [row | {name: cell(n) for name, cell in cells.items()} for n, row in enumerate(rows())]
+
+
+def csv(*lines: str, header: str = "id,text,label") -> str:
+    """A table of 24 rows and some more lines."""
+    mark = next(mark for mark in ",;\t" if mark in header)
+    body = [mark.join([f"r{n}", f"a text of some words {n}", "ab"[n % 2]]) for n in range(ROWS)]
+    return "\n".join([header, *body, *lines]) + "\n"
+
+
+class Way(NamedTuple):
+    """The state of a data set, as far as it differs from the one before.
+
+    Attributes:
+        rows: records.
+        raw: the content of the records file, in place of records.
+        name: the name of the records file.
+        fields: keys of `fields`, None to remove one.
+        more: other keys of the manifest, None to remove one.
+        files: pictures to create.
+        then: the advice that follows, if the data set cannot be read yet.
+    """
+
+    rows: Sequence[Mapping[str, Any]] | None = None
+    raw: str | bytes | None = None
+    name: str = ""
+    fields: Mapping[str, Any] = {}
+    more: Mapping[str, Any] = {}
+    files: Sequence[str] = ()
+    then: str = ""
+
+
+class Case(NamedTuple):
+    """Advice, the input that causes it, and every way to follow it."""
+
+    advice: str
+    before: Way
+    ways: Sequence[Way]
+
+
+def write(folder: Path, *states: Way) -> Path:
+    """Write a data set as the last state has it, where it says nothing, as the ones before."""
+    content: dict[str, Any] = {"name": "x", "records": "r.jsonl", "fields": FIELDS}
+    raw: str | bytes = TEXT_ROWS
+    name, fields = "r.jsonl", dict(FIELDS)
+    for state in states:
+        raw = state.raw if state.raw is not None else raw
+        if state.rows is not None:
+            raw = "".join(json.dumps(row) + "\n" for row in state.rows)
+        name = state.name or name
+        fields |= state.fields
+        content |= {"records": name, "fields": fields, **state.more}
+        for file in state.files:
+            picture(folder / file)
+    if content["fields"] is not None:
+        content["fields"] = {key: value for key, value in fields.items() if value is not None}
+    file = folder / name
+    file.write_bytes(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"))
+    path = folder / "manifest.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        path.write_bytes(b"")
+    else:
+        Image.new("RGB", (8, 8), (sum(map(ord, path.name)) % 255, 0, 0)).save(path)
+
+
+def read(path: Path) -> str:
+    """Read a data set with its pictures; return what is wrong, "" if nothing is."""
+    try:
+        data = load_dataset(load_manifest(path))
+        paths = [image for review in data.reviews for image in review.images]
+        drop_bad_pictures(data, prepare_pictures(paths, 8, path.parent / "cache").bad)
+    except AutommError as error:
+        return str(error)
+    return ""
+
+
+def photo(cell: object, advice: str, *ways: object, **before: Any) -> Case:
+    """A case of one picture cell; a way is another cell, or a whole `Way`."""
+    start = Way(rows(photo=cell), fields=PHOTOS, files=PICTURES, **before)
+    return Case(advice, start, [way if isinstance(way, Way) else Way(rows(photo=way)) for way in ways])
+
+
+DROP = Way(more={"images": {"on_bad": "drop-image"}})
+PIXEL = base64.b64encode(
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100"
+        "c9fe92ef0000000049454e44ae426082"
+    )
+).decode()
+TEXT_ROWS = "".join(json.dumps(row) + "\n" for row in rows())
+
+OF_PICTURES = [
+    photo("gone.png", "Correct the path", "p3.png"),
+    photo("gone.png", "{}, or set images.on_bad: drop-image", DROP, "p3.png"),
+    photo("p3.png;p4.png", "It looks like several names: set fields: {separator: {}}", Way(fields={"separator": ";"})),
+    photo(
+        "//a.example/3.png",
+        "It looks like a URL without its scheme: write {}",
+        Way(rows(photo=URL), then="Download it: {}"),
+    ),
+    photo(
+        "ftp://a.example/p3.png",
+        "Only http and https are fetched: save the picture as a file, and write the name of the file",
+        "p3.png",
+    ),
+    photo("/far/away/zzz.png", "Name it relative to image_root", "p3.png"),
+    photo("../outside.png", "Move the file into image_root", Way(rows(photo="outside.png"), files=["outside.png"])),
+    Case(
+        "Write the path of one of them",
+        Way(rows(photo="same.png"), fields=PHOTOS, files=[*PICTURES, "a/same.png", "b/same.png"]),
+        [Way(rows(photo="a/same.png"))],
+    ),
+    photo(URL, "Download it: {}", Way(files=[local_name(URL)])),
+    Case(
+        "Download them: {}",
+        Way(rows(photo=URL)[3:5] + each(photo=lambda n: f"{URL}?{n}")[5:], fields=PHOTOS),
+        [Way(each(photo=lambda n: URL), files=[local_name(URL)])],
+    ),
+    Case(
+        "Correct image_root, or the picture names",
+        Way(
+            each(photo=lambda n: f"q{n}.png"),
+            fields=PHOTOS,
+            files=[f"pics/q{n}.png" for n in range(ROWS)],
+            more={"image_root": "other"},
+        ),
+        [Way(more={"image_root": "pics"})],
+    ),
+    Case(
+        "Correct image_root, or the picture names",
+        Way(each(photo=lambda n: f"q{n}.png"), fields=PHOTOS, files=PICTURES),
+        [Way(rows())],
+    ),
+    Case(
+        "Correct image_root, or the pattern",
+        Way(fields={"images": "{id}_*.png"}, files=[f"pics/r{n}-1.png" for n in range(ROWS)]),
+        [Way(fields={"images": "{id}-*.png"}, more={"image_root": "pics"})],
+    ),
+    Case(
+        "Name the columns of pictures, or remove image_kind",
+        Way(each(data=lambda n: PIXEL), fields={"images": "photo", "image_kind": "base64"}, files=PICTURES),
+        [Way(fields={"images": "data"}), Way(fields={"image_kind": None})],
+    ),
+    Case(
+        "Correct the cell",
+        Way(each(photo=lambda n: PIXEL if n != 3 else "cat"), fields={"images": "photo", "image_kind": "base64"}),
+        [Way(each(photo=lambda n: PIXEL))],
+    ),
+    Case("Unpack {}, which may hold them", Way(fields=PHOTOS, files=["photos.zip"]), [Way(files=PICTURES)]),
+    Case(
+        "Set image_root to the folder that is meant, or write the folders into the names",
+        Way(fields=PHOTOS, files=[f"{folder}/{name}" for folder in "ab" for name in PICTURES]),
+        [Way(more={"image_root": "a"}), Way(each(photo=lambda n: f"b/p{n}.png"))],
+    ),
+    Case(
+        "Write it like '{id}-*.jpg'",
+        Way(fields={"images": "{}-*.png"}, files=[f"r{n}-1.png" for n in range(ROWS)]),
+        [Way(fields={"images": "{id}-*.png"})],
+    ),
+    Case(
+        "Use * only after the last slash: '{id}/*.jpg'",
+        Way(fields={"images": "{id}*/1.png"}, files=[f"r{n}/1.png" for n in range(ROWS)]),
+        [Way(fields={"images": "{id}/*.png"})],
+    ),
+    Case(
+        "Write it relative to image_root, with slashes",
+        Way(fields={"images": "/pics/{id}-*.png"}, files=[f"pics/r{n}-1.png" for n in range(ROWS)]),
+        [Way(fields={"images": "pics/{id}-*.png"})],
+    ),
+    Case(
+        "Correct it, or use another column",
+        Way(rows(id="../r3"), fields={"images": "{id}-*.png"}, files=[f"r{n}-1.png" for n in range(ROWS)]),
+        [Way(rows()), Way(fields={"images": "p{n}*.png"}, files=PICTURES)],
+    ),
+    Case(
+        "Replace it, or set images.on_bad: drop-image",
+        Way(rows(photo="manifest.yaml"), fields=PHOTOS, files=PICTURES),
+        [Way(rows()), DROP],
+    ),
+    Case(
+        "Remove the review, or set text.on_empty: drop-bare",
+        Way(
+            rows(photo="manifest.yaml", text=""),
+            fields=PHOTOS,
+            files=PICTURES,
+            more={"images": {"on_bad": "drop-image"}, "text": {"on_empty": "keep"}},
+        ),
+        [Way(rows()[:3] + rows()[4:]), Way(more={"text": {"on_empty": "drop-bare"}})],
+    ),
+    photo(
+        [{"id": 7, "url": "p3.png"}],
+        "Name the key that holds them: images: {}.{}",
+        Way(each(photo=lambda n: [{"id": n, "url": f"p{n}.png"}]), fields={"images": "photo.url"}),
+    ),
+    Case(
+        "If the file names contain this value, use a template: 'folder/{{}}.jpg'",
+        Way(fields={"images": "n"}, files=PICTURES),
+        [Way(fields={"images": "p{n}.png"})],
+    ),
+    Case(
+        "Set image_kind: base64 in fields, or write the pictures to files{}",
+        Way(each(photo=lambda n: PIXEL), fields=PHOTOS),
+        [Way(fields={"image_kind": "base64"}), Way(rows(), files=PICTURES)],
+    ),
+]
+
+HISTORY = {"history": {"columns": ["steps"]}}
+MIN_2 = {"labels": {"min_count": 2, "rare": "drop"}}
+OF_RECORDS = [
+    Case("Convert it to text", Way(rows(text={"a": 1})), [Way(rows(text="a: 1"))]),
+    Case("Keep one value per cell", Way(rows(label=[["a"]])), [Way(rows(label="a"))]),
+    Case("Write ids as text", Way(rows(id=2.0**60)), [Way(rows(id=str(2**60)))]),
+    Case(
+        "Write ids as text, or set fields: {id: ...} to another column",
+        Way(rows(id={"a": 1})),
+        [Way(rows(id="7")), Way(fields={"id": "n"})],
+    ),
+    Case(
+        "Correct it, or list the column as categorical",
+        Way(rows(n="many"), fields={"metadata": {"numeric": ["n"]}}),
+        [Way(rows(n=5)), Way(fields={"metadata": {"categorical": ["n"]}})],
+    ),
+    Case(
+        "Write it as JSON, such as [1, 2.5]",
+        Way(each(steps=lambda n: "[1, 2" if n == 3 else "[1, 2]"), fields=HISTORY),
+        [Way(each(steps=lambda n: "[1, 2]"))],
+    ),
+    Case(
+        "Add it to labels.map, or set labels.on_unlisted: drop",
+        Way(rows(label="c"), more={"labels": {"map": {"a": ["a"], "b": ["b"]}}}),
+        [
+            Way(more={"labels": {"map": {"a": ["a", "c"], "b": ["b"]}}}),
+            Way(more={"labels": {"map": {"a": ["a"], "b": ["b"]}, "on_unlisted": "drop"}}),
+        ],
+    ),
+    Case(
+        "Remove the record, or set text.on_empty: drop-bare",
+        Way(rows(text="", photo=""), more={"text": {"on_empty": "keep"}}, fields=PHOTOS, files=PICTURES),
+        [
+            Way(rows()[:3] + rows()[4:]),
+            Way(more={"text": {"on_empty": "drop-bare"}}),
+        ],
+    ),
+    Case(
+        "Correct the picture's path, or set text.on_empty: drop-bare",
+        Way(
+            rows(text="", photo="gone.png"),
+            fields=PHOTOS,
+            files=PICTURES,
+            more={"text": {"on_empty": "keep"}, "images": {"on_bad": "drop-image"}},
+        ),
+        [
+            Way(rows(text="")),
+            Way(more={"text": {"on_empty": "drop-bare"}}),
+        ],
+    ),
+    Case(
+        "Download it: {}, or set text.on_empty: drop-bare",
+        Way(
+            rows(text="", photo=URL),
+            fields=PHOTOS,
+            files=PICTURES,
+            more={"text": {"on_empty": "keep"}, "images": {"on_bad": "drop-image"}},
+        ),
+        [
+            Way(files=[local_name(URL)]),
+            Way(more={"text": {"on_empty": "drop-bare"}}),
+        ],
+    ),
+    Case(
+        "Map it in splits.values",
+        Way(each(split=lambda n: ["train", "dev", "test"][n % 3]), more={"splits": {"column": "split"}}),
+        [
+            Way(more={"splits": {"column": "split", "values": {"dev": "validation"}}}),
+        ],
+    ),
+    Case("Add one, or remove fields.id from the manifest", Way(rows(id="")), [Way(rows()), Way(fields={"id": None})]),
+    Case("Make ids unique", Way(rows(id="r2")), [Way(rows())]),
+    Case(
+        "Add a text, or set text.on_empty: keep or drop",
+        Way(rows(text=""), fields=PHOTOS, files=PICTURES, more={"text": {"on_empty": "error"}}),
+        [
+            Way(rows()),
+            Way(more={"text": {"on_empty": "keep"}}),
+            Way(more={"text": {"on_empty": "drop"}}),
+        ],
+    ),
+    Case("Name the column that holds the label", Way(fields={"label": None}), [Way(fields={"label": "label"})]),
+    Case(
+        "Correct the records, or the manifest keys that drop them",
+        Way(each(text=lambda n: ""), fields={"label": "n"}, more={"task": "regression", "text": {"on_empty": "drop"}}),
+        [Way(rows())],
+    ),
+    Case(
+        "Flatten or remove them",
+        Way(raw=TEXT_ROWS + '{"id": "z", "label": "a", "text": "z", "deep": ' + "[" * 120 + "]" * 120 + "}\n"),
+        [
+            Way(raw=TEXT_ROWS + '{"id": "z", "label": "a", "text": "z"}\n'),
+        ],
+    ),
+    Case(
+        "Add one, or set labels: {on_missing: drop} to drop such reviews",
+        Way(rows(label="")),
+        [
+            Way(rows()),
+            Way(more={"labels": {"on_missing": "drop"}}),
+        ],
+    ),
+    Case(
+        "Add one, or set labels: {on_missing: drop} to drop such reviews",
+        Way(rows(n=""), fields={"label": "n"}, more={"task": "regression"}),
+        [
+            Way(rows()),
+            Way(more={"labels": {"on_missing": "drop"}}),
+        ],
+    ),
+    Case("Correct it", Way(rows(n="many"), fields={"label": "n"}, more={"task": "regression"}), [Way(rows())]),
+    Case(
+        "Set fields: {label: {column: ..., decimal: {}}}",
+        Way(each(n=lambda n: f"${1000 + n:,}.50"), fields={"label": "n"}, more={"task": "regression"}),
+        [
+            Way(fields={"label": {"column": "n", "decimal": "."}}),
+        ],
+    ),
+    Case("To predict a number, set task: regression", Way(fields={"label": "n"}), [Way(more={"task": "regression"})]),
+    Case(
+        "To predict classes, merge the numbers in labels.map",
+        Way(fields={"label": "n"}),
+        [
+            Way(more={"labels": {"map": {"low": list(range(12)), "high": list(range(12, ROWS))}}}),
+        ],
+    ),
+    Case(
+        "If a cell holds several labels, set fields: {label: {{}}} to use the first",
+        Way(each(label=lambda n: f"{'ab'[n % 2]}|{'cdefgh'[n % 6]}|{n % 7}")),
+        [
+            Way(fields={"label": {"column": "label", "separator": "|", "pick": "first"}}),
+        ],
+    ),
+    Case(
+        "Check that fields.label names the right column",
+        Way(each(extra=lambda n: f"word{n}"), fields={"label": "extra"}),
+        [Way(fields={"label": "label"})],
+    ),
+    Case(
+        "If it does, set labels: {min_count: 2, rare: drop}",
+        Way(
+            [
+                row | {"id": f"{row['id']}-{k}", "extra": f"word{row['n'] + 40 * k if k else row['n'] % 2}"}
+                for k in range(3)
+                for row in rows()
+            ],
+            fields={"label": "extra"},
+        ),
+        [Way(more=MIN_2)],
+    ),
+    Case(
+        "Add examples, merge it with another in labels.map, or set labels: {min_count: 2, rare: drop}",
+        Way(rows(label="c")),
+        [
+            Way(rows=[*rows(label="c"), rows(label="c")[3] | {"id": "z"}]),
+            Way(more={"labels": {"map": {"a": ["a", "c"], "b": ["b"]}}}),
+            Way(more=MIN_2),
+        ],
+    ),
+    Case(
+        "Check fields.label", Way(each(same=lambda n: "x"), fields={"label": "same"}), [Way(fields={"label": "label"})]
+    ),
+    Case(
+        "Check fields.label",
+        Way(each(same=lambda n: 5), fields={"label": "same"}, more={"task": "regression"}),
+        [Way(fields={"label": "n"})],
+    ),
+    Case(
+        "Add one, or remove the record",
+        Way(each(day=lambda n: f"2024-05-{n + 1:02}" if n != 3 else ""), more={"splits": {"time": "day"}}),
+        [
+            Way(each(day=lambda n: f"2024-05-{n + 1:02}")),
+            Way([row | {"day": f"2024-05-{n + 1:02}"} for n, row in enumerate(rows()) if n != 3]),
+        ],
+    ),
+    Case("Correct records in {}", Way(more={"records": "gone.jsonl"}), [Way(more={"records": "r.jsonl"})]),
+    Case("Correct the pattern", Way(more={"records": "gone-*.jsonl"}), [Way(more={"records": "r*.jsonl"})]),
+]
+
+TABS = "id\ttext\tlabel"
+OF_FILES = [
+    Case(
+        'Write each record as a JSON object, such as {"text": "..."}',
+        Way(raw=TEXT_ROWS + "[1]\n"),
+        [Way(raw=TEXT_ROWS)],
+    ),
+    Case(
+        "Remove the commas at line ends, or put all lines in [...] and name the file .json",
+        Way(raw=TEXT_ROWS.replace("}\n", "},\n")),
+        [
+            Way(raw=TEXT_ROWS),
+            Way(raw=f"[{TEXT_ROWS.strip().replace(chr(10), ',')}]", name="r.json"),
+        ],
+    ),
+    Case(
+        "The line is a Python dict: write records with json.dumps",
+        Way(raw="".join(f"{row}\n" for row in rows())),
+        [Way(rows())],
+    ),
+    Case(
+        "Write one whole object per line, or put objects that span lines in [...] and name the file .json",
+        Way(raw=json.dumps(rows()[0], indent=1)),
+        [
+            Way(rows()),
+            Way(raw=json.dumps(rows(), indent=1), name="r.json"),
+        ],
+    ),
+    Case(
+        "Put the records in one array, or write one object per line",
+        Way(raw='{"text": "a"}', name="r.json"),
+        [
+            Way(raw=json.dumps(rows())),
+            Way(rows()),
+        ],
+    ),
+    Case(
+        "Write only that list to a file, and set records to the file",
+        Way(raw=json.dumps({"version": 1, "data": rows()}), name="r.json"),
+        [Way(raw=json.dumps(rows()))],
+    ),
+    Case(
+        "Set encoding in the manifest (gb18030, cp1252, ...), or convert the file",
+        Way(raw=csv("r99,Größe,a").encode("cp1252"), name="r.csv"),
+        [
+            Way(more={"encoding": "cp1252"}),
+            Way(raw=csv("r99,Größe,a")),
+        ],
+    ),
+    Case(QUOTES, Way(raw=csv('r98\t"two\nlines"\ta', header=TABS), name="r.tsv"), [Way(more={"quotes": True})]),
+    Case(
+        QUOTES,
+        Way(raw=csv('r97\t"so far\ta', 'r98\tand"\tb', header=TABS), name="r.tsv"),
+        [Way(more={"quotes": False})],
+    ),
+    Case(
+        "Set quotes: false in the manifest if quotation marks are part of the text, or double the inner ones",
+        Way(raw=csv('r98,"so" he said,a'), name="r.csv"),
+        [
+            Way(more={"quotes": False}),
+            Way(raw=csv('r98,"""so"" he said",a')),
+        ],
+    ),
+    Case(
+        "Set delimiter: {} in the manifest if it separates columns, else the file's delimiter",
+        Way(raw=csv(header="id;text;label"), name="r.csv"),
+        [
+            Way(more={"delimiter": ";"}),
+        ],
+    ),
+    Case(
+        "Correct the row, or put cells with delimiters in quotes",
+        Way(raw=csv("r99,one, two,a"), name="r.csv"),
+        [
+            Way(raw=csv("r99,one two,a")),
+            Way(raw=csv('r99,"one, two",a')),
+        ],
+    ),
+    Case("Give each column its own name", Way(raw=csv(header="id,text,text"), name="r.csv"), [Way(raw=csv())]),
+    Case("Use one of {}", Way(raw=csv(), name="r.txt"), [Way(raw=csv(), name="r.csv")]),
+    Case("Save the table as .xlsx or CSV", Way(raw=b"x", name="r.xls"), [Way(raw=csv(), name="r.csv")]),
+    Case("Add records, or remove it", Way(raw=""), [Way(rows())]),
+    Case("Save the sheet as CSV", Way(raw=b"x", name="r.xlsx"), [Way(raw=csv(), name="r.csv")]),
+    Case("Download or write the file again", Way(raw=b"PAR1x", name="r.parquet"), [Way(rows(), name="r.jsonl")]),
+]
+
+READ = [*OF_PICTURES, *OF_RECORDS, *OF_FILES]
+
+
+@pytest.mark.parametrize(
+    ("case", "way"),
+    [pytest.param(case, way, id=f"{case.advice[:60]}-{place}") for case in READ for place, way in enumerate(case.ways)],
+)
+def test_advice_about_data_leads_on(tmp_path, case, way):
+    (tmp_path / "d").mkdir()
+    picture(tmp_path / "outside.png")
+    told = read(write(tmp_path / "d", case.before))
+    assert pattern(case.advice).search(told), told
+    after = read(write(tmp_path / "d", case.before, way))
+    assert pattern(way.then).search(after) if way.then else after == "", after
+
+
+def test_every_tested_advice_is_given_somewhere():
+    assert {case.advice for case in READ} <= advice().keys()
