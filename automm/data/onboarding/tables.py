@@ -100,7 +100,7 @@ def plan_tables(folder: Path) -> Plan:
         else:
             rest.append(other)
     joins: dict[Path, str] = {}
-    for other in rest:
+    for other in [one for one in rest if not _named(one) >= own]:
         key = _key(main, other)
         if key is not None and (len(other.columns) > 2 or is_nameless(key)):
             joins[other.file] = key
@@ -108,7 +108,7 @@ def plan_tables(folder: Path) -> Plan:
             notes[f"not read: {other.file.name}"] = f"names of the values of {key!r}"
         else:
             notes[f"not read: {other.file.name}"] = f"its columns are others: {', '.join(other.columns[:6])}"
-    equals = [one for one in rest if _named(one) >= own and one.file not in joins]
+    equals = [one for one in rest if _named(one) >= own]
     if equals:
         named = [main, *equals]
         text = f"several tables have the same columns: {', '.join(one.file.name for one in named)}"

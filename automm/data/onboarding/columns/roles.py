@@ -118,7 +118,7 @@ def why_left_out(column: Column) -> str:
         return "pictures inside cells"
     if names_person(column.name):
         return "people, whom a model should not recognise"
-    if _names_id(column):
+    if IDS.search(snake_case(column.name)):
         if column.unique:
             return "an id, with a different value in each record"
         each = f"an id with {column.distinct:,} values"
