@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from string import Formatter
 
 import automm
 
@@ -19,6 +20,7 @@ ADVICE = re.compile(
     r"|\bautomm (?:init|import|check|search|predict|export|fetch-images|weights|sync|ui|demo)\b"
     r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use) "
 )
+FORMATTED = re.compile(r"\{(?:manifest|records|targets|encodings|fix)\}")
 # Files whose sentences are no messages: the texts of a card, help of the program.
 NO_MESSAGES = {"deliver/card.py", "cli/__init__.py"}
 
@@ -26,6 +28,8 @@ NO_MESSAGES = {"deliver/card.py", "cli/__init__.py"}
 def template(node: ast.AST) -> str | None:
     """Return the text of a string, {} for each value in it; None if it is none."""
     if isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and ("{{" in node.value or FORMATTED.search(node.value)):  # for str.format
+            return "".join(text + "{}" * (name is not None) for text, name, *_ in Formatter().parse(node.value))
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
@@ -62,5 +66,5 @@ def advice() -> dict[str, str]:
 
 
 def pattern(sentence: str) -> re.Pattern[str]:
-    """Return what matches a sentence with any values in place of {}, {manifest} and {records}."""
-    return re.compile(".*?".join(map(re.escape, re.split(r"\{(?:manifest|records)?\}", sentence))), re.DOTALL)
+    """Return what matches a sentence with any values in place of {}."""
+    return re.compile(".*?".join(map(re.escape, sentence.split("{}"))), re.DOTALL)

@@ -36,6 +36,9 @@ KINDS = {
     "date": lambda n, seed: f"2024-{1 + n % 12:02d}-{1 + n % 28:02d}",
     "url": lambda n, seed: f"https://shop.example/{seed}/{n}",
     "picture": lambda n, seed: f"https://shop.example/{n}.jpg",
+    "url or file": lambda n, seed: f"https://shop.example/{n}.jpg" if n % (1 + seed % 3) == 0 else f"{n}.jpg",
+    "cells": lambda n, seed: "data:image/gif;base64," + "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+    "repeated": lambda n, seed: f"k{n // (1 + seed % 4)}",
     "list": lambda n, seed: [WORDS[n % 6], WORDS[(n + seed) % 6]],
     "joined": lambda n, seed: "|".join(dict.fromkeys([WORDS[n % 3], WORDS[(n + seed) % 3]])),
     "object": lambda n, seed: {"name": WORDS[n % 3], "code": n % 3},
@@ -44,7 +47,9 @@ KINDS = {
     "constant": lambda n, seed: seed,
 }
 NAMES = st.one_of(
-    st.sampled_from(["label", "text", "title", "id", "image", "rating", "price", "split", "user_id", "a.b"]),
+    st.sampled_from(
+        ["label", "text", "title", "id", "image", "rating", "price", "split", "user_id", "key", "photos", "a.b"]
+    ),
     st.text(LETTERS, min_size=1, max_size=8),
 )
 COLUMNS = st.dictionaries(

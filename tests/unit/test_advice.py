@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import yaml
-from advice import advice, pattern
+from advice import pattern
 from PIL import Image
 
 from automm.data.download.urls import local_name
 from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.manifest import load_manifest
+from automm.data.quality.run import check
 from automm.data.records.forms import QUOTES
 from automm.data.records.reviews import load_dataset
 from automm.errors import AutommError
@@ -105,7 +107,9 @@ def picture(path: Path) -> None:
     if path.suffix == ".zip":
         path.write_bytes(b"")
     else:
-        Image.new("RGB", (8, 8), (sum(map(ord, path.name)) % 255, 0, 0)).save(path)
+        seed = sum(place * ord(letter) for place, letter in enumerate(path.as_posix(), 1))
+        shades = np.random.default_rng(seed).integers(0, 256, (4, 4, 3)).astype(np.uint8)
+        Image.fromarray(shades).resize((40, 40), Image.Resampling.BICUBIC).save(path)
 
 
 def read(path: Path) -> str:
@@ -530,5 +534,173 @@ def test_advice_about_data_leads_on(tmp_path, case, way):
     assert pattern(way.then).search(after) if way.then else after == "", after
 
 
-def test_every_tested_advice_is_given_somewhere():
-    assert {case.advice for case in READ} <= advice().keys()
+DROP_TEXT = Way(more={"text": {"on_empty": "drop"}})
+COPIES = [*rows(), *({**row, "id": f"copy-{row['id']}"} for row in rows()[:4])]
+TAGS = "<p>some <b>words</b> &amp; more</p>"
+PLACEHOLDER = each(photo=lambda n: f"p{n}.png" if n % 2 else "none.png")
+# The key of a finding, as the first word of its advice, is what `check` reports no more afterwards.
+CHECKED = {
+    "missing_pictures": [
+        photo("gone.png", "Correct the paths or image_root", "p3.png"),
+        photo("gone.png", "To go on without them, set images: {on_bad: drop-image}", DROP),
+    ],
+    "unfetched_pictures": [
+        photo(URL, "Run automm fetch-images with this manifest", Way(files=[local_name(URL)])),
+        photo(URL, "To go on without them, set images: {on_bad: drop-image}", DROP),
+    ],
+    "not_fetched": [
+        photo(URL, "Run automm fetch-images with this manifest", Way(files=[local_name(URL)]), more=DROP.more),
+    ],
+    "missing_numbers": [
+        Case(
+            advice,
+            Way(rows(n=""), fields={"label": "n"}, more={"task": "regression"}),
+            [way],
+        )
+        for advice, way in (
+            ("Add the numbers", Way(rows())),
+            (
+                "To drop these reviews, set labels: {on_missing: drop}",
+                Way(more={"labels": {"on_missing": "drop"}}),
+            ),
+        )
+    ],
+    "unreadable_pictures": [
+        photo("manifest.yaml", "Replace the files", "p3.png"),
+        photo(
+            "manifest.yaml",
+            "To go on without them, set images: {on_bad: drop-image}, or drop-review to drop their whole reviews",
+            DROP,
+            Way(more={"images": {"on_bad": "drop-review"}}),
+        ),
+    ],
+    "left_out_pictures": [photo("manifest.yaml", "Replace the files if you need them", "p3.png", more=DROP.more)],
+    "several_labels": [
+        Case(
+            "Set fields: {label: {{}}} to use the first label, or write one label per review in the records",
+            Way(each(label=lambda n: ["ab"[n % 2], "cd"[n // 2 % 2]])),
+            [Way(fields={"label": {"column": "label", "pick": "first"}}), Way(rows())],
+        )
+    ],
+    "labels_of_one_word": [
+        Case(
+            "Merge the spellings in labels: {map: {{}, ...}}, and list all other labels there, too",
+            Way(each(label=lambda n: ["a", "b", "A"][n % 3])),
+            [Way(more={"labels": {"map": {"a": ["a", "A"], "b": ["b"]}}})],
+        )
+    ],
+    "one_number": [
+        Case(
+            "Check that fields.label names the right column, or add reviews with other values",
+            Way(each(same=lambda n: 5 + (n == 3)), fields={"label": "same"}, more={"task": "regression"}),
+            [Way(fields={"label": "n"}), Way(each(same=lambda n: n % 7))],
+        )
+    ],
+    "far_numbers": [
+        Case(
+            "Check for a wrong unit, a lost decimal point or a placeholder (-1, 9999), and correct or remove these "
+            "values",
+            Way(rows(n=99999), fields={"label": "n"}, more={"task": "regression"}),
+            [Way(rows())],
+        )
+    ],
+    "duplicate_reviews": [
+        Case("To keep one of each, set drop_duplicates: true", Way(COPIES), [Way(more={"drop_duplicates": True})])
+    ],
+    "empty_texts": [
+        Case(
+            "To drop these reviews, set text: {on_empty: drop}",
+            Way(rows(text=""), fields=PHOTOS, files=PICTURES),
+            [DROP_TEXT],
+        )
+    ],
+    "missing_like_texts": [
+        Case(
+            "Empty these cells in the records",
+            Way(rows(text="None"), fields=PHOTOS, files=PICTURES),
+            [Way(rows(text=""))],
+        )
+    ],
+    "html_left": [
+        Case(
+            "Remove tags (with an HTML parser) and decode entities (with html.unescape) in the records",
+            Way(each(text=lambda n: f"{TAGS} {n}")),
+            [Way(rows())],
+        )
+    ],
+    "wrong_encoding": [
+        Case(
+            "In the manifest, set encoding to {}",
+            Way(
+                raw=csv(*(f"s{n},Größe für Käufer {n},a" for n in range(9))), name="r.csv", more={"encoding": "cp1252"}
+            ),
+            [Way(more={"encoding": "utf-8"})],
+        )
+    ],
+    "no_ids": [
+        Case(
+            "Set fields: {id: ...} to a column with a different value in each record",
+            Way(fields={"id": None}),
+            [Way(fields={"id": "id"})],
+        )
+    ],
+    "no_pictures": [
+        Case(
+            "Set fields: {images: {}}, unless the values are something else", Way(files=PICTURES), [Way(fields=PHOTOS)]
+        )
+    ],
+    "unused_pictures": [
+        Case(
+            "Set fields: {images: {}} and image_root: {};",
+            Way(each(photo=lambda n: ""), files=[f"pics/r{n}.png" for n in range(ROWS)]),
+            [Way(fields={"images": "{id}.png"}, more={"image_root": "pics"})],
+        )
+    ],
+    "one_picture": [
+        Case(
+            "If it is a placeholder, add its name as shown to fields: {none_values: [...]}, or leave its column out of "
+            "fields.images",
+            Way(PLACEHOLDER, fields=PHOTOS, files=[*PICTURES, "none.png"]),
+            [Way(fields={"none_values": ["none.png"]}), Way(fields={"images": None})],
+        )
+    ],
+    "repeated_pictures": [photo(["p3.png", "p3.png"], "Name each picture once in the records", ["p3.png"])],
+    "ungrouped_column": [
+        Case(
+            "Set fields: {group: {}}, unless the column means something else",
+            Way(each(user_id=lambda n: f"u{n % 12}")),
+            [Way(fields={"group": "user_id"})],
+        )
+    ],
+    "text_contradictions": [
+        Case(
+            "Correct the {}, or set drop_duplicates: true, which drops reviews with the same text and pictures but "
+            "different {}",
+            Way([*rows(), rows()[3] | {"id": "z", "label": "a"}]),
+            [Way([*rows(), rows()[3] | {"id": "z"}]), Way(more={"drop_duplicates": True})],
+        )
+    ],
+}
+
+
+def checked(path: Path) -> dict[str, str]:
+    """Return what to do about each finding, by its key."""
+    return {finding.key: finding.fix for finding in check(path).findings}
+
+
+@pytest.mark.parametrize(
+    ("key", "case", "way"),
+    [
+        pytest.param(key, case, way, id=f"{key}-{number}-{place}")
+        for key, cases in CHECKED.items()
+        for number, case in enumerate(cases)
+        for place, way in enumerate(case.ways)
+    ],
+)
+def test_advice_of_check_ends_its_finding(tmp_path, key, case, way):
+    fix = checked(write(tmp_path, case.before)).get(key, "")
+    assert pattern(case.advice).search(fix), fix
+    assert key not in checked(write(tmp_path, case.before, way))
+
+
+TESTED = frozenset(case.advice for case in [*READ, *(case for cases in CHECKED.values() for case in cases)])
