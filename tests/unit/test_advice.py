@@ -18,6 +18,8 @@ from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.forms import QUOTES
 from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.split import split_dataset
 from automm.errors import AutommError
 
 ROWS = 24
@@ -90,7 +92,7 @@ def write(folder: Path, *states: Way) -> Path:
             raw = "".join(json.dumps(row) + "\n" for row in state.rows)
         name = state.name or name
         fields |= state.fields
-        content |= {"records": name, "fields": fields, **state.more}
+        content |= ({"records": name} if state.name else {}) | dict(state.more)
         for file in state.files:
             picture(folder / file)
     if content["fields"] is not None:
@@ -109,7 +111,9 @@ def picture(path: Path) -> None:
     else:
         seed = sum(place * ord(letter) for place, letter in enumerate(path.as_posix(), 1))
         shades = np.random.default_rng(seed).integers(0, 256, (4, 4, 3)).astype(np.uint8)
-        Image.fromarray(shades).resize((40, 40), Image.Resampling.BICUBIC).save(path)
+        shades = shades * (path.name != "blank.png")
+        side = 6 if path.name == "tiny.png" else 40
+        Image.fromarray(shades).resize((side, side), Image.Resampling.BICUBIC).save(path)
 
 
 def read(path: Path) -> str:
@@ -117,7 +121,9 @@ def read(path: Path) -> str:
     try:
         data = load_dataset(load_manifest(path))
         paths = [image for review in data.reviews for image in review.images]
-        drop_bad_pictures(data, prepare_pictures(paths, 8, path.parent / "cache").bad)
+        data = drop_bad_pictures(data, prepare_pictures(paths, 8, path.parent / "cache").bad)
+        if "splits:" in path.read_text():
+            split_dataset(data, links_of(data, {}))
     except AutommError as error:
         return str(error)
     return ""
@@ -518,7 +524,139 @@ OF_FILES = [
     Case("Download or write the file again", Way(raw=b"PAR1x", name="r.parquet"), [Way(rows(), name="r.jsonl")]),
 ]
 
-READ = [*OF_PICTURES, *OF_RECORDS, *OF_FILES]
+
+def manifest(advice: str, more: Mapping[str, Any], *ways: Mapping[str, Any], **before: Any) -> Case:
+    """A case of keys of the manifest beside `fields`."""
+    return Case(advice, Way(more=more, **before), [Way(more=way) for way in ways])
+
+
+def labels(**keys: Any) -> dict[str, Any]:
+    return {"labels": keys}
+
+
+def splits(**keys: Any) -> dict[str, Any]:
+    return {"splits": keys}
+
+
+PARTS = each(part=lambda n: ["train", "train", "dev", "eval"][n % 4], day=lambda n: f"2024-05-{n + 1:02}")
+FOLDERS = [f"pics/{label}/{n}.png" for label in "ab" for n in range(12)]
+NATIVE = {"format": "imagefolder", "fields": None, "path": "pics", "records": None}
+ONLY_IN_TEST = [row | ({"label": "c"} if row["part"] == "eval" and row["n"] < 16 else {}) for row in PARTS]
+OF_MANIFESTS = [
+    Case("Write [name, name]", Way(fields={"text": {"a": "text"}}), [Way(fields={"text": ["text"]})]),
+    Case(
+        "Write fields: {{}}",
+        Way(fields={"images": {"column": "photo", "separator": ";"}}, files=PICTURES),
+        [Way(fields={"images": "photo", "separator": ";"})],
+    ),
+    Case(
+        "Write the name of a column, or remove it", Way(fields={"text": ["text", " "]}), [Way(fields={"text": "text"})]
+    ),
+    Case(
+        "Name them, or remove it",
+        Way(each(data=lambda n: PIXEL), fields={"images": "p{n}.png", "image_kind": "base64"}, files=PICTURES),
+        [Way(fields={"images": "data"}), Way(fields={"image_kind": None})],
+    ),
+    manifest("Name another, such as utf-8", {"encoding": "utf-9"}, {"encoding": "utf-8"}),
+    manifest(
+        "Remove it from one of them", labels(map={"x": ["a", "b"], "y": ["b"]}), labels(map={"x": ["a"], "y": ["b"]})
+    ),
+    manifest(
+        "Write min_count: 5 and rare: drop or rare: other",
+        labels(min_count=5),
+        labels(min_count=5, rare="drop"),
+        labels(min_count=5, rare="other"),
+    ),
+    manifest(
+        "Rename it in labels.map, or set labels.rare: drop",
+        labels(min_count=2, rare="other"),
+        labels(min_count=2, rare="drop"),
+        labels(min_count=2, rare="other", map={"a": ["a"], "b": ["b"], "others": ["other"]}),
+        rows=each(label=lambda n: ["a", "b", "other"][n % 3]),
+    ),
+    manifest(
+        "Keep one",
+        splits(column="part", time="day"),
+        splits(time="day"),
+        splits(column="part", values={"dev": "validation", "eval": "test"}),
+        rows=PARTS,
+    ),
+    manifest(
+        "Add one of them, or remove near_duplicates",
+        splits(near_duplicates="together", keep_together=["groups"]),
+        splits(near_duplicates="together", keep_together=["groups", "texts"]),
+        splits(keep_together=["groups"]),
+    ),
+    manifest(
+        "Remove splits.validation",
+        splits(column="part", values={"dev": "validation", "eval": "test"}, validation=0.2),
+        splits(column="part", values={"dev": "validation", "eval": "test"}),
+        rows=PARTS,
+    ),
+    Case(
+        "Correct column {}, or map its values in splits.values",
+        Way(PARTS, more=splits(column="part", values={"dev": "validation", "eval": "validation"})),
+        [
+            Way(more=splits(column="part", values={"dev": "validation", "eval": "test"})),
+            Way([row | {"part": "test"} if row["n"] % 3 == 0 else row for row in PARTS]),
+        ],
+    ),
+    Case(
+        "Check the times in column {}{}",
+        Way(each(day=lambda n: "2024-05-01"), more=splits(time="day")),
+        [Way(PARTS)],
+    ),
+    Case(
+        ", or set splits: {time: {}, fractions: {{}}}",
+        Way(each(day=lambda n: f"2024-05-{n * 3 // ROWS + 1:02}"), more=splits(time="day")),
+        [Way(more=splits(time="day", fractions={"train": 0.333, "validation": 0.333, "test": 0.334}))],
+    ),
+    Case(
+        "{}, or merge it with another label in labels.map, or set labels: {min_count: 5, rare: drop}",
+        Way(ONLY_IN_TEST, more=splits(column="part", values={"dev": "validation", "eval": "test"})),
+        [
+            Way(more=labels(map={"a": ["a", "c"], "b": ["b"]})),
+            Way(more=labels(min_count=5, rare="drop")),
+        ],
+    ),
+    manifest("Name the records file in records", {"path": "d"}, {"path": None}),
+    manifest(
+        "Set it to the folder or file that holds the data", NATIVE | {"path": None}, {"path": "pics"}, files=FOLDERS
+    ),
+    manifest("Name the folder of format {} in path", NATIVE | {"records": "r.jsonl"}, {"records": None}, files=FOLDERS),
+    manifest(
+        "Remove all keys of labels but on_missing",
+        {"task": "regression", **labels(map={"x": [1], "y": [2]}, on_missing="drop")},
+        labels(on_missing="drop"),
+        fields={"label": "n"},
+    ),
+    manifest("Remove the key", {"options": {"a": 1}}, {"options": None}),
+    Case(
+        "Run automm check to see which pictures and why, then correct the files",
+        Way(each(photo=lambda n: "manifest.yaml"), fields=PHOTOS, more={"images": {"on_bad": "drop-review"}}),
+        [Way(rows(), files=PICTURES)],
+    ),
+    Case(
+        "It is {}, and no file there ends like it: correct image_root, or write names relative to image_root",
+        Way(
+            each(photo=lambda n: f"/content/p{n}.png"),
+            fields=PHOTOS,
+            files=[f"pics/p{n}.png" for n in range(ROWS)],
+            more={"image_root": "other"},
+        ),
+        [Way(more={"image_root": "pics"}), Way(each(photo=lambda n: f"../pics/p{n}.png"), more={"image_root": "pics"})],
+    ),
+    Case(
+        "Rename the file, or use a pattern that tells them apart",
+        Way(
+            each(a=lambda n: "1" * (n + 1), b=lambda n: "1" * (ROWS - n)),
+            fields={"images": "{a}{b}*.png"},
+            files=[f"{'1' * (ROWS + 1)}.png"],
+        ),
+        [Way(fields={"images": "{a}_{b}*.png"}, files=[f"1_{'1' * ROWS}.png"])],
+    ),
+]
+READ = [*OF_PICTURES, *OF_RECORDS, *OF_FILES, *OF_MANIFESTS]
 
 
 @pytest.mark.parametrize(
@@ -538,6 +676,13 @@ DROP_TEXT = Way(more={"text": {"on_empty": "drop"}})
 COPIES = [*rows(), *({**row, "id": f"copy-{row['id']}"} for row in rows()[:4])]
 TAGS = "<p>some <b>words</b> &amp; more</p>"
 PLACEHOLDER = each(photo=lambda n: f"p{n}.png" if n % 2 else "none.png")
+FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+GROUPED = [row | {"shop": f"s{row['n'] % 11}"} for row in PARTS]
+SHIFTED = [
+    {**row, "id": f"{row['id']}-{part}", "text": f"{row['text']} {part}", "label": label, "part": part}
+    for row in rows()
+    for part, label in (("train", "ab"[row["n"] < 3]), ("validation", "ab"[row["n"] > 3]), ("test", "b"))
+]
 # The key of a finding, as the first word of its advice, is what `check` reports no more afterwards.
 CHECKED = {
     "missing_pictures": [
@@ -670,6 +815,51 @@ CHECKED = {
             "Set fields: {group: {}}, unless the column means something else",
             Way(each(user_id=lambda n: f"u{n % 12}")),
             [Way(fields={"group": "user_id"})],
+        )
+    ],
+    "blank_pictures": [
+        photo(
+            "blank.png",
+            "Remove them from the records, or add their names as shown to fields: {none_values: [...]}",
+            Way(rows(photo="")),
+            Way(fields={"none_values": ["blank.png"]}),
+        )._replace(before=Way(rows(photo="blank.png"), fields=PHOTOS, files=[*PICTURES, "blank.png"]))
+    ],
+    "tiny_pictures": [
+        Case(
+            "Check whether they are thumbnails",
+            Way(rows(photo="tiny.png"), fields=PHOTOS, files=[*PICTURES, "tiny.png"]),
+            [Way(rows())],
+        )
+    ],
+    "groups_across_splits": [
+        Case(
+            "To keep shared {} in one split, replace splits.{} with splits: {fractions: ...}",
+            Way(
+                [row | {"part": {"dev": "validation", "eval": "test"}.get(row["part"], "train")} for row in GROUPED],
+                fields={"group": "shop"},
+                more=splits(column="part"),
+            ),
+            [Way(more=splits(fractions=FRACTIONS))],
+        ),
+        Case(
+            "Add {} to splits.keep_together",
+            Way(GROUPED, fields={"group": "shop"}, more=splits(keep_together=["texts"])),
+            [Way(more=splits(keep_together=["texts", "groups"]))],
+        ),
+    ],
+    "label_shift": [
+        Case(
+            "To balance the splits, replace splits.column with splits: {fractions: ...}",
+            Way(SHIFTED, more=splits(column="part")),
+            [Way(more=splits(fractions=FRACTIONS))],
+        )
+    ],
+    "absent_labels": [
+        Case(
+            "Add reviews with these labels, or merge the labels with others in labels.map",
+            Way([row | ({"label": "c"} if row["n"] in (3, 8) else {}) for row in rows()]),
+            [Way(more=labels(map={"a": ["a", "c"], "b": ["b"]}))],
         )
     ],
     "text_contradictions": [
