@@ -659,3 +659,22 @@ def test_urls_and_files_in_one_column_are_both_counted(tmp_path, urls_in_ten):
     (tmp_path / "manifest.yaml").unlink()
     done = CliRunner().invoke(app, ["init", str(tmp_path / "r.jsonl")], catch_exceptions=False)
     assert done.stderr.splitlines()[-1] == f"next: automm fetch-images {tmp_path / 'manifest.yaml'}"
+
+
+def test_records_of_pictures_alone_may_lack_them(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(40)))
+    cells = {"id": lambda n: f"r{n}", "image": lambda n: f"{n}.jpg" if n % 9 else "", "label": lambda n: "ab"[n % 2]}
+    content, reasons = first(tmp_path, rows(**cells))
+    assert content["text"] == {"on_empty": "drop-bare"}
+    assert "dropped and counted" in reasons["text.on_empty"]
+    dataset = load_dataset(load_manifest(tmp_path / "manifest.yaml"))
+    assert (len(dataset.reviews), dataset.changes["no_content"]) == (35, 5)
+
+
+@pytest.mark.parametrize("cell", ["{}.jpg", "{}"])
+def test_pictures_of_records_without_text_may_be_missing(tmp_path, cell):
+    touch(tmp_path, *(f"pics/P{n}.jpg" for n in range(36)))
+    cells = {"code": lambda n: cell.format(f"P{n}"), "label": lambda n: "ab"[n % 2]}
+    content, _ = first(tmp_path, rows(**cells))
+    assert content["text"] == {"on_empty": "drop-bare"}
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews) == 36

@@ -118,7 +118,7 @@ def guess_from(
     _settle_others(draft, pictures, label)
     if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
         raise ConfigError(_no_content(str(content["records"]), draft))
-    _settle_empty_texts(draft)
+    _settle_bare(draft, pictures)
     if "images" not in (given or {}):
         _note_unused(draft, nearby, pictures, must_have_label)
     all_fields = draft.fields | dict(draft.given)
@@ -145,15 +145,16 @@ def _lacking(draft: Draft, split: str, label: Column) -> str:
     return min(every - trained, default="")
 
 
-def _settle_empty_texts(draft: Draft) -> None:
-    """Drop records without text and picture, if records may lack every text."""
-    named = draft.fields.get("text", draft.given.get("text", ()))
-    texts = [named] if isinstance(named, str) else named
-    columns = [draft.table.columns[name] for name in texts if name in draft.table.columns]
-    if not columns or any(column.filled == column.all_records for column in columns):
+def _settle_bare(draft: Draft, pictures: Pictures) -> None:
+    """Drop records without text and picture, if records may lack every text, or have no text and may lack pictures."""
+    fields = draft.fields | dict(draft.given)
+    texts, names = (_named(fields[key], key) if key in fields else [] for key in ("text", "images"))
+    columns = [draft.table.columns[name] for name in texts or names if name in draft.table.columns]
+    uncertain = not texts and not pictures.urls and (pictures.template or pictures.some_missing)
+    if not uncertain and (not columns or any(column.filled == column.all_records for column in columns)):
         return
     bare = [row for row in draft.table.rows if all(is_empty(row.get(column.name)) for column in columns)]
-    if bare or len(draft.table.rows) < draft.table.records:
+    if uncertain or bare or len(draft.table.rows) < draft.table.records:
         draft.content["text"] = {"on_empty": "drop-bare"}
         draft.reasons["text.on_empty"] = "records with neither text nor picture are dropped and counted"
 
