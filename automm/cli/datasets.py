@@ -37,7 +37,7 @@ def import_(
       automm import yelp yelp/ --to yelp-shops/ --option unit=business
       automm import train-00000-of-00001.parquet --to reviews/
     """
-    from automm.cli.onboarding import has_label
+    from automm.cli.onboarding import has_label, report_columns
     from automm.data.change_kinds import change_lines
     from automm.data.layouts import LAYOUTS
     from automm.data.onboarding.import_layout import AUTO, import_data
@@ -58,8 +58,7 @@ def import_(
     )
     for line in change_lines(done.changes):
         say(line)
-    for key, reason in done.reasons.items():
-        say(f"{key}: {reason}")
+    report_columns(done.roles, done.reasons)
     copied = f", {done.pictures:,} pictures written" if done.pictures else ""
     say(f"{done.records:,} records{copied}")
     show(done.manifest)
@@ -137,12 +136,12 @@ def init(
       automm init reviews.csv --label stars --text title --text body
       automm init downloads/reviews/ --to phones/manifest.yaml
     """
-    from automm.cli.onboarding import given_fields, report_guess, write_or_ask
+    from automm.cli.onboarding import given_fields, report_columns, write_or_ask
 
     check_output(to or (path if path.is_dir() else path.parent) / "manifest.yaml")
     given = given_fields(label, text, images, id)
     manifest, guess = write_or_ask(path, to, given=given, encoding=encoding, quotes=quotes, task=task)
-    report_guess(guess)
+    report_columns(guess.roles, guess.reasons)
     show(manifest)
     shown = to or (path if path.is_dir() else path.parent) / "manifest.yaml"
     if "label" not in guess.content["fields"]:

@@ -1,6 +1,6 @@
-"""What `automm init` asks and prints."""
+"""What `automm init` asks, and what it and `automm import` print."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import typer
 from automm.cli.screen import can_ask, say
 from automm.data.manifest import load_manifest
 from automm.data.onboarding.draft import NONE, ChoiceError
-from automm.data.onboarding.guess import Guess
+from automm.data.onboarding.guess import Guess, Role
 from automm.data.onboarding.init import write_first_manifest
 
 MOST_CHOICES = 12
@@ -76,12 +76,12 @@ def _prompt(question: str) -> str:
     return str(typer.prompt(question, err=True))
 
 
-def report_guess(guess: Guess) -> None:
+def report_columns(roles: Sequence[Role], reasons: Mapping[str, str]) -> None:
     """Print the role of every column, and the reasons of the other keys."""
     from automm.cli import tables
 
-    columns_said = {f"fields.{role.role}" for role in guess.roles}
-    tables.roles_table([(role.column, role.role, role.why, role.examples) for role in guess.roles])
-    for key, reason in guess.reasons.items():
+    columns_said = {f"fields.{role.role}" for role in roles}
+    tables.roles_table([(role.column, role.role, role.why, role.examples) for role in roles])
+    for key, reason in reasons.items():
         if key not in columns_said and not key.startswith("column "):
             say(f"{key}: {reason}")

@@ -72,6 +72,16 @@ class Change(StrEnum):
     NOT_A_PICTURE = "not_a_picture", "left out: bytes that are not a picture"
 
 
+# Pictures that were read although their names differ from those of their files, and files that an id could have meant.
+FOUND_OTHERWISE = (
+    Change.BACKSLASHES,
+    Change.OTHER_SPELLING,
+    Change.NO_EXTENSION,
+    Change.OTHER_FOLDER,
+    Change.LONGER_ID,
+)
+
+
 def change_lines(changes: Mapping[Change, int]) -> list[str]:
     """Return one line for each kind, sorted: "dropped: empty text: 12"."""
     return [f"{change.text}: {count:,}" for change, count in sorted(changes.items(), key=lambda item: item[0].text)]

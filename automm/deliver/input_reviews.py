@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from automm.data.change_kinds import Change
 from automm.data.images.root import ImageRoot
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import Manifest, load_manifest, parse_manifest
@@ -59,10 +60,12 @@ class InputReviews:
     Attributes:
         rows: reviews, and records that cannot be predicted.
         on_bad: `images.on_bad` of the manifest in force.
+        changes: what reading dropped or changed, filled while `rows` is consumed.
     """
 
     rows: Iterator[Review | RejectedRecord]
     on_bad: str
+    changes: Mapping[Change, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Review | RejectedRecord]:
         return self.rows
@@ -96,7 +99,7 @@ def open_reviews(about: Mapping[str, Any], reviews: Path, image_root: Path | Non
         raise DataError(absent, examples=SHOWN_PROBLEMS)
     fixes = _OF_MANIFEST if reviews.suffix in MANIFESTS else _OF_RECORDS
     fixes = {code: fix.format(manifest=manifest.file.name, records=reviews.name) for code, fix in fixes.items()}
-    return InputReviews(_reviews(reader, records, source, fixes), manifest.images.on_bad)
+    return InputReviews(_reviews(reader, records, source, fixes), manifest.images.on_bad, reader.changes)
 
 
 def _reviews(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.change_kinds import Change
+from automm.data.change_kinds import Change, change_lines
 from automm.tasks.registry import TASKS
 
 FEWER = 0.05  # a smaller loss is not reported, unless pictures were given and not read
@@ -25,6 +25,7 @@ class PictureCounts:
         answered: reviews that were predicted; `pictured` of them name pictures, and `seen` had at least one read.
         lost: pictures that were not read, by reason.
         first: the first picture of each reason, "reviews.jsonl:3 'a.png'".
+        otherwise: pictures that were found under another name than the record's, by how the names differ.
     """
 
     given: int = 0
@@ -34,6 +35,7 @@ class PictureCounts:
     seen: int = 0
     lost: Counter[Change] = field(default_factory=Counter)
     first: dict[Change, str] = field(default_factory=dict)
+    otherwise: dict[Change, int] = field(default_factory=dict)
 
     def add(self, where: str, given: int, read: int, lost: Sequence[Lost], *, answered: bool) -> None:
         """Count the pictures of one review; those without a reason of their own belong to a review with an error."""
@@ -50,12 +52,13 @@ class PictureCounts:
 
     @property
     def lines(self) -> list[str]:
-        """The totals, and a line for each reason, in words."""
+        """The totals, a line for each reason, and a line for each way in which names differ, in words."""
         reasons = [
             f"  not read: {change.text.partition(': ')[2]}: {count:,}, the first at {self.first[change]}"
             for change, count in self.lost.items()
         ]
-        return [f"pictures: {self.given:,} given, {self.read:,} read", *reasons]
+        otherwise = [f"  {line}" for line in change_lines(self.otherwise)]
+        return [f"pictures: {self.given:,} given, {self.read:,} read", *reasons, *otherwise]
 
     def warning(self, about: Mapping[str, Any]) -> str:
         """Return a warning if reviews lack pictures that they had in training, with its measured price; else "".

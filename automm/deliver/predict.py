@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from automm.data.change_kinds import Change
+from automm.data.change_kinds import FOUND_OTHERWISE, Change
 from automm.data.download.urls import is_url
 from automm.data.images.decode import PictureError, UnreachableError, decode_many
 from automm.data.inputs.tokens import encode_texts
@@ -146,6 +146,9 @@ def predict_reviews(
                         batch[place], inputs.slots[place], None if weights is None else weights[number], effects[number]
                     )
         yield lines
+    if isinstance(reviews, InputReviews):
+        changes = reviews.changes
+        counts.pictures.otherwise = {change: changes[change] for change in FOUND_OTHERWISE if changes.get(change)}
 
 
 def _reader(bundle: Bundle, weigh: bool) -> Callable[[Arrays], tuple[np.ndarray, np.ndarray | None]]:

@@ -8,7 +8,10 @@ import yaml
 from samples import write_reviews
 from small import SMALL
 
+from automm.data.change_kinds import change_lines
 from automm.data.inputs.columns import Columns
+from automm.data.manifest import load_manifest
+from automm.data.records.reviews import load_dataset
 from automm.deliver.bundle import Bundle
 from automm.deliver.predict import predict_file
 from automm.models.baselines import fused
@@ -188,3 +191,17 @@ def test_a_review_that_loses_all_that_it_has_is_not_predicted(encoders, manifest
     assert "picture 'gone.png' is missing" in lines[3]["error"]
     assert "is not fetched" in lines[4]["error"]
     assert "neither text nor a readable picture" in lines[5]["error"]
+
+
+def test_pictures_under_another_name_are_counted_as_check_counts_them(encoders, manifest, tmp_path):
+    records = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
+    for record in records:
+        record["photos"] = [name.replace(".png", ".PNG") for name in record["photos"]]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    other = manifest.parent / "other.yaml"
+    (manifest.parent / "other.jsonl").write_text(lines)
+    other.write_text(manifest.read_text().replace("reviews.jsonl", "other.jsonl"))
+    written, _ = predictions(encoders, "mean", other, tmp_path / "out.jsonl")
+    told = written.pictures.lines[-1].strip()
+    assert told == "picture found by a name that differs from its file in case, accents or quoting: 10"
+    assert told in change_lines(load_dataset(load_manifest(other)).changes)

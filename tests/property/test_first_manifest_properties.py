@@ -1,5 +1,6 @@
 """`automm init` on any table: a manifest that `check` accepts, or the choice that it needs; no column is lost."""
 
+import base64
 import contextlib
 import json
 import tempfile
@@ -23,6 +24,12 @@ def sentence(number, seed):
     return f"The {WORDS[(number + seed) % 6]} thing number {number} was {WORDS[number * seed % 6]} to use"
 
 
+def gif(number, seed):
+    """A picture of one pixel, whose colour depends on both."""
+    head, rest = b"GIF89a\x01\0\x01\0\x80\0\0", b"!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
+    return head + bytes([number, seed, 0, 255, 255, 255]) + rest
+
+
 # What a cell of a kind of column holds, by the number of the record and a seed.
 KINDS = {
     "id": lambda n, seed: f"r{seed}-{n}",
@@ -36,6 +43,9 @@ KINDS = {
     "date": lambda n, seed: f"2024-{1 + n % 12:02d}-{1 + n % 28:02d}",
     "url": lambda n, seed: f"https://shop.example/{seed}/{n}",
     "picture": lambda n, seed: f"https://shop.example/{n}.jpg",
+    "url or file": lambda n, seed: f"https://shop.example/{n}.jpg" if n % (1 + seed % 3) == 0 else f"{n}.jpg",
+    "cells": lambda n, seed: f"data:image/gif;base64,{base64.b64encode(gif(n, seed)).decode()}",
+    "repeated": lambda n, seed: f"k{n // (1 + seed % 4)}",
     "list": lambda n, seed: [WORDS[n % 6], WORDS[(n + seed) % 6]],
     "joined": lambda n, seed: "|".join(dict.fromkeys([WORDS[n % 3], WORDS[(n + seed) % 3]])),
     "object": lambda n, seed: {"name": WORDS[n % 3], "code": n % 3},
@@ -44,7 +54,9 @@ KINDS = {
     "constant": lambda n, seed: seed,
 }
 NAMES = st.one_of(
-    st.sampled_from(["label", "text", "title", "id", "image", "rating", "price", "split", "user_id", "a.b"]),
+    st.sampled_from(
+        ["label", "text", "title", "id", "image", "rating", "price", "split", "user_id", "key", "photos", "a.b"]
+    ),
     st.text(LETTERS, min_size=1, max_size=8),
 )
 COLUMNS = st.dictionaries(
@@ -71,6 +83,9 @@ def test_any_table_gives_a_manifest_that_check_accepts_or_a_choice(columns):
         file = Path(folder) / "data" / "r.jsonl"
         file.parent.mkdir()
         file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        if any(kind == "url or file" for kind, *_ in columns.values()):
+            for number in range(ROWS):
+                (file.parent / f"{number}.jpg").write_bytes(gif(number, 1))
         try:
             path, guess = write_first_manifest(file, must_have_label=True)
         except ConfigError as error:

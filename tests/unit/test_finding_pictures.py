@@ -142,8 +142,8 @@ def test_class_folders_beside_captions_are_the_label(tmp_path, splits, bare):
             rows.append([f"{'' if bare else dish + '/'}{dish}_{count}.jpg", text(count)])
         table(data / part / "captions.csv", ["file", "caption"], rows)
     said, _, dataset = ready(data, tmp_path / "out", command="import")
-    assert "fields.label: 'folder'" in said
-    assert "column 'folder': the folders of the pictures in 'file'" in said
+    assert any(line.split()[:2] == ["folder", "label"] for line in said.splitlines())
+    assert "column 'folder': the folders of the pictures in 'file'" in (tmp_path / "out/manifest.yaml").read_text()
     assert dataset.labels == ("ramen", "sushi", "udon")
     assert all(review.images[0].parent.name == review.label for review in dataset.reviews)
     assert len(dataset.reviews) == count
@@ -335,3 +335,26 @@ def test_a_name_with_another_extension_is_not_another_records_picture(tmp_path):
     assert root.locate("2.jpg")[0].name == "2.png"
     with pytest.raises(AmbiguousNameError, match=r"not the only name of the file '1\.jpg'"):
         root.locate("1.png")
+
+
+def test_files_with_a_quoted_slash_are_unused_and_not_without_zeros(tmp_path):
+    rows = [[1000 + number, text(number), LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["id", "review", "class"], rows)
+    draw(tmp_path / "pics", *(f"https%3A%2F%2Fcdn.shop%2Fp%2F{row[0]}.jpg" for row in rows))
+    said, _, _ = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert "unused pictures: 40 under pics/ that no record names" in said
+
+
+def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_path):
+    rows = [
+        [number, text(number), f"/data/cam{1 + number // 20}/{number % 20}.jpg", LABELS[number % 3]]
+        for number in range(40)
+    ]
+    table(tmp_path / "r.csv", ["id", "review", "image", "class"], rows)
+    draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20)))
+    code, _ = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
+    assert code == 0
+    assert "it is not the only name that ends like its file: correct the names" in (tmp_path / "m.yaml").read_text()
+    code, said = run("check", tmp_path / "m.yaml")
+    assert code == 3
+    assert "which is not the only name that ends like the file" in said

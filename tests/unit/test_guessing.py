@@ -10,7 +10,9 @@ from itertools import pairwise
 import pytest
 import yaml
 from layouts import manifest_of
+from typer.testing import CliRunner
 
+from automm.cli.app import app
 from automm.data.demo.generate import write_demo
 from automm.data.manifest import load_manifest
 from automm.data.onboarding.columns.column import Column
@@ -94,10 +96,26 @@ def test_ids_groups_and_splits(tmp_path):
     assert content["splits"] == {"column": "fold", "values": {"dev": "validation"}}
 
 
-def test_an_id_that_repeats_is_not_used(tmp_path):
-    content, reasons = first(tmp_path, rows(**BASIC | {"review_id": lambda n: f"r{n % 30}"}))
-    assert not {"id", "group"} & content["fields"].keys()
-    assert "line numbers ('review_id' has 30 values in 40 records)" in reasons["fields.id"]
+@pytest.mark.parametrize("name", ["id", "review_id", "uuid"])
+def test_an_id_that_repeats_is_the_group(tmp_path, name):
+    cells = {key: cell for key, cell in BASIC.items() if key != "review_id"}
+    content, reasons = first(tmp_path, rows(**{name: lambda n: f"r{n % 30}"}, **cells))
+    assert content["fields"]["group"] == name
+    assert "id" not in content["fields"]
+    assert f"line numbers ({name!r} has 30 values in 40 records)" in reasons["fields.id"]
+    assert "which stay in one split" in reasons["fields.group"]
+
+
+def test_the_id_of_a_product_is_preferred_as_the_group(tmp_path):
+    cells = BASIC | {"review_id": lambda n: f"r{n % 30}", "product_id": lambda n: n // 4}
+    assert first(tmp_path, rows(**cells))[0]["fields"]["group"] == "product_id"
+
+
+def test_an_id_with_few_values_is_offered_as_the_group_and_not_as_an_input(tmp_path):
+    file = tmp_path / "r.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows(**BASIC | {"shop_id": lambda n: f"s{n % 4}"})))
+    _, guess = write_first_manifest(file)
+    assert "set fields: {group: ...}" in next(role.why for role in guess.roles if role.column == "shop_id")
 
 
 def test_several_labels(tmp_path):
@@ -244,7 +262,7 @@ def test_a_few_malformed_lines_do_not_change_the_encoding(tmp_path):
 def test_the_index_that_pandas_writes_is_ignored(tmp_path, name):
     cells = {name: lambda n: n, **BASIC, "review_id": lambda n: f"r{n % 30}"}
     content, reasons = first(tmp_path, rows(**cells), "r.csv")
-    assert content["fields"] == {"text": "text", "label": "label"}
+    assert content["fields"] == {"text": "text", "label": "label", "group": "review_id"}
     assert "index that pandas writes" in reasons["fields"]
 
 
@@ -626,3 +644,37 @@ def test_headers_as_they_are_published(tmp_path, columns, expected):
 def test_a_rating_in_tenths_is_a_number_to_predict(tmp_path):
     rows = [{"text": f"a text of some words {n}", "rating": 1 + n % 91 / 10} for n in range(300)]
     assert first(tmp_path, rows, "r.csv")[0]["task"] == "regression"
+
+
+@pytest.mark.parametrize("urls_in_ten", [2, 8])
+def test_urls_and_files_in_one_column_are_both_counted(tmp_path, urls_in_ten):
+    touch(tmp_path, *(f"pics/{n}.jpg" for n in range(40)))
+    cell = {"image": lambda n: f"https://a.example/{n}.jpg" if n % 10 < urls_in_ten else f"{n}.jpg"}
+    content, reasons = first(tmp_path, rows(**BASIC, **cell))
+    assert (content["image_root"], content["images"]) == ("pics", {"on_bad": "drop-image"})
+    urls = 4 * urls_in_ten
+    counted = f"{urls} URLs and names of pictures; 100% of the {40 - urls} names without a URL are in folder 'pics'"
+    assert counted in reasons["fields.images"]
+    assert "URLs that are not downloaded" in reasons["images.on_bad"]
+    (tmp_path / "manifest.yaml").unlink()
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "r.jsonl")], catch_exceptions=False)
+    assert done.stderr.splitlines()[-1] == f"next: automm fetch-images {tmp_path / 'manifest.yaml'}"
+
+
+def test_records_of_pictures_alone_may_lack_them(tmp_path):
+    touch(tmp_path, *(f"{n}.jpg" for n in range(40)))
+    cells = {"id": lambda n: f"r{n}", "image": lambda n: f"{n}.jpg" if n % 9 else "", "label": lambda n: "ab"[n % 2]}
+    content, reasons = first(tmp_path, rows(**cells))
+    assert content["text"] == {"on_empty": "drop-bare"}
+    assert "dropped and counted" in reasons["text.on_empty"]
+    dataset = load_dataset(load_manifest(tmp_path / "manifest.yaml"))
+    assert (len(dataset.reviews), dataset.changes["no_content"]) == (35, 5)
+
+
+@pytest.mark.parametrize("cell", ["{}.jpg", "{}"])
+def test_pictures_of_records_without_text_may_be_missing(tmp_path, cell):
+    touch(tmp_path, *(f"pics/P{n}.jpg" for n in range(36)))
+    cells = {"code": lambda n: cell.format(f"P{n}"), "label": lambda n: "ab"[n % 2]}
+    content, _ = first(tmp_path, rows(**cells))
+    assert content["text"] == {"on_empty": "drop-bare"}
+    assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews) == 36

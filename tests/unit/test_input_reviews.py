@@ -74,3 +74,13 @@ def test_a_broken_picture_in_a_cell_has_advice_for_the_records_file(tmp_path):
     assert broken.error.startswith("r.jsonl:1: picture 'photos' is not base64: 'cat.jpg'. Correct the cell in r.jsonl")
     assert (broken.code, broken.given) == ("broken_picture", 1)
     assert empty.images == ()
+
+
+def test_pictures_under_another_name_are_counted(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"is not decoded")
+    records = [{"id": name, "text": "t", "photos": [name]} for name in ("A.png", "deep/b.png", "a.png")]
+    (tmp_path / "r.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    reviews = open_reviews({"reading": READING, "image_root": "."}, tmp_path / "r.jsonl", None)
+    assert len(list(reviews)) == 3
+    assert reviews.changes == {"other_spelling": 1, "other_folder": 1}

@@ -1,5 +1,6 @@
 """Records in workbooks, nested cells, JSON by columns and several tables; numbers as people write them."""
 
+import base64
 import csv
 import json
 import sys
@@ -25,7 +26,7 @@ from automm.data.records.cells.nested import flattened, look_up
 from automm.data.records.cells.written_numbers import decimal_mark, written_number
 from automm.data.records.opening import read_files
 from automm.data.records.reviews import load_dataset
-from automm.errors import ConfigError, DataError
+from automm.errors import ConfigError, DataError, NotFoundError
 
 
 def table(path, header, rows):
@@ -103,6 +104,73 @@ def test_a_workbook(tmp_path):
     path, guess = write_first_manifest(tmp_path / "r.xlsx")
     assert "not read: 'Legend'" in guess.reasons["records"]
     assert len(load_dataset(load_manifest(path)).reviews) == 30
+
+
+def workbook(path, rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+NAMES = ["Text", "Stars", "Kind", "Shop"]
+VALUES = [[review(n), 1 + n % 5, "ab"[n % 2], f"shop {n % 7}"] for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [["Reviews of 2024"]],
+        [["Reviews of 2024"], [None], ["Source: shop system", None, None], [None]],
+        [["Reviews", "as of 3 May"]],
+        [["Product", None, None, "Place"]],
+        [[None, None, None, "confidential"], ["Note: stars are 1 to 5, see below"]],
+    ],
+)
+def test_titles_and_notes_above_the_header_of_a_workbook_are_skipped_and_said(tmp_path, above):
+    file = workbook(tmp_path / "r.xlsx", [*above, NAMES, *VALUES])
+    assert cells(file)[1] == dict(zip(NAMES, VALUES[1], strict=True))
+    path, guess = write_first_manifest(file)
+    first = next(cell for row in above for cell in row if cell)
+    assert f"the header is row {len(above) + 1}; not read above it: {first[:40]!r}" in guess.reasons["records"]
+    assert "# records: the header is row" in path.read_text()
+    assert len(load_dataset(load_manifest(path)).reviews) == 30
+
+
+def test_a_header_that_is_not_clear_is_one_question(tmp_path):
+    texts = [[review(n), "ab"[n % 2], f"shop {n % 7}", f"city {n}"] for n in range(30)]
+    file = workbook(tmp_path / "r.xlsx", [["Reviews", "as of 3 May"], NAMES, *texts])
+    with pytest.raises(
+        DataError, match=r"may be row 1 or row 2: row 1 fills 50% of the columns. Delete the rows above"
+    ):
+        write_first_manifest(file)
+    with pytest.raises(NotFoundError, match=f"no header could be read. To see why: automm init {file}"):
+        write_first_manifest(tmp_path)
+    file = workbook(tmp_path / "r.xlsx", [NAMES, *texts])  # as the message says
+    write_first_manifest(file)
+
+
+@pytest.mark.parametrize(
+    ("header", "first"),
+    [
+        ([None, "Text", "Stars"], [0, "good", 3]),
+        (["Text", "Stars"], ["good", 3, "a note far right"]),
+        (["Text", None, "Kind", "Shop"], ["good", 3, "a", "s"]),
+    ],
+)
+def test_a_header_in_the_first_row_stays_the_header(tmp_path, header, first):
+    file = workbook(tmp_path / "r.xlsx", [header, *[first] * 3])
+    assert [row["Text"] for row in cells(file)] == ["good"] * 3
+
+
+def test_a_title_in_one_of_several_workbooks_is_said(tmp_path):
+    for name, rows in (("train", VALUES), ("test", VALUES[:10])):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        workbook(tmp_path / "d" / f"{name}.xlsx", [["Reviews of 2024"], NAMES, *rows])
+    done = import_data("auto", tmp_path / "d", tmp_path / "out")
+    assert "the header is row 2" in done.reasons["records of test.xlsx"]
+    assert done.records == 40
 
 
 def test_a_workbook_without_openpyxl_has_two_ways(tmp_path, monkeypatch):
@@ -354,3 +422,129 @@ def test_seventy_shards_are_all_read(tmp_path):
         )
     done = import_data("auto", tmp_path / "d", tmp_path / "out")
     assert done.records == 210
+
+
+def split_folders(folder):
+    """Three tables, each beside its own pictures."""
+    for split in ("train", "val", "test"):
+        picture_files(folder / split, [f"images/{n:03}.jpg" for n in range(12)])
+        rows = [[f"images/{n:03}.jpg", f"a long enough text number {n} of {split}", "ab"[n % 2]] for n in range(12)]
+        table(folder / split / "data.csv", ["image", "text", "label"], rows)
+    return folder
+
+
+def test_the_pictures_of_tables_are_copied(tmp_path):
+    done = import_data("auto", split_folders(tmp_path / "data"), tmp_path / "out", copy_images=True)
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert done.pictures == 36
+    assert len({path for one in reviews for path in one.images}) == 36
+    assert all(path.is_relative_to(tmp_path / "out" / "images") for one in reviews for path in one.images)
+
+
+def by_pattern(n):
+    return [f"pics/P{n}-1.jpg", f"pics/P{n}-2.jpg"]
+
+
+def by_other_name(n):
+    return [f"deep/er/P{n}.JPG"]
+
+
+@pytest.mark.parametrize(("files", "named"), [(by_pattern, None), (by_other_name, "C:\\Users\\me\\P{}.jpg")])
+def test_pictures_that_are_found_by_pattern_or_another_name_are_copied(tmp_path, files, named):
+    picture_files(tmp_path / "data", [name for n in range(20) for name in files(n)])
+    columns = ["code", "text", "label"] + ["image"] * (named is not None)
+    rows = [
+        [f"P{n}", review(n), "ab"[n % 2]] + [named.format(n)] * 1 if named else [f"P{n}", review(n), "ab"[n % 2]]
+        for n in range(20)
+    ]
+    table(tmp_path / "data" / "train.csv", columns, rows[:15])
+    table(tmp_path / "data" / "test.csv", columns, rows[15:])
+    done = import_data("auto", tmp_path / "data", tmp_path / "out", copy_images=True)
+    (tmp_path / "data").rename(tmp_path / "gone")
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert [len(one.images) for one in reviews] == [len(files(0))] * 20
+
+
+def test_a_picture_that_only_the_copies_would_find_is_refused(tmp_path):
+    picture_files(tmp_path / "data", [f"a/{n}.jpg" for n in range(20)] + ["b/3.jpg"])
+    rows = [[f"a/{n}.jpg" if n else "3.jpg", review(n), "ab"[n % 2]] for n in range(20)]
+    table(tmp_path / "data" / "train.csv", ["image", "text", "label"], rows[:15])
+    table(tmp_path / "data" / "test.csv", ["image", "text", "label"], rows[15:])
+    with pytest.raises(DataError, match=r"'3\.jpg' is missing or ambiguous.*'a/3\.jpg'.*without --copy-images"):
+        import_data("auto", tmp_path / "data", tmp_path / "out", copy_images=True)
+    import_data("auto", tmp_path / "data", tmp_path / "out")  # as the message says
+
+
+@pytest.mark.parametrize("kind", ["tables", "cells"])
+def test_options_of_a_format_are_refused_where_there_is_no_format(tmp_path, kind):
+    source = split_folders(tmp_path / "data")
+    if kind == "cells":
+        content = base64.b64encode((source / "train/images/001.jpg").read_bytes()).decode()
+        source = table(
+            tmp_path / "r.csv", ["image", "text", "label"], [[content, review(n), "ab"[n % 2]] for n in range(20)]
+        )
+    with pytest.raises(ConfigError, match=r"has no options, got unit\. Remove --option"):
+        import_data("auto", source, tmp_path / "out", options={"unit": "business"})
+    import_data("auto", source, tmp_path / "out")  # as the message says
+
+
+@pytest.mark.parametrize("layout", [None, "imagefolder"])
+def test_import_prints_the_role_of_every_column(tmp_path, layout):
+    source = split_folders(tmp_path / "data")
+    if layout is not None:
+        picture_files(source := tmp_path / "folder", [f"{n}.png" for n in range(8)])
+        lines = [{"file_name": f"{n}.png", "caption": review(n), "label": "ab"[n % 2], "extra": n} for n in range(8)]
+        (source / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ["import", *([layout] if layout else []), str(source), "--to", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    header = next(line for line in done.stderr.splitlines() if line.startswith("column"))
+    assert header.split() == ["column", "role", "why", "examples"]
+    assert ("extra" in done.stderr) == (layout is not None)
+    assert any(line.split()[:2] == ["label", "label"] for line in done.stderr.splitlines())
+
+
+def labelled_rows(count):
+    return [
+        {"id": f"r{n}", "text": review(n), "note": f"a note of some words {n}", "label": "abc"[n % 3], "offer": n % 2}
+        for n in range(count)
+    ]
+
+
+def split_tables(folder, lacks, name="test"):
+    """train.csv with all columns, and another table without some."""
+    for split, left_out in (("train", ()), (name, lacks)):
+        rows = [{key: cell for key, cell in row.items() if key not in left_out} for row in labelled_rows(60)]
+        rows = [row | {"id": f"{split}-{row['id']}"} for row in rows]
+        table(folder / f"{split}.csv", list(rows[0]), [list(row.values()) for row in rows])
+    return folder
+
+
+@pytest.mark.parametrize("lacks", [("note",), ("offer",), ("note", "offer")])
+def test_a_test_table_that_only_lacks_optional_columns_is_the_test_split(tmp_path, lacks):
+    folder = split_tables(tmp_path / "d", lacks)
+    _, guess = write_first_manifest(folder / "train.csv", must_have_label=True)
+    assert guess.content["fields"]["label"] == "label"
+    assert f"To read both: automm import {folder} --to DIR" in guess.reasons["not read: test.csv"]
+    done = import_data("auto", folder, tmp_path / "out")  # as the message says
+    reviews = load_dataset(load_manifest(done.manifest)).reviews
+    assert [one.split for one in reviews].count("test") == 60
+
+
+@pytest.mark.parametrize("name", ["test", "val", "new_test"])
+@pytest.mark.parametrize("lacks", [("label",), ("label", "note"), ("label", "note", "offer")])
+def test_a_table_without_the_label_is_set_aside_whatever_else_it_lacks(tmp_path, name, lacks):
+    folder = split_tables(tmp_path / "d", lacks, name)
+    _, guess = write_first_manifest(folder / "train.csv", must_have_label=True)
+    assert guess.content["fields"]["label"] == "label"
+    told = guess.reasons[f"not read: {name}.csv"]
+    assert told.endswith(f"after a search: automm predict BUNDLE {folder / name}.csv")
+    assert ("Add a column" in told and "'note'" in told) == ("note" in lacks)
+    (folder / "manifest.yaml").unlink()
+    _, again = write_first_manifest(folder, must_have_label=True)
+    assert again.reasons[f"not read: {name}.csv"] == told
+
+
+def test_the_label_of_another_table_is_named_by_its_role(tmp_path):
+    folder = split_tables(tmp_path / "d", ("label", "note"))
+    with pytest.raises(ChoiceError, match=r"train.csv has the same columns and also 'label'"):
+        write_first_manifest(folder / "test.csv", must_have_label=True)

@@ -25,8 +25,8 @@ from automm.data.onboarding.draft import LEFT_OUT, Draft
 from automm.data.onboarding.label import demand_label, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
-from automm.data.records.field_values import cell_labels, is_empty
-from automm.data.sections import LabelColumn
+from automm.data.records.field_values import cell_labels, columns_of, is_empty
+from automm.data.sections import Fields, LabelColumn
 from automm.errors import ConfigError, Problem
 
 MOST_LABELS = 20  # with more, a training split may lack one
@@ -53,7 +53,7 @@ class Guess:
         roles: the role of every column.
         labels: the columns that may be the label, the likeliest first.
         related: what other tables say.
-        fetches: whether the pictures are URLs to download.
+        fetches: whether pictures are URLs to download.
     """
 
     content: dict[str, Any]
@@ -62,6 +62,12 @@ class Guess:
     labels: list[Candidate] = field(default_factory=list)
     related: Related = field(default_factory=Related)
     fetches: bool = False
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns that a prediction needs."""
+        fields = Fields.model_validate(self.content["fields"])
+        return list(dict.fromkeys(name for names in columns_of(fields, labelled=False).values() for name in names))
 
 
 def guess_from(
@@ -113,13 +119,13 @@ def guess_from(
     _settle_others(draft, pictures, label)
     if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
         raise ConfigError(_no_content(str(content["records"]), draft))
-    _settle_empty_texts(draft)
+    _settle_bare(draft, pictures)
     if "images" not in (given or {}):
         note_unused(draft, nearby, pictures, must_have_label)
     all_fields = draft.fields | dict(draft.given)
     draft.content["fields"] = {key: all_fields[key] for key in ORDER if key in all_fields}
     draft.content["fields"] |= {key: value for key, value in all_fields.items() if key not in ORDER}
-    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.urls)
+    return Guess(draft.content, draft.reasons, _roles(draft), labels, related, fetches=pictures.fetches)
 
 
 def _lacking(draft: Draft, split: str, label: Column) -> str:
@@ -140,15 +146,16 @@ def _lacking(draft: Draft, split: str, label: Column) -> str:
     return min(every - trained, default="")
 
 
-def _settle_empty_texts(draft: Draft) -> None:
-    """Drop records without text and picture, if records may lack every text."""
-    named = draft.fields.get("text", draft.given.get("text", ()))
-    texts = [named] if isinstance(named, str) else named
-    columns = [draft.table.columns[name] for name in texts if name in draft.table.columns]
-    if not columns or any(column.filled == column.all_records for column in columns):
+def _settle_bare(draft: Draft, pictures: Pictures) -> None:
+    """Drop records without text and picture, if records may lack every text, or have no text and may lack pictures."""
+    fields = draft.fields | dict(draft.given)
+    texts, names = (_named(fields[key], key) if key in fields else [] for key in ("text", "images"))
+    columns = [draft.table.columns[name] for name in texts or names if name in draft.table.columns]
+    uncertain = not texts and not pictures.urls and (pictures.template or pictures.some_missing)
+    if not uncertain and (not columns or any(column.filled == column.all_records for column in columns)):
         return
     bare = [row for row in draft.table.rows if all(is_empty(row.get(column.name)) for column in columns)]
-    if bare or len(draft.table.rows) < draft.table.records:
+    if uncertain or bare or len(draft.table.rows) < draft.table.records:
         draft.content["text"] = {"on_empty": "drop-bare"}
         draft.reasons["text.on_empty"] = "records with neither text nor picture are dropped and counted"
 

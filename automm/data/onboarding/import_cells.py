@@ -75,4 +75,4 @@ def import_cells(source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
         guess.content.update({"name": plain_name(source), "image_root": PICTURES})
         parse_manifest(guess.content, PLACE)
         (draft / MANIFEST).write_text(manifest_text(guess, source), encoding="utf-8")
-    return Imported(to / MANIFEST, count, len(files), dict(changes), guess.reasons)
+    return Imported(to / MANIFEST, count, len(files), dict(changes), guess.reasons, guess.roles)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -11,8 +10,8 @@ from typing import Any
 
 from automm.config.strict_yaml import write_yaml
 from automm.data.change_kinds import change_lines
-from automm.data.download.urls import is_url, local_name
-from automm.data.images.root import AbsentError, ImageRoot, OutsideError
+from automm.data.download.urls import is_url
+from automm.data.images.root import ImageRoot
 from automm.data.images.tree import fold
 from automm.data.layouts import EMBEDDED, LAYOUTS, RECORDS, find_layout, is_code, listing, recognise, unknown_format
 from automm.data.layouts.imagefolder import labels_are_folders
@@ -21,8 +20,18 @@ from automm.data.manifest import Manifest, parse_manifest
 from automm.data.onboarding.columns.names import names_portrait
 from automm.data.onboarding.guess import Guess
 from automm.data.onboarding.import_cells import holds_embedded, import_cells
-from automm.data.onboarding.import_draft import MANIFEST, PICTURES, PLACE, RECORDS_FILE, Imported, drafted, plain_name
-from automm.data.onboarding.import_notes import ignored_files, use_splits
+from automm.data.onboarding.import_draft import (
+    MANIFEST,
+    PICTURES,
+    PLACE,
+    RECORDS_FILE,
+    Imported,
+    PictureCopies,
+    check_no_options,
+    drafted,
+    plain_name,
+)
+from automm.data.onboarding.import_notes import ignored_files, layout_roles, use_splits
 from automm.data.onboarding.import_tables import import_tables
 from automm.data.onboarding.init import guess_manifest, manifest_text
 from automm.data.onboarding.tables import plan_tables
@@ -79,9 +88,11 @@ def import_data(
             if chosen == EMBEDDED:
                 return _unpack(source, to, options or {}, fields or {})
             if chosen == CELLS:
+                check_no_options("a file of records", options or {})
                 return import_cells(source, to, fields or {})
             if chosen == TABLES:
-                return import_tables(plan_tables(source), source, to, fields or {})
+                check_no_options("a folder of tables", options or {})
+                return import_tables(plan_tables(source), source, to, fields or {}, copy_images)
             content: dict[str, Any] = {"name": plain_name(source), "format": chosen, "path": str(source.absolute())}
             content |= {key: dict(value) for key, value in (("options", options), ("fields", fields)) if value}
             manifest = parse_manifest(content, PLACE, allow_code=allow_code)
@@ -97,8 +108,7 @@ def import_data(
 
 def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:
     """Import Parquet files that hold the pictures themselves; the manifest is guessed except for `fields`."""
-    if options:
-        raise ConfigError(f"{PLACE}: format {EMBEDDED} has no options, got {', '.join(options)}. Remove them")
+    check_no_options(f"format {EMBEDDED}", options)
     with drafted(to) as draft:
         unpacking, records = Unpacking(source, draft / PICTURES), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
@@ -120,7 +130,9 @@ def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[
             guess.reasons.update(aside)
             text += comment
         (draft / MANIFEST).write_text(text, encoding="utf-8")
-    return Imported(to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.changes), guess.reasons)
+    return Imported(
+        to / MANIFEST, unpacking.records, unpacking.pictures, dict(unpacking.changes), guess.reasons, guess.roles
+    )
 
 
 def _without_labels(guess: Guess, records: Path) -> None:
@@ -180,9 +192,10 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
     root = ImageRoot(source.image_root)
     fields = source.fields if source.fields.id is not None else source.fields.model_copy(update={"id": ID})
     split = None if is_code(manifest.format) else find_layout(manifest.format).split
-    count, copied = 0, set[str]()
+    count = 0
     columns, named = set[str](), set[str]()
     with drafted(to) as draft:
+        copies = PictureCopies(root, draft / PICTURES) if copy_images else None
         with (draft / RECORDS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
             for record in source.rows:
                 count += 1
@@ -191,12 +204,13 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
                 lines.write(line + "\n")
                 with suppress(ValueError):  # check reports it
                     named |= {fold(name) for name in cell_images(record.values, fields) if not is_url(name)}
-                if copy_images:
+                if copies is not None:
                     for name in _names(record, fields):
-                        _copy(root, local_name(name) if is_url(name) else name, draft / PICTURES, copied, record.where)
+                        copies.add(name, record.where)
         if not count:
             raise NoReviewsError(_no_reviews(manifest, source))
         fields, reasons = _complete(fields, columns, draft / RECORDS_FILE, given)
+        roles = layout_roles(draft / RECORDS_FILE, columns, fields, reasons, given)
         if not is_code(manifest.format):
             reasons = reasons | ignored_files(
                 manifest.folder / str(manifest.path), manifest.format, source.opened, named
@@ -208,9 +222,10 @@ def _write(manifest: Manifest, source: Source, to: Path, copy_images: bool, give
             comment, aside = use_splits(draft / RECORDS_FILE, to, split, label)
             text, reasons = text + comment, reasons | aside
         (draft / MANIFEST).write_text(text, encoding="utf-8")
-        if copy_images:
-            (draft / PICTURES).mkdir(exist_ok=True)
-    return Imported(to / MANIFEST, count, len(copied), dict(source.changes), reasons)
+        if copies is not None:
+            copies.check()
+    copied = 0 if copies is None else len(copies)
+    return Imported(to / MANIFEST, count, copied, dict(source.changes), reasons, roles)
 
 
 def _no_reviews(manifest: Manifest, source: Source) -> str:
@@ -256,25 +271,6 @@ def _names(record: Record, fields: Fields) -> list[str]:
         return cell_images(record.values, fields)
     except ValueError as error:
         raise DataError(f"{record.where}: {error}") from error
-
-
-def _copy(root: ImageRoot, name: str, to: Path, copied: set[str], where: str) -> None:
-    """Copy a picture if it exists; a missing one is reported when the copy is read."""
-    if name in copied:
-        return
-    try:
-        file = root.find(name)
-    except (AbsentError, OutsideError):
-        return
-    inside = os.path.normpath(name)
-    if inside.startswith(".."):  # out of the folder and back into it: the same name would lead out of the copy
-        raise DataError(
-            f"{where}: picture {name!r} leads out of '{root.path}' and back. Write its name relative to that folder"
-        )
-    target = to / inside
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, target)
-    copied.add(name)
 
 
 def _manifest(manifest: Manifest, fields: Fields, source: Source, image_root: str, reasons: Mapping[str, str]) -> str:

@@ -1,21 +1,52 @@
-"""What an import must say: how to use the splits that the records name, and which files are ignored."""
+"""What an import must say: the role of every column, how to use the records' splits, and which files are ignored."""
 
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
+from itertools import islice
 from pathlib import Path
 
 from automm.data.download.urls import FOLDER as FETCHED
 from automm.data.images.tree import ImageTree, fold
+from automm.data.onboarding.columns.column import Column, cells_of
 from automm.data.onboarding.columns.names import names_thumbnail
 from automm.data.onboarding.columns.splits import VALIDATION
+from automm.data.onboarding.draft import LEFT_OUT
+from automm.data.onboarding.guess import Role
 from automm.data.onboarding.related import tables_in
 from automm.data.onboarding.tables import split_of
-from automm.data.records.field_values import is_empty
-from automm.data.sections import SPLITS
+from automm.data.records.field_values import columns_of, is_empty
+from automm.data.sections import SPLITS, Fields
 
 SHOWN = 3  # folders that are named
+HEAD = 200  # records whose values are examples
 UNLABELLED = "unlabelled.jsonl"  # the records of a test split without labels, for predictions
+
+
+def layout_roles(
+    records: Path, columns: Collection[str], fields: Fields, reasons: Mapping[str, str], given: Collection[str]
+) -> list[Role]:
+    """Return the role of every column of a native layout.
+
+    Args:
+        records: the records file that was written.
+        columns: all its columns.
+        fields: the meaning of the columns.
+        reasons: why some keys of `fields` were guessed, by key.
+        given: the keys of `fields` that the user has set.
+    """
+    role_of: dict[str, tuple[str, str]] = {}
+    for key, names in columns_of(fields, labelled=True).items():
+        role = key.removeprefix("fields.")
+        why = "given" if role in given else reasons.get(key, "by the layout")
+        for name in names:
+            role_of.setdefault(name, (role, why))
+    with records.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, HEAD)]
+    every = dict.fromkeys([*(name for row in rows for name in row), *sorted(columns)])
+    cells = cells_of(every, rows)
+    unused = (LEFT_OUT, "the layout gives it no role. To use it, name it in fields")
+    return [Role(name, *role_of.get(name, unused), Column(name, len(rows), cells[name]).examples) for name in every]
 
 
 def use_splits(records: Path, to: Path, column: str, label: str | None) -> tuple[str, dict[str, str]]:

@@ -2,21 +2,35 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from automm.data.images.of_record import RecordPictures
+from automm.data.images.root import ImageRoot
 from automm.data.layouts.imagefolder import FOLDER
-from automm.data.manifest import parse_manifest
+from automm.data.manifest import Manifest, parse_manifest
 from automm.data.onboarding.columns.completed import PictureNames
-from automm.data.onboarding.import_draft import MANIFEST, PLACE, RECORDS_FILE, Imported, drafted, plain_name
+from automm.data.onboarding.import_draft import (
+    MANIFEST,
+    PICTURES,
+    PLACE,
+    RECORDS_FILE,
+    Imported,
+    PictureCopies,
+    drafted,
+    plain_name,
+)
 from automm.data.onboarding.init import guess_manifest, manifest_text
 from automm.data.onboarding.reading import read_table_of
+from automm.data.onboarding.related import unlabelled_note
 from automm.data.onboarding.tables import Plan
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import Dialect
-from automm.data.records.opening import read_files
+from automm.data.records.opening import open_source, read_files
+from automm.data.records.tables.excel import sheet_notes
 from automm.data.sections import plain_value
 from automm.errors import DataError
 
@@ -53,6 +67,9 @@ class TablesWriter:
             DataError: a table cannot be read, or the key of a joined table repeats.
         """
         self.notes |= self.plan.notes
+        for file in (*self.plan.parts, *self.plan.joins):
+            if file.suffix.lower() == ".xlsx" and (note := sheet_notes(file)):
+                self.notes[f"records of {file.name}"] = note
         joined = {file: self._rows_by_key(file, key) for file, key in self.plan.joins.items()}
         missing = dict.fromkeys(self.plan.joins, 0)
         several = len(self.plan.parts) > 1
@@ -113,8 +130,9 @@ def _key(cell: object) -> str:
     return "" if is_empty(cell) else plain_value(cell)
 
 
-def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any]) -> Imported:
+def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any], copy_images: bool) -> Imported:
     """Import the tables of a folder as one records file; the manifest is guessed except for `fields`."""
+    copied = 0
     with drafted(to) as draft:
         writer, records = TablesWriter(plan, source), draft / RECORDS_FILE
         with records.open("w", encoding="utf-8", newline="\n") as lines:
@@ -124,10 +142,33 @@ def import_tables(plan: Plan, source: Path, to: Path, fields: Mapping[str, Any])
             writer.notes[f"column {FOLDER!r}"] = f"the folders of the pictures in {column!r}"
         guess = guess_manifest(records, draft, given=fields, near=source, records=RECORDS_FILE)
         guess.reasons.update(writer.notes)
+        for file in plan.unlabelled:
+            guess.reasons[f"not read: {file.name}"] = unlabelled_note(file, guess.inputs)
         guess.content["name"] = plain_name(source)
-        if "image_root" in guess.content:
+        parse_manifest(guess.content, PLACE)
+        if copy_images:
+            copied = _copy_pictures(parse_manifest(guess.content, draft / MANIFEST), draft / PICTURES)
+            guess.content["image_root"] = PICTURES
+        elif "image_root" in guess.content:
             root = (draft / guess.content["image_root"]).resolve()
             guess.content["image_root"] = os.path.relpath(root, os.path.realpath(to))
-        parse_manifest(guess.content, PLACE)
         (draft / MANIFEST).write_text(manifest_text(guess, source), encoding="utf-8")
-    return Imported(to / MANIFEST, writer.records, 0, {}, guess.reasons)
+    return Imported(to / MANIFEST, writer.records, copied, {}, guess.reasons, guess.roles)
+
+
+def _copy_pictures(manifest: Manifest, to: Path) -> int:
+    """Copy the pictures that the records of a manifest name, and return how many."""
+    source = open_source(manifest)
+    root = ImageRoot(source.image_root)
+    pictures, copies = RecordPictures(manifest, source, root, [], [], Counter()), PictureCopies(root, to)
+    pictures.learn(lambda: open_source(manifest).rows)
+    for record in source.rows:
+        try:
+            named = pictures.named(record.values)
+        except ValueError:  # check reports the cell
+            continue
+        for name in named:
+            if isinstance(name, str):
+                copies.add(name, record.where)
+    copies.check()
+    return len(copies)

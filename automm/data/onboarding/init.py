@@ -17,7 +17,7 @@ from automm.data.onboarding.columns.settled import relative_path
 from automm.data.onboarding.draft import LEFT_OUT
 from automm.data.onboarding.guess import Guess, guess_from
 from automm.data.onboarding.reading import read_table_of
-from automm.data.onboarding.related import Related, others_near, related_to, tables_in
+from automm.data.onboarding.related import Related, others_near, related_to, tables_in, unlabelled_note
 from automm.data.onboarding.tables import Chosen, choose_tables, split_of
 from automm.data.onboarding.unpack import holds_pictures
 from automm.data.sections import SPLITS
@@ -159,7 +159,11 @@ def guess_manifest(
         _check_given(given or {}, list(table.columns))
     for name in ignore:
         table.columns.pop(name, None)
-    related = related_to(list(table.columns), others_near(file)) if near is None else Related()
+    related = (
+        related_to(list(table.columns), others_near(file), lambda: [*table.columns.values()])
+        if near is None
+        else Related()
+    )
     content = {"name": file.stem, "records": records or relative_path(file, folder)}
     nearby = Nearby(near or file.parent, split_of(file) if len(listed) == 1 else None)
     guess = guess_from(table, content, nearby, folder, given=given, related=related, must_have_label=must_have_label)
@@ -181,9 +185,7 @@ def _check_given(given: Mapping[str, Any], columns: list[str]) -> None:
 def _note_related(guess: Guess, related: Related, file: Path) -> None:
     """Name the tables beside the records that are not read."""
     for other in related.unlabelled:
-        guess.reasons[f"not read: {other.name}"] = (
-            f"it has the same columns without the label. To predict it after a search: automm predict BUNDLE {other}"
-        )
+        guess.reasons[f"not read: {other.name}"] = unlabelled_note(other, guess.inputs)
     for other in related.same:
         text = "it has the same columns"
         if {split_of(file), split_of(other)} <= set(SPLITS) and split_of(file) != split_of(other):

@@ -30,9 +30,10 @@ def demand_label(
         classes: the folders of the pictures, if they may be classes.
     """
     choices = {candidate.column.name: candidate.reason for candidate in labels}
-    if labels and not is_undecided(labels):
+    is_labelled = related.labelled is None or any(candidate.looks_like_label for candidate in labels)
+    if labels and is_labelled and not is_undecided(labels):
         return
-    if related.labelled is not None and not labels:
+    if related.labelled is not None and not is_labelled:
         file, target = related.labelled
         if related.by_index:
             text = f"no label: {file.name} has it, in column {target!r}, for rows with the same index"

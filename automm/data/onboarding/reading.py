@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from automm.data.records.encoding import delimiter_of, encoding_of
 from automm.data.records.field_values import is_empty
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, ENCODING, Dialect
 from automm.data.records.opening import read_files
-from automm.data.records.tables.excel import sheet_names
+from automm.data.records.tables.excel import sheet_notes
 from automm.data.sections import known_encoding
 from automm.errors import ConfigError, DataError
 
 FIRST = 10_000  # records from the start of a file; neighbouring records distinguish an id from a group
+HEAD = 2_000  # records that show what the columns of another table mean
 SAMPLE = 2 * FIRST  # records; the others are from the rest of the file
 BINARY = (".parquet", ".xlsx")
 
@@ -56,9 +58,8 @@ def read_table_of(files: list[Path], encoding: str | None = None, quotes: bool |
     written: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if file.suffix.lower() in BINARY:
-        if len(sheets := sheet_names(file) if file.suffix.lower() == ".xlsx" else []) > 1:
-            others = ", ".join(map(repr, sheets[1:]))
-            reasons["records"] = f"the first sheet, {sheets[0]!r}; not read: {others}"
+        if file.suffix.lower() == ".xlsx" and (notes := sheet_notes(file)):
+            reasons["records"] = notes
         return _table(files, "utf-8", DEFAULT_DIALECT, written, reasons)
     given = encoding
     encoding, reason = (_known(encoding), "given by --encoding") if encoding is not None else encoding_of(file)
@@ -156,6 +157,20 @@ def _table(
         sample = f"guessed from {len(rows):,} of {count:,} records: the first {FIRST:,}, and others at equal distances"
         more["records"] = ". ".join(filter(None, [more.get("records", ""), sample]))
     return Table(columns, rows, count, dict(written), more)
+
+
+def sample_of(file: Path) -> list[Column]:
+    """Return the columns of the first records of a table; [] if it cannot be read. Never raises."""
+    rows: list[Mapping[str, object]] = []
+    try:
+        is_text = file.suffix.lower() not in BINARY
+        encoding = encoding_of(file)[0] if is_text else "utf-8"
+        dialect = Dialect(delimiter_of(file, encoding)[0], None) if is_text else DEFAULT_DIALECT
+        rows.extend(flattened(one.values) for one in islice(read_files([file.absolute()], encoding, dialect), HEAD))
+    except (DataError, OSError):  # what is wrong is reported when the whole table is read
+        return []
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [Column(name, len(rows), cells) for name, cells in cells_of(names, rows).items()]
 
 
 def _shortened(values: Mapping[str, object]) -> Mapping[str, object]:

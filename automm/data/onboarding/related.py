@@ -3,14 +3,17 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
+from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.labels import lacked_labels
 from automm.data.onboarding.columns.names import is_nameless
 from automm.data.onboarding.columns.nearby import TABLES
+from automm.data.onboarding.reading import sample_of
 from automm.data.records.forms import FORMS, likely_delimiter, parse_json
 from automm.data.records.tables.excel import excel_rows
 from automm.data.records.tables.parquet import parquet_schema
@@ -39,9 +42,10 @@ class Other:
         return "submission" in self.file.stem.lower()
 
     @property
-    def is_unlabelled(self) -> bool:
-        """Whether its name suggests that it has no labels."""
-        return not _UNLABELLED.isdisjoint(_WORDS.findall(self.file.stem.lower()))
+    def is_part(self) -> bool:
+        """Whether its name suggests that it is a split, or has no labels."""
+        words = _WORDS.findall(self.file.stem.lower())
+        return not _UNLABELLED.isdisjoint(words) or any(map(split_named, words))
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,14 @@ def others_near(file: Path) -> list[Other]:
     return [Other(one, header_of(one)) for one in files]
 
 
-def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
-    """Return what other tables say about a records file with some columns."""
+def related_to(columns: Sequence[str], others: Iterable[Other], sample: Callable[[], Sequence[Column]]) -> Related:
+    """Return what other tables say about a records file.
+
+    Args:
+        columns: the names of its columns.
+        others: the other tables.
+        sample: returns its columns with their values; called if a table lacks some of them.
+    """
     own = {name for name in columns if not is_nameless(name)}
     hints: dict[str, str] = {}
     unlabelled: list[Path] = []
@@ -156,19 +166,45 @@ def related_to(columns: Sequence[str], others: Iterable[Other]) -> Related:
         lacks, more = own - theirs, theirs - own
         if theirs == own:
             same.append(other.file)
-        elif not more and 0 < len(lacks) <= MOST_TARGETS and len(theirs) > 1 and other.is_unlabelled:
-            unlabelled.append(other.file)
-            hints |= dict.fromkeys(lacks, f"{other.file.name} lacks it")
+        elif not more and len(theirs) > 1 and other.is_part:
+            if targets := _lacked(sample(), lacks):
+                unlabelled.append(other.file)
+                hints |= dict.fromkeys(targets, f"{other.file.name} lacks it")
+            else:
+                same.append(other.file)
         elif lacks == own and _same_index(columns, other.columns) and len(theirs) <= MOST_TARGETS and labelled is None:
             labelled, by_index = (other.file, min(theirs)), True
         elif not lacks and 0 < len(more) <= MOST_TARGETS and (labelled is None or by_index) and len(own) > 1:
-            targets = [name for name in other.columns if name in more and (not wanted or name in wanted)]
+            lacked = set(_lacked(sample_of(other.file), more))
+            targets = [name for name in other.columns if name in lacked and (not wanted or name in wanted)]
             labelled, by_index = ((other.file, targets[0]), False) if targets else (labelled, by_index)
     for name in wanted:
         if name in own and submission is not None:
             hints = {name: f"{submission.file.name} predicts it"}
     path = submission.file if submission is not None else None
     return Related(hints, tuple(unlabelled), labelled, by_index, path, tuple(same))
+
+
+def _lacked(columns: Sequence[Column], lacks: set[str]) -> list[str]:
+    """Return the labels among the columns that a table lacks; a few if their values are not known."""
+    if not columns:
+        return sorted(lacks) if len(lacks) <= MOST_TARGETS else []
+    return lacked_labels(columns, lacks)
+
+
+def unlabelled_note(file: Path, needed: Iterable[str]) -> str:
+    """Return how to predict a table without labels.
+
+    Args:
+        file: the table.
+        needed: the columns that a prediction needs.
+    """
+    header = header_of(file)
+    absent = [repr(name) for name in needed if name not in header and name.partition(".")[0] not in header]
+    command = f"after a search: automm predict BUNDLE {file}"
+    if absent:
+        return f"it lacks the label and {', '.join(absent)}. Add a column {' and '.join(absent)}, and {command}"
+    return f"it lacks the label. To predict it {command}"
 
 
 def _same_index(columns: Sequence[str], others: Sequence[str]) -> bool:

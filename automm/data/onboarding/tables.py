@@ -1,14 +1,17 @@
 """Choose the records in a folder of tables: one table, its splits, or two tables that share a key."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from automm.data.layouts.files import split_named
 from automm.data.onboarding.columns.names import IDS, is_nameless, snake_case
+from automm.data.onboarding.reading import sample_of
 from automm.data.onboarding.related import Other, header_of, label_codes, related_to, tables_in
 from automm.errors import ConfigError, NotFoundError, Problem
 
 MOST_FOLDERS = 2_000
+SHOWN = 3  # tables without a header that are named
 _CARDS = ("manifest", "dataset_info", "dataset_infos", "package", "state", "config", "license")
 
 
@@ -35,11 +38,13 @@ class Plan:
         parts: the tables with the records, and the split that each is named after.
         joins: tables with more columns for the records, and the column that both have.
         notes: what is not read, and why, by key.
+        unlabelled: tables that lack the label, which are not read.
     """
 
     parts: dict[Path, str | None]
     joins: dict[Path, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    unlabelled: list[Path] = field(default_factory=list)
 
 
 def choose_tables(folder: Path) -> Chosen:
@@ -71,15 +76,18 @@ def plan_tables(folder: Path) -> Plan:
     """
     tables, notes = _candidates(folder)
     if not tables:
-        raise NotFoundError(f"{folder}: no table of records found (.csv, .tsv, .jsonl, .json, .parquet, .xlsx)")
+        unread = [f"{key}: {why}" for key, why in notes.items() if key.startswith("not read: ")]
+        listed = "".join(f". {note}" for note in unread[:SHOWN])
+        raise NotFoundError(f"{folder}: no table of records found (.csv, .tsv, .jsonl, .json, .parquet, .xlsx){listed}")
     for table in [one for one in tables if one.is_submission]:
         notes[f"not read: {table.file.name}"] = "a sample of what is to be predicted"
     submissions = [one for one in tables if one.is_submission]
     tables = [one for one in tables if not one.is_submission]
     main = _main(tables)
-    parts, rest = [main], []
+    parts, rest, unlabelled = [main], [], list[Path]()
     own = _named(main)
-    related = related_to(main.columns, [one for one in (*tables, *submissions) if one != main])
+    others = [one for one in (*tables, *submissions) if one != main]
+    related = related_to(main.columns, others, cache(lambda: sample_of(main.file)))
     for other in [one for one in tables if one != main]:
         if (
             _same_columns(_named(other), own)
@@ -88,12 +96,11 @@ def plan_tables(folder: Path) -> Plan:
         ):
             parts.append(other)
         elif other.file in related.unlabelled:
-            predict = f"automm predict BUNDLE {other.file}"
-            notes[f"not read: {other.file.name}"] = f"it lacks the label. To predict it after a search: {predict}"
+            unlabelled.append(other.file)
         else:
             rest.append(other)
     joins: dict[Path, str] = {}
-    for other in rest:
+    for other in [one for one in rest if not _named(one) >= own]:
         key = _key(main, other)
         if key is not None and (len(other.columns) > 2 or is_nameless(key)):
             joins[other.file] = key
@@ -101,7 +108,7 @@ def plan_tables(folder: Path) -> Plan:
             notes[f"not read: {other.file.name}"] = f"names of the values of {key!r}"
         else:
             notes[f"not read: {other.file.name}"] = f"its columns are others: {', '.join(other.columns[:6])}"
-    equals = [one for one in rest if _named(one) >= own and one.file not in joins]
+    equals = [one for one in rest if _named(one) >= own]
     if equals:
         named = [main, *equals]
         text = f"several tables have the same columns: {', '.join(one.file.name for one in named)}"
@@ -110,7 +117,7 @@ def plan_tables(folder: Path) -> Plan:
     splits = {one.file: split_of(one.file) for one in parts}
     if {"validation", "test"} & set(splits.values()):  # the table beside a test table is the training split
         splits = {file: split or "train" for file, split in splits.items()}
-    return Plan(splits, joins, notes)
+    return Plan(splits, joins, notes, unlabelled)
 
 
 def split_of(file: Path) -> str | None:
@@ -152,7 +159,7 @@ def _candidates(folder: Path) -> tuple[list[Other], dict[str, str]]:
         if columns:
             tables.append(Other(file, columns))
         else:
-            notes[f"not read: {file.name}"] = "no header could be read"
+            notes[f"not read: {file.name}"] = f"no header could be read. To see why: automm init {file}"
     return tables, notes
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from automm.data.download.urls import SUFFIXES, is_url
 from automm.data.images.embedded import Embedded, embedded_pictures, is_embedded
 from automm.data.images.missing_hints import means_no_picture
 from automm.data.images.patterns import PLACEHOLDER, Filled, Pattern, is_pattern
@@ -322,11 +323,18 @@ def _listed(cell: object, column: str, separator: str | None) -> list[str]:
         return [name for item in cell for name in _listed(item, column, None)]
     if isinstance(cell, dict) and cell:
         keys = ", ".join(repr(key) for key in list(cell)[:8])
+        holder = next(
+            (key for key, value in cell.items() if isinstance(value, str) and _names_file(value)), next(iter(cell))
+        )
         raise ValueError(
             f"column {column!r} holds objects with the keys {keys}, expected picture names. "
-            f"Name the key that holds them: images: {column}.{next(iter(cell))}"
+            f"Name the key that holds them: images: {column}.{holder}"
         )
     raise ValueError(
         f"column {column!r} holds {type(cell).__name__}, expected picture names. "
         f"If the file names contain this value, use a template: 'folder/{{{column}}}.jpg'"
     )
+
+
+def _names_file(value: str) -> bool:
+    return is_url(value) or value.lower().endswith(SUFFIXES)

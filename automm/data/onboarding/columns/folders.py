@@ -36,7 +36,9 @@ def find_folders(
             continue
         pairs = [(row.get(column.name), row.get(name)) for row in rows]
         named = [f"{plain_value(folder)}/{plain_value(file)}" for folder, file in pairs if _are_plain(folder, file)]
-        located = nearby.locate(named[:: len(named) // MOST_NAMES + 1]) if named else Located(nearby.folder)
+        if 2 * len(named) <= len(pairs):  # most names have folders of their own
+            continue
+        located = nearby.locate(named[:: len(named) // MOST_NAMES + 1])
         if not located.rivals and located.share > (best[1].share if best is not None else 0):
             best = column.name, located
     return best
@@ -57,4 +59,4 @@ def class_folders(column: Column, nearby: Nearby) -> list[str]:
 
 
 def _are_plain(*cells: Any) -> bool:
-    return all(isinstance(cell, str | int) and not is_empty(cell) for cell in cells)
+    return all(isinstance(cell, str | int) and not is_empty(cell) and "/" not in str(cell) for cell in cells)

@@ -1,7 +1,7 @@
 """Rank the columns that may be the label, each with its reasons in words."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from automm.data.onboarding.columns.names import (
     snake_case,
     words_of,
 )
+from automm.data.onboarding.columns.roles import reads_like_text
 from automm.data.onboarding.columns.splits import SPLIT_VALUES
 
 MANY = 20  # a column with more different numbers is measured rather than chosen from a scale
@@ -31,6 +32,7 @@ FEW = 20  # values that are surely classes
 SEPARATORS = ("|", ";", ",", "/")
 ENOUGH = 2.0  # points that make a column a likely label
 DECISIVE = 50.0  # points of a column that the test table lacks, or that a submission predicts
+CLEARLY = 3.0  # points by which a column is a likelier label than another
 ALIKE = 3  # so many columns that look like labels make a question
 EXAMPLES = 4
 _DEGREES = ("not", "very", "no", "non", "un", "slightly", "general")  # first words of graded classes: not_funny
@@ -94,6 +96,27 @@ def is_undecided(candidates: Sequence[Candidate]) -> bool:
     if not candidates or candidates[0].points >= DECISIVE or len(alike) < ALIKE:
         return False
     return _plain_name(candidates[0].column) not in EXACT_LABELS
+
+
+def lacked_labels(columns: Sequence[Column], lacks: Collection[str]) -> list[str]:
+    """Return the columns that a table with labels has and another one lacks, and that are its label by their role.
+
+    [] if the label is clearly another column: the other table only lacks optional columns, and has labels.
+    """
+    ranked = rank_labels(columns, {})
+    lacked = [candidate for candidate in ranked if candidate.column.name in lacks]
+    kept = [candidate for candidate in ranked if candidate.column.name not in lacks and candidate.looks_like_label]
+    if not lacked and not kept:  # with a hint, a column of many values may be the label
+        others = [column for column in columns if column.name in lacks and column.full and not column.unique]
+        return [
+            one.name for one in others if not (reads_like_text(one) or one.is_date or one.is_url or one.is_embedded)
+        ]
+    if lacked and kept:
+        best, usual = lacked[0], _plain_name(kept[0].column) in EXACT_LABELS
+        weaker = not (best.looks_like_label or best.number) and kept[0].points >= best.points + CLEARLY
+        if weaker or (usual and _plain_name(best.column) not in EXACT_LABELS):
+            return []
+    return [candidate.column.name for candidate in lacked]
 
 
 def _judged(column: Column, is_last: bool, hint: str | None) -> Candidate | None:

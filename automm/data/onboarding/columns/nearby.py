@@ -37,12 +37,14 @@ class Located:
         share: the share of the names that are a file there.
         files: the files that were found, absolute.
         rivals: other folders in which as many of the names are files.
+        ambiguous: whether files end like the names, but none is the only one for its name, or has only one name.
     """
 
     root: Path
     share: float = 0.0
     files: frozenset[str] = frozenset()
     rivals: tuple[str, ...] = ()
+    ambiguous: bool = False
 
 
 class Nearby:
@@ -156,7 +158,7 @@ class Nearby:
         alike = [one for one, votes in whole.items() if votes >= whole[root] > 0 and one != root]
         rivals = tuple(sorted(one for one in alike if not names_thumbnail(f"{one}/")))
         share = sum(name in files_of for name in names) / len(names)
-        return Located(Path(root or "/"), share, frozenset(files_of.values()), rivals)
+        return Located(Path(root or "/"), share, frozenset(files_of.values()), rivals, not files_of)
 
     def _most(self, votes: Counter[str]) -> str:
         """Return the folder with the most votes; of several, no thumbnails, and the one of the records' split."""

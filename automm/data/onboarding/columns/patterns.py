@@ -104,8 +104,9 @@ class _Haystack:
 
     def __init__(self, files: list[str]):
         self.files = files
-        self.text = "\n".join(map(fold, files)) + "\n"
-        self._begins = [0, *accumulate(len(fold(file)) + 1 for file in files)]
+        lines = list(map(fold, files))
+        self.text = "\n".join(lines) + "\n"
+        self._begins = [0, *accumulate(len(line) + 1 for line in lines)]
 
     def places(self, value: str) -> Iterator[tuple[str, str, str]]:
         """Yield (file, what its path has before the value, and after it) where the value is a whole word."""
@@ -220,6 +221,8 @@ def _padded(column: Column, probes: list[str], haystack: _Haystack) -> Found | N
         return None
     for width in range(2, 13):
         padded = [value.zfill(width) for value in probes]
+        if padded == probes:
+            continue
         hits = [next(haystack.places(value), None) if len(value) == width else None for value in padded]
         if sum(hit is not None for hit in hits) > len(probes) / 2:
             files = frozenset(hit[0] for hit in hits if hit is not None)

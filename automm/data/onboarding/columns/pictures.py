@@ -42,7 +42,8 @@ class Pictures:
         template: whether `images` is a template or pattern, whose column may have another meaning as well.
         files: the files that were found, absolute.
         some_missing: whether some of the named pictures do not exist.
-        urls: whether the names are URLs.
+        urls: whether all names are URLs.
+        fetches: whether some names are URLs, which are to be downloaded.
         rivals: other folders with files of the same names.
         out_of_reach: files that are named after a column, but cannot be named in `images`: the numbers of the column
             have lost their leading zeros, or the files are in several folders.
@@ -59,6 +60,7 @@ class Pictures:
     some_missing: bool = False
     urls: bool = False
     rivals: tuple[str, ...] = ()
+    fetches: bool = False
     out_of_reach: Found | None = None
 
 
@@ -90,7 +92,7 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         if embedded:
             return _inside_cells(embedded, names)
         # Names in an unknown form may mean the same files that a pattern would give to other records.
-        if best is None or not best.local or not best.share:
+        if best is None or not best.local or (not best.share and not best.located.ambiguous):
             hidden = any(_hides_names(column) for column in others if column.name not in names)
             found = find_pattern(others, nearby) if not hidden else None
             if found is not None and (found.padding or found.scattered):
@@ -101,12 +103,14 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         return Pictures()
     if best.local and best.separator is None and (best.located.rivals or best.share < 1):
         folders = find_folders(best.name, columns, rows, nearby)
-        if folders is not None and folders[1].share >= LEAST * best.share:
+        least = LEAST * best.share if best.located.rivals else best.share
+        if folders is not None and folders[1].share >= least:
             return _in_folders(best.name, *folders, names)
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
     located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
     share, urls = located.share, not any(column.local for column in family)
+    fetches = any(is_url(name) for column in family for name in column.names)
     return Pictures(
         used[0] if len(used) == 1 else list(used),
         located.root,
@@ -115,9 +119,10 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         used,
         names,
         files=located.files,
-        some_missing=urls or 0 < share < 1,
+        some_missing=fetches or 0 < share < 1,
         urls=urls,
         rivals=located.rivals,
+        fetches=fetches,
     )
 
 
@@ -191,22 +196,27 @@ def _reason(family: list[ImageColumn], located: Located) -> str:
     more, unread = _more(family), [cell for column in family for cell in column.unread]
     names = [name for column in family for name in column.names]
     urls = sum(is_url(name) for name in names)
-    if urls > len(names) / 2:
+    if urls == len(names):
         reason = "URLs of pictures"
     elif unread:
         reason = "names of pictures"
     else:
-        reason = f"names of pictures; {share:.0%} of them are in folder {root.name or '.'!r}"
+        which = f"of the {len(names) - urls:,} names without a URL" if urls else "of them"
+        reason = f"{urls:,} URLs and " if urls else ""
+        reason += f"names of pictures; {share:.0%} {which} are in folder {root.name or '.'!r}"
     reason += f"; the separator is {more['separator']!r}" if "separator" in more else ""
     reason += f"; {more['none_values'][0]!r} means no picture" if "none_values" in more else ""
     if unread:
         listed = json.dumps([name for _, name in IN_QUOTES.findall(unread[0])], ensure_ascii=False)
         reason += f". {len(unread):,} cells cannot be read, because NumPy wrote them without commas, such as "
         reason += f"{unread[0][:60]!r}. Write JSON lists, such as {listed[:60]}"
-    cause = why_lost(names[0]) if urls == 0 and share == 0 else ""
-    if urls == 0 and share == 0 and not unread:
+    local = [name for name in names if not is_url(name)]
+    cause = why_lost(local[0]) if local and share == 0 else ""
+    if located.ambiguous:
+        cause = "Several files end like it, or it is not the only name that ends like its file: correct the names"
+    elif local and share == 0 and not unread:
         cause = cause or "Correct image_root, or the names of the pictures"
-    return reason + (f". The first is {shown(names[0])}. {cause}" if cause else "")
+    return reason + (f". The first is {shown(local[0])}. {cause}" if cause else "")
 
 
 def why_unused(column: Column, pictures: Pictures) -> str:

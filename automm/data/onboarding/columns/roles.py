@@ -31,16 +31,21 @@ def _names_time(name: str) -> bool:
 
 
 def guess_group(columns: list[Column]) -> tuple[Column, str] | None:
-    """Guess the group: a column of ids of products, businesses or users that have several reviews each."""
-    for column in columns:
-        if OWN_IDS.fullmatch(snake_case(column.name)):  # an id of reviews, even if it repeats
-            continue
-        if (IDS.search(snake_case(column.name)) or GROUPS.fullmatch(column.name)) and column.full and not column.is_url:
-            per_value = column.all_records / column.distinct
-            if column.distinct >= FEWEST_GROUPS and per_value >= FEWEST_PER_GROUP:
-                reason = f"an id that repeats: {column.distinct:,} different values, {per_value:.1f} records each"
-                return column, reason
+    """Guess the group: a column of ids of products, businesses or users that have several reviews each.
+
+    An id of the records that repeats comes last: it means records of one product, or copies of one record.
+    """
+    repeated = [column for column in columns if _names_id(column) and column.full and not column.is_url]
+    for column in sorted(repeated, key=lambda column: OWN_IDS.fullmatch(snake_case(column.name)) is not None):
+        per_value = column.all_records / column.distinct
+        if column.distinct >= FEWEST_GROUPS and per_value >= FEWEST_PER_GROUP:
+            reason = f"an id that repeats: {column.distinct:,} different values, {per_value:.1f} records each, "
+            return column, reason + "which stay in one split"
     return None
+
+
+def _names_id(column: Column) -> bool:
+    return IDS.search(snake_case(column.name)) is not None or GROUPS.fullmatch(column.name) is not None
 
 
 def guess_texts(columns: list[Column]) -> tuple[list[str], str]:
@@ -113,6 +118,11 @@ def why_left_out(column: Column) -> str:
         return "pictures inside cells"
     if names_person(column.name):
         return "people, whom a model should not recognise"
+    if IDS.search(snake_case(column.name)):
+        if column.unique:
+            return "an id, with a different value in each record"
+        each = f"an id with {column.distinct:,} values"
+        return f"{each}; to keep the records of each in one split, set fields: {{group: ...}}"
     if column.numeric or column.decimal:
         return "a number; as a further input, set fields: {metadata: {numeric: ...}}"
     if column.unique:

@@ -27,7 +27,7 @@ def settle_pictures(draft: Draft, nearby: Nearby, folder: Path, guessed: bool) -
             draft.reasons["image_root"] = reason
         if pictures.some_missing:
             draft.content["images"] = {"on_bad": "drop-image"}
-            what = "URLs that are not downloaded" if pictures.urls else "pictures that do not exist"
+            what = "URLs that are not downloaded" if pictures.fetches else "pictures that do not exist"
             draft.reasons["images.on_bad"] = f"{what} are dropped and counted. To refuse them, set on_bad: error"
     for name, column in free.items():
         suggests = names_portrait(name) or names_picture(name)
