@@ -5,7 +5,7 @@ Command:  python experiments/selection_simulations.py --to experiments/selection
           python experiments/selection_simulations.py --to part.json --only coverage     one of the two parts
 Data:     none; answers are simulated. A unit has 1 to about 40 reviews (log-normal sizes) with effects of its own on
           labels and answers, and the candidates share three fifths of the variance of their noise.
-Cost:     see `seconds` in the result; one core.
+Cost:     about half an hour of one core.
 Finding:  see experiments/README.md.
 
 Two parts, each of `--draws` draws (1,000):
