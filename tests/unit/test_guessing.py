@@ -678,3 +678,11 @@ def test_pictures_of_records_without_text_may_be_missing(tmp_path, cell):
     content, _ = first(tmp_path, rows(**cells))
     assert content["text"] == {"on_empty": "drop-bare"}
     assert len(load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews) == 36
+
+
+def test_labels_that_are_rare_without_the_dropped_records_are_dropped(tmp_path):
+    cells = {"text": lambda n: "" if n % 5 == 1 else f"some words number {n}", "label": lambda n: f"k{n // 2}"}
+    content, reasons = first(tmp_path, rows(**cells))
+    assert content["labels"] == {"min_count": 2, "rare": "drop"}
+    assert "may be left with one example" in reasons["labels"]
+    assert load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews

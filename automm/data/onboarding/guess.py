@@ -22,7 +22,7 @@ from automm.data.onboarding.columns.roles import (
 from automm.data.onboarding.columns.settled import note_unused, settle_pictures
 from automm.data.onboarding.columns.splits import guess_split
 from automm.data.onboarding.draft import LEFT_OUT, Draft
-from automm.data.onboarding.label import demand_label, settle_label
+from automm.data.onboarding.label import demand_label, drop_rarer, settle_label
 from automm.data.onboarding.reading import Table
 from automm.data.onboarding.related import Related
 from automm.data.records.field_values import cell_labels, columns_of, is_empty
@@ -154,10 +154,12 @@ def _settle_bare(draft: Draft, pictures: Pictures) -> None:
     uncertain = not texts and not pictures.urls and (pictures.template or pictures.some_missing)
     if not uncertain and (not columns or any(column.filled == column.all_records for column in columns)):
         return
-    bare = [row for row in draft.table.rows if all(is_empty(row.get(column.name)) for column in columns)]
-    if uncertain or bare or len(draft.table.rows) < draft.table.records:
+    rows = draft.table.rows
+    kept = [row for row in rows if not all(is_empty(row.get(column.name)) for column in columns)]
+    if uncertain or len(kept) < len(rows) or len(rows) < draft.table.records:
         draft.content["text"] = {"on_empty": "drop-bare"}
         draft.reasons["text.on_empty"] = "records with neither text nor picture are dropped and counted"
+        drop_rarer(draft, kept)
 
 
 def _leave_out_empty(draft: Draft) -> None:

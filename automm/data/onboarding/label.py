@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from automm.data.onboarding.columns.column import Column
 from automm.data.onboarding.columns.labels import Candidate, find_label_names, is_undecided, rank_labels
 from automm.data.onboarding.draft import NONE, ChoiceError, Draft
 from automm.data.onboarding.related import Related
-from automm.data.records.field_values import listed_names
+from automm.data.records.field_values import cell_labels, listed_names
+from automm.data.sections import LabelColumn
 from automm.errors import Problem
 
 OTHER = "other"  # what rare labels become
@@ -130,6 +132,24 @@ def _rules_of_rare(draft: Draft, counts: Mapping[str, int], rare: Sequence[str])
         return {"min_count": RARE, "rare": "other"}
     draft.reasons["labels"] = f"{reason}. Their records are dropped and counted"
     return {"min_count": 2, "rare": "drop"}
+
+
+def drop_rarer(draft: Draft, kept: Sequence[Mapping[str, object]]) -> None:
+    """Drop labels that have fewer than two examples in the records that are kept; nothing if no record is dropped."""
+    field = draft.fields.get("label", draft.given.get("label"))
+    rules = draft.content.get("labels", {})
+    if not kept or field is None or "task" in draft.content or "min_count" in rules:
+        return
+    rule = LabelColumn.model_validate({"column": field} if isinstance(field, str) else field)
+    counts: Counter[str] = Counter()
+    for row in kept:
+        with suppress(ValueError):  # check reports the cell
+            counts.update(cell_labels(row.get(rule.column), rule))
+    rare = [label for label, count in counts.items() if count < 2]
+    if rare:
+        draft.content["labels"] = {**rules, "min_count": 2, "rare": "drop"}
+        text = f"labels that may be left with one example: {len(rare):,}, such as {rare[0]!r}"
+        draft.reasons["labels"] = f"{text}. Their records are dropped and counted"
 
 
 def _counts(candidate: Candidate) -> Mapping[str, int]:
