@@ -56,11 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, required=True, help="a JSON file; what it holds already is kept")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--evaluations", nargs="+", default=list(EVALUATIONS), choices=list(EVALUATIONS))
     arguments = parser.parse_args()
     result: dict[str, Any] = {"posts": POSTS, "runs": {}}
     if arguments.to.is_file():
         result = json.loads(arguments.to.read_text(encoding="utf-8"))
-    for seed, name in itertools.product(arguments.seeds, EVALUATIONS):
+    for seed, name in itertools.product(arguments.seeds, arguments.evaluations):
         runs = result["runs"].setdefault(str(seed), {})
         if name not in runs:
             with tempfile.TemporaryDirectory() as folder:

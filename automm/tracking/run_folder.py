@@ -35,6 +35,7 @@ import numpy as np
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tasks.classification import MANY
 from automm.tracking.judged_rows import JudgedRows
+from automm.tracking.plain_json import plain
 
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
@@ -202,7 +203,7 @@ class Run:
 
     def append(self, candidate: Candidate) -> None:
         """Append a line to trials.jsonl, and wait until it is on disk."""
-        line = json.dumps(_plain(asdict(candidate)), ensure_ascii=False) + "\n"
+        line = json.dumps(plain(asdict(candidate)), ensure_ascii=False) + "\n"
         with (self.folder / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
@@ -286,7 +287,7 @@ class Run:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file of the run; an interrupted write leaves the old file."""
-        text = json.dumps(_plain(content), indent=2, ensure_ascii=False)
+        text = json.dumps(plain(content), indent=2, ensure_ascii=False)
         write_atomically(self.folder / name, text.encode())
 
 
@@ -356,16 +357,3 @@ def find_run(runs_dir: Path, wanted: str) -> Run:
     problem = "is the beginning of several runs" if matches else "is not a run"
     shown = ", ".join(run.name for run in (matches or runs)[-5:])
     raise NotFoundError(f"{wanted!r} {problem} under {runs_dir}. Name one of: {shown}")
-
-
-def _plain(value: Any) -> Any:
-    """Convert numpy numbers to Python numbers, and NaN and infinity to None: JSON has neither."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "item") and not isinstance(value, str):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -94,7 +94,7 @@ def test_folds_of_few_groups_that_differ_are_named_with_each_score():
     )
     assert on_folds(TASK, {**found, "differ": []}) == []
     assert on_folds(TASK, {**found, "differ": [1, 4], "chance": "units"}) == [
-        f"folds 1 and 4 differ by more than chance (macro-F1 of the folds: {scores})"
+        f"folds 1, 4 differ by more than chance (macro-F1 of the folds: {scores})"
     ]
 
 

@@ -84,14 +84,14 @@ def by_fold(
     count = len(np.unique(rows.units))
     inside = count < FEW_UNITS and count < len(np.unique(ungrouped))
     folds = np.unique(rows.folds)
-    places = [np.flatnonzero(rows.folds == fold) for fold in folds]
+    of_fold = [np.flatnonzero(rows.folds == fold) for fold in folds]
     units = ungrouped if inside else rows.units
     return {
         "metric": metric,
         "folds": folds.tolist(),
-        "scores": [task.measure(rows.targets[rows_], answers[rows_])[metric] for rows_ in places],
-        "reviews": [len(rows_) for rows_ in places],
-        "units": [len(np.unique(rows.units[rows_])) for rows_ in places],
+        "scores": [task.measure(rows.targets[some], answers[some])[metric] for some in of_fold],
+        "reviews": [len(some) for some in of_fold],
+        "units": [len(np.unique(rows.units[some])) for some in of_fold],
         "differ": differing_folds(task, metric, rows.targets, answers, rows.folds, units, rng),
         "chance": "reviews" if inside else "units",
     }
@@ -152,7 +152,7 @@ def on_folds(task: Task, found: dict[str, Any]) -> list[str]:
     """Return what is to be said about `by_fold`."""
     if not found["differ"]:
         return []
-    names = " and ".join(map(str, found["differ"]))
+    names = ", ".join(map(str, found["differ"]))
     subject = f"fold {names} differs" if len(found["differ"]) == 1 else f"folds {names} differ"
     scores = ", ".join(f"{score:.3f}" for score in found["scores"])
     groups = ": the groups differ, and new groups may differ as much" if found["chance"] == "reviews" else ""
