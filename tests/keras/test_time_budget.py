@@ -1,13 +1,16 @@
-"""A time limit is compared with the encoding before it begins."""
+"""A time limit is compared with the encoding before it begins, and divided among the stages."""
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from automm.config.experiment import Experiment
 from automm.errors import ConfigError
-from automm.search.cost.time_budget import check_encoding
+from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
 from automm.search.features.encoding_time import EncodingTime
+from automm.tracking.run_folder import COMPLETED, Candidate
 
 EXPECTED = EncodingTime(120.0, (("texts", 2000),)) + EncodingTime(480.0, (("pictures", 9000),))
 
@@ -46,3 +49,29 @@ def test_a_share_of_a_share():
 def test_without_any_share_that_fits_only_a_longer_limit_is_named():
     with pytest.raises(ConfigError, match="Set --time-budget 22m"):
         check_encoding(experiment(budget={"time": "40s"}), EXPECTED, 30.0)
+
+
+def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
+    setup = SimpleNamespace(
+        experiment=experiment(), rows=lambda split: {"test": range(700)}[split], folds=("a fold",) * 5
+    )
+    candidates = [Candidate(f"trial-00{number}", "trial", COMPLETED, seconds=10.0) for number in range(1, 9)]
+    alone = Tail(setup, 0).seconds(candidates, tuned=False)
+    assert 10 < alone < 45
+    assert alone < Tail(setup, 0).seconds(candidates, tuned=True) < 2 * 60
+    assert Tail(setup, 0).seconds(candidates, tuned=False, seeds=2) == alone + 2 * 3 * 10.0
+    assert Tail(setup, 4).seconds(candidates, tuned=False) > alone + 4 * 4 * 10.0
+
+
+@pytest.mark.parametrize(
+    ("left", "states", "enough"), [(60.0, 0.0, False), (400.0, 120.0, True), (400.0, 180.0, False)]
+)
+def test_fine_tuning_begins_only_with_time_for_its_states_and_for_some_steps(left, states, enough):
+    search = SimpleNamespace(
+        setup=SimpleNamespace(experiment=experiment(tier2={"share": 0.5})),
+        budget=SimpleNamespace(deadline=time.monotonic() + left),
+        bench=SimpleNamespace(states_time=lambda: EncodingTime(states)),
+    )
+    assert has_time_to_fine_tune(search) is enough
+    search.budget.deadline = None
+    assert has_time_to_fine_tune(search)
