@@ -22,7 +22,7 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
-from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
+from automm.search.cost.time_budget import Pace, Tail, check_encoding, has_time_to_fine_tune
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
@@ -161,11 +161,12 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         NoTrialError: no candidate completed; or the search was given up without a completed trial, after the baselines
             were evaluated.
     """
-    given_up, tail = "", Tail(search.setup, len(loaded.other_folds))
+    given_up, pace = "", Pace()
+    tail = Tail(search.setup, len(loaded.other_folds), pace.slowness)
     try:
         with interruptible():
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False))
-            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
+            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options, pace)
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True))
             if search.setup.experiment.budget.trials and has_time_to_fine_tune(search):
                 fine_tune(search)
@@ -185,7 +186,9 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
     return summary
 
 
-def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: WorkerOptions | None) -> None:
+def _run_baselines_and_trials(
+    search: Search, other_folds: int, worker_options: WorkerOptions | None, pace: Pace
+) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
@@ -199,6 +202,7 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     if worker_options is None:
         tune(search.bench, search, "tuner", session=search)
     else:
+        pace.hold()
         with without_stdout(), Workers(search, worker_options) as workers:
             tune(search.bench, search, "tuner", session=search, serve=workers.serve)
     if search.budget.out_of_patience():

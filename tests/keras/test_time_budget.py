@@ -8,7 +8,7 @@ import pytest
 
 from automm.config.experiment import Experiment
 from automm.errors import ConfigError
-from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
+from automm.search.cost.time_budget import Pace, Tail, check_encoding, has_time_to_fine_tune
 from automm.search.features.encoding_time import EncodingTime
 from automm.tracking.run_folder import COMPLETED, Candidate
 
@@ -51,16 +51,21 @@ def test_without_any_share_that_fits_only_a_longer_limit_is_named():
         check_encoding(experiment(budget={"time": "40s"}), EXPECTED, 30.0)
 
 
+def tail(setup, other_folds=0, slowness=1.0):
+    return Tail(setup, other_folds, lambda: slowness)
+
+
 def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
     setup = SimpleNamespace(
         experiment=experiment(), rows=lambda split: {"test": range(700)}[split], folds=("a fold",) * 5
     )
     candidates = [Candidate(f"trial-00{number}", "trial", COMPLETED, seconds=10.0) for number in range(1, 9)]
-    alone = Tail(setup, 0).seconds(candidates, tuned=False)
+    alone = tail(setup).seconds(candidates, tuned=False)
     assert 10 < alone < 45
-    assert alone < Tail(setup, 0).seconds(candidates, tuned=True) < 2 * 60
-    assert Tail(setup, 0).seconds(candidates, tuned=False, seeds=2) == alone + 2 * 3 * 10.0
-    assert Tail(setup, 4).seconds(candidates, tuned=False) > alone + 4 * 4 * 10.0
+    assert tail(setup, slowness=3.0).seconds(candidates, tuned=False) == pytest.approx(3 * alone)
+    assert alone < tail(setup).seconds(candidates, tuned=True) < 2 * 60
+    assert tail(setup).seconds(candidates, tuned=False, seeds=2) == alone + 2 * 3 * 10.0
+    assert tail(setup, 4).seconds(candidates, tuned=False) > alone + 4 * 4 * 10.0
 
 
 @pytest.mark.parametrize(
@@ -75,3 +80,18 @@ def test_fine_tuning_begins_only_with_time_for_its_states_and_for_some_steps(lef
     assert has_time_to_fine_tune(search) is enough
     search.budget.deadline = None
     assert has_time_to_fine_tune(search)
+
+
+def test_a_busy_machine_needs_more_time():
+    now, used = [0.0], [0.0]
+    pace = Pace(lambda: now[0], lambda: used[0])
+    assert pace.slowness() == 1.0
+    now[0], used[0] = 60.0, 80.0  # both cores are free
+    assert pace.slowness() == 1.0
+    now[0] = 240.0  # others use them
+    assert pace.slowness() == 3.0
+    now[0] = 24_000.0
+    assert pace.slowness() == 10.0
+    pace.hold()
+    now[0] = 80.0
+    assert pace.slowness() == 10.0
