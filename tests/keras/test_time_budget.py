@@ -91,7 +91,7 @@ def test_a_busy_machine_needs_more_time():
     now[0] = 240.0  # others use them
     assert pace.slowness() == 3.0
     now[0] = 24_000.0
-    assert pace.slowness() == 10.0
+    assert pace.slowness() == 20.0
     pace.hold()
     now[0] = 80.0
-    assert pace.slowness() == 10.0
+    assert pace.slowness() == 20.0
