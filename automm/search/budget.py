@@ -66,6 +66,10 @@ class Budget:
     def out_of_time(self) -> bool:
         return self.deadline is not None and self._clock() >= self.deadline
 
+    def is_over(self) -> bool:
+        """Return whether the time limit of the whole search is reached."""
+        return self.end is not None and self._clock() >= self.end
+
     def is_used_up(self) -> bool:
         return self.trials_left() <= 0 or self.out_of_time() or self.out_of_patience()
 

@@ -6,14 +6,17 @@ log(n) times in n trials, and not for every trial.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from automm.evaluate.combine import FEWEST, BestSingle
 from automm.evaluate.compare import better
 from automm.evaluate.selection import selection
-from automm.search.setup.data import Setup
 from automm.tracking.run_folder import COMPLETED, Candidate, Run, is_partial, rank
+
+if TYPE_CHECKING:  # it imports Keras, which a budget does not need
+    from automm.search.setup.data import Setup
 
 
 class Patience:
@@ -65,7 +68,7 @@ class Patience:
             self._best, self._waited = score, 0
 
 
-def corrected_score(setup: Setup, run: Run, candidates: Sequence[Candidate]) -> float:
+def corrected_score(setup: "Setup", run: Run, candidates: Sequence[Candidate]) -> float:
     """Return the score of the best of some candidates, corrected for the selection among them."""
     experiment = setup.experiment
     comparable = [c for c in rank(candidates, experiment.direction) if c.evaluation == setup.evaluation]

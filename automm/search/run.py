@@ -22,7 +22,7 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import finish_end_to_end, run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
-from automm.search.cost.time_budget import Tail, check_encoding, has_time_to_fine_tune
+from automm.search.cost.time_budget import Pace, Tail, check_encoding, has_time_to_fine_tune
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
@@ -177,12 +177,13 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         NoTrialError: no candidate completed; or the search was given up without a completed trial, after the baselines
             were evaluated.
     """
-    given_up, tail = "", Tail(search.setup, len(loaded.other_folds))
+    given_up, pace = "", Pace()
+    tail = Tail(search.setup, len(loaded.other_folds), pace.slowness)
     try:
         with interruptible():
             again = search.setup.experiment.training.seeds - 1
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False, seeds=again))
-            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options)
+            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options, pace)
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True))
             if search.setup.experiment.budget.trials:
                 train_other_seeds(search)
@@ -205,7 +206,9 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
     return summary
 
 
-def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: WorkerOptions | None) -> None:
+def _run_baselines_and_trials(
+    search: Search, other_folds: int, worker_options: WorkerOptions | None, pace: Pace
+) -> None:
     search.reporter.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
@@ -219,6 +222,7 @@ def _run_baselines_and_trials(search: Search, other_folds: int, worker_options: 
     if worker_options is None:
         tune(search.bench, search, "tuner", session=search)
     else:
+        pace.hold()
         with without_stdout(), Workers(search, worker_options) as workers:
             tune(search.bench, search, "tuner", session=search, serve=workers.serve)
     if search.budget.out_of_patience():

@@ -156,12 +156,15 @@ def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     assert run.read("result.json")["best"]
 
 
-def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted):
+def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted, recorder):
     interrupted.write("spent.json", {"seconds": 3600.0})
     before = statuses(interrupted)
     search(*BARE, resume=interrupted)
     assert statuses(interrupted) == before, "an hour was used up, although no candidate took it"
     assert interrupted.read("spent.json")["seconds"] > 3600.0
+    result = interrupted.read("result.json")
+    assert len(result["finalists"]) == 2
+    assert recorder.named("model") == [("model", result["best"])], "no time is left for the other one"
 
 
 def test_a_search_that_was_killed_after_it_read_the_test_split_has_read_it(search, interrupted, monkeypatch):

@@ -8,6 +8,7 @@ there are any.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from automm.config.duration import duration
@@ -20,13 +21,15 @@ from automm.search.setup.data import Setup
 from automm.tracking.run_folder import Candidate
 
 FIRST_CANDIDATE = 10.0  # seconds: the least that is left for baselines and trials after an encoding
-FINALIST_SECONDS = 5.0  # per finalist: to compose, check, save and log its whole model
-READ_SECONDS = 4.0  # to load models, read the test split through frozen features, and draw
-DRAW_SECONDS = 0.8  # per candidate: its plots
-TUNED_SECONDS = 10.0  # per fine-tuned model among the finalists: more weights to save and log
-TUNED_ROW_SECONDS = 0.012  # per test review, fold and fine-tuned model, through its upper halves
-ENSEMBLE_SECONDS = 5.0
 FINE_TUNING_SECONDS = 45.0  # to build and trace the models, and to evaluate them once
+# Seconds of one CPU, measured on MVSA-Single; two free cores need about two thirds of them.
+FINALIST_SECONDS = 7.0  # per finalist: to load, compose, check, save and log its whole model
+READ_SECONDS = 4.0  # to load the other models, and to read the test split through frozen features
+DRAW_SECONDS = 0.3  # per candidate: its plots
+TUNED_SECONDS = 10.0  # per fine-tuned model among the finalists: more weights to load, trace, save and log
+TUNED_ROW_SECONDS = 0.006  # per test review, fold and fine-tuned model, through its upper halves
+ENSEMBLE_SECONDS = 5.0
+MOST_SLOWNESS = 20.0
 
 log = logging.getLogger("automm")
 
@@ -65,12 +68,37 @@ def _what_fits(experiment: Experiment, expected: EncodingTime, spent: float, lea
     return f"Set --subsample {tenths:g}, or {longer}" if tenths > 0 else f"Set {longer}"
 
 
+class Pace:
+    """Measures how much slower than one free core this machine runs the search, because others use it too."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.process_time):
+        self._clock, self._cpu = clock, cpu
+        self._began = clock(), cpu()
+        self._held: float | None = None
+
+    def slowness(self) -> float:
+        """Return the seconds that passed divided by the CPU seconds of this process, from 1 to MOST_SLOWNESS."""
+        if self._held is not None:
+            return self._held
+        passed, used = (now - then for now, then in zip((self._clock(), self._cpu()), self._began, strict=True))
+        return min(MOST_SLOWNESS, max(1.0, passed / used)) if used > 0 else 1.0
+
+    def hold(self) -> None:
+        """Keep the present factor: from now on this process waits for others."""
+        self._held = self.slowness()
+
+
 @dataclass(frozen=True)
 class Tail:
-    """The expected seconds of what follows the trials: ensemble, test split, logged models, and the other folds."""
+    """The expected seconds of what follows the trials: ensemble, test split, logged models, and the other folds.
+
+    Attributes:
+        slowness: returns the factor by which CPU seconds take longer (`Pace`).
+    """
 
     setup: Setup
     other_folds: int
+    slowness: Callable[[], float]
 
     def seconds(self, candidates: list[Candidate], *, tuned: bool, seeds: int = 0) -> float:
         """Estimate them.
@@ -84,12 +112,12 @@ class Tail:
         baselines = sum(candidate.kind != "trial" for candidate in candidates)
         seconds = READ_SECONDS + FINALISTS * FINALIST_SECONDS + DRAW_SECONDS * (baselines + FINALISTS)
         seconds += ENSEMBLE_SECONDS if self.setup.experiment.ensemble else 0.0
-        seconds += seeds * sum(candidate.seconds for candidate in candidates[:FINALISTS])
         if tuned:
             seconds += 2 * TUNED_SECONDS + test * folds * TUNED_ROW_SECONDS
         # Finalists, the recipe and a few members of an ensemble are trained again on each other fold.
-        again = sum(candidate.seconds for candidate in candidates[: 2 * FINALISTS])
-        return seconds + self.other_folds * again
+        again = self.other_folds * sum(candidate.seconds for candidate in candidates[: 2 * FINALISTS])
+        again += seeds * sum(candidate.seconds for candidate in candidates[:FINALISTS])
+        return self.slowness() * seconds + again
 
 
 def has_time_to_fine_tune(search: Search) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from automm.deliver.bundle import whole_model
-from automm.models.whole import rows_at_once
+from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
 from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
@@ -22,7 +22,6 @@ from automm.tracking.run_folder import Candidate
 
 ROWS = 64
 EACH = 16  # of them the longest texts, the most pictures, and reviews without a picture
-EAGER = 4  # batches of an eager model are larger than those of a compiled one by this factor
 
 # The largest difference of two answers, divided by the largest answer if that is above 1: float32 has seven digits.
 SAME_ENGINE = 1e-5  # Keras on a CPU made the features and runs the whole model
@@ -106,7 +105,6 @@ def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
 
 def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:
     """Return the largest difference to the answers of a whole model, relative to answers above 1."""
-    # Called eagerly: tracing a graph of all layers takes longer than it saves on a few rows.
-    at_once = EAGER * rows_at_once(search.setup.experiment.inputs.max_images)
-    from_arrays = predict(whole, search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
+    at_once = rows_at_once(search.setup.experiment.inputs.max_images)
+    from_arrays = predict(compiled(whole), search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
     return float(np.abs(from_features - from_arrays).max()) / max(1.0, float(np.abs(from_arrays).max()))

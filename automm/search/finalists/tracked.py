@@ -1,5 +1,6 @@
 """Send the test scores, plots and models of finalists and baselines to the tracker."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from automm.search.session import Search
 from automm.tracking.results import fold_curves, missing_curves
 from automm.tracking.run_folder import Candidate
 
+log = logging.getLogger("automm")
+
 
 def track(
     search: Search,
@@ -25,6 +28,8 @@ def track(
     result: dict[str, Any],
 ) -> None:
     """Track the scores and plots of all candidates that read the test split, and the models of the finalists.
+
+    If the time limit is reached, only the model of the best finalist is tracked.
 
     Args:
         answers: (test rows, outputs) by name.
@@ -44,6 +49,14 @@ def track(
             curves = missing_curves(result, candidate.name) | fold_curves(result, candidate.name)
             search.tracker.test(candidate.name, result["test"][candidate.name], pictures, curves)
         for place, finalist in enumerate(checked):
+            if place and search.budget.is_over():
+                rest = ", ".join(other.candidate.name for other in checked[place:])
+                log.warning(
+                    "budget.time is used up, so MLflow does not get the models of %s. Export them: automm export %s "
+                    "--trial NAME --to DIR",
+                    *(rest, search.run.name),
+                )
+                break
             search.reporter.step("models logged", place, len(checked))
             folder = work / finalist.candidate.name
             write_bundle(folder, search.run, finalist.candidate, finalist.whole)
