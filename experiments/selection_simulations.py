@@ -2,17 +2,17 @@
 reviews?
 
 Command:  python experiments/selection_simulations.py --to experiments/selection_simulations.json
-          python experiments/selection_simulations.py --to part.json --only coverage     one of the three parts
+          python experiments/selection_simulations.py --to part.json --only coverage     one of the two parts
 Data:     none; answers are simulated. A unit has 1 to about 40 reviews (log-normal sizes) with effects of its own on
           labels and answers, and the candidates share three fifths of the variance of their noise.
-Cost:     see `seconds` in the result; one core.
+Cost:     about half an hour of one core.
 Finding:  see experiments/README.md.
 
-Three parts, each of `--draws` draws (1,000):
+Two parts, each of `--draws` draws (1,000):
 
 - coverage: of the interval of one candidate and of a paired difference, for 10 to 300 units; beside it, of the
-  percentile bootstrap over units, and of the same interval if reviews are taken for units.
-- claims: how often the lower limit of the gain of one of two equal candidates is above 0.
+  percentile bootstrap over units, and of the same interval if reviews are taken for units. Of equal candidates, also
+  how often a gain of the first is claimed: the whole interval is on the better side of 0.
 - correction: the corrected score of a choice from 30 candidates, minus the score of that same choice on fresh units.
 """
 
@@ -112,7 +112,8 @@ def coverage(
         jackknifed(task, metric, unit_sums(task, metric, everyone.targets, one, np.zeros_like(everyone.units)))[0]
         for one in (everyone.answers(rng, skill) for skill in skills)
     ]
-    true = 0.0 if len(set(skills)) < len(skills) else values[0] - sum(values[1:])
+    equal = len(set(skills)) < len(skills)
+    true = 0.0 if equal else values[0] - sum(values[1:])
     rng = np.random.default_rng(count)
     inside = {"units": 0, "percentile": 0, "reviews": 0}
     above = below = 0
@@ -129,9 +130,11 @@ def coverage(
         above += found["units"][0] > true
         below += found["units"][1] < true
     shares = {name: round(times / draws, 4) for name, times in inside.items()}
+    gain = above if task.metrics[metric].direction == LARGER else below
     return {"skills": list(skills), "metric": metric, "count": count, "true": round(true, 4), **shares} | {
         "low above": above / draws,
         "high below": below / draws,
+        "claims of a gain": gain / draws if equal else None,
     }
 
 
@@ -181,15 +184,6 @@ def all_coverage(draws: int) -> Iterator[dict[str, Any]]:
                 yield coverage(draws, skills, metric, count)
 
 
-def all_claims(draws: int) -> Iterator[dict[str, Any]]:
-    """Measure claims of a gain between equal candidates; a gain in a loss is below 0."""
-    for metric in METRICS:
-        for count in UNITS:
-            found = coverage(draws, (1.5, 1.5), metric, count)
-            larger = TASKS[METRICS[metric]].metrics[metric].direction == LARGER
-            yield {"metric": metric, "count": count, "claims": found["low above" if larger else "high below"]}
-
-
 def all_corrections(draws: int) -> Iterator[dict[str, Any]]:
     pool = tuple(range(CANDIDATES))
     for combiner in (BestSingle(), Greedy(pool), Choice(Greedy(pool))):
@@ -200,7 +194,6 @@ def all_corrections(draws: int) -> Iterator[dict[str, Any]]:
 
 PARTS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
     "coverage": all_coverage,
-    "claims": all_claims,
     "correction": all_corrections,
 }
 

@@ -161,8 +161,9 @@ def verdict(result: dict[str, Any]) -> list[str]:
         if note := luck.get("note"):
             lines.append(f"  {note}")
     for metric, interval in result.get("against_recipe", {}).items():
-        known_limits = interval["low"] is not None
-        limits = "95 % interval {low:+.3f} to {high:+.3f}" if known_limits else "{method}, and there are {units}"
+        limits = "95 % interval {low:+.3f} to {high:+.3f}"
+        if interval["low"] is None:
+            limits = "{method}, and there are {units}"
         lines.append(
             f"  against {_recipe(result)}: {known[metric].title} {interval['difference']:+.3f} "
             f"({limits.format(**interval)})"

@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from automm.evaluate.compare import places_of, unit_sums
+from automm.evaluate.compare import jackknifed, places_of, standard_error, unit_sums
 from automm.tasks.base import LARGER, Task
 
+FEWEST = 3  # units: a `Choice` for one of them is made from the others, by crossing
 PICKS = 20
 PARTS = 5  # of the units. With more parts a choice varies less from part to part, and one lucky candidate hides
 NOTHING: frozenset[int] = frozenset()
@@ -112,7 +113,7 @@ class Crossing:
 
     @classmethod
     def drawn(cls, judged: Judged, rng: np.random.Generator) -> "Crossing":
-        """Divide the units into PARTS random parts of equal numbers of units; at least two units are needed."""
+        """Divide the units into PARTS random parts of equal numbers of units; `FEWEST` units are needed."""
         return cls(judged, rng.permutation(judged.count) % min(PARTS, judged.count))
 
     @cached_property
@@ -147,12 +148,13 @@ class Crossing:
             self._fitted[key] = combiner.fit(self, left_out)
         return self._fitted[key]
 
-    def answers(self, combiner: Combiner) -> np.ndarray:
-        """Return the crossed answers, (n, outputs): a review's are those of the choice made without its part."""
+    def answers(self, combiner: Combiner, left_out: frozenset[int] = NOTHING) -> np.ndarray:
+        """Return the crossed answers for `rows(left_out)`: a review's are those of the choice made without its part."""
         crossed = np.zeros_like(self.judged.answers[0])
-        for part, rows in enumerate(self._rows):
-            crossed[rows] = self.fit(combiner, frozenset((part,))).answers(self.judged.answers, rows)
-        return crossed
+        for part in self._kept(left_out):
+            rows = self._rows[part]
+            crossed[rows] = self.fit(combiner, left_out | {part}).answers(self.judged.answers, rows)
+        return np.asarray(crossed[self.rows(left_out)])
 
     def score(self, combiner: Combiner, left_out: frozenset[int] = NOTHING) -> float:
         """Return the objective of the crossed answers for the reviews that are not left out."""
@@ -206,14 +208,33 @@ class Greedy:
 
 @dataclass(frozen=True)
 class Choice:
-    """The ensemble, if its crossed score is at least that of the best single candidate; else that candidate."""
+    """The ensemble, unless the best single candidate is better; a tie goes to the ensemble.
+
+    The crossed scores of both are compared. Less than one standard error of their difference is a tie (the rule of
+    Breiman, Friedman, Olshen and Stone 1984): it depends on the division of the units, and a mean of several models
+    varies less.
+    """
 
     ensemble: Greedy
     single: BestSingle = BestSingle()
 
     def fit(self, crossing: Crossing, left_out: frozenset[int]) -> Mean:
-        ahead = crossing.score(self.ensemble, left_out) - crossing.score(self.single, left_out)
-        return crossing.fit(self.ensemble if crossing.judged.sign * ahead >= 0 else self.single, left_out)
+        return crossing.fit(self.ensemble if self.lead(crossing, left_out) >= 0 else self.single, left_out)
+
+    def lead(self, crossing: Crossing, left_out: frozenset[int] = NOTHING) -> float:
+        """Return by how much the ensemble is better, in the unit of the objective; not below 0 if it is a tie."""
+        judged, rows = crossing.judged, crossing.rows(left_out)
+        places, targets = places_of(judged.units[rows]), judged.targets[rows]
+        ensemble, single = (
+            jackknifed(
+                judged.task,
+                judged.metric,
+                unit_sums(judged.task, judged.metric, targets, crossing.answers(one, left_out), places),
+            )
+            for one in (self.ensemble, self.single)
+        )
+        lead = judged.sign * (ensemble[0] - single[0])
+        return max(lead, 0.0) if lead >= -standard_error(ensemble[1] - single[1]) else lead
 
 
 def greedy_shares(task: Task, inputs: np.ndarray) -> np.ndarray:

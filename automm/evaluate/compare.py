@@ -113,6 +113,12 @@ def jackknifed(task: Task, metric: str, sums: csr_array) -> tuple[float, np.ndar
     return float(task.from_sums(metric, total)[0]), np.concatenate(without)
 
 
+def standard_error(without: np.ndarray) -> float:
+    """Return the jackknife's standard error of a value, from its values without each of the units, (units,)."""
+    count = len(without)
+    return float(((count - 1) / count * ((without - without.mean()) ** 2).sum()) ** 0.5)
+
+
 def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     """Return the t-interval of a value: low, high, units and method.
 
@@ -123,9 +129,9 @@ def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     if count < FEWEST:
         return {"low": None, "high": None, "units": count, "method": f"too few to say: {FEWEST} units are needed"}
     squares = (without - without.mean()) ** 2
-    half, spread = 0.0, float(squares.mean())
-    if spread > 0:
-        kurtosis = float((squares**2).mean()) / spread**2
+    half, mean = 0.0, float(squares.mean())
+    if mean > 0:
+        kurtosis = float((squares**2).mean()) / mean**2
         freedom = min(count - 1.0, 2 * count / (kurtosis - 1)) if kurtosis > 1 else count - 1.0
-        half = float(student.ppf(0.975, freedom)) * ((count - 1) * spread) ** 0.5
+        half = float(student.ppf(0.975, freedom)) * standard_error(without)
     return {"low": value - half, "high": value + half, "units": count, "method": METHOD}

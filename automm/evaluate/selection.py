@@ -14,7 +14,7 @@ from automm.evaluate.combine import BestSingle, Combiner, Judged, honest
 from automm.evaluate.compare import FEWEST
 
 REPEATS = 80  # 400 choices: each without one of five parts
-ANSWERS = 2_000_000  # of candidates for reviews; an ensemble is chosen from so many in about five seconds
+ANSWERS = 1_000_000  # of candidates for reviews; an ensemble is chosen from so many in about three seconds
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,15 @@ def selection(
     """Correct the score of a choice for the selection bias.
 
     Args:
-        judged: all single candidates, on at least two units.
+        judged: all single candidates, on at least `combine.FEWEST` units.
         score: the objective of the chosen candidate.
         combiner: the choice.
         early_stopping: whether candidates were trained until their score on these reviews was best.
     """
     repeats = REPEATS
     if not isinstance(combiner, BestSingle):  # selecting an ensemble takes longer, and varies less
-        repeats = min(REPEATS // 4, max(1, ANSWERS // (len(judged.targets) * len(judged.answers))))
+        size = len(judged.targets) * max(len(judged.answers), judged.answers[0].shape[1])
+        repeats = min(REPEATS // 4, max(1, ANSWERS // size))
     corrected = honest(combiner, judged, rng=rng, repeats=repeats)
     notes = []
     if early_stopping:

@@ -68,7 +68,7 @@ class Regression(Task):
         if metric == "r2":
             variance = of_targets[1] - of_targets[0] ** 2 / count
             return np.asarray(1.0 - np.divide(squared, variance, out=np.ones_like(squared), where=variance > 0))
-        mean = squared / count  # of "mae": of absolute errors
+        mean = np.maximum(squared, 0.0) / count  # of "mae": of absolute errors; a difference of sums may be below 0
         return np.asarray(np.sqrt(mean) if metric == "rmse" else mean)
 
     def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:

@@ -89,26 +89,48 @@ class TestCrossing:
             np.testing.assert_array_equal(one, two)
 
 
-def test_a_tie_goes_to_the_ensemble():
-    """Both candidates answer alike in argmax: accuracies are equal, and only the ensemble has two members."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 100)
-    said = np.where(rng.random(100) < 0.7, labels, 1 - labels)
-    sure = np.where(rng.random((2, 100)) < 0.5, 0.6, 0.9)[:, :, None]
-    answers = [np.eye(2)[said] * s + np.eye(2)[1 - said] * (1 - s) for s in sure]
-    crossing = Crossing.drawn(Judged(TASK, "val_accuracy", labels, np.arange(100), answers), rng)
-    ensemble = Greedy((0, 1))
-    assert crossing.score(ensemble) == crossing.score(BestSingle())
-    assert len(crossing.fit(ensemble).members) == 2
-    assert crossing.fit(Choice(ensemble)) == crossing.fit(ensemble)
+class TestChoice:
+    ENSEMBLE = Greedy((0, 1))
 
+    def crossing(self, second, objective="val_accuracy"):
+        """The first candidate is right for 70 of 100 reviews; the second gives the classes `second`."""
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 2, 100)
+        said = np.where(np.arange(100) < 70, labels, 1 - labels)
+        sure = np.where(rng.random((2, 100)) < 0.5, 0.6, 0.9)[:, :, None]
+        sides = [np.eye(2)[classes] for classes in (said, second(labels, said))]
+        answers = [side * s + side[:, ::-1] * (1 - s) for side, s in zip(sides, sure, strict=True)]
+        return Crossing.drawn(Judged(TASK, objective, labels, np.arange(100), answers), rng)
 
-def test_an_ensemble_that_is_worse_by_the_objective_is_not_chosen():
-    """The loss prefers the unsure candidate, the accuracy the one that is right more often."""
-    labels = np.arange(400) % 2
-    unsure, right = np.eye(2)[labels] * 0.2 + 0.4, np.eye(2)[labels] * 0.98 + 0.01
-    unsure[::4] = unsure[::4, ::-1]
-    right[::10] = np.eye(2)[1 - labels[::10]] * (1 - 2e-7) + 1e-7
-    judged = Judged(TASK, "val_accuracy", labels, np.arange(400), [unsure, right])
-    crossing = Crossing.drawn(judged, np.random.default_rng(0))
-    assert crossing.fit(Choice(Greedy((0,)))).members == [1]
+    def test_equal_scores_are_a_tie_and_go_to_the_ensemble(self):
+        crossing = self.crossing(lambda labels, said: said)
+        assert crossing.score(self.ENSEMBLE) == crossing.score(BestSingle())
+        assert len(crossing.fit(self.ENSEMBLE).members) == 2
+        assert Choice(self.ENSEMBLE).lead(crossing) == 0
+        assert crossing.fit(Choice(self.ENSEMBLE)) is crossing.fit(self.ENSEMBLE)
+
+    def test_less_than_a_standard_error_is_a_tie(self):
+        """The single candidate that may not be a member is right for ten other reviews, and wrong for seven."""
+        rows = np.arange(100)
+        crossing = self.crossing(
+            lambda labels, said: np.where((rows >= 7) & (rows < 80), labels, np.where(rows < 7, 1 - labels, said))
+        )
+        only_first = Greedy((0,))
+        assert crossing.score(only_first) < crossing.score(BestSingle())
+        assert Choice(only_first).lead(crossing) == 0
+        assert crossing.fit(Choice(only_first)).members == [0]
+
+    def test_a_single_candidate_that_is_clearly_better_is_chosen(self):
+        crossing = self.crossing(lambda labels, said: np.where(np.arange(100) < 85, labels, said))
+        assert Choice(Greedy((0,))).lead(crossing) == pytest.approx(-0.15)
+        assert crossing.fit(Choice(Greedy((0,)))).members == [1]
+
+    def test_a_smaller_loss_is_a_lead(self):
+        crossing = self.crossing(lambda labels, said: np.where(np.arange(100) < 85, labels, 1 - labels), "val_loss")
+        assert Choice(Greedy((1,))).lead(crossing) == 0.0
+        assert Choice(Greedy((0,))).lead(crossing) < -0.05
+
+    def test_three_units_are_enough(self):
+        judged = drawn(units=3)
+        crossing = Crossing.drawn(judged, np.random.default_rng(0))
+        assert np.isfinite(crossing.score(Choice(Greedy((0, 1, 2, 3)))))

@@ -157,6 +157,15 @@ def test_a_run_with_failures_only_and_a_run_without_candidates(make, runs):
     assert names(leaderboard(runs)) == ["broken"]
 
 
+def test_an_ensemble_is_ranked_by_its_comparable_score_for_the_objective_only(make, runs):
+    ensemble = done("ensemble-001", 0.5, loss=1.1, kind="ensemble")
+    ensemble.comparable = 0.7
+    make("r1", [done("trial-001", 0.6), ensemble])
+    assert names(leaderboard(runs)) == ["ensemble-001", "trial-001"]
+    assert names(leaderboard(runs, metric="loss")) == ["trial-001", "ensemble-001"]
+    assert leaderboard(runs)[0]["validation"]["macro_f1"] == 0.5
+
+
 def test_the_fields_of_json_are_a_contract(make, runs):
     scores = {"accuracy": 0.4, "macro_f1": 0.3, "loss": 1.5}
     make("r1", [done("größte", 0.9, kind="baseline"), failed("broken")], test={"größte": scores})

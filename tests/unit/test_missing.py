@@ -87,6 +87,22 @@ def test_the_verdict_has_the_scores_without_pictures():
     assert "  if reviews lose their pictures: macro-F1 0.700 (half of the reviews), 0.500 (all)" in verdict(RESULT)
 
 
+def test_the_verdict_says_what_the_correction_does_not_cover_and_where_there_is_no_interval():
+    few = {"difference": 0.1, "low": None, "high": None, "units": 7, "method": "too few to say: 10 units are needed"}
+    many = {"difference": 0.1, "low": 0.05, "high": 0.15, "units": 70, "method": "jackknife over units, t"}
+    luck = {"candidates": 3, "of": "holdout", "score": 0.9, "optimism": 0.1, "note": "Only a note."}
+    against = {"macro_f1": many, "accuracy": few}
+    more = {"objective": "val_macro_f1", "selection": luck, "recipe": "logistic_both", "against_recipe": against}
+    lines = verdict({**RESULT, **more})
+    assert "  Only a note." in lines
+    assert (
+        "  against logistic regression on text and pictures: macro-F1 +0.100 (95 % interval +0.050 to +0.150)" in lines
+    )
+    assert any(
+        line.endswith("accuracy +0.100 (too few to say: 10 units are needed, and there are 7)") for line in lines
+    )
+
+
 def test_the_plot_is_a_png_file(tmp_path):
     lines = {
         "fused": {"text": [5, 4, 3, 2, 1], "image": [1, 1, 1, 1, 1]},

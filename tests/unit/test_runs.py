@@ -164,6 +164,19 @@ def test_rank_by_score_then_parameters_then_order():
     assert [c.name for c in rank(candidates, "min")] == ["zero", "early", "late", "big", "best"]
 
 
+@pytest.mark.parametrize(("direction", "sign"), [("max", 1), ("min", -1)])
+def test_an_ensemble_is_ranked_on_the_scale_of_single_candidates(direction, sign):
+    """Its own score has no selection bias; and of equal candidates the ensemble is first."""
+    candidates = [
+        Candidate("single", "trial", COMPLETED, score=1 + 0.5 * sign, parameters=3),
+        Candidate("equal", "ensemble", COMPLETED, score=1 + 0.4 * sign, comparable=1 + 0.5 * sign, parameters=9),
+        Candidate("better", "ensemble", COMPLETED, score=1 + 0.3 * sign, comparable=1 + 0.6 * sign, parameters=9),
+        Candidate("worse", "ensemble", COMPLETED, score=1 + 0.45 * sign, comparable=1 + 0.48 * sign, parameters=9),
+        Candidate("old record", "ensemble", COMPLETED, score=1 + 0.49 * sign),
+    ]
+    assert [c.name for c in rank(candidates, direction)] == ["better", "equal", "single", "old record", "worse"]
+
+
 @pytest.mark.parametrize("direction", ["max", "min"])
 def test_a_candidate_scored_on_one_fold_ranks_after_those_scored_on_all(direction):
     scores = {"lucky": (0.99, "1 of 5 folds"), "unlucky": (0.01, "1 of 5 folds"), "one": (0.6, "5 folds")}

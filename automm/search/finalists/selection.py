@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.evaluate.combine import BestSingle, Choice, Combiner, Greedy
+from automm.evaluate.combine import FEWEST, BestSingle, Choice, Combiner, Greedy
 from automm.evaluate.compare import paired_interval
 from automm.evaluate.selection import selection
 from automm.search.finalists.run_ensemble import KIND, members_of_ensemble
@@ -15,12 +15,12 @@ from automm.tracking.run_folder import COMPLETED, Candidate
 def selection_of(search: Search) -> dict[str, Any] | None:
     """Return the entry "selection" of result.json: the attributes of `Selection`, and `of`, the evaluation.
 
-    None if fewer than two candidates are comparable, or if all reviews are linked.
+    None if fewer than two candidates are comparable, or nearly all reviews are linked.
     """
     setup, best = search.setup, search.ranking.ranked()[0]
     singles = _comparable(search)
     judged = setup.judged([answer for _, answer in singles])
-    if best.score is None or best.evaluation != setup.evaluation or len(singles) < 2 or judged.count < 2:
+    if best.score is None or best.evaluation != setup.evaluation or len(singles) < 2 or judged.count < FEWEST:
         return None
     candidates = [candidate for candidate, _ in singles]
     rng = np.random.default_rng(setup.experiment.seed)
