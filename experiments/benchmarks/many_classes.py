@@ -35,7 +35,7 @@ FITTED = (
     "automm.search.candidates.linear.LinearModel.fit",
     "automm.search.candidates.ensemble.Ensemble.fit",
 )
-ENCODED = ("automm.search.setup.data.encode", "automm.search.finalists.test._predict_test")
+ENCODED = ("automm.search.setup.data.encode", "automm.search.finalists.test._read_test")
 STEPS = {  # what is left, by its name in the table
     "read records": "automm.search.setup.data.load_dataset",
     "split": "automm.search.setup.data.split_dataset",
