@@ -4,12 +4,14 @@ A thread writes the count to spent.json in the run folder every few seconds. A k
 these seconds, whatever it was doing: encoding, training, or reading the test split.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
-from automm.tracking.run_folder import Run, wall_seconds
+from automm.tracking.run_folder import Candidate, Run
 
 FILE = "spent.json"
 EVERY_SECONDS = 5.0
@@ -60,3 +62,14 @@ class SpentTime:
             ended.set()
             thread.join()
             self.write()
+
+
+def wall_seconds(candidates: Sequence[Candidate]) -> float:
+    """Return the seconds in which at least one of the candidates was trained; parallel ones count once."""
+    spans = sorted((datetime.fromisoformat(c.started).timestamp(), c.seconds) for c in candidates)
+    total, reached = 0.0, -math.inf
+    for begun, seconds in spans:
+        ended = begun + seconds
+        total += max(0.0, ended - max(begun, reached))
+        reached = max(reached, ended)
+    return total

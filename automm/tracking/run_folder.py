@@ -20,7 +20,6 @@ runs/<experiment>/<time>-<hash>/
 
 import fcntl
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,17 +147,6 @@ def rank(candidates: Sequence[Candidate], direction: str) -> list[Candidate]:
 def is_partial(evaluation: str) -> bool:
     """Return whether an evaluation used only a part of the rows that the others used."""
     return evaluation.startswith(PARTIAL)
-
-
-def wall_seconds(candidates: Sequence[Candidate]) -> float:
-    """Return the seconds in which at least one of the candidates was trained; parallel ones count once."""
-    spans = sorted((datetime.fromisoformat(c.started).timestamp(), c.seconds) for c in candidates)
-    total, reached = 0.0, -math.inf
-    for begun, seconds in spans:
-        ended = begun + seconds
-        total += max(0.0, ended - max(begun, reached))
-        reached = max(reached, ended)
-    return total
 
 
 class Run:

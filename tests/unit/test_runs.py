@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.search.spent_time import wall_seconds
 from automm.tracking.run_folder import (
     COMPLETED,
     FAILED,
@@ -15,7 +16,6 @@ from automm.tracking.run_folder import (
     create_run,
     find_run,
     rank,
-    wall_seconds,
     write_atomically,
 )
 

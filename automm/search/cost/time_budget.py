@@ -108,7 +108,7 @@ class Tail:
             tuned: whether a fine-tuned candidate may be among the finalists.
             seeds: how many times the finalists of tier 1 are still to be trained again.
         """
-        test, folds = len(self.setup.rows("test")), len(self.setup.folds)
+        test, folds = len(self.setup.splits["test"]), len(self.setup.folds)
         baselines = sum(candidate.kind != "trial" for candidate in candidates)
         seconds = READ_SECONDS + FINALISTS * FINALIST_SECONDS + DRAW_SECONDS * (baselines + FINALISTS)
         seconds += ENSEMBLE_SECONDS if self.setup.experiment.ensemble else 0.0
