@@ -35,19 +35,19 @@ def test_a_limit_that_is_too_small_says_at_once_what_fits():
     message = str(raised.value)
     assert "budget.time is 5 min, 30 s of it are used" in message
     assert "encoding 2,000 texts and 9,000 pictures takes about 10 min" in message
-    assert "--subsample 0.4, or --time-budget 22m" in message
+    assert "--subsample 0.35, or --time-budget 23m" in message
     assert check_encoding(experiment(budget={"time": "22m"}), EXPECTED, 30.0)
-    less = EncodingTime(0.4 * EXPECTED.seconds, EXPECTED.items)
-    assert check_encoding(experiment(budget={"time": "5m"}, subsample=0.4), less, 30.0)
+    less = EncodingTime(0.35 * EXPECTED.seconds, EXPECTED.items)
+    assert check_encoding(experiment(budget={"time": "5m"}, subsample=0.35), less, 30.0)
 
 
 def test_a_share_of_a_share():
-    with pytest.raises(ConfigError, match=r"--subsample 0\.2,"):
+    with pytest.raises(ConfigError, match=r"--subsample 0\.15,"):
         check_encoding(experiment(budget={"time": "5m"}, subsample=0.5), EXPECTED, 30.0)
 
 
 def test_without_any_share_that_fits_only_a_longer_limit_is_named():
-    with pytest.raises(ConfigError, match="Set --time-budget 22m"):
+    with pytest.raises(ConfigError, match="Set --time-budget 23m"):
         check_encoding(experiment(budget={"time": "40s"}), EXPECTED, 30.0)
 
 
