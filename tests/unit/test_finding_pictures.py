@@ -20,6 +20,7 @@ from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
 from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
+from automm.deliver.input_reviews import open_reviews
 from automm.errors import AutommError
 
 LABELS = ("good", "bad", "so-so")
@@ -114,6 +115,76 @@ def test_a_column_that_names_the_folders_tells_equal_names_apart(tmp_path):
     assert names(dataset, tmp_path / "pics")[:2] == [["Bosch/0.jpg"], ["Philips/0.jpg"]]
     assert sum(len(review.images) for review in dataset.reviews) == 40
     assert "differs from its file in case" in checked
+
+
+def in_class_folders(folder, name_of):
+    """Sixty records with a picture each in the folder of its class, and the table."""
+    rows = []
+    for number in range(60):
+        dish = ("ramen", "sushi", "udon")[number % 3]
+        draw(folder / "pics", f"{dish}/{name_of(number)}")
+        rows.append([number, text(number), name_of(number), dish])
+    return rows, table(folder / "r.csv", ["id", "review", "file", "label"], rows)
+
+
+def test_folders_of_the_label_are_no_part_of_names_that_are_unique_without_them(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number}.jpg")
+    for number in (7, 32):
+        (tmp_path / "pics" / rows[number][3] / rows[number][2]).unlink()
+    _, _, dataset = ready(file, tmp_path / "m.yaml")
+    manifest = load_manifest(tmp_path / "m.yaml")
+    assert manifest.fields.images == ("file",)
+    assert sum(len(review.images) for review in dataset.reviews) == 58
+    new = table(tmp_path / "new.csv", ["id", "review", "file"], [["n", text(1), "5.jpg"]])
+    bundle = {"reading": {"name": "n", "fields": manifest.fields.model_dump(exclude={"label"}), "format": "records"}}
+    (review,) = open_reviews(bundle | {"image_root": str(tmp_path / "pics")}, new, None)
+    assert [path.relative_to(tmp_path).as_posix() for path in review.images] == ["pics/udon/5.jpg"]
+
+
+def test_names_that_need_the_folder_of_the_label_say_what_a_prediction_needs(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number // 3}.jpg")
+    said, _, dataset = ready(file, tmp_path / "m.yaml")
+    needs = "A new review has no 'label', so its pictures are not found. To predict, write whole paths into one column"
+    assert needs in (tmp_path / "m.yaml").read_text()
+    assert "A new review has no" in said
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ("{label}/{file}",)
+    paths = [[number, words, f"{label}/{name}", label] for number, words, name, label in rows]
+    table(tmp_path / "paths.csv", ["id", "review", "file", "label"], paths)  # as the message says
+    said, _, again = ready(tmp_path / "paths.csv", tmp_path / "paths.yaml")
+    assert load_manifest(tmp_path / "paths.yaml").fields.images == ("file",)
+    assert "A new review has no" not in said
+    assert [review.images for review in again.reviews] == [review.images for review in dataset.reviews]
+
+
+def test_a_few_pictures_beside_folders_are_no_reason_to_choose_a_folder(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number}.jpg")
+    (tmp_path / "pics/ramen/0.jpg").rename(tmp_path / "pics/0.jpg")
+    _, _, dataset = ready(file, tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ("file",)
+    assert "also in" not in (tmp_path / "m.yaml").read_text()
+    assert sum(len(review.images) for review in dataset.reviews) == len(rows)
+
+
+def test_files_that_are_named_like_a_few_codes_are_not_the_pictures_of_all_records(tmp_path):
+    """Three pictures would link all records into three sets, which fit into no splits."""
+    draw(tmp_path, *(f"{number}.jpg" for number in range(60)))
+    rows = [[f"r{number}", text(number), number % 3, LABELS[number % 3]] for number in range(60)]
+    table(tmp_path / "r.csv", ["id", "review", "photo_code", "label"], rows)
+    said, _, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ()
+    assert "photo_code" in said
+    assert len(dataset.reviews) == 60
+
+
+@pytest.mark.parametrize("cell", ["{}.jpg", "https://shop.example/{}.jpg", "data:image/gif;base64,R0lGODlhAQAB{:04}"])
+def test_a_column_whose_name_has_braces_is_not_a_template(tmp_path, cell):
+    draw(tmp_path, *(f"{number}.jpg" for number in range(30)))
+    rows = [[f"r{number}", text(number), cell.format(number), LABELS[number % 3]] for number in range(30)]
+    table(tmp_path / "r.csv", ["id", "review", "photo {", "label"], rows)
+    ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ()
+    manifest = (tmp_path / "m.yaml").read_text()
+    assert "column 'photo {': not used: it names or holds pictures, but braces in images mean a template" in manifest
 
 
 def test_bare_names_in_several_folders_are_found_where_the_check_finds_them(tmp_path):
