@@ -9,6 +9,7 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
+from advice import advises, hear
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -90,6 +91,7 @@ def test_tables_of_splits_find_the_pictures_in_the_folders_of_their_split(tmp_pa
     assert sorted(names(dataset, data)) == sorted(expected)
 
 
+@advises("To take these, set image_root: {}")
 def test_the_split_of_one_table_decides_between_folders_with_the_same_names(tmp_path):
     for split in ("test", "train"):
         draw(tmp_path / "images" / split, *(f"{number}.jpg" for number in range(30)))
@@ -97,7 +99,8 @@ def test_the_split_of_one_table_decides_between_folders_with_the_same_names(tmp_
         table(tmp_path / f"{split}.csv", ["id", "review", "img", "target"], rows)
     said, _, dataset = ready(tmp_path / "train.csv", tmp_path / "m.yaml")
     assert names(dataset, tmp_path) == [[f"images/train/{number}.jpg"] for number in range(30)]
-    assert "image_root: files with the same names are also in 'images/test'. To take these, set image_root:" in said
+    assert "image_root: files with the same names are also in 'images/test'" in said
+    hear(said, "To take these, set image_root: {}")
     manifest = (tmp_path / "m.yaml").read_text().replace("image_root: images/train", "image_root: images/test")
     (tmp_path / "m.yaml").write_text(manifest)  # as the message says
     assert names(load_dataset(load_manifest(tmp_path / "m.yaml")), tmp_path)[2] == ["images/test/2.jpg"]
@@ -141,12 +144,12 @@ def test_folders_of_the_label_are_no_part_of_names_that_are_unique_without_them(
     assert [path.relative_to(tmp_path).as_posix() for path in review.images] == ["pics/udon/5.jpg"]
 
 
+@advises("To predict, write whole paths into one column")
 def test_names_that_need_the_folder_of_the_label_say_what_a_prediction_needs(tmp_path):
     rows, file = in_class_folders(tmp_path, lambda number: f"{number // 3}.jpg")
     said, _, dataset = ready(file, tmp_path / "m.yaml")
-    needs = "A new review has no 'label', so its pictures are not found. To predict, write whole paths into one column"
-    assert needs in (tmp_path / "m.yaml").read_text()
     assert "A new review has no" in said
+    hear((tmp_path / "m.yaml").read_text(), "To predict, write whole paths into one column")
     assert load_manifest(tmp_path / "m.yaml").fields.images == ("{label}/{file}",)
     paths = [[number, words, f"{label}/{name}", label] for number, words, name, label in rows]
     table(tmp_path / "paths.csv", ["id", "review", "file", "label"], paths)  # as the message says
@@ -176,6 +179,17 @@ def test_files_that_are_named_like_a_few_codes_are_not_the_pictures_of_all_recor
     assert len(dataset.reviews) == 60
 
 
+def test_a_star_in_the_name_of_a_column_does_not_mean_several_pictures(tmp_path):
+    rows = [[f"k{number}", text(number), LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["id*", "review", "class"], rows)
+    draw(tmp_path / "pics", *(f"k{number}.jpg" for number in range(30)))
+    _, checked, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert dataset.manifest.fields.images == ("{id*}.jpg",)
+    assert sum(len(review.images) for review in dataset.reviews) == 30
+    assert "missing: 10" in checked
+
+
+@advises("Rename the column without them")
 @pytest.mark.parametrize("cell", ["{}.jpg", "https://shop.example/{}.jpg", "data:image/gif;base64,R0lGODlhAQAB{:04}"])
 def test_a_column_whose_name_has_braces_is_not_a_template(tmp_path, cell):
     draw(tmp_path, *(f"{number}.jpg" for number in range(30)))
@@ -184,7 +198,10 @@ def test_a_column_whose_name_has_braces_is_not_a_template(tmp_path, cell):
     ready(tmp_path / "r.csv", tmp_path / "m.yaml")
     assert load_manifest(tmp_path / "m.yaml").fields.images == ()
     manifest = (tmp_path / "m.yaml").read_text()
-    assert "column 'photo {': not used: it names or holds pictures, but braces in images mean a template" in manifest
+    hear(manifest, "Rename the column without them")
+    table(tmp_path / "renamed.csv", ["id", "review", "photo", "label"], rows)
+    run("init", tmp_path / "renamed.csv", "--to", tmp_path / "renamed.yaml")
+    assert load_manifest(tmp_path / "renamed.yaml").fields.images == ("photo",)
 
 
 def test_bare_names_in_several_folders_are_found_where_the_check_finds_them(tmp_path):
@@ -220,6 +237,7 @@ def test_class_folders_beside_captions_are_the_label(tmp_path, splits, bare):
     assert len(dataset.reviews) == count
 
 
+@advises("If these are the labels, run: automm import {} --to DIR")
 def test_folders_that_may_be_labels_are_offered_where_no_column_is_one(tmp_path):
     data = tmp_path / "food"
     rows = []
@@ -231,6 +249,7 @@ def test_folders_that_may_be_labels_are_offered_where_no_column_is_one(tmp_path)
     code, said = run("init", data / "captions.csv", "--to", tmp_path / "m.yaml")
     assert code == 2
     assert f"are in 3 folders, such as 'ramen'. If these are the labels, run: automm import {data} --to DIR" in said
+    hear(said, "If these are the labels, run: automm import {} --to DIR")
     _, _, dataset = ready(data, tmp_path / "out", command="import")  # as the message says
     assert dataset.labels == ("ramen", "sushi", "udon")
 
@@ -295,6 +314,7 @@ def heic(folder, *names):
         (folder / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
 
 
+@advises("Convert them to JPEG or PNG under the same names")
 @pytest.mark.parametrize("cell", [None, "{0}.heic", "pics/{0}.HEIC"])
 def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path, cell):
     header = ["id", "review", "class"] + ["photo"] * (cell is not None)
@@ -305,7 +325,8 @@ def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path,
     heic(tmp_path / "pics", *files)
     code, said = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
     assert code == 2
-    assert "40 picture files such as '1000.heic' are in a format that is not read. Convert them to JPEG or PNG" in said
+    assert "40 picture files such as '1000.heic' are in a format that is not read" in said
+    hear(said, "Convert them to JPEG or PNG under the same names")
     assert "add --images none" in said
     ready(tmp_path / "r.csv", tmp_path / "without.yaml", "--images", "none")
     draw(tmp_path / "pics", *(name.replace("heic", "jpg") for name in files))  # as the message says
@@ -314,6 +335,7 @@ def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path,
     assert (cell is None) or "picture found by its name with another extension: 40" in checked
 
 
+@advises("Convert it to JPEG or PNG under the same name")
 def test_a_single_picture_that_is_not_read_is_said(tmp_path):
     rows = [[number, text(number), f"{number}.jpg", LABELS[number % 3]] for number in range(40)]
     table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
@@ -325,10 +347,36 @@ def test_a_single_picture_that_is_not_read_is_said(tmp_path):
     assert "picture dropped: unreadable: 1" in checked
     manifest = (tmp_path / "m.yaml").read_text().replace("on_bad: drop-image", "on_bad: error")
     (tmp_path / "m.yaml").write_text(manifest)
-    with pytest.raises(AutommError, match=r"'39\.jpg' not found; '39\.heic' is in a format .*Convert it to JPEG"):
+    with pytest.raises(AutommError, match=r"'39\.jpg' not found; '39\.heic' is in a format") as raised:
         load_dataset(load_manifest(tmp_path / "m.yaml"))
+    hear(str(raised.value), "Convert it to JPEG or PNG under the same name")
     draw(tmp_path / "pics", "39.jpg")  # as the message says
     assert run("check", tmp_path / "m.yaml")[0] == 0
+
+
+@advises(
+    "Convert such files to JPEG or PNG under the same names",
+    "Convert pictures such as {} to JPEG or PNG: their format is not read",
+)
+def test_a_manifest_whose_pictures_are_all_from_a_phone_is_refused(tmp_path):
+    rows = [[number, text(number), f"{number}.jpg", LABELS[number % 3]] for number in range(40)]
+    file = table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
+    heic(tmp_path / "pics", *(f"{number}.heic" for number in range(40)))
+    manifests = []
+    for images in ("photo", "{id}.*"):
+        fields = {"id": "id", "text": "review", "images": images, "label": "class"}
+        more = {"images": {"on_bad": "drop-image"}} if images == "photo" else {}
+        content = {"name": "n", "records": file.name, "image_root": "pics", "fields": fields, **more}
+        manifests.append(parse_manifest(content, tmp_path / "m.yaml"))
+    said = ""
+    for manifest in manifests:
+        with pytest.raises(AutommError) as raised:
+            load_dataset(manifest)
+        said += str(raised.value)
+    hear(said, "Convert such files to JPEG or PNG under the same names")
+    hear(said, "Convert pictures such as {} to JPEG or PNG: their format is not read")
+    draw(tmp_path / "pics", *(f"{number}.jpg" for number in range(40)))  # as the messages say
+    assert [sum(len(review.images) for review in load_dataset(one).reviews) for one in manifests] == [40, 40]
 
 
 def test_a_phones_picture_with_another_name_is_told_by_its_content(tmp_path):
@@ -416,6 +464,10 @@ def test_files_with_a_quoted_slash_are_unused_and_not_without_zeros(tmp_path):
     assert "unused pictures: 40 under pics/ that no record names" in said
 
 
+SEVERAL = "Several files end like it, or it is not the only name that ends like its file: correct the names"
+
+
+@advises(SEVERAL)
 def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_path):
     rows = [
         [number, text(number), f"/data/cam{1 + number // 20}/{number % 20}.jpg", LABELS[number % 3]]
@@ -425,7 +477,12 @@ def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_pa
     draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20)))
     code, _ = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
     assert code == 0
-    assert "it is not the only name that ends like its file: correct the names" in (tmp_path / "m.yaml").read_text()
+    hear((tmp_path / "m.yaml").read_text(), SEVERAL)
     code, said = run("check", tmp_path / "m.yaml")
     assert code == 3
     assert "which is not the only name that ends like the file" in said
+    draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20, 40)))
+    right = [[number, words, f"photos/{number}.jpg", label] for number, words, _, label in rows]
+    table(tmp_path / "right.csv", ["id", "review", "image", "class"], right)  # as the message says
+    _, _, dataset = ready(tmp_path / "right.csv", tmp_path / "right.yaml")
+    assert {len(review.images) for review in dataset.reviews} == {1}

@@ -64,7 +64,7 @@ class Found:
     @property
     def several(self) -> bool:
         """Whether a record may have several pictures, or none."""
-        return "*" in self.entry or self.entry.endswith("/")
+        return is_pattern(self.entry)
 
 
 @dataclass
