@@ -111,7 +111,6 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
     located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
-    share, urls = located.share, not any(column.local for column in family)
     fetches = any(is_url(name) for column in family for name in column.names)
     return Pictures(
         used[0] if len(used) == 1 else list(used),
@@ -121,8 +120,8 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         used,
         names,
         files=located.files,
-        some_missing=fetches or 0 < share < 1,
-        urls=urls,
+        some_missing=fetches or 0 < located.share < 1,
+        urls=not any(column.local for column in family),
         rivals=located.rivals,
         fetches=fetches,
     )
