@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from string import Formatter
 
@@ -68,3 +68,30 @@ def advice() -> dict[str, str]:
 def pattern(sentence: str) -> re.Pattern[str]:
     """Return what matches a sentence with any values in place of {}."""
     return re.compile(".*?".join(map(re.escape, sentence.split("{}"))), re.DOTALL)
+
+
+TESTED: set[str] = set()  # sentences that a test follows
+heard: set[str] = set()
+
+
+def advises(*sentences):
+    """Register the advice that a test follows; the test must have heard each of them."""
+    TESTED.update(sentences)
+
+    def register(test):
+        @wraps(test)
+        def run(*values, **named):
+            heard.clear()
+            test(*values, **named)
+            assert set(sentences) <= heard
+
+        return run
+
+    return register
+
+
+def hear(text, *sentences):
+    """Assert that a text contains some sentences, with any values in place of {}."""
+    for sentence in sentences:
+        assert pattern(sentence).search(text), text
+        heard.add(sentence)

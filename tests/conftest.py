@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from automm.paths import cache_dir
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+settings.register_profile("automm", deadline=None)  # a busy machine fails no property
+settings.load_profile("automm")
 
 HERE = Path(__file__).parent
 TIERS = ("unit", "property", "keras", "integration", "e2e")  # the cheap ones first

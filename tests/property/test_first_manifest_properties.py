@@ -43,7 +43,9 @@ KINDS = {
     "date": lambda n, seed: f"2024-{1 + n % 12:02d}-{1 + n % 28:02d}",
     "url": lambda n, seed: f"https://shop.example/{seed}/{n}",
     "picture": lambda n, seed: f"https://shop.example/{n}.jpg",
+    "url or file": lambda n, seed: f"https://shop.example/{n}.jpg" if n % (1 + seed % 3) == 0 else f"{n}.jpg",
     "cells": lambda n, seed: f"data:image/gif;base64,{base64.b64encode(gif(n, seed)).decode()}",
+    "repeated": lambda n, seed: f"k{n // (1 + seed % 4)}",
     "list": lambda n, seed: [WORDS[n % 6], WORDS[(n + seed) % 6]],
     "joined": lambda n, seed: "|".join(dict.fromkeys([WORDS[n % 3], WORDS[(n + seed) % 3]])),
     "object": lambda n, seed: {"name": WORDS[n % 3], "code": n % 3},
@@ -81,6 +83,9 @@ def test_any_table_gives_a_manifest_that_check_accepts_or_a_choice(columns):
         file = Path(folder) / "data" / "r.jsonl"
         file.parent.mkdir()
         file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        if any(kind == "url or file" for kind, *_ in columns.values()):
+            for number in range(ROWS):
+                (file.parent / f"{number}.jpg").write_bytes(gif(number, 1))
         try:
             path, guess = write_first_manifest(file, must_have_label=True)
         except ConfigError as error:

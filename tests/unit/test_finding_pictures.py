@@ -9,6 +9,7 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
+from advice import advises, hear
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -20,6 +21,7 @@ from automm.data.manifest import load_manifest, parse_manifest
 from automm.data.onboarding.columns.nearby import Nearby
 from automm.data.onboarding.import_layout import import_data
 from automm.data.records.reviews import load_dataset
+from automm.deliver.input_reviews import open_reviews
 from automm.errors import AutommError
 
 LABELS = ("good", "bad", "so-so")
@@ -89,6 +91,7 @@ def test_tables_of_splits_find_the_pictures_in_the_folders_of_their_split(tmp_pa
     assert sorted(names(dataset, data)) == sorted(expected)
 
 
+@advises("To take these, set image_root: {}")
 def test_the_split_of_one_table_decides_between_folders_with_the_same_names(tmp_path):
     for split in ("test", "train"):
         draw(tmp_path / "images" / split, *(f"{number}.jpg" for number in range(30)))
@@ -96,7 +99,8 @@ def test_the_split_of_one_table_decides_between_folders_with_the_same_names(tmp_
         table(tmp_path / f"{split}.csv", ["id", "review", "img", "target"], rows)
     said, _, dataset = ready(tmp_path / "train.csv", tmp_path / "m.yaml")
     assert names(dataset, tmp_path) == [[f"images/train/{number}.jpg"] for number in range(30)]
-    assert "image_root: files with the same names are also in 'images/test'. To take these, set image_root:" in said
+    assert "image_root: files with the same names are also in 'images/test'" in said
+    hear(said, "To take these, set image_root: {}")
     manifest = (tmp_path / "m.yaml").read_text().replace("image_root: images/train", "image_root: images/test")
     (tmp_path / "m.yaml").write_text(manifest)  # as the message says
     assert names(load_dataset(load_manifest(tmp_path / "m.yaml")), tmp_path)[2] == ["images/test/2.jpg"]
@@ -114,6 +118,90 @@ def test_a_column_that_names_the_folders_tells_equal_names_apart(tmp_path):
     assert names(dataset, tmp_path / "pics")[:2] == [["Bosch/0.jpg"], ["Philips/0.jpg"]]
     assert sum(len(review.images) for review in dataset.reviews) == 40
     assert "differs from its file in case" in checked
+
+
+def in_class_folders(folder, name_of):
+    """Sixty records with a picture each in the folder of its class, and the table."""
+    rows = []
+    for number in range(60):
+        dish = ("ramen", "sushi", "udon")[number % 3]
+        draw(folder / "pics", f"{dish}/{name_of(number)}")
+        rows.append([number, text(number), name_of(number), dish])
+    return rows, table(folder / "r.csv", ["id", "review", "file", "label"], rows)
+
+
+def test_folders_of_the_label_are_no_part_of_names_that_are_unique_without_them(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number}.jpg")
+    for number in (7, 32):
+        (tmp_path / "pics" / rows[number][3] / rows[number][2]).unlink()
+    _, _, dataset = ready(file, tmp_path / "m.yaml")
+    manifest = load_manifest(tmp_path / "m.yaml")
+    assert manifest.fields.images == ("file",)
+    assert sum(len(review.images) for review in dataset.reviews) == 58
+    new = table(tmp_path / "new.csv", ["id", "review", "file"], [["n", text(1), "5.jpg"]])
+    bundle = {"reading": {"name": "n", "fields": manifest.fields.model_dump(exclude={"label"}), "format": "records"}}
+    (review,) = open_reviews(bundle | {"image_root": str(tmp_path / "pics")}, new, None)
+    assert [path.relative_to(tmp_path).as_posix() for path in review.images] == ["pics/udon/5.jpg"]
+
+
+@advises("To predict, write whole paths into one column")
+def test_names_that_need_the_folder_of_the_label_say_what_a_prediction_needs(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number // 3}.jpg")
+    said, _, dataset = ready(file, tmp_path / "m.yaml")
+    assert "A new review has no" in said
+    hear((tmp_path / "m.yaml").read_text(), "To predict, write whole paths into one column")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ("{label}/{file}",)
+    paths = [[number, words, f"{label}/{name}", label] for number, words, name, label in rows]
+    table(tmp_path / "paths.csv", ["id", "review", "file", "label"], paths)  # as the message says
+    said, _, again = ready(tmp_path / "paths.csv", tmp_path / "paths.yaml")
+    assert load_manifest(tmp_path / "paths.yaml").fields.images == ("file",)
+    assert "A new review has no" not in said
+    assert [review.images for review in again.reviews] == [review.images for review in dataset.reviews]
+
+
+def test_a_few_pictures_beside_folders_are_no_reason_to_choose_a_folder(tmp_path):
+    rows, file = in_class_folders(tmp_path, lambda number: f"{number}.jpg")
+    (tmp_path / "pics/ramen/0.jpg").rename(tmp_path / "pics/0.jpg")
+    _, _, dataset = ready(file, tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ("file",)
+    assert "also in" not in (tmp_path / "m.yaml").read_text()
+    assert sum(len(review.images) for review in dataset.reviews) == len(rows)
+
+
+def test_files_that_are_named_like_a_few_codes_are_not_the_pictures_of_all_records(tmp_path):
+    """Three pictures would link all records into three sets, which fit into no splits."""
+    draw(tmp_path, *(f"{number}.jpg" for number in range(60)))
+    rows = [[f"r{number}", text(number), number % 3, LABELS[number % 3]] for number in range(60)]
+    table(tmp_path / "r.csv", ["id", "review", "photo_code", "label"], rows)
+    said, _, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ()
+    assert "photo_code" in said
+    assert len(dataset.reviews) == 60
+
+
+def test_a_star_in_the_name_of_a_column_does_not_mean_several_pictures(tmp_path):
+    rows = [[f"k{number}", text(number), LABELS[number % 3]] for number in range(40)]
+    table(tmp_path / "r.csv", ["id*", "review", "class"], rows)
+    draw(tmp_path / "pics", *(f"k{number}.jpg" for number in range(30)))
+    _, checked, dataset = ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert dataset.manifest.fields.images == ("{id*}.jpg",)
+    assert sum(len(review.images) for review in dataset.reviews) == 30
+    assert "missing: 10" in checked
+
+
+@advises("Rename the column without them")
+@pytest.mark.parametrize("cell", ["{}.jpg", "https://shop.example/{}.jpg", "data:image/gif;base64,R0lGODlhAQAB{:04}"])
+def test_a_column_whose_name_has_braces_is_not_a_template(tmp_path, cell):
+    draw(tmp_path, *(f"{number}.jpg" for number in range(30)))
+    rows = [[f"r{number}", text(number), cell.format(number), LABELS[number % 3]] for number in range(30)]
+    table(tmp_path / "r.csv", ["id", "review", "photo {", "label"], rows)
+    ready(tmp_path / "r.csv", tmp_path / "m.yaml")
+    assert load_manifest(tmp_path / "m.yaml").fields.images == ()
+    manifest = (tmp_path / "m.yaml").read_text()
+    hear(manifest, "Rename the column without them")
+    table(tmp_path / "renamed.csv", ["id", "review", "photo", "label"], rows)
+    run("init", tmp_path / "renamed.csv", "--to", tmp_path / "renamed.yaml")
+    assert load_manifest(tmp_path / "renamed.yaml").fields.images == ("photo",)
 
 
 def test_bare_names_in_several_folders_are_found_where_the_check_finds_them(tmp_path):
@@ -149,6 +237,7 @@ def test_class_folders_beside_captions_are_the_label(tmp_path, splits, bare):
     assert len(dataset.reviews) == count
 
 
+@advises("If these are the labels, run: automm import {} --to DIR")
 def test_folders_that_may_be_labels_are_offered_where_no_column_is_one(tmp_path):
     data = tmp_path / "food"
     rows = []
@@ -160,6 +249,7 @@ def test_folders_that_may_be_labels_are_offered_where_no_column_is_one(tmp_path)
     code, said = run("init", data / "captions.csv", "--to", tmp_path / "m.yaml")
     assert code == 2
     assert f"are in 3 folders, such as 'ramen'. If these are the labels, run: automm import {data} --to DIR" in said
+    hear(said, "If these are the labels, run: automm import {} --to DIR")
     _, _, dataset = ready(data, tmp_path / "out", command="import")  # as the message says
     assert dataset.labels == ("ramen", "sushi", "udon")
 
@@ -224,6 +314,7 @@ def heic(folder, *names):
         (folder / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
 
 
+@advises("Convert them to JPEG or PNG under the same names")
 @pytest.mark.parametrize("cell", [None, "{0}.heic", "pics/{0}.HEIC"])
 def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path, cell):
     header = ["id", "review", "class"] + ["photo"] * (cell is not None)
@@ -234,7 +325,8 @@ def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path,
     heic(tmp_path / "pics", *files)
     code, said = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
     assert code == 2
-    assert "40 picture files such as '1000.heic' are in a format that is not read. Convert them to JPEG or PNG" in said
+    assert "40 picture files such as '1000.heic' are in a format that is not read" in said
+    hear(said, "Convert them to JPEG or PNG under the same names")
     assert "add --images none" in said
     ready(tmp_path / "r.csv", tmp_path / "without.yaml", "--images", "none")
     draw(tmp_path / "pics", *(name.replace("heic", "jpg") for name in files))  # as the message says
@@ -243,6 +335,7 @@ def test_pictures_of_a_phone_are_a_question_before_anything_is_written(tmp_path,
     assert (cell is None) or "picture found by its name with another extension: 40" in checked
 
 
+@advises("Convert it to JPEG or PNG under the same name")
 def test_a_single_picture_that_is_not_read_is_said(tmp_path):
     rows = [[number, text(number), f"{number}.jpg", LABELS[number % 3]] for number in range(40)]
     table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
@@ -254,10 +347,36 @@ def test_a_single_picture_that_is_not_read_is_said(tmp_path):
     assert "picture dropped: unreadable: 1" in checked
     manifest = (tmp_path / "m.yaml").read_text().replace("on_bad: drop-image", "on_bad: error")
     (tmp_path / "m.yaml").write_text(manifest)
-    with pytest.raises(AutommError, match=r"'39\.jpg' not found; '39\.heic' is in a format .*Convert it to JPEG"):
+    with pytest.raises(AutommError, match=r"'39\.jpg' not found; '39\.heic' is in a format") as raised:
         load_dataset(load_manifest(tmp_path / "m.yaml"))
+    hear(str(raised.value), "Convert it to JPEG or PNG under the same name")
     draw(tmp_path / "pics", "39.jpg")  # as the message says
     assert run("check", tmp_path / "m.yaml")[0] == 0
+
+
+@advises(
+    "Convert such files to JPEG or PNG under the same names",
+    "Convert pictures such as {} to JPEG or PNG: their format is not read",
+)
+def test_a_manifest_whose_pictures_are_all_from_a_phone_is_refused(tmp_path):
+    rows = [[number, text(number), f"{number}.jpg", LABELS[number % 3]] for number in range(40)]
+    file = table(tmp_path / "r.csv", ["id", "review", "photo", "class"], rows)
+    heic(tmp_path / "pics", *(f"{number}.heic" for number in range(40)))
+    manifests = []
+    for images in ("photo", "{id}.*"):
+        fields = {"id": "id", "text": "review", "images": images, "label": "class"}
+        more = {"images": {"on_bad": "drop-image"}} if images == "photo" else {}
+        content = {"name": "n", "records": file.name, "image_root": "pics", "fields": fields, **more}
+        manifests.append(parse_manifest(content, tmp_path / "m.yaml"))
+    said = ""
+    for manifest in manifests:
+        with pytest.raises(AutommError) as raised:
+            load_dataset(manifest)
+        said += str(raised.value)
+    hear(said, "Convert such files to JPEG or PNG under the same names")
+    hear(said, "Convert pictures such as {} to JPEG or PNG: their format is not read")
+    draw(tmp_path / "pics", *(f"{number}.jpg" for number in range(40)))  # as the messages say
+    assert [sum(len(review.images) for review in load_dataset(one).reviews) for one in manifests] == [40, 40]
 
 
 def test_a_phones_picture_with_another_name_is_told_by_its_content(tmp_path):
@@ -345,6 +464,10 @@ def test_files_with_a_quoted_slash_are_unused_and_not_without_zeros(tmp_path):
     assert "unused pictures: 40 under pics/ that no record names" in said
 
 
+SEVERAL = "Several files end like it, or it is not the only name that ends like its file: correct the names"
+
+
+@advises(SEVERAL)
 def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_path):
     rows = [
         [number, text(number), f"/data/cam{1 + number // 20}/{number % 20}.jpg", LABELS[number % 3]]
@@ -354,7 +477,12 @@ def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_pa
     draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20)))
     code, _ = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
     assert code == 0
-    assert "it is not the only name that ends like its file: correct the names" in (tmp_path / "m.yaml").read_text()
+    hear((tmp_path / "m.yaml").read_text(), SEVERAL)
     code, said = run("check", tmp_path / "m.yaml")
     assert code == 3
     assert "which is not the only name that ends like the file" in said
+    draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20, 40)))
+    right = [[number, words, f"photos/{number}.jpg", label] for number, words, _, label in rows]
+    table(tmp_path / "right.csv", ["id", "review", "image", "class"], right)  # as the message says
+    _, _, dataset = ready(tmp_path / "right.csv", tmp_path / "right.yaml")
+    assert {len(review.images) for review in dataset.reviews} == {1}

@@ -686,3 +686,14 @@ def test_labels_that_are_rare_without_the_dropped_records_are_dropped(tmp_path):
     assert content["labels"] == {"min_count": 2, "rare": "drop"}
     assert "may be left with one example" in reasons["labels"]
     assert load_dataset(load_manifest(tmp_path / "manifest.yaml")).reviews
+
+
+@pytest.mark.parametrize("given", [None, {"text": "{note}"}])
+def test_a_text_column_whose_name_has_braces_is_a_column(tmp_path, given):
+    cells = {"{note}": lambda n: "" if n % 5 == 1 else f"some words number {n}", "label": lambda n: "ab"[n % 2]}
+    file = tmp_path / "r.jsonl"
+    file.write_text("".join(json.dumps({name: cell(n) for name, cell in cells.items()}) + "\n" for n in range(40)))
+    path, guess = write_first_manifest(file, given=given)
+    assert guess.content["fields"]["text"] == "{note}"
+    assert guess.content["text"] == {"on_empty": "drop-bare"}
+    assert len(load_dataset(load_manifest(path)).reviews) == 32

@@ -1,7 +1,7 @@
 """Guess the content of a manifest from the columns of a records file: the role of every column, with the reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,8 @@ def guess_from(
         draft.content["splits"] = split[1]
         draft.reasons["splits.column"] = split[2]
         draft.role_of[split[0]] = ("split", split[2])
+    if label is not None and pictures.template and label.name in pictures.used:
+        pictures = _note_label_in_names(draft, label.name, pictures)
     _settle_others(draft, pictures, label)
     if not {"text", "images"} & (draft.fields.keys() | draft.given.keys()):
         raise ConfigError(_no_content(str(content["records"]), draft))
@@ -144,6 +146,16 @@ def _lacking(draft: Draft, split: str, label: Column) -> str:
         if SPLIT_NAMES.get(str(row.get(split)).strip().lower()) == "train":
             trained.update(labels)
     return min(every - trained, default="")
+
+
+def _note_label_in_names(draft: Draft, label: str, pictures: Pictures) -> Pictures:
+    """Add what a prediction needs to the reason if the label is a part of the names, as in "{label}/{file}"."""
+    needs = (
+        f". A new review has no {label!r}, so its pictures are not found. To predict, write whole paths into one column"
+    )
+    needs += " of all records, and name it in images"
+    draft.reasons["fields.images"] += needs
+    return replace(pictures, reason=pictures.reason + needs)
 
 
 def _settle_bare(draft: Draft, pictures: Pictures) -> None:
@@ -214,7 +226,7 @@ def _settle_given(draft: Draft, given: Mapping[str, Any]) -> None:
 def _named(value: Any, key: str = "") -> list[str]:
     """Return the columns that a key of `fields` names, in any of its forms."""
     if isinstance(value, str):
-        return [] if key in ("separator", "image_kind") or "{" in value else [value]
+        return [] if key in ("separator", "image_kind") or (key == "images" and "{" in value) else [value]
     if isinstance(value, Mapping):
         return [
             name
@@ -222,7 +234,7 @@ def _named(value: Any, key: str = "") -> list[str]:
             if inner not in ("separator", "pick", "decimal")
             for name in _named(part)
         ]
-    return [name for part in value for name in _named(part)] if isinstance(value, list | tuple) else []
+    return [name for part in value for name in _named(part, key)] if isinstance(value, list | tuple) else []
 
 
 def _settle_id(draft: Draft, pictures: Pictures) -> None:

@@ -175,7 +175,8 @@ def _check_given(given: Mapping[str, Any], columns: list[str]) -> None:
     """Raise ConfigError if a given column does not exist."""
     for key, value in given.items():
         for name in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
-            missing = [one for one in PLACEHOLDER.findall(name) or [name] if one not in columns]
+            inside = PLACEHOLDER.findall(name) if key == "images" else []
+            missing = [one for one in inside or [name] if one not in columns]
             if missing:
                 listed = f"Columns: {', '.join(columns[:30])}"
                 text = f"no column {missing[0]!r}.{nearest(missing[0], columns)} {listed}"

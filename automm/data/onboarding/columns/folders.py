@@ -7,6 +7,7 @@ from typing import Any
 from automm.data.images.tree import fold
 from automm.data.layouts.imagefolder import label_folder
 from automm.data.onboarding.columns.column import Column
+from automm.data.onboarding.columns.names import has_braces
 from automm.data.onboarding.columns.nearby import MOST_NAMES, Located, Nearby
 from automm.data.records.field_values import is_empty
 from automm.data.sections import plain_value
@@ -30,7 +31,7 @@ def find_folders(
     folders = {fold(part) for file in nearby.pictures for part in nearby.relative(file).split("/")[:-1]}
     best: tuple[str, Located] | None = None
     for column in columns.values():
-        if column.name == name or not 2 <= column.distinct <= MOST_FOLDERS or "{" in column.name or "}" in column.name:
+        if column.name == name or has_braces(column.name) or not 2 <= column.distinct <= MOST_FOLDERS:
             continue
         if 2 * sum(fold(value) in folders for value in column.values) <= len(column.values):
             continue

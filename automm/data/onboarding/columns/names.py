@@ -107,6 +107,11 @@ def _is_accent(letter: str) -> bool:
     return unicodedata.category(letter) == "Mn"
 
 
+def has_braces(name: str) -> bool:
+    """Return whether a column cannot be named in `images`, where braces mean a template."""
+    return "{" in name or "}" in name
+
+
 def names_portrait(name: str) -> bool:
     """Return whether a column's name suggests portraits: userImage, profile_photos, user.avatar."""
     return PORTRAITS.search(snake_case(name)) is not None

@@ -1,5 +1,6 @@
 """The picture files near the records, and the folder that the names in a column are relative to."""
 
+import math
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -155,7 +156,8 @@ class Nearby:
                 more = _located(other, found)
                 if len(more) > len(files_of):
                     root, files_of = other, more
-        alike = [one for one, votes in whole.items() if votes >= whole[root] > 0 and one != root]
+        least = max(whole[root], len(files_of)) if whole[root] else math.inf
+        alike = [one for one, votes in whole.items() if votes >= least and one != root]
         rivals = tuple(sorted(one for one in alike if not names_thumbnail(f"{one}/")))
         share = sum(name in files_of for name in names) / len(names)
         return Located(Path(root or "/"), share, frozenset(files_of.values()), rivals, not files_of)

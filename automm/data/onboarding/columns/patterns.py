@@ -13,8 +13,17 @@ from pathlib import Path
 from automm.data.images.patterns import Pattern, PatternPictures, is_pattern
 from automm.data.images.tree import ImageTree, fold
 from automm.data.onboarding.columns.column import Column
-from automm.data.onboarding.columns.names import GROUPS, IDS, counts_something, is_nameless, names_picture, snake_case
+from automm.data.onboarding.columns.names import (
+    GROUPS,
+    IDS,
+    counts_something,
+    has_braces,
+    is_nameless,
+    names_picture,
+    snake_case,
+)
 from automm.data.onboarding.columns.nearby import Nearby, common_folder
+from automm.data.onboarding.columns.roles import FEWEST_GROUPS
 from automm.data.sections import plain_value
 
 PROBES = 60  # values of a column that are searched in the names of the files
@@ -55,7 +64,7 @@ class Found:
     @property
     def several(self) -> bool:
         """Whether a record may have several pictures, or none."""
-        return "*" in self.entry or self.entry.endswith("/")
+        return is_pattern(self.entry)
 
 
 @dataclass
@@ -232,10 +241,15 @@ def _padded(column: Column, probes: list[str], haystack: _Haystack) -> Found | N
 
 
 def _may_name_files(column: Column) -> bool:
-    """Return whether a column has many short values, or is named like ids or pictures (ids of products repeat)."""
-    if is_nameless(column.name) or "{" in column.name or "}" in column.name or column.distinct < 2:
+    """Return whether a column has many short values, or is named like ids or pictures (ids of products repeat).
+
+    Fewer values than can be split are no ids: they would give all records of a class the same picture.
+    """
+    if is_nameless(column.name) or has_braces(column.name) or column.distinct < 2:
         return False
     if counts_something(column.name) or column.is_date or column.is_url or column.is_embedded:
+        return False
+    if column.distinct < min(FEWEST_GROUPS, column.filled):
         return False
     likely = IDS.search(snake_case(column.name)) is not None or names_picture(column.name)
     return bool(_values(column)) and (likely or column.distinct >= 0.9 * column.filled)

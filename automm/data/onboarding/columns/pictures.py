@@ -16,6 +16,7 @@ from automm.data.onboarding.columns.folders import LEAST, find_folders
 from automm.data.onboarding.columns.image_column import IN_QUOTES, ImageColumn, read_column
 from automm.data.onboarding.columns.names import (
     counts_something,
+    has_braces,
     names_picture,
     names_portrait,
     names_thumbnail,
@@ -87,6 +88,8 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
             candidate.located = nearby.locate(candidate.local)
             candidates.append(candidate)
     names = frozenset([*(candidate.name for candidate in candidates), *embedded])
+    embedded = [name for name in embedded if not has_braces(name)]
+    candidates = [candidate for candidate in candidates if not has_braces(candidate.name)]
     best = max(candidates, key=lambda candidate: candidate.rank, default=None)
     if best is None or best.share <= 0.5:
         if embedded:
@@ -100,16 +103,14 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
             if found is not None:
                 return _by_pattern(found, names)
     if best is None:
-        return Pictures()
+        return Pictures(candidates=names)
     if best.local and best.separator is None and (best.located.rivals or best.share < 1):
         folders = find_folders(best.name, columns, rows, nearby)
-        least = LEAST * best.share if best.located.rivals else best.share
-        if folders is not None and folders[1].share >= least:
+        if folders is not None and _needs_folders(best.located, folders[1]):
             return _in_folders(best.name, *folders, names)
     family = [candidate for candidate in candidates if candidate is best or _belong_together(candidate, best)]
     used = tuple(column.name for column in family)
     located = nearby.locate([name for column in family for name in column.local]) if len(family) > 1 else best.located
-    share, urls = located.share, not any(column.local for column in family)
     fetches = any(is_url(name) for column in family for name in column.names)
     return Pictures(
         used[0] if len(used) == 1 else list(used),
@@ -119,8 +120,8 @@ def guess_pictures(columns: dict[str, Column], rows: Sequence[Mapping[str, Any]]
         used,
         names,
         files=located.files,
-        some_missing=fetches or 0 < share < 1,
-        urls=urls,
+        some_missing=fetches or 0 < located.share < 1,
+        urls=not any(column.local for column in family),
         rivals=located.rivals,
         fetches=fetches,
     )
@@ -149,6 +150,13 @@ def _by_pattern(found: Found, candidates: frozenset[str]) -> Pictures:
         files=found.files,
         some_missing=missing,
     )
+
+
+def _needs_folders(bare: Located, inside: Located) -> bool:
+    """Return whether names mean other files, or more, with their folders than without."""
+    if bare.rivals:
+        return inside.share >= LEAST * bare.share
+    return inside.share > bare.share and len(inside.files) > len(bare.files)
 
 
 def _in_folders(name: str, column: str, located: Located, candidates: frozenset[str]) -> Pictures:
@@ -225,6 +233,8 @@ def why_unused(column: Column, pictures: Pictures) -> str:
     if names_portrait(column.name):
         why = "its name suggests pictures of a person, such as the author, which say nothing about a review. If it "
         return f"{why}holds pictures of the reviews, write images: {yaml_word(column.name)}"
+    if column.name in pictures.candidates and has_braces(column.name):
+        return "it names or holds pictures, but braces in images mean a template. Rename the column without them"
     if column.name in pictures.candidates:
         if pictures.template or pictures.more.get("image_kind"):
             return "it also names pictures, whose files are found in another way" if not column.is_embedded else ""
