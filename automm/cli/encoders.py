@@ -30,7 +30,7 @@ def weights(
       automm weights minilm-l6 --from DIR
     """
     from automm.cli import tables
-    from automm.config.experiment import Encoders
+    from automm.config.inputs import Encoders
     from automm.models.weights.fetch import fetch, install_from, listing, weights_folder
 
     if list_:
@@ -49,7 +49,7 @@ def weights(
             )
         show(install_from(name, from_))
         return
-    for encoder in [name] if name else [Encoders().text, Encoders().image]:
+    for encoder in [name] if name else [*Encoders().texts, *Encoders().images]:
         show(weights_folder(encoder) or fetch(encoder, progress=say))
 
 

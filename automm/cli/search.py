@@ -255,7 +255,7 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
 
     check_cache_dir()
     check_runs_dir(runs_dir)
-    missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
+    missing = missing_weights(*experiment.encoders.texts, *experiment.encoders.images)
     if not missing:
         return
     names = ", ".join(missing)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from automm.config.experiment_name import legal_name, plain_name
+from automm.config.inputs import Encoders, Inputs
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
@@ -91,22 +92,6 @@ class Budget(Section):
     trials: int = Field(20, ge=0, le=100_000)
     time: Duration | None = 3600.0
     parameters: int | None = Field(None, ge=1)
-
-
-class Inputs(Section):
-    """The shape of one datapoint."""
-
-    image_size: int = Field(224, ge=8, le=1024)
-    max_images: int = Field(4, ge=1, le=64)
-    sequence_length: int = Field(64, ge=4, le=512)
-    history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
-
-
-class Encoders(Section):
-    """The two encoders: each a name from `automm weights --list`, a KerasHub preset, or a folder with a preset."""
-
-    text: str = "minilm-l6"
-    image: str = "efficientnet-lite0"
 
 
 class Training(Section):

@@ -25,7 +25,7 @@ import numpy as np
 from automm.data.change_kinds import Change
 from automm.data.download.urls import is_url
 from automm.data.images.decode import PictureError, UnreachableError, decode_many
-from automm.data.inputs.tokens import encode_texts
+from automm.data.inputs.arrays import raw_arrays
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
 from automm.deliver.explain import Arrays, effects_of
@@ -211,7 +211,7 @@ class PredictionCounts:
 
 def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict: bool) -> _Inputs:
     inputs = bundle.about["inputs"]
-    size, most = inputs["image_size"], inputs["max_images"]
+    size, most = bundle.pictures[0][1], inputs["max_images"]
     rejected = {place: item.error for place, item in enumerate(batch) if isinstance(item, RejectedRecord)}
     # All pictures, as in training: unreadable ones are dropped first, then those over max_images.
     paths = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
@@ -238,9 +238,9 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict:
             rejected.setdefault(place, f"{item.where}: neither text nor a readable picture. Replace its pictures")
     good = [place for place in range(len(batch)) if place not in rejected]
     texts = [item.text if isinstance(item, Review) else "" for item in batch]
-    token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])
+    encoded = [preprocessing.encode(texts, length) for preprocessing, length in bundle.texts]
     arrays = {
-        "token_ids": token_ids[good],
+        **raw_arrays("text", [(ids[good], mask[good]) for ids, mask in encoded]),
         "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
         "images": images[good],
         "image_mask": mask[good],

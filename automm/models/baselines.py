@@ -72,13 +72,11 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
         pixels: the CNN that is trained with the suffix, if the point names one.
     """
     values = {**READ, **values}
-    inputs = suffix_inputs(shapes, needed_sources(values))
+    inputs = suffix_inputs(shapes, needed_sources(values, shapes.encoders))
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    text, text_places = text_part(inputs, inputs["text_mask"], values, shapes.source("text").encoder)
-    pictures, encoder = inputs, shapes.source("image").encoder
-    if pixels is not None:
-        pictures, encoder = pixels.named(inputs[PIXELS]), ""
-    image, image_places = image_part(pictures, inputs["image_mask"], values, text, encoder)
+    text, text_places = text_part(inputs, inputs["text_mask"], values, shapes.encoders.get("text", ()))
+    pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
+    image, image_places = image_part(pictures, inputs["image_mask"], values, text, shapes.encoders.get("image", ()))
     vectors, masks = column_towers(inputs, values)
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
@@ -127,11 +125,11 @@ def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
     inputs = suffix_inputs(shapes)
     for name, member in members.items():
         member.name = name
-    # The inputs of members from older runs have short names.
-    outputs = [
-        member({tensor.name: inputs[source_of_input(tensor.name).of(shapes.encoders).name] for tensor in member.inputs})
-        for member in members.values()
-    ]
+    outputs = []
+    for member in members.values():
+        # The inputs of members from older runs have short names.
+        sources = {tensor.name: source_of_input(tensor.name).of(shapes.first_encoders) for tensor in member.inputs}
+        outputs.append(member({name: inputs[source.name] for name, source in sources.items()}))
     return keras.Model(inputs, keras.layers.Average(name="label")(outputs), name="late_average")
 
 

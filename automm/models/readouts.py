@@ -17,13 +17,13 @@ TINY = 1e-6
 
 
 def mean_of_tokens(states: Any, real: Any) -> Any:
-    """Average the states of the tokens that are not [PAD].
+    """Average the states of the tokens that are not padding.
 
     sentence-transformers models use this read-out. On frozen features it is far better than the pooled [CLS].
 
     Args:
         states: (n, length, features).
-        real: (n, length), 1 where a token is not [PAD].
+        real: (n, length), 1 where a token is not padding.
 
     Returns:
         (n, features).
@@ -38,7 +38,7 @@ def first_token(states: Any, real: Any) -> Any:
 
 
 def max_of_tokens(states: Any, real: Any) -> Any:
-    """Return the largest value of each feature over the tokens that are not [PAD]: (n, features)."""
+    """Return the largest value of each feature over the tokens that are not padding: (n, features)."""
     return ops.max(ops.where(ops.expand_dims(real, -1) > 0, states, -1e9), axis=1)
 
 
@@ -114,7 +114,7 @@ def read_text(names: Sequence[str], states: Mapping[str, Any], real: Any) -> lis
 
     Args:
         states: by place, (n, length, features) float32.
-        real: (n, length), 1 where a token is not [PAD].
+        real: (n, length), 1 where a token is not padding.
     """
     places = [states[READOUTS[name].place] for name in names]
     return [

@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.arrays import Arrays, Pictures, Tokens
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.items import item_digests
-from automm.data.inputs.tokens import encode_texts
 from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.layers import ImageEncoder
@@ -32,12 +31,15 @@ def arrays():
     rng = np.random.default_rng(0)
     return Arrays(
         ids=tuple(f"r{row}" for row in range(len(TEXTS))),
-        token_ids=encode_texts(TEXT.tokenizer, TEXTS, LENGTH),
+        tokens={TEXT.name: Tokens(*TEXT.preprocessing.encode(TEXTS, LENGTH))},
         text_mask=np.array([float(bool(text)) for text in TEXTS], np.float32),
-        pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
+        pictures={
+            IMAGE.name: Pictures(
+                rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8), item_digests([b"0", b"1", b"2", b"3"])
+            )
+        },
         picture_rows=ROWS,
         targets=np.arange(len(TEXTS), dtype=np.int32) % 2,
-        picture_items=item_digests([b"0", b"1", b"2", b"3"]),
     )
 
 
@@ -82,7 +84,9 @@ def test_features_equal_those_of_fully_padded_texts(encoded, arrays, built):
     """Texts are encoded by length, duplicates once; a row must still be its own review's."""
     batch = encoded[0].batch(ALL)
     raw = arrays.batch(ALL)
-    np.testing.assert_allclose(batch[TEXT_INPUT], np.asarray(built[0](raw["token_ids"])), atol=1e-5)
+    np.testing.assert_allclose(
+        batch[TEXT_INPUT], np.asarray(built[0](raw["token_ids"], raw["padding_mask"])), atol=1e-5
+    )
     mask = raw["image_mask"][..., None]
     np.testing.assert_allclose(batch[IMAGE_INPUT], np.asarray(built[1](raw["images"])) * mask, atol=1e-5)
     np.testing.assert_array_equal(batch["text_mask"], raw["text_mask"])
@@ -101,7 +105,7 @@ def test_duplicates_are_encoded_once(encoded):
     features = encoded[0]
     assert len(features.readout("text")) == len(set(TEXTS)) == 6
     assert len(features.readout("image")) == 4
-    assert features.texts.rows[0] == features.texts.rows[3]
+    assert features.texts[TEXT.name].rows[0] == features.texts[TEXT.name].rows[3]
     assert len(features) == len(TEXTS)
 
 
@@ -125,7 +129,7 @@ def test_another_order_of_reviews_encodes_nothing(encoded, arrays):
     turned = replace(
         arrays,
         ids=tuple(arrays.ids[row] for row in order),
-        token_ids=arrays.token_ids[order],
+        tokens=with_tokens(arrays, lambda values: values[order]),
         text_mask=arrays.text_mask[order],
         picture_rows=arrays.picture_rows[order],
     )
@@ -161,8 +165,9 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     [
         ({"text": {"fingerprint": "other weights"}}, ["tiny-bert"]),
         ({"image": {"fingerprint": "other weights"}}, ["tiny-cnn"]),
-        ({"arrays": {"picture_items": item_digests([b"4", b"5", b"6", b"7"])}}, ["tiny-cnn"]),
-        ({"arrays": {"token_ids": None}}, ["tiny-bert"]),
+        ({"items": item_digests([b"4", b"5", b"6", b"7"])}, ["tiny-cnn"]),
+        ({"ids": 1}, ["tiny-bert"]),
+        ({"mask": 0}, ["tiny-bert"]),
     ],
 )
 def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, change, expected):
@@ -170,12 +175,16 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
         (tmp_path / "features").mkdir(exist_ok=True)
         (tmp_path / "features" / source.name).write_bytes(source.read_bytes())
     calls = []
-    changed = dict(change.get("arrays", {}))
-    if "token_ids" in changed:  # the same number of distinct texts, and another one among them
-        changed["token_ids"] = arrays.token_ids.copy()
-        changed["token_ids"][2, 1] = changed["token_ids"][6, 1] = 1
+    tokens, (pictures,) = arrays.tokens[TEXT.name], arrays.pictures.values()
+    if "items" in change:
+        pictures = replace(pictures, items=change["items"])
+    for field in ("ids", "mask"):  # the same number of distinct texts, and another one among them
+        if field in change:
+            values = getattr(tokens, field).copy()
+            values[2, 1] = values[6, 1] = change[field]
+            tokens = replace(tokens, **{field: values})
     encode(
-        replace(arrays, **changed),
+        replace(arrays, tokens={TEXT.name: tokens}, pictures={IMAGE.name: pictures}),
         counting(replace(TEXT, **change.get("text", {})), calls),
         counting(replace(IMAGE, **change.get("image", {})), calls),
         tmp_path,
@@ -199,9 +208,8 @@ def test_a_crash_leaves_no_partial_entry(arrays, tmp_path, monkeypatch):
 def test_no_pictures_at_all(arrays, tmp_path):
     none = replace(
         arrays,
-        pixels=np.zeros((0, 16, 16, 3), np.uint8),
+        pictures={IMAGE.name: Pictures(np.zeros((0, 16, 16, 3), np.uint8), item_digests([]))},
         picture_rows=np.full_like(ROWS, -1),
-        picture_items=item_digests([]),
     )
     features = encode(none, TEXT, IMAGE, tmp_path)
     batch = features.batch(ALL)
@@ -257,7 +265,7 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
     def given(name):
         return batch[source_of_input(name).short_name]
 
-    for name, expected in text.named(raw["token_ids"]).items():
+    for name, expected in text.named(raw["token_ids"], raw["padding_mask"]).items():
         expected = np.asarray(expected)
         if is_sequence(name):
             expected = np.where(real[..., None], expected, 0)[:, :length]
@@ -295,7 +303,7 @@ def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
 def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
     """A tokenizer.json may read a text's "[PAD]" as the piece 0; texts that differ only behind it are two items."""
     ids = np.array([[2, 5, 0, 0, 6, 3, 0, 0], [2, 5, 0, 0, 7, 3, 0, 0], [2, 3, 0, 0, 0, 0, 0, 0]], np.int32)
-    texts = passes.Texts.of(ids)
+    texts = passes.Texts.of(Tokens(ids, (np.arange(8) < [[6], [6], [2]]).astype(np.int32)))
     assert sorted(texts.lengths.tolist()) == [2, 6, 6]
     assert len({*texts.items.digests.tolist()}) == 3
 
@@ -306,6 +314,14 @@ def test_progress_reaches_the_total(arrays, tmp_path):
     assert told == [("texts", 4, 6), ("texts", 6, 6), ("pictures", 4, 4)]
 
 
+def with_tokens(arrays, change):
+    """The tokens of arrays, changed."""
+    return {
+        name: replace(tokens, ids=change(tokens.ids), mask=change(tokens.mask))
+        for name, tokens in arrays.tokens.items()
+    }
+
+
 def some(arrays, reviews):
     """The arrays of some reviews, with their pictures alone."""
     chosen = arrays.picture_rows[reviews]
@@ -313,10 +329,9 @@ def some(arrays, reviews):
     return replace(
         arrays,
         ids=tuple(arrays.ids[row] for row in reviews),
-        token_ids=arrays.token_ids[reviews],
+        tokens=with_tokens(arrays, lambda values: values[reviews]),
         text_mask=arrays.text_mask[reviews],
-        pixels=arrays.pixels[pictures],
-        picture_items=arrays.picture_items[pictures],
+        pictures={name: Pictures(one.pixels[pictures], one.items[pictures]) for name, one in arrays.pictures.items()},
         picture_rows=np.where(chosen >= 0, np.searchsorted(pictures, chosen), -1).astype(np.int32),
         targets=arrays.targets[reviews],
     )
@@ -326,7 +341,7 @@ def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays)
     """Fewer reviews, or texts for which there is more room, are copies; in whole sequences, too."""
     names = list(READOUTS)
     whole = encode(arrays, TEXT, IMAGE, encoded[1], readouts=names).only((*READOUTS, "token_mask"))
-    wide = replace(arrays, token_ids=np.pad(arrays.token_ids, ((0, 0), (0, 16))))
+    wide = replace(arrays, tokens=with_tokens(arrays, lambda values: np.pad(values, ((0, 0), (0, 16)))))
     for given, rows in ((some(arrays, [5, 2, 6]), [5, 2, 6]), (wide, ALL)):
         again = encode(
             given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names
@@ -404,7 +419,8 @@ class TestEngines:
         pytest.importorskip("onnxruntime")
         encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", ("image",), name="image_encoder")
         pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
-        found = {name: engines.Engine(name, name).start(encoder, np.uint8, (1, 64, 64, 3)) for name in engines.ENGINES}
+        pixels_of_64 = {"images": (np.uint8, (1, 64, 64, 3))}
+        found = {name: engines.Engine(name, name).start(encoder, pixels_of_64) for name in engines.ENGINES}
         for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
             first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
             assert cosines(first, second).min() >= 0.99999

@@ -104,9 +104,9 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
     split_by_column(manifest)
     encoded, start = [], engines.Engine.start
 
-    def counted(engine, encoder, dtype, shape):
-        run = start(engine, encoder, dtype, shape)
-        return lambda batch: (encoded.append((encoder.name, len(batch))), run(batch))[1]
+    def counted(engine, encoder, inputs):
+        run = start(engine, encoder, inputs)
+        return lambda *batch: (encoded.append((encoder.name, len(batch[0]))), run(*batch))[1]
 
     monkeypatch.setattr(engines.Engine, "start", counted)
     content = {**SMALL, "manifest": str(manifest), "space": {"fusion.operator": ["cross_attention"]}}
@@ -118,7 +118,7 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
 
     first = prepared([])
     assert any(array.dtype == np.float16 for array in first.features.encoded.values())
-    distinct = len(first.features.texts.token_ids)
+    distinct = len(first.features.texts["tiny-bert"].lengths)
     assert sum(count for name, count in encoded if name == "text_encoder") == distinct
     add_review(manifest)
     encoded.clear()

@@ -31,7 +31,7 @@ def encoded(arrays, halves, folder):  # noqa: F811
 def test_a_batch_holds_the_outputs_of_the_lower_halves(arrays, halves, states):  # noqa: F811
     rows = np.array([1, 0, 4, 7])
     batch = states.batch(rows)
-    expected, mask = (np.asarray(array) for array in halves[0](arrays.token_ids[rows]))
+    expected, mask = (np.asarray(array) for array in halves[0](arrays.tokens["tiny-bert"].ids[rows]))
     longest = batch[TOKENS].shape[1]
     assert longest % 8 == 0
     np.testing.assert_array_equal(batch[TOKENS], mask[:, :longest])
@@ -49,9 +49,13 @@ def test_a_short_batch_is_short(states):
 
 def test_each_text_has_its_own_word_pieces(states):
     distinct = len(set(TEXTS))
-    assert len(states.texts.starts) == distinct + 1
+    assert len(states.texts["tiny-bert"].starts) == distinct + 1
     tokens = states.lower[source_of_input(TEXT_STATES)]
-    assert len(tokens) == states.texts.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
+    assert (
+        len(tokens)
+        == states.texts["tiny-bert"].starts[-1]
+        == np.unique(states.arrays.tokens["tiny-bert"].ids, axis=0).astype(bool).sum()
+    )
 
 
 def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811

@@ -23,8 +23,8 @@ from automm.models.readouts import places_of
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextLower(FrozenEncoder):
-    """Encodes token ids (n, length) int32 as token states of a middle layer (n, length, features) float32, and their
-    mask (n, length) int32, 1 where a token is not [PAD]."""
+    """Encodes token ids and their mask, (n, length) int32 each, as token states of a middle layer (n, length, features)
+    float32, and their mask. The mask may be left out as in `TextEncoder`."""
 
     modality = "text"
 
@@ -32,11 +32,11 @@ class TextLower(FrozenEncoder):
     def sources(self) -> tuple[InputSource, ...]:
         return self._source(LOWER), self._source(TOKEN_MASK)
 
-    def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        states, real = token_states(self.backbone, token_ids, self._training(training))
+    def call(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
+        states, real = token_states(self.backbone, token_ids, padding_mask, self._training(training))
         return states["last"], real
 
-    def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
+    def compute_output_spec(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
         return (
             keras.KerasTensor((*token_ids.shape, self.features), "float32"),
             keras.KerasTensor(token_ids.shape, "int32"),

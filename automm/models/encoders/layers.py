@@ -202,13 +202,16 @@ class ImageReader(ReadingEncoder):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextEncoder(TextReader, FrozenEncoder):
-    """Encodes token ids (n, length) int32 as read-outs: vectors (n, features) float32, or whole sequences
-    (n, length, features) float32."""
+    """Encodes token ids and their mask, (n, length) int32 each, as read-outs: vectors (n, features) float32, or whole
+    sequences (n, length, features) float32.
 
-    def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        return self._read(*token_states(self.backbone, token_ids, self._training(training)))
+    Models from before tokens had a mask of their own call it without; then id 0 is padding.
+    """
 
-    def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
+    def call(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
+        return self._read(*token_states(self.backbone, token_ids, padding_mask, self._training(training)))
+
+    def compute_output_spec(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
         return self._specs(token_ids.shape[0], token_ids.shape[1], self.widths)
 
 
@@ -238,10 +241,14 @@ def unfreeze(layer: Any) -> None:
             inner.trainable = False
 
 
-def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[str, Any], Any]:
-    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is not [PAD]."""
+def token_states(backbone: Any, token_ids: Any, padding_mask: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is not padding.
+
+    Args:
+        padding_mask: as the result; None if id 0 is padding, and nothing else.
+    """
     token_ids = ops.cast(token_ids, "int32")
-    real = ops.cast(ops.not_equal(token_ids, 0), "int32")
+    real = ops.cast(ops.not_equal(token_ids, 0) if padding_mask is None else padding_mask, "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
     return _by_place(backbone({name: inputs[name] for name in backbone.input}, training=training)), real
 

@@ -90,7 +90,7 @@ class PicturePreprocessing:
     fit: Fit = "squash"
 
     def prepare(self, pixels: np.ndarray, image_size: int = 0) -> np.ndarray:
-        """Return a picture (height, width, 3) uint8 as (size, size, 3) uint8; `image_size` is used if `size` is None."""
+        """Return a picture (height, width, 3) uint8 as (size, size, 3) uint8; `image_size` is for a `size` of None."""
         size = self.size or image_size
         return square(pixels, size, interpolation=self.interpolation, antialias=self.antialias, fit=self.fit)
 

@@ -6,7 +6,7 @@ add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from automm.models.encoders.halves import (
     halve_transformer,
 )
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
+from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
 
@@ -51,6 +52,10 @@ class TextSource:
     vocabulary: tuple[str, ...]
     weight_bytes: int
     backbone: Callable[[], Any]
+
+    @property
+    def preprocessing(self) -> TextPreprocessing:
+        return TextPreprocessing(self.tokenizer)
 
     def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
         """Return the whole encoder, frozen.
@@ -84,6 +89,7 @@ class ImageSource:
         weight_bytes: as in `TextSource`.
         backbone: builds the functional model that computes the last feature map, and the layer that scales pixels for
             it (None if the backbone scales them itself).
+        preprocessing: how it wants its pictures.
     """
 
     modality: ClassVar[str] = "image"
@@ -91,6 +97,7 @@ class ImageSource:
     fingerprint: str
     weight_bytes: int
     backbone: Callable[[], tuple[Any, Any]]
+    preprocessing: PicturePreprocessing = field(default_factory=PicturePreprocessing)
 
     def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
         """Return the whole encoder, frozen.
@@ -160,7 +167,7 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
         return BertBackbone.from_preset(str(folder))
 
     size = (folder / "model.safetensors").stat().st_size
-    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), size, backbone)
+    return TextSource(name, fingerprint, tokenizer, vocabulary_of(tokenizer), size, backbone)
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
@@ -315,7 +322,8 @@ def _bytes_of(backbone: Any) -> int:
     return FLOAT_BYTES * int(backbone.count_params())
 
 
-def _vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
+def vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
+    """Return the tokens of a tokenizer of the tokenizers library, in the order of their ids."""
     ids = tokenizer.get_vocab()
     return tuple(sorted(ids, key=ids.__getitem__))
 

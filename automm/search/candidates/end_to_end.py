@@ -39,7 +39,7 @@ class EndToEnd(Estimator):
         trained = train(
             [model],
             [setup.folds[0]],
-            setup.arrays,
+            bench.input_rows(model),
             setup.arrays.targets,
             replace(bench.plan(self.seed_on(bench), self.point), epochs=self.epochs),
             deadline=self.deadline,
@@ -55,12 +55,9 @@ class EndToEnd(Estimator):
         else:
             suffix = baselines.fused(setup.shapes, dict(self.point))
             learn_statistics(suffix, setup.statistics[0])
-        text, image = setup.text_source.build(), setup.image_source.build()
-        unfreeze(text)
-        unfreeze(image)
-        return compose(
-            suffix,
-            EncoderLayers.built([text, image]),
-            sequence_length=setup.experiment.inputs.sequence_length,
-            image_shape=setup.arrays.image_shape,
-        )
+        encoders = [
+            source.build() for source in setup.sources if setup.features.encoders[source.modality] == source.name
+        ]
+        for encoder in encoders:
+            unfreeze(encoder)
+        return compose(suffix, EncoderLayers.built(encoders, setup.arrays.sizes), setup.experiment.inputs.max_images)

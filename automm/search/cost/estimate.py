@@ -61,7 +61,7 @@ def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
     head = BYTES * folds * fused(setup.shapes, with_columns(CONCATENATION, setup.shapes.columns)).count_params()
-    encoders = setup.text_source.weight_bytes + setup.image_source.weight_bytes  # building them would take seconds
+    encoders = sum(source.weight_bytes for source in setup.sources)  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
     disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
@@ -87,7 +87,8 @@ def step_seconds(setup: Setup) -> float:
         for name in space["fusion/operator"]
         if name in SEQUENCE_FUSIONS
     ]
-    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * setup.shapes.cells)
+    tokens = sum(size for (modality, _), size in setup.arrays.sizes.items() if modality == "text")
+    elements = experiment.training.batch_size * (tokens + inputs.max_images * setup.shapes.cells)
     return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.arrays import Arrays, Pictures
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics
@@ -21,7 +21,7 @@ class Features:
 
     Attributes:
         arrays: the raw arrays of the reviews.
-        texts: the distinct texts.
+        texts: the distinct texts, by encoder.
         encoded: read-outs by source. Of texts: (distinct texts, features) float32, sequences (word pieces, features)
             float16. Of pictures: (distinct pictures, features) float32, sequences (distinct pictures, cells, features)
             float16.
@@ -31,7 +31,7 @@ class Features:
     """
 
     arrays: Arrays
-    texts: Texts
+    texts: Mapping[str, Texts]
     encoded: Mapping[InputSource, np.ndarray]
     engines: Mapping[tuple[str, str], str]
     encoders: Mapping[str, str]
@@ -63,27 +63,22 @@ class Features:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(n,) int64, the word pieces of each review."""
-        return self.texts.lengths[self.texts.rows]
+        """(n,) int64, the word pieces of each review; of all text encoders together."""
+        return np.sum([texts.lengths[texts.rows] for texts in self.texts.values()], axis=0)
 
     def shapes(self, outputs: int, head: str) -> Shapes:
         """Return the shapes of suffixes over the read-outs of the hand-built baselines."""
-        vectors = {
-            (source.modality, source.encoder): values.shape[1]
-            for source, values in self.encoded.items()
-            if source == default_source(source.modality, source.encoder)
-        }
-        first = set(self.encoders.items())
+        most = self.arrays.picture_rows.shape[1]
         return Shapes(
             text_features=self.readout("text").shape[1],
             image_features=self.readout("image").shape[1],
-            max_images=self.arrays.picture_rows.shape[1],
+            max_images=most,
             outputs=outputs,
             head=head,
             columns={name: array.shape[1:] for name, array in self.arrays.columns.items()},
             image_size=self.arrays.pixels.shape[1],
-            encoders=self.encoders,
-            other_features={encoder: size for encoder, size in vectors.items() if encoder not in first},
+            encoders={"text": tuple(self.arrays.tokens), "image": tuple(self.arrays.pictures)},
+            of_sources={source: _of_review(source, values.shape[1:], most) for source, values in self.encoded.items()},
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -96,11 +91,12 @@ class Features:
         if source.how == PIXELS:
             return self.arrays.images(rows)
         if source.how == TOKEN_MASK:
-            return self.texts.mask(rows)
+            return self.texts[source.encoder].mask(rows)
         values = self.encoded[source]
         if source.modality == "image":
             return self.arrays.of_pictures(values, rows).astype(np.float32, copy=False)
-        return self.texts.padded(values, rows)[0] if source.is_sequence else values[self.texts.rows[rows]]
+        texts = self.texts[source.encoder]
+        return texts.padded(values, rows)[0] if source.is_sequence else values[texts.rows[rows]]
 
     def statistics(self, train: np.ndarray, *, of_targets: bool) -> Statistics:
         """Return mean and standard deviation of every vector over the training rows, by the name of its input.
@@ -110,11 +106,11 @@ class Features:
         Args:
             of_targets: whether to include the targets, as "label".
         """
-        texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
-        pictures = self.arrays.picture_rows[train]
-        rows = {"text": texts, "image": pictures[pictures >= 0]}
+        pictures, with_text = self.arrays.picture_rows[train], train[self.arrays.text_mask[train] > 0]
+        rows = {("text", encoder): texts.rows[with_text] for encoder, texts in self.texts.items()}
+        rows |= {("image", encoder): pictures[pictures >= 0] for encoder in self.arrays.pictures}
         statistics = {
-            source.name: _moments(values, rows[source.modality])
+            source.name: _moments(values, rows[source.modality, source.encoder])
             for source, values in self.encoded.items()
             if not source.is_sequence
         }
@@ -142,17 +138,16 @@ def encode(
     An encoder is built only if the store lacks some of its outputs.
 
     Args:
-        sources: the encoders, at least one of texts and one of pictures. All text encoders must have the tokenizer that
-            produced the word pieces of `arrays`.
+        sources: the encoders of `arrays`, at least one of texts and one of pictures.
         readouts: short names of the needed read-outs, in addition to those of the baselines.
     """
-    texts = Texts.of(arrays.token_ids)
+    texts = {name: Texts.of(tokens) for name, tokens in arrays.tokens.items()}
     names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
     encoded: dict[InputSource, np.ndarray] = {}
     engines: dict[tuple[str, str], str] = {}
     for source in sources:
         if isinstance(source, TextSource):
-            values, engine = _encode_texts(source, texts, store, of_modality("text", names), progress)
+            values, engine = _encode_texts(source, texts[source.name], store, of_modality("text", names), progress)
         else:
             values, engine = _encode_pictures(source, arrays, store, of_modality("image", names), progress)
         encoded |= {READOUTS[name].of({source.modality: source.name}): array for name, array in values.items()}
@@ -181,22 +176,30 @@ def _encode_texts(
 def _encode_pictures(
     source: ImageSource, arrays: Arrays, store: FeatureStore, names: Sequence[str], progress: Progress | None
 ) -> tuple[dict[str, np.ndarray], str]:
-    sequences, size, items = frozenset(filter(is_sequence, names)), arrays.pixels.shape[1], picture_items(arrays)
+    pictures, sequences = arrays.pictures[source.name], frozenset(filter(is_sequence, names))
+    pixels, items = pictures.pixels, picture_items(pictures)
     values, engine = load_or_encode(
         store,
         EncoderOutputs("pictures", source.name, source.fingerprint, items, names, float16=sequences),
         lambda engine, keys, to_encode: PicturePass(
-            source.build(list(keys), size), keys, engine, arrays.pixels, to_encode, progress, "pictures"
+            source.build(list(keys), pixels.shape[1]), keys, engine, pixels, to_encode, progress, "pictures"
         ),
     )
     for name in sequences:  # the cells of a picture are stored flat in one row
-        values[name] = values[name].reshape(len(arrays.pixels), -1, values[vector_beside(name)].shape[1])
+        values[name] = values[name].reshape(len(pixels), -1, values[vector_beside(name)].shape[1])
     return values, engine
 
 
-def picture_items(arrays: Arrays) -> Items:
+def picture_items(pictures: Pictures) -> Items:
     """Return the distinct pictures, with one row each."""
-    return Items(arrays.picture_items, np.ones(len(arrays.pixels), np.int32))
+    return Items(pictures.items, np.ones(len(pictures.items), np.int32))
+
+
+def _of_review(source: InputSource, of_item: tuple[int, ...], max_images: int) -> tuple[int | None, ...]:
+    """Return the shape of one review's input, from the shape of one text's, word piece's or picture's values."""
+    if source.modality == "image":
+        return (max_images, *of_item)
+    return (None, *of_item) if source.is_sequence else of_item
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automm.data.inputs.arrays import Arrays
-from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource, source_of_input
+from automm.data.inputs.input_sources import LOWER, PIXELS, TOKEN_MASK, InputSource, source_of_input
 from automm.search.features.encode import EncoderOutputs, PicturePass, Progress, TextPass, Texts, load_or_encode
 from automm.search.features.encoded import Features, picture_items
 from automm.search.features.store import FeatureStore
@@ -23,13 +23,13 @@ class States:
 
     Attributes:
         arrays: the raw arrays of the reviews.
-        texts: the distinct texts.
+        texts: the distinct texts, by encoder.
         lower: by source, memory-mapped float32. Of texts: (word pieces of all distinct texts, width). Of pictures:
             (distinct pictures, height, width, features).
     """
 
     arrays: Arrays
-    texts: Texts
+    texts: Mapping[str, Texts]
     lower: Mapping[InputSource, np.ndarray]
 
     @property
@@ -50,7 +50,7 @@ class States:
         batch |= self.arrays.columns_of(rows)
         for source, values in self.lower.items():
             if source.modality == "text":
-                batch[source.name], batch[_token_mask(source).name] = self.texts.padded(values, rows)
+                batch[source.name], batch[_token_mask(source).name] = self.texts[source.encoder].padded(values, rows)
             else:
                 batch[source.name] = self.arrays.of_pictures(values, rows)
         return batch
@@ -78,6 +78,17 @@ class StatesAndFeatures:
         return {name: arrays[source.name] for name, source in self._sources.items()}
 
 
+@dataclass(frozen=True)
+class RawRows:
+    """`Rows` of a whole model, which reads some of the raw arrays."""
+
+    arrays: Arrays
+    names: Sequence[str]
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return self.arrays.batch(rows, self.names)
+
+
 def encode_states(
     arrays: Arrays,
     lowers: Sequence[Any],
@@ -90,9 +101,10 @@ def encode_states(
     Args:
         lowers: the lower half of each encoder.
     """
-    texts = Texts.of(arrays.token_ids)
+    names = [lower.encoder for lower in lowers if lower.modality == "text"]
+    texts = {name: Texts.of(arrays.tokens[name]) for name in names}
     values = {
-        lower.sources[0]: _encode_texts(lower, texts, store, progress)
+        lower.sources[0]: _encode_texts(lower, texts[lower.encoder], store, progress)
         if lower.modality == "text"
         else _encode_pictures(lower, arrays, store, progress)
         for lower in lowers
@@ -112,12 +124,13 @@ def _encode_texts(lower: Any, texts: Texts, store: FeatureStore, progress: Progr
 
 def _encode_pictures(lower: Any, arrays: Arrays, store: FeatureStore, progress: Progress | None) -> np.ndarray:
     what, name = "pictures, lower half", lower.sources[0].short_name
+    pixels = arrays.pictures[lower.encoder].pixels
     values, _ = load_or_encode(
         store,
-        EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
-        lambda engine, keys, to_encode: PicturePass(lower, keys, engine, arrays.pixels, to_encode, progress, what),
+        EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays.pictures[lower.encoder]), [name]),
+        lambda engine, keys, to_encode: PicturePass(lower, keys, engine, pixels, to_encode, progress, what),
     )
-    shape = lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:]
+    shape = lower.backbone.compute_output_shape((1, *pixels.shape[1:]))[1:]
     return values[name].reshape(-1, *shape)
 
 
@@ -128,8 +141,8 @@ def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states:
         states: called if the model reads states; its argument says whether it reads states of pictures.
     """
     sources = [source_of_input(name) for name in names]
-    if any(source.how == "token_ids" for source in sources):
-        return arrays
+    if any(source.is_raw and source.how != PIXELS for source in sources):
+        return RawRows(arrays, names)
     lower = {source.modality for source in sources if source.how == LOWER}
     if lower:
         return StatesAndFeatures(features, states("image" in lower), names)

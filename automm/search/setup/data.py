@@ -1,7 +1,7 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from automm.config.experiment import Experiment, Folds
 from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
-from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
+from automm.data.inputs.arrays import Arrays, Pictures, Tokens, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
@@ -32,6 +32,7 @@ from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
 from automm.tasks.base import Task
+from automm.tracking.encoder_records import records_of
 from automm.tracking.run_folder import Run
 
 # `evaluation: auto` cross-validates on FOLDS folds if train and validation together have fewer than FEW_REVIEWS.
@@ -52,6 +53,7 @@ class Setup:
         units: (all rows,) int64, the resampling unit of each review: reviews that share a group, a text or a picture
             are one unit.
         columns: the encoding of metadata and history, fitted on the training split.
+        sources: the encoders: those of texts, then those of pictures; the first of each are those of the baselines.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
     """
@@ -61,8 +63,7 @@ class Setup:
     splits: dict[str, np.ndarray]
     arrays: Arrays
     columns: Columns
-    text_source: TextSource
-    image_source: ImageSource
+    sources: tuple[TextSource | ImageSource, ...]
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
@@ -151,25 +152,24 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links))
 
 
-def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
-    """Return the text and the image encoder of the experiment.
+def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
+    """Return the encoders of the experiment: those of texts, then those of pictures.
 
     Raises:
         WeightsError: weights are missing; it is raised here, before encoding starts.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
-    text = text_source(experiment.encoders.text, vocabulary_of_texts(train))
-    return text, image_source(experiment.encoders.image)
+    texts = [text_source(name, vocabulary_of_texts(train)) for name in experiment.encoders.texts]
+    return (*texts, *map(image_source, experiment.encoders.images))
 
 
 def prepare(
     experiment: Experiment,
     loaded: Loaded,
-    encoders: tuple[TextSource, ImageSource],
+    encoders: Sequence[TextSource | ImageSource],
     progress: Progress | None = None,
 ) -> Setup:
     """Build the arrays, encode them, and compute the statistics of the training rows."""
-    text, image = encoders
     task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
     train = [reviews[row] for row in loaded.splits["train"]]
@@ -177,14 +177,18 @@ def prepare(
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
-        loaded.pictures,
-        text.tokenizer,
+        tokens_of([review.text for review in reviews], encoders, experiment.inputs.sequence_length),
+        {
+            source.name: Pictures(loaded.pictures.pixels, loaded.pictures.items)
+            for source in encoders
+            if source.modality == "image"
+        },
+        loaded.pictures.row,
         columns,
-        sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
-    features = encode(arrays, [text, image], feature_store(), needed, progress=progress)
+    features = encode(arrays, encoders, feature_store(), needed, progress=progress)
     folds = make_folds(experiment, loaded)
     return Setup(
         experiment=experiment,
@@ -192,8 +196,7 @@ def prepare(
         splits=loaded.splits,
         arrays=arrays,
         columns=columns,
-        text_source=text,
-        image_source=image,
+        sources=tuple(encoders),
         features=features,
         folds=folds,
         statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),
@@ -203,12 +206,27 @@ def prepare(
     )
 
 
+def tokens_of(
+    texts: Sequence[str], encoders: Sequence[TextSource | ImageSource], sequence_length: int
+) -> dict[str, Tokens]:
+    """Encode texts for each text encoder, by its name."""
+    return {
+        source.name: Tokens(
+            *source.preprocessing.encode(texts, sequence_length), free=source.preprocessing.length is None
+        )
+        for source in encoders
+        if isinstance(source, TextSource)
+    }
+
+
 def feature_store() -> FeatureStore:
     """Return the feature store in the user's cache folder."""
     return FeatureStore(cache_dir() / "features", cache_limit())
 
 
-def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
+def check_same_data(
+    run: Run, experiment: Experiment, loaded: Loaded, encoders: Sequence[TextSource | ImageSource]
+) -> None:
     """Check that a resumed run has the same data and encoder weights as before.
 
     Raises:
@@ -224,12 +242,13 @@ def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageS
             f"now: {counts}). Start a new run"
         )
     # Checked after the data, because an encoder may take its vocabulary from it.
-    text, image = encoders
-    for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
-        if before["encoders"][kind]["fingerprint"] != now:
+    recorded = records_of(before["encoders"], experiment.inputs.model_dump())
+    fingerprints = {(record.modality, record.name): record.fingerprint for record in recorded}
+    for source in encoders:
+        if fingerprints[source.modality, source.name] != source.fingerprint:
             raise DataError(
-                f"--resume {run.name}: the weights of the {kind} encoder have changed since the run began. "
-                "Start a new run"
+                f"--resume {run.name}: the weights of the {source.modality} encoder {source.name!r} have changed since "
+                "the run began. Start a new run"
             )
 
 

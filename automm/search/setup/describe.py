@@ -7,7 +7,9 @@ import os
 from typing import Any
 
 from automm.data.manifest import Manifest
+from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.setup.data import Setup
+from automm.tracking.encoder_records import EncoderRecord, to_json
 
 
 def describe(setup: Setup) -> dict[str, Any]:
@@ -27,15 +29,15 @@ def describe(setup: Setup) -> dict[str, Any]:
         "columns": setup.columns.to_dict(),
         "reading": record_settings(manifest),
         "image_root": image_root(manifest),
-        "encoders": {
-            source.modality: {
-                "name": source.name,
-                "fingerprint": source.fingerprint,
-                "engine": setup.features.engines[source.modality, source.name],
-            }
-            for source in (setup.text_source, setup.image_source)
-        },
+        "encoders": to_json([_record(setup, source) for source in setup.sources]),
     }
+
+
+def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
+    key = source.modality, source.name
+    preprocessing = source.preprocessing.to_dict()
+    preprocessing.pop("tokenizer", None)  # in a file of its own
+    return EncoderRecord(*key, source.fingerprint, setup.features.engines[key], setup.arrays.sizes[key], preprocessing)
 
 
 def record_settings(manifest: Manifest) -> dict[str, Any]:
