@@ -24,6 +24,7 @@ import keras
 
 from automm import __version__
 from automm.config.experiment import Experiment
+from automm.data.images.resampling import PictureForm
 from automm.data.inputs.columns import Columns
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.tokens import load_tokenizer
@@ -49,7 +50,7 @@ class Bundle:
         about: the content of bundle.json.
         model: the whole Keras model.
         texts: how each text encoder wants its texts, and the tokens of a text, first encoder first.
-        pictures: how each picture encoder wants its pictures, and the side of a picture in pixels, first encoder first.
+        pictures: the form in which each picture encoder reads pictures, first encoder first.
         columns: the encoding of metadata and history.
     """
 
@@ -57,7 +58,7 @@ class Bundle:
     about: dict[str, Any]
     model: Any
     texts: tuple[tuple[TextPreprocessing, int], ...]
-    pictures: tuple[tuple[PicturePreprocessing, int], ...]
+    pictures: tuple[PictureForm, ...]
     columns: Columns
 
     @property
@@ -130,7 +131,7 @@ def load_bundle(folder: Path) -> Bundle:
         model,
         tuple((TextPreprocessing(tokenizer, **record.preprocessing), record.size) for tokenizer, record in texts),
         tuple(
-            (PicturePreprocessing(**record.preprocessing), record.size)
+            PicturePreprocessing(**record.preprocessing).form(record.size)
             for record in records
             if record.modality == "image"
         ),

@@ -211,26 +211,28 @@ class PredictionCounts:
 
 def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict: bool) -> _Inputs:
     inputs = bundle.about["inputs"]
-    size, most = bundle.pictures[0][1], inputs["max_images"]
+    most, forms = inputs["max_images"], list(dict.fromkeys(bundle.pictures))
     rejected = {place: item.error for place, item in enumerate(batch) if isinstance(item, RejectedRecord)}
     # All pictures, as in training: unreadable ones are dropped first, then those over max_images.
     paths = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
-    images = np.zeros((len(batch), most, size, size, 3), np.uint8)
+    images = {form: np.zeros((len(batch), most, form.size, form.size, 3), np.uint8) for form in forms}
     mask = np.zeros((len(batch), most), np.float32)
     slots: list[list[int | None]] = [[] for _ in batch]
     lost = [_absent(item) for item in batch]
-    for index, picture in decode_many([path for _, path in paths], size):
+    for index, decoded in decode_many([path for _, path in paths], forms):
         place, path = paths[index]
         slots[place].append(None)
-        if isinstance(picture, PictureError):
-            is_there = not isinstance(picture, UnreachableError)
+        if isinstance(decoded, PictureError):
+            is_there = not isinstance(decoded, UnreachableError)
             lost[place].append((Change.UNREADABLE_PICTURE if is_there else Change.MISSING_PICTURE, path.name))
             if strict:
-                rejected.setdefault(place, f"picture '{path.name}': {picture}")
+                rejected.setdefault(place, f"picture '{path.name}': {decoded}")
             continue
         slot = int(mask[place].sum())
         if slot < most:
-            images[place, slot], mask[place, slot], slots[place][-1] = picture, 1.0, slot
+            mask[place, slot], slots[place][-1] = 1.0, slot
+            for form, pixels in zip(forms, decoded, strict=True):
+                images[form][place, slot] = pixels
         else:
             lost[place].append((Change.MORE_PICTURES, path.name))
     for place, item in enumerate(batch):
@@ -242,7 +244,7 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict:
     arrays = {
         **raw_arrays("text", [(ids[good], mask[good]) for ids, mask in encoded]),
         "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
-        "images": images[good],
+        **raw_arrays("image", [(images[form][good],) for form in bundle.pictures]),
         "image_mask": mask[good],
         **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),
     }

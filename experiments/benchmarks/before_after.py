@@ -57,7 +57,8 @@ DECODE = (
     FOUND
     + """
 prepare_pictures = found("prepare_pictures", "images.pixel_store", "pictures")
-prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), 224, Path(sys.argv[2]))
+form = found("PictureForm", "images.resampling")
+prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), [form(224)] if form else 224, Path(sys.argv[2]))
 """
 )
 HELP = """

@@ -40,7 +40,7 @@ def bundle(encoders, pooling):
         "columns": {"medians": {}, "values": {}, "steps": 0},
         "reading": {"task": "classification", "images": {"on_bad": "error"}},
     }
-    texts, pictures = (((source.preprocessing, size),) for source, size in zip(sources, (LENGTH, SIZE), strict=True))
+    texts, pictures = ((sources[0].preprocessing, LENGTH),), (sources[1].preprocessing.form(SIZE),)
     return Bundle(None, about, model, texts, pictures, Columns({}, {}, 0))
 
 

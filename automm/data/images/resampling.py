@@ -4,12 +4,15 @@
 on pictures without that filter; for them the same weights are computed here over the nearest pixels only.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 Fit = Literal["squash", "crop", "pad"]
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}  # half the width of the kernel, in pixels
+# Names the method of `decode.decode_forms` for the usual form, and for others; change it whenever the method changes.
+RECIPE, OTHER_RECIPE = "rgb-squash-bicubic-2", "rgb-1"
 CUBIC = -0.5  # Keys 1981; also the constant of Pillow and of tf.image.resize
 
 
@@ -69,3 +72,34 @@ def _along(values: np.ndarray, axis: int, places: np.ndarray, weights: np.ndarra
     matrix = np.zeros((len(places), values.shape[axis]), np.float32)
     np.add.at(matrix, (np.arange(len(places))[:, None], places), weights)
     return np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """The form in which an encoder reads pictures: squares of one size, and how other shapes become squares.
+
+    Attributes:
+        size: the side in pixels.
+        interpolation, antialias, fit: as in `square`.
+    """
+
+    size: int
+    interpolation: str = "bicubic"
+    antialias: bool = True
+    fit: Fit = "squash"
+
+    @property
+    def recipe(self) -> str:
+        """The method of decoding, without the size."""
+        if self.is_usual:
+            return RECIPE
+        return f"{OTHER_RECIPE}-{self.fit}-{self.interpolation}{'-antialias' if self.antialias else ''}"
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether Pillow resizes it, which is faster."""
+        return self == PictureForm(self.size)
+
+    def draft(self, oversampling: int) -> int | None:
+        """Return the least side of a smaller decoded JPEG; None if only the whole one will do."""
+        return oversampling * self.size if self.antialias else None

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from automm.data.change_kinds import Change
+from automm.data.images.pixel_store import Pictures
 from automm.data.inputs.columns import Columns
 from automm.data.inputs.input_sources import raw_names
 from automm.data.records.reviews import Review
@@ -42,19 +43,6 @@ class Tokens:
     ids: np.ndarray
     mask: np.ndarray
     free: bool = True
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Distinct pictures, as one picture encoder reads them.
-
-    Attributes:
-        pixels: (k, height, width, 3) uint8, memory-mapped.
-        items: (k,) S16, a digest of each picture: see `data/inputs/items`.
-    """
-
-    pixels: np.ndarray
-    items: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from automm.data.images.resampling import Fit, square
+from automm.data.images.resampling import Fit, PictureForm, square
 
 BATCH = 1024
 
@@ -93,6 +93,10 @@ class PicturePreprocessing:
         """Return a picture (height, width, 3) uint8 as (size, size, 3) uint8; `image_size` is for a `size` of None."""
         size = self.size or image_size
         return square(pixels, size, interpolation=self.interpolation, antialias=self.antialias, fit=self.fit)
+
+    def form(self, image_size: int) -> PictureForm:
+        """Return the form of decoded pictures; `image_size` is for a `size` of None."""
+        return PictureForm(self.size or image_size, self.interpolation, self.antialias, self.fit)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automm.data.inputs.arrays import Arrays, Pictures
+from automm.data.images.pixel_store import Pictures
+from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.heads import Shapes, Statistics

@@ -9,7 +9,7 @@ import numpy as np
 from automm.config.experiment import Experiment, Folds
 from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
-from automm.data.inputs.arrays import Arrays, Pictures, Tokens, all_paths, build_arrays
+from automm.data.inputs.arrays import Arrays, Tokens, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
@@ -112,6 +112,7 @@ class Loaded:
     Attributes:
         links: the links between reviews that must be in the same split.
         other_folds: the splits of the manifest's other folds by number; finalists are evaluated on these folds too.
+        images: the picture encoders, in whose forms `pictures` are decoded.
     """
 
     dataset: Dataset
@@ -120,6 +121,7 @@ class Loaded:
     splits: dict[str, np.ndarray]
     digest: str
     other_folds: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    images: tuple[ImageSource, ...] = ()
 
     def with_fold(self, fold: int) -> "Loaded":
         """Return the same reviews with the splits of another fold."""
@@ -132,6 +134,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     Raises:
         ConfigError: the manifest is not valid, or its reviews have several labels each.
         DataError: the data contradicts the manifest.
+        WeightsError: weights of a picture encoder are missing.
     """
     dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
     if dataset.several_labels:
@@ -141,26 +144,27 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
-    size = experiment.inputs.image_size
-    pictures = prepare_pictures(all_paths(dataset.reviews), size, cache_dir(), progress, limit=cache_limit())
+    images = tuple(map(image_source, experiment.encoders.images))
+    forms = list(dict.fromkeys(source.preprocessing.form(experiment.inputs.image_size) for source in images))
+    pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
     dataset = drop_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
     links = links_of(dataset, pictures.digests)
     splits = split_dataset(dataset, links)
     digest = fingerprint(dataset, pictures.digests, splits)
-    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links))
+    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links), images)
 
 
 def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
     """Return the encoders of the experiment: those of texts, then those of pictures.
 
     Raises:
-        WeightsError: weights are missing; it is raised here, before encoding starts.
+        WeightsError: weights of a text encoder are missing; it is raised here, before encoding starts.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
     texts = [text_source(name, vocabulary_of_texts(train)) for name in experiment.encoders.texts]
-    return (*texts, *map(image_source, experiment.encoders.images))
+    return (*texts, *loaded.images)
 
 
 def prepare(
@@ -179,9 +183,9 @@ def prepare(
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
         tokens_of([review.text for review in reviews], encoders, experiment.inputs.sequence_length),
         {
-            source.name: Pictures(loaded.pictures.pixels, loaded.pictures.items)
+            source.name: loaded.pictures.forms[source.preprocessing.form(experiment.inputs.image_size)]
             for source in encoders
-            if source.modality == "image"
+            if isinstance(source, ImageSource)
         },
         loaded.pictures.row,
         columns,
