@@ -238,7 +238,9 @@ def _dry_run(experiment: "Experiment") -> None:
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
-    names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task_object)) or "none"
+    several = bool(experiment.encoders.several)
+    baseline_names = experiment.baselines.names(manifest.columns, manifest.task_object, several_encoders=several)
+    names = ", ".join(baseline_names) or "none"
     show(f"{size(space):,} different candidates; baselines: {names}")
 
 

@@ -47,6 +47,7 @@ BASELINES = (
 # Former names of baselines and their names now. Experiment files may use both; older runs contain the former ones.
 FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
+ENCODER_BASELINES = ("logistic_all_encoders",)  # only with several encoders of texts or of pictures
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -125,7 +126,7 @@ def _included(value: object) -> object:
         return value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baseline names")
-    general = (*BASELINES, *COLUMN_BASELINES)
+    general = (*BASELINES, *COLUMN_BASELINES, *ENCODER_BASELINES)
     legal = dict.fromkeys(
         [*general, *(own for task in TASKS.values() for name in general if (own := task.baseline(name)))]
     )
@@ -158,14 +159,19 @@ class Baselines(Section):
         """Expand the short form: `baselines: all` and `baselines: [majority, concatenation]` set `include`."""
         return {"include": value} if isinstance(value, str | list | tuple) else value
 
-    def names(self, columns: Collection[str], task: Task) -> list[str]:
+    def names(self, columns: Collection[str], task: Task, *, several_encoders: bool = False) -> list[str]:
         """Return the names of the baselines in the order in which they run.
 
         Args:
             columns: the manifest's modalities other than text and pictures: 'metadata', 'history'.
             task: the task of the manifest.
+            several_encoders: whether texts or pictures have several encoders.
         """
-        general = (*BASELINES, *(COLUMN_BASELINES if columns else ()))
+        general = (
+            *BASELINES,
+            *(COLUMN_BASELINES if columns else ()),
+            *(ENCODER_BASELINES if several_encoders else ()),
+        )
         possible = [own for name in general if (own := task.baseline(name)) is not None]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []

@@ -45,3 +45,13 @@ class Encoders(Section):
     def images(self) -> tuple[str, ...]:
         """The picture encoders; the baselines read the first."""
         return (self.image,) if isinstance(self.image, str) else self.image
+
+    @property
+    def several(self) -> list[str]:
+        """The modalities with several encoders."""
+        return [modality for modality, names in self.by_modality.items() if len(names) > 1]
+
+    @property
+    def by_modality(self) -> dict[str, tuple[str, ...]]:
+        """The encoders of each modality."""
+        return {"text": self.texts, "image": self.images}

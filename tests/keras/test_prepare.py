@@ -56,7 +56,8 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
 
     for name in ("link_reviews", "linking_text", "picture_names"):
         counted(links, name)
-    wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
+    content = {"manifest": str(manifest), "evaluation": {"folds": 3}, "encoders": SMALL["encoders"]}
+    wanted = resolve(content, tmp_path, name="test")
     here = load(wanted)
     assert len(here.other_folds) == 2
     check_folds(wanted, here)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.encoders.halves import UPPER_SHARE
 from automm.models.fusion import SEQUENCE_FUSIONS
+from automm.models.towers import ALL
 from automm.search.candidates.ensemble import PICKS
 from automm.search.cost.pixels import pixel_costs
 from automm.search.ranking import FINALISTS
@@ -24,6 +25,7 @@ TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # per trial, and per step and fol
 OPERATIONS = 6  # per weight and sequence element: a product and a sum forward, twice as many backward
 OPERATIONS_A_SECOND = 2e10
 BYTES = 4  # per number
+ALL_ENCODERS = {**CONCATENATION, "text/encoder": ALL, "image/encoder": ALL}  # the largest concatenation
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def estimate(setup: Setup, other_folds: int = 0) -> Estimate:
     trial = TRIAL_SECONDS + tracing + max(step_seconds(setup), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
-    head = BYTES * folds * fused(setup.shapes, with_columns(CONCATENATION, setup.shapes.columns)).count_params()
+    head = BYTES * folds * fused(setup.shapes, with_columns(ALL_ENCODERS, setup.shapes.columns)).count_params()
     encoders = sum(source.weight_bytes for source in setup.sources)  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
@@ -80,8 +82,9 @@ def step_seconds(setup: Setup) -> float:
     A head that reads whole sequences multiplies its weights with every element of them.
     """
     experiment = setup.experiment
-    space, inputs = narrow(experiment.space, setup.shapes.columns, setup.task), experiment.inputs
-    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
+    inputs, encoders = experiment.inputs, setup.shapes.encoders
+    space = narrow(experiment.space, setup.shapes.columns, setup.task, encoders=encoders)
+    largest = with_columns({**ALL_ENCODERS, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
         fused(setup.shapes, {**largest, "fusion/operator": name}).count_params()
         for name in space["fusion/operator"]
@@ -95,7 +98,8 @@ def step_seconds(setup: Setup) -> float:
 def pixel_seconds(setup: Setup) -> float:
     """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
     inputs = setup.experiment.inputs
-    space = narrow(setup.experiment.space, setup.shapes.columns, setup.task, image_size=inputs.image_size)
+    columns, encoders = setup.shapes.columns, setup.shapes.encoders
+    space = narrow(setup.experiment.space, columns, setup.task, image_size=inputs.image_size, encoders=encoders)
     seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 

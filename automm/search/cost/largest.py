@@ -47,7 +47,7 @@ def largest_candidate(
         task: of the manifest.
         fields: the fields of the manifest; a categorical metadata column counts with the most values it may have.
     """
-    encoders = {"text": experiment.encoders.texts, "image": experiment.encoders.images}
+    encoders = experiment.encoders.by_modality
     if any(name not in PACKAGES for names in encoders.values() for name in names):
         return None
     # Read-outs of the widest encoder, or of all side by side.
