@@ -219,7 +219,7 @@ def _dry_run(experiment: "Experiment") -> None:
             f"the most expensive candidate: {candidate.parameters:,} parameters without the encoders, up to "
             f"{candidate.memory / 1e6:,.0f} MB in training ({point})"
         )
-    if costs := pixel_costs(space, experiment.inputs.image_size):
+    if costs := pixel_costs(space, experiment.inputs.known_image_size):
         pictures = experiment.training.batch_size * experiment.inputs.max_images
         columns = (
             "trained from pixels",

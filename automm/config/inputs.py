@@ -1,19 +1,37 @@
 """The sections `inputs` and `encoders` of the experiment file: what a review consists of, and what reads it."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from automm.config.schema import Section
 
+AUTO: Literal["auto"] = "auto"
+USUAL_IMAGE_SIZE = 224  # most picture encoders were trained on it
+
+
+def _auto_or(value: object, *, low: int, high: int) -> object:
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+        return value
+    raise ValueError(f"expected auto, or a whole number from {low} to {high} (given: {value!r})")
+
 
 class Inputs(Section):
-    """The shape of one datapoint."""
+    """The shape of one datapoint.
 
-    image_size: int = Field(224, ge=8, le=1024)
+    With `auto`, the training texts decide the sequence length, and each picture encoder its own size.
+    """
+
+    image_size: Annotated[int | Literal["auto"], BeforeValidator(partial(_auto_or, low=8, high=1024))] = AUTO
     max_images: int = Field(4, ge=1, le=64)
-    sequence_length: int = Field(64, ge=4, le=512)
+    sequence_length: Annotated[int | Literal["auto"], BeforeValidator(partial(_auto_or, low=4, high=512))] = AUTO
     history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
+
+    @property
+    def known_image_size(self) -> int:
+        """The side of the stored pictures in pixels, before the picture encoder is known."""
+        return USUAL_IMAGE_SIZE if self.image_size == AUTO else self.image_size
 
 
 def _encoder_names(value: object) -> object:

@@ -16,6 +16,7 @@ class EncoderRecord:
         engine: the version of the engine that computed its features.
         size: the tokens of a text, or the side of a picture in pixels.
         preprocessing: how it wants its inputs (`models/encoders/preprocessing`), without the tokenizer.
+        reason: why it has this size.
     """
 
     modality: str
@@ -24,6 +25,7 @@ class EncoderRecord:
     engine: str
     size: int
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 def to_json(records: Sequence[EncoderRecord]) -> dict[str, list[dict[str, Any]]]:

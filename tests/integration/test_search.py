@@ -120,7 +120,8 @@ class TestRunFolder:
         """A suffix on features against the whole model on raw arrays of reviews without pictures, and without text."""
         from automm.models.whole import compiled, compose
         from automm.search.session import Search
-        from automm.search.setup.data import encoder_sources, load, prepare, tokens_of
+        from automm.search.setup.data import encoder_sources, load, prepare
+        from automm.search.setup.inputs import tokens_of
         from automm.search.training.loop import predict
         from automm.tracking.protocol import NoTracker
 
@@ -130,7 +131,7 @@ class TestRunFolder:
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
         whole = compiled(compose(saved, search.bench.layers, 2))
-        nothing = tokens_of([""] * len(arrays), task.sources, 16)
+        nothing = tokens_of([""] * len(arrays), task.sources, task.sizes)
         bare = {
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
             "text": replace(arrays, tokens=nothing, text_mask=np.zeros(len(arrays), np.float32)),

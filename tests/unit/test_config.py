@@ -72,9 +72,9 @@ def test_a_manifest_alone_gets_every_default(write, tmp_path):
     assert experiment == Experiment(manifest=path, name="my-reviews")
     assert (experiment.budget.trials, experiment.budget.time) == (20, 3600.0)
     assert (experiment.inputs.image_size, experiment.inputs.max_images, experiment.inputs.sequence_length) == (
-        224,
+        "auto",
         4,
-        64,
+        "auto",
     )
     assert (experiment.encoders.text, experiment.encoders.image) == ("minilm-l6", "efficientnet-lite0")
     assert (experiment.objective, experiment.direction, experiment.tuner) == ("val_macro_f1", "max", "greedy")

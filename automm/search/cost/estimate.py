@@ -90,7 +90,7 @@ def step_seconds(setup: Setup) -> float:
         for name in space["fusion/operator"]
         if name in SEQUENCE_FUSIONS
     ]
-    tokens = sum(size for (modality, _), size in setup.arrays.sizes.items() if modality == "text")
+    tokens = sum(size.value for (modality, _), size in setup.sizes.items() if modality == "text")
     elements = experiment.training.batch_size * (tokens + inputs.max_images * setup.shapes.cells)
     return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
 
@@ -98,9 +98,9 @@ def step_seconds(setup: Setup) -> float:
 def pixel_seconds(setup: Setup) -> float:
     """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
     inputs = setup.experiment.inputs
-    columns, encoders = setup.shapes.columns, setup.shapes.encoders
-    space = narrow(setup.experiment.space, columns, setup.task, image_size=inputs.image_size, encoders=encoders)
-    seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
+    columns, encoders, image_size = setup.shapes.columns, setup.shapes.encoders, setup.shapes.image_size
+    space = narrow(setup.experiment.space, columns, setup.task, image_size=image_size, encoders=encoders)
+    seconds = [cost.seconds for cost in pixel_costs(space, image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 
 

@@ -61,7 +61,7 @@ def largest_candidate(
         inputs.max_images,
         outputs,
         columns,
-        image_size=inputs.image_size,
+        image_size=inputs.known_image_size,
         encoders=encoders,
         head=task.head,
     )
@@ -82,7 +82,7 @@ def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | No
     if not wanted or any(name not in PACKAGES for names in encoders for name in names):
         return None
     text, image = (sum(PACKAGES[name].features for name in names) for names in encoders)
-    cells = math.ceil(experiment.inputs.image_size / STRIDE) ** 2
+    cells = math.ceil(experiment.inputs.known_image_size / STRIDE) ** 2
     pieces, maps = (len(of_modality(modality, wanted)) for modality in ("text", "image"))
     return HALF * pieces * text, HALF * maps * cells * image
 

@@ -9,7 +9,7 @@ import numpy as np
 from automm.config.experiment import Experiment, Folds
 from automm.data.change_kinds import Change
 from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
-from automm.data.inputs.arrays import Arrays, Tokens, all_paths, build_arrays
+from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
@@ -28,6 +28,7 @@ from automm.paths import cache_dir, cache_limit
 from automm.search.features.encode import Progress
 from automm.search.features.encoded import Features, encode
 from automm.search.features.store import FeatureStore
+from automm.search.setup.inputs import Size, picture_form, sizes_of, tokens_of
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
@@ -54,6 +55,7 @@ class Setup:
             are one unit.
         columns: the encoding of metadata and history, fitted on the training split.
         sources: the encoders: those of texts, then those of pictures; the first of each are those of the baselines.
+        sizes: of what each encoder reads, by modality and name.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
     """
@@ -64,6 +66,7 @@ class Setup:
     arrays: Arrays
     columns: Columns
     sources: tuple[TextSource | ImageSource, ...]
+    sizes: Mapping[tuple[str, str], Size]
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
@@ -145,7 +148,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
     images = tuple(map(image_source, experiment.encoders.images))
-    forms = list(dict.fromkeys(source.preprocessing.form(experiment.inputs.image_size) for source in images))
+    forms = list(dict.fromkeys(picture_form(source, experiment.inputs) for source in images))
     pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
     dataset = drop_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
@@ -178,12 +181,13 @@ def prepare(
     reviews = loaded.dataset.reviews
     train = [reviews[row] for row in loaded.splits["train"]]
     columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
+    sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
-        tokens_of([review.text for review in reviews], encoders, experiment.inputs.sequence_length),
+        tokens_of([review.text for review in reviews], encoders, sizes),
         {
-            source.name: loaded.pictures.forms[source.preprocessing.form(experiment.inputs.image_size)]
+            source.name: loaded.pictures.forms[picture_form(source, experiment.inputs)]
             for source in encoders
             if isinstance(source, ImageSource)
         },
@@ -201,6 +205,7 @@ def prepare(
         arrays=arrays,
         columns=columns,
         sources=tuple(encoders),
+        sizes=sizes,
         features=features,
         folds=folds,
         statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),
@@ -208,19 +213,6 @@ def prepare(
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
     )
-
-
-def tokens_of(
-    texts: Sequence[str], encoders: Sequence[TextSource | ImageSource], sequence_length: int
-) -> dict[str, Tokens]:
-    """Encode texts for each text encoder, by its name."""
-    return {
-        source.name: Tokens(
-            *source.preprocessing.encode(texts, sequence_length), free=source.preprocessing.length is None
-        )
-        for source in encoders
-        if isinstance(source, TextSource)
-    }
 
 
 def feature_store() -> FeatureStore:

@@ -37,7 +37,8 @@ def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
     key = source.modality, source.name
     preprocessing = source.preprocessing.to_dict()
     preprocessing.pop("tokenizer", None)  # in a file of its own
-    return EncoderRecord(*key, source.fingerprint, setup.features.engines[key], setup.arrays.sizes[key], preprocessing)
+    size, engine = setup.sizes[key], setup.features.engines[key]
+    return EncoderRecord(*key, source.fingerprint, engine, size.value, preprocessing, size.reason)
 
 
 def record_settings(manifest: Manifest) -> dict[str, Any]:

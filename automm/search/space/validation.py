@@ -31,7 +31,7 @@ def space_of(experiment: Experiment, manifest: Manifest) -> Space:
         experiment.space,
         manifest.columns,
         manifest.task_object,
-        image_size=experiment.inputs.image_size,
+        image_size=experiment.inputs.known_image_size,
         encoders=experiment.encoders.by_modality,
     )
 
