@@ -25,8 +25,9 @@ def chosen_encoders(modality: str, values: Mapping[str, Any], encoders: Sequence
     Args:
         encoders: all of the modality, first encoder first; none if inputs have short names.
     """
-    chosen = values.get(f"{modality}/encoder")
-    return tuple(encoders) if chosen == ALL else (chosen or next(iter(encoders), ""),)
+    names = tuple(encoders) or ("",)
+    chosen = values.get(f"{modality}/encoder", names[0])
+    return names if chosen == ALL else (chosen,)
 
 
 def side_by_side(parts: Sequence[tuple[Any, Any]], values: Mapping[str, Any], modality: str) -> tuple[Any, Any]:

@@ -29,7 +29,7 @@ import numpy as np
 from memory import Peak
 from PIL import Image
 
-from automm.data.images.pixel_store import prepare_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures
 from automm.data.images.resampling import PictureForm
 
 SIZE, AT_ONCE = 224, 16
@@ -139,7 +139,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def prepare(folder: Path, cache: Path) -> int:
-    from automm.data.images.pixel_store import drop_bad_pictures
+    from automm.data.images.pixels.pixel_store import drop_bad_pictures
     from automm.data.inputs.arrays import all_paths
     from automm.data.manifest import load_manifest
     from automm.data.records.reviews import load_dataset

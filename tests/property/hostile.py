@@ -19,7 +19,7 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.arrays import all_paths
 from automm.data.manifest import load_manifest

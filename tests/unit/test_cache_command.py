@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from automm.cli import app
 from automm.data.images.embedded import Embedded, EmbeddedFiles
-from automm.data.images.pixel_store import prepare_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError

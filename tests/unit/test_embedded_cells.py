@@ -16,7 +16,7 @@ from PIL import Image
 from automm.data.images import embedded
 from automm.data.images.embedded import EmbeddedFiles, is_embedded
 from automm.data.images.of_record import served_pictures
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.images.resampling import PictureForm
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check

@@ -11,14 +11,14 @@ from PIL.PngImagePlugin import PngImageFile
 
 from automm.data import checksums
 from automm.data.images import decode as images
-from automm.data.images import pixel_file as picture_file
-from automm.data.images import pixel_store as pictures
 from automm.data.images.decode import PictureError, decode_many
 from automm.data.images.inspect import inspect_all
-from automm.data.images.pixel_cache import picture_sets
-from automm.data.images.pixel_file import notes_path
-from automm.data.images.pixel_store import drop_bad_pictures
-from automm.data.images.pixel_store import prepare_pictures as prepare_forms
+from automm.data.images.pixels import pixel_file as picture_file
+from automm.data.images.pixels import pixel_store as pictures
+from automm.data.images.pixels.pixel_cache import picture_sets
+from automm.data.images.pixels.pixel_file import notes_path
+from automm.data.images.pixels.pixel_store import drop_bad_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures as prepare_forms
 from automm.data.images.resampling import PictureForm
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from automm.data.change_kinds import Change
-from automm.data.images.pixel_store import Pictures
+from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.columns import Columns
 from automm.data.inputs.input_sources import raw_names
 from automm.data.records.reviews import Review

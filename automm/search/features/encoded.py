@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automm.data.images.pixel_store import Pictures
+from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource

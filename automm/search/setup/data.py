@@ -8,7 +8,7 @@ import numpy as np
 
 from automm.config.experiment import Experiment, Folds
 from automm.data.change_kinds import Change
-from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest

@@ -11,8 +11,8 @@ import PIL
 
 from automm.data.change_kinds import Change
 from automm.data.images.hash_cache import digest_files
-from automm.data.images.pixel_cache import keep_within, mark_used
-from automm.data.images.pixel_file import Notes, Progress, open_pictures, write_pictures
+from automm.data.images.pixels.pixel_cache import keep_within, mark_used
+from automm.data.images.pixels.pixel_file import Notes, Progress, open_pictures, write_pictures
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.items import item_digests
 from automm.data.records.reviews import Dataset, Review, has_no_content

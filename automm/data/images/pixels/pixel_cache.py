@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from automm.data.images.pixel_file import notes_path
+from automm.data.images.pixels.pixel_file import notes_path
 
 
 @dataclass(frozen=True)
