@@ -14,16 +14,17 @@ from automm.data.inputs.input_sources import DEFAULT, PLACES, SEQUENCE, InputSou
 
 GEM_POWER = 3.0  # the initial value of Radenovic et al.; their trained values are close to it
 TINY = 1e-6
+POOLED = "pooled"  # the encoder's own vector, which has one place only
 
 
 def mean_of_tokens(states: Any, real: Any) -> Any:
-    """Average the states of the tokens that are not [PAD].
+    """Average the states of the tokens that are not padding.
 
     sentence-transformers models use this read-out. On frozen features it is far better than the pooled [CLS].
 
     Args:
         states: (n, length, features).
-        real: (n, length), 1 where a token is not [PAD].
+        real: (n, length), 1 where a token is not padding.
 
     Returns:
         (n, features).
@@ -38,8 +39,13 @@ def first_token(states: Any, real: Any) -> Any:
 
 
 def max_of_tokens(states: Any, real: Any) -> Any:
-    """Return the largest value of each feature over the tokens that are not [PAD]: (n, features)."""
+    """Return the largest value of each feature over the tokens that are not padding: (n, features)."""
     return ops.max(ops.where(ops.expand_dims(real, -1) > 0, states, -1e9), axis=1)
+
+
+def first_and_mean(states: Any, real: Any) -> Any:
+    """Return the state of [CLS] beside the mean of the tokens: (n, 2 * features)."""
+    return ops.concatenate([first_token(states, real), mean_of_tokens(states, real)], axis=1)
 
 
 def flatten_cells(cells: Any) -> Any:
@@ -71,11 +77,14 @@ TEXT_READOUTS: dict[str, Callable[[Any, Any], Any]] = {
     "mean": mean_of_tokens,
     "cls": first_token,
     "max": max_of_tokens,
+    "cls_mean": first_and_mean,
+    POOLED: lambda pooled, real: pooled,
 }
 IMAGE_READOUTS: dict[str, Callable[[Any], Any]] = {
     "average": average_of_cells,
     "max": max_of_cells,
     "gem": generalised_mean,
+    POOLED: lambda pooled: pooled,
 }
 
 READOUTS: dict[str, InputSource] = {
@@ -104,19 +113,30 @@ def vector_beside(name: str) -> str:
     return InputSource(readout.modality, "", DEFAULT[readout.modality], readout.place).name
 
 
+def place_of(name: str) -> str:
+    """Return the output of a backbone that a read-out is computed from: 'last', 'two_thirds' or 'pooled'."""
+    readout = READOUTS[name]
+    return POOLED if readout.how == POOLED else readout.place
+
+
 def places_of(names: Iterable[str]) -> set[str]:
-    """Return the places of read-outs: 'last', 'two_thirds'."""
-    return {READOUTS[name].place for name in names}
+    """Return the places of read-outs."""
+    return {place_of(name) for name in names}
+
+
+def width_of(name: str, features: int) -> int:
+    """Return the length of a read-out's vectors at a place with this many features."""
+    return 2 * features if READOUTS[name].how == "cls_mean" else features
 
 
 def read_text(names: Sequence[str], states: Mapping[str, Any], real: Any) -> list[Any]:
     """Compute read-outs of token states, in order.
 
     Args:
-        states: by place, (n, length, features) float32.
-        real: (n, length), 1 where a token is not [PAD].
+        states: by place, (n, length, features) float32; (n, features) for 'pooled'.
+        real: (n, length), 1 where a token is not padding.
     """
-    places = [states[READOUTS[name].place] for name in names]
+    places = [states[place_of(name)] for name in names]
     return [
         place if is_sequence(name) else TEXT_READOUTS[READOUTS[name].how](place, real)
         for name, place in zip(names, places, strict=True)
@@ -127,9 +147,9 @@ def read_cells(names: Sequence[str], cells: Mapping[str, Any]) -> list[Any]:
     """Compute read-outs of pictures' feature maps, in order.
 
     Args:
-        cells: by place, (n, height, width, features) float32.
+        cells: by place, (n, height, width, features) float32; (n, features) for 'pooled'.
     """
-    places = [cells[READOUTS[name].place] for name in names]
+    places = [cells[place_of(name)] for name in names]
     return [
         flatten_cells(place) if is_sequence(name) else IMAGE_READOUTS[READOUTS[name].how](place)
         for name, place in zip(names, places, strict=True)

@@ -82,15 +82,17 @@ class PicturePreprocessing:
         interpolation: 'bilinear' or 'bicubic'.
         antialias: whether a smaller picture is filtered.
         fit: 'squash' ignores the aspect ratio, 'crop' takes the largest square in the middle, 'pad' adds black borders.
+        trained: the size of the pictures that it was trained on; None if it is not known.
     """
 
     size: int | None = None
     interpolation: str = "bicubic"
     antialias: bool = True
     fit: Fit = "squash"
+    trained: int | None = None
 
     def prepare(self, pixels: np.ndarray, image_size: int = 0) -> np.ndarray:
-        """Return a picture (height, width, 3) uint8 as (size, size, 3) uint8; `image_size` is used if `size` is None."""
+        """Return a picture (height, width, 3) uint8 as (size, size, 3) uint8; `image_size` is for a `size` of None."""
         size = self.size or image_size
         return square(pixels, size, interpolation=self.interpolation, antialias=self.antialias, fit=self.fit)
 
