@@ -249,10 +249,13 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
 
 
 def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
-    """Check the folders that a search writes, and fetch missing weights."""
+    """Check the encoders and the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
+    from automm.models.encoders.hub.families import check_encoder
     from automm.models.weights.fetch import fetch, missing_weights
 
+    check_encoder(experiment.encoders.text, "text")
+    check_encoder(experiment.encoders.image, "image")
     check_cache_dir()
     check_runs_dir(runs_dir)
     missing = missing_weights(experiment.encoders.text, experiment.encoders.image)

@@ -284,9 +284,9 @@ def test_read_outs_of_another_space_are_stored(encoded, arrays):
 
 def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
     def loud():
-        backbone, _ = IMAGE.backbone()
-        backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
-        return backbone, None
+        tower, _ = IMAGE.backbone()
+        tower.model.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
+        return tower, None
 
     with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504"):
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])

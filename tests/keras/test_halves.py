@@ -8,9 +8,9 @@ from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.half_layers import TextUpper
 from automm.models.encoders.halves import frontiers, halve_cnn
+from automm.models.encoders.hub.unrolled import Tower
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import image_source, text_source
-from automm.models.encoders.unrolled import Tower
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
 IDS = np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3]], np.int32)

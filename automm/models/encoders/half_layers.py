@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource
+from automm.models.encoders.hub.unrolled import by_place
 from automm.models.encoders.layers import (
     FrozenEncoder,
     ImageReader,
@@ -17,7 +18,6 @@ from automm.models.encoders.layers import (
     group_by_review,
     token_states,
 )
-from automm.models.encoders.unrolled import by_place
 from automm.models.padding import compute_empty_once
 from automm.models.readouts import places_of
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from automm.errors import ConfigError
-from automm.models.encoders.unrolled import Tower
+from automm.models.encoders.hub.unrolled import Tower
 from automm.models.keras_internals import nodes_of_graph, operation_of, run_through_graph
 
 # The share of a transformer's layers (the last two of six), or of a CNN's weights, in the upper part. Training the last

@@ -4,6 +4,7 @@ A whole encoder takes arrays and returns read-outs. Tier 2 uses an encoder in tw
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
-from automm.models.encoders.unrolled import by_place
+from automm.models.encoders.hub.unrolled import by_place
 from automm.models.keras_internals import layers_within
 from automm.models.padding import compute_empty_once
 from automm.models.readouts import (
@@ -82,8 +83,10 @@ class Encoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Encoder":
-        config = {**config, "backbone": keras.saving.deserialize_keras_object(config["backbone"])}
-        return cls(**config)
+        with warnings.catch_warnings():  # DeBERTa's relative positions have weights, but no method that builds them
+            warnings.filterwarnings("ignore", r"`build\(\)` was called on layer 'rel_embedding'")
+            backbone = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**{**config, "backbone": backbone})
 
 
 class FrozenEncoder(Encoder):

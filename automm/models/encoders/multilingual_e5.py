@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from automm.errors import WeightsError
+from automm.models.encoders.hub.sentencepiece import CONTROL, NORMAL, UNIGRAM, UNKNOWN, SentencePieceModel, tokenizer_of
 from automm.models.encoders.preprocessing import TextPreprocessing
-from automm.models.encoders.sentencepiece import CONTROL, NORMAL, UNIGRAM, UNKNOWN, SentencePieceModel, tokenizer_of
 from automm.models.weights.quantised_file import QuantisedBert, read_quantised
 
 PREFIX = "query: "

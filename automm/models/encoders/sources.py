@@ -24,10 +24,10 @@ from automm.models.encoders.halves import (
     halve_cnn,
     halve_transformer,
 )
+from automm.models.encoders.hub.presets import Preset
+from automm.models.encoders.hub.unrolled import Tower, text_tower
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
-from automm.models.encoders.presets import Preset
-from automm.models.encoders.unrolled import Tower, text_tower
 from automm.models.readouts import READOUTS, of_modality, places_of
 from automm.models.weights import fetch as weights
 
@@ -46,7 +46,7 @@ class TextSource:
         fingerprint: identifies weights, preprocessing and RECIPE.
         vocabulary: tokens in the order of their ids, for the bundle.
         weight_bytes: an upper bound of the size of its weights, known without building it.
-        tower: builds the functional model that computes token states.
+        backbone: builds the tower that computes token states.
         readouts: the ways to read it, the best first (`models/readouts`).
         joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
     """
@@ -57,7 +57,7 @@ class TextSource:
     preprocessing: TextPreprocessing
     vocabulary: tuple[str, ...]
     weight_bytes: int
-    tower: Callable[[], Tower]
+    backbone: Callable[[], Tower]
     readouts: tuple[str, ...] = ("mean", "cls", "max", "cls_mean", "states")
     joint: str = ""
 
@@ -67,7 +67,7 @@ class TextSource:
 
     def blocks(self) -> tuple[Any, ...]:
         """Return its transformer blocks, first block first; () if they cannot be trained one by one."""
-        tower = self.tower()
+        tower = self.backbone()
         return () if tower.shared else tower.blocks
 
     def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
@@ -79,7 +79,7 @@ class TextSource:
         Raises:
             ConfigError: it has no such read-out.
         """
-        tower, readouts = self.tower(), of_modality("text", names)
+        tower, readouts = self.backbone(), of_modality("text", names)
         _check_readouts(self, readouts)
         whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
         layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
@@ -91,7 +91,7 @@ class TextSource:
         Raises:
             ConfigError: its blocks cannot be trained one by one.
         """
-        tower = self.tower()
+        tower = self.backbone()
         halves = halve_transformer(tower)
         between, fingerprint = halves.lower.outputs[0].shape[-1], _fingerprint(self.fingerprint, halves.place)
         lower = TextLower(halves.lower, between, fingerprint, encoder=self.name, name="text_lower")
@@ -106,7 +106,7 @@ class ImageSource:
     Attributes:
         fingerprint: identifies weights and RECIPE.
         weight_bytes, readouts, joint: as in `TextSource`.
-        tower: builds the functional model that computes cells, and the layer that scales pixels for it (None if the
+        backbone: builds the tower that computes cells, and the layer that scales pixels for it (None if the
             model scales them itself).
     """
 
@@ -114,14 +114,14 @@ class ImageSource:
     name: str
     fingerprint: str
     weight_bytes: int
-    tower: Callable[[], tuple[Tower, Any]]
+    backbone: Callable[[], tuple[Tower, Any]]
     preprocessing: PicturePreprocessing = SQUASHED
     readouts: tuple[str, ...] = ("average", "max", "gem", "cells")
     joint: str = ""
 
     def blocks(self) -> tuple[Any, ...]:
         """Return its transformer blocks, first block first; () for a CNN, which is cut by its weights."""
-        return self.tower()[0].blocks
+        return self.backbone()[0].blocks
 
     def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
         """Return the whole encoder, frozen.
@@ -133,7 +133,7 @@ class ImageSource:
         Raises:
             ConfigError: as in `TextSource.build`.
         """
-        (tower, scaling), readouts = self.tower(), of_modality("image", names)
+        (tower, scaling), readouts = self.backbone(), of_modality("image", names)
         _check_readouts(self, readouts)
         whole = tower.model
         if "two_thirds" in places_of(readouts):
@@ -144,7 +144,7 @@ class ImageSource:
 
     def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
         """Return the encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
-        tower, scaling = self.tower()
+        tower, scaling = self.backbone()
         halves = halve_transformer(tower) if tower.blocks else halve_cnn(tower, size)
         fingerprint, between = _fingerprint(self.fingerprint, halves.place), int(halves.lower.outputs[0].shape[-1])
         scaled = _scaled(halves.lower, scaling)

@@ -13,15 +13,15 @@ import keras
 from automm.data.images.resampling import Fit
 from automm.data.inputs.input_sources import LAST
 from automm.errors import WeightsError
-from automm.models.encoders.families import KERAS, TRANSFORMERS, Recognised, recognise
-from automm.models.encoders.hub_tokenizers import text_preprocessing
-from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
-from automm.models.encoders.sentence_transformers import (
+from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, recognise
+from automm.models.encoders.hub.preset_tokenizers import text_preprocessing
+from automm.models.encoders.hub.sentence_transformers import (
     SentenceTransformer,
     SentenceVector,
     read_sentence_transformer,
 )
-from automm.models.encoders.unrolled import Tower, image_tower, text_tower
+from automm.models.encoders.hub.unrolled import Tower, image_tower, text_tower
+from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.keras_internals import hub_file
 from automm.models.readouts import POOLED
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from automm.data.inputs.input_sources import LAST
+from automm.models.encoders.hub.tower_layers import PatchCells, PatchEmbedding, Patches, RotaryBlock, TokenAt
 from automm.models.readouts import POOLED
 
 
@@ -47,88 +47,6 @@ class Tower:
     def width(self) -> int:
         """The number of features at the last place."""
         return int(self.outputs[LAST].shape[-1])
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class PatchCells(keras.layers.Layer):
-    """Drops the states before the patches ([CLS], registers), and places those of the patches as cells of a map:
-    (n, prefix + side * side, features) to (n, side, side, features)."""
-
-    def __init__(self, prefix: int, side: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.prefix, self.side = prefix, side
-
-    def call(self, states: Any) -> Any:
-        return ops.reshape(states[:, self.prefix :], (-1, self.side, self.side, states.shape[-1]))
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (shape[0], self.side, self.side, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "prefix": self.prefix, "side": self.side}
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class TokenAt(keras.layers.Layer):
-    """Returns one state of each sequence: (n, length, features) to (n, features).
-
-    Args:
-        where: 'first', 'last', or 'end' for the last one that is not padding.
-    """
-
-    def __init__(self, where: str, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.where = where
-
-    def call(self, states: Any, padding_mask: Any = None) -> Any:
-        if self.where == "first":
-            return states[:, 0]
-        if self.where == "last":
-            return states[:, -1]
-        place = ops.sum(ops.cast(padding_mask, "int32"), axis=1) - 1
-        return ops.squeeze(ops.take_along_axis(states, place[:, None, None], axis=1), axis=1)
-
-    def compute_output_shape(self, states_shape: Any, padding_mask_shape: Any = None) -> tuple[int | None, ...]:
-        return (states_shape[0], states_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "where": self.where}
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class RotaryBlock(keras.layers.Layer):
-    """A block of DINOv3 with the positions of its patches, which depend on the size of the picture alone.
-
-    Args:
-        block: KerasHub's layer.
-        cos, sin: (patches, features of a head).
-        prefix: the number of states before the patches.
-    """
-
-    def __init__(self, block: Any, cos: Any, sin: Any, prefix: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.block, self.prefix = block, prefix
-        self.cos, self.sin = np.asarray(cos, np.float32), np.asarray(sin, np.float32)
-        self.built = True
-
-    def call(self, states: Any, training: bool | None = None) -> Any:
-        positions = ops.cast(self.cos, states.dtype), ops.cast(self.sin, states.dtype)
-        return self.block(states, position_embeddings=positions, num_prefix_tokens=self.prefix, training=training)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return shape
-
-    def get_config(self) -> dict[str, Any]:
-        block = keras.saving.serialize_keras_object(self.block)
-        positions = {"cos": self.cos.tolist(), "sin": self.sin.tolist()}
-        return {**super().get_config(), "block": block, **positions, "prefix": self.prefix}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RotaryBlock":
-        block = keras.saving.deserialize_keras_object(config["block"])
-        if not block.built:
-            block.build((None, None, block.hidden_dim))
-        return cls(**{**config, "block": block})
 
 
 def by_place(outputs: Any) -> dict[str, Any]:
@@ -195,7 +113,8 @@ def _siglip_text(backbone: Any) -> Tower:
 def _vit(backbone: Any) -> Tower:
     encoder = backbone.get_layer("vit_encoder")
     pictures = _pictures(backbone.image_shape)
-    states = encoder.dropout(backbone.get_layer("vit_patching_and_embedding")(pictures))
+    embedding = PatchEmbedding(backbone.get_layer("vit_patching_and_embedding"), name="patches")
+    states = encoder.dropout(embedding(pictures))
     prefix = int(backbone.use_class_token)
     patch = backbone.patch_size[0] if isinstance(backbone.patch_size, (tuple, list)) else backbone.patch_size
     return _patches(pictures, states, encoder.encoder_layers, encoder.layer_norm, prefix, patch)
@@ -231,7 +150,8 @@ def _clip_image(backbone: Any) -> Tower:
 def _siglip_image(backbone: Any) -> Tower:
     tower = backbone.vision_encoder
     pictures = _pictures(tower.image_shape)
-    states = tower.embedding(pictures)
+    side = int(pictures.shape[1]) // tower.patch_size
+    states = Patches(side * side, name="patches")(tower.embedding(pictures))
     norm, head = tower.post_layer_norm, tower.head
     return _patches(pictures, states, tower.encoder_layers, norm, 0, tower.patch_size, lambda x: head(x[1]))
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from automm.data.inputs.tokens import load_tokenizer, wordpiece_tokenizer
 from automm.errors import WeightsError
-from automm.models.encoders.families import KERAS, Recognised
+from automm.models.encoders.hub.families import KERAS, Recognised
+from automm.models.encoders.hub.sentencepiece import CONTROL, SentencePieceModel, read_model, tokenizer_of
 from automm.models.encoders.preprocessing import TextPreprocessing
-from automm.models.encoders.sentencepiece import CONTROL, SentencePieceModel, read_model, tokenizer_of
 
 Find = Callable[[str], Path | None]  # returns the local path of a preset's file, fetched if needed, or None
 PUNCTUATION = r"""[!"#$%&\\'()*+,\-./:;<=>?@\[\]^_`{|}~]"""  # that SigLIP's texts have not
@@ -93,8 +93,10 @@ def _built(
     if pairs is not None and ids is not None:
         vocabulary = _json(ids)
         merges = _merges(pairs)
-        build = _clip if found.key == "clip" else _byte_level
-        return build(vocabulary, merges), vocabulary
+        tokenizer = (_clip if found.key == "clip" else _byte_level)(vocabulary, merges)
+        # As in KerasHub, a text may contain them.
+        tokenizer.add_special_tokens([token for token in vars(SPECIAL[found.key]).values() if token])
+        return tokenizer, vocabulary
     path = find(folder + "vocabulary.txt") or find(folder + "vocab.txt")
     if path is None:
         raise WeightsError(f"encoder {found.name!r} has no vocabulary that automm can read. Fetch it again")
