@@ -251,13 +251,19 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
 
 
 def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
-    """Check the folders that a search writes, and fetch missing weights."""
+    """Check the encoders and the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
+    from automm.models.encoders.automatic import OF_ENGLISH
+    from automm.models.encoders.hub.families import check_encoder
     from automm.models.weights.fetch import fetch, missing_weights
 
+    named = experiment.encoders.named
+    for modality, encoders in named.items():
+        for encoder in encoders:
+            check_encoder(encoder, modality)
     check_cache_dir()
     check_runs_dir(runs_dir)
-    missing = missing_weights(*experiment.encoders.texts, *experiment.encoders.images)
+    missing = missing_weights(*(named["text"] or (OF_ENGLISH,)), *named["image"])
     if not missing:
         return
     names = ", ".join(missing)

@@ -37,6 +37,8 @@ class Inputs(Section):
 def _encoder_names(value: object) -> object:
     if isinstance(value, str):
         return value
+    if isinstance(value, list | tuple) and AUTO in value and len(value) > 1:
+        raise ValueError("auto chooses a single encoder. Name all encoders, or auto alone")
     if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
         raise ValueError("expected the name of an encoder, or a list of names")
     if len(set(value)) < len(value):
@@ -48,10 +50,10 @@ EncoderNames = Annotated[str | tuple[str, ...], BeforeValidator(_encoder_names)]
 
 
 class Encoders(Section):
-    """The encoders of each modality, one or several: names from `automm weights --list`, KerasHub presets, or folders
-    with a preset."""
+    """The encoders of each modality, one or several: names from `automm encoders`, KerasHub presets, or folders with a
+    preset. With `auto`, the language of the training texts decides the text encoder."""
 
-    text: EncoderNames = "minilm-l6"
+    text: EncoderNames = AUTO
     image: EncoderNames = "efficientnet-lite0"
 
     @property
@@ -73,3 +75,8 @@ class Encoders(Section):
     def by_modality(self) -> dict[str, tuple[str, ...]]:
         """The encoders of each modality."""
         return {"text": self.texts, "image": self.images}
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """The encoders of each modality that the file names; () for `auto`."""
+        return {modality: names if AUTO not in names else () for modality, names in self.by_modality.items()}

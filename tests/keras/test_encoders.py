@@ -289,9 +289,9 @@ class TestPresets:
         agree(keras.saving.load_model(tmp_path / "model.keras")(pixels), encoder(pixels))
 
     def test_a_text_preset_is_no_picture_encoder_and_vice_versa(self, text_preset, image_preset):
-        with pytest.raises(ConfigError, match=r"encoders\.text: .* is not a text encoder like BERT"):
+        with pytest.raises(ConfigError, match=r"encoders\.text: .* is a ResNet, which reads pictures"):
             text_source(str(image_preset[0]), learned)
-        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not return one feature map"):
+        with pytest.raises(ConfigError, match=r"encoders\.image: .* is a BERT, which reads texts"):
             image_source(str(text_preset[0]))
 
     def test_a_folder_without_a_preset(self, tmp_path):

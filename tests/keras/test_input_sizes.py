@@ -43,15 +43,14 @@ def test_a_given_number_holds():
     assert picture_size(IMAGE, given).value == 40
 
 
-def test_an_encoder_that_reads_one_size_keeps_it(monkeypatch):
+def test_an_encoder_that_reads_one_size_keeps_it():
     wanted = PicturePreprocessing(size=30, fit="crop")
     fixed = replace(IMAGE, preprocessing=wanted)
     assert [picture_size(fixed, inputs).value for inputs in (AUTO, Inputs(image_size=40))] == [30, 30]
     assert picture_form(fixed, AUTO).fit == "crop"
-    clip = replace(TEXT.preprocessing, length=77)
-    monkeypatch.setattr(type(TEXT), "preprocessing", clip)
-    assert text_size(TEXT, Inputs(sequence_length=12), texts(5)).value == 77
-    tokens = tokens_of(texts(5), [TEXT], sizes_of([TEXT], AUTO, []))[TEXT.name]
+    clip = replace(TEXT, preprocessing=replace(TEXT.preprocessing, length=77))
+    assert text_size(clip, Inputs(sequence_length=12), texts(5)).value == 77
+    tokens = tokens_of(texts(5), [clip], sizes_of([clip], AUTO, []))[TEXT.name]
     assert (tokens.ids.shape, tokens.free) == ((1, 77), False)
 
 

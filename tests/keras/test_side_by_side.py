@@ -16,6 +16,8 @@ from automm.data.inputs.arrays import Pictures, Tokens
 from automm.data.inputs.input_sources import InputSource, default_source
 from automm.data.inputs.items import item_digests
 from automm.data.inputs.modalities import present
+from automm.models.encoders.hub.unrolled import Tower
+from automm.models.encoders.hub.unrolled import text_tower as tower_of
 from automm.models.encoders.sources import text_source, vocabulary_of_texts
 from automm.models.heads import (
     AnyPicture,
@@ -46,7 +48,8 @@ def narrow_bert():
     from keras_hub.models import BertBackbone
 
     size = len(NARROW.vocabulary)
-    return BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+    backbone = BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+    return tower_of("bert", backbone)
 
 
 NARROW = replace(
@@ -79,9 +82,9 @@ def features(arrays, layers, tmp_path_factory):
     """Features of the layers that models are composed of: each copy of the narrow encoder has other weights."""
     backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
     sources = [
-        replace(source, backbone=lambda name=source.name: backbones[name])
+        replace(source, backbone=lambda name=source.name: Tower(backbones[name]))
         if source.modality == "text"
-        else replace(source, backbone=lambda name=source.name: (backbones[name], None))
+        else replace(source, backbone=lambda name=source.name: (Tower(backbones[name]), None))
         for source in SOURCES
     ]
     return encode(arrays, sources, FeatureStore(tmp_path_factory.mktemp("features"), 10**9))

@@ -76,7 +76,7 @@ def test_a_manifest_alone_gets_every_default(write, tmp_path):
         4,
         "auto",
     )
-    assert (experiment.encoders.text, experiment.encoders.image) == ("minilm-l6", "efficientnet-lite0")
+    assert (experiment.encoders.text, experiment.encoders.image) == ("auto", "efficientnet-lite0")
     assert (experiment.objective, experiment.direction, experiment.tuner) == ("val_macro_f1", "max", "greedy")
     assert experiment.baselines.names((), TASKS["classification"]) == list(BASELINES)
     assert not experiment.baselines.end_to_end

@@ -50,7 +50,9 @@ def test_short_names_of_older_runs_get_the_encoders_of_their_run(short, name):
     assert source.short_name == short
 
 
-@pytest.mark.parametrize("name", [*ARRAYS, "images_2", "text", "text@a:lower", "image@b:gem", "token_mask"])
+@pytest.mark.parametrize(
+    "name", [*ARRAYS, "images_2", "text", "text@a:lower", "image@b:gem", "token_mask", "text_cls_mean_two_thirds"]
+)
 def test_the_source_says_where_it_is_absent(name):
     source = source_of_input(name)
     assert source.mask == f"{source.modality}_mask"

@@ -182,7 +182,8 @@ def source_of_input(name: str) -> InputSource:
         encoder = encoder.replace("%2F", "/").replace("%25", "%")
     else:
         modality, _, readout = name.partition("_")
-        how, _, place = readout.partition("_")
+        place = next((place for place in PLACES if readout.endswith(f"_{place}")), "")
+        how = readout.removesuffix(f"_{place}")
     if not place and not readout.endswith("@"):
         place = LAST
     if modality not in DEFAULT or not how or place not in PLACES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from automm.config.experiment import Experiment, Folds
+from automm.config.inputs import AUTO
 from automm.data.change_kinds import Change
 from automm.data.images.pixels.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
@@ -22,6 +23,7 @@ from automm.data.splitting.other_folds import each_fold, other_folds, select_fol
 from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
+from automm.models.encoders.automatic import Choice, text_encoder_for
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
@@ -56,6 +58,7 @@ class Setup:
         columns: the encoding of metadata and history, fitted on the training split.
         sources: the encoders: those of texts, then those of pictures; the first of each are those of the baselines.
         sizes: of what each encoder reads, by modality and name.
+        choice: as in `Loaded`.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
     """
@@ -67,6 +70,7 @@ class Setup:
     columns: Columns
     sources: tuple[TextSource | ImageSource, ...]
     sizes: Mapping[tuple[str, str], Size]
+    choice: Choice | None
     features: Features
     folds: tuple[Fold, ...]
     statistics: tuple[Statistics, ...]
@@ -116,6 +120,7 @@ class Loaded:
         links: the links between reviews that must be in the same split.
         other_folds: the splits of the manifest's other folds by number; finalists are evaluated on these folds too.
         images: the picture encoders, in whose forms `pictures` are decoded.
+        choice: the text encoder that `encoders.text: auto` has chosen, and why; the same on all folds.
     """
 
     dataset: Dataset
@@ -125,6 +130,7 @@ class Loaded:
     digest: str
     other_folds: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
     images: tuple[ImageSource, ...] = ()
+    choice: Choice | None = None
 
     def with_fold(self, fold: int) -> "Loaded":
         """Return the same reviews with the splits of another fold."""
@@ -156,7 +162,10 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     links = links_of(dataset, pictures.digests)
     splits = split_dataset(dataset, links)
     digest = fingerprint(dataset, pictures.digests, splits)
-    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links), images)
+    choice = None
+    if experiment.encoders.text == AUTO:
+        choice = text_encoder_for([dataset.reviews[row].text for row in splits["train"]])
+    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links), images, choice)
 
 
 def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
@@ -166,7 +175,8 @@ def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource 
         WeightsError: weights of a text encoder are missing; it is raised here, before encoding starts.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
-    texts = [text_source(name, vocabulary_of_texts(train)) for name in experiment.encoders.texts]
+    names = experiment.encoders.texts if loaded.choice is None else (loaded.choice.encoder,)
+    texts = [text_source(name, vocabulary_of_texts(train)) for name in names]
     return (*texts, *loaded.images)
 
 
@@ -181,6 +191,8 @@ def prepare(
     reviews = loaded.dataset.reviews
     train = [reviews[row] for row in loaded.splits["train"]]
     columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
+    if loaded.choice is not None:
+        log.info("encoders.text: auto is %s: %s", loaded.choice.encoder, loaded.choice.reason)
     sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
     arrays, cut_off = build_arrays(
         reviews,
@@ -206,6 +218,7 @@ def prepare(
         columns=columns,
         sources=tuple(encoders),
         sizes=sizes,
+        choice=loaded.choice,
         features=features,
         folds=folds,
         statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in folds),

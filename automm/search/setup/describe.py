@@ -4,6 +4,7 @@ A resumed search compares itself with it, and a bundle is built from it.
 """
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from automm.data.manifest import Manifest
@@ -30,6 +31,7 @@ def describe(setup: Setup) -> dict[str, Any]:
         "reading": record_settings(manifest),
         "image_root": image_root(manifest),
         "encoders": to_json([_record(setup, source) for source in setup.sources]),
+        "text_encoder_choice": None if setup.choice is None else asdict(setup.choice),
     }
 
 
