@@ -10,6 +10,7 @@ from test_features import ALL, IMAGE, LENGTH, TEXT, arrays  # noqa: F401 - a fix
 
 from automm.data.inputs.input_sources import InputSource, default_source
 from automm.data.inputs.modalities import present
+from automm.models.encoders.hub.unrolled import Tower, text_tower
 from automm.models.heads import (
     AnyPicture,
     answer,
@@ -38,10 +39,15 @@ def narrow_bert():
     from keras_hub.models import BertBackbone
 
     size = len(TEXT.vocabulary)
-    return BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+    backbone = BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+    return text_tower("bert", backbone)
 
 
-SOURCES = [TEXT, replace(TEXT, name="hf://google/bert@v1", fingerprint="narrow", backbone=narrow_bert), IMAGE]
+SOURCES = [
+    TEXT,
+    replace(TEXT, name="hf://google/bert@v1", fingerprint="narrow", backbone=narrow_bert),
+    IMAGE,
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +61,9 @@ def features(arrays, layers, tmp_path_factory):  # noqa: F811
     """Features of the layers that models are composed of: each copy of the narrow encoder has other weights."""
     backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
     sources = [
-        replace(source, backbone=lambda name=source.name: backbones[name])
+        replace(source, backbone=lambda name=source.name: text_tower("bert", backbones[name]))
         if source.modality == "text"
-        else replace(source, backbone=lambda name=source.name: (backbones[name], None))
+        else replace(source, backbone=lambda name=source.name: (Tower(backbones[name]), None))
         for source in SOURCES
     ]
     return encode(arrays, sources, FeatureStore(tmp_path_factory.mktemp("features"), 10**9))
