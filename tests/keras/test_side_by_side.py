@@ -10,7 +10,7 @@ from test_features import ALL, IMAGE, LENGTH, TEXT, arrays  # noqa: F401 - a fix
 
 from automm.data.inputs.input_sources import InputSource, default_source
 from automm.data.inputs.modalities import present
-from automm.models.encoders.hub.unrolled import Tower, text_tower
+from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.heads import (
     AnyPicture,
     answer,
@@ -40,7 +40,7 @@ def narrow_bert():
 
     size = len(TEXT.vocabulary)
     backbone = BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
-    return text_tower("bert", backbone)
+    return tower_of_texts("bert", backbone)
 
 
 SOURCES = [
@@ -61,7 +61,7 @@ def features(arrays, layers, tmp_path_factory):  # noqa: F811
     """Features of the layers that models are composed of: each copy of the narrow encoder has other weights."""
     backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
     sources = [
-        replace(source, backbone=lambda name=source.name: text_tower("bert", backbones[name]))
+        replace(source, backbone=lambda name=source.name: tower_of_texts("bert", backbones[name]))
         if source.modality == "text"
         else replace(source, backbone=lambda name=source.name: (Tower(backbones[name]), None))
         for source in SOURCES

@@ -63,12 +63,12 @@ def by_place(outputs: Any) -> dict[str, Any]:
     return outputs if LAST in outputs else {LAST: outputs["sequence_output"]}
 
 
-def text_tower(key: str, backbone: Any) -> Tower:
+def tower_of_texts(key: str, backbone: Any) -> Tower:
     """Return the tower of a text backbone of a family, or of the texts of a joint one."""
     return _TEXT.get(key, _bert)(backbone)
 
 
-def image_tower(key: str, backbone: Any) -> Tower:
+def tower_of_pictures(key: str, backbone: Any) -> Tower:
     """Return the tower of a picture backbone of a family, or of the pictures of a joint one.
 
     Its input is (n, height, width, 3) float32, scaled as the family wants.
