@@ -61,7 +61,7 @@ def encoders(
 ) -> None:
     """List the encoders, and how to get them.
 
-    Its columns are what they read, their languages, the width of their vectors, their size and licence. Milliseconds
+    A row says what an encoder reads, its languages, the width of its vectors, its size and its licence. Milliseconds
     are processor time for a text of 64 tokens or a picture of 128 pixels on this machine.
 
     \b

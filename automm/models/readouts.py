@@ -49,19 +49,6 @@ def first_and_mean(states: Any, real: Any) -> Any:
     return ops.concatenate([first_token(states, real), mean_of_tokens(states, real)], axis=1)
 
 
-def own_vector(pooled: Any) -> Any:
-    """Return the vector that an encoder has computed itself: (n, features).
-
-    Raises:
-        ValueError: the encoder has none, and this is its sequence.
-    """
-    if len(pooled.shape) != 2:
-        raise ValueError(
-            f"the encoder has no vector of its own, so that {POOLED!r} cannot be read. Name another read-out"
-        )
-    return pooled
-
-
 def flatten_cells(cells: Any) -> Any:
     """Reshape (n, height, width, features) to (n, height * width, features)."""
     return ops.reshape(cells, (-1, cells.shape[1] * cells.shape[2], cells.shape[3]))
@@ -92,19 +79,17 @@ TEXT_READOUTS: dict[str, Callable[[Any, Any], Any]] = {
     "cls": first_token,
     "max": max_of_tokens,
     "cls_mean": first_and_mean,
-    POOLED: lambda pooled, real: own_vector(pooled),
 }
 IMAGE_READOUTS: dict[str, Callable[[Any], Any]] = {
     "average": average_of_cells,
     "max": max_of_cells,
     "gem": generalised_mean,
-    POOLED: own_vector,
 }
 
 READOUTS: dict[str, InputSource] = {
     readout.name: readout
     for modality, ways in (("text", TEXT_READOUTS), ("image", IMAGE_READOUTS))
-    for how in (*ways, SEQUENCE[modality])
+    for how in (*ways, POOLED, SEQUENCE[modality])
     for place in PLACES
     for readout in (InputSource(modality, "", how, place),)
 }
@@ -151,10 +136,8 @@ def read_text(names: Sequence[str], states: Mapping[str, Any], real: Any) -> lis
         real: (n, length), 1 where a token is not padding.
     """
     places = [states[place_of(name)] for name in names]
-    return [
-        place if is_sequence(name) else TEXT_READOUTS[READOUTS[name].how](place, real)
-        for name, place in zip(names, places, strict=True)
-    ]
+    ways = TEXT_READOUTS | {how: lambda states, real: states for how in (SEQUENCE["text"], POOLED)}
+    return [ways[READOUTS[name].how](place, real) for name, place in zip(names, places, strict=True)]
 
 
 def read_cells(names: Sequence[str], cells: Mapping[str, Any]) -> list[Any]:
@@ -164,10 +147,8 @@ def read_cells(names: Sequence[str], cells: Mapping[str, Any]) -> list[Any]:
         cells: by place, (n, height, width, features) float32; (n, features) for 'pooled'.
     """
     places = [cells[place_of(name)] for name in names]
-    return [
-        flatten_cells(place) if is_sequence(name) else IMAGE_READOUTS[READOUTS[name].how](place)
-        for name, place in zip(names, places, strict=True)
-    ]
+    ways = IMAGE_READOUTS | {SEQUENCE["image"]: flatten_cells, POOLED: lambda pooled: pooled}
+    return [ways[READOUTS[name].how](place) for name, place in zip(names, places, strict=True)]
 
 
 @keras.saving.register_keras_serializable(package="automm")

@@ -268,7 +268,7 @@ def test_the_last_third_of_a_picture_encoder_is_trained(presets, key):
         assert 0 < trained <= total * 0.6
         return
     block = size_of(source.blocks()[-1].trainable_weights)
-    head = size_of(source.backbone()[0].model.get_layer("head").weights) if key == "siglip" else 0
+    head = size_of(source.backbone()[0].model.get_layer("vision_head").weights) if key == "siglip" else 0
     assert 0 <= trained - block - head < block / 3
 
 

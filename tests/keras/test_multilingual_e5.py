@@ -78,7 +78,7 @@ def norm(states, weight, bias):
 
 def forward(tensors, ids):
     """BERT in numpy, from the tensors as PyTorch names them."""
-    from scipy.special import erf, softmax
+    from scipy.special import softmax
 
     states = tensors["emb.word"][ids] + tensors["emb.pos"][: ids.shape[1]] + tensors["emb.type"][0]
     states = norm(states, tensors["emb.ln.w"], tensors["emb.ln.b"])
@@ -93,7 +93,8 @@ def forward(tensors, ids):
         mixed = (weights_ @ heads["v"]).swapaxes(1, 2).reshape(*ids.shape, HIDDEN)
         states = norm(states + mixed @ part["ao.w"].T + part["ao.b"], part["aln.w"], part["aln.b"])
         inner = states @ part["fi.w"].T + part["fi.b"]
-        inner = inner * 0.5 * (1 + erf(inner / np.sqrt(2)))
+        # KerasHub's approximation of GELU.
+        inner = inner * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3)))
         states = norm(states + inner @ part["fo.w"].T + part["fo.b"], part["oln.w"], part["oln.b"])
     return states
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from automm.data.inputs.tokens import wordpiece_tokenizer
 from automm.errors import ConfigError
 from automm.models.encoders.sources import text_source
 
@@ -90,6 +91,17 @@ def test_its_own_vector_is_the_first_read_out(folder, pooling, normalised, tmp_p
     keras.Model(inputs, encoder(*inputs)).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded([ids, mask])[encoder.readouts.index("text_pooled_last")], pooled, atol=1e-6)
+
+
+def test_a_ready_tokenizer_is_used_without_its_padding(folder):
+    tokenizer = wordpiece_tokenizer(WORDS)
+    tokenizer.enable_padding(length=128)
+    tokenizer.enable_truncation(max_length=128)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").unlink()
+    preprocessing = text_source(str(folder), lambda size: []).preprocessing
+    assert preprocessing.encode(["good phone"], 6)[0].tolist() == [[2, 7, 8, 3, 0, 0]]
+    assert preprocessing.lengths(["good"]).tolist() == [3]
 
 
 def test_without_their_files_it_is_a_plain_encoder(folder):

@@ -16,8 +16,7 @@ from automm.data.inputs.arrays import Pictures, Tokens
 from automm.data.inputs.input_sources import InputSource, default_source
 from automm.data.inputs.items import item_digests
 from automm.data.inputs.modalities import present
-from automm.models.encoders.hub.unrolled import Tower
-from automm.models.encoders.hub.unrolled import text_tower as tower_of
+from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.sources import text_source, vocabulary_of_texts
 from automm.models.heads import (
     AnyPicture,
@@ -49,7 +48,7 @@ def narrow_bert():
 
     size = len(NARROW.vocabulary)
     backbone = BertBackbone(vocabulary_size=size, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
-    return tower_of("bert", backbone)
+    return tower_of_texts("bert", backbone)
 
 
 NARROW = replace(
@@ -82,7 +81,7 @@ def features(arrays, layers, tmp_path_factory):
     """Features of the layers that models are composed of: each copy of the narrow encoder has other weights."""
     backbones = {encoder.name: encoder.whole().backbone for encoder in layers.encoders}
     sources = [
-        replace(source, backbone=lambda name=source.name: Tower(backbones[name]))
+        replace(source, backbone=lambda name=source.name: tower_of_texts("bert", backbones[name]))
         if source.modality == "text"
         else replace(source, backbone=lambda name=source.name: (Tower(backbones[name]), None))
         for source in SOURCES

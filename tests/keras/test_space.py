@@ -312,10 +312,10 @@ def test_other_readouts_and_whole_sequences_are_on_request_only():
     assert readouts(usual) == ["image", "text"]
     assert unrequested_choices(usual) == {
         "fusion/operator": list(SEQUENCE_FUSIONS),
-        "text/readout": ["cls", "max", "attention"],
+        "text/readout": ["cls", "max", "cls_mean", "pooled", "attention"],
         "text/layer": ["two_thirds"],
         "image/source": ["convolution", "residual"],
-        "image/readout": ["max", "gem"],
+        "image/readout": ["max", "gem", "pooled"],
         "image/stage": ["two_thirds"],
     }
     (problem,) = problems_of({"fusion.operator": "cross-attention"})

@@ -130,8 +130,8 @@ def image_preset(key: str, folder: Path):
     elif key == "efficientnet":
         converter = layers.EfficientNetImageConverter(interpolation="bicubic", **options)
         backbone = models.EfficientNetBackbone(
-            stackwise_width_coefficients=[0.2] * 3,
-            stackwise_depth_coefficients=[0.3] * 3,
+            stackwise_width_coefficients=[1.0] * 3,
+            stackwise_depth_coefficients=[1.0] * 3,
             stackwise_kernel_sizes=[3, 3, 5],
             stackwise_num_repeats=[1, 2, 3],
             stackwise_input_filters=[32, 16, 24],

@@ -4,7 +4,6 @@ A whole encoder takes arrays and returns read-outs. Tier 2 uses an encoder in tw
 """
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -83,10 +82,8 @@ class Encoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Encoder":
-        with warnings.catch_warnings():  # DeBERTa's relative positions have weights, but no method that builds them
-            warnings.filterwarnings("ignore", r"`build\(\)` was called on layer 'rel_embedding'")
-            backbone = keras.saving.deserialize_keras_object(config["backbone"])
-        return cls(**{**config, "backbone": backbone})
+        config = {**config, "backbone": keras.saving.deserialize_keras_object(config["backbone"])}
+        return cls(**config)
 
 
 class FrozenEncoder(Encoder):

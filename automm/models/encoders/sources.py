@@ -25,7 +25,7 @@ from automm.models.encoders.halves import (
     halve_transformer,
 )
 from automm.models.encoders.hub.presets import Preset
-from automm.models.encoders.hub.unrolled import Tower, text_tower
+from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.readouts import READOUTS, of_modality, places_of
@@ -222,7 +222,7 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
     def tower() -> Tower:
         from keras_hub.models import BertBackbone
 
-        return text_tower("bert", BertBackbone.from_preset(str(folder)))
+        return tower_of_texts("bert", BertBackbone.from_preset(str(folder)))
 
     size = (folder / "model.safetensors").stat().st_size
     return TextSource(name, fingerprint, TextPreprocessing(tokenizer), vocabulary_of(tokenizer), size, tower)
@@ -237,7 +237,7 @@ def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
         preprocessing,
         vocabulary_of(preprocessing.tokenizer),
         ME5_BYTES,
-        lambda: text_tower("bert", multilingual_e5.backbone(path)),
+        lambda: tower_of_texts("bert", multilingual_e5.backbone(path)),
     )
 
 
@@ -252,7 +252,7 @@ def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource
         backbone = BertBackbone(
             vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32
         )
-        return text_tower("bert", _untrained(backbone))
+        return tower_of_texts("bert", _untrained(backbone))
 
     preprocessing = TextPreprocessing(wordpiece_tokenizer(vocabulary))
     return TextSource(name, fingerprint, preprocessing, tuple(vocabulary), TINY_BYTES, tower)

@@ -20,7 +20,7 @@ from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import IMAGE_READOUTS, READOUTS, TEXT_READOUTS
+from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
 from automm.models.towers import ALL, ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
@@ -64,8 +64,8 @@ def has_hyperparameter(operators: Mapping[str, Any], hyperparameter: str) -> Cal
 
 # All candidates have the first read-out and place unless a file lists more: their gain is not measured yet, together
 # they make the space 36 times larger, and some encoders have no intermediate read-outs.
-FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], tuple(TEXT_READOUTS)[1:]
-FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], tuple(IMAGE_READOUTS)[1:]
+FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], (*tuple(TEXT_READOUTS)[1:], POOLED)
+FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], (*tuple(IMAGE_READOUTS)[1:], POOLED)
 READS_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
 IS_FROZEN = ("image/source", lambda name: name == FROZEN)
 IS_TRAINED = ("image/source", lambda name: name != FROZEN)

@@ -20,7 +20,7 @@ from automm.models.encoders.hub.sentence_transformers import (
     SentenceVector,
     read_sentence_transformer,
 )
-from automm.models.encoders.hub.unrolled import Tower, image_tower, text_tower
+from automm.models.encoders.hub.unrolled import Tower, tower_of_pictures, tower_of_texts
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.keras_internals import hub_file
 from automm.models.readouts import POOLED
@@ -127,7 +127,7 @@ class Preset:
 
     def text_tower(self) -> Tower:
         """Build the model that reads texts, with its weights: a new copy each time, because it may be trained."""
-        tower = text_tower(self.found.key, self._backbone())
+        tower = tower_of_texts(self.found.key, self._backbone())
         if self._sentence is None:
             return tower
         vector = SentenceVector(self._sentence.pooling, self._sentence.normalised, name="sentence")
@@ -138,7 +138,9 @@ class Preset:
     def image_tower(self) -> tuple[Tower, Any]:
         """Build the model that reads pictures, and the layer that scales their pixels."""
         scale, offset = self.scaling
-        return image_tower(self.found.key, self._backbone()), keras.layers.Rescaling(scale, offset, name="rescale")
+        return tower_of_pictures(self.found.key, self._backbone()), keras.layers.Rescaling(
+            scale, offset, name="rescale"
+        )
 
     def _backbone(self) -> Any:
         from keras_hub.models import Backbone

@@ -1,5 +1,6 @@
 """The layers of towers that KerasHub does not have, or does not save."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -49,39 +50,52 @@ class Patches(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class PatchEmbedding(keras.layers.Layer):
-    """The embedding of a ViT, which KerasHub 0.32 saves with arguments that it does not take.
+class SavedLayer(keras.layers.Layer):
+    """A layer of KerasHub that saves arguments which it does not take: in 0.32 the embedding and the blocks of ViT.
 
     Args:
-        embedding: KerasHub's layer.
+        layer: built, with one input.
     """
 
-    def __init__(self, embedding: Any, **kwargs: Any):
+    def __init__(self, layer: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        self.embedding = embedding
+        self.layer = layer
         self.built = True
 
-    def call(self, pictures: Any) -> Any:
-        return self.embedding(pictures)
+    def call(self, inputs: Any) -> Any:
+        return self.layer(inputs)
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return tuple(self.embedding.compute_output_shape(shape))
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return self.layer.compute_output_spec(inputs)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("image_size", "patch_size", "hidden_dim", "num_channels", "use_class_token", "use_patch_bias")
-        sizes = {name: getattr(self.embedding, name) for name in names}
-        return {**super().get_config(), **{key: list(v) if isinstance(v, tuple) else v for key, v in sizes.items()}}
+        saved = keras.saving.serialize_keras_object(self.layer)
+        taken = {*inspect.signature(type(self.layer)).parameters, "name", "trainable", "dtype"}
+        saved["config"] = {name: value for name, value in saved["config"].items() if name in taken}
+        return {**super().get_config(), "layer": saved}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PatchEmbedding":
-        from keras_hub.models import ViTBackbone
+    def from_config(cls, config: dict[str, Any]) -> "SavedLayer":
+        return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})
 
-        config = dict(config)
-        shape = (*config.pop("image_size"), config.pop("num_channels"))
-        sizes = {name: config.pop(name) for name in ("hidden_dim", "use_class_token", "use_patch_bias")}
-        patch = tuple(config.pop("patch_size"))
-        backbone = ViTBackbone(shape, patch, num_layers=0, num_heads=1, mlp_dim=1, **sizes)
-        return cls(backbone.get_layer("vit_patching_and_embedding"), **config)
+
+@keras.saving.register_keras_serializable(package="automm")
+class RelativePositions(SavedLayer):
+    """DeBERTa's embeddings of relative positions, from states (n, length, features), of which only n matters.
+
+    KerasHub's layer has no method that builds it; it is called once instead.
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["layer"].pop("build_config", None)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RelativePositions":
+        layer = keras.saving.deserialize_keras_object(config["layer"])
+        layer(np.zeros((1, 1, layer.hidden_dim), np.float32))
+        return cls(**{**config, "layer": layer})
 
 
 @keras.saving.register_keras_serializable(package="automm")

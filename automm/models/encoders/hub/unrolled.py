@@ -17,7 +17,14 @@ import keras
 import numpy as np
 
 from automm.data.inputs.input_sources import LAST
-from automm.models.encoders.hub.tower_layers import PatchCells, PatchEmbedding, Patches, RotaryBlock, TokenAt
+from automm.models.encoders.hub.tower_layers import (
+    PatchCells,
+    Patches,
+    RelativePositions,
+    RotaryBlock,
+    SavedLayer,
+    TokenAt,
+)
 from automm.models.readouts import POOLED
 
 
@@ -56,12 +63,12 @@ def by_place(outputs: Any) -> dict[str, Any]:
     return outputs if LAST in outputs else {LAST: outputs["sequence_output"]}
 
 
-def text_tower(key: str, backbone: Any) -> Tower:
+def tower_of_texts(key: str, backbone: Any) -> Tower:
     """Return the tower of a text backbone of a family, or of the texts of a joint one."""
     return _TEXT.get(key, _bert)(backbone)
 
 
-def image_tower(key: str, backbone: Any) -> Tower:
+def tower_of_pictures(key: str, backbone: Any) -> Tower:
     """Return the tower of a picture backbone of a family, or of the pictures of a joint one.
 
     Its input is (n, height, width, 3) float32, scaled as the family wants.
@@ -79,11 +86,11 @@ def _deberta(backbone: Any) -> Tower:
     inputs = _text_inputs("token_ids", "padding_mask")
     states = backbone.embeddings_layer_norm(backbone.token_embedding(inputs["token_ids"]))
     states = backbone.embeddings_dropout(states)
+    positions = RelativePositions(backbone.relative_embeddings, name="relative_positions")
     for block in backbone.transformer_layers:
         # The embeddings of relative positions are the same for every block. Computed anew from its states, they are no
         # second tensor between two blocks, at which the model could not be cut.
-        relative = backbone.relative_embeddings(states)
-        states = block(states, rel_embeddings=relative, padding_mask=inputs["padding_mask"])
+        states = block(states, rel_embeddings=positions(states), padding_mask=inputs["padding_mask"])
     return Tower(keras.Model(inputs, {LAST: states}), tuple(backbone.transformer_layers))
 
 
@@ -113,11 +120,12 @@ def _siglip_text(backbone: Any) -> Tower:
 def _vit(backbone: Any) -> Tower:
     encoder = backbone.get_layer("vit_encoder")
     pictures = _pictures(backbone.image_shape)
-    embedding = PatchEmbedding(backbone.get_layer("vit_patching_and_embedding"), name="patches")
+    embedding = SavedLayer(backbone.get_layer("vit_patching_and_embedding"), name="patches")
     states = encoder.dropout(embedding(pictures))
     prefix = int(backbone.use_class_token)
     patch = backbone.patch_size[0] if isinstance(backbone.patch_size, (tuple, list)) else backbone.patch_size
-    return _patches(pictures, states, encoder.encoder_layers, encoder.layer_norm, prefix, patch)
+    blocks = [SavedLayer(block, name=f"block_{number}") for number, block in enumerate(encoder.encoder_layers)]
+    return _patches(pictures, states, blocks, encoder.layer_norm, prefix, patch)
 
 
 def _dinov2(backbone: Any) -> Tower:
