@@ -135,6 +135,27 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
     assert encoded == []
 
 
+@pytest.mark.parametrize(
+    ("text", "encoder"), [("a lovely thing from the shop", "minilm-l6"), ("这个东西很好看我很喜欢", "me5-small")]
+)
+def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch, text, encoder):
+    manifest = write_reviews(tmp_path, 24)
+    split_by_column(manifest)
+    records = manifest.parent / "reviews.jsonl"
+    lines = [json.loads(line) | {"text": text} for line in records.read_text().splitlines()]
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    content = {**SMALL, "manifest": str(manifest), "encoders": {"image": "tiny-cnn"}}
+    wanted = resolve(content, tmp_path, name="test")
+    assert wanted.encoders.text == "auto"
+    here = load(wanted)
+    asked = []
+    monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name))
+    for one in (here, here.with_fold(1)):
+        encoder_sources(wanted, one)
+    assert asked == [encoder, encoder]
+    assert "training texts" in here.choice.reason
+
+
 def split_by_column(manifest):
     lines = [json.loads(line) for line in (manifest.parent / "reviews.jsonl").read_text().splitlines()]
     for number, line in enumerate(lines):
