@@ -70,7 +70,7 @@ def canonical(key, text):
 def gpt2(tokenizer, text):
     """Byte-level BPE as OpenAI published it (gpt-2/src/encoder.py), with RoBERTa's special tokens.
 
-    KerasHub's eager path splits RoBERTa's texts by the pattern of Llama 3; its TensorFlow path takes seconds a text.
+    KerasHub's eager path does not split RoBERTa's texts into words, and its TensorFlow path takes seconds a text.
     """
     import regex
     from keras_hub.src.tokenizers.byte_pair_tokenizer import bytes_to_unicode

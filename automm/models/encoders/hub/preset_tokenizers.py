@@ -1,9 +1,11 @@
 """The texts of a preset: its tokenizer as an object of the tokenizers library, built from the preset's files.
 
 A Hugging Face folder may have a ready tokenizer.json; of other folders, and of KerasHub's presets, the vocabulary is
-read. The ids equal those of KerasHub's tokenizers, with these exceptions: KerasHub splits RoBERTa's texts eagerly by
-Llama 3's pattern, while RoBERTa was trained with GPT-2's, which is used here; accents, ligatures and full-width forms
-in WordPiece (see `data/inputs/tokens`); and accents that no letter carries in SentencePiece.
+read. The ids equal those of KerasHub's tokenizers, with three exceptions:
+
+- RoBERTa was trained on words by GPT-2's pattern, which is used here. KerasHub splits into words only in TensorFlow.
+- WordPiece: accents, ligatures and full-width forms (see `data/inputs/tokens`).
+- SentencePiece: accents behind a character with a compatible form, such as a full-width comma, are dropped.
 """
 
 import json
