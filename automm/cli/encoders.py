@@ -1,4 +1,4 @@
-"""The commands about encoders: weights, and the cache of their features."""
+"""The commands about encoders: their list, their weights, and the cache of their features."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,7 +30,8 @@ def weights(
       automm weights minilm-l6 --from DIR
     """
     from automm.cli import tables
-    from automm.config.experiment import Encoders
+    from automm.config.inputs import Encoders
+    from automm.models.encoders.automatic import OF_ENGLISH
     from automm.models.weights.fetch import fetch, install_from, listing, weights_folder
 
     if list_:
@@ -49,8 +50,41 @@ def weights(
             )
         show(install_from(name, from_))
         return
-    for encoder in [name] if name else [Encoders().text, Encoders().image]:
+    for encoder in [name] if name else [OF_ENGLISH, *Encoders().images]:
         show(weights_folder(encoder) or fetch(encoder, progress=say))
+
+
+@app.command()
+def encoders(
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the installed encoders first.")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format; json for scripts.")] = "table",
+) -> None:
+    """List the encoders, and how to get them.
+
+    A row says what an encoder reads, its languages, the width of its vectors, its size and its licence. Milliseconds
+    are processor time for a text of 64 tokens or a picture of 128 pixels on this machine.
+
+    \b
+    Examples:
+      automm encoders
+      automm encoders --measure
+      automm encoders --format json
+    """
+    from automm.cli import tables
+    from automm.models.encoders.catalogue import catalogue, keep_measurements
+
+    if measure:
+        from automm.models.encoders.measure import milliseconds
+
+        check_cache_dir()
+        keep_measurements(milliseconds(say))
+    rows = [row.to_dict() for row in catalogue()]
+    if format == "json":
+        print_json(rows)
+        return
+    shown = [{**row, "present": "yes" if row["present"] else "-"} for row in rows]
+    columns = ("name", "reads", "languages", "width", "megabytes", "milliseconds", "licence", "present", "get")
+    tables.table(columns, [[str(row[column] or "-") for column in columns] for row in shown])
 
 
 @app.command()

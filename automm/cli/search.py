@@ -220,7 +220,7 @@ def _dry_run(experiment: "Experiment") -> None:
             f"the most expensive candidate: {candidate.parameters:,} parameters without the encoders, up to "
             f"{candidate.memory / 1e6:,.0f} MB in training ({point})"
         )
-    if costs := pixel_costs(space, experiment.inputs.image_size):
+    if costs := pixel_costs(space, experiment.inputs.known_image_size):
         pictures = experiment.training.batch_size * experiment.inputs.max_images
         columns = (
             "trained from pixels",
@@ -239,7 +239,9 @@ def _dry_run(experiment: "Experiment") -> None:
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
-    names = ", ".join(experiment.baselines.names(manifest.columns, manifest.task_object)) or "none"
+    several = bool(experiment.encoders.several)
+    baseline_names = experiment.baselines.names(manifest.columns, manifest.task_object, several_encoders=several)
+    names = ", ".join(baseline_names) or "none"
     show(folds_wanted(experiment, manifest.splits)[1])
     show(f"{size(space):,} different candidates; baselines: {names}")
 
@@ -251,13 +253,19 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
 
 
 def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
-    """Check the folders that a search writes, and fetch missing weights."""
+    """Check the encoders and the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
+    from automm.models.encoders.automatic import OF_ENGLISH
+    from automm.models.encoders.hub.families import check_encoder
     from automm.models.weights.fetch import fetch, missing_weights
 
+    named = experiment.encoders.named
+    for modality, encoders in named.items():
+        for encoder in encoders:
+            check_encoder(encoder, modality)
     check_cache_dir()
     check_runs_dir(runs_dir)
-    missing = missing_weights(experiment.encoders.text, experiment.encoders.image)
+    missing = missing_weights(*(named["text"] or (OF_ENGLISH,)), *named["image"])
     if not missing:
         return
     names = ", ".join(missing)

@@ -21,6 +21,7 @@ from pydantic import (
 
 from automm.config.duration import Duration
 from automm.config.experiment_name import legal_name, plain_name
+from automm.config.inputs import Encoders, Inputs
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
@@ -45,6 +46,7 @@ BASELINES = (
 # Former names of baselines and their names now. Experiment files may use both; older runs contain the former ones.
 FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
+ENCODER_BASELINES = ("logistic_all_encoders",)  # only with several encoders of texts or of pictures
 
 
 class Budget(Section):
@@ -64,22 +66,6 @@ class Budget(Section):
     time: Duration | None = 3600.0
     patience: int | None = Field(30, ge=1)
     parameters: int | None = Field(None, ge=1)
-
-
-class Inputs(Section):
-    """The shape of one datapoint."""
-
-    image_size: int = Field(224, ge=8, le=1024)
-    max_images: int = Field(4, ge=1, le=64)
-    sequence_length: int = Field(64, ge=4, le=512)
-    history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
-
-
-class Encoders(Section):
-    """The two encoders: each a name from `automm weights --list`, a KerasHub preset, or a folder with a preset."""
-
-    text: str = "minilm-l6"
-    image: str = "efficientnet-lite0"
 
 
 class Training(Section):
@@ -114,7 +100,7 @@ def _included(value: object) -> object:
         return value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise ValueError("expected all, none, or a list of baseline names")
-    general = (*BASELINES, *COLUMN_BASELINES)
+    general = (*BASELINES, *COLUMN_BASELINES, *ENCODER_BASELINES)
     legal = dict.fromkeys(
         [*general, *(own for task in TASKS.values() for name in general if (own := task.baseline(name)))]
     )
@@ -147,14 +133,19 @@ class Baselines(Section):
         """Expand the short form: `baselines: all` and `baselines: [majority, concatenation]` set `include`."""
         return {"include": value} if isinstance(value, str | list | tuple) else value
 
-    def names(self, columns: Collection[str], task: Task) -> list[str]:
+    def names(self, columns: Collection[str], task: Task, *, several_encoders: bool = False) -> list[str]:
         """Return the names of the baselines in the order in which they run.
 
         Args:
             columns: the manifest's modalities other than text and pictures: 'metadata', 'history'.
             task: the task of the manifest.
+            several_encoders: whether texts or pictures have several encoders.
         """
-        general = (*BASELINES, *(COLUMN_BASELINES if columns else ()))
+        general = (
+            *BASELINES,
+            *(COLUMN_BASELINES if columns else ()),
+            *(ENCODER_BASELINES if several_encoders else ()),
+        )
         possible = [own for name in general if (own := task.baseline(name)) is not None]
         if isinstance(self.include, str):
             return possible if self.include == "all" else []

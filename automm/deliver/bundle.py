@@ -2,8 +2,8 @@
 
     bundle.json       labels, input sizes, the manifest's fields, column statistics, origin and scores
     model.keras       the whole Keras model, from raw arrays to probabilities
-    tokenizer.json    the tokenizer
-    vocab.txt         its vocabulary, for other tokenizers
+    tokenizer.json    the tokenizer; tokenizer_2.json, ... for further text encoders
+    vocab.txt         the vocabulary of the first, for other tokenizers
     MODEL_CARD.md     the model card, for people
     SHA256SUMS        digests of the files above, checked at loading
 
@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,21 @@ import keras
 
 from automm import __version__
 from automm.config.experiment import Experiment
+from automm.data.images.resampling import PictureForm
 from automm.data.inputs.columns import Columns
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.tokens import load_tokenizer
 from automm.deliver.card import model_card
-from automm.deliver.checks import FILES, FORMAT, digest, experiment_of, read_bundle_json, require_empty_folder
+from automm.deliver.checks import FORMAT, digest, experiment_of, files_of, read_bundle_json, require_empty_folder
 from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
-from automm.models.encoders.sources import image_source, text_source
+from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
+from automm.models.encoders.sources import image_source, text_source, vocabulary_of
 from automm.models.packing import packed_layout, unwrap, wrap
 from automm.models.whole import EncoderLayers, compose
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
+from automm.tracking.encoder_records import records_of, tokenizer_files
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
@@ -45,13 +49,16 @@ class Bundle:
     Attributes:
         about: the content of bundle.json.
         model: the whole Keras model.
+        texts: how each text encoder wants its texts, and the tokens of a text, first encoder first.
+        pictures: the form in which each picture encoder reads pictures, first encoder first.
         columns: the encoding of metadata and history.
     """
 
     folder: Path
     about: dict[str, Any]
     model: Any
-    tokenizer: Any
+    texts: tuple[tuple[TextPreprocessing, int], ...]
+    pictures: tuple[PictureForm, ...]
     columns: Columns
 
     @property
@@ -73,18 +80,13 @@ def whole_model(run: Run, name: str, layers: EncoderLayers | None = None, saved:
     if saved is None:
         saved = keras.saving.load_model(run.model_path(name), compile=False)
     suffix = unwrap(saved)
-    sources = [source_of_input(tensor.name) for tensor in suffix.inputs]
+    names = [tensor.name for tensor in suffix.inputs]
+    arrays = [source_of_input(name).array for name in names]
     # Trained end to end: already a whole model. An ensemble of such a model and of suffixes is composed.
-    if all(source.is_array for source in sources) and any(source.how == "token_ids" for source in sources):
+    if all(arrays) and "token_ids" in arrays:
         return saved
     experiment = experiment_of(run)
-    inputs = experiment.inputs
-    whole = compose(
-        suffix,
-        layers or _layers_of(run, experiment, [tensor.name for tensor in suffix.inputs]),
-        sequence_length=inputs.sequence_length,
-        image_shape=(inputs.max_images, inputs.image_size, inputs.image_size, 3),
-    )
+    whole = compose(suffix, layers or _layers_of(run, experiment, names), experiment.inputs.max_images)
     return whole if packed_layout(saved) is None else wrap(whole)
 
 
@@ -97,10 +99,10 @@ def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> No
         about = _about(run, candidate)
         (work / "bundle.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         model.save(work / "model.keras")
-        for name in ("tokenizer.json", "vocab.txt"):
+        for name in (*tokenizer_files(about["encoders"]), "vocab.txt"):
             shutil.copyfile(run.folder / name, work / name)
         (work / "MODEL_CARD.md").write_text(model_card(about), encoding="utf-8")
-        sums = "".join(f"{digest(work / name)}  {name}\n" for name in FILES)
+        sums = "".join(f"{digest(work / name)}  {name}\n" for name in files_of(about))
         (work / "SHA256SUMS").write_text(sums, encoding="utf-8")
         work.chmod(0o755)
         if folder.exists():
@@ -122,22 +124,46 @@ def load_bundle(folder: Path) -> Bundle:
 
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     columns = Columns.from_dict(about["columns"])
-    return Bundle(folder, about, model, load_tokenizer(folder / "tokenizer.json"), columns)
+    records = records_of(about["encoders"], about["inputs"])
+    tokenizers = [load_tokenizer(folder / name) for name in tokenizer_files(about["encoders"])]
+    texts = zip(tokenizers, [record for record in records if record.modality == "text"], strict=True)
+    return Bundle(
+        folder,
+        about,
+        model,
+        tuple((TextPreprocessing(tokenizer, **record.preprocessing), record.size) for tokenizer, record in texts),
+        tuple(
+            PicturePreprocessing(**record.preprocessing).form(record.size)
+            for record in records
+            if record.modality == "image"
+        ),
+        columns,
+    )
 
 
 def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> EncoderLayers:
-    vocabulary = (run.folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    text = text_source(experiment.encoders.text, lambda size: vocabulary)
-    image = image_source(experiment.encoders.image)
-    recorded = run.read("manifest.json")["encoders"]
-    for kind, source in (("text", text), ("image", image)):
-        if recorded[kind]["fingerprint"] != source.fingerprint:
+    written = run.read("manifest.json")["encoders"]
+    records = records_of(written, experiment.inputs.model_dump())
+    tokenizers = map(run.folder.joinpath, tokenizer_files(written))
+    sources = [
+        text_source(record.name, partial(_vocabulary, next(tokenizers)))
+        if record.modality == "text"
+        else image_source(record.name)
+        for record in records
+    ]
+    for record, source in zip(records, sources, strict=True):
+        if record.fingerprint != source.fingerprint:
             raise NotFoundError(
-                f"{run.name}: the installed weights of the {kind} encoder {source.name!r} differ from those of the "
-                "search. Install the weights of the search"
+                f"{run.name}: the installed weights of the {record.modality} encoder {source.name!r} differ from those "
+                "of the search. Install the weights of the search"
             )
-    readouts = [source_of_input(name).short_name for name in names]
-    return EncoderLayers.of([text, image], experiment.inputs.image_size, readouts)
+    sizes = {(record.modality, record.name): record.size for record in records}
+    return EncoderLayers.of(sources, sizes, [source_of_input(name).short_name for name in names])
+
+
+def _vocabulary(tokenizer: Path, size: int) -> tuple[str, ...]:
+    """Return the tokens of a tokenizer of the run, in the order of their ids; the run has learned at most `size`."""
+    return vocabulary_of(load_tokenizer(tokenizer))
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:

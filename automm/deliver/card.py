@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automm.models.cnn.pixels import FROZEN
+from automm.models.towers import chosen_encoders
 from automm.tasks.registry import TASKS, all_metrics
+from automm.tracking.encoder_records import records_of
 
 SHOWN_LABELS = 100
 
@@ -19,7 +21,6 @@ def model_card(about: dict[str, Any]) -> str:
     metrics = list(about["validation"])
     fields = about["reading"]["fields"]
     columns = "".join(f", {name}" for name in ("metadata", "history") if fields.get(name))
-    text = f"`{about['encoders']['text']['name']}`, at most {about['inputs']['sequence_length']} word pieces"
     lines = [
         f"# {about['experiment']}: {about['candidate']}",
         "",
@@ -29,8 +30,8 @@ def model_card(about: dict[str, Any]) -> str:
         *(["## Labels", "", _labels(about["labels"]), ""] if task.has_labels else []),
         "## Model",
         "",
-        f"- text encoder: {text}",
-        f"- picture encoder: {_picture_encoder(about)}",
+        f"- text encoder: {_encoder(about, 'text')}",
+        f"- picture encoder: {_encoder(about, 'image')}",
         f"- parameters: {about['parameters']:,}",
         *[f"- `{name}`: {value}" for name, value in about["hyperparameters"].items()],
         "",
@@ -71,24 +72,27 @@ def _labels(labels: Sequence[str]) -> str:
     return ", ".join(f"`{label}`" for label in labels[:SHOWN_LABELS]) + more
 
 
-def _picture_encoder(about: dict[str, Any]) -> str:
-    """Describe the picture encoder. For an ensemble, name each encoder once, with the members that use it."""
+def _encoder(about: dict[str, Any], modality: str) -> str:
+    """Describe the encoders of a modality. For an ensemble, name each once, with the members that use it."""
     members = about.get("members")
     if not members:
-        return _encoder_of_point(about, about["hyperparameters"])
+        return _encoder_of_point(about, modality, about["hyperparameters"])
     encoders: dict[str, list[str]] = {}
     for name, point in members.items():
-        encoders.setdefault(_encoder_of_point(about, point), []).append(name)
+        encoders.setdefault(_encoder_of_point(about, modality, point), []).append(name)
     if len(encoders) == 1:
         return next(iter(encoders))
     return "; ".join(f"{encoder} (in {', '.join(names)})" for encoder, names in encoders.items())
 
 
-def _encoder_of_point(about: dict[str, Any], point: Mapping[str, Any]) -> str:
+def _encoder_of_point(about: dict[str, Any], modality: str, point: Mapping[str, Any]) -> str:
     source = point.get("image/source", FROZEN)
-    if source == FROZEN:
-        return f"`{about['encoders']['image']['name']}`, {about['inputs']['image_size']} pixels"
-    return f"a CNN trained on these reviews from random weights (`{source}`), {point['image/size']} pixels"
+    if modality == "image" and source != FROZEN:
+        return f"a CNN trained on these reviews from random weights (`{source}`), {point['image/size']} pixels"
+    records = {r.name: r for r in records_of(about["encoders"], about["inputs"]) if r.modality == modality}
+    sizes = {"text": "at most {} word pieces", "image": "{} pixels"}[modality]
+    chosen = chosen_encoders(modality, point, list(records))
+    return " and ".join(f"`{name}`, {sizes.format(records[name].size)}" for name in chosen)
 
 
 def _test_reads(about: dict[str, Any]) -> str:

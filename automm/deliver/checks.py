@@ -8,9 +8,10 @@ from typing import Any
 from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tasks.registry import TASKS
+from automm.tracking.encoder_records import tokenizer_files
 from automm.tracking.run_folder import COMPLETED, Candidate, Run, rank
 
-FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")
+FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")  # and further tokenizers
 FORMAT = 1
 
 
@@ -73,6 +74,9 @@ def read_bundle_json(folder: Path) -> dict[str, Any]:
     lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {name: value for value, _, name in (line.partition("  ") for line in lines)}
     changed = [name for name in FILES if sums.get(name) != digest(folder / name)]
+    if not changed:  # bundle.json is as it was exported, and names the other files
+        further = files_of(json.loads((folder / "bundle.json").read_text(encoding="utf-8")))[len(FILES) :]
+        changed = [n for n in further if not (folder / n).is_file() or sums.get(n) != digest(folder / n)]
     if changed:
         raise DataError(
             f"{folder}: {', '.join(changed)} changed since the export (SHA256SUMS). Export the bundle again"
@@ -85,6 +89,15 @@ def read_bundle_json(folder: Path) -> dict[str, Any]:
     if (task := about["reading"]["task"]) not in TASKS:
         raise DataError(f"{folder}: unknown task {task!r}. Install the automm that exported the bundle")
     return about
+
+
+def files_of(about: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the files of a bundle that SHA256SUMS lists.
+
+    Args:
+        about: the content of bundle.json.
+    """
+    return *FILES, *tokenizer_files(about["encoders"])[1:]
 
 
 def experiment_of(run: Run) -> Experiment:

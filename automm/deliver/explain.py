@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from automm.data.inputs.modalities import present, without
+from automm.data.inputs.modalities import is_lost_with, present, without
 from automm.tasks.base import Task
 
 Arrays = Mapping[str, np.ndarray]
@@ -49,6 +49,7 @@ def effects_of(
 
 def _without_picture(arrays: Arrays, place: int) -> Arrays:
     """Mask one picture. The others keep their positions; only the pooling `first` depends on them."""
-    images, mask = arrays["images"].copy(), arrays["image_mask"].copy()
-    images[:, place], mask[:, place] = 0, 0.0
-    return {**arrays, "images": images, "image_mask": mask}
+    changed = {name: array.copy() for name, array in arrays.items() if is_lost_with("image", name)}
+    for array in changed.values():
+        array[:, place] = 0
+    return {**arrays, **changed}

@@ -1,5 +1,6 @@
 """Export a completed candidate of a run as a bundle, as an MLflow model, or as an ONNX model."""
 
+import json
 import shutil
 import tempfile
 import warnings
@@ -10,7 +11,7 @@ import numpy as np
 
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
-from automm.deliver.checks import FILES, choose_candidate, require_empty_folder
+from automm.deliver.checks import choose_candidate, files_of, require_empty_folder
 from automm.errors import ConfigError
 from automm.models.packing import packed_layout
 from automm.tracking.mlflow_flavor import save_model
@@ -77,6 +78,7 @@ def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside tf2onnx
         model.export(str(result / "model.onnx"), format="onnx", verbose=False)
-    for name in FILES:
+    about = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    for name in files_of(about):
         if name != "model.keras":
             shutil.copyfile(bundle / name, result / name)

@@ -25,7 +25,7 @@ import numpy as np
 from automm.data.change_kinds import FOUND_OTHERWISE, Change
 from automm.data.download.urls import is_url
 from automm.data.images.decode import PictureError, UnreachableError, decode_many
-from automm.data.inputs.tokens import encode_texts
+from automm.data.inputs.arrays import raw_arrays
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
 from automm.deliver.explain import Arrays, effects_of
@@ -214,26 +214,28 @@ class PredictionCounts:
 
 def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict: bool) -> _Inputs:
     inputs = bundle.about["inputs"]
-    size, most = inputs["image_size"], inputs["max_images"]
+    most, forms = inputs["max_images"], list(dict.fromkeys(bundle.pictures))
     rejected = {place: item.error for place, item in enumerate(batch) if isinstance(item, RejectedRecord)}
     # All pictures, as in training: unreadable ones are dropped first, then those over max_images.
     paths = [(place, path) for place, item in enumerate(batch) if isinstance(item, Review) for path in item.images]
-    images = np.zeros((len(batch), most, size, size, 3), np.uint8)
+    images = {form: np.zeros((len(batch), most, form.size, form.size, 3), np.uint8) for form in forms}
     mask = np.zeros((len(batch), most), np.float32)
     slots: list[list[int | None]] = [[] for _ in batch]
     lost = [_absent(item) for item in batch]
-    for index, picture in decode_many([path for _, path in paths], size):
+    for index, decoded in decode_many([path for _, path in paths], forms):
         place, path = paths[index]
         slots[place].append(None)
-        if isinstance(picture, PictureError):
-            is_there = not isinstance(picture, UnreachableError)
+        if isinstance(decoded, PictureError):
+            is_there = not isinstance(decoded, UnreachableError)
             lost[place].append((Change.UNREADABLE_PICTURE if is_there else Change.MISSING_PICTURE, path.name))
             if strict:
-                rejected.setdefault(place, f"picture '{path.name}': {picture}")
+                rejected.setdefault(place, f"picture '{path.name}': {decoded}")
             continue
         slot = int(mask[place].sum())
         if slot < most:
-            images[place, slot], mask[place, slot], slots[place][-1] = picture, 1.0, slot
+            mask[place, slot], slots[place][-1] = 1.0, slot
+            for form, pixels in zip(forms, decoded, strict=True):
+                images[form][place, slot] = pixels
         else:
             lost[place].append((Change.MORE_PICTURES, path.name))
     for place, item in enumerate(batch):
@@ -241,11 +243,11 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict:
             rejected.setdefault(place, f"{item.where}: neither text nor a readable picture. Replace its pictures")
     good = [place for place in range(len(batch)) if place not in rejected]
     texts = [item.text if isinstance(item, Review) else "" for item in batch]
-    token_ids = encode_texts(bundle.tokenizer, texts, inputs["sequence_length"])
+    encoded = [preprocessing.encode(texts, length) for preprocessing, length in bundle.texts]
     arrays = {
-        "token_ids": token_ids[good],
+        **raw_arrays("text", [(ids[good], mask[good]) for ids, mask in encoded]),
         "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
-        "images": images[good],
+        **raw_arrays("image", [(images[form][good],) for form in bundle.pictures]),
         "image_mask": mask[good],
         **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),
     }

@@ -4,14 +4,14 @@ Each builder takes the sizes and returns a suffix (`models/heads`). The baseline
 the weights of the others are computed from the training split without gradient descent.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from automm.data.inputs.input_sources import PIXELS, source_of_input
+from automm.data.inputs.input_sources import PIXELS, default_source, source_of_input
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
 from automm.models.heads import (
@@ -23,8 +23,10 @@ from automm.models.heads import (
     column_towers,
     fuse,
     image_tower,
+    pool_images,
     standard_metadata,
     standard_steps,
+    standardized,
     suffix_inputs,
     text_tower,
 )
@@ -63,6 +65,12 @@ def with_columns(values: Mapping[str, Any], columns: Collection[str]) -> dict[st
     return {**values, **{name: value for name, value in COLUMNS.items() if name.partition("/")[0] in columns}}
 
 
+def with_encoders(values: Mapping[str, Any], encoders: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Add the first encoder of each modality that has several to a point, as a point of the space names it."""
+    first = {f"{modality}/encoder": names[0] for modality, names in encoders.items() if len(names) > 1}
+    return {**values, **first}
+
+
 def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = None) -> Any:
     """Build the suffix of a point of the search space, which fuses text, pictures, metadata and history.
 
@@ -72,13 +80,11 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
         pixels: the CNN that is trained with the suffix, if the point names one.
     """
     values = {**READ, **values}
-    inputs = suffix_inputs(shapes, needed_sources(values))
+    inputs = suffix_inputs(shapes, needed_sources(values, shapes.encoders))
     has_picture = AnyPicture(name="any_picture")(inputs["image_mask"])
-    text, text_places = text_part(inputs, inputs["text_mask"], values, shapes.source("text").encoder)
-    pictures, encoder = inputs, shapes.source("image").encoder
-    if pixels is not None:
-        pictures, encoder = pixels.named(inputs[PIXELS]), ""
-    image, image_places = image_part(pictures, inputs["image_mask"], values, text, encoder)
+    text, text_places = text_part(inputs, inputs["text_mask"], values, shapes.encoders.get("text", ()))
+    pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
+    image, image_places = image_part(pictures, inputs["image_mask"], values, text, shapes.encoders.get("image", ()))
     vectors, masks = column_towers(inputs, values)
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
@@ -127,11 +133,11 @@ def late_average(shapes: Shapes, members: dict[str, Any]) -> Any:
     inputs = suffix_inputs(shapes)
     for name, member in members.items():
         member.name = name
-    # The inputs of members from older runs have short names.
-    outputs = [
-        member({tensor.name: inputs[source_of_input(tensor.name).of(shapes.encoders).name] for tensor in member.inputs})
-        for member in members.values()
-    ]
+    outputs = []
+    for member in members.values():
+        # The inputs of members from older runs have short names.
+        sources = {tensor.name: source_of_input(tensor.name).of(shapes.first_encoders) for tensor in member.inputs}
+        outputs.append(member({name: inputs[source.name] for name, source in sources.items()}))
     return keras.Model(inputs, keras.layers.Average(name="label")(outputs), name="late_average")
 
 
@@ -165,20 +171,25 @@ def constant(shapes: Shapes, answer: np.ndarray) -> Any:
     return keras.Model(inputs, outputs, name="majority")
 
 
-def linear(shapes: Shapes, modalities: tuple[str, ...]) -> Any:
+def linear(shapes: Shapes, modalities: tuple[str, ...], *, all_encoders: bool = False) -> Any:
     """Build a softmax regression or a linear regression on frozen features; `set_linear` sets its weights.
 
     Args:
         modalities: the modalities to use: 'text', 'image', 'metadata', 'history'.
+        all_encoders: whether to use all encoders of a modality, not the first alone.
     """
-    inputs = suffix_inputs(shapes)
+    sources = {modality: [shapes.source(modality)] for modality in ("text", "image")}
+    if all_encoders:
+        sources = {m: [default_source(m, name) for name in shapes.encoders[m]] for m in sources}
+    inputs = suffix_inputs(shapes, [source for some in sources.values() for source in some])
     parts, masks = [], []
-    text, image = shapes.source("text"), shapes.source("image")
     if "text" in modalities:
-        parts.append(text_tower(inputs[text.name], inputs[text.mask], text))
-        masks.append(inputs[text.mask])
+        parts += [text_tower(inputs[text.name], inputs[text.mask], text) for text in sources["text"]]
+        masks.append(inputs["text_mask"])
     if "image" in modalities:
-        parts.append(image_tower(inputs[image.name], inputs[image.mask], MEAN, source=image))
+        for place, image in enumerate(sources["image"]):
+            vectors = standardized(inputs[image.name], inputs[image.mask], image)
+            parts.append(pool_images(vectors, inputs[image.mask], MEAN, ending=f"_{place + 1}" if place else ""))
         masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
     if "metadata" in modalities:
         parts.append(standard_metadata(inputs["metadata"], inputs["metadata_mask"]))

@@ -42,8 +42,9 @@ class Shapes:
         outputs: the number of values that a model returns for a review.
         head: a name of HEADS.
         columns: the shapes of one review's metadata, history and their masks, if the manifest names these columns.
-        encoders: the name of the encoder by modality; without a name, an input has its short name.
-        other_features: the size of the features of further encoders, by modality and encoder.
+        encoders: the names of the encoders by modality, first encoder first; without a name, an input has its short
+            name.
+        of_sources: the shapes of one review's read-outs, where they are known.
     """
 
     text_features: int
@@ -54,12 +55,17 @@ class Shapes:
     columns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     image_size: int = 224  # of the stored pictures, in pixels
     cells: int = 49  # of a picture's last feature map: 7 x 7 in most CNNs, for 224 pixels
-    encoders: Mapping[str, str] = field(default_factory=dict)
-    other_features: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    encoders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    of_sources: Mapping[InputSource, tuple[int | None, ...]] = field(default_factory=dict)
+
+    @property
+    def first_encoders(self) -> dict[str, str]:
+        """The first encoder of each modality, which the hand-built baselines read."""
+        return {modality: names[0] for modality, names in self.encoders.items()}
 
     def source(self, modality: str) -> InputSource:
         """Return the source of the vector that the hand-built baselines read."""
-        return default_source(modality).of(self.encoders)
+        return default_source(modality).of(self.first_encoders)
 
     def of_review(self, source: InputSource) -> tuple[int | None, ...]:
         """Return the shape of one review's input."""
@@ -67,11 +73,12 @@ class Shapes:
             return self.max_images, self.image_size, self.image_size, 3
         if source.how == TOKEN_MASK:
             return (None,)
-        of_modality = self.text_features if source.modality == "text" else self.image_features
-        features = self.other_features.get((source.modality, source.encoder), of_modality)
+        if source in self.of_sources:
+            return self.of_sources[source]
         if source.modality == "text":
-            return (None, features) if source.is_sequence else (features,)
-        return (self.max_images, self.cells, features) if source.is_sequence else (self.max_images, features)
+            return (None, self.text_features) if source.is_sequence else (self.text_features,)
+        cells = (self.cells,) if source.is_sequence else ()
+        return (self.max_images, *cells, self.image_features)
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
@@ -163,12 +170,12 @@ def suffix_inputs(shapes: Shapes, sources: Sequence[InputSource] = BASELINE_SOUR
     """Return fresh Keras inputs of a suffix, by name: its sources, the columns, and the masks of all modalities.
 
     Args:
-        sources: read-outs, token masks, pixels. A source without an encoder gets the encoder of `shapes`.
+        sources: read-outs, token masks, pixels. A source without an encoder gets the first of `shapes`.
     """
     dtypes = {TOKEN_MASK: "int32", PIXELS: "uint8"}
     sizes: dict[str, tuple[int | None, ...]] = {"text_mask": (), "image_mask": (shapes.max_images,), **shapes.columns}
     inputs = {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
-    for source in (source.of(shapes.encoders) for source in sources):
+    for source in (source.of(shapes.first_encoders) for source in sources):
         dtype = dtypes.get(source.how, "float32")
         inputs[source.name] = keras.Input(shapes.of_review(source), name=source.name, dtype=dtype)
     return inputs
@@ -201,9 +208,13 @@ def image_tower(
     return pool_images(standardized(image, image_mask, source), image_mask, values, text)
 
 
-def pool_images(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None) -> Any:
-    """Pool a review's pictures: (n, max_images, features) to (n, size), where the pooling sets the size."""
-    pooling = layer_of_point(POOLINGS, "image/pooling", values, name="image_pooling")
+def pool_images(image: Any, image_mask: Any, values: Mapping[str, Any], text: Any = None, ending: str = "") -> Any:
+    """Pool a review's pictures: (n, max_images, features) to (n, size), where the pooling sets the size.
+
+    Args:
+        ending: of the layer's name.
+    """
+    pooling = layer_of_point(POOLINGS, "image/pooling", values, name=f"image_pooling{ending}")
     return pooling(image, image_mask, text) if pooling.uses_text else pooling(image, image_mask)
 
 

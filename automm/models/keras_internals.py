@@ -1,9 +1,10 @@
-"""Private names of Keras that automm needs. No other file uses one.
+"""Private names of Keras and KerasHub that automm needs. No other file uses one.
 
 Each function has a contract test in `tests/integration/test_platform.py`, which fails if an upgrade of Keras breaks it.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -41,3 +42,13 @@ def run_through_graph(model: Any, inputs: Sequence[Any], visit: Callable[[Any], 
 def layers_within(layer: Any) -> list[Any]:
     """Return all layers inside a layer or model, at all depths, without itself. The public `layers` has one level."""
     return list(layer._flatten_layers(include_self=False, recursive=True))
+
+
+def hub_file(preset: str, name: str) -> Path | None:
+    """Return the path of a file of a preset on a hub, fetched if needed, or None. Public functions load everything."""
+    from keras_hub.src.utils.preset_utils import get_file
+
+    try:
+        return Path(get_file(preset, name))
+    except FileNotFoundError:
+        return None

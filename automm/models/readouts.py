@@ -8,22 +8,24 @@ one pass of a frozen encoder computes all read-outs of a search.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import DEFAULT, PLACES, SEQUENCE, InputSource, source_of_input
 
 GEM_POWER = 3.0  # the initial value of Radenovic et al.; their trained values are close to it
 TINY = 1e-6
+POOLED = "pooled"  # the encoder's own vector, which has one place only
 
 
 def mean_of_tokens(states: Any, real: Any) -> Any:
-    """Average the states of the tokens that are not [PAD].
+    """Average the states of the tokens that are not padding.
 
     sentence-transformers models use this read-out. On frozen features it is far better than the pooled [CLS].
 
     Args:
         states: (n, length, features).
-        real: (n, length), 1 where a token is not [PAD].
+        real: (n, length), 1 where a token is not padding.
 
     Returns:
         (n, features).
@@ -38,8 +40,13 @@ def first_token(states: Any, real: Any) -> Any:
 
 
 def max_of_tokens(states: Any, real: Any) -> Any:
-    """Return the largest value of each feature over the tokens that are not [PAD]: (n, features)."""
+    """Return the largest value of each feature over the tokens that are not padding: (n, features)."""
     return ops.max(ops.where(ops.expand_dims(real, -1) > 0, states, -1e9), axis=1)
+
+
+def first_and_mean(states: Any, real: Any) -> Any:
+    """Return the state of [CLS] beside the mean of the tokens: (n, 2 * features)."""
+    return ops.concatenate([first_token(states, real), mean_of_tokens(states, real)], axis=1)
 
 
 def flatten_cells(cells: Any) -> Any:
@@ -71,6 +78,7 @@ TEXT_READOUTS: dict[str, Callable[[Any, Any], Any]] = {
     "mean": mean_of_tokens,
     "cls": first_token,
     "max": max_of_tokens,
+    "cls_mean": first_and_mean,
 }
 IMAGE_READOUTS: dict[str, Callable[[Any], Any]] = {
     "average": average_of_cells,
@@ -81,7 +89,7 @@ IMAGE_READOUTS: dict[str, Callable[[Any], Any]] = {
 READOUTS: dict[str, InputSource] = {
     readout.name: readout
     for modality, ways in (("text", TEXT_READOUTS), ("image", IMAGE_READOUTS))
-    for how in (*ways, SEQUENCE[modality])
+    for how in (*ways, POOLED, SEQUENCE[modality])
     for place in PLACES
     for readout in (InputSource(modality, "", how, place),)
 }
@@ -104,33 +112,77 @@ def vector_beside(name: str) -> str:
     return InputSource(readout.modality, "", DEFAULT[readout.modality], readout.place).name
 
 
+def place_of(name: str) -> str:
+    """Return the output of a backbone that a read-out is computed from: 'last', 'two_thirds' or 'pooled'."""
+    readout = READOUTS[name]
+    return POOLED if readout.how == POOLED else readout.place
+
+
 def places_of(names: Iterable[str]) -> set[str]:
-    """Return the places of read-outs: 'last', 'two_thirds'."""
-    return {READOUTS[name].place for name in names}
+    """Return the places of read-outs."""
+    return {place_of(name) for name in names}
+
+
+def width_of(name: str, features: int) -> int:
+    """Return the length of a read-out's vectors at a place with this many features."""
+    return 2 * features if READOUTS[name].how == "cls_mean" else features
 
 
 def read_text(names: Sequence[str], states: Mapping[str, Any], real: Any) -> list[Any]:
     """Compute read-outs of token states, in order.
 
     Args:
-        states: by place, (n, length, features) float32.
-        real: (n, length), 1 where a token is not [PAD].
+        states: by place, (n, length, features) float32; (n, features) for 'pooled'.
+        real: (n, length), 1 where a token is not padding.
     """
-    places = [states[READOUTS[name].place] for name in names]
-    return [
-        place if is_sequence(name) else TEXT_READOUTS[READOUTS[name].how](place, real)
-        for name, place in zip(names, places, strict=True)
-    ]
+    places = [states[place_of(name)] for name in names]
+    ways = TEXT_READOUTS | {how: lambda states, real: states for how in (SEQUENCE["text"], POOLED)}
+    return [ways[READOUTS[name].how](place, real) for name, place in zip(names, places, strict=True)]
 
 
 def read_cells(names: Sequence[str], cells: Mapping[str, Any]) -> list[Any]:
     """Compute read-outs of pictures' feature maps, in order.
 
     Args:
-        cells: by place, (n, height, width, features) float32.
+        cells: by place, (n, height, width, features) float32; (n, features) for 'pooled'.
     """
-    places = [cells[READOUTS[name].place] for name in names]
-    return [
-        flatten_cells(place) if is_sequence(name) else IMAGE_READOUTS[READOUTS[name].how](place)
-        for name, place in zip(names, places, strict=True)
-    ]
+    places = [cells[place_of(name)] for name in names]
+    ways = IMAGE_READOUTS | {SEQUENCE["image"]: flatten_cells, POOLED: lambda pooled: pooled}
+    return [ways[READOUTS[name].how](place) for name, place in zip(names, places, strict=True)]
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class Similarity(keras.layers.Layer):
+    """Returns the cosine of a text with each picture, and its maximum and mean over the pictures.
+
+    The vectors are the read-out 'pooled' of the two towers of one encoder: `TextSource.joint` and `ImageSource.joint`
+    are equal. It has no weights. Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
+    Supervision" (arXiv 2103.00020).
+    """
+
+    def call(self, text: Any, images: Any, image_mask: Any, text_mask: Any) -> tuple[Any, Any]:
+        """Compare texts and pictures.
+
+        Args:
+            text: (n, features) float32.
+            images: (n, max_images, features) float32.
+            image_mask: (n, max_images), 1 where a picture is real.
+            text_mask: (n,), 0 where a review has no text.
+
+        Returns:
+            Cosines (n, max_images) float32, 0 where the text or the picture is absent; and (n, 2) float32, their
+            maximum and mean over the real pictures, 0 without text or pictures.
+        """
+        real = ops.cast(image_mask, text.dtype) * ops.cast(text_mask, text.dtype)[:, None]
+        cosines = ops.einsum("nf,nmf->nm", _unit(text), _unit(images)) * real
+        count = ops.sum(real, axis=1)
+        highest = ops.max(ops.where(real > 0, cosines, -1.0), axis=1)
+        mean = ops.sum(cosines, axis=1) / ops.maximum(count, 1.0)
+        return cosines, ops.stack([ops.where(count > 0, highest, 0.0), mean], axis=1)
+
+    def compute_output_spec(self, text: Any, images: Any, image_mask: Any, text_mask: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor(images.shape[:2], "float32"), keras.KerasTensor((images.shape[0], 2), "float32")
+
+
+def _unit(vectors: Any) -> Any:
+    return vectors / ops.maximum(ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True)), TINY)

@@ -1,7 +1,8 @@
 """Towers: from the read-outs of an encoder to the input of a fusion: a vector or a sequence, and its mask."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -10,38 +11,97 @@ from keras import ops
 from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
-from automm.models.heads import AnyPicture, image_tower, pool_images, text_tower
+from automm.models.heads import AnyPicture, pool_images, standardized, text_tower
 from automm.models.masks import StandIn
 from automm.models.token_attention import TokenAttention
 
 ATTENTION = "attention"  # a trained read-out of the text, from whole token states
+ALL = "all"  # a choice of `text/encoder` and `image/encoder`: all encoders side by side
 
 
-def text_part(read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any], encoder: str = "") -> tuple[Any, Any]:
+def chosen_encoders(modality: str, values: Mapping[str, Any], encoders: Sequence[str]) -> tuple[str, ...]:
+    """Return the encoders of a modality that a point reads: the one that it names, all, or else the first.
+
+    Args:
+        encoders: all of the modality, first encoder first; none if inputs have short names.
+    """
+    names = tuple(encoders) or ("",)
+    chosen = values.get(f"{modality}/encoder", names[0])
+    return names if chosen == ALL else (chosen,)
+
+
+def side_by_side(parts: Sequence[tuple[Any, Any]], values: Mapping[str, Any], modality: str) -> tuple[Any, Any]:
+    """Join what several encoders of a modality give: each is projected to `fusion/width`, then they are concatenated.
+
+    Args:
+        parts: vectors (n, features) with the same mask (n,) each; or sequences (n, length, features), each with its
+            own mask (n, length).
+
+    Returns:
+        The vector or the sequence of all, and its mask. A single part is returned as it is.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    projected = [
+        keras.layers.Dense(values["fusion/width"], activation="relu", name=f"{modality}_projection_{place}")(features)
+        for place, (features, _) in enumerate(parts, 1)
+    ]
+    masks = [mask for _, mask in parts]
+    is_sequence = len(projected[0].shape) == 3
+    join = keras.layers.Concatenate(axis=1 if is_sequence else -1, name=f"{modality}_side_by_side")
+    if not is_sequence:
+        return join(projected), masks[0]
+    return join(projected), keras.layers.Concatenate(axis=1, name=f"{modality}_masks")(masks)
+
+
+def text_part(
+    read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any], encoders: Sequence[str] = ()
+) -> tuple[Any, Any]:
     """Return the text features that the point `values` of the search space chooses.
 
     Args:
         read: inputs by name, including the read-outs of the text.
         text_mask: (n,).
-        encoder: the name of the text encoder.
+        encoders: the text encoders that the point may choose from.
 
     Returns:
         A vector (n, features) and `text_mask`; for a fusion of sequences token states (n, length, features) and their
         mask (n, length), 0 also where there is no text.
     """
-    source = replace(needed_sources(values)[0], encoder=encoder)
+    chosen = chosen_encoders("text", values, encoders)
+    return side_by_side(
+        [_text_of(read, text_mask, values, encoder, _ending(place)) for place, encoder in enumerate(chosen)],
+        values,
+        "text",
+    )
+
+
+def _ending(place: int) -> str:
+    """Return the ending of names of layers that several encoders have."""
+    return f"_{place + 1}" if place else ""
+
+
+def _text_of(
+    read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any], encoder: str, ending: str
+) -> tuple[Any, Any]:
+    source = replace(_text_readout(values), encoder=encoder)
     features = read[source.name]
     if not source.is_sequence:
         return text_tower(features, text_mask, source), text_mask
     token_mask = read[InputSource("text", encoder, TOKEN_MASK).name]
-    mask = Present(name="tokens_present")(token_mask, text_mask)
+    mask = Present(name=f"tokens_present{ending}")(token_mask, text_mask)
     if takes_sequences(values):
         return features, mask
-    return StandIn(name="text_stand_in")(TokenAttention(name="text_readout")(features, mask), text_mask), text_mask
+    vector = TokenAttention(name=f"text_readout{ending}")(features, mask)
+    return StandIn(name=f"text_stand_in{ending}")(vector, text_mask), text_mask
 
 
 def image_part(
-    read: Mapping[str, Any], image_mask: Any, values: Mapping[str, Any], text: Any = None, encoder: str = ""
+    read: Mapping[str, Any],
+    image_mask: Any,
+    values: Mapping[str, Any],
+    text: Any = None,
+    encoders: Sequence[str] = (),
 ) -> tuple[Any, Any]:
     """Return the picture features that the point `values` chooses.
 
@@ -49,32 +109,57 @@ def image_part(
         read: inputs by name, including the read-outs of the pictures.
         image_mask: (n, max_images).
         text: the text's vector, for a pooling that uses it as its query.
-        encoder: the name of the picture encoder; '' for a CNN that the point trains.
+        encoders: the picture encoders that the point may choose from; a CNN that the point trains has none.
 
     Returns:
         A vector (n, size) and (n,), 1.0 where there is any picture; for a fusion of sequences the cells of all pictures
         (n, max_images * cells, features) and their mask (n, max_images * cells).
     """
+    chosen = ("",) if trains_pixels(values) else chosen_encoders("image", values, encoders)
+    return side_by_side(
+        [_image_of(read, image_mask, values, text, encoder, _ending(place)) for place, encoder in enumerate(chosen)],
+        values,
+        "image",
+    )
+
+
+def _image_of(
+    read: Mapping[str, Any], image_mask: Any, values: Mapping[str, Any], text: Any, encoder: str, ending: str
+) -> tuple[Any, Any]:
     source = replace(_image_readout(values), encoder=encoder)
     features = read[source.name]
     if source.is_sequence:
-        return CellsOfAll(name="cells_of_all")(features, image_mask)
-    if trains_pixels(values):
-        return pool_images(features, image_mask, values, text), AnyPicture(name="image_present")(image_mask)
-    return image_tower(features, image_mask, values, text, source), AnyPicture(name="image_present")(image_mask)
+        return CellsOfAll(name=f"cells_of_all{ending}")(features, image_mask)
+    if not trains_pixels(values):
+        features = standardized(features, image_mask, source)
+    vector = pool_images(features, image_mask, values, text, ending)
+    return vector, AnyPicture(name=f"image_present{ending}")(image_mask)
 
 
-def needed_sources(values: Mapping[str, Any]) -> list[InputSource]:
-    """Return the sources that a point reads, without their encoders.
+def needed_sources(
+    values: Mapping[str, Any], encoders: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[InputSource]:
+    """Return the sources that a point reads.
 
-    The text's read-out comes first, then the pictures' or the pixels, then the mask of tokens where the text is read
+    The text's read-outs come first, then the pictures' or the pixels, then the masks of tokens where the text is read
     as a sequence.
+
+    Args:
+        encoders: the encoders of each modality that the point may choose from; without them, sources have none.
     """
+    chosen = {modality: chosen_encoders(modality, values, encoders.get(modality, ())) for modality in ("text", "image")}
+    texts = [replace(_text_readout(values), encoder=encoder) for encoder in chosen["text"]]
+    images = [replace(_image_readout(values), encoder=encoder) for encoder in chosen["image"]]
+    if trains_pixels(values):
+        images = [InputSource("image", "", PIXELS)]
+    masks = [InputSource("text", text.encoder, TOKEN_MASK) for text in texts if text.is_sequence]
+    return [*texts, *images, *masks]
+
+
+def _text_readout(values: Mapping[str, Any]) -> InputSource:
     whole = takes_sequences(values)
     how = SEQUENCE["text"] if whole or values["text/readout"] == ATTENTION else values["text/readout"]
-    text = InputSource("text", "", how, values["text/layer"])
-    image = InputSource("image", "", PIXELS) if trains_pixels(values) else _image_readout(values)
-    return [text, image, *([InputSource("text", "", TOKEN_MASK)] if text.is_sequence else [])]
+    return InputSource("text", "", how, values["text/layer"])
 
 
 def image_how(values: Mapping[str, Any]) -> str:

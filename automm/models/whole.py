@@ -10,23 +10,24 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.data.inputs.input_sources import LOWER, InputSource, source_of_input
+from automm.data.inputs.input_sources import LOWER, InputSource, raw_names, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.packing import unwrap
 
 # The activations of more pictures do not fit the CPU caches, and their memory is allocated again for each batch.
 PICTURES_AT_ONCE = 16
-READ_BY = {"text": "token_ids", "image": "images"}  # the raw array that encoders of a modality read
+Sizes = Mapping[tuple[str, str], int]  # the tokens of a text, or the side of a picture, by modality and encoder
 
 
-def raw_inputs(sequence_length: int, image_shape: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Return fresh Keras inputs for the arrays of `data/inputs/arrays`, by name."""
-    return {
-        "token_ids": keras.Input((sequence_length,), name="token_ids", dtype="int32"),
-        "text_mask": keras.Input((), name="text_mask", dtype="float32"),
-        "images": keras.Input(image_shape, name="images", dtype="uint8"),
-        "image_mask": keras.Input((image_shape[0],), name="image_mask", dtype="float32"),
-    }
+def raw_inputs(modality: str, place: int, size: int, max_images: int) -> dict[str, Any]:
+    """Return fresh Keras inputs for the arrays that an encoder reads (`data/inputs/arrays`), by name.
+
+    Args:
+        place: of the encoder among those of its modality, from 0.
+        size: the tokens of a text, or the side of a picture in pixels.
+    """
+    shape, dtype = ((size,), "int32") if modality == "text" else ((max_images, size, size, 3), "uint8")
+    return {name: keras.Input(shape, name=name, dtype=dtype) for name in raw_names(modality, place)}
 
 
 def array_inputs(suffix: Any) -> dict[str, Any]:
@@ -45,63 +46,63 @@ class LazyEncoder:
     Attributes:
         modality: 'text' or 'image'.
         name: as in an experiment file.
+        place: among the encoders of its modality, from 0; it makes the names of layers and of raw arrays unique.
+        size: the tokens of a text, or the side of a picture in pixels.
         whole: returns a TextEncoder or ImageEncoder, with all read-outs that a suffix may need.
         halves: returns a lower and an upper layer, as pre-trained.
     """
 
     modality: str
     name: str
+    place: int
+    size: int
     whole: Callable[[], Any]
     halves: Callable[[], tuple[Any, Any]]
 
     @classmethod
-    def of(cls, source: TextSource | ImageSource, image_size: int, names: Sequence[str], place: int) -> "LazyEncoder":
-        """Build layers from a source; arguments as in `EncoderLayers.of`.
-
-        Args:
-            place: the index among the encoders of its modality; it makes layer names unique.
-        """
+    def of(cls, source: TextSource | ImageSource, place: int, size: int, names: Sequence[str]) -> "LazyEncoder":
+        """Build layers from a source; arguments as in the class and in `EncoderLayers.of`."""
 
         def whole() -> Any:
             with keep_random_state():
-                layer = source.build(names) if isinstance(source, TextSource) else source.build(names, image_size)
+                layer = source.build(names) if isinstance(source, TextSource) else source.build(names, size)
             return _renamed(layer, place)
 
         def halves() -> tuple[Any, Any]:
             with keep_random_state():
-                lower, upper = source.halves() if isinstance(source, TextSource) else source.halves(image_size)
+                lower, upper = source.halves() if isinstance(source, TextSource) else source.halves(size)
             return _renamed(lower, place), _renamed(upper, place)
 
-        return cls(source.modality, source.name, cache(whole), cache(halves))
+        return cls(source.modality, source.name, place, size, cache(whole), cache(halves))
 
     @classmethod
-    def built(cls, layer: Any) -> "LazyEncoder":
+    def built(cls, layer: Any, place: int, size: int) -> "LazyEncoder":
         """Take a whole encoder that is built already; it has no halves."""
 
         def halves() -> tuple[Any, Any]:
             raise ValueError(f"{layer.name} is a whole encoder without halves")
 
-        return cls(layer.modality, layer.encoder, lambda: layer, halves)
+        return cls(layer.modality, layer.encoder, place, size, lambda: layer, halves)
 
     def own_sources(self, sources: Iterable[InputSource]) -> list[InputSource]:
         """Return the sources that this encoder computes."""
         return [source for source in sources if (source.modality, source.encoder) == (self.modality, self.name)]
 
-    def read(self, sources: Iterable[InputSource], array: Any) -> dict[str, Any]:
+    def read(self, sources: Iterable[InputSource], arrays: Sequence[Any]) -> dict[str, Any]:
         """Compute the sources of this encoder, by name; other encoders' sources are left out.
 
         Args:
-            array: token ids or pictures.
+            arrays: token ids and their mask, or pictures.
         """
         own = self.own_sources(sources)
         if not own:
             return {}
         names = [source.name for source in own]
         if not any(source.how == LOWER for source in own):
-            return self.whole().reading(names).named(array)
+            return self.whole().reading(names).named(*arrays)
         # A fine-tuned member of an ensemble reads the lower half; other members need the pre-trained upper half too.
         lower, upper = self.halves()
-        states = lower.named(array)
+        states = lower.named(*arrays)
         return states | upper.reading(names).named(*states.values())
 
     def parameters(self, sources: Iterable[InputSource]) -> int:
@@ -122,23 +123,32 @@ class EncoderLayers:
 
     @classmethod
     def of(
-        cls, sources: Sequence[TextSource | ImageSource], image_size: int, names: Sequence[str] = ("text", "image")
+        cls, sources: Sequence[TextSource | ImageSource], sizes: Sizes, names: Sequence[str] = ("text", "image")
     ) -> "EncoderLayers":
         """Return encoders that are built from their sources when they are first needed.
 
         Args:
-            image_size: of a picture, in pixels.
+            sizes: `Arrays.sizes`.
             names: short names of the read-outs that a suffix may need.
         """
-        modalities = [source.modality for source in sources]
-        places = [modalities[:number].count(modality) for number, modality in enumerate(modalities)]
-        pairs = zip(sources, places, strict=True)
-        return cls(tuple(LazyEncoder.of(source, image_size, names, place) for source, place in pairs))
+        places = places_of_encoders([source.modality for source in sources])
+        return cls(
+            tuple(
+                LazyEncoder.of(source, place, sizes[source.modality, source.name], names)
+                for source, place in zip(sources, places, strict=True)
+            )
+        )
 
     @classmethod
-    def built(cls, layers: Sequence[Any]) -> "EncoderLayers":
+    def built(cls, layers: Sequence[Any], sizes: Sizes) -> "EncoderLayers":
         """Return encoders from whole layers that are already built; they have no halves."""
-        return cls(tuple(map(LazyEncoder.built, layers)))
+        places = places_of_encoders([layer.modality for layer in layers])
+        return cls(
+            tuple(
+                LazyEncoder.built(layer, place, sizes[layer.modality, layer.encoder])
+                for layer, place in zip(layers, places, strict=True)
+            )
+        )
 
     @property
     def names(self) -> dict[str, str]:
@@ -152,6 +162,11 @@ class EncoderLayers:
     def sources_of(self, model: Any) -> dict[str, InputSource]:
         """Return the source of each input of a suffix, by the input's name (a short name in older run folders)."""
         return {tensor.name: source_of_input(tensor.name).of(self.names) for tensor in model.inputs}
+
+
+def places_of_encoders(modalities: Sequence[str]) -> list[int]:
+    """Return the place of each encoder among those of its modality."""
+    return [modalities[:number].count(modality) for number, modality in enumerate(modalities)]
 
 
 def _renamed(layer: Any, place: int) -> Any:
@@ -175,30 +190,29 @@ def keep_random_state() -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def compose(
-    suffix: Any,
-    layers: EncoderLayers,
-    *,
-    sequence_length: int,
-    image_shape: tuple[int, int, int, int],
-) -> Any:
+def compose(suffix: Any, layers: EncoderLayers, max_images: int) -> Any:
     """Build the whole model of a suffix.
 
     Args:
         suffix: a model with the inputs of `models/heads`, of `fine_tunable`, or of both.
         layers: the encoders; they are shared, not copied.
-        sequence_length: of `token_ids`.
-        image_shape: (max_images, height, width, 3).
 
     Returns:
-        A Keras model from a dict of the raw arrays to (n, outputs) float32.
+        A Keras model to (n, outputs) float32, from a dict of the masks and of the raw arrays that the suffix and its
+        encoders read.
     """
-    inputs = raw_inputs(sequence_length, image_shape)
-    given = array_inputs(suffix)
-    inputs |= given
-    sources = layers.sources_of(suffix)
+    given = {
+        "text_mask": keras.Input((), name="text_mask", dtype="float32"),
+        "image_mask": keras.Input((max_images,), name="image_mask", dtype="float32"),
+        **array_inputs(suffix),
+    }
+    inputs, sources = dict(given), layers.sources_of(suffix)
     for encoder in layers.encoders:
-        given |= encoder.read(sources.values(), inputs[READ_BY[encoder.modality]])
+        if encoder.own_sources(sources.values()):
+            raw = raw_inputs(encoder.modality, encoder.place, encoder.size, max_images)
+            raw = {name: given.get(name, tensor) for name, tensor in raw.items()}
+            inputs |= raw
+            given |= encoder.read(sources.values(), list(raw.values()))
     return keras.Model(inputs, suffix({name: given[source.name] for name, source in sources.items()}), name="candidate")
 
 
@@ -256,4 +270,10 @@ def compiled(model: Any) -> Callable[[Any], Any]:
     function = tf.function(
         lambda batch: model(batch, training=False), input_signature=[single or specs], autograph=False
     )
-    return lambda batch: tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, batch)))
+
+    def call(batch: Any) -> Any:
+        # A batch has the arrays of all encoders; a model reads some of them.
+        read = {name: batch[name] for name in specs} if isinstance(batch, Mapping) else batch
+        return tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, read)))
+
+    return call

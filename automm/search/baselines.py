@@ -6,6 +6,7 @@ from typing import Any
 
 from automm.config.experiment import FORMER_BASELINES
 from automm.models import baselines
+from automm.models.towers import ALL
 from automm.search.candidates.constant import Constant
 from automm.search.candidates.end_to_end import EndToEnd
 from automm.search.candidates.estimator import Estimator
@@ -31,7 +32,8 @@ def run_baselines(search: Search) -> None:
     """
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
-    names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task)
+    several = bool(search.setup.experiment.encoders.several)
+    names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task, several_encoders=several)
     for name in names:
         if name not in done and not search.budget.out_of_time():
             search.runner.run(baseline(search, name))
@@ -63,8 +65,14 @@ def baseline(search: Search, name: str) -> Estimator:
 def _head(search: Search, name: str, general: str) -> Estimator:
     build, point = baselines.TRAINED[general]
     if "fusion/operator" in point:
-        point = baselines.with_columns(point, search.setup.dataset.manifest.columns)
+        point = _point(search, point)
     return Head(name, KIND, point, SEED_NAMES.get(general, name), build=lambda: build(search.setup.shapes, point))
+
+
+def _point(search: Search, point: dict[str, Any]) -> dict[str, Any]:
+    """Complete a point of the space with the columns and the encoders of the search."""
+    encoders = search.setup.experiment.encoders.by_modality
+    return baselines.with_encoders(baselines.with_columns(point, search.setup.dataset.manifest.columns), encoders)
 
 
 def _present(name: str) -> str:
@@ -84,7 +92,7 @@ def _end_to_end(search: Search, name: str, general: str) -> Estimator:
         name,
         KIND,
         {
-            **baselines.with_columns(baselines.CONCATENATION, search.setup.dataset.manifest.columns),
+            **_point(search, baselines.CONCATENATION),
             "training/learning_rate": settings.end_to_end_learning_rate,
         },
         start=_start(search),
@@ -103,8 +111,15 @@ def _completed(search: Search) -> set[str]:
 
 def _linear(search: Search, name: str, general: str) -> Estimator:
     available = ("text", "image", *search.setup.dataset.manifest.columns)
-    modalities = tuple(modality for modality in PARTS[general.removeprefix("logistic_")] if modality in available)
-    return LinearModel(name, KIND, {"modalities": "+".join(modalities)}, modalities=modalities)
+    parts = general.removeprefix("logistic_")
+    modalities = tuple(modality for modality in PARTS[parts] if modality in available)
+    point = {"modalities": "+".join(modalities)}
+    if parts != "all_encoders":
+        return LinearModel(name, KIND, point, modalities=modalities)
+    several = {
+        f"{m}/encoder": ALL for m, names in search.setup.experiment.encoders.by_modality.items() if len(names) > 1
+    }
+    return LinearModel(name, KIND, {**point, **several}, modalities=modalities, all_encoders=True)
 
 
 # By general name; all other baselines are heads.

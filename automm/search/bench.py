@@ -42,11 +42,7 @@ class Bench:
     ):
         self.setup, self.run, self.progress, self.deadline = setup, run, progress, deadline
         self.space = space_of(setup.experiment, setup.dataset.manifest)
-        self.layers = EncoderLayers.of(
-            [setup.text_source, setup.image_source],
-            setup.experiment.inputs.image_size,
-            [*readouts(self.space), "text", "image"],
-        )
+        self.layers = EncoderLayers.of(setup.sources, setup.arrays.sizes, [*readouts(self.space), "text", "image"])
         self._states: dict[bool, States] = {}  # True: with the states of pictures
 
     def saved(self, name: str) -> Any:

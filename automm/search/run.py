@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -50,6 +50,7 @@ from automm.search.setup.folds import check_folds, folds_of
 from automm.search.space.validation import space_of
 from automm.search.spent_time import SpentTime
 from automm.tracking import judged_rows
+from automm.tracking.encoder_records import tokenizer_files
 from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
@@ -121,14 +122,14 @@ def _search_in_folder(
     run: Run,
     experiment: Experiment,
     loaded: Loaded,
-    encoders: tuple[TextSource, ImageSource],
+    encoders: Sequence[TextSource | ImageSource],
     spent: SpentTime,
     tracker: Tracker,
     reporter: Reporter,
     worker_options: WorkerOptions | None,
 ) -> None:
     """Run the search in its locked run folder."""
-    check_same_data(run, loaded, encoders)
+    check_same_data(run, experiment, loaded, encoders)
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
 
     def before_encoding(expected: EncodingTime) -> None:
@@ -238,11 +239,14 @@ def _run_baselines_and_trials(
 def _write_description(run: Run, setup: Setup) -> None:
     """Write the files that describe a run; manifest.json comes last and marks them as complete."""
     run.write("environment.json", environment())
-    write_atomically(run.folder / "tokenizer.json", setup.text_source.tokenizer.to_str().encode())
-    vocabulary = "".join(f"{token}\n" for token in setup.text_source.vocabulary)
+    texts = [source for source in setup.sources if isinstance(source, TextSource)]
+    description = describe(setup)
+    for source, name in zip(texts, tokenizer_files(description["encoders"]), strict=True):
+        write_atomically(run.folder / name, source.preprocessing.to_dict()["tokenizer"].encode())
+    vocabulary = "".join(f"{token}\n" for token in texts[0].vocabulary)
     write_atomically(run.folder / "vocab.txt", vocabulary.encode())
     write_atomically(run.folder / judged_rows.FILE, setup.judged_rows.to_bytes())
-    run.write("manifest.json", describe(setup))
+    run.write("manifest.json", description)
 
 
 def environment() -> dict[str, Any]:

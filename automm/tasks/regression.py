@@ -37,6 +37,7 @@ class Regression(Task):
         "logistic_both": "ridge_both",
         "logistic_columns": "ridge_columns",
         "logistic_all": "ridge_all",
+        "logistic_all_encoders": "ridge_all_encoders",
     }
 
     def outputs(self, labels: Sequence[str]) -> int:

@@ -56,8 +56,9 @@ split_dataset(dataset, {} if links_of is None else links_of(dataset, {}))  # bef
 DECODE = (
     FOUND
     + """
-prepare_pictures = found("prepare_pictures", "images.pixel_store", "pictures")
-prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), 224, Path(sys.argv[2]))
+prepare_pictures = found("prepare_pictures", "images.pixels.pixel_store", "images.pixel_store", "pictures")
+form = found("PictureForm", "images.resampling")
+prepare_pictures(sorted(Path(sys.argv[1]).glob("*.jpg")), [form(224)] if form else 224, Path(sys.argv[2]))
 """
 )
 HELP = """

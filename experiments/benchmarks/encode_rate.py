@@ -21,8 +21,8 @@ import numpy as np
 import onnxruntime
 
 from automm.data.images.decode import decode_picture
+from automm.data.inputs.arrays import Tokens
 from automm.data.inputs.items import item_digests
-from automm.data.inputs.tokens import encode_texts
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
 from automm.models.encoders.sources import image_source, text_source, vocabulary_of_texts
@@ -63,43 +63,45 @@ def read(data: Path, rows: int) -> tuple[list[str], list[Path]]:
 
 def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
     text, image = text_source(TEXT, vocabulary_of_texts([])), image_source(IMAGE)
-    short, long = (np.unique(encode_texts(text.tokenizer, texts, length), axis=0) for length in (64, PADDED))
+    short, long = (Tokens(*text.preprocessing.encode(sorted(set(texts)), length)) for length in (64, PADDED))
     pixels = np.stack([decode_picture(path, 224) for path in paths])
     text_encoder, image_encoder = text.build(), image.build()
 
-    def texts_on(name: str, tokens: np.ndarray) -> passes.TextPass:
+    def texts_on(name: str, tokens: Tokens) -> passes.TextPass:
         engine, texts = engines.Engine(name, name), passes.Texts.of(tokens)
-        every = np.arange(len(texts.token_ids))
-        started = text_encoder, engine.start(text_encoder, passes.TextPass.dtype, passes.TextPass.shape)
+        every = np.arange(len(texts.lengths))
+        started = text_encoder, engine.start(text_encoder, passes.TextPass.inputs)
         return passes.TextPass(started, {"text": "text"}, texts, every, None, "texts")
 
     def pictures_on(name: str, size: int) -> passes.PicturePass:
         engine = engines.Engine(name, name)
         every = np.arange(len(pixels))
-        shape = passes.PicturePass.shape(pixels)
-        started = image_encoder, engine.start(image_encoder, passes.PicturePass.dtype, shape)
+        started = image_encoder, engine.start(image_encoder, passes.PicturePass.inputs(pixels))
         encoding = passes.PicturePass(started, {"image": "image"}, pixels, every, None, "pictures")
         encoding.batch_size = size
         return encoding
 
-    padded = engines.Engine("keras", "keras").start(text_encoder, np.int32, (None,))
+    padded = engines.Engine("keras", "keras").start(text_encoder, passes.TextPass.inputs)
     used = engines.engine_for(IMAGE, engines.FEWEST_FOR_ONNX).name
-    plain = onnxruntime.InferenceSession(engines.to_onnx(image_encoder, np.uint8, (1, *pixels.shape[1:])))
+    plain = onnxruntime.InferenceSession(engines.to_onnx(image_encoder, passes.PicturePass.inputs(pixels)))
 
     def pictures_on_plain(size: int) -> np.ndarray:
         starts = range(0, len(pixels), size)
         return np.concatenate(
-            [plain.run(None, {"batch": pixels[start : start + size, None]})[0][:, 0] for start in starts]
+            [plain.run(None, {"images": pixels[start : start + size, None]})[0][:, 0] for start in starts]
         )
 
     every = {
         f"pictures, {used}, as used": whole(pictures_on(used, passes.PicturePass.batch_size), len(pixels)),
         **{f"pictures, onnxruntime, batch {size}": partial(pictures_on_plain, size) for size in (8, 16)},
         **{f"pictures, keras, batch {size}": whole(pictures_on("keras", size), len(pixels)) for size in (8, 16)},
-        "texts, keras, as used": whole(texts_on("keras", short), len(short)),
-        "texts, onnx": whole(texts_on("onnx", short), len(short)),
+        "texts, keras, as used": whole(texts_on("keras", short), len(short.ids)),
+        "texts, onnx": whole(texts_on("onnx", short), len(short.ids)),
         f"texts, keras, padded to {PADDED}": lambda: np.concatenate(
-            [padded(long[start : start + 32])[0] for start in range(0, len(long), 32)]
+            [
+                padded(long.ids[start : start + 32], long.mask[start : start + 32])[0]
+                for start in range(0, len(long.ids), 32)
+            ]
         ),
     }
     values = {name: run() for name, run in every.items()}  # trace and warm up

@@ -29,7 +29,8 @@ import numpy as np
 from memory import Peak
 from PIL import Image
 
-from automm.data.images.pixel_store import prepare_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures
+from automm.data.images.resampling import PictureForm
 
 SIZE, AT_ONCE = 224, 16
 
@@ -58,10 +59,10 @@ def rate(folder: Path, paths: list[Path], rounds: int) -> None:
         list(pool.map(bare, portions[: 2 * cores]))  # start the processes and warm up the disk cache
         for number in range(rounds):
             cache = folder / f"cache-{number}"
-            ours = timed(lambda cache=cache: prepare_pictures(paths, SIZE, cache))
+            ours = timed(lambda cache=cache: prepare_pictures(paths, [PictureForm(SIZE)], cache))
             alone = timed(lambda: [seconds for seconds, _ in pool.map(bare, portions)])
             returned = timed(lambda: [seconds for seconds, _ in pool.map(bare_returned, portions)])
-            again = timed(lambda cache=cache: prepare_pictures(paths, SIZE, cache))
+            again = timed(lambda cache=cache: prepare_pictures(paths, [PictureForm(SIZE)], cache))
             shutil.rmtree(cache)  # the first use of memory costs a virtual machine several times more
             found = {"per_second": len(paths) / ours[0], "restart_per_second": len(paths) / again[0]}
             found |= {"ratio": alone[0] / ours[0], "ratio_by_processor": alone[1] / ours[1]}
@@ -138,7 +139,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def prepare(folder: Path, cache: Path) -> int:
-    from automm.data.images.pixel_store import drop_bad_pictures
+    from automm.data.images.pixels.pixel_store import drop_bad_pictures
     from automm.data.inputs.arrays import all_paths
     from automm.data.manifest import load_manifest
     from automm.data.records.reviews import load_dataset
@@ -147,7 +148,7 @@ def prepare(folder: Path, cache: Path) -> int:
 
     peak = Peak()
     dataset = load_dataset(load_manifest(folder / "manifest.yaml"))
-    pictures = prepare_pictures(all_paths(dataset.reviews), 32, cache)
+    pictures = prepare_pictures(all_paths(dataset.reviews), [PictureForm(32)], cache)
     dataset = drop_bad_pictures(dataset, pictures.bad)
     split_dataset(dataset, links_of(dataset, pictures.digests))
     return max(peak.stop().values())

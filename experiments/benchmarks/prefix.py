@@ -106,7 +106,7 @@ def without_prefix(task: Any) -> float:
     from automm.search.training.options import Plan
     from automm.tasks.registry import TASKS
 
-    layers = EncoderLayers.of([task.text_source, task.image_source], task.experiment.inputs.image_size)
+    layers = EncoderLayers.of(task.sources, task.arrays.sizes)
     for encoder in layers.encoders:
         encoder.whole()
     plan = Plan("val_macro_f1", FEW_EPOCHS, FEW_EPOCHS, 32, 1e-3, task=TASKS["classification"], seed=1)
@@ -115,8 +115,7 @@ def without_prefix(task: Any) -> float:
         model = compose(
             baselines.fused(task.shapes, baselines.CONCATENATION),
             layers,
-            sequence_length=task.experiment.inputs.sequence_length,
-            image_shape=task.arrays.image_shape,
+            task.experiment.inputs.max_images,
         )
         readers = [compiled(model)]
         train(
@@ -155,10 +154,11 @@ def autokeras_alone(folder: Path, task: Any) -> float:
         def _configure_tensorboard_dir(self, *arguments: Any) -> None:
             """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not install."""
 
-    layers = EncoderLayers.of([task.text_source, task.image_source], task.experiment.inputs.image_size)
-    encoders = {encoder.modality: encoder.whole() for encoder in layers.encoders}
+    layers = EncoderLayers.of(task.sources, task.arrays.sizes)
+    for encoder in layers.encoders:
+        encoder.whole()
     space = full_space()
-    nodes, outputs = graph_of_blocks(encoders.__getitem__, "softmax")
+    nodes, outputs = graph_of_blocks(layers.encoders, "softmax")
     model = Model(
         space,
         inputs=nodes,

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from automm.config.experiment import load_experiment
+from automm.config.experiment import Experiment, load_experiment
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
@@ -141,6 +141,9 @@ def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, a
 def test_a_finalist_with_a_former_name_is_trained_on_other_folds(name):
     """`finalists.folds` trains a baseline again under the name that its run has for it."""
     manifest = SimpleNamespace(columns=())
-    setup = SimpleNamespace(dataset=SimpleNamespace(manifest=manifest), task=TASKS["classification"])
+    experiment = Experiment(manifest=Path("manifest.yaml"))
+    setup = SimpleNamespace(
+        dataset=SimpleNamespace(manifest=manifest), task=TASKS["classification"], experiment=experiment
+    )
     found = baseline(SimpleNamespace(setup=setup), name)
     assert (found.name, found.point, found.seed_name) == (name, LOW_RANK_BILINEAR, "bilinear")

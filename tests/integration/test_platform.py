@@ -384,6 +384,44 @@ def trial_of(hp, number, score=0.5, **values):
     return trial
 
 
+def test_kerashub_fetches_single_files(tmp_path):
+    """keras_internals.hub_file: the path of a file, or None."""
+    (tmp_path / "config.json").write_text("{}")
+    assert keras_internals.hub_file(str(tmp_path), "config.json") == tmp_path / "config.json"
+    assert keras_internals.hub_file(str(tmp_path), "image_converter.json") is None
+
+
+def test_kerashub_saves_a_vit_with_arguments_that_it_does_not_take():
+    """`SavedLayer` of models/encoders/hub/tower_layers leaves them out."""
+    from keras_hub.models import ViTBackbone
+
+    vit = ViTBackbone((16, 16, 3), 8, num_layers=1, num_heads=1, hidden_dim=4, mlp_dim=4)
+    for layer in (vit.get_layer("vit_patching_and_embedding"), vit.get_layer("vit_encoder").encoder_layers[0]):
+        with pytest.raises(TypeError, match="Unrecognized keyword arguments"):
+            type(layer).from_config(layer.get_config())
+
+
+def test_kerashubs_siglip_announces_a_state_that_it_does_not_have():
+    """`Patches` of models/encoders/hub/tower_layers corrects the length."""
+    from keras_hub.models import SigLIPVisionEncoder
+
+    sizes = {"hidden_dim": 4, "num_layers": 1, "num_heads": 1, "intermediate_dim": 4}
+    embedding = SigLIPVisionEncoder(8, image_shape=(16, 16, 3), **sizes).embedding
+    assert embedding.compute_output_shape((None, 16, 16, 3))[1] == 5
+    assert embedding(np.zeros((1, 16, 16, 3), np.float32)).shape[1] == 4
+
+
+def test_kerashub_does_not_split_the_texts_of_roberta_into_words():
+    """models/encoders/hub/preset_tokenizers splits them by the pattern of GPT-2, with which RoBERTa was trained."""
+    from keras_hub.tokenizers import RobertaTokenizer
+
+    vocabulary = {
+        word: number for number, word in enumerate(["<s>", "<pad>", "</s>", "<mask>", "a", "b", "\u0120", "a\u0120"])
+    }
+    tokenizer = RobertaTokenizer(vocabulary, ["a \u0120"])
+    assert np.asarray(tokenizer("a b")).tolist() == [7, 5]  # "a " is one token; no token of GPT-2 ends in a blank
+
+
 @pytest.mark.parametrize("aware", [False, True])
 def test_keras_tuner_tells_trials_apart_by_all_their_values(aware):
     """keras_tuner_internals.PointHashes: the epochs of a trial are not part of its point."""

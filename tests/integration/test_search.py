@@ -56,8 +56,9 @@ class TestRunFolder:
 
     def test_the_manifest_names_encoders_and_engines(self, searched):
         encoders = searched.run.read("manifest.json")["encoders"]
-        assert {kind: entry["name"] for kind, entry in encoders.items()} == {"text": "tiny-bert", "image": "tiny-cnn"}
-        assert all(entry["engine"].startswith("keras-") for entry in encoders.values())
+        names = {kind: [entry["name"] for entry in entries] for kind, entries in encoders.items()}
+        assert names == {"text": ["tiny-bert"], "image": ["tiny-cnn"]}
+        assert all(entry["engine"].startswith("keras-") for entries in encoders.values() for entry in entries)
 
     def test_every_baseline_and_every_trial_completed(self, searched):
         assert [candidate.name for candidate in searched.baselines] == list(BASELINES)
@@ -126,10 +127,10 @@ class TestRunFolder:
 
     def test_a_masked_modality_equals_an_absent_one(self, searched, reporter):
         """A suffix on features against the whole model on raw arrays of reviews without pictures, and without text."""
-        from automm.data.inputs.tokens import encode_texts
         from automm.models.whole import compiled, compose
         from automm.search.session import Search
         from automm.search.setup.data import encoder_sources, load, prepare
+        from automm.search.setup.inputs import tokens_of
         from automm.search.training.loop import predict
         from automm.tracking.protocol import NoTracker
 
@@ -138,11 +139,11 @@ class TestRunFolder:
         search = Search(task, searched.run, NoTracker(), reporter, None)
         saved = keras.saving.load_model(searched.run.model_path("concatenation"), compile=False)
         arrays, rows = task.arrays, task.rows("validation")
-        whole = compiled(compose(saved, search.bench.layers, sequence_length=16, image_shape=arrays.image_shape))
-        nothing = encode_texts(task.text_source.tokenizer, [""] * len(arrays), 16)
+        whole = compiled(compose(saved, search.bench.layers, 2))
+        nothing = tokens_of([""] * len(arrays), task.sources, task.sizes)
         bare = {
             "image": replace(arrays, picture_rows=np.full_like(arrays.picture_rows, -1)),
-            "text": replace(arrays, token_ids=nothing, text_mask=np.zeros(len(arrays), np.float32)),
+            "text": replace(arrays, tokens=nothing, text_mask=np.zeros(len(arrays), np.float32)),
         }
         read = search.bench.predictor(saved)
         for modality, without in bare.items():

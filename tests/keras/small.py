@@ -16,8 +16,22 @@ SMALL = {
 }
 
 
-def layers_of(text, image):
-    """EncoderLayers of two whole encoders, without halves."""
+def sizes(text, image, length, size):
+    """The sizes of what a text encoder and a picture encoder read, as `Arrays.sizes`; layers or sources."""
+    return {("text", name_of(text)): length, ("image", name_of(image)): size}
+
+
+def name_of(encoder):
+    return getattr(encoder, "encoder", None) or encoder.name
+
+
+def layers_of(text, image, length, size):
+    """EncoderLayers of two whole encoders, without halves, for texts of `length` and pictures of `size`."""
     from automm.models.whole import EncoderLayers
 
-    return EncoderLayers.built([text, image])
+    return EncoderLayers.built([text, image], sizes(text, image, length, size))
+
+
+def tokens(ids):
+    """The arrays of a batch whose token ids are 0 where a token is padding."""
+    return {"token_ids": ids, "padding_mask": (ids != 0).astype("int32")}

@@ -7,6 +7,7 @@ from automm.deliver.card import model_card
 from automm.tracking.run_folder import COMPLETED, KILLED, Candidate, Run
 
 FROZEN, CNN = {"fusion/operator": "sum"}, {"image/source": "residual", "image/size": 32}
+WEIGHTS = {"fingerprint": "f", "engine": "keras"}
 SCORES = {"macro_f1": 0.5, "accuracy": 0.5, "loss": 1.0}
 
 
@@ -19,7 +20,7 @@ def card(**changed):
         "run": "r",
         "labels": ["a", "b"],
         "inputs": {"max_images": 2, "sequence_length": 8, "image_size": 64},
-        "encoders": {"text": {"name": "bert"}, "image": {"name": "lite"}},
+        "encoders": {"text": WEIGHTS | {"name": "bert"}, "image": WEIGHTS | {"name": "lite"}},
         "parameters": 7,
         "hyperparameters": {"ensemble/trial-001": 0.5, "ensemble/trial-002": 0.5},
         "members": {},
@@ -51,6 +52,20 @@ def test_an_ensemble_names_the_picture_encoder_of_each_member():
     assert "residual" in alone
     assert "lite" not in alone
     assert pictures_of(card(members={"trial-001": FROZEN})) == "- picture encoder: `lite`, 64 pixels"
+
+
+def test_a_candidate_names_the_encoders_that_it_reads():
+    texts = [WEIGHTS | {"name": name, "size": size} for name, size in (("bert", 8), ("e5", 12))]
+    encoders = {"text": texts, "image": [WEIGHTS | {"name": "lite", "size": 64}]}
+
+    def text_of(**point):
+        text = card(encoders=encoders, hyperparameters=point)
+        return next(line for line in text.splitlines() if line.startswith("- text encoder"))
+
+    first, second = "`bert`, at most 8 word pieces", "`e5`, at most 12 word pieces"
+    assert text_of() == f"- text encoder: {first}"
+    assert text_of(**{"text/encoder": "e5"}) == f"- text encoder: {second}"
+    assert text_of(**{"text/encoder": "all"}) == f"- text encoder: {first} and {second}"
 
 
 def test_only_completed_candidates_are_members(tmp_path):

@@ -4,8 +4,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+from small import sizes
 
-from automm.data.inputs.tokens import SPECIAL, encode_texts
+from automm.data.inputs.tokens import SPECIAL
 from automm.errors import ConfigError, WeightsError
 from automm.models.encoders.sources import (
     IMAGE_ENCODERS,
@@ -43,7 +44,7 @@ def image():
 
 @pytest.fixture(scope="module")
 def ids(bert):
-    return encode_texts(bert.tokenizer, TEXTS, 10)
+    return bert.preprocessing.encode(TEXTS, 10)[0]
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +98,8 @@ class TestText:
         assert output.dtype == np.float32
 
     def test_the_length_of_the_padding_does_not_matter(self, bert, text):
-        short = encode_texts(bert.tokenizer, TEXTS, 7)
-        agree(text(short), text(encode_texts(bert.tokenizer, TEXTS, 12)))
+        short = bert.preprocessing.encode(TEXTS, 7)[0]
+        agree(text(short), text(bert.preprocessing.encode(TEXTS, 12)[0]))
 
     def test_padding_tokens_do_not_matter(self, text, ids):
         """The embedding of [PAD] is changed, and the outputs are equal."""
@@ -195,7 +196,7 @@ def test_building_encoders_during_a_trial_does_not_change_its_initial_weights():
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
     drawn = []
     for asks in (False, True):
-        layers = EncoderLayers.of([text, image], 16)
+        layers = EncoderLayers.of([text, image], sizes(text, image, 8, 16))
         keras.utils.set_random_seed(5)
         if asks:
             for encoder in layers.encoders:
@@ -245,7 +246,7 @@ class TestPresets:
         folder, backbone = text_preset
         source = text_source(str(folder), learned)
         assert list(source.vocabulary) == VOCABULARY  # the preset's own, not what was learned
-        tokens = encode_texts(source.tokenizer, ["GOOD phones", "bad"], 8)
+        tokens = source.preprocessing.encode(["GOOD phones", "bad"], 8)[0]
         assert tokens[0].tolist() == [2, 4, 6, 9, 3, 0, 0, 0]
         encoder = source.build()
         assert encoder.features == 8
@@ -288,9 +289,9 @@ class TestPresets:
         agree(keras.saving.load_model(tmp_path / "model.keras")(pixels), encoder(pixels))
 
     def test_a_text_preset_is_no_picture_encoder_and_vice_versa(self, text_preset, image_preset):
-        with pytest.raises(ConfigError, match=r"encoders\.text: .* is not a text encoder like BERT"):
+        with pytest.raises(ConfigError, match=r"encoders\.text: .* is a ResNet, which reads pictures"):
             text_source(str(image_preset[0]), learned)
-        with pytest.raises(ConfigError, match=r"encoders\.image: .* does not return one feature map"):
+        with pytest.raises(ConfigError, match=r"encoders\.image: .* is a BERT, which reads texts"):
             image_source(str(text_preset[0]))
 
     def test_a_folder_without_a_preset(self, tmp_path):
@@ -342,7 +343,7 @@ def test_the_features_of_minilm(real_cache, monkeypatch):
         "My soup was cold.",
         "",
     ]
-    ids = encode_texts(source.tokenizer, texts, 32)
+    ids = source.preprocessing.encode(texts, 32)[0]
     assert ids[0, :9].tolist() == [101, 1996, 6046, 16180, 2035, 2154, 1012, 102, 0]
     features = np.asarray(source.build()(ids))
     assert features.shape == (4, 384)

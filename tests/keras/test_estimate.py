@@ -8,6 +8,7 @@ from small import SHAPES
 from automm.config.experiment import resolve
 from automm.models.encoders.sources import image_source, text_source
 from automm.search.cost.estimate import disk_warning, estimate
+from automm.search.setup.inputs import sizes_of
 from automm.search.training.loop import Fold
 from automm.tasks.registry import TASKS
 
@@ -19,9 +20,9 @@ IMAGE = image_source("tiny-cnn")
 def setup(tmp_path, **settings):
     experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, name="test")
     fold = Fold(np.arange(320), np.arange(320, 400))
-    sources = {"text_source": TEXT, "image_source": IMAGE}
+    encoders = {"sources": (TEXT, IMAGE), "sizes": sizes_of([TEXT, IMAGE], experiment.inputs, ["a"])}
     return SimpleNamespace(
-        experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, task=TASKS["classification"], **sources
+        experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, task=TASKS["classification"], **encoders
     )
 
 

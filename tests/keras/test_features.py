@@ -5,15 +5,14 @@ import keras
 import numpy as np
 import pytest
 
-from automm.data.inputs.arrays import Arrays
+from automm.data.inputs.arrays import Arrays, Pictures, Tokens
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.items import item_digests
-from automm.data.inputs.tokens import encode_texts
 from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.layers import ImageEncoder
 from automm.models.encoders.sources import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
-from automm.models.readouts import READOUTS, is_sequence
+from automm.models.readouts import POOLED, READOUTS, is_sequence
 from automm.search.features import encode as passes
 from automm.search.features import encoded as module
 from automm.search.features import engines
@@ -25,6 +24,7 @@ LENGTH = 24
 ROWS = np.array([[0, 1], [-1, -1], [2, -1], [0, -1], [-1, 3], [1, 0], [3, 3], [-1, -1]], np.int32)
 TEXT = text_source("tiny-bert", vocabulary_of_texts(TEXTS))
 IMAGE = image_source("tiny-cnn")
+GENERAL = [name for name, readout in READOUTS.items() if readout.how != POOLED]  # of every encoder
 TEXT_INPUT, IMAGE_INPUT = "text@tiny-bert:mean", "image@tiny-cnn:average"
 
 
@@ -33,12 +33,15 @@ def arrays():
     rng = np.random.default_rng(0)
     return Arrays(
         ids=tuple(f"r{row}" for row in range(len(TEXTS))),
-        token_ids=encode_texts(TEXT.tokenizer, TEXTS, LENGTH),
+        tokens={TEXT.name: Tokens(*TEXT.preprocessing.encode(TEXTS, LENGTH))},
         text_mask=np.array([float(bool(text)) for text in TEXTS], np.float32),
-        pixels=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
+        pictures={
+            IMAGE.name: Pictures(
+                rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8), item_digests([b"0", b"1", b"2", b"3"])
+            )
+        },
         picture_rows=ROWS,
         targets=np.arange(len(TEXTS), dtype=np.int32) % 2,
-        picture_items=item_digests([b"0", b"1", b"2", b"3"]),
     )
 
 
@@ -83,7 +86,9 @@ def test_features_equal_those_of_fully_padded_texts(encoded, arrays, built):
     """Texts are encoded by length, duplicates once; a row must still be its own review's."""
     batch = encoded[0].batch(ALL)
     raw = arrays.batch(ALL)
-    np.testing.assert_allclose(batch[TEXT_INPUT], np.asarray(built[0](raw["token_ids"])), atol=1e-5)
+    np.testing.assert_allclose(
+        batch[TEXT_INPUT], np.asarray(built[0](raw["token_ids"], raw["padding_mask"])), atol=1e-5
+    )
     mask = raw["image_mask"][..., None]
     np.testing.assert_allclose(batch[IMAGE_INPUT], np.asarray(built[1](raw["images"])) * mask, atol=1e-5)
     np.testing.assert_array_equal(batch["text_mask"], raw["text_mask"])
@@ -102,7 +107,7 @@ def test_duplicates_are_encoded_once(encoded):
     features = encoded[0]
     assert len(features.readout("text")) == len(set(TEXTS)) == 6
     assert len(features.readout("image")) == 4
-    assert features.texts.rows[0] == features.texts.rows[3]
+    assert features.texts[TEXT.name].rows[0] == features.texts[TEXT.name].rows[3]
     assert len(features) == len(TEXTS)
 
 
@@ -126,7 +131,7 @@ def test_another_order_of_reviews_encodes_nothing(encoded, arrays):
     turned = replace(
         arrays,
         ids=tuple(arrays.ids[row] for row in order),
-        token_ids=arrays.token_ids[order],
+        tokens=with_tokens(arrays, lambda values: values[order]),
         text_mask=arrays.text_mask[order],
         picture_rows=arrays.picture_rows[order],
     )
@@ -162,8 +167,9 @@ def test_a_damaged_file_is_computed_again(arrays, tmp_path, damage, encoded):
     [
         ({"text": {"fingerprint": "other weights"}}, ["tiny-bert"]),
         ({"image": {"fingerprint": "other weights"}}, ["tiny-cnn"]),
-        ({"arrays": {"picture_items": item_digests([b"4", b"5", b"6", b"7"])}}, ["tiny-cnn"]),
-        ({"arrays": {"token_ids": None}}, ["tiny-bert"]),
+        ({"items": item_digests([b"4", b"5", b"6", b"7"])}, ["tiny-cnn"]),
+        ({"ids": 1}, ["tiny-bert"]),
+        ({"mask": 0}, ["tiny-bert"]),
     ],
 )
 def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, change, expected):
@@ -171,12 +177,16 @@ def test_other_weights_or_data_are_other_features(encoded, arrays, tmp_path, cha
         (tmp_path / "features").mkdir(exist_ok=True)
         (tmp_path / "features" / source.name).write_bytes(source.read_bytes())
     calls = []
-    changed = dict(change.get("arrays", {}))
-    if "token_ids" in changed:  # the same number of distinct texts, and another one among them
-        changed["token_ids"] = arrays.token_ids.copy()
-        changed["token_ids"][2, 1] = changed["token_ids"][6, 1] = 1
+    tokens, (pictures,) = arrays.tokens[TEXT.name], arrays.pictures.values()
+    if "items" in change:
+        pictures = replace(pictures, items=change["items"])
+    for field in ("ids", "mask"):  # the same number of distinct texts, and another one among them
+        if field in change:
+            values = getattr(tokens, field).copy()
+            values[2, 1] = values[6, 1] = change[field]
+            tokens = replace(tokens, **{field: values})
     encode(
-        replace(arrays, **changed),
+        replace(arrays, tokens={TEXT.name: tokens}, pictures={IMAGE.name: pictures}),
         counting(replace(TEXT, **change.get("text", {})), calls),
         counting(replace(IMAGE, **change.get("image", {})), calls),
         tmp_path,
@@ -200,9 +210,8 @@ def test_a_crash_leaves_no_partial_entry(arrays, tmp_path, monkeypatch):
 def test_no_pictures_at_all(arrays, tmp_path):
     none = replace(
         arrays,
-        pixels=np.zeros((0, 16, 16, 3), np.uint8),
+        pictures={IMAGE.name: Pictures(np.zeros((0, 16, 16, 3), np.uint8), item_digests([]))},
         picture_rows=np.full_like(ROWS, -1),
-        picture_items=item_digests([]),
     )
     features = encode(none, TEXT, IMAGE, tmp_path)
     batch = features.batch(ALL)
@@ -239,14 +248,14 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
         counting(TEXT, calls),
         counting(IMAGE, calls),
         tmp_path,
-        readouts=list(READOUTS),
+        readouts=list(GENERAL),
         progress=lambda what, done, total: told.append((what, done == total)),
     )
     assert calls == ["tiny-bert", "tiny-cnn"]
     assert told.count(("texts, word pieces", True)) == told.count(("pictures", True)) == 1
     np.testing.assert_allclose(features.readout("text"), encoded[0].readout("text"), atol=1e-5)
-    text, image = TEXT.build(list(READOUTS)), IMAGE.build(list(READOUTS), 16)
-    names = (*READOUTS, "token_mask", "text_mask", "image_mask")
+    text, image = TEXT.build(list(GENERAL)), IMAGE.build(list(GENERAL), 16)
+    names = (*GENERAL, "token_mask", "text_mask", "image_mask")
     batch = features.only(names).batch(ALL)
     assert set(batch) == set(names)
     raw = arrays.batch(ALL)
@@ -258,18 +267,18 @@ def test_one_pass_stores_all_read_outs(encoded, arrays, tmp_path):
     def given(name):
         return batch[source_of_input(name).short_name]
 
-    for name, expected in text.named(raw["token_ids"]).items():
+    for name, expected in text.named(raw["token_ids"], raw["padding_mask"]).items():
         expected = np.asarray(expected)
         if is_sequence(name):
             expected = np.where(real[..., None], expected, 0)[:, :length]
-        np.testing.assert_allclose(given(name), expected[:, :length], atol=1e-2 if is_sequence(name) else 1e-5)
+        np.testing.assert_allclose(given(name), expected, atol=1e-2 if is_sequence(name) else 1e-5)
     for name, expected in image.named(raw["images"]).items():
         mask = raw["image_mask"].reshape(*raw["image_mask"].shape, *[1] * (expected.ndim - 2))
         np.testing.assert_allclose(given(name), expected * mask, atol=1e-2 if is_sequence(name) else 1e-5)
-    assert {batch[name].dtype for name in READOUTS} == {np.dtype(np.float32)}
+    assert {batch[name].dtype for name in GENERAL} == {np.dtype(np.float32)}
     assert {features.readout(name).dtype for name in ("text_states_last", "image_cells_last")} == {np.dtype("f2")}
     found = {source_of_input(name).short_name for name in features.statistics(ALL, of_targets=False)}
-    assert found == {name for name in READOUTS if not is_sequence(name)}
+    assert found == {name for name in GENERAL if not is_sequence(name)}
 
 
 def test_read_outs_of_another_space_are_stored(encoded, arrays):
@@ -285,9 +294,9 @@ def test_read_outs_of_another_space_are_stored(encoded, arrays):
 
 def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
     def loud():
-        backbone, _ = IMAGE.backbone()
-        backbone.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
-        return backbone, None
+        tower, _ = IMAGE.backbone()
+        tower.model.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
+        return tower, None
 
     with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504"):
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])
@@ -296,7 +305,7 @@ def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
 def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
     """A tokenizer.json may read a text's "[PAD]" as the piece 0; texts that differ only behind it are two items."""
     ids = np.array([[2, 5, 0, 0, 6, 3, 0, 0], [2, 5, 0, 0, 7, 3, 0, 0], [2, 3, 0, 0, 0, 0, 0, 0]], np.int32)
-    texts = passes.Texts.of(ids)
+    texts = passes.Texts.of(Tokens(ids, (np.arange(8) < [[6], [6], [2]]).astype(np.int32)))
     assert sorted(texts.lengths.tolist()) == [2, 6, 6]
     assert len({*texts.items.digests.tolist()}) == 3
 
@@ -304,10 +313,23 @@ def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():
 def test_progress_reaches_the_total(arrays, tmp_path):
     told = []
     encode(arrays, TEXT, IMAGE, tmp_path, batch_size=4, progress=lambda *what: told.append(what))
-    lengths = np.sort(passes.Texts.of(arrays.token_ids).lengths)  # short texts come first
+    lengths = np.sort(texts_of(arrays).lengths)  # short texts come first
     first, total = int(lengths[:4].sum()), int(lengths.sum())
     what = "texts, word pieces"
     assert told == [(what, first, total), (what, total, total), ("pictures", 4, 4)]
+
+
+def texts_of(arrays):
+    """The distinct texts of arrays."""
+    return passes.Texts.of(arrays.tokens[TEXT.name])
+
+
+def with_tokens(arrays, change):
+    """The tokens of arrays, changed."""
+    return {
+        name: replace(tokens, ids=change(tokens.ids), mask=change(tokens.mask))
+        for name, tokens in arrays.tokens.items()
+    }
 
 
 def some(arrays, reviews):
@@ -317,10 +339,9 @@ def some(arrays, reviews):
     return replace(
         arrays,
         ids=tuple(arrays.ids[row] for row in reviews),
-        token_ids=arrays.token_ids[reviews],
+        tokens=with_tokens(arrays, lambda values: values[reviews]),
         text_mask=arrays.text_mask[reviews],
-        pixels=arrays.pixels[pictures],
-        picture_items=arrays.picture_items[pictures],
+        pictures={name: Pictures(one.pixels[pictures], one.items[pictures]) for name, one in arrays.pictures.items()},
         picture_rows=np.where(chosen >= 0, np.searchsorted(pictures, chosen), -1).astype(np.int32),
         targets=arrays.targets[reviews],
     )
@@ -328,9 +349,9 @@ def some(arrays, reviews):
 
 def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays):
     """Fewer reviews, or texts for which there is more room, are copies; in whole sequences, too."""
-    names = list(READOUTS)
-    whole = encode(arrays, TEXT, IMAGE, encoded[1], readouts=names).only((*READOUTS, "token_mask"))
-    wide = replace(arrays, token_ids=np.pad(arrays.token_ids, ((0, 0), (0, 16))))
+    names = list(GENERAL)
+    whole = encode(arrays, TEXT, IMAGE, encoded[1], readouts=names).only((*GENERAL, "token_mask"))
+    wide = replace(arrays, tokens=with_tokens(arrays, lambda values: np.pad(values, ((0, 0), (0, 16)))))
     for given, rows in ((some(arrays, [5, 2, 6]), [5, 2, 6]), (wide, ALL)):
         again = encode(
             given, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names
@@ -340,18 +361,18 @@ def test_reviews_that_were_encoded_with_others_build_no_encoder(encoded, arrays)
 
 
 def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
-    names = list(READOUTS)
+    names = list(GENERAL)
     few = some(arrays, [1, 2, 6])
     first = encode(few, TEXT, IMAGE, tmp_path, readouts=names)
     told = []
     second = encode(arrays, TEXT, IMAGE, tmp_path, readouts=names, progress=lambda *what: told.append(what))
-    new = int(passes.Texts.of(arrays.token_ids).lengths.sum() - passes.Texts.of(few.token_ids).lengths.sum())
+    new = int(texts_of(arrays).lengths.sum() - texts_of(few).lengths.sum())
     assert told == [("texts, word pieces", new, new), ("pictures", 2, 2)]
     fresh = encode(arrays, TEXT, IMAGE, tmp_path / "fresh", readouts=names)
-    for name, expected in fresh.only((*READOUTS, "token_mask")).batch(ALL).items():
-        found = second.only((*READOUTS, "token_mask")).batch(ALL)[name]
+    for name, expected in fresh.only((*GENERAL, "token_mask")).batch(ALL).items():
+        found = second.only((*GENERAL, "token_mask")).batch(ALL)[name]
         np.testing.assert_allclose(found, expected, atol=1e-2 if is_sequence(name) else 1e-5)
-    batches = [of.only(READOUTS).batch(rows) for of, rows in ((first, ALL[:3]), (second, np.array([1, 2, 6])))]
+    batches = [of.only(GENERAL).batch(rows) for of, rows in ((first, ALL[:3]), (second, np.array([1, 2, 6])))]
     for name, array in batches[0].items():
         np.testing.assert_array_equal(array, batches[1][name])
 
@@ -410,7 +431,8 @@ class TestEngines:
         pytest.importorskip("onnxruntime")
         encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", ("image",), name="image_encoder")
         pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
-        found = {name: engines.Engine(name, name).start(encoder, np.uint8, (1, 64, 64, 3)) for name in engines.ENGINES}
+        pixels_of_64 = {"images": (np.uint8, (1, 64, 64, 3))}
+        found = {name: engines.Engine(name, name).start(encoder, pixels_of_64) for name in engines.ENGINES}
         for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
             first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
             assert cosines(first, second).min() >= 0.99999
@@ -428,9 +450,10 @@ def test_the_time_of_an_encoding_is_measured_with_the_encoder_that_encodes(array
     features = encode(arrays, counting(TEXT, calls), counting(IMAGE, calls), tmp_path, before=expected.append)
     assert calls == ["tiny-bert", "tiny-cnn"], "each encoder is built once, for the measurement and for the encoding"
     (measured,) = expected
-    texts, pictures = len(features.texts.token_ids), len(arrays.pixels)
-    assert measured.items == (("texts", texts), ("pictures", pictures))
-    lengths = features.texts.lengths
+    (texts,) = features.texts.values()
+    pictures = len(arrays.pixels)
+    assert measured.items == (("texts", len(texts.lengths)), ("pictures", pictures))
+    lengths = texts.lengths
     typical = lengths[np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:3]]
     assert measured.seconds == pytest.approx(2 * lengths.sum() / typical.sum() + 2 * 4 / 3)
     encode(arrays, TEXT, IMAGE, tmp_path, before=expected.append)

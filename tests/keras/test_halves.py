@@ -8,6 +8,7 @@ from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.half_layers import TextUpper
 from automm.models.encoders.halves import frontiers, halve_cnn
+from automm.models.encoders.hub.unrolled import Tower
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import image_source, text_source
 
@@ -60,7 +61,7 @@ def test_padding_does_not_change_the_upper_half(text):
 
 def test_efficientnet_is_cut_so_that_a_third_is_trained_on_its_coarsest_maps():
     backbone = efficientnet_lite.build("lite0")
-    halves = halve_cnn(backbone, 64)
+    halves = halve_cnn(Tower(backbone), 64)
     assert halves.place == "block14_add"
     assert halves.lower.compute_output_shape((1, 64, 64, 3)) == (1, 2, 2, 192)
     picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
@@ -117,7 +118,7 @@ def test_a_model_without_a_frontier_is_rejected():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
     with pytest.raises(ConfigError, match=r"cannot be cut in two.*Set tier2\.finalists: 0"):
-        halve_cnn(model, 8)
+        halve_cnn(Tower(model), 8)
 
 
 def test_unfreeze_keeps_batch_normalisation_frozen():

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from small import layers_of
+from small import layers_of, tokens
 
 from automm.models import baselines, packing
 from automm.models.encoders.sources import image_source, text_source
@@ -63,9 +63,11 @@ def test_the_symbolic_shapes_equal_the_real_ones():
 
 
 def test_the_layout_of_raw_inputs():
-    inputs = raw_inputs(5, (2, 3, 3, 3))
-    model = keras.Model(inputs, keras.ops.sum(inputs["text_mask"]))
-    assert sorted(layout_of(model), key=lambda part: part["name"]) == sorted(LAYOUT, key=lambda part: part["name"])
+    inputs = {**raw_inputs("text", 0, 5, 2), **raw_inputs("image", 0, 3, 2)}
+    layout = layout_of(keras.Model(inputs, keras.ops.sum(inputs["padding_mask"])))
+    tokens, images = [part for part in LAYOUT if part["name"] in inputs]
+    masks = {**tokens, "name": "padding_mask"}
+    assert sorted(layout, key=lambda part: part["name"]) == [images, masks, tokens]
 
 
 SHAPES = Shapes(text_features=3, image_features=4, max_images=2, outputs=3, head="softmax")
@@ -98,14 +100,14 @@ def whole():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad"]).build()
     image = image_source("tiny-cnn").build()
     suffix = baselines.fused(Shapes(16, 16, 2, 3, head="softmax"), SMALL)
-    return compose(suffix, layers_of(text, image), sequence_length=5, image_shape=(2, 16, 16, 3))
+    return compose(suffix, layers_of(text, image, 5, 16), 2)
 
 
 @pytest.fixture(scope="module")
 def raw():
     rng = np.random.default_rng(0)
     return {
-        "token_ids": np.array([[2, 4, 3, 0, 0], [2, 5, 4, 4, 3], [2, 3, 0, 0, 0]], np.int32),
+        **tokens(np.array([[2, 4, 3, 0, 0], [2, 5, 4, 4, 3], [2, 3, 0, 0, 0]], np.int32)),
         "text_mask": np.array([1, 1, 0], np.float32),
         "images": rng.integers(0, 256, (3, 2, 16, 16, 3), dtype=np.uint8),
         "image_mask": np.array([[1, 1], [1, 0], [0, 0]], np.float32),

@@ -209,12 +209,18 @@ def test_whole_sequences_of_a_trained_map_go_through_a_fusion():
 
 def test_the_suffix_gets_text_features_and_raw_pixels():
     text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]).build()
-    layers = layers_of(text, image_source("tiny-cnn").build())
+    layers = layers_of(text, image_source("tiny-cnn").build(), 6, STORED)
     shapes = Shapes(text_features=16, image_features=16, max_images=2, outputs=3, image_size=STORED, head="softmax")
     point = {**SMALL, **PIXELS, "image/readout": "average", "text/readout": "mean", "text/layer": "last"}
     suffix = fused(shapes, point, pixel_encoder(point))
-    whole = compose(suffix, layers, sequence_length=6, image_shape=(2, STORED, STORED, 3))
-    assert {tensor.name for tensor in whole.inputs} == {"token_ids", "text_mask", "images", "image_mask"}
+    whole = compose(suffix, layers, 2)
+    assert {tensor.name for tensor in whole.inputs} == {
+        "token_ids",
+        "padding_mask",
+        "text_mask",
+        "images",
+        "image_mask",
+    }
     assert whole.count_params() == parameters_of(suffix, layers)  # without the frozen picture encoder
     again = extract_suffix(whole)
     assert {tensor.name for tensor in again.inputs} == {TEXT, "text_mask", "images", "image_mask"}

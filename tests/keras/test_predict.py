@@ -6,7 +6,7 @@ import keras
 import pytest
 import yaml
 from samples import write_reviews
-from small import SMALL
+from small import SMALL, sizes
 
 from automm.data.change_kinds import change_lines
 from automm.data.inputs.columns import Columns
@@ -26,24 +26,25 @@ LENGTH, PICTURES, SIZE = 8, 2, 16
 @pytest.fixture(scope="module")
 def encoders():
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
-    return text.tokenizer, EncoderLayers.of([text, image], SIZE)
+    return text, image, EncoderLayers.of([text, image], sizes(text, image, LENGTH, SIZE))
 
 
 def bundle(encoders, pooling):
-    tokenizer, layers = encoders
+    *sources, layers = encoders
     text, image = (encoder.whole() for encoder in layers.encoders)
     keras.utils.set_random_seed(1)
     suffix = fused(
         Shapes(text.features, image.features, PICTURES, 3, head="softmax"), {**SMALL, "image/pooling": pooling}
     )
-    model = compose(suffix, layers, sequence_length=LENGTH, image_shape=(PICTURES, SIZE, SIZE, 3))
+    model = compose(suffix, layers, PICTURES)
     about = {
         "labels": ["bad", "fair", "good"],
         "inputs": {"image_size": SIZE, "max_images": PICTURES, "sequence_length": LENGTH},
         "columns": {"medians": {}, "values": {}, "steps": 0},
         "reading": {"task": "classification", "images": {"on_bad": "error"}},
     }
-    return Bundle(None, about, model, tokenizer, Columns({}, {}, 0))
+    texts, pictures = ((sources[0].preprocessing, LENGTH),), (sources[1].preprocessing.form(SIZE),)
+    return Bundle(None, about, model, texts, pictures, Columns({}, {}, 0))
 
 
 @pytest.fixture(scope="module")

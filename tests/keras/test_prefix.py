@@ -1,14 +1,15 @@
 import keras
 import numpy as np
 import pytest
-from small import IMAGE, TEXT, layers_of
+from small import IMAGE, TEXT, layers_of, sizes, tokens
 
 from automm.data.inputs.input_sources import source_of_input
 from automm.models import baselines, packing
 from automm.models.encoders.layers import FrozenEncoder
 from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import AnyPicture, Shapes, answer, fuse, image_tower, text_tower
-from automm.models.whole import compose, raw_inputs
+from automm.models.whole import compose
+from automm.models.whole import raw_inputs as inputs_of_encoder
 from automm.search.features.suffix import extract_suffix
 from automm.tasks.registry import TASKS
 
@@ -36,24 +37,37 @@ def whole(encoders):
 
 
 def composed(suffix, encoders):
-    return compose(suffix, layers_of(*encoders), sequence_length=6, image_shape=(2, 16, 16, 3))
+    return compose(suffix, layers_of(*encoders, 6, 16), 2)
 
 
 @pytest.fixture(scope="module")
 def raw():
     rng = np.random.default_rng(0)
     return {
-        "token_ids": np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3], [2, 3, 0, 0, 0, 0]], np.int32),
+        **tokens(np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3], [2, 3, 0, 0, 0, 0]], np.int32)),
         "text_mask": np.array([1, 1, 0], np.float32),
         "images": rng.integers(0, 256, (3, 2, 16, 16, 3), dtype=np.uint8),
         "image_mask": np.array([[1, 1], [1, 0], [0, 0]], np.float32),
     }
 
 
+def raw_inputs():
+    masks = {"text_mask": (), "image_mask": (2,)}
+    return {
+        **inputs_of_encoder("text", 0, 6, 2),
+        **inputs_of_encoder("image", 0, 16, 2),
+        **{name: keras.Input(shape, name=name, dtype="float32") for name, shape in masks.items()},
+    }
+
+
+def read(arrays):
+    return arrays["token_ids"], arrays["padding_mask"]
+
+
 def encoded(raw, encoders):
     text, image = encoders
     return {
-        TEXT: np.asarray(text(raw["token_ids"])),
+        TEXT: np.asarray(text(*read(raw))),
         "text_mask": raw["text_mask"],
         IMAGE: np.asarray(image(raw["images"])),
         "image_mask": raw["image_mask"],
@@ -116,11 +130,11 @@ def test_other_read_outs_have_their_own_inputs(raw, tmp_path, text_name, image_n
     names = ["text", "text_cls_last", "text_max_two_thirds", "image", "image_gem_last", "image_max_two_thirds"]
     text = text_source("tiny-bert", lambda size: VOCABULARY).build(names)
     image = image_source("tiny-cnn").build(names, 16)
-    inputs = raw_inputs(6, (2, 16, 16, 3))
+    inputs = raw_inputs()
     sources = [source_of_input(name).of({"text": "tiny-bert", "image": "tiny-cnn"}) for name in (text_name, image_name)]
     text_name, image_name = (source.name for source in sources)
     vectors = [
-        text_tower(text.named(inputs["token_ids"])[text_name], inputs["text_mask"], sources[0]),
+        text_tower(text.named(*read(inputs))[text_name], inputs["text_mask"], sources[0]),
         image_tower(image.named(inputs["images"])[image_name], inputs["image_mask"], SMALL, source=sources[1]),
     ]
     masks = [inputs["text_mask"], AnyPicture()(inputs["image_mask"])]
@@ -128,7 +142,7 @@ def test_other_read_outs_have_their_own_inputs(raw, tmp_path, text_name, image_n
     suffix = extract_suffix(whole)
     assert {tensor.name for tensor in suffix.inputs} == {text_name, "text_mask", image_name, "image_mask"}
     given = {name: raw[name] for name in ("text_mask", "image_mask")}
-    yielded = text.named(raw["token_ids"]) | image.named(raw["images"])
+    yielded = text.named(*read(raw)) | image.named(raw["images"])
     given |= {name: np.asarray(yielded[name]) for name in (text_name, image_name)}
     expected = np.asarray(whole(raw, training=False))
     np.testing.assert_allclose(suffix(given, training=False), expected, atol=1e-6)
@@ -159,10 +173,10 @@ def test_a_saved_suffix_can_be_composed_with_its_encoders(whole, raw, encoders, 
 
 def test_a_model_that_is_not_nested(raw, encoders):
     """As AutoKeras builds them: one flat graph from arrays to probabilities."""
-    inputs = raw_inputs(6, (2, 16, 16, 3))
+    inputs = raw_inputs()
     x = keras.layers.Concatenate()(
         [
-            encoders[0](inputs["token_ids"]),
+            encoders[0](*read(inputs)),
             keras.layers.Flatten()(encoders[1](inputs["images"])),
             inputs["image_mask"],
             keras.layers.Reshape((1,))(inputs["text_mask"]),
@@ -173,14 +187,14 @@ def test_a_model_that_is_not_nested(raw, encoders):
 
 
 def test_one_modality(raw, encoders):
-    inputs = raw_inputs(6, (2, 16, 16, 3))
-    token_ids = inputs["token_ids"]
-    whole = keras.Model({"token_ids": token_ids}, keras.layers.Dense(3)(encoders[0](token_ids)))
+    inputs = raw_inputs()
+    given = {name: inputs[name] for name in ("token_ids", "padding_mask")}
+    whole = keras.Model(given, keras.layers.Dense(3)(encoders[0](*read(inputs))))
     suffix = extract_suffix(whole)
     assert [tensor.name for tensor in suffix.inputs] == [TEXT]
     np.testing.assert_allclose(
         np.asarray(suffix({TEXT: encoded(raw, encoders)[TEXT]})),
-        np.asarray(whole({"token_ids": raw["token_ids"]})),
+        np.asarray(whole({name: raw[name] for name in given})),
         atol=1e-6,
     )
 
@@ -203,7 +217,7 @@ def test_training_the_suffix_trains_the_whole_model(encoders):
     count = 60
     labels = rng.integers(0, 3, count)
     raw = {
-        "token_ids": np.concatenate([np.full((count, 1), 2), rng.integers(3, 6, (count, 5))], axis=1).astype(np.int32),
+        **tokens(np.concatenate([np.full((count, 1), 2), rng.integers(3, 6, (count, 5))], axis=1).astype(np.int32)),
         "text_mask": np.ones(count, np.float32),
         "images": rng.integers(0, 256, (count, 2, 16, 16, 3), dtype=np.uint8),
         "image_mask": rng.integers(0, 2, (count, 2)).astype(np.float32),
@@ -236,16 +250,16 @@ def test_a_model_with_trained_upper_halves_is_cut_behind_the_lower_ones(raw):
     from automm.models.whole import EncoderLayers, fine_tunable
 
     text, image = text_source("tiny-bert", lambda size: VOCABULARY), image_source("tiny-cnn")
-    layers = EncoderLayers.of([text, image], 16)
+    layers = EncoderLayers.of([text, image], sizes(text, image, 6, 16))
     (text_lower, text_upper), (image_lower, image_upper) = (encoder.halves() for encoder in layers.encoders)
     unfreeze(text_upper)
     unfreeze(image_upper)
-    yielded = text_lower.named(raw["token_ids"]) | image_lower.named(raw["images"])
+    yielded = text_lower.named(*read(raw)) | image_lower.named(raw["images"])
     assert list(yielded) == ["text@tiny-bert:lower", "text@tiny-bert:token_mask", "image@tiny-cnn:lower"]
     given = {name: np.asarray(array) for name, array in yielded.items()}
     shapes = {name: (array.shape[1:], str(array.dtype)) for name, array in given.items()}
     suffix = fine_tunable(baselines.fused(SHAPES, SMALL), [text_upper, image_upper], shapes)
-    whole = compose(suffix, layers, sequence_length=6, image_shape=(2, 16, 16, 3))
+    whole = compose(suffix, layers, 2)
     given |= {name: raw[name] for name in ("text_mask", "image_mask")}
     again = extract_suffix(whole)
     assert {tensor.name for tensor in again.inputs} == set(given)

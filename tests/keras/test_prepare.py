@@ -57,7 +57,8 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
 
     for name in ("link_reviews", "linking_text", "picture_names"):
         counted(links, name)
-    wanted = resolve({"manifest": str(manifest), "evaluation": {"folds": 3}}, tmp_path, name="test")
+    content = {"manifest": str(manifest), "evaluation": {"folds": 3}, "encoders": SMALL["encoders"]}
+    wanted = resolve(content, tmp_path, name="test")
     here = load(wanted)
     assert len(here.other_folds) == 2
     check_folds(here, wanted)
@@ -105,9 +106,9 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
     split_by_column(manifest)
     encoded, start = [], engines.Engine.start
 
-    def counted(engine, encoder, dtype, shape):
-        run = start(engine, encoder, dtype, shape)
-        return lambda batch: (encoded.append((encoder.name, len(batch))), run(batch))[1]
+    def counted(engine, encoder, inputs):
+        run = start(engine, encoder, inputs)
+        return lambda *batch: (encoded.append((encoder.name, len(batch[0]))), run(*batch))[1]
 
     monkeypatch.setattr(engines.Engine, "start", counted)
     content = {**SMALL, "manifest": str(manifest), "space": {"fusion.operator": ["cross_attention"]}}
@@ -119,7 +120,7 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
 
     first = prepared([])
     assert any(array.dtype == np.float16 for array in first.features.encoded.values())
-    distinct = len(first.features.texts.token_ids)
+    distinct = len(first.features.texts["tiny-bert"].lengths)
     assert sum(count for name, count in encoded if name == "text_encoder") == distinct
     add_review(manifest)
     encoded.clear()
@@ -133,6 +134,27 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
     encoded.clear()
     assert len(prepared([]).features) == 25
     assert encoded == []
+
+
+@pytest.mark.parametrize(
+    ("text", "encoder"), [("a lovely thing from the shop", "minilm-l6"), ("这个东西很好看我很喜欢", "me5-small")]
+)
+def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch, text, encoder):
+    manifest = write_reviews(tmp_path, 24)
+    split_by_column(manifest)
+    records = manifest.parent / "reviews.jsonl"
+    lines = [json.loads(line) | {"text": text} for line in records.read_text().splitlines()]
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    content = {**SMALL, "manifest": str(manifest), "encoders": {"image": "tiny-cnn"}}
+    wanted = resolve(content, tmp_path, name="test")
+    assert wanted.encoders.text == "auto"
+    here = load(wanted)
+    asked = []
+    monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name))
+    for one in (here, here.with_fold(1)):
+        encoder_sources(wanted, one)
+    assert asked == [encoder, encoder]
+    assert "training texts" in here.choice.reason
 
 
 def split_by_column(manifest):

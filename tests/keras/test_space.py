@@ -1,5 +1,7 @@
 """The search space. These tests need Keras, because choices are Keras layers."""
 
+from typing import ClassVar
+
 import keras_tuner
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from automm.models.pooling import POOLINGS
 from automm.models.readouts import PLACES, READOUTS, is_sequence
 from automm.search.autokeras.tuner import active_values
 from automm.search.space import table as space_module
+from automm.search.space.portfolio import portfolio
 from automm.search.space.table import (
     DEFAULTS,
     TABLE,
@@ -150,7 +153,8 @@ def test_a_row_is_below_the_one_that_it_depends_on():
 
 
 def test_every_hyperparameter_exists_at_some_point():
-    space = narrow({name: [*row.choices, *row.on_request] for name, row in TABLE.items() if not row.column})
+    every = {name: [*row.choices, *row.on_request] for name, row in TABLE.items() if not row.column}
+    space = narrow(every, encoders={"text": ("a", "b"), "image": ("c", "d")})
     for name in space:
         assert all(values for _, values in conditions(space, name)), name
 
@@ -268,6 +272,38 @@ class TestManifestColumns:
         assert caught.value.lines == [words]
 
 
+class TestSeveralEncoders:
+    ENCODERS: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("a", "hf://b"), "image": ("c",)}
+
+    def test_the_encoders_are_choices(self):
+        space = narrow({}, encoders=self.ENCODERS)
+        assert space["text/encoder"] == ("a", "hf://b", "all")
+        assert "image/encoder" not in space
+        assert default(space, "text/encoder") == "all"
+        assert all(point["text/encoder"] == "all" for point in portfolio(space))
+        assert size(space) == 3 * size(full_space())
+
+    def test_they_can_be_narrowed(self):
+        space = narrow({"text.encoder": ["a", "hf://b"]}, encoders=self.ENCODERS)
+        assert default(space, "text/encoder") == "a"
+        with pytest.raises(ConfigError, match=r"space.text.encoder: 'd' is not a choice. Legal: a, hf://b, all"):
+            narrow({"text.encoder": "d"}, encoders=self.ENCODERS)
+
+    def test_a_single_encoder_is_no_choice(self):
+        with pytest.raises(ConfigError, match=r"image.encoder: encoders.image names a single encoder. Remove the key"):
+            narrow({"image.encoder": "c"}, encoders=self.ENCODERS)
+
+    def test_baselines_that_are_points_name_the_first(self):
+        point = baselines.with_encoders(baselines.CONCATENATION, self.ENCODERS)
+        assert point["text/encoder"] == "a"
+        assert contains(narrow({}, encoders=self.ENCODERS), point)
+
+    def test_a_trained_cnn_has_no_encoder(self):
+        encoders = {"image": ("c", "d")}
+        space = narrow({"image.source": ["frozen", "residual"]}, encoders=encoders)
+        assert conditions(space, "image/encoder") == [("image/source", ("frozen",))]
+
+
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}
 
 
@@ -276,10 +312,10 @@ def test_other_readouts_and_whole_sequences_are_on_request_only():
     assert readouts(usual) == ["image", "text"]
     assert unrequested_choices(usual) == {
         "fusion/operator": list(SEQUENCE_FUSIONS),
-        "text/readout": ["cls", "max", "attention"],
+        "text/readout": ["cls", "max", "cls_mean", "pooled", "attention"],
         "text/layer": ["two_thirds"],
         "image/source": ["convolution", "residual"],
-        "image/readout": ["max", "gem"],
+        "image/readout": ["max", "gem", "pooled"],
         "image/stage": ["two_thirds"],
     }
     (problem,) = problems_of({"fusion.operator": "cross-attention"})

@@ -32,7 +32,7 @@ def encoded(arrays, halves, folder):  # noqa: F811
 def test_a_batch_holds_the_outputs_of_the_lower_halves(arrays, halves, states):  # noqa: F811
     rows = np.array([1, 0, 4, 7])
     batch = states.batch(rows)
-    expected, mask = (np.asarray(array) for array in halves[0](arrays.token_ids[rows]))
+    expected, mask = (np.asarray(array) for array in halves[0](arrays.tokens["tiny-bert"].ids[rows]))
     longest = batch[TOKENS].shape[1]
     assert longest % 8 == 0
     np.testing.assert_array_equal(batch[TOKENS], mask[:, :longest])
@@ -50,9 +50,13 @@ def test_a_short_batch_is_short(states):
 
 def test_each_text_has_its_own_word_pieces(states):
     distinct = len(set(TEXTS))
-    assert len(states.texts.starts) == distinct + 1
+    assert len(states.texts["tiny-bert"].starts) == distinct + 1
     tokens = states.lower[source_of_input(TEXT_STATES)]
-    assert len(tokens) == states.texts.starts[-1] == np.unique(states.arrays.token_ids, axis=0).astype(bool).sum()
+    assert (
+        len(tokens)
+        == states.texts["tiny-bert"].starts[-1]
+        == np.unique(states.arrays.tokens["tiny-bert"].ids, axis=0).astype(bool).sum()
+    )
 
 
 def test_encoded_once(arrays, halves, tmp_path, monkeypatch):  # noqa: F811
@@ -70,7 +74,7 @@ def test_only_new_reviews_are_encoded(arrays, halves, states, tmp_path):  # noqa
     encoded(few, halves, tmp_path)
     store = FeatureStore(tmp_path, 10**9)
     found = encode_states(arrays, [halves[0], halves[2]], store, progress=lambda *what: told.append(what))
-    new = int(Texts.of(arrays.token_ids).lengths.sum() - Texts.of(few.token_ids).lengths.sum())
+    new = int(Texts.of(arrays.tokens["tiny-bert"]).lengths.sum() - Texts.of(few.tokens["tiny-bert"]).lengths.sum())
     assert told == [("texts, lower half, word pieces", new, new), ("pictures, lower half", 1, 1)]
     rows = np.arange(len(TEXTS))
     for name, array in found.batch(rows).items():

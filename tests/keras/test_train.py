@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from small import SHAPES, SMALL, layers_of
+from small import SHAPES, SMALL, layers_of, tokens
 
 from automm.errors import TrialError
 from automm.models import baselines
@@ -466,10 +466,10 @@ class TestPredict:
         text = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]).build()
         image = image_source("tiny-cnn").build()
         part = baselines.fused(Shapes(16, 16, 1, 3, head="softmax"), SMALL)
-        whole = compose(part, layers_of(text, image), sequence_length=4, image_shape=(1, 16, 16, 3))
+        whole = compose(part, layers_of(text, image, 4, 16), 1)
         rng = np.random.default_rng(0)
         raw = {
-            "token_ids": np.array([[2, 4, 3, 0]] * 5, np.int32),
+            **tokens(np.array([[2, 4, 3, 0]] * 5, np.int32)),
             "text_mask": np.ones(5, np.float32),
             "images": rng.integers(0, 256, (5, 1, 16, 16, 3), dtype=np.uint8),
             "image_mask": np.array([[1], [0], [1], [1], [0]], np.float32),

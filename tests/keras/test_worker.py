@@ -4,19 +4,26 @@ from types import SimpleNamespace
 
 import pytest
 
+from automm.config.experiment import Experiment
 from automm.errors import DataError
 from automm.search.parallel.worker import Dismissed, ResultFiles, _check_same_engines
 from automm.search.parallel.workers import FOLDER
+from automm.tracking.encoder_records import EncoderRecord, to_json
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
 def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
-    recorded = {"text": {"name": "a", "engine": "keras-3.15"}, "image": {"name": "b", "engine": "onnxruntime-1"}}
-    run.write("manifest.json", {"encoders": recorded})
-    engines = {("text", "a"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
-    _check_same_engines(run, SimpleNamespace(features=SimpleNamespace(engines=engines)))
-    other = SimpleNamespace(features=SimpleNamespace(engines={**engines, ("image", "b"): "keras-3.15"}))
+    engines = {("text", "a"): "keras-3.15", ("text", "c"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
+    records = [EncoderRecord(*key, "fingerprint", engine, 16) for key, engine in engines.items()]
+    run.write("manifest.json", {"encoders": to_json(records)})
+
+    def setup():
+        return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**engines}))
+
+    _check_same_engines(run, setup())
+    other = setup()
+    other.features.engines["image", "b"] = "keras-3.15"
     with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1"):
         _check_same_engines(run, other)
 

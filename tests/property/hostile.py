@@ -19,7 +19,8 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.inputs.arrays import all_paths
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import Dataset, load_dataset
@@ -198,7 +199,7 @@ def end_of(load: Callable[[], Dataset], cache: Path) -> str:
     """From what `load` gives to splits: "split", or the name of automm's error that ended it."""
     try:
         dataset = load()
-        pictures = prepare_pictures(all_paths(dataset.reviews), 8, cache)
+        pictures = prepare_pictures(all_paths(dataset.reviews), [PictureForm(8)], cache)
         dataset = drop_duplicates(drop_bad_pictures(dataset, pictures.bad), pictures.digests)
         split_dataset(dataset, links_of(dataset, pictures.digests))
     except AutommError as error:

@@ -13,7 +13,7 @@ from advice import pattern
 from PIL import Image
 
 from automm.data.download.urls import local_name
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.forms import QUOTES

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from automm.cli import app
 from automm.data.images.embedded import Embedded, EmbeddedFiles
-from automm.data.images.pixel_store import prepare_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
 from automm.search.features.store import FeatureStore
@@ -48,7 +49,7 @@ def filled(folder):
     store.get({B: pictures}, numbered(5), lambda missing, unseen: Zeros(B, 5))
     os.utime(file, (1_700_000_000, 1_700_000_000))
     Image.new("RGB", (8, 8)).save(folder / "a.png")
-    prepare_pictures([folder / "a.png"], 4, folder)
+    prepare_pictures([folder / "a.png"], [PictureForm(4)], folder)
     return held
 
 

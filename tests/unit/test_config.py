@@ -73,11 +73,11 @@ def test_a_manifest_alone_gets_every_default(write, tmp_path):
     assert experiment == Experiment(manifest=path, name="my-reviews")
     assert (experiment.budget.trials, experiment.budget.time) == (20, 3600.0)
     assert (experiment.inputs.image_size, experiment.inputs.max_images, experiment.inputs.sequence_length) == (
-        224,
+        "auto",
         4,
-        64,
+        "auto",
     )
-    assert (experiment.encoders.text, experiment.encoders.image) == ("minilm-l6", "efficientnet-lite0")
+    assert (experiment.encoders.text, experiment.encoders.image) == ("auto", "efficientnet-lite0")
     assert (experiment.objective, experiment.direction, experiment.tuner) == ("val_macro_f1", "max", "greedy")
     assert experiment.baselines.names((), TASKS["classification"]) == list(BASELINES)
     assert not experiment.baselines.end_to_end
@@ -396,3 +396,35 @@ def test_a_problem_in_a_section_created_by_set_names_the_option(tmp_path, settin
     with pytest.raises(ConfigError) as caught:
         load_experiment(file, [setting])
     assert str(caught.value).startswith(f"--set {setting}: ")
+
+
+class TestEncoders:
+    def encoders(self, write, text):
+        return load_experiment(write(f"manifest: m.yaml\nencoders: {{text: {text}, image: c}}\n")).encoders
+
+    def test_a_name_or_a_list(self, write):
+        one, two = self.encoders(write, "a"), self.encoders(write, "[a, b]")
+        assert (one.texts, one.images, one.several) == (("a",), ("c",), [])
+        assert (two.texts, two.several) == (("a", "b"), ["text"])
+        assert self.encoders(write, "[a]") == one, "the file of a run is the same"
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("[a, a]", "encoders.text: an encoder is named twice"),
+            ("[]", "expected the name of an encoder, or a list of names"),
+            ("[auto, a]", "auto chooses a single encoder"),
+            ("3", "expected the name of an encoder, or a list of names"),
+        ],
+    )
+    def test_another_value_is_refused(self, write, text, words):
+        assert words in "\n".join(problems_of(self.encoders, write, text))
+
+    def test_auto_names_no_encoder(self, write):
+        assert self.encoders(write, "auto").named == {"text": (), "image": ("c",)}
+
+    def test_a_baseline_of_all_encoders_needs_several(self):
+        task = TASKS["classification"]
+        every = Experiment(manifest="m.yaml").baselines
+        assert "logistic_all_encoders" not in every.names((), task)
+        assert every.names((), task, several_encoders=True)[-1] == "logistic_all_encoders"

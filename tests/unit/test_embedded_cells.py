@@ -16,7 +16,8 @@ from PIL import Image
 from automm.data.images import embedded
 from automm.data.images.embedded import EmbeddedFiles, is_embedded
 from automm.data.images.of_record import served_pictures
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.field_values import cell_pictures
@@ -118,7 +119,7 @@ def test_reviews_get_files_named_by_their_content(tmp_path, form):
     assert dataset.reviews[0].names == ("photo[1]", "photo[2]")
     assert dataset.reviews[1].name_of(images[1][0]) == "photo"
     assert images == [review.images for review in load_dataset(write(tmp_path, cells, form=form)).reviews]
-    assert len(prepare_pictures([*images[0]], 4, cache_dir()).row) == 2
+    assert len(prepare_pictures([*images[0]], [PictureForm(4)], cache_dir()).row) == 2
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,9 @@ def test_a_truncated_picture_is_unreadable_like_a_file(tmp_path):
     whole = picture(9, "JPEG")
     cells = [base64.b64encode(whole[: len(whole) - 60]).decode(), TEXT]
     dataset = load_dataset(write(tmp_path, cells, images={"on_bad": "drop-image"}))
-    store = prepare_pictures([path for review in dataset.reviews for path in review.images], 4, cache_dir())
+    store = prepare_pictures(
+        [path for review in dataset.reviews for path in review.images], [PictureForm(4)], cache_dir()
+    )
     assert drop_bad_pictures(dataset, store.bad).changes == {"unreadable_picture": 1}
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from automm.data.images import decode as images
-from automm.data.images.decode import PictureError, decode_many, decode_picture
+from automm.data.images.decode import PictureError, decode_forms, decode_many, decode_picture
+from automm.data.images.resampling import PictureForm
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -183,7 +184,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(images, "_small", counted)
     paths = [saved(tmp_path / f"{n}.png", left_red()) for n in range(4)]
-    assert len(list(decode_many(paths, 4, workers=4))) == 4
+    assert len(list(decode_many(paths, [PictureForm(4)], workers=4))) == 4
     assert most == 1
 
 
@@ -248,21 +249,21 @@ def test_many_pictures_come_in_order_with_few_in_memory(tmp_path, monkeypatch):
     paths = [saved(tmp_path / f"{n}.png", Image.new("L", (4, 4), n)) for n in range(40)]
     paths[7].write_bytes(b"")
     started = []
-    real, lock = decode_picture, threading.Lock()
+    real, lock = decode_forms, threading.Lock()
 
-    def counted(path, size):
+    def counted(path, forms):
         with lock:
             started.append(path)
-        return real(path, size)
+        return real(path, forms)
 
-    monkeypatch.setattr(images, "decode_picture", counted)
-    outcomes = decode_many(paths, 4, workers=2)
+    monkeypatch.setattr(images, "decode_forms", counted)
+    outcomes = decode_many(paths, [PictureForm(4)], workers=2)
     next(outcomes)
     assert len(started) <= 8
     rest = list(outcomes)
     assert [place for place, _ in rest] == list(range(1, 40))
     assert isinstance(rest[6][1], PictureError)
-    assert all(pixels[0, 0, 0] == place for place, pixels in rest if place != 7)
+    assert all(decoded[0][0, 0, 0] == place for place, decoded in rest if place != 7)
 
 
 def test_a_progressive_picture_counts_all_its_pixels(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from automm.data.inputs.input_sources import ARRAYS, InputSource, default_source, source_of_input
+from automm.data.inputs.input_sources import ARRAYS, InputSource, default_source, raw_names, source_of_input
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from automm.data.inputs.input_sources import ARRAYS, InputSource, default_source
         ("text@100%25:max", InputSource("text", "100%", "max")),
         ("text@a%252Fb:max", InputSource("text", "a%2Fb", "max")),
         ("token_ids", InputSource("text", "", "token_ids")),
+        ("token_ids_2", InputSource("text", "", "token_ids_2")),
+        ("padding_mask_11", InputSource("text", "", "padding_mask_11")),
         ("image_mask", InputSource("image", "", "image_mask")),
         ("history", InputSource("history", "", "history")),
     ],
@@ -48,7 +50,9 @@ def test_short_names_of_older_runs_get_the_encoders_of_their_run(short, name):
     assert source.short_name == short
 
 
-@pytest.mark.parametrize("name", [*ARRAYS, "text", "text@a:lower", "image@b:gem", "token_mask"])
+@pytest.mark.parametrize(
+    "name", [*ARRAYS, "images_2", "text", "text@a:lower", "image@b:gem", "token_mask", "text_cls_mean_two_thirds"]
+)
 def test_the_source_says_where_it_is_absent(name):
     source = source_of_input(name)
     assert source.mask == f"{source.modality}_mask"
@@ -56,11 +60,36 @@ def test_the_source_says_where_it_is_absent(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "packed", "textual", "text@a", "text@:mean", "text@a:", "text@a:mean@middle", "metadata@a:mean"]
+    "name",
+    [
+        "",
+        "packed",
+        "textual",
+        "text@a",
+        "text@:mean",
+        "text@a:",
+        "text@a:mean@middle",
+        "metadata@a:mean",
+        "images_1",
+        "token_ids_02",
+    ],
 )
 def test_another_name_is_refused_with_the_legal_ones(name):
     with pytest.raises(ValueError, match=r"no model has an input .*token_ids.*text@minilm-l6:mean"):
         source_of_input(name)
+
+
+def test_the_raw_arrays_of_the_second_encoder_have_its_number():
+    assert [raw_names("text", place) for place in (0, 1)] == [
+        ("token_ids", "padding_mask"),
+        ("token_ids_2", "padding_mask_2"),
+    ]
+    sources = [source_of_input(name) for name in ("images_2", "image_mask", "image@a:max")]
+    assert [(source.array, source.is_array, source.is_raw) for source in sources] == [
+        ("images", True, True),
+        ("image_mask", True, False),
+        ("", False, False),
+    ]
 
 
 def test_the_read_outs_of_the_baselines():

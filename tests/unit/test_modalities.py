@@ -48,6 +48,18 @@ def test_states_of_encoders_go_with_their_modality():
     assert left["token_mask"].all()
 
 
+def test_every_encoder_loses_an_absent_modality():
+    tokens = {
+        name: np.ones((2, 3), np.int32) for name in ("token_ids", "padding_mask", "token_ids_2", "padding_mask_2")
+    }
+    given = {**batch([1, 1], [1, 1]), **tokens, "images": np.ones((2, 2, 3)), "images_2": np.ones((2, 2, 5))}
+    left = without(without(given, "text", np.array([True, False])), "image", np.array([True, False]))
+    assert all(left[name].all() for name in tokens), "an encoder of padding alone may yield NaN"
+    assert not left["images"][0].any()
+    assert not left["images_2"][0].any()
+    assert left["images_2"][1].all()
+
+
 class TestDropout:
     N = 20_000
 

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,16 +11,24 @@ from PIL.PngImagePlugin import PngImageFile
 
 from automm.data import checksums
 from automm.data.images import decode as images
-from automm.data.images import pixel_file as picture_file
-from automm.data.images import pixel_store as pictures
-from automm.data.images.decode import decode_many
+from automm.data.images.decode import PictureError, decode_many
 from automm.data.images.inspect import inspect_all
-from automm.data.images.pixel_cache import picture_sets
-from automm.data.images.pixel_file import notes_path
-from automm.data.images.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels import pixel_file as picture_file
+from automm.data.images.pixels import pixel_store as pictures
+from automm.data.images.pixels.pixel_cache import picture_sets
+from automm.data.images.pixels.pixel_file import notes_path
+from automm.data.images.pixels.pixel_store import drop_bad_pictures
+from automm.data.images.pixels.pixel_store import prepare_pictures as prepare_forms
+from automm.data.images.resampling import PictureForm
 from automm.data.manifest import parse_manifest
 from automm.data.records.reviews import Dataset, Review
 from automm.errors import CacheError, DataError
+
+
+def prepare_pictures(paths, size, folder, *more, **options):
+    """In the usual form of one size."""
+    store = prepare_forms(paths, [PictureForm(size)], folder, *more, **options)
+    return SimpleNamespace(**vars(store), **vars(store.forms[PictureForm(size)]))
 
 
 @pytest.fixture
@@ -52,7 +61,7 @@ def test_distinct_pictures_are_decoded_once(paths, tmp_path):
 
 def test_a_cache_hit_equals_decoding_and_decodes_nothing(paths, tmp_path, monkeypatch):
     first = prepare_pictures(list(paths.values()), 4, tmp_path / "cache")
-    monkeypatch.setattr(picture_file, "decode_picture", decoded_nothing)
+    monkeypatch.setattr(picture_file, "decode_forms", decoded_nothing)
     second = prepare_pictures(list(reversed(paths.values())), 4, tmp_path / "cache")
     assert np.array_equal(first.pixels, second.pixels)
     assert (first.row, first.bad, first.items.tolist()) == (second.row, second.bad, second.items.tolist())
@@ -79,8 +88,8 @@ def test_only_new_pictures_are_decoded(paths, tmp_path, monkeypatch):
     """A look at a part first, or rows appended later, cost nothing twice; nor does a copy trust what is damaged."""
     prepare_pictures([paths["a"]], 4, tmp_path / "cache")
     (part,) = (tmp_path / "cache" / "pictures").glob("*.u8")
-    decoded, real = [], picture_file.decode_picture
-    monkeypatch.setattr(picture_file, "decode_picture", lambda path, size: (decoded.append(path), real(path, size))[1])
+    decoded, real = [], picture_file.decode_forms
+    monkeypatch.setattr(picture_file, "decode_forms", lambda path, forms: (decoded.append(path), real(path, forms))[1])
     whole = prepare_pictures([paths["a"], paths["b"]], 4, tmp_path / "cache")
     assert decoded == [paths["b"]]
     assert [whole.pixels[whole.row[paths[name]], 0, 0, 0] for name in "ab"] == [10, 200]
@@ -253,7 +262,9 @@ def test_a_failure_of_the_machine_is_an_error_and_drops_no_picture(paths, tmp_pa
     ways = {
         "search": lambda: [*prepare_pictures([paths["a"]], 4, tmp_path / "cache").row],
         "check": lambda: [*inspect_all([paths["a"]]).path.values()],
-        "predict": lambda: [paths["a"] for _, one in decode_many([paths["a"]], 4) if isinstance(one, np.ndarray)],
+        "predict": lambda: [
+            paths["a"] for _, one in decode_many([paths["a"]], [PictureForm(4)]) if isinstance(one, list)
+        ],
     }
     Image.init()  # before os.open fails
     failing_once(monkeypatch, place, name, error)
@@ -272,9 +283,9 @@ def test_a_failure_between_hashing_and_decoding_is_not_stored(paths, tmp_path, m
             first = prepare_pictures(wanted, 4, cache)
             assert len(first.row) == 1
             assert len(first.bad) == 1
-        decoded, real = [], picture_file.decode_picture
+        decoded, real = [], picture_file.decode_forms
         with monkeypatch.context() as patch:
-            patch.setattr(picture_file, "decode_picture", lambda *of: (decoded.append(of), real(*of))[1])  # noqa: B023
+            patch.setattr(picture_file, "decode_forms", lambda *of: (decoded.append(of), real(*of))[1])  # noqa: B023
             second = prepare_pictures(wanted, 4, cache)
         assert (list(second.row), second.bad) == (wanted, {})
         assert [path for path, _ in decoded] == [*first.bad], "what was decoded is copied"
@@ -293,10 +304,74 @@ def test_reasons_in_older_notes_are_ignored(paths, tmp_path, monkeypatch):
     pixels = file.with_suffix(".u8")
     pixels.write_bytes(np.delete(first.pixels, lost, axis=0).tobytes())
     file.write_text(json.dumps({**notes, "bad": reasons}))
-    decoded, real = [], picture_file.decode_picture
-    monkeypatch.setattr(picture_file, "decode_picture", lambda path, size: (decoded.append(path), real(path, size))[1])
+    decoded, real = [], picture_file.decode_forms
+    monkeypatch.setattr(picture_file, "decode_forms", lambda path, forms: (decoded.append(path), real(path, forms))[1])
     second = prepare_pictures(wanted, 4, tmp_path / "cache")
     assert (second.row, second.bad) == (first.row, first.bad)
     assert set(decoded) == {paths["a"], paths["bad"]}
     prepare_pictures(wanted, 4, tmp_path / "cache")
     assert len(decoded) == 2
+
+
+class TestSeveralForms:
+    """Each encoder reads its own form; a file is decoded once for all."""
+
+    SMALL, LARGE = PictureForm(4), PictureForm(6, fit="crop")
+
+    @pytest.fixture
+    def photos(self, tmp_path):
+        rng = np.random.default_rng(0)
+        paths = [tmp_path / f"{number}.jpg" for number in range(3)]
+        for path in paths:
+            Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
+        (tmp_path / "bad.jpg").write_bytes(b"no picture")
+        return [*paths, tmp_path / "bad.jpg"]
+
+    def test_a_form_does_not_depend_on_the_others(self, photos, tmp_path):
+        both = prepare_forms(photos, [self.SMALL, self.LARGE], tmp_path / "both")
+        assert list(both.row) == photos[:3]
+        assert list(both.bad) == photos[3:]
+        for form in (self.SMALL, self.LARGE):
+            alone = prepare_forms(photos, [form], tmp_path / "alone")
+            assert alone.row == both.row
+            np.testing.assert_array_equal(alone.forms[form].pixels, both.forms[form].pixels)
+            np.testing.assert_array_equal(alone.forms[form].items, both.forms[form].items)
+        assert not {*both.forms[self.SMALL].items} & {*both.forms[self.LARGE].items}
+
+    def test_each_file_is_decoded_once(self, photos, tmp_path, monkeypatch):
+        decoded, real = [], picture_file.decode_forms
+        monkeypatch.setattr(
+            picture_file, "decode_forms", lambda path, forms: (decoded.append((path, len(forms))), real(path, forms))[1]
+        )
+        prepare_forms(photos, [self.SMALL, self.LARGE], tmp_path / "cache")
+        assert sorted(decoded) == [(path, 2) for path in sorted(photos)]
+        decoded.clear()
+        prepare_forms(photos, [self.LARGE], tmp_path / "cache")
+        assert not decoded
+        third = PictureForm(5)
+        prepare_forms(photos[:3], [third, self.SMALL], tmp_path / "cache")  # the others are copied
+        assert sorted(decoded) == [(path, 1) for path in sorted(photos[:3])]
+
+    def test_a_picture_that_one_form_cannot_read_is_in_none(self, photos, tmp_path, monkeypatch):
+        first = prepare_forms(photos, [self.SMALL], tmp_path / "cache")
+        real = picture_file.decode_forms
+
+        def fails(path, forms):
+            if path == photos[1] and self.LARGE in forms:
+                raise PictureError("too wide")
+            return real(path, forms)
+
+        monkeypatch.setattr(picture_file, "decode_forms", fails)
+        both = prepare_forms(photos, [self.SMALL, self.LARGE], tmp_path / "cache")
+        assert both.bad == first.bad | {photos[1]: "too wide"}
+        for form, one in both.forms.items():
+            assert len(one.pixels) == len(one.items) == 2
+            for path in (photos[0], photos[2]):
+                np.testing.assert_array_equal(one.pixels[both.row[path]], real(path, [form])[0])
+
+    def test_crop_keeps_the_aspect_ratio(self, tmp_path):
+        wide = np.zeros((8, 24, 3), np.uint8)
+        wide[:, 8:16] = 200
+        Image.fromarray(wide).save(tmp_path / "a.png")
+        cropped = prepare_forms([tmp_path / "a.png"], [PictureForm(8, fit="crop")], tmp_path / "cache")
+        assert (cropped.forms[PictureForm(8, fit="crop")].pixels == 200).all()

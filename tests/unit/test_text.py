@@ -3,11 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from automm.data.inputs.tokens import SPECIAL, encode_texts, learn_vocabulary, load_tokenizer, wordpiece_tokenizer
+from automm.data.inputs.tokens import SPECIAL, learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import WeightsError
+from automm.models.encoders.preprocessing import TextPreprocessing
 
 VOCABULARY = [*SPECIAL, "good", "bad", "phone", "##s", "cafe", "café", "Good", "!", "中"]
 PAD, UNK, CLS, SEP = range(4)
+
+
+def encode_texts(tokenizer, texts, length):
+    return TextPreprocessing(tokenizer).encode(texts, length)[0]
 
 
 def ids(tokenizer, text, length=10):

@@ -149,7 +149,7 @@ def test_a_full_disk_is_reported_with_advice(tmp_path, monkeypatch):
 def as_pip(monkeypatch, script: str) -> None:
     """Replace pip with a few lines of Python; sys.argv[1] is the download folder."""
     monkeypatch.setattr(
-        pip_download, "_command", lambda _requirement, folder: [sys.executable, "-c", script, str(folder)]
+        pip_download, "_command", lambda _requirement, folder, _platform: [sys.executable, "-c", script, str(folder)]
     )
 
 

@@ -19,11 +19,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from automm.data.files import READ_WHOLE, NotAFileError, in_order, is_path_error, read_failure, read_file
+from automm.data.images.resampling import PictureForm, square
 
-RECIPE = "rgb-squash-bicubic-2"  # names the method of decode_picture; change it whenever the method changes
+DRAFTED = ("JPEG", "MPO")  # formats that can be decoded at a half, a quarter or an eighth of their size
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # Pillow reads MPO as a kind of JPEG
 MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 100_000_000
+OVERSAMPLING = 2  # a JPEG is decoded at this many times the wanted size or more, then reduced
 LARGE_PIXELS = 16_000_000  # larger pictures, after JPEG's draft mode has shrunk them, are read one at a time
 
 # What Pillow raises on malformed files, found by feeding it such files. `_is_of_decoder` distinguishes its OSErrors
@@ -66,28 +68,44 @@ class UnreachableError(PictureError):
 
 
 def decode_picture(path: Path, size: int) -> np.ndarray:
-    """Decode one picture.
-
-    The first frame of an animation is read and rotated by its EXIF orientation. Transparent parts become white, and the
-    picture is squashed to a square by bicubic interpolation.
-
-    Args:
-        path: a file in one of `FORMATS`, recognised by content.
-        size: the side of the result in pixels.
+    """Decode one picture in the usual form: squashed to a square by bicubic interpolation.
 
     Returns:
         (size, size, 3) uint8 RGB.
+
+    Raises:
+        PictureError, UnreachableError, DataError: as `decode_forms`.
+    """
+    return decode_forms(path, [PictureForm(size)])[0]
+
+
+def decode_forms(path: Path, forms: Sequence[PictureForm]) -> list[np.ndarray]:
+    """Decode one picture in several forms; each is the same whichever others there are.
+
+    The first frame of an animation is read and rotated by its EXIF orientation. Transparent parts become white. A
+    picture is decoded once, but a JPEG once for forms of each size: smaller ones are decoded from fewer pixels.
+
+    Args:
+        path: a file in one of `FORMATS`, recognised by content.
+
+    Returns:
+        (size, size, 3) uint8 RGB each.
 
     Raises:
         PictureError: the file is empty, too large, truncated, malformed, or not a picture.
         UnreachableError: there is no file, or no permission to read it.
         DataError: the machine failed to read it, for example because of too many open files.
     """
+    found: dict[PictureForm, np.ndarray] = {}
     try:
-        with open_picture(path) as picture:
-            return pixels_of(picture, size)
+        while left := [form for form in forms if form not in found]:
+            with open_picture(path) as picture:
+                if picture.format in DRAFTED:
+                    left = [form for form in left if form.draft(OVERSAMPLING) == left[0].draft(OVERSAMPLING)]
+                found |= zip(left, _pixels_of(picture, left, OVERSAMPLING), strict=True)
     except (OSError, MemoryError) as error:
         raise read_failure(path, error) from error
+    return [found[form] for form in forms]
 
 
 @contextmanager
@@ -171,20 +189,20 @@ def _file(source: Path | bytes) -> BinaryIO:
 
 
 def decode_many(
-    paths: Sequence[Path], size: int, workers: int | None = None
-) -> Iterator[tuple[int, np.ndarray | PictureError]]:
+    paths: Sequence[Path], forms: Sequence[PictureForm], workers: int | None = None
+) -> Iterator[tuple[int, list[np.ndarray] | PictureError]]:
     """Decode pictures in several threads, with only a few in memory at a time.
 
     Yields:
-        The place in `paths`, in order, and the pixels or the reason why there are none.
+        The place in `paths`, in order, and the pixels in each form or the reason why there are none.
 
     Raises:
-        DataError: as `decode_picture`.
+        DataError: as `decode_forms`.
     """
 
-    def attempt(path: Path) -> np.ndarray | PictureError:
+    def attempt(path: Path) -> list[np.ndarray] | PictureError:
         try:
-            return decode_picture(path, size)
+            return decode_forms(path, forms)
         except PictureError as error:
             return error
 
@@ -198,7 +216,7 @@ def known_formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndarray:
+def pixels_of(picture: Image.Image, size: int, oversampling: int = OVERSAMPLING) -> np.ndarray:
     """Return the pixels of an opened picture as `decode_picture` describes.
 
     Args:
@@ -208,20 +226,35 @@ def pixels_of(picture: Image.Image, size: int, oversampling: int = 2) -> np.ndar
     Raises:
         PictureError: too many pixels, truncated or malformed.
     """
+    return _pixels_of(picture, [PictureForm(size)], oversampling)[0]
+
+
+def _pixels_of(picture: Image.Image, forms: Sequence[PictureForm], oversampling: int) -> list[np.ndarray]:
+    """Return the pixels in several forms, which a JPEG may be decoded smaller for in the same way."""
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError(f"{picture.width} x {picture.height} pixels, the limit is {MAX_PIXELS // 10**6} million")
     whole = picture.width * picture.height
     with picture_errors():
-        if picture.format in ("JPEG", "MPO"):  # a JPEG can be decoded at a half, a quarter or an eighth of its size
-            picture.draft("RGB", (oversampling * size, oversampling * size))
+        side = forms[0].draft(oversampling)
+        if picture.format in DRAFTED and side is not None:
+            picture.draft("RGB", (side, side))
         # The decoder holds a whole progressive picture in memory, even to decode it small.
         held = whole if picture.info.get("progressive") else picture.width * picture.height
         with _ONE_LARGE if held > LARGE_PIXELS else nullcontext():
             _load(picture)
             turn = _TURNS.get(_orientation(picture))  # after load: some formats rotate there and reset the orientation
-            small = _small(picture, size)
-    turned = small.transpose(turn) if turn is not None else small
-    return np.frombuffer(turned.tobytes(), np.uint8).reshape(size, size, 3)  # asarray would make one more copy
+            small = [_small(picture, form.size if form.is_usual else None) for form in forms]
+    return [_in_form(one, turn, form) for one, form in zip(small, forms, strict=True)]
+
+
+def _in_form(picture: Image.Image, turn: Image.Transpose | None, form: PictureForm) -> np.ndarray:
+    turned = picture.transpose(turn) if turn is not None else picture
+    # asarray would make one more copy
+    pixels = np.frombuffer(turned.tobytes(), np.uint8).reshape(turned.height, turned.width, 3)
+    if form.is_usual:
+        return pixels
+    squares = square(pixels, form.size, interpolation=form.interpolation, antialias=form.antialias, fit=form.fit)
+    return np.ascontiguousarray(squares)
 
 
 def _load(picture: Image.Image) -> None:
@@ -243,8 +276,8 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _small(picture: Image.Image, size: int) -> Image.Image:
-    """Return the picture in RGB, squashed to a square."""
+def _small(picture: Image.Image, size: int | None) -> Image.Image:
+    """Return the picture in RGB, squashed to a square; None keeps its size."""
     mode = picture.mode
     if mode == "I" or mode.startswith("I;16"):
         # 16-bit grey: Pillow's conversion would clip everything over 255 to white.
@@ -262,8 +295,8 @@ def _small(picture: Image.Image, size: int) -> Image.Image:
     return _squashed(picture if picture.mode == "RGB" else picture.convert("RGB"), size)
 
 
-def _squashed(picture: Image.Image, size: int) -> Image.Image:
-    if picture.size == (size, size):
+def _squashed(picture: Image.Image, size: int | None) -> Image.Image:
+    if size is None or picture.size == (size, size):
         return picture
     return picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
 

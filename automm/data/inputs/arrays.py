@@ -2,7 +2,8 @@
 
 | array | shape | type | meaning |
 |---|---|---|---|
-| token_ids | (n, sequence_length) | int32 | WordPiece ids, 0 is [PAD] |
+| token_ids | (n, length) | int32 | the tokens of the text, as the first text encoder reads it |
+| padding_mask | (n, length) | int32 | 1 where a token is real, 0 where it is padding |
 | text_mask | (n,) | float32 | 0.0 if a review has no text |
 | images | (n, max_images, height, width, 3) | uint8 | RGB, zeros if there is no picture |
 | image_mask | (n, max_images) | float32 | 1.0 if a picture is real |
@@ -11,21 +12,37 @@
 | history | (n, history_steps) | float32 | only if the manifest names it: padded on the left, latest step last |
 | history_mask | (n, history_steps) | float32 | 1.0 if a step is real |
 
+Each encoder has its own tokens or pictures; those of the second one are `token_ids_2`, `padding_mask_2` and `images_2`.
 `images` is never built as a whole: distinct pictures are in one memory-mapped array, and a batch gathers its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from automm.data.change_kinds import Change
-from automm.data.images.pixel_store import PictureStore
+from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.columns import Columns
-from automm.data.inputs.tokens import encode_texts
+from automm.data.inputs.input_sources import raw_names
 from automm.data.records.reviews import Review
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The texts of n reviews, as one text encoder reads them.
+
+    Attributes:
+        ids: (n, length) int32.
+        mask: (n, length) int32, 1 where a token is real, 0 where it is padding.
+        free: whether the encoder reads any length; otherwise it needs all of `length`.
+    """
+
+    ids: np.ndarray
+    mask: np.ndarray
+    free: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,22 +51,20 @@ class Arrays:
 
     Attributes:
         ids: n review ids.
-        token_ids: (n, sequence_length) int32.
+        tokens: the texts by encoder, first encoder first.
         text_mask: (n,) float32.
-        pixels: (k, height, width, 3) uint8, the distinct pictures, memory-mapped.
-        picture_rows: (n, max_images) int32, a row of `pixels`, or -1 if there is no picture.
+        pictures: k distinct pictures by encoder, first encoder first; a row is the same picture for every encoder.
+        picture_rows: (n, max_images) int32, a row of `pictures`, or -1 if there is no picture.
         targets: (n, ...), what is predicted: see `data/records/targets`.
-        picture_items: (k,) S16, a digest of each row of `pixels`: see `data/inputs/items`.
         columns: metadata, history and their masks, as far as the manifest names them.
     """
 
     ids: tuple[str, ...]
-    token_ids: np.ndarray
+    tokens: Mapping[str, Tokens]
     text_mask: np.ndarray
-    pixels: np.ndarray
+    pictures: Mapping[str, Pictures]
     picture_rows: np.ndarray
     targets: np.ndarray
-    picture_items: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -66,12 +81,18 @@ class Arrays:
         return mask
 
     @property
-    def image_shape(self) -> tuple[int, int, int, int]:
-        """The shape of one review's pictures, (max_images, height, width, 3)."""
-        return (self.picture_rows.shape[1], *self.pixels.shape[1:])
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """The tokens of a text, or the side of a picture in pixels, by modality and encoder."""
+        texts = {("text", encoder): tokens.ids.shape[1] for encoder, tokens in self.tokens.items()}
+        return texts | {("image", encoder): pictures.pixels.shape[1] for encoder, pictures in self.pictures.items()}
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The distinct pictures as the first picture encoder reads them."""
+        return next(iter(self.pictures.values())).pixels
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Return the pictures of some reviews, (len(rows), max_images, height, width, 3) uint8."""
+        """Return `pixels` of some reviews, (len(rows), max_images, height, width, 3) uint8."""
         return self.of_pictures(self.pixels, rows)
 
     def of_pictures(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -91,39 +112,51 @@ class Arrays:
             gathered[real] = values[chosen[real]]
         return gathered
 
-    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the inputs of some reviews as a model takes them, by name."""
-        return {
-            "token_ids": self.token_ids[rows],
-            "text_mask": self.text_mask[rows],
-            "images": self.images(rows),
-            "image_mask": self.image_mask_of(rows),
-            **self.columns_of(rows),
+    def batch(self, rows: np.ndarray, names: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """Return the inputs of some reviews as a model takes them, by name.
+
+        Args:
+            names: of the wanted inputs; () for all.
+        """
+        tokens = raw_arrays("text", [(tokens.ids, tokens.mask) for tokens in self.tokens.values()])
+        pixels = raw_arrays("image", [(pictures.pixels,) for pictures in self.pictures.values()])
+        made: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            **{name: array.__getitem__ for name, array in tokens.items()},
+            "text_mask": self.text_mask.__getitem__,
+            **{name: partial(self.of_pictures, array) for name, array in pixels.items()},
+            "image_mask": self.image_mask_of,
+            **{name: array.__getitem__ for name, array in self.columns.items()},
         }
+        return {name: make(rows) for name, make in made.items() if not names or name in names}
 
     def columns_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return `columns` of some reviews."""
         return {name: array[rows] for name, array in self.columns.items()}
 
 
+def raw_arrays(modality: str, of_encoders: Sequence[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
+    """Name the arrays that each encoder of a modality reads, first encoder first."""
+    named = [zip(raw_names(modality, place), arrays, strict=True) for place, arrays in enumerate(of_encoders)]
+    return {name: array for pairs in named for name, array in pairs}
+
+
 def build_arrays(
     reviews: Sequence[Review],
     targets: np.ndarray,
-    pictures: PictureStore,
-    tokenizer: Any,
+    tokens: Mapping[str, Tokens],
+    pictures: Mapping[str, Pictures],
+    picture_row: Mapping[Path, int],
     columns: Columns,
     *,
-    sequence_length: int,
     max_images: int,
 ) -> tuple[Arrays, dict[Change, int]]:
     """Build the arrays of some reviews.
 
     Args:
         targets: (n, ...), of these reviews: see `data/records/targets`.
-        pictures: the decoded pictures of the reviews.
-        tokenizer: of `load_tokenizer` or `wordpiece_tokenizer`.
+        tokens, pictures: the texts and the distinct pictures of the reviews, by encoder.
+        picture_row: the row of each picture in `pictures`.
         columns: the encoding of metadata and history.
-        sequence_length: token ids per text.
         max_images: pictures per review; further ones are dropped.
 
     Returns:
@@ -134,15 +167,14 @@ def build_arrays(
     for number, review in enumerate(reviews):
         kept = review.images[:max_images]
         dropped += len(review.images) - len(kept)
-        rows[number, : len(kept)] = [pictures.row[path] for path in kept]
+        rows[number, : len(kept)] = [picture_row[path] for path in kept]
     arrays = Arrays(
         ids=tuple(review.id for review in reviews),
-        token_ids=encode_texts(tokenizer, [review.text for review in reviews], sequence_length),
+        tokens=tokens,
         text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
-        pixels=pictures.pixels,
+        pictures=pictures,
         picture_rows=rows,
         targets=targets,
-        picture_items=pictures.items,
         columns=columns.encode(reviews),
     )
     changes = {

@@ -4,7 +4,7 @@ The name of an input is made from its source, and its source is read from its na
 
     name      = read-out | array
     read-out  = modality "@" encoder ":" how [ "@" place ]
-    array     = an entry of ARRAYS
+    array     = an entry of ARRAYS, or one of PER_ENCODER and "_" place
 
 | input | name |
 |---|---|
@@ -13,6 +13,7 @@ The name of an input is made from its source, and its source is read from its na
 | mask of the word pieces, beside whole token states | text@minilm-l6:token_mask |
 | output of the frozen lower half, for tier 2 | image@efficientnet-lite0:lower |
 | array that a model reads without an encoder | image_mask, metadata |
+| raw array of the first text encoder, and of the second | token_ids, token_ids_2 |
 
 An encoder's name may hold any character. The modality ends at the first "@" and the read-out begins behind the last
 ":", so that a name is read in one way only. Keras refuses "/" in names, so that the encoder `google/bert` is written
@@ -37,10 +38,13 @@ def mask_of(modality: str) -> str:
     return f"{modality}_mask"
 
 
+# What the encoders of a modality read, an array for each encoder. The first encoder's have these names; those of the
+# second end in "_2".
+RAW = {"text": ("token_ids", "padding_mask"), "image": ("images",)}
+PER_ENCODER = {name: modality for modality, names in RAW.items() for name in names}
 # Inputs that are no output of an encoder, and their modality. Shapes and types are in `data/inputs/arrays`.
 ARRAYS = {
-    "token_ids": "text",
-    "images": "image",
+    **PER_ENCODER,
     "metadata": "metadata",
     "history": "history",
     **{mask_of(modality): modality for modality in MODALITIES},
@@ -55,8 +59,9 @@ PLACES = (LAST, TWO_THIRDS)
 DEFAULT = {"text": "mean", "image": "average"}  # the read-outs of the hand-built baselines, at the last place
 SEQUENCE = {"text": "states", "image": "cells"}  # whole sequences: token states, cells of feature maps
 LOWER = "lower"  # the output of the frozen lower half of an encoder
-TOKEN_MASK = "token_mask"  # beside token states: (n, length) int32, 1 where a token is no [PAD]
+TOKEN_MASK = "token_mask"  # beside token states: (n, length) int32, 1 where a token is no padding
 
+_NUMBERED = re.compile(rf"({'|'.join(PER_ENCODER)})_([2-9]|[1-9][0-9]+)")
 _SHORT = {("text", LOWER): "text_states", ("image", LOWER): "image_cells", ("text", TOKEN_MASK): TOKEN_MASK}
 _FROM_SHORT = {name: source for source, name in _SHORT.items()}
 
@@ -98,9 +103,20 @@ class InputSource:
         return mask_of(self.modality)
 
     @property
+    def array(self) -> str:
+        """The entry of ARRAYS, without the number of the encoder; '' if an encoder computes it."""
+        numbered = _NUMBERED.fullmatch(self.how)
+        return numbered[1] if numbered else self.how if self.how in ARRAYS else ""
+
+    @property
     def is_array(self) -> bool:
         """Whether no encoder computes it."""
-        return self.how in ARRAYS
+        return self.array != ""
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether an encoder reads it."""
+        return self.array in PER_ENCODER
 
     @property
     def is_sequence(self) -> bool:
@@ -130,6 +146,15 @@ class InputSource:
         return replace(self, encoder=encoders.get(self.modality, ""))
 
 
+def raw_names(modality: str, place: int) -> tuple[str, ...]:
+    """Return the names of the arrays that an encoder reads.
+
+    Args:
+        place: of the encoder among those of its modality, from 0.
+    """
+    return tuple(f"{name}_{place + 1}" if place else name for name in RAW[modality])
+
+
 def default_source(modality: str, encoder: str = "") -> InputSource:
     """The vector that the hand-built baselines read of a modality's encoder."""
     return InputSource(modality, encoder, DEFAULT[modality])
@@ -142,8 +167,9 @@ def source_of_input(name: str) -> InputSource:
     Raises:
         ValueError: the name has another form. Whether an encoder has the read-out is not checked.
     """
-    if name in ARRAYS:
-        return InputSource(ARRAYS[name], "", name)
+    array = InputSource("", "", name).array
+    if array:
+        return InputSource(ARRAYS[array], "", name)
     if name in _FROM_SHORT:
         modality, how = _FROM_SHORT[name]
         return InputSource(modality, "", how)
@@ -156,7 +182,8 @@ def source_of_input(name: str) -> InputSource:
         encoder = encoder.replace("%2F", "/").replace("%25", "%")
     else:
         modality, _, readout = name.partition("_")
-        how, _, place = readout.partition("_")
+        place = next((place for place in PLACES if readout.endswith(f"_{place}")), "")
+        how = readout.removesuffix(f"_{place}")
     if not place and not readout.endswith("@"):
         place = LAST
     if modality not in DEFAULT or not how or place not in PLACES:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from automm.data.inputs.input_sources import MODALITIES, TOKEN_MASK, source_of_input
+from automm.data.inputs.input_sources import MODALITIES, RAW, TOKEN_MASK, source_of_input
 
 # An absent text keeps the word pieces [CLS] and [SEP], as in a review without text: an encoder that reads padding alone
 # may yield NaN.
-KEPT = ("token_ids", TOKEN_MASK)
+KEPT = RAW["text"]
 
 Batch = dict[str, np.ndarray]
 
@@ -27,7 +27,7 @@ def masks_of(names: Iterable[str]) -> dict[str, str]:
 def is_lost_with(modality: str, name: str) -> bool:
     """Whether an input is zero in reviews that lack a modality."""
     source = source_of_input(name)
-    return source.modality == modality and source.how not in KEPT
+    return source.modality == modality and source.how != TOKEN_MASK and source.array not in KEPT
 
 
 def present(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Encode texts as WordPiece ids: column 0 is [CLS], and id 0 is [PAD].
+"""Tokenizers of texts: as files have them, or WordPiece of a vocabulary, where id 0 is [PAD].
 
 This uses the tokenizers library instead of KerasHub's tokenizer: it is exact on accents, ligatures and full-width
 forms, several times faster, and needs no TensorFlow.
@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from automm.errors import WeightsError
 
@@ -68,22 +66,3 @@ def learn_vocabulary(train: Iterable[str], size: int) -> list[str]:
         words.update(word for word, _ in split.pre_tokenize_str(normalize.normalize_str(text)))
     ordered = sorted(words, key=lambda word: (-words[word], word))
     return [*SPECIAL, *ordered[: max(0, size - len(SPECIAL))]]
-
-
-def encode_texts(tokenizer: Any, texts: Sequence[str], sequence_length: int) -> np.ndarray:
-    """Encode texts as token ids.
-
-    Args:
-        tokenizer: of `load_tokenizer` or `wordpiece_tokenizer`.
-        texts: n texts; an empty one becomes [CLS][SEP].
-        sequence_length: token ids per text; longer texts keep their beginning and the final [SEP].
-
-    Returns:
-        (n, sequence_length) int32.
-    """
-    tokenizer.enable_truncation(max_length=sequence_length)
-    ids = np.zeros((len(texts), sequence_length), np.int32)
-    for start in range(0, len(texts), 1024):
-        for row, encoded in enumerate(tokenizer.encode_batch(list(texts[start : start + 1024])), start):
-            ids[row, : len(encoded.ids)] = encoded.ids
-    return ids

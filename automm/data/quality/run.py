@@ -8,7 +8,7 @@ from automm.data.change_kinds import Change
 from automm.data.images.inspect import inspect_all
 from automm.data.images.missing_hints import BROKEN_PICTURE, NOT_FETCHED
 from automm.data.images.near_duplicates import near_duplicates
-from automm.data.images.pixel_store import drop_bad_pictures
+from automm.data.images.pixels.pixel_store import drop_bad_pictures
 from automm.data.manifest import load_manifest
 from automm.data.quality.checked import Checked
 from automm.data.quality.checks.pictures import unreadable

@@ -48,11 +48,15 @@ class PixelEncoder(keras.layers.Layer):
         augmentation: a name of AUGMENTATIONS.
 
     Raises:
-        ValueError: the pictures are smaller than the input of `backbone`.
+        ValueError: the pictures are smaller than the input of `backbone`, or a CNN has no such read-out.
     """
 
     def __init__(self, backbone: Any, readout: str = DEFAULT["image"], augmentation: str = "none", **kwargs: Any):
         super().__init__(**kwargs)
+        if readout not in (*IMAGE_READOUTS, SEQUENCE["image"]):
+            raise ValueError(
+                f"image.readout {readout!r} is of pre-trained encoders. Set image.source: [frozen] with it"
+            )
         self.supports_jit = False  # XLA needs static shapes; the number of empty pictures varies
         self.backbone, self.readout, self.augmentation = backbone, readout, augmentation
         self.size = int(backbone.input_shape[1])

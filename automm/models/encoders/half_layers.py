@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource
+from automm.models.encoders.hub.unrolled import by_place
 from automm.models.encoders.layers import (
     FrozenEncoder,
     ImageReader,
@@ -23,8 +24,8 @@ from automm.models.readouts import places_of
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextLower(FrozenEncoder):
-    """Encodes token ids (n, length) int32 as token states of a middle layer (n, length, features) float32, and their
-    mask (n, length) int32, 1 where a token is not [PAD]."""
+    """Encodes token ids and their mask, (n, length) int32 each, as token states of a middle layer (n, length, features)
+    float32, and their mask. The mask may be left out as in `TextEncoder`."""
 
     modality = "text"
 
@@ -32,11 +33,11 @@ class TextLower(FrozenEncoder):
     def sources(self) -> tuple[InputSource, ...]:
         return self._source(LOWER), self._source(TOKEN_MASK)
 
-    def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        states, real = token_states(self.backbone, token_ids, self._training(training))
+    def call(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
+        states, real = token_states(self.backbone, token_ids, padding_mask, self._training(training))
         return states["last"], real
 
-    def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
+    def compute_output_spec(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
         return (
             keras.KerasTensor((*token_ids.shape, self.features), "float32"),
             keras.KerasTensor(token_ids.shape, "int32"),
@@ -76,7 +77,8 @@ class TextUpper(TextReader):
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # the width of the lower half comes from its output
+        # The width of the lower half comes from its output.
+        return {"last": self.features, "two_thirds": 0, **super().widths}
 
     def call(self, states: Any, real: Any, training: bool | None = None) -> Any:
         places = {"two_thirds": states}
@@ -84,36 +86,43 @@ class TextUpper(TextReader):
             given = {"states": states, "padding_mask": real}
             several = isinstance(self.backbone.input, dict)
             inputs = {name: given[name] for name in self.backbone.input} if several else states
-            places["last"] = self.backbone(inputs, training=self._training(training))
+            places |= by_place(self.backbone(inputs, training=self._training(training)))
         return self._read(places, real)
 
     def compute_output_spec(self, states: Any, real: Any, training: bool | None = None) -> Any:
         return self._specs(states.shape[0], states.shape[1], {**self.widths, "two_thirds": states.shape[-1]})
 
     def needs_backbone(self, readouts: Sequence[str]) -> bool:
-        return "last" in places_of(readouts)
+        return not places_of(readouts) <= {"two_thirds"}
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageUpper(ImageReader):
-    """Computes the outputs of `ImageEncoder` from the output of `ImageLower`; its backbone as in `TextUpper`."""
+    """Computes the outputs of `ImageEncoder` from the output of `ImageLower`; its backbone as in `TextUpper`.
+
+    The lower half of a transformer returns states, not cells, so that its upper half computes the cells of both places.
+    """
 
     @property
     def widths(self) -> dict[str, int]:
-        return {"last": self.features, "two_thirds": 0}  # the width of the lower half comes from its output
+        # The width of the lower half comes from its output.
+        return {"last": self.features, "two_thirds": 0, **super().widths}
 
     def call(self, cells: Any, training: bool | None = None) -> Any:
         maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}
         if self.backbone is not None:
             backbone = partial(self.backbone, training=self._training(training))
-            maps["last"] = compute_empty_once(backbone, maps["two_thirds"], cells.shape[1])
+            maps |= by_place(compute_empty_once(backbone, maps["two_thirds"], cells.shape[1]))
         return self._read(maps, cells)
 
     def compute_output_spec(self, cells: Any, training: bool | None = None) -> Any:
         shapes = {"two_thirds": cells.shape[2:]}
         if self.backbone is not None:
-            shapes["last"] = self.backbone.compute_output_shape((1, *cells.shape[2:]))[1:]
+            given = by_place(self.backbone.compute_output_shape((1, *cells.shape[2:])))
+            shapes |= {place: shape[1:] for place, shape in given.items()}
         return self._specs(cells.shape[0], cells.shape[1], shapes)
 
     def needs_backbone(self, readouts: Sequence[str]) -> bool:
-        return "last" in places_of(readouts)
+        if not places_of(readouts) <= {"two_thirds"}:
+            return True
+        return self.backbone is not None and isinstance(self.backbone.output, dict)  # a transformer's

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from automm.errors import ConfigError
+from automm.models.encoders.hub.unrolled import Tower
 from automm.models.keras_internals import nodes_of_graph, operation_of, run_through_graph
 
 # The share of a transformer's layers (the last two of six), or of a CNN's weights, in the upper part. Training the last
@@ -54,18 +55,24 @@ class Halves:
     place: str
 
 
-def halve_transformer(backbone: Any, output: Any) -> Halves:
-    """Cut a stack of transformer layers so that the last third of them is the upper part.
+def halve_transformer(tower: Tower) -> Halves:
+    """Cut a stack of transformer blocks so that the last third of them is the upper part.
 
-    Args:
-        backbone: a functional model, for example KerasHub's BertBackbone.
-        output: the token states, a tensor of the model.
+    Raises:
+        ConfigError: its blocks share their weights.
     """
-    model = keras.Model(backbone.input, output)
-    return _cut(model, _place_in_transformer(model))
+    if tower.shared:
+        raise ConfigError(
+            f"encoder {tower.model.name} runs the same weights in all its blocks, so that its last blocks cannot be "
+            "trained alone: fine-tuning is not offered. Set tier2.finalists: 0"
+        )
+    place, outputs = _place_in_transformer(tower), tower.outputs
+    if tower.cells is not None:
+        outputs["two_thirds"] = tower.cells(place.tensor)
+    return _cut(tower.model, place, outputs if len(outputs) > 1 else outputs["last"])
 
 
-def halve_cnn(backbone: Any, size: int) -> Halves:
+def halve_cnn(tower: Tower, size: int) -> Halves:
     """Cut a CNN so that the upper part has at most a third of its weights, and works on its coarsest maps only.
 
     The coarsest maps are the smallest: they are cheap to store and to train on.
@@ -73,33 +80,36 @@ def halve_cnn(backbone: Any, size: int) -> Halves:
     Args:
         size: of a picture, in pixels; the size of the maps depends on it.
     """
-    model = keras.Model(backbone.inputs, backbone.outputs[0])
-    return _cut(model, _place_in_cnn(model, size))
+    return _cut(tower.model, _place_in_cnn(tower, size), tower.outputs["last"])
 
 
-def both_places_of_transformer(backbone: Any, output: Any) -> Any:
-    """Return the whole model with the output of `halve_transformer`'s lower half too: {'two_thirds', 'last'}."""
-    model = keras.Model(backbone.input, output)
-    return keras.Model(model.input, {"two_thirds": _place_in_transformer(model).tensor, "last": output})
+def both_places_of_transformer(tower: Tower) -> Any:
+    """Return the whole model with the output of `halve_transformer`'s lower half too, as the place 'two_thirds'."""
+    tensor = _place_in_transformer(tower).tensor
+    return keras.Model(
+        tower.model.input, {"two_thirds": tower.cells(tensor) if tower.cells else tensor, **tower.outputs}
+    )
 
 
-def both_places_of_cnn(backbone: Any, size: int) -> Any:
+def both_places_of_cnn(tower: Tower, size: int) -> Any:
     """Return the whole model with the output of `halve_cnn`'s lower half too: {'two_thirds', 'last'}."""
-    model = keras.Model(backbone.inputs, backbone.outputs[0])
-    return keras.Model(model.inputs[0], {"two_thirds": _place_in_cnn(model, size).tensor, "last": model.outputs[0]})
+    return keras.Model(tower.model.inputs[0], {"two_thirds": _place_in_cnn(tower, size).tensor, **tower.outputs})
 
 
-def _place_in_transformer(model: Any) -> Frontier:
+def _place_in_transformer(tower: Tower) -> Frontier:
+    model = keras.Model(tower.model.input, tower.outputs)
+    blocks = {id(block) for block in tower.blocks}
+    calls = [node for node in nodes_of_graph(model) if id(node.operation) in blocks]
+    upper = max(1, round(len(calls) * UPPER_SHARE))
     places = _useful(model)
-    layers = [layer for layer in model.layers if type(layer).__name__ == "TransformerEncoder"]
-    upper = max(1, round(len(layers) * UPPER_SHARE))
-    if len(layers) > upper:
-        wanted = layers[-upper - 1]
-        places = [place for place in places if place.operation is wanted] or places
+    if len(calls) > upper:
+        wanted = calls[-upper - 1].output_tensors[0]
+        places = [place for place in places if place.tensor is wanted] or places
     return places[-1]
 
 
-def _place_in_cnn(model: Any, size: int) -> Frontier:
+def _place_in_cnn(tower: Tower, size: int) -> Frontier:
+    model = keras.Model(tower.model.inputs, tower.outputs["last"])
     places = _useful(model)
     picture = (1, size, size, 3)
     shapes = keras.Model(model.inputs, [place.tensor for place in places]).compute_output_shape(picture)
@@ -128,7 +138,7 @@ def frontiers(model: Any) -> list[Frontier]:
         alive |= {id(tensor): tensor for tensor in node.output_tensors}
         alive = {key: tensor for key, tensor in alive.items() if last_use.get(key, -1) > position}
         computed = [tensor for key, tensor in alive.items() if key not in inputs]
-        if len(computed) == 1 and computed[0] is not model.outputs[0]:
+        if len(computed) == 1 and all(computed[0] is not output for output in model.outputs):
             sides = tuple(tensor for key, tensor in inputs.items() if last_use.get(key, -1) > position)
             if places and places[-1].tensor is computed[0]:
                 places.pop()  # the same tensor, but now with fewer side inputs
@@ -188,10 +198,10 @@ def _useful(model: Any) -> list[Frontier]:
     return places
 
 
-def _cut(model: Any, place: Frontier) -> Halves:
+def _cut(model: Any, place: Frontier, outputs: Any) -> Halves:
     names = [tensor.name for tensor in place.sides]
     # The inputs of a backbone with several inputs have fixed names. Keras numbers a single input anew in each process.
     own = [tensor.name for tensor in model.inputs] if len(model.inputs) > 1 else ["pictures"]
     lower = with_inputs(model.inputs, own, place.tensor, "lower", bare=True)
-    upper = with_inputs([place.tensor, *place.sides], ["states", *names], model.outputs[0], "upper", bare=True)
+    upper = with_inputs([place.tensor, *place.sides], ["states", *names], outputs, "upper", bare=True)
     return Halves(lower, upper, tuple(names), place.operation.name)

@@ -3,6 +3,7 @@
 A whole encoder takes arrays and returns read-outs. Tier 2 uses an encoder in two halves: `half_layers`.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,9 +12,19 @@ import keras
 from keras import ops
 
 from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
+from automm.models.encoders.hub.unrolled import by_place
 from automm.models.keras_internals import layers_within
 from automm.models.padding import compute_empty_once
-from automm.models.readouts import READOUTS, is_sequence, of_modality, places_of, read_cells, read_text
+from automm.models.readouts import (
+    READOUTS,
+    is_sequence,
+    of_modality,
+    place_of,
+    places_of,
+    read_cells,
+    read_text,
+    width_of,
+)
 
 
 class Encoder(keras.layers.Layer):
@@ -110,7 +121,7 @@ class ReadingEncoder(Encoder):
     def widths(self) -> dict[str, int]:
         """The number of features at each place."""
         outputs = getattr(self.backbone, "output", None)  # a Sequential raises AttributeError
-        if isinstance(outputs, dict) and "two_thirds" in outputs:
+        if isinstance(outputs, dict) and "last" in outputs:
             return {place: int(tensor.shape[-1]) for place, tensor in outputs.items()}
         return {"last": self.features}
 
@@ -167,7 +178,7 @@ class TextReader(ReadingEncoder):
         """Return the specs of `_read`'s outputs, for token states of these widths by place."""
         specs = []
         for name in self.readouts:
-            width = widths[READOUTS[name].place]
+            width = width_of(name, widths[place_of(name)])
             shape = (rows, length, width) if is_sequence(name) else (rows, width)
             specs.append(keras.KerasTensor(shape, "float32"))
         if self._has_sequences:
@@ -194,21 +205,24 @@ class ImageReader(ReadingEncoder):
         """Return the specs of `_read`'s outputs, for feature maps (height, width, features) by place."""
         specs = []
         for name in self.readouts:
-            height, width, features = shapes[READOUTS[name].place]
-            shape = (height * width, features) if is_sequence(name) else (features,)
+            *cells, features = shapes[place_of(name)]
+            shape = (math.prod(cells), features) if is_sequence(name) else (features,)
             specs.append(keras.KerasTensor((rows, pictures, *shape), "float32"))
         return specs[0] if len(specs) == 1 else tuple(specs)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextEncoder(TextReader, FrozenEncoder):
-    """Encodes token ids (n, length) int32 as read-outs: vectors (n, features) float32, or whole sequences
-    (n, length, features) float32."""
+    """Encodes token ids and their mask, (n, length) int32 each, as read-outs: vectors (n, features) float32, or whole
+    sequences (n, length, features) float32.
 
-    def call(self, token_ids: Any, training: bool | None = None) -> Any:
-        return self._read(*token_states(self.backbone, token_ids, self._training(training)))
+    Models from before tokens had a mask of their own call it without; then id 0 is padding.
+    """
 
-    def compute_output_spec(self, token_ids: Any, training: bool | None = None) -> Any:
+    def call(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
+        return self._read(*token_states(self.backbone, token_ids, padding_mask, self._training(training)))
+
+    def compute_output_spec(self, token_ids: Any, padding_mask: Any = None, training: bool | None = None) -> Any:
         return self._specs(token_ids.shape[0], token_ids.shape[1], self.widths)
 
 
@@ -219,38 +233,37 @@ class ImageEncoder(ImageReader, FrozenEncoder):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return self._read(_by_place(compute_empty_once(backbone, *flatten_reviews(images))), images)
+        return self._read(by_place(compute_empty_once(backbone, *flatten_reviews(images))), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
-        maps = _by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
+        maps = by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
         return self._specs(images.shape[0], images.shape[1], {place: shape[1:] for place, shape in maps.items()})
 
 
 def unfreeze(layer: Any) -> None:
-    """Make an encoder trainable, except its batch normalisation and BERT's pooled output.
+    """Make an encoder trainable, except its batch normalisation, BERT's pooled output and DeBERTa's relative positions.
 
     Batch normalisation keeps the statistics of pre-training: the zero pictures that pad a review would distort them. No
-    read-out uses BERT's pooled output.
+    read-out uses BERT's pooled output. The layers of the frozen lower half use the relative positions too.
     """
     layer.trainable = True
     for inner in layers_within(layer):
-        if isinstance(inner, keras.layers.BatchNormalization) or inner.name == "pooled_dense":
+        if isinstance(inner, keras.layers.BatchNormalization) or inner.name in ("pooled_dense", "rel_embedding"):
             inner.trainable = False
 
 
-def token_states(backbone: Any, token_ids: Any, training: bool) -> tuple[dict[str, Any], Any]:
-    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is not [PAD]."""
+def token_states(backbone: Any, token_ids: Any, padding_mask: Any, training: bool) -> tuple[dict[str, Any], Any]:
+    """Return token states (n, length, features) by place, and (n, length) int32, 1 where a token is not padding.
+
+    Args:
+        padding_mask: as the result; None if id 0 is padding, and nothing else.
+    """
     token_ids = ops.cast(token_ids, "int32")
-    real = ops.cast(ops.not_equal(token_ids, 0), "int32")
+    real = ops.cast(ops.not_equal(token_ids, 0) if padding_mask is None else padding_mask, "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
-    return _by_place(backbone({name: inputs[name] for name in backbone.input}, training=training)), real
-
-
-def _by_place(outputs: Any) -> dict[str, Any]:
-    """Return the outputs of a backbone by place; KerasHub's transformers call the last one `sequence_output`."""
-    if not isinstance(outputs, dict):
-        return {"last": outputs}
-    return outputs if "last" in outputs else {"last": outputs["sequence_output"]}
+    if not isinstance(backbone.input, dict):  # the lower half of an encoder that has no mask
+        return by_place(backbone(token_ids, training=training)), real
+    return by_place(backbone({name: inputs[name] for name in backbone.input}, training=training)), real
 
 
 def _rounded(sequence: Any) -> Any:

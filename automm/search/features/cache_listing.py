@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from automm.data.images.embedded import clear_embedded, embedded_files
-from automm.data.images.pixel_cache import clear_pictures, picture_sets
-from automm.data.images.pixel_file import count_of
+from automm.data.images.pixels.pixel_cache import clear_pictures, picture_sets
+from automm.data.images.pixels.pixel_file import count_of
 from automm.search.features.store import FeatureStore
 
 

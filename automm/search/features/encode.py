@@ -15,9 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from automm.data.inputs.arrays import Tokens
+from automm.data.inputs.input_sources import RAW
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
-from automm.search.features.engines import Engine, RunEncoder, engine_for
+from automm.search.features.engines import Engine, Inputs, RunEncoder, engine_for
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
 
@@ -34,21 +36,23 @@ class Texts:
     """The distinct texts of some reviews.
 
     Attributes:
-        token_ids: (distinct, sequence_length) int32.
+        tokens: the distinct texts.
         rows: (reviews,) int64, the text of each review.
         starts: (distinct + 1,) int64, where each text's word pieces begin in the sequence of all texts.
     """
 
-    token_ids: np.ndarray
+    tokens: Tokens
     rows: np.ndarray
     starts: np.ndarray
 
     @classmethod
-    def of(cls, token_ids: np.ndarray) -> "Texts":
-        distinct, rows = np.unique(token_ids, axis=0, return_inverse=True)
-        # The length counts up to the last nonzero id: a text that contains the word [PAD] has zeros before it too.
-        lengths = distinct.shape[1] - np.argmax(distinct[:, ::-1] != 0, axis=1)
-        return cls(distinct, rows.reshape(-1), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    def of(cls, tokens: Tokens) -> "Texts":
+        length = tokens.ids.shape[1]
+        both, rows = np.unique(np.concatenate([tokens.ids, tokens.mask], axis=1), axis=0, return_inverse=True)
+        ids, mask = np.ascontiguousarray(both[:, :length]), np.ascontiguousarray(both[:, length:])
+        lengths = length - np.argmax(mask[:, ::-1] != 0, axis=1)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(Tokens(ids, mask, tokens.free), rows.reshape(-1), starts)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -59,7 +63,10 @@ class Texts:
     def items(self) -> Items:
         """Return the texts as items. Digests are of word pieces without padding, which depends on the longest text."""
         lengths = self.lengths
-        pieces = (ids[:length].tobytes() for ids, length in zip(self.token_ids, lengths.tolist(), strict=True))
+        pieces = (
+            _content(ids[:length], mask[:length])
+            for ids, mask, length in zip(self.tokens.ids, self.tokens.mask, lengths.tolist(), strict=True)
+        )
         return Items(item_digests(pieces), lengths.astype(np.int32))
 
     def padded(self, sequences: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,8 +88,16 @@ class Texts:
     def mask(self, rows: np.ndarray) -> np.ndarray:
         """Return the mask of `padded`: (n, length) int32."""
         texts = self.rows[rows]
-        lengths = self.starts[texts + 1] - self.starts[texts]
-        return (np.arange(padded(lengths)) < lengths[:, None]).astype(np.int32)
+        real = self.tokens.mask[texts]
+        mask = np.zeros((len(texts), self.width(texts)), np.int32)
+        mask[:, : real.shape[1]] = real[:, : mask.shape[1]]
+        return mask
+
+    def width(self, texts: np.ndarray) -> int:
+        """Return the length that these distinct texts are padded to together."""
+        if not self.tokens.free:
+            return self.tokens.ids.shape[1]
+        return -(-int(self.lengths[texts].max()) // LENGTHS) * LENGTHS
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,7 @@ class Job:
     open_pass: OpenPass
 
 
-def started_once(build: Callable[[list[str]], Any], dtype: Any, shape: tuple[int | None, ...]) -> Start:
+def started_once(build: Callable[[list[str]], Any], inputs: Inputs) -> Start:
     """Return a function from an engine and output names to an encoder and the function that runs it.
 
     Both are made once: the time of an encoding is measured with what the encoding then uses.
@@ -150,7 +165,7 @@ def started_once(build: Callable[[list[str]], Any], dtype: Any, shape: tuple[int
     @cache
     def start(engine: Engine, names: tuple[str, ...]) -> tuple[Any, RunEncoder]:
         encoder = build(list(names))
-        return encoder, engine.start(encoder, dtype, shape)
+        return encoder, engine.start(encoder, inputs)
 
     return start
 
@@ -202,7 +217,7 @@ class TextPass:
 
     batch_size = 32
 
-    dtype, shape = np.int32, (None,)  # of one input row
+    inputs: Inputs = dict.fromkeys(RAW["text"], (np.int32, (None,)))  # dtype and shape of one input row
 
     def __init__(
         self,
@@ -216,7 +231,8 @@ class TextPass:
         self._encoder, self._encode = started
         self._keys, self._texts, self._progress, self._what = keys, texts, progress, what
         self._chosen = chosen
-        specs = _named(self._encoder, self._encoder.compute_output_spec(keras.KerasTensor((1, None), "int32")))
+        read = [keras.KerasTensor((1, None), "int32") for _ in self.inputs]
+        specs = _named(self._encoder, self._encoder.compute_output_spec(*read))
         self.features = {key: int(specs[name].shape[-1]) for name, key in keys.items()}
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
@@ -225,8 +241,8 @@ class TextPass:
         # Counted in word pieces: short texts come first, and the time left would be that of short texts.
         what = f"{self._what}, word pieces"
         for texts in portions(self._chosen[order], self.batch_size, what, self._progress, lengths[order]):
-            length = min(padded(self._texts.lengths[texts]), self._texts.token_ids.shape[1])
-            values = _named(self._encoder, self._encode(self._texts.token_ids[texts, :length]))
+            tokens, length = self._texts.tokens, self._texts.width(texts)
+            values = _named(self._encoder, self._encode(tokens.ids[texts, :length], tokens.mask[texts, :length]))
             yield {key: self._placed(texts, values[name]) for name, key in self._keys.items()}
 
     def _placed(self, texts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -247,8 +263,6 @@ class PicturePass:
 
     batch_size = 8
 
-    dtype = np.uint8
-
     def __init__(
         self,
         started: tuple[Any, RunEncoder],
@@ -261,14 +275,14 @@ class PicturePass:
         self._encoder, self._encode = started
         self._keys, self._pixels, self._progress, self._what = keys, pixels, progress, what
         self._chosen = chosen
-        spec = keras.KerasTensor((1, *self.shape(pixels)), "uint8")
-        specs = _named(self._encoder, self._encoder.compute_output_spec(spec))
+        (shape,) = [shape for _, shape in self.inputs(pixels).values()]
+        specs = _named(self._encoder, self._encoder.compute_output_spec(keras.KerasTensor((1, *shape), "uint8")))
         self.features = {key: int(np.prod(specs[name].shape[2:])) for name, key in keys.items()}
 
     @staticmethod
-    def shape(pixels: np.ndarray) -> tuple[int, ...]:
-        """Return the shape of one input row: one picture."""
-        return (1, *pixels.shape[1:])
+    def inputs(pixels: np.ndarray) -> Inputs:
+        """Return dtype and shape of one input row: one picture."""
+        return {"images": (np.uint8, (1, *pixels.shape[1:]))}
 
     def batches(self) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
         for rows in portions(self._chosen, self.batch_size, self._what, self._progress):
@@ -292,9 +306,13 @@ def portions(
             progress(what, int(done[start + len(rows) - 1]), int(done[-1]))
 
 
-def padded(lengths: np.ndarray) -> int:
-    """Return the length that texts of these lengths are padded to."""
-    return -(-int(lengths.max()) // LENGTHS) * LENGTHS
+def _content(ids: np.ndarray, mask: np.ndarray) -> bytes:
+    """Return what identifies a text: its word pieces, and its mask unless it is the usual one, 0 at id 0 alone.
+
+    Features that were stored before tokens had a mask of their own stay valid.
+    """
+    usual = np.array_equal(mask, ids != 0)
+    return ids.tobytes() if usual else ids.tobytes() + mask.tobytes()
 
 
 def _named(encoder: Any, outputs: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
@@ -31,7 +32,7 @@ class Features:
 
     Attributes:
         arrays: the raw arrays of the reviews.
-        texts: the distinct texts.
+        texts: the distinct texts, by encoder.
         encoded: read-outs by source. Of texts: (distinct texts, features) float32, sequences (word pieces, features)
             float16. Of pictures: (distinct pictures, features) float32, sequences (distinct pictures, cells, features)
             float16.
@@ -41,7 +42,7 @@ class Features:
     """
 
     arrays: Arrays
-    texts: Texts
+    texts: Mapping[str, Texts]
     encoded: Mapping[InputSource, np.ndarray]
     engines: Mapping[tuple[str, str], str]
     encoders: Mapping[str, str]
@@ -73,27 +74,22 @@ class Features:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(n,) int64, the word pieces of each review."""
-        return self.texts.lengths[self.texts.rows]
+        """(n,) int64, the word pieces of each review; of all text encoders together."""
+        return np.sum([texts.lengths[texts.rows] for texts in self.texts.values()], axis=0)
 
     def shapes(self, outputs: int, head: str) -> Shapes:
         """Return the shapes of suffixes over the read-outs of the hand-built baselines."""
-        vectors = {
-            (source.modality, source.encoder): values.shape[1]
-            for source, values in self.encoded.items()
-            if source == default_source(source.modality, source.encoder)
-        }
-        first = set(self.encoders.items())
+        most = self.arrays.picture_rows.shape[1]
         return Shapes(
             text_features=self.readout("text").shape[1],
             image_features=self.readout("image").shape[1],
-            max_images=self.arrays.picture_rows.shape[1],
+            max_images=most,
             outputs=outputs,
             head=head,
             columns={name: array.shape[1:] for name, array in self.arrays.columns.items()},
             image_size=self.arrays.pixels.shape[1],
-            encoders=self.encoders,
-            other_features={encoder: size for encoder, size in vectors.items() if encoder not in first},
+            encoders={"text": tuple(self.arrays.tokens), "image": tuple(self.arrays.pictures)},
+            of_sources={source: _of_review(source, values.shape[1:], most) for source, values in self.encoded.items()},
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -106,11 +102,12 @@ class Features:
         if source.how == PIXELS:
             return self.arrays.images(rows)
         if source.how == TOKEN_MASK:
-            return self.texts.mask(rows)
+            return self.texts[source.encoder].mask(rows)
         values = self.encoded[source]
         if source.modality == "image":
             return self.arrays.of_pictures(values, rows).astype(np.float32, copy=False)
-        return self.texts.padded(values, rows)[0] if source.is_sequence else values[self.texts.rows[rows]]
+        texts = self.texts[source.encoder]
+        return texts.padded(values, rows)[0] if source.is_sequence else values[texts.rows[rows]]
 
     def statistics(self, train: np.ndarray, *, of_targets: bool) -> Statistics:
         """Return mean and standard deviation of every vector over the training rows, by the name of its input.
@@ -120,11 +117,11 @@ class Features:
         Args:
             of_targets: whether to include the targets, as "label".
         """
-        texts = self.texts.rows[train[self.arrays.text_mask[train] > 0]]
-        pictures = self.arrays.picture_rows[train]
-        rows = {"text": texts, "image": pictures[pictures >= 0]}
+        pictures, with_text = self.arrays.picture_rows[train], train[self.arrays.text_mask[train] > 0]
+        rows = {("text", encoder): texts.rows[with_text] for encoder, texts in self.texts.items()}
+        rows |= {("image", encoder): pictures[pictures >= 0] for encoder in self.arrays.pictures}
         statistics = {
-            source.name: _moments(values, rows[source.modality])
+            source.name: _moments(values, rows[source.modality, source.encoder])
             for source, values in self.encoded.items()
             if not source.is_sequence
         }
@@ -153,19 +150,18 @@ def encode(
     An encoder is built only if the store lacks some of its outputs.
 
     Args:
-        sources: the encoders, at least one of texts and one of pictures. All text encoders must have the tokenizer that
-            produced the word pieces of `arrays`.
+        sources: the encoders of `arrays`, at least one of texts and one of pictures.
         readouts: short names of the needed read-outs, in addition to those of the baselines.
         before: called with the expected time before the encoding begins; it may raise. None: the time is not measured.
     """
-    texts = Texts.of(arrays.token_ids)
+    texts = {name: Texts.of(tokens) for name, tokens in arrays.tokens.items()}
     names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
     encoded: dict[InputSource, np.ndarray] = {}
     engines: dict[tuple[str, str], str] = {}
     jobs = [
-        _text_job(source, texts, of_modality("text", names))
+        _text_job(source, texts[source.name], of_modality("text", names))
         if isinstance(source, TextSource)
-        else _picture_job(source, arrays, of_modality("image", names))
+        else _picture_job(source, arrays.pictures[source.name], of_modality("image", names))
         for source in sources
     ]
     if before is not None:
@@ -182,7 +178,7 @@ def encode(
 
 def _text_job(source: TextSource, texts: Texts, names: Sequence[str]) -> Job:
     sequences = frozenset(filter(is_sequence, names))
-    start = started_once(source.build, TextPass.dtype, TextPass.shape)
+    start = started_once(source.build, TextPass.inputs)
     return Job(
         EncoderOutputs(
             "texts", source.name, source.fingerprint, texts.items, names, ragged=sequences, float16=sequences
@@ -193,13 +189,11 @@ def _text_job(source: TextSource, texts: Texts, names: Sequence[str]) -> Job:
     )
 
 
-def _picture_job(source: ImageSource, arrays: Arrays, names: Sequence[str]) -> Job:
-    pixels, sequences = arrays.pixels, frozenset(filter(is_sequence, names))
-    start = started_once(
-        lambda outputs: source.build(outputs, pixels.shape[1]), PicturePass.dtype, PicturePass.shape(pixels)
-    )
+def _picture_job(source: ImageSource, pictures: Pictures, names: Sequence[str]) -> Job:
+    pixels, sequences = pictures.pixels, frozenset(filter(is_sequence, names))
+    start = started_once(lambda outputs: source.build(outputs, pixels.shape[1]), PicturePass.inputs(pixels))
     return Job(
-        EncoderOutputs("pictures", source.name, source.fingerprint, picture_items(arrays), names, float16=sequences),
+        EncoderOutputs("pictures", source.name, source.fingerprint, picture_items(pictures), names, float16=sequences),
         lambda engine, keys, to_encode, progress: PicturePass(
             start(engine, tuple(keys)), keys, pixels, to_encode, progress, "pictures"
         ),
@@ -216,9 +210,16 @@ def _in_shape(
     return values.reshape(pictures, -1, encoded[vector].shape[1])
 
 
-def picture_items(arrays: Arrays) -> Items:
+def picture_items(pictures: Pictures) -> Items:
     """Return the distinct pictures, with one row each."""
-    return Items(arrays.picture_items, np.ones(len(arrays.pixels), np.int32))
+    return Items(pictures.items, np.ones(len(pictures.items), np.int32))
+
+
+def _of_review(source: InputSource, of_item: tuple[int, ...], max_images: int) -> tuple[int | None, ...]:
+    """Return the shape of one review's input, from the shape of one text's, word piece's or picture's values."""
+    if source.modality == "image":
+        return (max_images, *of_item)
+    return (None, *of_item) if source.is_sequence else of_item
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ key.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -16,7 +16,10 @@ import numpy as np
 
 from automm.search.memory import release_memory
 
-RunEncoder = Callable[[np.ndarray], Sequence[np.ndarray]]
+RunEncoder = Callable[..., Sequence[np.ndarray]]
+Inputs = Mapping[
+    str, tuple[Any, Sequence[int | None]]
+]  # dtype and shape of a row of each input; None: a variable length
 
 # Engines of encoders on a CPU. Other encoders, and all encoders on a GPU, run on Keras. Measured by
 # experiments/benchmarks/encode_rate.py: ONNX Runtime is 2.4 times as fast on pictures, and not faster on texts that are
@@ -43,17 +46,17 @@ class Engine:
     name: str
     version: str
 
-    def start(self, encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
+    def start(self, encoder: Any, inputs: Inputs) -> RunEncoder:
         """Prepare the encoder, and return a function that runs it.
 
         Args:
             encoder: a layer of `models/encoders/sources`.
-            dtype, shape: dtype and shape of one input row; None is a variable length.
+            inputs: its inputs, in order.
 
         Returns:
-            A function from (n, *shape) to the list of the encoder's outputs in inference mode.
+            A function from the inputs, (n, *shape) each, to the list of the encoder's outputs in inference mode.
         """
-        return ENGINES[self.name](encoder, dtype, shape)
+        return ENGINES[self.name](encoder, inputs)
 
 
 def engine_for(encoder: str, rows: int) -> Engine:
@@ -67,31 +70,31 @@ def engine_for(encoder: str, rows: int) -> Engine:
     return Engine("keras", keras_version)
 
 
-def _keras(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
+def _keras(encoder: Any, inputs: Inputs) -> RunEncoder:
     import tensorflow as tf
 
-    function = tf.function(lambda batch: encoder(batch, training=False), reduce_retracing=True, autograph=False)
-    return lambda batch: [output.numpy() for output in tf.nest.flatten(function(tf.convert_to_tensor(batch)))]
+    function = tf.function(lambda *batch: encoder(*batch, training=False), reduce_retracing=True, autograph=False)
+    return lambda *batch: [output.numpy() for output in tf.nest.flatten(function(*map(tf.convert_to_tensor, batch)))]
 
 
-def _onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> RunEncoder:
+def _onnx(encoder: Any, inputs: Inputs) -> RunEncoder:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # Without this, threads waste CPU time waiting for each other when other processes use the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = to_onnx(encoder, dtype, shape)
+    model = to_onnx(encoder, inputs)
     release_memory()  # converting takes a gigabyte temporarily
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"batch": batch})
+    return lambda *batch: session.run(None, dict(zip(inputs, batch, strict=True)))
 
 
-def to_onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> bytes:
-    """Convert the encoder in inference mode to an ONNX model with the input `batch`. Arguments: see `Engine.start`."""
+def to_onnx(encoder: Any, inputs: Inputs) -> bytes:
+    """Convert the encoder in inference mode to an ONNX model; its inputs have the names in `inputs`."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, *shape), dtype, name="batch")]
-    function = tf.function(lambda batch: encoder(batch, training=False), input_signature=signature, autograph=False)
+    signature = [tf.TensorSpec((None, *shape), dtype, name=name) for name, (dtype, shape) in inputs.items()]
+    function = tf.function(lambda *batch: encoder(*batch, training=False), input_signature=signature, autograph=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of tf2onnx and of its numpy calls
         import tf2onnx
@@ -100,7 +103,7 @@ def to_onnx(encoder: Any, dtype: Any, shape: Sequence[int | None]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-ENGINES: dict[str, Callable[[Any, Any, Sequence[int | None]], RunEncoder]] = {"keras": _keras, "onnx": _onnx}
+ENGINES: dict[str, Callable[[Any, Inputs], RunEncoder]] = {"keras": _keras, "onnx": _onnx}
 
 
 def _has_gpu() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automm.data.inputs.arrays import Arrays
-from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource, source_of_input
+from automm.data.inputs.input_sources import LOWER, PIXELS, TOKEN_MASK, InputSource, source_of_input
 from automm.search.features.encode import (
     EncoderOutputs,
     Job,
@@ -33,13 +33,13 @@ class States:
 
     Attributes:
         arrays: the raw arrays of the reviews.
-        texts: the distinct texts.
+        texts: the distinct texts, by encoder.
         lower: by source, memory-mapped float32. Of texts: (word pieces of all distinct texts, width). Of pictures:
             (distinct pictures, height, width, features).
     """
 
     arrays: Arrays
-    texts: Texts
+    texts: Mapping[str, Texts]
     lower: Mapping[InputSource, np.ndarray]
 
     @property
@@ -60,7 +60,7 @@ class States:
         batch |= self.arrays.columns_of(rows)
         for source, values in self.lower.items():
             if source.modality == "text":
-                batch[source.name], batch[_token_mask(source).name] = self.texts.padded(values, rows)
+                batch[source.name], batch[_token_mask(source).name] = self.texts[source.encoder].padded(values, rows)
             else:
                 batch[source.name] = self.arrays.of_pictures(values, rows)
         return batch
@@ -89,15 +89,20 @@ class StatesAndFeatures:
 
 
 @dataclass(frozen=True)
-class ArraysAndFeatures:
-    """`Rows` of an ensemble of a model that was trained end to end, which reads raw arrays, and of suffixes."""
+class RawAndOther:
+    """`Rows` of a whole model, which reads some of the raw arrays, or of an ensemble of such a model and of suffixes.
+
+    Attributes:
+        others: the source of the inputs that are no arrays; None: there are none.
+        names: the names of the model's inputs.
+    """
 
     arrays: Arrays
-    features: Rows
+    others: Rows | None
     names: Sequence[str]
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        arrays = self.arrays.batch(rows) | self.features.batch(rows)
+        arrays = self.arrays.batch(rows, self.names) | ({} if self.others is None else self.others.batch(rows))
         return {name: arrays[name] for name in self.names}
 
 
@@ -113,7 +118,7 @@ def encode_states(
     Args:
         lowers: the lower half of each encoder.
     """
-    texts = Texts.of(arrays.token_ids)
+    texts = _texts(arrays, lowers)
     values = {}
     for lower in lowers:
         stored, _ = load_or_encode(store, _job(lower, arrays, texts), progress)
@@ -123,26 +128,32 @@ def encode_states(
 
 def states_time(arrays: Arrays, lowers: Sequence[Any], store: FeatureStore) -> EncodingTime:
     """Measure how long `encode_states` will take; its arguments."""
-    texts = Texts.of(arrays.token_ids)
+    texts = _texts(arrays, lowers)
     return sum((encoding_time(store, _job(lower, arrays, texts)) for lower in lowers), EncodingTime())
 
 
-def _job(lower: Any, arrays: Arrays, texts: Texts) -> Job:
+def _texts(arrays: Arrays, lowers: Sequence[Any]) -> dict[str, Texts]:
+    """Return the distinct texts, by encoder."""
+    names = [lower.encoder for lower in lowers if lower.modality == "text"]
+    return {name: Texts.of(arrays.tokens[name]) for name in names}
+
+
+def _job(lower: Any, arrays: Arrays, texts: Mapping[str, Texts]) -> Job:
     name = lower.sources[0].short_name
     if lower.modality == "text":
-        what, start = "texts, lower half", started_once(lambda names: lower, TextPass.dtype, TextPass.shape)
+        what, own, start = "texts, lower half", texts[lower.encoder], started_once(lambda names: lower, TextPass.inputs)
         return Job(
-            EncoderOutputs(what, lower.encoder, lower.fingerprint, texts.items, [name], ragged=frozenset([name])),
+            EncoderOutputs(what, lower.encoder, lower.fingerprint, own.items, [name], ragged=frozenset([name])),
             lambda engine, keys, to_encode, progress: TextPass(
-                start(engine, (name,)), keys, texts, to_encode, progress, what
+                start(engine, (name,)), keys, own, to_encode, progress, what
             ),
         )
-    what, pixels = "pictures, lower half", arrays.pixels
-    start = started_once(lambda names: lower, PicturePass.dtype, PicturePass.shape(pixels))
+    what, pictures = "pictures, lower half", arrays.pictures[lower.encoder]
+    start = started_once(lambda names: lower, PicturePass.inputs(pictures.pixels))
     return Job(
-        EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(arrays), [name]),
+        EncoderOutputs(what, lower.encoder, lower.fingerprint, picture_items(pictures), [name]),
         lambda engine, keys, to_encode, progress: PicturePass(
-            start(engine, (name,)), keys, pixels, to_encode, progress, what
+            start(engine, (name,)), keys, pictures.pixels, to_encode, progress, what
         ),
     )
 
@@ -151,7 +162,8 @@ def _in_shape(lower: Any, arrays: Arrays, values: np.ndarray) -> np.ndarray:
     """Return values as in `States.lower`: a feature map is stored flat in one row."""
     if lower.modality == "text":
         return values
-    return values.reshape(-1, *lower.backbone.compute_output_shape((1, *arrays.pixels.shape[1:]))[1:])
+    pixels = arrays.pictures[lower.encoder].pixels
+    return values.reshape(-1, *lower.backbone.compute_output_shape((1, *pixels.shape[1:]))[1:])
 
 
 def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
@@ -161,9 +173,9 @@ def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states:
         states: called if the model reads states; its argument says whether it reads states of pictures.
     """
     sources = {name: source_of_input(name) for name in names}
-    if "token_ids" in names:
-        encoded = [name for name, source in sources.items() if not source.is_array]
-        return ArraysAndFeatures(arrays, input_rows(encoded, arrays, features, states), names) if encoded else arrays
+    if any(source.is_raw and source.how != PIXELS for source in sources.values()):
+        others = [name for name, source in sources.items() if not source.is_array]
+        return RawAndOther(arrays, input_rows(others, arrays, features, states) if others else None, names)
     lower = {source.modality for source in sources.values() if source.how == LOWER}
     if lower:
         return StatesAndFeatures(features, states("image" in lower), names)

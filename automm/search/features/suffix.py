@@ -38,7 +38,8 @@ def extract_suffix(model: Any) -> Any:
                     names.append(name)
     encoded = {id(tensor) for operation in model.operations for tensor in _encoder_inputs(model, operation)}
     for tensor in model.inputs:
-        if id(tensor) not in encoded:
+        unread = source_of_input(tensor.name).is_raw and id(tensor) not in used  # of an encoder that the model lacks
+        if id(tensor) not in encoded and not unread:
             frontier.append(tensor)
             names.append(tensor.name)
     return with_inputs(frontier, names, model.outputs, "suffix", free=[name for name in names if _is_ragged(name)])

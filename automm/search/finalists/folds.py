@@ -12,17 +12,14 @@ members; the result marks such candidates.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automm.data.inputs.input_sources import PIXELS
 from automm.errors import TrialError
 from automm.evaluate.folds import SEARCHED, FoldScores
 from automm.models import baselines
-from automm.models.towers import needed_sources
 from automm.search.baselines import baseline
 from automm.search.candidates.estimator import Estimator
 from automm.search.candidates.head import Head
@@ -123,7 +120,7 @@ def _fold_search(search: Search, loaded: Loaded, fold: int, run: Run) -> Search:
     run.repair()
     # Failures never end the search here: a missing figure must not prevent the others.
     inner = Search(setup, run, NoTracker(), _StepsOnly(search.reporter), None, give_up=lambda candidates: "")
-    if setup.text_source.fingerprint == search.setup.text_source.fingerprint:
+    if [source.fingerprint for source in setup.sources] == [source.fingerprint for source in search.setup.sources]:
         inner.bench.layers = search.bench.layers  # only used to count parameters; saves building them
     return inner
 
@@ -184,13 +181,6 @@ def estimator_of(search: Search, candidate: Candidate) -> Estimator:
 
 
 def suffix_of(setup: Setup, point: dict[str, Any]) -> Any:
-    """Build the suffix of a point, with the sizes of the read-outs that it needs."""
+    """Build the suffix of a point."""
     point = {**baselines.READ, **point}
-    text, image, *_ = needed_sources(point)
-    sizes: dict[str, Any] = {"text_features": setup.features.readout(text.name).shape[-1]}
-    if image.how != PIXELS:
-        pictures = setup.features.readout(image.name)
-        sizes["image_features"] = pictures.shape[-1]
-        if pictures.ndim == 3:
-            sizes["cells"] = pictures.shape[1]
-    return baselines.fused(replace(setup.shapes, **sizes), point, pixel_encoder(point))
+    return baselines.fused(setup.shapes, point, pixel_encoder(point))

@@ -26,6 +26,7 @@ from automm.search.parallel.workers import FOLDER
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
 from automm.search.setup.data import Setup, check_same_data, check_same_rows, encoder_sources, load, prepare
+from automm.tracking.encoder_records import records_of
 from automm.tracking.run_folder import Candidate, Run
 
 HEARTBEAT_SECONDS = 5.0  # between two heartbeats
@@ -50,7 +51,7 @@ def run_worker(run: Run, experiment: Experiment, chief: str, reporter: Reporter,
     reporter.stage("reading reviews")
     loaded = load(experiment, reporter.step)
     encoders = encoder_sources(experiment, loaded)
-    check_same_data(run, loaded, encoders)
+    check_same_data(run, experiment, loaded, encoders)
     setup = prepare(experiment, loaded, encoders, reporter.step)
     check_same_rows(run, setup)
     _check_same_engines(run, setup)
@@ -75,12 +76,12 @@ def run_worker(run: Run, experiment: Experiment, chief: str, reporter: Reporter,
 
 def _check_same_engines(run: Run, setup: Setup) -> None:
     """Check that encoders run on the same engines as in the search, so that scores are comparable."""
-    for kind, recorded in run.read("manifest.json")["encoders"].items():
-        engine = setup.features.engines[kind, recorded["name"]]
-        if recorded["engine"] != engine:
+    for record in records_of(run.read("manifest.json")["encoders"], setup.experiment.inputs.model_dump()):
+        engine = setup.features.engines[record.modality, record.name]
+        if record.engine != engine:
             raise DataError(
-                f"the {kind} encoder runs on {engine} on this machine, and on {recorded['engine']} in the search. "
-                "Install the same versions on both, with or without automm[fast]"
+                f"the {record.modality} encoder {record.name} runs on {engine} on this machine, and on {record.engine} "
+                "in the search. Install the same versions on both, with or without automm[fast]"
             )
 
 

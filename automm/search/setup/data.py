@@ -1,13 +1,15 @@
 """Prepare what candidates are trained and evaluated on: reviews, splits, arrays, features and folds."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from automm.config.experiment import Experiment
+from automm.config.inputs import AUTO
 from automm.data.change_kinds import Change
-from automm.data.images.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
+from automm.data.images.pixels.pixel_store import PictureStore, drop_bad_pictures, prepare_pictures
 from automm.data.inputs.arrays import Arrays, all_paths, build_arrays
 from automm.data.inputs.columns import Columns
 from automm.data.manifest import load_manifest
@@ -21,6 +23,7 @@ from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.evaluate.combine import Judged
+from automm.models.encoders.automatic import Choice, text_encoder_for
 from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
 from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
@@ -29,12 +32,16 @@ from automm.search.features.encoded import Features, encode
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
 from automm.search.setup.folds import folds_of
+from automm.search.setup.inputs import Size, picture_form, sizes_of, tokens_of
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
 from automm.tasks.base import Task
+from automm.tracking.encoder_records import records_of
 from automm.tracking.judged_rows import JudgedRows
 from automm.tracking.run_folder import Run
+
+log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class Setup:
         units: (all rows,) int64, the resampling unit of each review: reviews that share a group, a text or a picture
             are one unit.
         columns: the encoding of metadata and history, fitted on the training split.
+        sources: the encoders: those of texts, then those of pictures; the first of each are those of the baselines.
+        sizes: of what each encoder reads, by modality and name.
+        choice: as in `Loaded`.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
     """
@@ -58,8 +68,9 @@ class Setup:
     splits: dict[str, np.ndarray]
     arrays: Arrays
     columns: Columns
-    text_source: TextSource
-    image_source: ImageSource
+    sources: tuple[TextSource | ImageSource, ...]
+    sizes: Mapping[tuple[str, str], Size]
+    choice: Choice | None
     features: Features
     folds: tuple[Fold, ...]
     why: str
@@ -122,6 +133,8 @@ class Loaded:
     Attributes:
         links: the links between reviews that must be in the same split.
         other_folds: the splits of the manifest's other folds by number; finalists are evaluated on these folds too.
+        images: the picture encoders, in whose forms `pictures` are decoded.
+        choice: the text encoder that `encoders.text: auto` has chosen, and why; the same on all folds.
     """
 
     dataset: Dataset
@@ -130,6 +143,8 @@ class Loaded:
     splits: dict[str, np.ndarray]
     digest: str
     other_folds: Mapping[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    images: tuple[ImageSource, ...] = ()
+    choice: Choice | None = None
 
     def with_fold(self, fold: int) -> "Loaded":
         """Return the same reviews with the splits of another fold."""
@@ -142,6 +157,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     Raises:
         ConfigError: the manifest is not valid, or its reviews have several labels each.
         DataError: the data contradicts the manifest.
+        WeightsError: weights of a picture encoder are missing.
     """
     dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
     if dataset.several_labels:
@@ -151,32 +167,37 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
-    size = experiment.inputs.image_size
-    pictures = prepare_pictures(all_paths(dataset.reviews), size, cache_dir(), progress, limit=cache_limit())
+    images = tuple(map(image_source, experiment.encoders.images))
+    forms = list(dict.fromkeys(picture_form(source, experiment.inputs) for source in images))
+    pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
     dataset = drop_bad_pictures(dataset, pictures.bad)
     if dataset.manifest.drop_duplicates:
         dataset = drop_duplicates(dataset, pictures.digests)
     links = links_of(dataset, pictures.digests)
     splits = split_dataset(dataset, links)
     digest = fingerprint(dataset, pictures.digests, splits)
-    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links))
+    choice = None
+    if experiment.encoders.text == AUTO:
+        choice = text_encoder_for([dataset.reviews[row].text for row in splits["train"]])
+    return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links), images, choice)
 
 
-def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource, ImageSource]:
-    """Return the text and the image encoder of the experiment.
+def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
+    """Return the encoders of the experiment: those of texts, then those of pictures.
 
     Raises:
-        WeightsError: weights are missing; it is raised here, before encoding starts.
+        WeightsError: weights of a text encoder are missing; it is raised here, before encoding starts.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
-    text = text_source(experiment.encoders.text, vocabulary_of_texts(train))
-    return text, image_source(experiment.encoders.image)
+    names = experiment.encoders.texts if loaded.choice is None else (loaded.choice.encoder,)
+    texts = [text_source(name, vocabulary_of_texts(train)) for name in names]
+    return (*texts, *loaded.images)
 
 
 def prepare(
     experiment: Experiment,
     loaded: Loaded,
-    encoders: tuple[TextSource, ImageSource],
+    encoders: Sequence[TextSource | ImageSource],
     progress: Progress | None = None,
     before_encoding: Callable[[EncodingTime], None] | None = None,
 ) -> Setup:
@@ -185,22 +206,28 @@ def prepare(
     Args:
         before_encoding: as `before` of `encode`.
     """
-    text, image = encoders
     task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
     train = [reviews[row] for row in loaded.splits["train"]]
     columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
+    if loaded.choice is not None:
+        log.info("encoders.text: auto is %s: %s", loaded.choice.encoder, loaded.choice.reason)
+    sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
-        loaded.pictures,
-        text.tokenizer,
+        tokens_of([review.text for review in reviews], encoders, sizes),
+        {
+            source.name: loaded.pictures.forms[picture_form(source, experiment.inputs)]
+            for source in encoders
+            if isinstance(source, ImageSource)
+        },
+        loaded.pictures.row,
         columns,
-        sequence_length=experiment.inputs.sequence_length,
         max_images=experiment.inputs.max_images,
     )
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
-    features = encode(arrays, [text, image], feature_store(), needed, progress=progress, before=before_encoding)
+    features = encode(arrays, encoders, feature_store(), needed, progress=progress, before=before_encoding)
     judging = folds_of(loaded, experiment)
     return Setup(
         experiment=experiment,
@@ -208,8 +235,9 @@ def prepare(
         splits=loaded.splits,
         arrays=arrays,
         columns=columns,
-        text_source=text,
-        image_source=image,
+        sources=tuple(encoders),
+        sizes=sizes,
+        choice=loaded.choice,
         features=features,
         folds=judging.folds,
         why=judging.why,
@@ -225,7 +253,9 @@ def feature_store() -> FeatureStore:
     return FeatureStore(cache_dir() / "features", cache_limit())
 
 
-def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageSource]) -> None:
+def check_same_data(
+    run: Run, experiment: Experiment, loaded: Loaded, encoders: Sequence[TextSource | ImageSource]
+) -> None:
     """Check that a resumed run has the same data and encoder weights as before.
 
     Raises:
@@ -241,12 +271,13 @@ def check_same_data(run: Run, loaded: Loaded, encoders: tuple[TextSource, ImageS
             f"now: {counts}). Start a new run"
         )
     # Checked after the data, because an encoder may take its vocabulary from it.
-    text, image = encoders
-    for kind, now in (("text", text.fingerprint), ("image", image.fingerprint)):
-        if before["encoders"][kind]["fingerprint"] != now:
+    recorded = records_of(before["encoders"], experiment.inputs.model_dump())
+    fingerprints = {(record.modality, record.name): record.fingerprint for record in recorded}
+    for source in encoders:
+        if fingerprints[source.modality, source.name] != source.fingerprint:
             raise DataError(
-                f"--resume {run.name}: the weights of the {kind} encoder have changed since the run began. "
-                "Start a new run"
+                f"--resume {run.name}: the weights of the {source.modality} encoder {source.name!r} have changed since "
+                "the run began. Start a new run"
             )
 
 

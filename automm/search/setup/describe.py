@@ -4,10 +4,13 @@ A resumed search compares itself with it, and a bundle is built from it.
 """
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from automm.data.manifest import Manifest
+from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.setup.data import Setup
+from automm.tracking.encoder_records import EncoderRecord, to_json
 
 
 def describe(setup: Setup) -> dict[str, Any]:
@@ -28,15 +31,17 @@ def describe(setup: Setup) -> dict[str, Any]:
         "columns": setup.columns.to_dict(),
         "reading": record_settings(manifest),
         "image_root": image_root(manifest),
-        "encoders": {
-            source.modality: {
-                "name": source.name,
-                "fingerprint": source.fingerprint,
-                "engine": setup.features.engines[source.modality, source.name],
-            }
-            for source in (setup.text_source, setup.image_source)
-        },
+        "encoders": to_json([_record(setup, source) for source in setup.sources]),
+        "text_encoder_choice": None if setup.choice is None else asdict(setup.choice),
     }
+
+
+def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
+    key = source.modality, source.name
+    preprocessing = source.preprocessing.to_dict()
+    preprocessing.pop("tokenizer", None)  # in a file of its own
+    size, engine = setup.sizes[key], setup.features.engines[key]
+    return EncoderRecord(*key, source.fingerprint, engine, size.value, preprocessing, size.reason)
 
 
 def record_settings(manifest: Manifest) -> dict[str, Any]:

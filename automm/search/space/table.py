@@ -20,8 +20,8 @@ from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
-from automm.models.readouts import IMAGE_READOUTS, READOUTS, TEXT_READOUTS
-from automm.models.towers import ATTENTION, needed_sources
+from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
+from automm.models.towers import ALL, ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
 from automm.tracking.run_folder import point_of
@@ -41,6 +41,8 @@ class Hyperparameter:
             above it in the table. If only `on_request` values of the other meet the condition, this hyperparameter
             exists only if the file lists one of these values, or this hyperparameter.
         of_task: it exists only for tasks that list it in `Task.options`.
+        encoders: 'text' or 'image' if its choices are the encoders of this modality, and ALL; it exists only if the
+            experiment names several. `choices` holds ALL alone, where a search starts.
         optional: whether it exists only if the experiment file names it; otherwise all candidates have the first
             choice. Most data does not need it, and in a search of few trials it would cost more than it gains.
     """
@@ -51,6 +53,7 @@ class Hyperparameter:
     only: tuple[str, Callable[[Any], bool]] | None = None
     optional: bool = False
     column: str = ""
+    encoders: str = ""
     of_task: bool = False
 
 
@@ -61,8 +64,8 @@ def has_hyperparameter(operators: Mapping[str, Any], hyperparameter: str) -> Cal
 
 # All candidates have the first read-out and place unless a file lists more: their gain is not measured yet, together
 # they make the space 36 times larger, and some encoders have no intermediate read-outs.
-FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], tuple(TEXT_READOUTS)[1:]
-FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], tuple(IMAGE_READOUTS)[1:]
+FIRST_TEXT, OTHER_TEXT = tuple(TEXT_READOUTS)[:1], (*tuple(TEXT_READOUTS)[1:], POOLED)
+FIRST_IMAGE, OTHER_IMAGE = tuple(IMAGE_READOUTS)[:1], (*tuple(IMAGE_READOUTS)[1:], POOLED)
 READS_VECTORS = ("fusion/operator", lambda name: not OPERATORS[name].of_sequences)
 IS_FROZEN = ("image/source", lambda name: name == FROZEN)
 IS_TRAINED = ("image/source", lambda name: name != FROZEN)
@@ -70,9 +73,11 @@ NO_AUGMENTATION, SOME_AUGMENTATION = tuple(AUGMENTATIONS)[:1], tuple(AUGMENTATIO
 
 TABLE: dict[str, Hyperparameter] = {
     "fusion/operator": Hyperparameter(tuple(FUSIONS), on_request=tuple(SEQUENCE_FUSIONS)),
+    "text/encoder": Hyperparameter((ALL,), encoders="text"),
     "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=READS_VECTORS),
     "text/layer": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
     "image/source": Hyperparameter((FROZEN,), on_request=tuple(BACKBONES)),
+    "image/encoder": Hyperparameter((ALL,), encoders="image", only=IS_FROZEN),
     "image/size": Hyperparameter((32, 64), bounds=(8, 1024), only=IS_TRAINED),
     "image/depth": Hyperparameter((2, 3), bounds=(1, 5), only=IS_TRAINED),
     "image/filters": Hyperparameter((16, 32), bounds=(1, 256), only=IS_TRAINED),
@@ -113,13 +118,13 @@ Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in th
 
 # The point that a search starts with: the hand-built concatenation.
 DEFAULTS: dict[str, Any] = {
-    name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items() if not row.column
+    name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items() if not row.column and not row.encoders
 }
 
 
 def default(space: Space, name: str) -> Any:
     """Return the choice that a search starts with."""
-    wanted = COLUMNS[name] if TABLE[name].column else DEFAULTS[name]
+    wanted = COLUMNS[name] if TABLE[name].column else ALL if TABLE[name].encoders else DEFAULTS[name]
     return wanted if wanted in space[name] else space[name][0]
 
 

@@ -1,6 +1,8 @@
 """Narrow the search space as an experiment file says, and report its mistakes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from automm.config.experiment import Experiment
@@ -25,7 +27,13 @@ def full_space(columns: Collection[str] = (), task: Task = TASKS["classification
 
 def space_of(experiment: Experiment, manifest: Manifest) -> Space:
     """Return the space of an experiment file; raises as `narrow`."""
-    return narrow(experiment.space, manifest.columns, manifest.task_object, image_size=experiment.inputs.image_size)
+    return narrow(
+        experiment.space,
+        manifest.columns,
+        manifest.task_object,
+        image_size=experiment.inputs.known_image_size,
+        encoders=experiment.encoders.by_modality,
+    )
 
 
 def narrow(
@@ -34,6 +42,7 @@ def narrow(
     task: Task = TASKS["classification"],
     *,
     image_size: int | None = None,
+    encoders: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Space:
     """Return the space of an experiment file.
 
@@ -41,11 +50,13 @@ def narrow(
         overrides: {"fusion.operator": ["concatenation", "product"], "label.dropout": 0.25}; dots or slashes.
         columns, task: as in `full_space`.
         image_size: the size of the stored pictures, which limits the input size of CNNs.
+        encoders: the encoders of each modality.
 
     Raises:
         ConfigError: unknown names or illegal values; all of them, each with the legal ones.
     """
-    space = {name: row.choices for name, row in _possible(columns, task).items() if not row.optional}
+    possible = _possible(columns, task, encoders)
+    space = {name: row.choices for name, row in possible.items() if not row.optional}
     if image_size is not None:
         space["image/size"] = tuple(size for size in space["image/size"] if size <= image_size) or (image_size,)
     named: set[str] = set()
@@ -57,14 +68,12 @@ def narrow(
             text = f"unknown hyperparameter {key!r}.{nearest(key, legal)} Legal: {', '.join(legal)}"
             problems.append(Problem(SPACE, "space", text))
             continue
-        if name not in _possible(columns, task):
-            column = TABLE[name].column
-            reason = f"names no fields.{column}" if column else f"predicts {task.targets}, which cannot use it"
-            problems.append(Problem(SPACE, f"space.{key}", f"the manifest {reason}", "Remove the key"))
+        if name not in possible:
+            problems.append(Problem(SPACE, f"space.{key}", _impossible(TABLE[name], task), "Remove the key"))
             continue
         listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
         values = tuple(_value(TABLE[name], value) for value in listed)
-        faults = _faults(TABLE[name], values)
+        faults = _faults(possible[name], values)
         problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
         if not faults:
             named.add(name)
@@ -80,13 +89,23 @@ def narrow(
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
 
 
-def _possible(columns: Collection[str], task: Task) -> dict[str, Hyperparameter]:
+def _possible(columns: Collection[str], task: Task, encoders: Mapping[str, Sequence[str]]) -> dict[str, Hyperparameter]:
+    """Return the rows that exist for some data and encoders, with the encoders as choices."""
     return {
-        name: row
+        name: replace(row, choices=(*encoders[row.encoders], *row.choices)) if row.encoders else row
         for name, row in TABLE.items()
         if (not row.column or row.column in columns)
         and (not row.of_task or name.removeprefix("training/") in task.options)
+        and (not row.encoders or len(encoders.get(row.encoders, ())) > 1)
     }
+
+
+def _impossible(row: Hyperparameter, task: Task) -> str:
+    """Return why a row does not exist."""
+    if row.encoders:
+        return f"encoders.{row.encoders} names a single encoder"
+    reason = f"names no fields.{row.column}" if row.column else f"predicts {task.targets}, which cannot use it"
+    return f"the manifest {reason}"
 
 
 def _unrequested(space: Space, name: str) -> bool:

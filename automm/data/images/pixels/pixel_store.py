@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,26 @@ import numpy as np
 import PIL
 
 from automm.data.change_kinds import Change
-from automm.data.images.decode import RECIPE
 from automm.data.images.hash_cache import digest_files
-from automm.data.images.pixel_cache import keep_within, mark_used
-from automm.data.images.pixel_file import Notes, Progress, open_pictures, write_pictures
+from automm.data.images.pixels.pixel_cache import keep_within, mark_used
+from automm.data.images.pixels.pixel_file import Notes, Progress, open_pictures, write_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.inputs.items import item_digests
 from automm.data.records.reviews import Dataset, Review, has_no_content
 from automm.errors import DataError, Problem
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Distinct pictures in one form.
+
+    Attributes:
+        pixels: (k, size, size, 3) uint8, memory-mapped.
+        items: (k,) S16, a digest of each picture, made from its file and the way of decoding: see `data/inputs/items`.
+    """
+
+    pixels: np.ndarray
+    items: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -24,23 +37,21 @@ class PictureStore:
     """The decoded pictures of a data set.
 
     Attributes:
-        pixels: (k, size, size, 3) uint8, the distinct pictures, memory-mapped.
-        row: the row of `pixels` of each path that could be read.
+        forms: the distinct pictures in each form, in the same order.
+        row: the row of each path that could be read.
         bad: the reason, for each path that could not be read.
         digests: sha256 of the file, for each path whose bytes could be read.
-        items: (k,) S16, a digest of each row of `pixels`, made from its file and the way of decoding.
     """
 
-    pixels: np.ndarray
+    forms: dict[PictureForm, Pictures]
     row: dict[Path, int]
     bad: dict[Path, str]
     digests: dict[Path, str]
-    items: np.ndarray
 
 
 def prepare_pictures(
     paths: Sequence[Path],
-    size: int,
+    forms: Sequence[PictureForm],
     cache_dir: Path,
     progress: Progress | None = None,
     *,
@@ -50,7 +61,7 @@ def prepare_pictures(
 
     Args:
         paths: pictures; repeated paths are allowed.
-        size: the side of the decoded square.
+        forms: those in which the pictures are wanted.
         cache_dir: decoded pictures are cached in its folder "pictures".
         progress: called as ("pictures decoded", done, total).
         limit: bytes that all decoded pictures in the cache may take; these pictures are kept in any case.
@@ -66,42 +77,69 @@ def prepare_pictures(
         first.setdefault(digest, path)
     files = dict(sorted(first.items()))  # sorted by content: the order of the reviews does not matter
     if not files:
-        return PictureStore(np.zeros((0, size, size, 3), np.uint8), {}, bad, digests, item_digests([]))
-    key = hashlib.sha256(json.dumps([RECIPE, PIL.__version__, size, list(files)]).encode()).hexdigest()
-    store = folder / f"{key[:32]}.u8"
-    notes, gone, pixels = _opened(store, files, size, progress)
-    mark_used(store)
+        return PictureStore({form: Pictures(_no_pixels(form), item_digests([])) for form in forms}, {}, bad, digests)
+    stores = {form: folder / f"{_key(form, files)}.u8" for form in forms}
+    opened, gone = _opened(stores, files, progress)
+    for store in stores.values():
+        mark_used(store)
     if limit is not None:
-        keep_within(folder, limit, store)
+        keep_within(folder, limit, stores.values())
+    notes, _ = opened[forms[0]]  # the others have the same pictures
     reasons = notes.malformed | gone
     place = {digest: row for row, digest in enumerate(notes.digests)}
     return PictureStore(
-        pixels=pixels,
+        forms={form: Pictures(pixels, _items(one)) for form, (one, pixels) in opened.items()},
         row={path: place[digest] for path, digest in digests.items() if digest in place},
         bad=bad | {path: reasons[digest] for path, digest in digests.items() if digest in reasons},
         digests=digests,
-        items=item_digests(f"{notes.recipe}\0{size}\0{digest}".encode() for digest in notes.digests),
     )
 
 
+def _key(form: PictureForm, files: Iterable[str]) -> str:
+    content = [form.recipe, PIL.__version__, form.size, list(files)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _items(notes: Notes) -> np.ndarray:
+    return item_digests(f"{notes.recipe}\0{notes.size}\0{digest}".encode() for digest in notes.digests)
+
+
+def _no_pixels(form: PictureForm) -> np.ndarray:
+    return np.zeros((0, form.size, form.size, 3), np.uint8)
+
+
 def _opened(
-    store: Path, files: dict[str, Path], size: int, progress: Progress | None
-) -> tuple[Notes, dict[str, str], np.ndarray]:
-    """Open a set of decoded pictures, and decode it if it is not in the cache.
+    stores: Mapping[PictureForm, Path], files: dict[str, Path], progress: Progress | None
+) -> tuple[dict[PictureForm, tuple[Notes, np.ndarray]], dict[str, str]]:
+    """Open sets of decoded pictures, and decode those that are not in the cache.
 
     Returns:
-        The notes, the reasons why some files are no longer reachable (by digest), and the pixels, memory-mapped.
+        The notes and the pixels, memory-mapped, of each form, all with the same pictures in the same order; and by
+        digest the reasons why some files are no longer reachable.
     """
-    notes, gone = open_pictures(store), dict[str, str]()
+    notes: dict[PictureForm, Notes] = {}
+    for form, path in stores.items():
+        found = open_pictures(path)
+        if found is not None and {*found.digests, *found.malformed} == files.keys():
+            notes[form] = found
+    missing, gone = [form for form in stores if form not in notes], dict[str, str]()
     while True:
-        if notes is None or {*notes.digests, *notes.malformed} != files.keys():
-            notes, gone = write_pictures(store, files, f"{RECIPE}, Pillow {PIL.__version__}", size, progress)
-        if not notes.digests:
-            return notes, gone, np.zeros((0, size, size, 3), np.uint8)
+        if missing:
+            written, gone = write_pictures({form: stores[form] for form in missing}, files, progress)
+            notes |= written
+        missing = list(stores)
+        if len({one.digests for one in notes.values()}) > 1:  # one form can be read where another cannot
+            continue
         try:
-            return notes, gone, np.memmap(store, np.uint8, "r", shape=(len(notes.digests), size, size, 3))
+            return {form: (notes[form], _mapped(stores[form], form, len(notes[form].digests))) for form in stores}, gone
         except FileNotFoundError:  # another process removed it to free space
-            notes = None
+            continue
+
+
+def _mapped(store: Path, form: PictureForm, count: int) -> np.ndarray:
+    if not count:
+        return _no_pixels(form)
+    return np.memmap(store, np.uint8, "r", shape=(count, form.size, form.size, 3))
 
 
 def drop_bad_pictures(dataset: Dataset, unreadable: Mapping[Path, str]) -> Dataset:

@@ -7,13 +7,16 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import PIL
+
 from automm.data.checksums import damaged_at, is_checked_whole
 from automm.data.files import FULL, allocate, in_order, portions, write_at
-from automm.data.images.decode import PictureError, UnreachableError, decode_picture, quiet_pillow
+from automm.data.images.decode import PictureError, UnreachableError, decode_forms, quiet_pillow
+from automm.data.images.resampling import PictureForm
 from automm.errors import CacheError, CacheFolderError
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -46,7 +49,7 @@ class Notes:
 
     @property
     def row_bytes(self) -> int:
-        return 3 * self.size**2
+        return row_bytes_of(self.size)
 
 
 def notes_path(store: Path) -> Path:
@@ -76,15 +79,16 @@ def open_pictures(store: Path) -> Notes | None:
 
 
 def write_pictures(
-    store: Path, files: dict[str, Path], recipe: str, size: int, progress: Progress | None = None
-) -> tuple[Notes, dict[str, str]]:
-    """Decode files into rows, in their order. Pictures that another store of the folder holds are copied from there.
+    stores: Mapping[PictureForm, Path], files: dict[str, Path], progress: Progress | None = None
+) -> tuple[dict[PictureForm, Notes], dict[str, str]]:
+    """Decode files into rows, in their order; each file once for all forms.
+
+    Pictures that another store of the folder holds in the same form are copied from there. A picture that cannot be
+    read in one form is in none of the stores.
 
     Args:
-        store: the file of rows to write.
+        stores: the file of rows to write for each form; all in one folder.
         files: a file by its digest.
-        recipe: how pictures are decoded.
-        size: the side of each picture.
         progress: called as ("pictures decoded", done, total).
 
     Returns:
@@ -95,33 +99,27 @@ def write_pictures(
         CacheError: the folder cannot be written, or its disk is full.
         DataError: the machine failed to read a file, for example because of too many open files.
     """
-    digests, length = list(files), 3 * size**2
+    digests, folder = list(files), next(iter(stores.values())).parent
     try:
-        known = _decoded(store.parent, recipe, size, files)
-        with _temporary(store.parent) as (temporary, descriptor):
-            allocate(descriptor, len(digests) * length)
-            # If a store is verified as a whole, the next opening detects what a crash lost.
-            unchecked = not is_checked_whole(len(digests) * length)
-            outcomes = _decode_all(descriptor, files, size, known, sync=unchecked, progress=progress)
-            good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, int)]
-            _close_gaps(descriptor, good, length)
-            if unchecked:
-                os.fsync(descriptor)
+        with ExitStack() as temporaries:
+            parts = [
+                _Part.begin(form, store, files, *temporaries.enter_context(_temporary(folder)))
+                for form, store in stores.items()
+            ]
+            outcomes = _decode_all(parts, files, progress)
+            good = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, tuple)]
             bad = {digests[row]: error for row, error in enumerate(outcomes) if isinstance(error, PictureError)}
             gone = {digest: str(error) for digest, error in bad.items() if isinstance(error, UnreachableError)}
-            notes = Notes(
-                recipe=recipe,
-                size=size,
-                digests=tuple(digests[row] for row in good),
-                sums=tuple(outcome for outcome in outcomes if isinstance(outcome, int)),
-                malformed={digest: str(error) for digest, error in bad.items() if digest not in gone},
-                written=os.fstat(descriptor).st_mtime_ns,
-            )
-            temporary.replace(store)
-            temporary.write_text(json.dumps(asdict(notes)), encoding="utf-8")
-            temporary.replace(notes_path(store))  # a store exists only with its notes
+            malformed = {digest: str(error) for digest, error in bad.items() if digest not in gone}
+            all_sums = zip(*(outcome for outcome in outcomes if isinstance(outcome, tuple)), strict=True)
+            sums = list(all_sums) or [()] * len(parts)
+            kept = tuple(digests[row] for row in good)
+            notes = {
+                part.form: part.finish(good, kept, of_form, malformed)
+                for part, of_form in zip(parts, sums, strict=True)
+            }
     except OSError as error:
-        text = f"cannot write decoded pictures to {store.parent}: {error.strerror or error}"
+        text = f"cannot write decoded pictures to {folder}: {error.strerror or error}"
         if error.errno in FULL:
             raise CacheError(f"{text}. Free disk space, or set AUTOMM_CACHE_DIR to another disk") from error
         fix = "Make the folder writable, or set AUTOMM_CACHE_DIR to another folder"
@@ -129,33 +127,76 @@ def write_pictures(
     return notes, gone
 
 
-def _decode_all(
-    descriptor: int,
-    files: dict[str, Path],
-    size: int,
-    known: Mapping[str, "_Row"],
-    *,
-    sync: bool,
-    progress: Progress | None,
-) -> list[int | PictureError]:
-    """Fill the rows in threads; return the crc32 of each, or why it stays empty.
+@dataclass(frozen=True)
+class _Part:
+    """A store that is being written.
 
-    Args:
+    Attributes:
         known: rows of other stores that hold a picture already, by its digest.
-        sync: whether to sync to the disk at intervals.
+        unchecked: whether it is too large to be verified as a whole: it is synced to the disk, because the next opening
+            would not detect what a crash lost.
     """
-    digests, length = list(files), 3 * size**2
 
-    def fill(rows: Sequence[int]) -> list[int | PictureError]:
-        return [_fill(descriptor, row * length, files[digests[row]], size, known.get(digests[row])) for row in rows]
+    form: PictureForm
+    store: Path
+    temporary: Path
+    descriptor: int
+    known: Mapping[str, "_Row"]
+    unchecked: bool
 
-    outcomes: list[int | PictureError] = []
+    @classmethod
+    def begin(
+        cls, form: PictureForm, store: Path, files: Mapping[str, Path], temporary: Path, descriptor: int
+    ) -> "_Part":
+        size = len(files) * row_bytes_of(form.size)
+        known = _decoded(store.parent, recipe_of(form), form.size, files)
+        allocate(descriptor, size)
+        return cls(form, store, temporary, descriptor, known, not is_checked_whole(size))
+
+    def finish(
+        self, good: Sequence[int], digests: tuple[str, ...], sums: tuple[int, ...], malformed: dict[str, str]
+    ) -> Notes:
+        """Keep the good rows, and rename the files."""
+        _close_gaps(self.descriptor, good, row_bytes_of(self.form.size))
+        if self.unchecked:
+            os.fsync(self.descriptor)
+        written = os.fstat(self.descriptor).st_mtime_ns
+        notes = Notes(recipe_of(self.form), self.form.size, digests, sums, malformed, written)
+        self.temporary.replace(self.store)
+        self.temporary.write_text(json.dumps(asdict(notes)), encoding="utf-8")
+        self.temporary.replace(notes_path(self.store))  # a store exists only with its notes
+        return notes
+
+
+def recipe_of(form: PictureForm) -> str:
+    """Return how pictures of a form are decoded."""
+    return f"{form.recipe}, Pillow {PIL.__version__}"
+
+
+def row_bytes_of(size: int) -> int:
+    """Return the bytes of a picture."""
+    return 3 * size**2
+
+
+def _decode_all(
+    parts: Sequence[_Part], files: dict[str, Path], progress: Progress | None
+) -> list[tuple[int, ...] | PictureError]:
+    """Fill the rows in threads; return the crc32 of each in each part, or why it stays empty."""
+    digests = list(files)
+
+    def fill(rows: Sequence[int]) -> list[tuple[int, ...] | PictureError]:
+        return [_fill(parts, row, digests[row], files[digests[row]]) for row in rows]
+
+    outcomes: list[tuple[int, ...] | PictureError] = []
+    length = sum(row_bytes_of(part.form.size) for part in parts)
     synced = 0
     with quiet_pillow():
         for some in in_order(fill, portions(range(len(digests)), AT_ONCE)):
             outcomes += some
-            if sync and len(outcomes) * length >= synced + SYNCED:
-                os.fdatasync(descriptor)  # while the threads go on, which leaves little for the end
+            if len(outcomes) * length >= synced + SYNCED:
+                for part in parts:
+                    if part.unchecked:
+                        os.fdatasync(part.descriptor)  # while the threads go on, which leaves little for the end
                 synced = len(outcomes) * length
             if progress is not None:
                 progress("pictures decoded", len(outcomes), len(digests))
@@ -182,16 +223,23 @@ def _decoded(folder: Path, recipe: str, size: int, wanted: Container[str]) -> di
     return rows
 
 
-def _fill(descriptor: int, place: int, file: Path, size: int, known: _Row | None) -> int | PictureError:
-    """Write one row; return its crc32, or why the picture cannot be read."""
-    raw: bytes | memoryview | None = _copied(known, 3 * size**2) if known is not None else None
-    if raw is None:
+def _fill(parts: Sequence[_Part], row: int, digest: str, file: Path) -> tuple[int, ...] | PictureError:
+    """Write one row of each part; return their crc32s, or why the picture cannot be read."""
+    raws: dict[PictureForm, bytes | memoryview] = {}
+    for part in parts:
+        known = part.known.get(digest)
+        copied = _copied(known, row_bytes_of(part.form.size)) if known is not None else None
+        if copied is not None:
+            raws[part.form] = copied
+    missing = [part.form for part in parts if part.form not in raws]
+    if missing:
         try:
-            raw = decode_picture(file, size).data.cast("B")
+            raws |= {f: pixels.data.cast("B") for f, pixels in zip(missing, decode_forms(file, missing), strict=True)}
         except PictureError as error:
             return error
-    write_at(descriptor, raw, place)
-    return zlib.crc32(raw)
+    for part in parts:
+        write_at(part.descriptor, raws[part.form], row * row_bytes_of(part.form.size))
+    return tuple(zlib.crc32(raws[part.form]) for part in parts)
 
 
 def _copied(known: _Row, length: int) -> bytes | None:

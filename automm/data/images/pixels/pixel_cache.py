@@ -5,11 +5,12 @@ search decodes the pictures again.
 """
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from automm.data.images.pixel_file import notes_path
+from automm.data.images.pixels.pixel_file import notes_path
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ def mark_used(store: Path) -> None:
         os.utime(notes_path(store))
 
 
-def keep_within(folder: Path, limit: int, kept: Path) -> int:
+def keep_within(folder: Path, limit: int, kept: Collection[Path]) -> int:
     """Remove the sets that were not used for longest until all together have at most `limit` bytes.
 
     Args:
-        kept: the file of a set that is never removed.
+        kept: the files of sets that are never removed.
 
     Returns:
         The number of bytes removed.
@@ -58,7 +59,7 @@ def keep_within(folder: Path, limit: int, kept: Path) -> int:
     for one in reversed(sets):
         if total - removed <= limit:
             break
-        if one.path != kept:
+        if one.path not in kept:
             removed += _remove(one)
     return removed
 

@@ -1,0 +1,82 @@
+"""The sections `inputs` and `encoders` of the experiment file: what a review consists of, and what reads it."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from automm.config.schema import Section
+
+AUTO: Literal["auto"] = "auto"
+USUAL_IMAGE_SIZE = 224  # most picture encoders were trained on it
+
+
+def _auto_or(value: object, *, low: int, high: int) -> object:
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+        return value
+    raise ValueError(f"expected auto, or a whole number from {low} to {high} (given: {value!r})")
+
+
+class Inputs(Section):
+    """The shape of one datapoint.
+
+    With `auto`, the training texts decide the sequence length, and each picture encoder its own size.
+    """
+
+    image_size: Annotated[int | Literal["auto"], BeforeValidator(partial(_auto_or, low=8, high=1024))] = AUTO
+    max_images: int = Field(4, ge=1, le=64)
+    sequence_length: Annotated[int | Literal["auto"], BeforeValidator(partial(_auto_or, low=4, high=512))] = AUTO
+    history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
+
+    @property
+    def known_image_size(self) -> int:
+        """The side of the stored pictures in pixels, before the picture encoder is known."""
+        return USUAL_IMAGE_SIZE if self.image_size == AUTO else self.image_size
+
+
+def _encoder_names(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and AUTO in value and len(value) > 1:
+        raise ValueError("auto chooses a single encoder. Name all encoders, or auto alone")
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError("expected the name of an encoder, or a list of names")
+    if len(set(value)) < len(value):
+        raise ValueError("an encoder is named twice. Name each once")
+    return value[0] if len(value) == 1 else tuple(value)
+
+
+EncoderNames = Annotated[str | tuple[str, ...], BeforeValidator(_encoder_names)]
+
+
+class Encoders(Section):
+    """The encoders of each modality, one or several: names from `automm encoders`, KerasHub presets, or folders with a
+    preset. With `auto`, the language of the training texts decides the text encoder."""
+
+    text: EncoderNames = AUTO
+    image: EncoderNames = "efficientnet-lite0"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text encoders; the baselines read the first."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The picture encoders; the baselines read the first."""
+        return (self.image,) if isinstance(self.image, str) else self.image
+
+    @property
+    def several(self) -> list[str]:
+        """The modalities with several encoders."""
+        return [modality for modality, names in self.by_modality.items() if len(names) > 1]
+
+    @property
+    def by_modality(self) -> dict[str, tuple[str, ...]]:
+        """The encoders of each modality."""
+        return {"text": self.texts, "image": self.images}
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """The encoders of each modality that the file names; () for `auto`."""
+        return {modality: names if AUTO not in names else () for modality, names in self.by_modality.items()}

@@ -1,0 +1,105 @@
+"""Resize pictures of any shape to squares, as the preprocessing of pre-trained encoders does.
+
+`Image.resize` of Pillow always filters out what a smaller picture cannot show (antialias). Some encoders were trained
+on pictures without that filter; for them the same weights are computed here over the nearest pixels only.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Fit = Literal["squash", "crop", "pad"]
+SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}  # half the width of the kernel, in pixels
+# Names the method of `decode.decode_forms` for the usual form, and for others; change it whenever the method changes.
+RECIPE, OTHER_RECIPE = "rgb-squash-bicubic-2", "rgb-1"
+CUBIC = -0.5  # Keys 1981; also the constant of Pillow and of tf.image.resize
+
+
+def square(pixels: np.ndarray, size: int, *, interpolation: str, antialias: bool, fit: Fit) -> np.ndarray:
+    """Resize a picture to a square, as the layer `Resizing` of Keras does.
+
+    Args:
+        pixels: (height, width, 3) uint8.
+        size: of the result, in pixels.
+        interpolation: a key of SUPPORT.
+        fit: 'squash' ignores the aspect ratio, 'crop' takes the largest square in the middle, 'pad' adds black borders.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    height, width = pixels.shape[:2]
+    if fit == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        pixels = pixels[top : top + side, left : left + side]
+    elif fit == "pad":
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        # Keras pads both sides by the same whole number of pixels: the result may be one pixel from square.
+        padded = np.zeros((height + 2 * top, width + 2 * left, 3), pixels.dtype)
+        padded[top : top + height, left : left + width] = pixels
+        pixels = padded
+    if pixels.shape[:2] == (size, size):
+        return pixels.copy()
+    values = pixels.astype(np.float32)
+    for axis in (0, 1):
+        values = _along(values, axis, *_taps(values.shape[axis], size, interpolation, antialias))
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _taps(old: int, new: int, interpolation: str, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places and the weights of the pixels that each new pixel is computed from: both (new, taps)."""
+    scale = old / new
+    stretch = max(scale, 1.0) if antialias else 1.0
+    support = SUPPORT[interpolation] * stretch
+    centre = (np.arange(new) + 0.5) * scale - 0.5
+    places = np.floor(centre - support).astype(int)[:, None] + np.arange(int(np.ceil(2 * support)) + 2)
+    distance = np.abs(places - centre[:, None]) / stretch
+    weights = np.where((places >= 0) & (places < old), _kernel(interpolation, distance), 0.0)
+    return np.clip(places, 0, old - 1), weights / weights.sum(axis=1, keepdims=True)
+
+
+def _kernel(interpolation: str, distance: np.ndarray) -> np.ndarray:
+    if interpolation == "bilinear":
+        return np.maximum(1.0 - distance, 0.0)
+    near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+    far = ((distance - 5) * distance + 8) * distance * CUBIC - 4 * CUBIC
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _along(values: np.ndarray, axis: int, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    matrix = np.zeros((len(places), values.shape[axis]), np.float32)
+    np.add.at(matrix, (np.arange(len(places))[:, None], places), weights)
+    return np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """The form in which an encoder reads pictures: squares of one size, and how other shapes become squares.
+
+    Attributes:
+        size: the side in pixels.
+        interpolation, antialias, fit: as in `square`.
+    """
+
+    size: int
+    interpolation: str = "bicubic"
+    antialias: bool = True
+    fit: Fit = "squash"
+
+    @property
+    def recipe(self) -> str:
+        """The method of decoding, without the size."""
+        if self.is_usual:
+            return RECIPE
+        return f"{OTHER_RECIPE}-{self.fit}-{self.interpolation}{'-antialias' if self.antialias else ''}"
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether Pillow resizes it, which is faster."""
+        return self == PictureForm(self.size)
+
+    def draft(self, oversampling: int) -> int | None:
+        """Return the least side of a smaller decoded JPEG; None if only the whole one will do."""
+        return oversampling * self.size if self.antialias else None

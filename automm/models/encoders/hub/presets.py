@@ -1,0 +1,212 @@
+"""Read encoders from presets of KerasHub: by name, by folder, or by a handle of a hub."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from automm.data.images.resampling import Fit
+from automm.data.inputs.input_sources import LAST
+from automm.errors import WeightsError
+from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, recognise
+from automm.models.encoders.hub.preset_tokenizers import text_preprocessing
+from automm.models.encoders.hub.sentence_transformers import (
+    SentenceTransformer,
+    SentenceVector,
+    read_sentence_transformer,
+)
+from automm.models.encoders.hub.unrolled import Tower, tower_of_pictures, tower_of_texts
+from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
+from automm.models.keras_internals import hub_file
+from automm.models.readouts import POOLED
+
+FLOAT_BYTES = 4
+# What a hub, a file that is no preset, or a class that is not fitting its config raises.
+LOADING_ERRORS = (ValueError, TypeError, OSError, ImportError, KeyError, RuntimeError)
+WEIGHTS = ("model.weights.h5", "model.safetensors")
+SHARDS = ("model.weights.json", "model.safetensors.index.json")
+TOKEN_READOUTS = ("mean", "cls", "max", "cls_mean", "states")
+JOINT_READOUTS = ("pooled", "mean", "max", "states")  # their first token says nothing: what follows is hidden from it
+ANY_SIZE = ("resnet", "efficientnet", "mobilenet")  # CNNs take pictures of any size
+INTERPOLATED = ("dinov2", "dinov3")  # are built for the size of their converter
+CELL_READOUTS = ("average", "max", "gem", "cells")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset whose family is known. Its weights are read only when a tower is built."""
+
+    found: Recognised
+
+    @classmethod
+    def find(cls, name: str, modality: str) -> "Preset":
+        """Recognise an encoder by name; errors as in `families.recognise`."""
+        return cls(recognise(name, modality))
+
+    @property
+    def is_joint(self) -> bool:
+        return len(self.found.family.reads) > 1
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Digests of its config and its weights: what it computes, whatever its name or folder."""
+        config = self._file("config.json")
+        return tuple(_digest(path) for path in (*([config] if config else []), *self._weights))
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """An upper bound of the size of its weights as float32; those of both towers of a joint encoder."""
+        metadata = self._file("metadata.json") if self.found.format == KERAS else None
+        parameters = json.loads(metadata.read_text("utf-8")).get("parameter_count", 0) if metadata else 0
+        return int(FLOAT_BYTES * parameters) or 2 * sum(
+            path.stat().st_size for path in self._weights
+        )  # float16 at least
+
+    def texts(self) -> tuple[TextPreprocessing, tuple[str, ...]]:
+        """Return how it wants its texts, and its read-outs, the best first."""
+        preprocessing = text_preprocessing(self.found, self._file, self._positions)
+        if self._sentence is not None:
+            return replace(preprocessing, prefix=self._sentence.prefix), ("pooled", *TOKEN_READOUTS)
+        return preprocessing, JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
+
+    @cached_property
+    def _sentence(self) -> SentenceTransformer | None:
+        if self.found.format != TRANSFORMERS or self.is_joint:
+            return None
+        return read_sentence_transformer(self.found.name, self._file)
+
+    def pictures(self) -> tuple[PicturePreprocessing, tuple[str, ...]]:
+        """Return how it wants its pictures, and its read-outs, the best first."""
+        converter = self._converter
+        fit: Fit = "crop" if converter.crop_to_aspect_ratio else "pad" if converter.pad_to_aspect_ratio else "squash"
+        trained = int(converter.image_size[0]) if converter.image_size else None
+        size = None if self.found.key in ANY_SIZE else self._size(trained)
+        preprocessing = PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
+        return preprocessing, CELL_READOUTS if self.found.key in ANY_SIZE else ("pooled", *CELL_READOUTS)
+
+    def _size(self, trained: int | None) -> int:
+        """Return the size of the pictures of a transformer.
+
+        Args:
+            trained: the size in its image converter.
+        """
+        inner = self._tower_config("vision")
+        shape = inner.get("image_shape") or [inner.get("image_size")]
+        built = shape[0][0] if isinstance(shape[0], list) else shape[0]
+        size = (trained or built) if self.found.key in INTERPOLATED else (built or trained)
+        if not size:
+            raise WeightsError(f"encoder {self.found.name!r} does not say the size of its pictures. Name another one")
+        return int(size)
+
+    @property
+    def _positions(self) -> int | None:
+        """The number of positions of a text tower."""
+        inner = self._tower_config("text")
+        found = inner.get("max_sequence_length") or inner.get("max_position_embeddings")
+        return int(found) if found else None
+
+    def _tower_config(self, which: str) -> dict[str, Any]:
+        """Return the config of the backbone, or of the text or vision tower of a joint one."""
+        config = json.loads(Path(self._required("config.json")).read_text("utf-8"))
+        inner = config.get("config", {}) if self.found.format == KERAS else config
+        if not self.is_joint:
+            return dict(inner)
+        nested = inner.get(f"{which}_encoder", {}).get("config") if self.found.format == KERAS else None
+        return dict(nested or inner.get(f"{which}_config", {}))
+
+    @property
+    def scaling(self) -> tuple[Any, Any]:
+        """Scale and offset of pixels of 0 to 255, a number or three."""
+        converter = self._converter
+        return _plain(converter.scale, 1.0), _plain(converter.offset, 0.0)
+
+    def text_tower(self) -> Tower:
+        """Build the model that reads texts, with its weights: a new copy each time, because it may be trained."""
+        tower = tower_of_texts(self.found.key, self._backbone())
+        if self._sentence is None:
+            return tower
+        vector = SentenceVector(self._sentence.pooling, self._sentence.normalised, name="sentence")
+        states, inputs = tower.outputs[LAST], tower.model.input
+        outputs = {LAST: states, POOLED: vector(states, inputs["padding_mask"])}
+        return replace(tower, model=keras.Model(inputs, outputs))
+
+    def image_tower(self) -> tuple[Tower, Any]:
+        """Build the model that reads pictures, and the layer that scales their pixels."""
+        scale, offset = self.scaling
+        return tower_of_pictures(self.found.key, self._backbone()), keras.layers.Rescaling(
+            scale, offset, name="rescale"
+        )
+
+    def _backbone(self) -> Any:
+        from keras_hub.models import Backbone
+
+        options: dict[str, Any] = {"dtype": "float32"}
+        if self.found.key in INTERPOLATED:
+            size = self.pictures()[0].size
+            options["image_shape"] = (size, size, 3)
+        return self._loaded(lambda: Backbone.from_preset(self.found.name, **options))
+
+    @cached_property
+    def _converter(self) -> Any:
+        from keras_hub.layers import ImageConverter
+
+        converter = self._loaded(lambda: ImageConverter.from_preset(self.found.name))
+        if converter is None:
+            raise WeightsError(f"encoder {self.found.name!r} does not say how it wants its pictures. Name another one")
+        return converter
+
+    @cached_property
+    def _weights(self) -> tuple[Path, ...]:
+        for name in WEIGHTS:
+            path = self._file(name)
+            if path is not None:
+                return (path,)
+        for name in SHARDS:
+            index = self._file(name)
+            if index is not None:
+                places = json.loads(index.read_text("utf-8"))["weight_map"].values()
+                names = sorted({name for place in places for name in (place if isinstance(place, list) else [place])})
+                return tuple(self._required(name) for name in names)
+        raise WeightsError(
+            f"encoder {self.found.name!r} has no weights: neither {' nor '.join((*WEIGHTS, *SHARDS))}. Fetch it again"
+        )
+
+    def _required(self, name: str) -> Path:
+        path = self._file(name)
+        if path is None:
+            raise WeightsError(f"encoder {self.found.name!r} has no {name}. Fetch it again")
+        return path
+
+    def _file(self, name: str) -> Path | None:
+        """Return the path of one of its files, fetched if it is on a hub, or None if it has no such file."""
+        folder = Path(self.found.name)
+        if folder.is_dir():
+            return folder / name if (folder / name).is_file() else None
+        return self._loaded(lambda: hub_file(self.found.name, name))
+
+    def _loaded(self, load: Callable[[], Any]) -> Any:
+        try:
+            return load()
+        except LOADING_ERRORS as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise WeightsError(
+                f"encoder {self.found.name!r} cannot be loaded: {reason}. Check the name, the folder or the "
+                f"network, or name another encoder, such as {self.found.family.example}"
+            ) from error
+
+
+def _plain(value: Any, default: float) -> Any:
+    """Return a scale or offset as JSON values."""
+    if value is None:
+        return default
+    return [float(each) for each in value] if hasattr(value, "__len__") else float(value)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,96 @@
+"""Decide the size of what each encoder reads: the tokens of a text, the form of a picture. `auto` is decided here."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automm.config.inputs import AUTO, USUAL_IMAGE_SIZE, Inputs
+from automm.data.images.resampling import PictureForm
+from automm.data.inputs.arrays import Tokens
+from automm.models.encoders.sources import ImageSource, TextSource
+
+# A share of the training texts is read whole. Texts are padded to the longest of a batch, so that a limit below LEAST
+# would save nothing; above MOST, encoding takes several times as long for the ends of few texts.
+SHARE, LEAST, MOST = 0.9, 64, 256
+STEP = 8  # lengths are multiples of it
+
+log = logging.getLogger("automm")
+
+
+@dataclass(frozen=True)
+class Size:
+    """The tokens of a text, or the side of a picture in pixels, and why."""
+
+    value: int
+    reason: str
+
+
+def picture_form(source: ImageSource, inputs: Inputs) -> PictureForm:
+    """Return the form in which an encoder reads pictures."""
+    wanted = source.preprocessing
+    return wanted.form((wanted.trained or USUAL_IMAGE_SIZE) if inputs.image_size == AUTO else inputs.image_size)
+
+
+def picture_size(source: ImageSource, inputs: Inputs) -> Size:
+    """Return the side of a picture for an encoder, and why."""
+    wanted, value = source.preprocessing, picture_form(source, inputs).size
+    if wanted.size is not None:
+        return Size(value, "the only size that the encoder reads")
+    if inputs.image_size != AUTO:
+        return Size(value, "inputs.image_size")
+    return Size(value, "the size that it was trained on" if wanted.trained else "the usual size of picture encoders")
+
+
+def text_size(source: TextSource, inputs: Inputs, train: Sequence[str]) -> Size:
+    """Return the tokens of a text for an encoder, and why.
+
+    Args:
+        train: the training texts.
+    """
+    wanted = source.preprocessing
+    if wanted.length is not None:
+        return Size(wanted.length, "the only length that the encoder reads")
+    if inputs.sequence_length != AUTO:
+        return Size(inputs.sequence_length, "inputs.sequence_length")
+    lengths = wanted.lengths(train)
+    needed = int(np.quantile(lengths, SHARE, method="inverted_cdf")) if len(lengths) else 0
+    value = min(MOST, max(LEAST, math.ceil(needed / STEP) * STEP))
+    longer = float(np.mean(lengths > value)) if len(lengths) else 0.0
+    return Size(value, f"{SHARE:.0%} of the training texts have at most {needed} tokens; {longer:.1%} are cut")
+
+
+def sizes_of(
+    sources: Sequence[TextSource | ImageSource], inputs: Inputs, train: Sequence[str]
+) -> dict[tuple[str, str], Size]:
+    """Return the size of what each encoder reads, by modality and name, and log the reasons.
+
+    Args:
+        train: the training texts.
+    """
+    sizes = {
+        (source.modality, source.name): text_size(source, inputs, train)
+        if isinstance(source, TextSource)
+        else picture_size(source, inputs)
+        for source in sources
+    }
+    units = {"text": "tokens", "image": "pixels"}
+    for (modality, name), size in sizes.items():
+        log.info("%s reads %d %s: %s", name, size.value, units[modality], size.reason)
+    return sizes
+
+
+def tokens_of(
+    texts: Sequence[str], sources: Sequence[TextSource | ImageSource], sizes: Mapping[tuple[str, str], Size]
+) -> dict[str, Tokens]:
+    """Encode texts for each text encoder, by its name."""
+    return {
+        source.name: Tokens(
+            *source.preprocessing.encode(texts, sizes["text", source.name].value),
+            free=source.preprocessing.length is None,
+        )
+        for source in sources
+        if isinstance(source, TextSource)
+    }
