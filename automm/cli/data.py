@@ -68,13 +68,14 @@ def check(
     from automm.data.quality.html import remove_page, write_page
     from automm.data.quality.run import check as check_manifest
     from automm.data.quality.terminal import render
+    from automm.models.encoders.automatic import reading_of
 
     if to is not None and to.is_dir():
         raise ConfigError(f"--to {to} is a folder, not a file. Name a file in it: --to {to / 'report.html'}")
     if to is not None:
         check_output(to)
     try:
-        report = check_manifest(manifest, allow_code=allow_code, with_near_texts=near_texts)
+        report = check_manifest(manifest, allow_code=allow_code, with_near_texts=near_texts, reading_of=reading_of)
     except (AutommError, OSError) as error:
         if format == "json":
             problems = error.problems if isinstance(error, ProblemsError) else [Problem(UNNAMED, "", str(error))]

@@ -123,7 +123,8 @@ def _load(path: Path | None, run: "Run | None", overrides: list[str], allow_code
     source = path or (run.folder / "config.yaml" if run else None)
     if source is None:
         raise ConfigError("no experiment file or manifest is named. Name one: automm search demo/manifest.yaml")
-    return load_experiment(source, overrides, allow_code=allow_code)
+    experiment = load_experiment(source, overrides, allow_code=allow_code)
+    return experiment if run is None else experiment.completed_by(load_experiment(run.folder / "config.yaml"))
 
 
 def _work(experiment: "Experiment", run: Any, chief: Any, name: str | None) -> None:

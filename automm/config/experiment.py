@@ -47,6 +47,8 @@ BASELINES = (
 FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
 ENCODER_BASELINES = ("logistic_all_encoders",)  # only with several encoders of texts or of pictures
+# A resumed run may change these keys; the content of its manifest is checked separately.
+CHANGEABLE = ("budget", "name", "manifest")
 
 
 class Budget(Section):
@@ -202,6 +204,14 @@ class Experiment(Section):
         """Return whether the manifest may name its own reader. Only the command line can allow it, not the file."""
         return self._allow_code
 
+    def completed_by(self, earlier: "Experiment") -> "Experiment":
+        """Return the experiment of a resumed run: what neither its file nor an option sets is as it was earlier.
+
+        Defaults may have changed since the run began. CHANGEABLE keys keep their own values.
+        """
+        completed: Experiment = _completed(self, earlier, CHANGEABLE)
+        return completed
+
     def to_yaml(self) -> str:
         """Return the file with every default filled in. Running it repeats the search."""
         return write_yaml(self.model_dump(mode="json"))
@@ -284,6 +294,19 @@ def _task_of(folder: Path, manifest: object) -> Task | None:
         return None
     task = content.get("task", "classification")
     return TASKS.get(task) if isinstance(task, str) else None
+
+
+def _completed(section: Any, earlier: Any, changeable: Collection[str] = ()) -> Any:
+    update = {}
+    for name in type(section).model_fields:
+        own, former = getattr(section, name), getattr(earlier, name)
+        if name in changeable:
+            continue
+        if name not in section.model_fields_set:
+            update[name] = former
+        elif isinstance(own, Section) and type(own) is type(former):
+            update[name] = _completed(own, former)
+    return section.model_copy(update=update)
 
 
 def _without(places: Mapping[Place, T], replaced: Place) -> dict[Place, T]:

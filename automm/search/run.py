@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from automm.config.experiment import Experiment
+from automm.config.experiment import CHANGEABLE, Experiment
 from automm.data.change_kinds import change_lines
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
@@ -56,7 +56,6 @@ from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
 from automm.tracking.run_folder import Run, create_run, write_atomically
 
-RESUMABLE = ("budget", "name", "manifest")  # a resume may change them; the manifest's content is checked separately
 PACKAGES = (
     "automm",
     "autokeras",
@@ -287,7 +286,7 @@ def _digest(experiment: Experiment) -> str:
 def _check_same_experiment(run: Run, experiment: Experiment) -> None:
     before = flatten(experiment_of(run).model_dump(mode="json"))
     after = flatten(experiment.model_dump(mode="json"))
-    keys = {key for key in before | after if key.split(".")[0] not in RESUMABLE}
+    keys = {key for key in before | after if key.split(".")[0] not in CHANGEABLE}
     changed = sorted(key for key in keys if before.get(key) != after.get(key))
     if changed:
         raise ConfigError(

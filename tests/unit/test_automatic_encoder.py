@@ -1,6 +1,10 @@
+import numpy as np
 import pytest
 
-from automm.models.encoders.automatic import text_encoder_for
+from automm.data.inputs.tokens import SPECIAL, wordpiece_tokenizer
+from automm.models.encoders import automatic
+from automm.models.encoders.automatic import reading_of, sequence_length_for, text_encoder_for
+from automm.models.encoders.preprocessing import TextPreprocessing
 
 ENGLISH = [
     "The battery lasts all day and the screen is very good.",
@@ -40,3 +44,28 @@ def test_without_a_certain_language_the_letters_decide():
     assert text_encoder_for(["", " ", "12 34"]).encoder == "minilm-l6"
     assert text_encoder_for([":)", "xz"]).encoder == "minilm-l6"
     assert "contain no letters" in text_encoder_for([]).reason
+
+
+def test_check_names_the_encoder_and_the_share_of_texts_that_are_cut(monkeypatch):
+    tokenizer = TextPreprocessing(wordpiece_tokenizer([*SPECIAL, "the"]))
+    monkeypatch.setattr(automatic, "_preprocessing", lambda encoder: tokenizer)
+    texts = [*ENGLISH * 24, *["the " * 300] * 4]
+    assert reading_of(texts) == (
+        "encoders.text: auto is minilm-l6: the language of 100 training texts: 100% English",
+        "inputs.sequence_length: auto is 64 tokens: 90% of the training texts have at most 15 tokens; 4.0% are cut",
+    )
+    monkeypatch.setattr(automatic, "SAMPLE", 50)
+    assert reading_of(texts)[1].endswith("(in a sample of 50)")
+    assert reading_of([])[0].startswith("encoders.text: auto is minilm-l6")
+
+
+def test_check_names_the_encoder_without_its_weights(monkeypatch):
+    monkeypatch.setattr(automatic, "weights_folder", lambda name: None)
+    encoder, length = reading_of(CHINESE * 5)
+    assert encoder.startswith("encoders.text: auto is me5-small: ")
+    assert length.endswith("automm weights me5-small")
+
+
+@pytest.mark.parametrize(("lengths", "length"), [([], 64), ([5] * 10, 64), ([100] * 9 + [500], 104), ([400] * 10, 256)])
+def test_the_length_is_that_of_nine_tenths_of_the_texts(lengths, length):
+    assert sequence_length_for(np.array(lengths))[0] == length

@@ -1,10 +1,13 @@
+import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from automm.cli.search import _load
 from automm.config.duration import parse_duration
 from automm.config.experiment import BASELINES, Experiment, load_experiment
 from automm.config.schema import Section
@@ -367,7 +370,7 @@ def test_any_kind_of_file_at_the_manifest_path(write, tmp_path, what):
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("budget: 5", "budget: expected keys and values. Legal here: trials, time, parameters (given: 5)"),
+        ("budget: 5", "budget: expected keys and values. Legal here: trials, time, patience, parameters (given: 5)"),
         ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baseline names (given: 5)"),
         ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baseline names"),
         ("baselines: some", "baselines.include: expected all, none, or a list of baseline names (given: 'some')"),
@@ -428,3 +431,18 @@ class TestEncoders:
         every = Experiment(manifest="m.yaml").baselines
         assert "logistic_all_encoders" not in every.names((), task)
         assert every.names((), task, several_encoders=True)[-1] == "logistic_all_encoders"
+
+
+def test_a_resumed_run_keeps_what_its_file_omits(tmp_path):
+    """The defaults of `inputs` and `encoders` were numbers and a name once, and are `auto` now."""
+    before = {"inputs": {"sequence_length": 64, "image_size": 224}, "encoders": {"text": "minilm-l6"}}
+    (tmp_path / "config.yaml").write_text(
+        json.dumps({"manifest": "m.yaml", **before, "seed": 3, "budget": {"trials": 7}})
+    )
+    (tmp_path / "now.yaml").write_text(json.dumps({"manifest": "m.yaml", "inputs": {"max_images": 2}}))
+    run = SimpleNamespace(folder=tmp_path)
+    found = _load(tmp_path / "now.yaml", run, ["inputs.image_size=auto"], False)
+    assert (found.inputs.sequence_length, found.inputs.image_size, found.inputs.max_images) == (64, "auto", 2)
+    assert (found.encoders.text, found.seed) == ("minilm-l6", 3)
+    assert found.budget.trials == Experiment(manifest=tmp_path).budget.trials
+    assert _load(tmp_path / "now.yaml", None, [], False).encoders.text == "auto"

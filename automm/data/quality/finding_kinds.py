@@ -331,11 +331,10 @@ KINDS = {
         "probably merged: check delimiter and quotes in the manifest.",
     ),
     "other_languages": Kind(
-        "warning",
+        "note",
         "texts that seem not to be English ({share:.0%} of {judged:,} checked: {languages})",
-        "The default text encoder is English and knows little of other languages.",
-        "Set encoders: {{text: bert_base_multi}} in the experiment file, or another multilingual BERT (a KerasHub "
-        "preset, or a folder of weights).",
+        "With encoders: {{text: auto}}, the default, me5-small reads them. An English encoder knows little of them.",
+        "Leave encoders.text at auto, or name another multilingual encoder: automm encoders lists them.",
     ),
     "no_ids": Kind(
         "note",

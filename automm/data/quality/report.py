@@ -30,6 +30,7 @@ class Report:
         encoding: the encoding that texts were decoded in; "" if a custom reader decides.
         changes: what reading and the manifest's rules dropped or changed.
         findings: errors first.
+        text_reading: lines about the text encoder that a search would choose.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Report:
     encoding: str
     changes: dict[Change, int]
     findings: tuple[Finding, ...]
+    text_reading: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -52,10 +54,10 @@ class Report:
 
     @property
     def reading_notes(self) -> list[str]:
-        """Lines about reading: the encoding if it is not UTF-8, and what was dropped or changed."""
+        """Lines about reading: the text encoder, the encoding if it is not UTF-8, and what was dropped or changed."""
         named = self.encoding.lower().replace("_", "-")
         decoded = [] if named in ("", "utf-8", "utf8") else [f"texts decoded as {self.encoding}"]
-        return [*decoded, *change_lines(self.changes)]
+        return [*self.text_reading, *decoded, *change_lines(self.changes)]
 
     @property
     def clean(self) -> bool:

@@ -1,7 +1,8 @@
 """`automm check`: read the reviews, inspect every picture once, split, and run every check."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from automm.data.change_kinds import Change
@@ -26,12 +27,19 @@ from automm.data.splitting.split import split_dataset
 from automm.errors import DataError, kinds_of, yaml_word
 
 
-def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: bool = False) -> Report:
+def check(
+    manifest_path: Path,
+    *,
+    allow_code: bool = False,
+    with_near_texts: bool = False,
+    reading_of: Callable[[Sequence[str]], tuple[str, ...]] | None = None,
+) -> Report:
     """Read, inspect and split the reviews of a manifest, and report on them. Nothing is written.
 
     Args:
         allow_code: whether the manifest may name a custom reader, whose code is then run.
         with_near_texts: also search for very similar texts, as `splits.near_duplicates: together` does.
+        reading_of: returns `Report.text_reading` for the training texts (all texts, if they cannot be split).
 
     Raises:
         ConfigError, NotFoundError, DataError: the manifest or its records cannot be read.
@@ -54,7 +62,11 @@ def check(manifest_path: Path, *, allow_code: bool = False, with_near_texts: boo
     checked = Checked(dataset, inspections, links, near_pictures, copies, split_of, unused)
     findings += [*problems, *_record_findings(dataset)]
     findings += [result for run_check in checks_of(manifest.task_object) for result in run_check(checked)]
-    return describe(checked, findings)
+    report = describe(checked, findings)
+    if reading_of is None:
+        return report
+    train = [review.text for review in dataset.reviews if split_of.get(review.id, "train") == "train"]
+    return replace(report, text_reading=reading_of(train))
 
 
 def _missing(missing: MissingContent) -> Iterator[Finding]:

@@ -1,21 +1,14 @@
 """Decide the size of what each encoder reads: the tokens of a text, the form of a picture. `auto` is decided here."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from automm.config.inputs import AUTO, USUAL_IMAGE_SIZE, Inputs
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.arrays import Tokens
+from automm.models.encoders.automatic import sequence_length_for
 from automm.models.encoders.sources import ImageSource, TextSource
-
-# A share of the training texts is read whole. Texts are padded to the longest of a batch, so that a limit below LEAST
-# would save nothing; above MOST, encoding takes several times as long for the ends of few texts.
-SHARE, LEAST, MOST = 0.9, 64, 256
-STEP = 8  # lengths are multiples of it
 
 log = logging.getLogger("automm")
 
@@ -55,11 +48,7 @@ def text_size(source: TextSource, inputs: Inputs, train: Sequence[str]) -> Size:
         return Size(wanted.length, "the only length that the encoder reads")
     if inputs.sequence_length != AUTO:
         return Size(inputs.sequence_length, "inputs.sequence_length")
-    lengths = wanted.lengths(train)
-    needed = int(np.quantile(lengths, SHARE, method="inverted_cdf")) if len(lengths) else 0
-    value = min(MOST, max(LEAST, math.ceil(needed / STEP) * STEP))
-    longer = float(np.mean(lengths > value)) if len(lengths) else 0.0
-    return Size(value, f"{SHARE:.0%} of the training texts have at most {needed} tokens; {longer:.1%} are cut")
+    return Size(*sequence_length_for(wanted.lengths(train)))
 
 
 def sizes_of(
