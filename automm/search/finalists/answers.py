@@ -18,6 +18,7 @@ from automm.models.keras_internals import operation_of
 from automm.models.packing import unwrap
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import Bench
+from automm.search.features.states import RawAndOther
 from automm.search.features.suffix import nodes_of
 from automm.tracking.run_folder import Candidate
 
@@ -64,7 +65,8 @@ class Reader:
         answer = compiled(head)
         setup, source = self._bench.setup, self._bench.input_rows(model)
         lengths = setup.features.lengths
-        at_once = rows_at_once(setup.experiment.inputs.max_images) if source is setup.arrays else STATES_AT_ONCE
+        raw = isinstance(source, RawAndOther)
+        at_once = rows_at_once(setup.experiment.inputs.max_images) if raw else STATES_AT_ONCE
 
         def read(rows: np.ndarray, lost: Sequence[str]) -> Answers:
             order = np.argsort(lengths[rows], kind="stable")  # little padding
@@ -113,7 +115,7 @@ class Reading:
 
 def _is_expensive(name: str) -> bool:
     source = source_of_input(name)
-    return source.how in (LOWER, "token_ids")
+    return source.how == LOWER or source.array == "token_ids"
 
 
 def _mean(parts: Sequence[Mapping[str, np.ndarray]], shares: Sequence[float]) -> Answers:
