@@ -129,10 +129,11 @@ def _search_in_folder(
 ) -> None:
     """Run the search in its locked run folder."""
     check_same_data(run, loaded, encoders)
+    resumed = (run.folder / "config.yaml").is_file()
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
 
     def before_encoding(expected: EncodingTime) -> None:
-        words = check_encoding(experiment, expected, spent.seconds())
+        words = check_encoding(experiment, expected, spent.seconds(), resumed=resumed)
         reporter.stage(f"encoding{words and f' ({words})'}")
 
     with _logged_to(run):

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from advice import advises, hear
 from samples import SMALL, write_reviews
+from typer.testing import CliRunner
 
+from automm.cli.app import app
+from automm.deliver.checks import read_bundle_json
 from automm.errors import ConfigError, DataError
 from automm.tracking.run_folder import COMPLETED, KILLED, Run, all_runs
 
@@ -156,7 +160,8 @@ def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     assert run.read("result.json")["best"]
 
 
-def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted, recorder):
+@advises("Export them: automm export %s --trial NAME --to DIR")
+def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted, recorder, tmp_path, monkeypatch):
     interrupted.write("spent.json", {"seconds": 3600.0})
     before = statuses(interrupted)
     search(*BARE, resume=interrupted)
@@ -165,6 +170,14 @@ def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interru
     result = interrupted.read("result.json")
     assert len(result["finalists"]) == 2
     assert recorder.named("model") == [("model", result["best"])], "no time is left for the other one"
+    said = (interrupted.folder / "log.txt").read_text()
+    hear(said, "Export them: automm export %s --trial NAME --to DIR")
+    (other,) = set(result["finalists"]) - {result["best"]}
+    assert f"does not get the models of {other}. Export them: automm export {interrupted.name} --trial" in said
+    monkeypatch.chdir(tmp_path)  # the folder with runs/
+    done = CliRunner().invoke(app, ["export", interrupted.name, "--trial", other, "--to", "bundle"])
+    assert done.exit_code == 0, done.output
+    assert read_bundle_json(tmp_path / "bundle")
 
 
 def test_a_search_that_was_killed_after_it_read_the_test_split_has_read_it(search, interrupted, monkeypatch):

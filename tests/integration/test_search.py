@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NotFoundError, NoTrialError
@@ -16,7 +18,7 @@ from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
 from automm.tasks.registry import TASKS
-from automm.tracking.run_folder import COMPLETED, FAILED, point_of, rank
+from automm.tracking.run_folder import COMPLETED, FAILED, all_runs, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
@@ -514,6 +516,7 @@ class TestFailures:
 
 
 class TestParity:
+    @advises("Export another candidate")
     def test_a_finalist_whose_whole_model_differs_is_not_exported_and_the_next_one_is(
         self, search, recorder, monkeypatch, tmp_path
     ):
@@ -546,8 +549,10 @@ class TestParity:
         assert f"ERROR {best} is not exported: its whole model" in (run.folder / "log.txt").read_text()
         assert [name for _, name in recorder.named("model")] == others
         assert set(result["test"]) == set(names), "it is still measured, through its features"
-        with pytest.raises(NotFoundError, match="differ by"):
+        with pytest.raises(NotFoundError, match="differ by") as raised:
             export_candidate(run, best, tmp_path / "bundle")
+        hear(str(raised.value), "Export another candidate")
+        assert export_candidate(run, others[1], tmp_path / "other").name == others[1]
         assert export_candidate(run, None, tmp_path / "bundle").name == others[0]
 
     def test_the_compared_rows_have_long_texts_and_reviews_without_pictures(self, searched):
@@ -594,6 +599,33 @@ class TestTime:
         monkeypatch.setattr(TextPass, "batches", lambda self: pytest.fail("the encoding has begun"))
         with pytest.raises(ConfigError, match=r"budget.time is 20 s.*encoding \d+ texts and \d+ pictures takes about"):
             search(*BARE, "budget.time=20s")
+
+    @pytest.mark.usefixtures("trials_only")
+    @advises("Set --subsample {}, or {}", "Set {}")
+    def test_a_limit_too_small_for_the_encoding_names_what_fits(self, search, monkeypatch, tmp_path):
+        """A share in a new search; in a resumed one, whose reviews stay the same, only a longer limit."""
+        from automm.errors import ConfigError
+        from automm.search.features import encoding_time
+
+        monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setattr(encoding_time, "SECONDS_OF_FEW", 2.0)
+        settings = (*BARE, "budget.trials=1", "budget.time=125s")
+        with pytest.raises(ConfigError) as raised:
+            search(*settings)
+        hear(str(raised.value), "Set --subsample {}, or {}")
+        (refused,) = all_runs(tmp_path / "runs")
+        with pytest.raises(ConfigError) as raised:
+            search(*settings, resume=refused)
+        hear(str(raised.value), "Set {}")
+        (longer,) = re.findall(r"Set --time-budget (\w+)", str(raised.value))
+        assert trials_of(search(*settings, f"budget.time={longer}", resume=refused))
+
+        monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "other cache"))
+        with pytest.raises(ConfigError) as raised:
+            search(*settings)
+        ((share, longer),) = re.findall(r"Set --subsample ([\d.]+), or --time-budget (\w+)", str(raised.value))
+        assert trials_of(search(*settings, f"subsample={share}"))
+        assert trials_of(search(*settings, f"budget.time={longer}"))
 
     @pytest.mark.usefixtures("trials_only")
     def test_trials_leave_time_for_what_follows(self, search, monkeypatch):

@@ -1,5 +1,6 @@
 """A time limit is compared with the encoding before it begins, and divided among the stages."""
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,21 @@ def test_a_limit_that_is_too_small_says_at_once_what_fits():
     assert check_encoding(experiment(budget={"time": "5m"}, subsample=0.35), less, 30.0)
 
 
+@pytest.mark.parametrize("limit", range(80, 655, 25))
+def test_a_share_fits_if_the_second_measurement_is_a_tenth_slower(limit):
+    settings = {"budget": {"time": f"{limit}s"}}
+    with pytest.raises(ConfigError) as raised:
+        check_encoding(experiment(**settings), EXPECTED, 30.0)
+    for share in re.findall(r"--subsample ([\d.]+)", str(raised.value)):
+        slower = EncodingTime(1.1 * float(share) * EXPECTED.seconds, EXPECTED.items)
+        assert check_encoding(experiment(**settings, subsample=float(share)), slower, 30.0)
+
+
+def test_a_resumed_run_is_offered_no_share_because_its_reviews_stay_the_same():
+    with pytest.raises(ConfigError, match=r"on this machine\. Set --time-budget 23m"):
+        check_encoding(experiment(budget={"time": "5m"}), EXPECTED, 30.0, resumed=True)
+
+
 def test_a_share_of_a_share():
     with pytest.raises(ConfigError, match=r"--subsample 0\.15,"):
         check_encoding(experiment(budget={"time": "5m"}, subsample=0.5), EXPECTED, 30.0)
@@ -56,9 +72,7 @@ def tail(setup, other_folds=0, slowness=1.0):
 
 
 def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
-    setup = SimpleNamespace(
-        experiment=experiment(), rows=lambda split: {"test": range(700)}[split], folds=("a fold",) * 5
-    )
+    setup = SimpleNamespace(experiment=experiment(), splits={"test": range(700)}, folds=("a fold",) * 5)
     candidates = [Candidate(f"trial-00{number}", "trial", COMPLETED, seconds=10.0) for number in range(1, 9)]
     alone = tail(setup).seconds(candidates, tuned=False)
     assert 10 < alone < 45
