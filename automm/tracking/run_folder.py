@@ -6,6 +6,7 @@ runs/<experiment>/<time>-<hash>/
     manifest.json       the data and encoders of the run, with their fingerprints
     judged_rows.npz     ids, targets, units and folds of the reviews that candidates are judged on
     trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
+    parity.json         the comparisons of whole models with the models on features (`finalists/parity`)
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
     test_reads.json     how often the test split was read, counted before each reading
     spent.json          the seconds that all sessions of the search have used
@@ -39,6 +40,7 @@ from automm.tracking.plain_json import plain
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
 MISSING_FIGURE = "missing.png"
+PARITY = "parity.json"
 EPOCHS = BOOKKEEPING + "epochs"  # the epochs that Hyperband gave a trial
 PROPOSED_BY = BOOKKEEPING + "proposed_by"  # how a proposal names its proposer on its way to `Candidate.proposed_by`
 PARTIAL = "1 of "  # prefix of an `evaluation` on the first fold only

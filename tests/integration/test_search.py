@@ -48,6 +48,7 @@ class TestRunFolder:
             "manifest.json",
             "judged_rows.npz",
             "trials.jsonl",
+            "parity.json",
             "result.json",
             "log.txt",
             "candidates",
@@ -543,6 +544,7 @@ class TestParity:
         assert faulty == [best]
         assert result["finalists"] == others
         assert result["best"] == others[0]
+        assert result["selection"]["score"] == rank(run.candidates(), "max")[1].score
         compared = result["parity"][best]
         assert compared["difference"] > compared["tolerance"]
         assert {name for name, each in result["parity"].items() if each["exported"]} == set(others)
@@ -554,6 +556,37 @@ class TestParity:
         hear(str(raised.value), "Export another candidate")
         assert export_candidate(run, others[1], tmp_path / "other").name == others[1]
         assert export_candidate(run, None, tmp_path / "bundle").name == others[0]
+
+    def test_refusals_are_known_without_a_result(self, search, monkeypatch, tmp_path):
+        """An interrupt after the first comparison, a session in which no model agrees, and one without the fault."""
+        from automm.deliver.export import export_candidate
+        from automm.search.finalists import parity
+
+        def second_is_interrupted(search, *of_the_model):
+            if search.run.read("parity.json"):
+                raise KeyboardInterrupt
+            return 0.01
+
+        settings = (ONE, "baselines=[logistic_text, logistic_both]", "budget.trials=0")
+        with monkeypatch.context() as fault:
+            fault.setattr(parity, "_difference", second_is_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                search(*settings)
+        (run,) = all_runs(tmp_path / "runs")
+        best, second = rank(run.candidates(), "max")
+        assert list(run.read("parity.json")) == [best.name]
+        assert export_candidate(run, None, tmp_path / "second").name == second.name
+        with monkeypatch.context() as fault:
+            fault.setattr(parity, "_difference", lambda *of_the_model: 0.01)
+            with pytest.raises(NoTrialError, match=r"no candidate can be exported: .*parity\.json"):
+                search(*settings, resume=run)
+        assert run.read("result.json") == {}
+        for name in (None, second.name):
+            with pytest.raises(NotFoundError, match=r"differ by 1\.0e-02.*No other can be exported"):
+                export_candidate(run, name, tmp_path / "bundle")
+        search(*settings, resume=run)
+        assert all(compared["exported"] for compared in run.read("parity.json").values())
+        assert export_candidate(run, None, tmp_path / "bundle").name == run.read("result.json")["best"] == best.name
 
     def test_the_compared_rows_have_long_texts_and_reviews_without_pictures(self, searched):
         from automm.search.finalists import parity
