@@ -70,7 +70,7 @@ class Candidate:
         error: the cause in words, then the traceback; '' if it completed.
         started: UTC, ISO 8601.
         proposed_by: 'portfolio' or the tuner's name for a trial ('random' also for a new point in place of a proposal
-            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'second seed'; '' in older runs.
+            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'seed'; '' in older runs.
     """
 
     name: str
