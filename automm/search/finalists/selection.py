@@ -46,7 +46,7 @@ def _combiner(search: Search, singles: list[Candidate]) -> Combiner:
     """
     if not any(candidate.kind == KIND and candidate.status == COMPLETED for candidate in search.candidates):
         return BestSingle()
-    members = {name for name, _ in members_of_ensemble(search)}
+    members = {candidate.name for candidate, _ in members_of_ensemble(search)}
     trials = [place for place, candidate in enumerate(singles) if candidate.kind == "trial"]
     always = [place for place, one in enumerate(singles) if one.name in members and place not in trials]
     kept = sum(singles[place].name in members for place in trials)
