@@ -59,8 +59,8 @@ class Candidate:
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
-        comparable: of an ensemble: the objective of the best single candidate, and its lead over that candidate where
-            both are crossed, because the score of a single candidate has a selection bias; None: the score itself.
+        comparable: of an ensemble: the score of the best single candidate, and its lead over that candidate where both
+            are crossed, because the score of a single candidate has a selection bias; None: the score itself.
         validation: the metrics of the task on the validation rows: the validation split, or out of fold.
         parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
         peak_memory: of the process so far, in bytes.

@@ -41,7 +41,7 @@ def search(monkeypatch):
             targets=lambda split: labels,
             judged=lambda given: Judged(TASK, "val_accuracy", labels, units, given),
         )
-        members = [(c.name, answers[c.name]) for c in candidates if c.kind != "ensemble" and c.name != "trial-002"]
+        members = [(c, answers[c.name]) for c in candidates if c.kind != "ensemble" and c.name != "trial-002"]
         monkeypatch.setattr(module, "members_of_ensemble", lambda search: members)
         return SimpleNamespace(
             setup=setup,

@@ -7,7 +7,7 @@ import numpy as np
 from automm.evaluate.combine import FEWEST
 from automm.search.candidates.ensemble import Ensemble
 from automm.search.session import Search
-from automm.tracking.run_folder import KILLED
+from automm.tracking.run_folder import KILLED, Candidate
 
 KIND = "ensemble"
 
@@ -30,8 +30,8 @@ def run_ensemble(search: Search) -> None:
     search.runner.run(Ensemble(name, KIND, members=members))
 
 
-def members_of_ensemble(search: Search) -> list[tuple[str, np.ndarray]]:
-    """Return name and predictions of candidates that were evaluated on all folds and have a saved model, best first."""
+def members_of_ensemble(search: Search) -> list[tuple[Candidate, np.ndarray]]:
+    """Return candidates with their predictions that were evaluated on all folds and have a saved model, best first."""
     members = []
     constant = search.setup.task.baseline("majority")
     for candidate in search.ranking.ranked():
@@ -40,5 +40,5 @@ def members_of_ensemble(search: Search) -> list[tuple[str, np.ndarray]]:
         )
         predictions = search.run.predictions(candidate.name) if usable else None
         if predictions is not None and search.run.model_path(candidate.name).is_file():
-            members.append((candidate.name, predictions))
+            members.append((candidate, predictions))
     return members

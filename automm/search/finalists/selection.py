@@ -52,7 +52,7 @@ def _combiner(search: Search, singles: list[Candidate], refused: Collection[str]
     ensembles = [one for one in search.candidates if one.kind == KIND and one.status == COMPLETED]
     if all(ensemble.name in refused for ensemble in ensembles):
         return BestSingle()
-    members = {name for name, _ in members_of_ensemble(search)}
+    members = {candidate.name for candidate, _ in members_of_ensemble(search)}
     trials = [place for place, candidate in enumerate(singles) if candidate.kind == "trial"]
     always = [place for place, one in enumerate(singles) if one.name in members and place not in trials]
     kept = sum(singles[place].name in members for place in trials)
