@@ -132,7 +132,7 @@ def _search_in_folder(
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
 
     def before_encoding(expected: EncodingTime) -> None:
-        words = check_encoding(experiment, expected, spent.seconds())
+        words = check_encoding(experiment, expected, spent.seconds(), begun=bool(run.candidates()))
         reporter.stage(f"encoding{words and f' ({words})'}")
 
     with _logged_to(run):

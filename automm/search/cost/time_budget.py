@@ -7,6 +7,7 @@ there are any.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from automm.config.duration import duration
 from automm.config.experiment import Experiment
 from automm.errors import ConfigError
+from automm.search.budget import MOST_KEPT
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
@@ -34,38 +36,51 @@ MOST_SLOWNESS = 20.0
 log = logging.getLogger("automm")
 
 
-def check_encoding(experiment: Experiment, expected: EncodingTime, spent: float) -> str:
+def check_encoding(experiment: Experiment, expected: EncodingTime, spent: float, *, begun: bool = False) -> str:
     """Return in words how long the encoding will take; '' if nothing is to be encoded.
 
     Args:
         spent: the seconds of the time limit that are used.
+        begun: whether the run has candidates, which are evaluated even if no time is left for others.
 
     Raises:
-        ConfigError: the encoding takes so long that no time would be left for candidates.
+        ConfigError: no time would be left for candidates.
     """
-    if not expected.items:
-        return ""
     what = " and ".join(f"{count:,} {name}" for name, count in expected.items)
-    words = f"{what}, about {duration(expected.seconds)}"
-    limit = experiment.budget.time
+    words = what and f"{what}, about {duration(expected.seconds)}"
+    limit, finalists = experiment.budget.time, FINALISTS * FINALIST_SECONDS
     if limit is None:
         return words
-    least = spent + expected.seconds + FIRST_CANDIDATE + FINALISTS * FINALIST_SECONDS
+    used = f"budget.time is {duration(limit)}: {duration(spent)} of it are used,"
+    least = spent + expected.seconds + FIRST_CANDIDATE + finalists
+    if not what:
+        kept = min(finalists, MOST_KEPT * limit)
+        if begun or spent + kept < limit:
+            return ""
+        raise ConfigError(
+            f"{used} and {duration(kept)} are kept for the finalists, so that no candidate can be trained. "
+            f"Set {_longer(least)}"
+        )
     if least <= limit:
         return f"{words} of {duration(limit)}"
     raise ConfigError(
-        f"budget.time is {duration(limit)}, {duration(spent)} of it are used, and encoding {what} takes about "
-        f"{duration(expected.seconds)} on this machine. {_what_fits(experiment, expected, spent, least)}"
+        f"{used} encoding {what} takes about {duration(math.ceil(expected.seconds))} on this machine, and "
+        f"{duration(least - spent - expected.seconds)} are kept for candidates and finalists. "
+        f"{_what_fits(experiment, expected, least)}"
     )
 
 
-def _what_fits(experiment: Experiment, expected: EncodingTime, spent: float, least: float) -> str:
+def _longer(least: float) -> str:
+    """Name a limit of twice the seconds that are needed at least, in whole minutes."""
+    return f"--time-budget {-(-2 * int(least) // 60)}m"
+
+
+def _what_fits(experiment: Experiment, expected: EncodingTime, least: float) -> str:
     """Name a larger limit, and the share of the reviews that fits into this one, if any does."""
-    longer = f"--time-budget {-(-2 * int(least) // 60)}m"
     left = (experiment.budget.time or 0.0) - (least - expected.seconds)
     share = (experiment.subsample or 1.0) * left / expected.seconds
     tenths = int(share * 20) / 20  # in steps of 0.05, rounded down
-    return f"Set --subsample {tenths:g}, or {longer}" if tenths > 0 else f"Set {longer}"
+    return f"Set --subsample {tenths:g}, or {_longer(least)}" if tenths > 0 else f"Set {_longer(least)}"
 
 
 class Pace:
