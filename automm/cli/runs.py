@@ -67,7 +67,7 @@ def export(
       automm export latest --trial concatenation --to model/
       automm export latest --format onnx --to onnx-model/
     """
-    from automm.deliver.checks import choose_candidate, require_empty_folder
+    from automm.deliver.checks import choose_candidate, comparisons, require_empty_folder
     from automm.tracking.run_folder import find_run
 
     found = find_run(runs_dir, run)
@@ -79,6 +79,8 @@ def export(
 
     candidate = export_candidate(found, trial, to, format)
     say(f"{candidate.name}, {candidate.parameters:,} parameters")
+    if candidate.name not in comparisons(found):
+        say("its whole model was not compared with the model on features that was measured")
     show(to)
     if format == "keras":
         say_next(f"automm predict {to} REVIEWS --to predictions.jsonl")

@@ -96,6 +96,11 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     for row in rows:
         if row["rank"] and is_partial(row["evaluation"]):
             show(f"{row['name']} was scored on {row['evaluation']} only, and ranks behind the others")
+        if row["rank"] and row["ranked_by"] is not None:
+            title = known[row["objective"].removeprefix("val_")].title
+            show(
+                f"{row['name']} is ranked by {title} {row['ranked_by']:.3f}: the best single score and its lead over it"
+            )
     if any(row["folds"] and row["folds"]["frozen"] for row in rows):
         show("* measured with frozen encoders, as the tier-1 candidates that it was made from")
 

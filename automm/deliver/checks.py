@@ -9,7 +9,7 @@ from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.tasks.registry import TASKS
 from automm.tracking.encoder_records import tokenizer_files
-from automm.tracking.run_folder import COMPLETED, Candidate, Run, rank
+from automm.tracking.run_folder import COMPLETED, PARITY, Candidate, Run, rank
 
 FILES = ("bundle.json", "model.keras", "tokenizer.json", "vocab.txt", "MODEL_CARD.md")  # and further tokenizers
 FORMAT = 1
@@ -20,35 +20,40 @@ def choose_candidate(run: Run, name: str | None) -> Candidate:
 
     Raises:
         NotFoundError: there is no such candidate, its weights were deleted, or its whole model gave other answers than
-            its suffix (`parity` in result.json).
+            its suffix (`comparisons`).
     """
     candidates = run.candidates()
-    parity = run.read("result.json").get("parity", {})
-    refused = {one: compared for one, compared in parity.items() if not compared["exported"]}
+    refused = {one: compared for one, compared in comparisons(run).items() if not compared["exported"]}
     if name is None:
-        ranked = [c for c in rank(candidates, experiment_of(run).direction) if c.name not in refused]
+        ranked = rank(candidates, experiment_of(run).direction)
         if not ranked:
             raise NotFoundError(f"{run.name}: no candidate has completed. Continue: automm search --resume {run.name}")
-        chosen = ranked[0]
+        kept = [c for c in ranked if c.name not in refused and run.model_path(c.name).is_file()]
+        chosen = (kept or ranked)[0]
     else:
         named = [c for c in candidates if c.name == name and c.status == COMPLETED]
         if not named:
             legal = ", ".join(candidate.name for candidate in candidates if candidate.status == COMPLETED)
             raise NotFoundError(f"{run.name}: no completed candidate {name!r}. Name one of: {legal}")
         chosen = named[0]
+    others = [path.stem for path in run.candidates_folder.glob("*.keras") if path.stem not in refused]
+    advice = f"Name one that can be exported: {', '.join(sorted(others))}" if others else "No other can be exported"
     if chosen.name in refused:
         compared = refused[chosen.name]
         raise NotFoundError(
             f"{run.name}: the whole model of {chosen.name!r} and the model that was selected differ by "
-            f"{compared['difference']:.1e} (tolerance {compared['tolerance']:.0e}). Export another candidate"
+            f"{compared['difference']:.1e} (tolerance {compared['tolerance']:.0e}). {advice}"
         )
     if not run.model_path(chosen.name).is_file():
-        kept = ", ".join(sorted(path.stem for path in run.candidates_folder.glob("*.keras")))
         raise NotFoundError(
-            f"{run.name}: the weights of {chosen.name!r} were deleted, because other candidates scored better. "
-            f"Name one whose weights are kept: {kept}"
+            f"{run.name}: the weights of {chosen.name!r} were deleted, because other candidates scored better. {advice}"
         )
     return chosen
+
+
+def comparisons(run: Run) -> dict[str, Any]:
+    """Return how whole models differ from their suffixes, by name: {difference, tolerance, exported}."""
+    return run.read(PARITY) or run.read("result.json").get("parity", {})  # older runs have them in the result only
 
 
 def require_empty_folder(folder: Path) -> None:

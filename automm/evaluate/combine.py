@@ -20,6 +20,8 @@ from automm.tasks.base import LARGER, Task
 FEWEST = 3  # units: a `Choice` for one of them is made from the others, by crossing
 PICKS = 20
 PARTS = 5  # of the units. With more parts a choice varies less from part to part, and one lucky candidate hides
+DIVISIONS = 20  # of the units into parts; the score of an ensemble is a mean over them
+ANSWERS = 1_000_000  # of candidates for reviews; an ensemble is chosen from so many in about three seconds
 NOTHING: frozenset[int] = frozenset()
 
 
@@ -211,18 +213,28 @@ class Choice:
     """The ensemble, unless the best single candidate is better; a tie goes to the ensemble.
 
     The crossed scores of both are compared. Less than one standard error of their difference is a tie (the rule of
-    Breiman, Friedman, Olshen and Stone 1984): it depends on the division of the units, and a mean of several models
-    varies less.
+    Breiman, Friedman, Olshen and Stone 1984): a mean of several models varies less.
     """
 
     ensemble: Greedy
     single: BestSingle = BestSingle()
 
     def fit(self, crossing: Crossing, left_out: frozenset[int]) -> Mean:
-        return crossing.fit(self.ensemble if self.lead(crossing, left_out) >= 0 else self.single, left_out)
+        return crossing.fit(self.ensemble if self.lead([crossing], left_out) >= 0 else self.single, left_out)
 
-    def lead(self, crossing: Crossing, left_out: frozenset[int] = NOTHING) -> float:
-        """Return by how much the ensemble is better, in the unit of the objective; not below 0 if it is a tie."""
+    def lead(self, crossings: Sequence[Crossing], left_out: frozenset[int] = NOTHING) -> float:
+        """Return by how much the ensemble is better, in the unit of the objective; not below 0 if it is a tie.
+
+        Args:
+            crossings: divisions of the same units, of which the mean is taken.
+        """
+        found = [self._difference(crossing, left_out) for crossing in crossings]
+        lead = crossings[0].judged.sign * float(np.mean([whole for whole, _ in found]))
+        without = np.mean([without for _, without in found], axis=0)
+        return max(lead, 0.0) if lead >= -standard_error(without) else lead
+
+    def _difference(self, crossing: Crossing, left_out: frozenset[int]) -> tuple[float, np.ndarray]:
+        """Return ensemble minus single in the metric, and its values without each of the units, (units,)."""
         judged, rows = crossing.judged, crossing.rows(left_out)
         places, targets = places_of(judged.units[rows]), judged.targets[rows]
         ensemble, single = (
@@ -233,8 +245,7 @@ class Choice:
             )
             for one in (self.ensemble, self.single)
         )
-        lead = judged.sign * (ensemble[0] - single[0])
-        return max(lead, 0.0) if lead >= -standard_error(ensemble[1] - single[1]) else lead
+        return ensemble[0] - single[0], ensemble[1] - single[1]
 
 
 def greedy_shares(task: Task, inputs: np.ndarray) -> np.ndarray:
@@ -254,6 +265,12 @@ def greedy_shares(task: Task, inputs: np.ndarray) -> np.ndarray:
         if losses[place] < least:
             best_counts, least = counts.copy(), losses[place]
     return np.asarray(best_counts / best_counts.sum())
+
+
+def divisions(judged: Judged) -> int:
+    """Return over how many divisions an ensemble is scored: DIVISIONS, or fewer if there are more than ANSWERS."""
+    size = len(judged.targets) * max(len(judged.answers), int(judged.answers[0].shape[1]))
+    return min(DIVISIONS, max(1, ANSWERS // size))
 
 
 def honest(combiner: Combiner, judged: Judged, *, rng: np.random.Generator, repeats: int) -> float:

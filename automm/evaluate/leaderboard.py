@@ -23,6 +23,7 @@ COLUMNS = (
     "evaluation",
     "subsample",
     "optimism",
+    "ranked_by",
     "seed_spread",
     "validation",
     "test",
@@ -48,14 +49,15 @@ def leaderboard(
 
     Returns:
         Rows by experiment {rank, run, experiment, name, kind, proposed_by, tier, status, objective, evaluation,
-        subsample, optimism, seed_spread, validation, test, folds, parameters, seconds, error}. Candidates without a
-        rank come behind the ranked ones: pilots, second seeds and copies; then failed ones. `proposed_by` is as in
-        `Candidate`. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
-        selection bias of the objective of a run's best candidate, null for the others. `seed_spread` is the largest
-        minus the smallest score of the objective over the seeds, null if a candidate was trained with one. `folds` is
-        {count, frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation folds, null
-        if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in this
-        measurement.
+        subsample, optimism, ranked_by, seed_spread, validation, test, folds, parameters, seconds, error}. Candidates
+        without a rank come behind the ranked ones: pilots, second seeds and copies; then failed ones. `proposed_by` is
+        as in `Candidate`. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
+        selection bias of the objective of a run's best candidate, null for the others. `ranked_by` is
+        `Candidate.comparable`, null if the rank is by the candidate's own score of the metric. `seed_spread` is the
+        largest minus the smallest score of the objective over the seeds, null if a candidate was trained with one.
+        `folds` is {count, frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation
+        folds, null if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in
+        this measurement.
 
     Raises:
         NotFoundError: there is no run.
@@ -80,6 +82,9 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
     """Rank the rows of one experiment: the best first, then those that have no rank, and failed candidates last."""
     chosen = _metric(rows, metric)
     sign = -1.0 if all_metrics()[chosen].direction == LARGER else 1.0
+    for row in rows:
+        if row["objective"].removeprefix("val_") != chosen:
+            row["ranked_by"] = None
     done = [row for row in rows if row["status"] == COMPLETED]
     if others := sorted({row["run"] for row in done if chosen not in row["validation"]}):
         raise ConfigError(
@@ -91,16 +96,14 @@ def _ranked(rows: list[Row], metric: str | None) -> list[Row]:
         return row["kind"] in (SEED, PILOT) or (row["run"], COPIES.get(row["name"])) in names
 
     def key(row: Row) -> tuple[bool, float, bool, int]:
-        by_objective = row["ranked_by"] is not None and row["objective"].removeprefix("val_") == chosen
-        value = row["ranked_by"] if by_objective else row["validation"][chosen]
+        value = row["validation"][chosen] if row["ranked_by"] is None else row["ranked_by"]
         return is_partial(row["evaluation"]), sign * value, row["kind"] != "ensemble", row["parameters"]
 
     done.sort(key=key)
     ranked = [row for row in done if not is_apart(row)]
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
-    ordered = [*ranked, *filter(is_apart, done), *(row for row in rows if row["status"] != COMPLETED)]
-    return [{name: value for name, value in row.items() if name != "ranked_by"} for row in ordered]
+    return [*ranked, *filter(is_apart, done), *(row for row in rows if row["status"] != COMPLETED)]
 
 
 def to_csv(rows: list[Row]) -> str:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automm.evaluate.combine import BestSingle, Combiner, Judged, honest
+from automm.evaluate.combine import DIVISIONS, BestSingle, Combiner, Judged, divisions, honest
 from automm.evaluate.compare import FEWEST
 
 REPEATS = 80  # 400 choices: each without one of five parts
-ANSWERS = 1_000_000  # of candidates for reviews; an ensemble is chosen from so many in about three seconds
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,22 @@ def selection(
         combiner: the choice.
         early_stopping: whether candidates were trained until their score on these reviews was best.
     """
-    repeats = REPEATS
-    if not isinstance(combiner, BestSingle):  # selecting an ensemble takes longer, and varies less
-        size = len(judged.targets) * max(len(judged.answers), judged.answers[0].shape[1])
-        repeats = min(REPEATS // 4, max(1, ANSWERS // size))
+    is_single = isinstance(combiner, BestSingle)
+    repeats = REPEATS if is_single else divisions(judged)  # selecting an ensemble takes longer, and varies less
     corrected = honest(combiner, judged, rng=rng, repeats=repeats)
     notes = []
     if early_stopping:
         notes.append("Not in the correction: each candidate's best epoch was chosen on the same reviews.")
     if judged.count < FEWEST:
         notes.append(f"The correction is rough: there are only {judged.count} independent groups of reviews.")
+    if not is_single and repeats < DIVISIONS:
+        times = "only one division" if repeats == 1 else f"only {repeats} divisions"
+        notes.append(f"There are many reviews: the ensemble and the correction were computed on {times} into parts.")
     return Selection(
         score=score,
         corrected=corrected,
         optimism=max(0.0, judged.sign * (score - corrected)),
-        candidates=len(judged.answers) + (not isinstance(combiner, BestSingle)),
+        candidates=len(judged.answers) + (not is_single),
         units=judged.count,
         note=" ".join(notes),
     )

@@ -86,8 +86,9 @@ def _late_average(search: Search, name: str, general: str) -> Estimator:
 
 def _end_to_end(search: Search, name: str, general: str) -> Estimator:
     settings, deadline = search.setup.experiment.baselines, search.budget.deadline
-    spent = sum(candidate.seconds for candidate in search.candidates if candidate.name == END_TO_END + SUFFIX)
-    end = time.monotonic() + settings.end_to_end_time - spent
+    # An interrupted pilot is trained again from its start, in the whole time.
+    pilots = [c for c in search.candidates if c.name == END_TO_END + SUFFIX and c.status == COMPLETED]
+    end = time.monotonic() + settings.end_to_end_time - sum(pilot.seconds for pilot in pilots)
     return EndToEnd(
         name,
         KIND,

@@ -9,6 +9,7 @@ from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 SAME_CAUSE = 5  # failures in a row with the same cause that end a search: the next candidate would fail too
 ANY_CAUSE = 20  # failures in a row with any causes that end a search: failures use no budget, so it would never end
+MOST_KEPT = 0.5  # of the time limit, for what follows a stage, so that a small budget has candidates at all
 WORKER_DIED = "its worker process died"  # the beginning of the cause if a trial crashed its process
 
 
@@ -42,12 +43,9 @@ class Budget:
 
     @property
     def deadline(self) -> float | None:
-        """When the present stage has to end, a time of the clock; None without a time limit.
-
-        At most half of the limit is kept for what follows, so that a small budget has candidates at all.
-        """
+        """When the present stage has to end, a time of the clock; None without a time limit."""
         limit = self._experiment.budget.time
-        return None if self.end is None or limit is None else self.end - min(self.reserve(), limit / 2)
+        return None if self.end is None or limit is None else self.end - min(self.reserve(), MOST_KEPT * limit)
 
     def trials_done(self) -> int:
         return len(self._completed())

@@ -88,6 +88,8 @@ class CandidateRunner:
         self._recorder.start(candidate)
         started = time.monotonic()
         try:
+            estimator.prepare(self.bench)
+            started = time.monotonic()
             keras.utils.set_random_seed(candidate.seed)  # KerasTuner seeds proposals only, not weights
             fitted = estimator.fit(self.bench)
             self._describe(candidate, fitted)

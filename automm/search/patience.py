@@ -18,6 +18,9 @@ from automm.tracking.run_folder import COMPLETED, Candidate, Run, is_partial, ra
 if TYPE_CHECKING:  # it imports Keras, which a budget does not need
     from automm.search.setup.data import Setup
 
+# A resumed search also has ensembles and fine-tuned candidates of an earlier session, which no trial has to beat.
+COUNTED = ("baseline", "trial")
+
 
 class Patience:
     """Counts the completed trials since the corrected best score became better.
@@ -56,7 +59,7 @@ class Patience:
 
     def _count(self, place: int) -> None:
         candidate = self._candidates[place]
-        comparable = candidate.kind in ("baseline", "trial") and not is_partial(candidate.evaluation)
+        comparable = candidate.kind in COUNTED and not is_partial(candidate.evaluation)
         if candidate.status != COMPLETED or candidate.score is None or not comparable:
             return
         self._waited += candidate.kind == "trial" and candidate.stopped != "round"
@@ -69,9 +72,10 @@ class Patience:
 
 
 def corrected_score(setup: "Setup", run: Run, candidates: Sequence[Candidate]) -> float:
-    """Return the score of the best of some candidates, corrected for the selection among them."""
+    """Return the score of the best baseline or trial of some candidates, corrected for the selection among them."""
     experiment = setup.experiment
-    comparable = [c for c in rank(candidates, experiment.direction) if c.evaluation == setup.evaluation]
+    counted = [c for c in candidates if c.kind in COUNTED and c.evaluation == setup.evaluation]
+    comparable = rank(counted, experiment.direction)
     answers = [answers for c in comparable if (answers := run.predictions(c.name)) is not None]
     judged, score = setup.judged(answers), float(comparable[0].score or 0.0)
     if len(answers) < 2 or judged.count < FEWEST:

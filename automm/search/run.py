@@ -46,7 +46,7 @@ from automm.search.setup.data import (
     prepare,
 )
 from automm.search.setup.describe import describe
-from automm.search.setup.folds import check_folds, folds_of
+from automm.search.setup.folds import check_folds, folds_of, with_recorded_evaluation
 from automm.search.space.validation import space_of
 from automm.search.spent_time import SpentTime
 from automm.tracking import judged_rows
@@ -129,18 +129,21 @@ def _search_in_folder(
 ) -> None:
     """Run the search in its locked run folder."""
     check_same_data(run, experiment, loaded, encoders)
+    resumed = (run.folder / "config.yaml").is_file()
     write_atomically(run.folder / "config.yaml", experiment.to_yaml().encode())  # a resume may have another budget
 
     def before_encoding(expected: EncodingTime) -> None:
-        words = check_encoding(experiment, expected, spent.seconds())
+        begun = bool(run.candidates())
+        words = check_encoding(experiment, expected, spent.seconds(), resumed=resumed, begun=begun)
         reporter.stage(f"encoding{words and f' ({words})'}")
 
     with _logged_to(run):
-        judging = folds_of(loaded, experiment)
+        judged = with_recorded_evaluation(experiment, run, loaded)
+        judging = folds_of(loaded, judged)
         log.info("%s", judging.why)
         if judging.warning:
             log.warning("%s", judging.warning)
-        setup = prepare(experiment, loaded, encoders, reporter.step, before_encoding)
+        setup = prepare(judged, loaded, encoders, reporter.step, before_encoding)
         check_same_rows(run, setup)
         if not run.read("manifest.json"):
             _write_description(run, setup)

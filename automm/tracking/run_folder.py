@@ -6,6 +6,7 @@ runs/<experiment>/<time>-<hash>/
     manifest.json       the data and encoders of the run, with their fingerprints
     judged_rows.npz     ids, targets, units and folds of the reviews that candidates are judged on
     trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
+    parity.json         the comparisons of whole models with the models on features (`finalists/parity`)
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
     test_reads.json     how often the test split was read, counted before each reading
     spent.json          the seconds that all sessions of the search have used
@@ -39,6 +40,7 @@ from automm.tracking.plain_json import plain
 COMPLETED, FAILED, KILLED = "COMPLETED", "FAILED", "KILLED"
 BOOKKEEPING = "tuner/"  # prefix of entries that KerasTuner adds to a candidate's hyperparameters
 MISSING_FIGURE = "missing.png"
+PARITY = "parity.json"
 EPOCHS = BOOKKEEPING + "epochs"  # the epochs that Hyperband gave a trial
 PROPOSED_BY = BOOKKEEPING + "proposed_by"  # how a proposal names its proposer on its way to `Candidate.proposed_by`
 PARTIAL = "1 of "  # prefix of an `evaluation` on the first fold only
@@ -57,8 +59,8 @@ class Candidate:
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
-        comparable: of an ensemble: the objective of the best single candidate, and its lead over that candidate where
-            both are crossed, because the score of a single candidate has a selection bias; None: the score itself.
+        comparable: of an ensemble: the score of the best single candidate, and its lead over that candidate where both
+            are crossed, because the score of a single candidate has a selection bias; None: the score itself.
         validation: the metrics of the task on the validation rows: the validation split, or out of fold.
         parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
         peak_memory: of the process so far, in bytes.
@@ -68,7 +70,7 @@ class Candidate:
         error: the cause in words, then the traceback; '' if it completed.
         started: UTC, ISO 8601.
         proposed_by: 'portfolio' or the tuner's name for a trial ('random' also for a new point in place of a proposal
-            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'second seed'; '' in older runs.
+            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'seed'; '' in older runs.
     """
 
     name: str

@@ -61,8 +61,8 @@ def test_an_end_to_end_candidate_that_wins_is_trained_on_all_folds_and_exported(
     result = run.read("result.json")
     assert set(result["test"]) == {"concatenation", "end_to_end"}
     entry = result["end_to_end"]
-    assert (entry["head"], entry["won"], entry["all_folds"]) == ("concatenation", True, True)
-    assert entry["difference"] == pytest.approx(pilot.score - entry["head_score"])
+    assert (entry["head"]["name"], entry["won"], entry["all_folds"]) == ("concatenation", True, True)
+    assert entry["difference"] == pytest.approx(pilot.score - entry["head"]["score"])
     assert entry["sentence"] in (run.folder / "log.txt").read_text()
     assert "trained on all folds in" in entry["sentence"]
     export_candidate(run, "end_to_end", tmp_path / "bundle")
@@ -164,7 +164,9 @@ def test_tier_2_costs_one_fold_unless_it_wins(search, tmp_path, monkeypatch):
     assert records(run) == [head, pilot]
     assert run.candidates()[1].proposed_by == "fine-tuning"
     entry = run.read("result.json")["tier2"]["trial-001-tuned"]
-    assert (entry["head"], entry["best_head"], entry["won"]) == ("trial-001", "trial-001", False)
+    assert entry["head"] == entry["equal_seconds_head"]
+    assert (entry["head"]["name"], entry["won"]) == ("trial-001", False)
+    assert "trial-001-tuned-pilot: states of the encoders read or encoded in" in (run.folder / "log.txt").read_text()
     # After a change of mind, a resume trains the other folds and not the pilot.
     monkeypatch.setattr(pilots, "better", lambda *scores: True)
     copy = Run(shutil.copytree(run.folder, tmp_path / "copy" / "tiny" / run.name))

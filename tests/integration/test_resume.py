@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from advice import advises, hear
 from samples import SMALL, write_reviews
+from typer.testing import CliRunner
 
+from automm.cli.app import app
+from automm.deliver.checks import read_bundle_json
 from automm.errors import ConfigError, DataError
 from automm.tracking.run_folder import COMPLETED, KILLED, Run, all_runs
 
@@ -145,6 +149,43 @@ def test_other_judged_rows_are_refused(search, interrupted):
         search(*BARE, resume=interrupted)
 
 
+@pytest.mark.usefixtures("trials_only")
+@pytest.mark.parametrize(
+    ("splits", "mixed"), [({"time": "day"}, True), ({"column": "part"}, False)], ids=["time", "column"]
+)
+def test_a_run_of_an_earlier_rule_keeps_its_folds(tmp_path, recorder, reporter, splits, mixed):
+    """`evaluation: auto` once made folds whatever the split; the run is one with that rule."""
+    from automm.config.experiment import load_experiment
+    from automm.search.run import run_search
+
+    path = write_reviews(tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "reviews.jsonl").read_text().splitlines()]
+    for number, record in enumerate(records):
+        part = ["train", "train", "train", "validation", "test"][number // 3 % 5]
+        record |= {"day": f"2024-01-{1 + number // 3:02}", "part": part}
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"splits": splits}))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"manifest": path.name, "name": "tiny", **SMALL}))
+
+    def search(evaluation, trials, resume=None):
+        settings = (*BARE, f"evaluation={evaluation}", f"budget.trials={trials}")
+        experiment = load_experiment(tmp_path / "tiny.yaml", settings)
+        return run_search(experiment, tmp_path / "runs", recorder, reporter, resume=resume)
+
+    run = search("{folds: 2}", 0)
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(config | {"evaluation": "auto"}))
+    before = (run.folder / "log.txt").stat().st_size
+    for trials in (1, 1):  # the second checks that config.yaml still says auto
+        search("auto", trials, run)
+    assert [candidate.evaluation for candidate in run.candidates()] == ["2 folds"] * 2
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["evaluation"] == "auto"
+    said = (run.folder / "log.txt").read_text()[before:]
+    assert f"--resume {run.name}: the run began with 2 folds and keeps this evaluation" in said
+    assert "in a new run, candidates are judged on the validation split, which" in said
+    assert ("mixes past and future" in said) == mixed
+
+
 def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     run = interrupted
     lines = [json.loads(line) for line in (run.folder / "trials.jsonl").read_text().splitlines()]
@@ -156,7 +197,8 @@ def test_used_time_counts_after_a_resume(search, interrupted, monkeypatch):
     assert run.read("result.json")["best"]
 
 
-def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted, recorder):
+@advises("Export them: automm export %s --trial NAME --to DIR")
+def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interrupted, recorder, tmp_path, monkeypatch):
     interrupted.write("spent.json", {"seconds": 3600.0})
     before = statuses(interrupted)
     search(*BARE, resume=interrupted)
@@ -165,6 +207,14 @@ def test_the_time_of_an_encoding_and_of_a_killed_tail_counts_too(search, interru
     result = interrupted.read("result.json")
     assert len(result["finalists"]) == 2
     assert recorder.named("model") == [("model", result["best"])], "no time is left for the other one"
+    said = (interrupted.folder / "log.txt").read_text()
+    hear(said, "Export them: automm export %s --trial NAME --to DIR")
+    (other,) = set(result["finalists"]) - {result["best"]}
+    assert f"does not get the models of {other}. Export them: automm export {interrupted.name} --trial" in said
+    monkeypatch.chdir(tmp_path)  # the folder with runs/
+    done = CliRunner().invoke(app, ["export", interrupted.name, "--trial", other, "--to", "bundle"])
+    assert done.exit_code == 0, done.output
+    assert read_bundle_json(tmp_path / "bundle")
 
 
 def test_a_search_that_was_killed_after_it_read_the_test_split_has_read_it(search, interrupted, monkeypatch):

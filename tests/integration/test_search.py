@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NotFoundError, NoTrialError
@@ -16,7 +18,7 @@ from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
 from automm.tasks.registry import TASKS
-from automm.tracking.run_folder import COMPLETED, FAILED, point_of, rank
+from automm.tracking.run_folder import COMPLETED, FAILED, all_runs, point_of, rank
 
 ONE = "training.epochs=1"
 BARE = ("baselines=none", ONE)  # the quickest search
@@ -46,6 +48,7 @@ class TestRunFolder:
             "manifest.json",
             "judged_rows.npz",
             "trials.jsonl",
+            "parity.json",
             "result.json",
             "log.txt",
             "candidates",
@@ -515,6 +518,7 @@ class TestFailures:
 
 
 class TestParity:
+    @advises("Export another candidate")
     def test_a_finalist_whose_whole_model_differs_is_not_exported_and_the_next_one_is(
         self, search, recorder, monkeypatch, tmp_path
     ):
@@ -541,15 +545,49 @@ class TestParity:
         assert faulty == [best]
         assert result["finalists"] == others
         assert result["best"] == others[0]
+        assert result["selection"]["score"] == rank(run.candidates(), "max")[1].score
         compared = result["parity"][best]
         assert compared["difference"] > compared["tolerance"]
         assert {name for name, each in result["parity"].items() if each["exported"]} == set(others)
         assert f"ERROR {best} is not exported: its whole model" in (run.folder / "log.txt").read_text()
         assert [name for _, name in recorder.named("model")] == others
         assert set(result["test"]) == set(names), "it is still measured, through its features"
-        with pytest.raises(NotFoundError, match="differ by"):
+        with pytest.raises(NotFoundError, match="differ by") as raised:
             export_candidate(run, best, tmp_path / "bundle")
+        hear(str(raised.value), "Export another candidate")
+        assert export_candidate(run, others[1], tmp_path / "other").name == others[1]
         assert export_candidate(run, None, tmp_path / "bundle").name == others[0]
+
+    def test_refusals_are_known_without_a_result(self, search, monkeypatch, tmp_path):
+        """An interrupt after the first comparison, a session in which no model agrees, and one without the fault."""
+        from automm.deliver.export import export_candidate
+        from automm.search.finalists import parity
+
+        def second_is_interrupted(search, *of_the_model):
+            if search.run.read("parity.json"):
+                raise KeyboardInterrupt
+            return 0.01
+
+        settings = (ONE, "baselines=[logistic_text, logistic_both]", "budget.trials=0")
+        with monkeypatch.context() as fault:
+            fault.setattr(parity, "_difference", second_is_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                search(*settings)
+        (run,) = all_runs(tmp_path / "runs")
+        best, second = rank(run.candidates(), "max")
+        assert list(run.read("parity.json")) == [best.name]
+        assert export_candidate(run, None, tmp_path / "second").name == second.name
+        with monkeypatch.context() as fault:
+            fault.setattr(parity, "_difference", lambda *of_the_model: 0.01)
+            with pytest.raises(NoTrialError, match=r"no candidate can be exported: .*parity\.json"):
+                search(*settings, resume=run)
+        assert run.read("result.json") == {}
+        for name in (None, second.name):
+            with pytest.raises(NotFoundError, match=r"differ by 1\.0e-02.*No other can be exported"):
+                export_candidate(run, name, tmp_path / "bundle")
+        search(*settings, resume=run)
+        assert all(compared["exported"] for compared in run.read("parity.json").values())
+        assert export_candidate(run, None, tmp_path / "bundle").name == run.read("result.json")["best"] == best.name
 
     def test_the_compared_rows_have_long_texts_and_reviews_without_pictures(self, searched):
         from automm.search.finalists import parity
@@ -593,8 +631,36 @@ class TestTime:
 
         monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
         monkeypatch.setattr(TextPass, "batches", lambda self: pytest.fail("the encoding has begun"))
-        with pytest.raises(ConfigError, match=r"budget.time is 20 s.*encoding \d+ texts and \d+ pictures takes about"):
+        words = r"is 20 s: .* encoding \d+ texts and \d+ pictures takes about [1-9].* kept for candidates and finalists"
+        with pytest.raises(ConfigError, match=words):
             search(*BARE, "budget.time=20s")
+
+    @pytest.mark.usefixtures("trials_only")
+    @advises("Set --subsample {}, or {}", "Set {}")
+    def test_a_limit_too_small_for_the_encoding_names_what_fits(self, search, monkeypatch, tmp_path):
+        """A share in a new search; in a resumed one, whose reviews stay the same, only a longer limit."""
+        from automm.errors import ConfigError
+        from automm.search.features import encoding_time
+
+        monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setattr(encoding_time, "SECONDS_OF_FEW", 2.0)
+        settings = (*BARE, "budget.trials=1", "budget.time=125s")
+        with pytest.raises(ConfigError) as raised:
+            search(*settings)
+        hear(str(raised.value), "Set --subsample {}, or {}")
+        (refused,) = all_runs(tmp_path / "runs")
+        with pytest.raises(ConfigError) as raised:
+            search(*settings, resume=refused)
+        hear(str(raised.value), "Set {}")
+        (longer,) = re.findall(r"Set --time-budget (\w+)", str(raised.value))
+        assert trials_of(search(*settings, f"budget.time={longer}", resume=refused))
+
+        monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "other cache"))
+        with pytest.raises(ConfigError) as raised:
+            search(*settings)
+        ((share, longer),) = re.findall(r"Set --subsample ([\d.]+), or --time-budget (\w+)", str(raised.value))
+        assert trials_of(search(*settings, f"subsample={share}"))
+        assert trials_of(search(*settings, f"budget.time={longer}"))
 
     @pytest.mark.usefixtures("trials_only")
     def test_trials_leave_time_for_what_follows(self, search, monkeypatch):

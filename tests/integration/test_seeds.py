@@ -1,6 +1,7 @@
 """Second seeds on a tiny search: trained once, without a rank, and their spread is recorded."""
 
 import pytest
+from advice import advises, hear
 
 from automm.tracking.run_folder import COMPLETED
 
@@ -48,6 +49,7 @@ def test_the_oracle_does_not_see_second_seeds_and_they_use_no_trial(search):
     assert not list((run.folder / "tuner").glob("trial_*seed*"))
 
 
+@advises("Raise budget.time, and resume the run")
 @pytest.mark.usefixtures("trials_only")
 def test_without_time_left_a_second_seed_is_skipped_and_logged(search, monkeypatch):
     from automm.search.recorder import Recorder
@@ -61,7 +63,11 @@ def test_without_time_left_a_second_seed_is_skipped_and_logged(search, monkeypat
     monkeypatch.setattr(Recorder, "record", slow)
     run = search(*SEEDS, "budget.time=30m")
     assert not [candidate for candidate in run.candidates() if candidate.kind == "seed"]
-    assert "is not trained with another seed: it takes about 3600 s" in (run.folder / "log.txt").read_text()
+    said = (run.folder / "log.txt").read_text()
+    assert "is not trained with another seed: it takes about 3600 s" in said
+    hear(said, "Raise budget.time, and resume the run")
+    search(*SEEDS, "budget.time=100h", resume=run)
+    assert len([candidate for candidate in run.candidates() if candidate.kind == "seed"]) == 3
 
 
 def test_who_proposed_what(search):

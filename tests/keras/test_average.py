@@ -53,15 +53,34 @@ def test_a_single_member_is_returned_unchanged():
     assert members_of(model) == [model]
 
 
+@pytest.fixture
+def search(monkeypatch):
+    """Return a function that makes a search; what it runs is in its `recorded`."""
+
+    def make(*candidates, groups=3):
+        recorded = []
+        rows = SimpleNamespace(units=np.arange(60) % groups)
+        monkeypatch.setattr(ensemble, "members_of_ensemble", lambda search: ["one", "another"])
+        return SimpleNamespace(
+            setup=SimpleNamespace(experiment=SimpleNamespace(ensemble=True), judged_rows=rows),
+            candidates=candidates,
+            budget=SimpleNamespace(trials_done=lambda: 3),
+            runner=SimpleNamespace(run=lambda estimator: recorded.append(estimator.name)),
+            recorded=recorded,
+        )
+
+    return make
+
+
 @pytest.mark.parametrize(("status", "again"), [(KILLED, True), (COMPLETED, False), (FAILED, False)])
-def test_an_interrupted_ensemble_is_made_when_the_search_is_resumed(monkeypatch, status, again):
-    recorded = []
-    search = SimpleNamespace(
-        setup=SimpleNamespace(experiment=SimpleNamespace(ensemble=True)),
-        candidates=[Candidate("ensemble-003", "ensemble", status)],
-        budget=SimpleNamespace(trials_done=lambda: 3),
-        runner=SimpleNamespace(run=lambda estimator: recorded.append(estimator.name)),
-    )
-    monkeypatch.setattr(ensemble, "members_of_ensemble", lambda search: ["one", "another"])
-    ensemble.run_ensemble(search)
-    assert recorded == ["ensemble-003"] * again
+def test_an_interrupted_ensemble_is_made_when_the_search_is_resumed(search, status, again):
+    made = search(Candidate("ensemble-003", "ensemble", status))
+    ensemble.run_ensemble(made)
+    assert made.recorded == ["ensemble-003"] * again
+
+
+def test_of_too_few_groups_no_ensemble_is_made(search, caplog):
+    made = search(groups=2)
+    ensemble.run_ensemble(made)
+    assert made.recorded == []
+    assert "no ensemble is made: it needs 3 independent groups of reviews, and there are 2" in caplog.text

@@ -1,5 +1,6 @@
 """One candidate at a time: trained on features of a tiny task, and passed to a recorder."""
 
+import time
 from types import SimpleNamespace
 
 import keras
@@ -86,6 +87,24 @@ def test_an_error_fails_only_the_candidate(make, task):
     with pytest.raises(TrialFailed, match="as the test wants it"):
         runner.trial(7, POINT, explode)
     assert told[-1] == (FAILED, "trial-007")
+
+
+def test_the_seconds_of_a_candidate_begin_after_its_preparation(make, task):
+    """What is prepared is kept for later fits; the time of all folds is estimated from the seconds of a pilot."""
+    runner, _ = make()
+    events = []
+
+    class Prepared(Head):
+        def prepare(self, bench):
+            events.append("prepare")
+            time.sleep(0.5)
+
+        def fit(self, bench):
+            events.append("fit")
+            raise TrialError("as the test wants it")
+
+    assert runner.run(Prepared("one", "baseline", POINT, build=head(task))).seconds < 0.5
+    assert events == ["prepare", "fit"]
 
 
 def test_an_interrupted_candidate_is_not_recorded(make):

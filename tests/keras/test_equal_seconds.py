@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from automm.search.finalists.pilots import Comparison, compare
+from automm.search.baselines import END_TO_END, baseline
+from automm.search.finalists.pilots import Comparison, FrozenHead, compare
 from automm.tasks.registry import TASKS
-from automm.tracking.run_folder import COMPLETED, Candidate, rank
+from automm.tracking.run_folder import COMPLETED, KILLED, Candidate, rank
 
 FOLDS = (SimpleNamespace(validation=np.array([0, 1])), SimpleNamespace(validation=np.array([2, 3])))
 RIGHT, WRONG = np.eye(2, dtype=np.float32), 1 - np.eye(2, dtype=np.float32)
@@ -40,21 +41,21 @@ def search(pilot_score, pilot_seconds, heads=HEADS, name="end_to_end-pilot"):
     ("start", "seconds", "head"),
     [
         ("", 1.0, "text_only"),  # less than any head took: the first one
-        ("", 5.0, "text_only"),  # ten seconds for two folds are five for one
+        ("", 5.0, "text_only"),
         ("", 15.0, "concatenation"),
         ("", 35.0, "trial-001"),
         ("concatenation", 1.0, "concatenation"),  # tier 1 goes on from the head that the pilot starts from
         ("concatenation", 20.0, "trial-001"),
     ],
 )
-def test_the_head_is_the_best_that_was_found_in_equal_seconds(start, seconds, head):
+def test_the_best_head_decides_and_the_one_of_equal_seconds_is_reported(start, seconds, head):
     found = compare(search(0.5, seconds), "end_to_end", start)
-    assert (found.head, found.best_head) == (head, "trial-001")
-    assert found.best_head_score == 1.0
-    # Judged on the rows of the first fold, not by its score on all folds.
-    assert found.head_score == (1.0 if head == "trial-001" else 0.0)
-    assert found.difference == 0.5 - found.head_score
-    assert found.won == (head != "trial-001")
+    # Judged on the rows of the first fold, not by its score on all folds. Ten seconds for two folds are five for one.
+    assert found.head == FrozenHead("trial-001", 1.0, 35.0)
+    until_found = {"text_only": 5.0, "concatenation": 15.0, "trial-001": 35.0}[head]
+    assert found.equal_seconds_head == FrozenHead(head, 1.0 if head == "trial-001" else 0.0, until_found)
+    # Whatever the seconds are, the decision is the same.
+    assert (found.difference, found.won) == (-0.5, False)
 
 
 def test_an_equal_score_does_not_win():
@@ -63,14 +64,34 @@ def test_an_equal_score_does_not_win():
 
 def test_without_a_frozen_head_a_pilot_wins_and_without_a_pilot_there_is_no_comparison():
     alone = compare(search(0.1, 1.0, heads={}), "end_to_end", "")
-    assert (alone.won, alone.head, alone.difference) == (True, "", None)
+    assert (alone.won, alone.head, alone.equal_seconds_head, alone.difference) == (True, None, None, None)
     assert alone.sentence("val_accuracy").endswith("without a frozen head to compare with")
     assert compare(search(0.1, 1.0), "concatenation-tuned", "concatenation") is None
 
 
 def test_its_sentence_says_worth_and_cost():
-    found = Comparison("x-tuned", 0.6, 47.0, "x", 0.58, "y", 0.61, 0.02, True, 5, True, 240.0)
+    x, y = FrozenHead("x", 0.57, 20.0), FrozenHead("y", 0.58, 61.0)
+    found = Comparison("x-tuned", 0.6, 47.0, "epochs", y, x, 0.02, True, 5, True, 240.0)
     assert found.sentence("val_macro_f1") == (
-        "x-tuned: macro-F1 0.600 on fold 1 of 5 in 47 s, +0.020 against the best frozen head of equal seconds, x "
-        "(0.580); the best, y, has 0.610; trained on all folds in 240 s"
+        "x-tuned: macro-F1 0.600 on fold 1 of 5 in 47 s, +0.020 against the best frozen head, y (0.580 after 61 s); "
+        "the best of equal seconds, x, has 0.570 after 20 s; trained on all folds in 240 s"
     )
+    found = Comparison("x-tuned", 0.5, 47.0, "time", y, y, -0.08, False, 5, False, None)
+    assert found.sentence("val_macro_f1") == (
+        "x-tuned: macro-F1 0.500 on fold 1 of 5 in 47 s, ended by the time limit, -0.080 against the best frozen head, "
+        "y (0.580 after 61 s)"
+    )
+
+
+@pytest.mark.parametrize(("status", "left"), [(COMPLETED, 20.0), (KILLED, 900.0)])
+def test_an_interrupted_pilot_is_repeated_in_the_whole_time(monkeypatch, status, left):
+    monkeypatch.setattr("automm.search.baselines.time.monotonic", lambda: 1000.0)
+    baselines = SimpleNamespace(end_to_end_time=900.0, end_to_end_learning_rate=1e-5, end_to_end_epochs=3)
+    dataset = SimpleNamespace(manifest=SimpleNamespace(columns={}))
+    experiment = SimpleNamespace(baselines=baselines)
+    given = SimpleNamespace(
+        setup=SimpleNamespace(experiment=experiment, dataset=dataset, task=TASKS["classification"]),
+        budget=SimpleNamespace(deadline=None),
+        candidates=[Candidate("end_to_end-pilot", "pilot", status, seconds=880.0)],
+    )
+    assert baseline(given, END_TO_END).deadline - 1000.0 == left

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.config.experiment import resolve
 from automm.data.manifest import parse_manifest
@@ -68,10 +69,16 @@ def test_reviews_split_by_time_are_judged_on_a_later_part(experiment):
     assert max(times["validation"]) < min(times["test"])
 
 
+@advises("Set evaluation: auto")
 def test_folds_on_a_time_split_are_made_on_request_with_a_warning(experiment):
-    judging = folds_of(loaded({"time": "when"}), experiment({"folds": 3}))
+    data = loaded({"time": "when"})
+    judging = folds_of(data, experiment({"folds": 3}))
     assert len(judging.folds) == 3
     assert "mixes past and future" in judging.warning
+    hear(judging.warning, "Set evaluation: auto")
+    judging = folds_of(data, experiment("auto"))
+    assert_holdout(judging, data)
+    assert judging.warning == ""
 
 
 PARTS = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10

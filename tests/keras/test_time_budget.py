@@ -1,5 +1,6 @@
 """A time limit is compared with the encoding before it begins, and divided among the stages."""
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,20 +26,54 @@ def test_an_encoding_that_fits_is_named_with_its_time():
     assert check_encoding(experiment(budget={"time": None}), EXPECTED, 30.0).endswith("about 10 min")
 
 
-def test_nothing_to_encode_says_nothing_even_without_time():
-    assert check_encoding(experiment(budget={"time": "1m"}), EncodingTime(), 3000.0) == ""
+def test_nothing_to_encode_needs_time_for_a_candidate_only_if_there_is_none_yet():
+    stored = EncodingTime()
+    assert check_encoding(experiment(budget={"time": None}), stored, 3000.0) == ""
+    assert check_encoding(experiment(budget={"time": "1m"}), stored, 10.0) == ""
+    assert check_encoding(experiment(budget={"time": "4s"}), stored, 1.0) == "", "half of it is for candidates"
+    assert check_encoding(experiment(budget={"time": "1m"}), stored, 3000.0, begun=True) == "", "they are evaluated"
+    with pytest.raises(ConfigError) as raised:
+        check_encoding(experiment(budget={"time": "20s"}), stored, 10.0)
+    message = str(raised.value)
+    assert "budget.time is 20 s: 10 s of it are used, and 10 s are kept for the finalists" in message
+    assert message.endswith("so that no candidate can be trained. Set --time-budget 2m")
+
+
+def test_a_limit_too_small_for_candidates_and_finalists_names_what_they_need():
+    few = EncodingTime(0.2, (("texts", 4),))
+    with pytest.raises(ConfigError) as raised:
+        check_encoding(experiment(budget={"time": "20s"}), few, 3.0)
+    message = str(raised.value)
+    assert "budget.time is 20 s: 3 s of it are used, encoding 4 texts takes about 1 s on this machine" in message
+    assert message.endswith("and 31 s are kept for candidates and finalists. Set --time-budget 2m")
 
 
 def test_a_limit_that_is_too_small_says_at_once_what_fits():
     with pytest.raises(ConfigError) as raised:
         check_encoding(experiment(budget={"time": "5m"}), EXPECTED, 30.0)
     message = str(raised.value)
-    assert "budget.time is 5 min, 30 s of it are used" in message
-    assert "encoding 2,000 texts and 9,000 pictures takes about 10 min" in message
+    assert "budget.time is 5 min: 30 s of it are used" in message
+    assert "and 31 s are kept for candidates and finalists. Set" in message
+    assert "encoding 2,000 texts and 9,000 pictures takes about 10 min on this machine" in message
     assert "--subsample 0.35, or --time-budget 23m" in message
     assert check_encoding(experiment(budget={"time": "22m"}), EXPECTED, 30.0)
     less = EncodingTime(0.35 * EXPECTED.seconds, EXPECTED.items)
     assert check_encoding(experiment(budget={"time": "5m"}, subsample=0.35), less, 30.0)
+
+
+@pytest.mark.parametrize("limit", range(80, 655, 25))
+def test_a_share_fits_if_the_second_measurement_is_a_tenth_slower(limit):
+    settings = {"budget": {"time": f"{limit}s"}}
+    with pytest.raises(ConfigError) as raised:
+        check_encoding(experiment(**settings), EXPECTED, 30.0)
+    for share in re.findall(r"--subsample ([\d.]+)", str(raised.value)):
+        slower = EncodingTime(1.1 * float(share) * EXPECTED.seconds, EXPECTED.items)
+        assert check_encoding(experiment(**settings, subsample=float(share)), slower, 30.0)
+
+
+def test_a_resumed_run_is_offered_no_share_because_its_reviews_stay_the_same():
+    with pytest.raises(ConfigError, match=r"on this machine\. Set --time-budget 23m"):
+        check_encoding(experiment(budget={"time": "5m"}), EXPECTED, 30.0, resumed=True)
 
 
 def test_a_share_of_a_share():
@@ -56,9 +91,7 @@ def tail(setup, other_folds=0, slowness=1.0):
 
 
 def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
-    setup = SimpleNamespace(
-        experiment=experiment(), rows=lambda split: {"test": range(700)}[split], folds=("a fold",) * 5
-    )
+    setup = SimpleNamespace(experiment=experiment(), splits={"test": range(700)}, folds=("a fold",) * 5)
     candidates = [Candidate(f"trial-00{number}", "trial", COMPLETED, seconds=10.0) for number in range(1, 9)]
     alone = tail(setup).seconds(candidates, tuned=False)
     assert 10 < alone < 45

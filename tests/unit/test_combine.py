@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from automm.evaluate.combine import BestSingle, Choice, Crossing, Greedy, Judged, greedy_shares
+from automm.evaluate.combine import BestSingle, Choice, Crossing, Greedy, Judged, divisions, greedy_shares
 from automm.tasks.registry import TASKS
 
 TASK = TASKS["classification"]
@@ -106,7 +108,7 @@ class TestChoice:
         crossing = self.crossing(lambda labels, said: said)
         assert crossing.score(self.ENSEMBLE) == crossing.score(BestSingle())
         assert len(crossing.fit(self.ENSEMBLE).members) == 2
-        assert Choice(self.ENSEMBLE).lead(crossing) == 0
+        assert Choice(self.ENSEMBLE).lead([crossing]) == 0
         assert crossing.fit(Choice(self.ENSEMBLE)) is crossing.fit(self.ENSEMBLE)
 
     def test_less_than_a_standard_error_is_a_tie(self):
@@ -117,20 +119,39 @@ class TestChoice:
         )
         only_first = Greedy((0,))
         assert crossing.score(only_first) < crossing.score(BestSingle())
-        assert Choice(only_first).lead(crossing) == 0
+        assert Choice(only_first).lead([crossing]) == 0
         assert crossing.fit(Choice(only_first)).members == [0]
 
     def test_a_single_candidate_that_is_clearly_better_is_chosen(self):
         crossing = self.crossing(lambda labels, said: np.where(np.arange(100) < 85, labels, said))
-        assert Choice(Greedy((0,))).lead(crossing) == pytest.approx(-0.15)
+        assert Choice(Greedy((0,))).lead([crossing]) == pytest.approx(-0.15)
         assert crossing.fit(Choice(Greedy((0,)))).members == [1]
 
     def test_a_smaller_loss_is_a_lead(self):
         crossing = self.crossing(lambda labels, said: np.where(np.arange(100) < 85, labels, 1 - labels), "val_loss")
-        assert Choice(Greedy((1,))).lead(crossing) == 0.0
-        assert Choice(Greedy((0,))).lead(crossing) < -0.05
+        assert Choice(Greedy((1,))).lead([crossing]) == 0.0
+        assert Choice(Greedy((0,))).lead([crossing]) < -0.05
+
+    def test_the_lead_is_a_mean_over_divisions(self):
+        judged, rng = drawn(rows=40, units=40), np.random.default_rng(0)
+        judged = replace(judged, objective="val_loss")
+        crossings = [Crossing.drawn(judged, rng) for _ in range(6)]
+        choice = Choice(Greedy((0, 1, 2, 3)))
+        leads = [choice.lead([crossing]) for crossing in crossings]
+        assert 0.0 not in leads  # no tie
+        assert len(set(leads)) > 1
+        assert choice.lead(crossings) == pytest.approx(np.mean(leads))
 
     def test_three_units_are_enough(self):
         judged = drawn(units=3)
         crossing = Crossing.drawn(judged, np.random.default_rng(0))
         assert np.isfinite(crossing.score(Choice(Greedy((0, 1, 2, 3)))))
+
+
+def test_large_data_are_divided_less_often():
+    labels = np.zeros(200_000, np.int64)
+    count = {
+        rows: divisions(Judged(TASK, "val_loss", labels[:rows], labels[:rows], [np.zeros((rows, 3))] * 4))
+        for rows in (30, 50_000, 200_000)
+    }
+    assert count == {30: 20, 50_000: 5, 200_000: 1}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from automm.evaluate.combine import Judged
+from automm.evaluate.combine import BestSingle, Judged
 from automm.search.finalists import selection as module
 from automm.search.finalists.selection import difference, selection_of
 from automm.search.ranking import Ranking
@@ -41,7 +41,7 @@ def search(monkeypatch):
             targets=lambda split: labels,
             judged=lambda given: Judged(TASK, "val_accuracy", labels, units, given),
         )
-        members = [(c.name, answers[c.name]) for c in candidates if c.kind != "ensemble" and c.name != "trial-002"]
+        members = [(c, answers[c.name]) for c in candidates if c.kind != "ensemble" and c.name != "trial-002"]
         monkeypatch.setattr(module, "members_of_ensemble", lambda search: members)
         return SimpleNamespace(
             setup=setup,
@@ -60,9 +60,14 @@ SINGLES = [
 ]
 
 
+def of_best(made, refused=()):
+    best = next(one for one in made.ranking.ranked() if one.name not in refused)
+    return selection_of(made, best, refused)
+
+
 def test_the_best_single_candidate(search):
     partial = candidate("end_to_end", "baseline", 0.9, "1 of 5 folds")
-    found = selection_of(search([*SINGLES, partial]))
+    found = of_best(search([*SINGLES, partial]))
     assert list(found) == ["score", "corrected", "optimism", "candidates", "units", "note", "of"]
     assert (found["score"], found["candidates"], found["units"], found["of"]) == (0.5, 3, ROWS // 2, "5 folds")
     assert "best epoch" in found["note"]
@@ -72,7 +77,7 @@ def test_an_ensemble_is_part_of_the_choice(search, monkeypatch):
     used = []
     real = module.selection
     monkeypatch.setattr(module, "selection", lambda *given, **more: used.append(given) or real(*given, **more))
-    found = selection_of(search([*SINGLES, candidate("ensemble-002", "ensemble", 0.48, comparable=0.52)]))
+    found = of_best(search([*SINGLES, candidate("ensemble-002", "ensemble", 0.48, comparable=0.52)]))
     assert (found["score"], found["candidates"]) == (0.48, 4)
     ((judged, _, combiner),) = used
     assert len(judged.answers) == 3
@@ -80,10 +85,25 @@ def test_an_ensemble_is_part_of_the_choice(search, monkeypatch):
     assert (greedy.always, greedy.others, greedy.best) == ((1,), (0, 2), 1)
 
 
+def test_refused_candidates_are_no_part_of_the_choice(search, monkeypatch):
+    used = []
+    real = module.selection
+    monkeypatch.setattr(module, "selection", lambda *given, **more: used.append(given) or real(*given, **more))
+    made = search([*SINGLES, candidate("ensemble-002", "ensemble", 0.48, comparable=0.52)])
+    assert of_best(made, ["ensemble-002"])["score"] == 0.5
+    found = of_best(made, ["ensemble-002", "trial-001"])
+    assert (found["score"], found["candidates"]) == (0.45, 2)
+    assert [combiner for _, _, combiner in used] == [BestSingle()] * 2
+    assert [len(judged.answers) for judged, _, _ in used] == [3, 2]
+    later = search([*made.candidates, candidate("ensemble-004", "ensemble", 0.47, comparable=0.51)])
+    assert of_best(later, ["ensemble-002"])["score"] == 0.47
+    assert used[-1][2] != BestSingle()
+
+
 def test_nothing_to_correct(search):
-    assert selection_of(search(SINGLES[:1])) is None
-    assert selection_of(search(SINGLES, units=np.zeros(ROWS, int))) is None
-    assert selection_of(search([candidate("end_to_end", "baseline", 0.9, "1 of 5 folds")])) is None
+    assert of_best(search(SINGLES[:1])) is None
+    assert of_best(search(SINGLES, units=np.zeros(ROWS, int))) is None
+    assert of_best(search([candidate("end_to_end", "baseline", 0.9, "1 of 5 folds")])) is None
 
 
 def test_a_difference_is_over_linked_reviews(search):

@@ -464,10 +464,7 @@ def test_files_with_a_quoted_slash_are_unused_and_not_without_zeros(tmp_path):
     assert "unused pictures: 40 under pics/ that no record names" in said
 
 
-SEVERAL = "Several files end like it, or it is not the only name that ends like its file: correct the names"
-
-
-@advises(SEVERAL)
+@advises("Several files end like it, or it is not the only name that ends like its file: correct the names")
 def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_path):
     rows = [
         [number, text(number), f"/data/cam{1 + number // 20}/{number % 20}.jpg", LABELS[number % 3]]
@@ -477,7 +474,10 @@ def test_names_that_end_like_the_same_files_are_not_replaced_by_a_pattern(tmp_pa
     draw(tmp_path / "photos", *(f"{number}.jpg" for number in range(20)))
     code, _ = run("init", tmp_path / "r.csv", "--to", tmp_path / "m.yaml")
     assert code == 0
-    hear((tmp_path / "m.yaml").read_text(), SEVERAL)
+    hear(
+        (tmp_path / "m.yaml").read_text(),
+        "Several files end like it, or it is not the only name that ends like its file: correct the names",
+    )
     code, said = run("check", tmp_path / "m.yaml")
     assert code == 3
     assert "which is not the only name that ends like the file" in said

@@ -23,6 +23,7 @@ FIELDS = [
     "evaluation",
     "subsample",
     "optimism",
+    "ranked_by",
     "seed_spread",
     "validation",
     "test",
@@ -160,13 +161,18 @@ def test_a_run_with_failures_only_and_a_run_without_candidates(make, runs):
     assert names(leaderboard(runs)) == ["broken"]
 
 
-def test_an_ensemble_is_ranked_by_its_comparable_score_for_the_objective_only(make, runs):
+def test_an_ensemble_is_ranked_by_its_comparable_score_for_the_objective_only(make, runs, capsys):
     ensemble = done("ensemble-001", 0.5, loss=1.1, kind="ensemble")
     ensemble.comparable = 0.7
     make("r1", [done("trial-001", 0.6), ensemble])
     assert names(leaderboard(runs)) == ["ensemble-001", "trial-001"]
     assert names(leaderboard(runs, metric="loss")) == ["trial-001", "ensemble-001"]
     assert leaderboard(runs)[0]["validation"]["macro_f1"] == 0.5
+    assert [row["ranked_by"] for row in leaderboard(runs)] == [0.7, None]
+    note = "ensemble-001 is ranked by macro-F1 0.700: the best single score and its lead over it"
+    for metric, noted in ((None, True), ("loss", False)):
+        leaderboard_table(leaderboard(runs, metric=metric), with_run=False)
+        assert (note in " ".join(capsys.readouterr().out.split())) is noted
 
 
 def test_the_fields_of_json_are_a_contract(make, runs):
@@ -187,6 +193,7 @@ def test_the_fields_of_json_are_a_contract(make, runs):
         "evaluation": "",
         "subsample": None,
         "optimism": None,
+        "ranked_by": None,
         "seed_spread": None,
         "validation": {"accuracy": 0.5, "macro_f1": 0.9, "loss": 1.0},
         "test": scores,

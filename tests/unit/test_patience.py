@@ -1,6 +1,8 @@
 """A search ends when its best candidate does not become better any more."""
 
-from automm.search.patience import Patience
+from types import SimpleNamespace
+
+from automm.search.patience import Patience, corrected_score
 from automm.tracking.run_folder import COMPLETED, FAILED, KILLED, Candidate
 
 
@@ -53,6 +55,21 @@ def test_only_completed_trials_on_all_rows_count():
     assert not patience.is_used_up()
     candidates.append(trial(0.4))
     assert patience.is_used_up()
+
+
+def test_the_correction_is_over_baselines_and_trials():
+    """A resumed search has ensembles and fine-tuned candidates of an earlier session, which patience does not count."""
+    kinds = {"trial": 0.5, "baseline": 0.6, "fine-tuned": 0.8, "ensemble": 0.9}
+    candidates = [Candidate(kind, kind, COMPLETED, score=score, evaluation="5 folds") for kind, score in kinds.items()]
+    asked = []
+    run = SimpleNamespace(predictions=lambda name: asked.append(name) or name)
+    setup = SimpleNamespace(
+        experiment=SimpleNamespace(direction="max"),
+        evaluation="5 folds",
+        judged=lambda answers: SimpleNamespace(count=0),
+    )
+    assert corrected_score(setup, run, candidates) == 0.6
+    assert asked == ["baseline", "trial"]
 
 
 def test_for_a_loss_smaller_is_better_and_null_never_ends():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automm.evaluate import combine
 from automm.evaluate.combine import BestSingle, Choice, Greedy, Judged
 from automm.evaluate.compare import score
 from automm.evaluate.selection import selection
@@ -87,6 +88,19 @@ def test_the_note_names_what_the_correction_does_not_cover():
         "Not in the correction: each candidate's best epoch was chosen on the same reviews. "
         "The correction is rough: there are only 4 independent groups of reviews."
     )
+
+
+def test_the_note_says_that_many_reviews_were_divided_less_often(monkeypatch):
+    labels = np.arange(60) % 3
+    judged = judged_of(
+        labels, [guesses(np.random.default_rng(seed), labels, 3, 0.5) for seed in range(4)], "val_accuracy"
+    )
+    notes = []
+    for answers in (1_000_000, 500, 240):
+        monkeypatch.setattr(combine, "ANSWERS", answers)
+        notes.append(selection(judged, 0.5, Choice(Greedy((0, 1, 2, 3))), rng=np.random.default_rng(0)).note)
+    said = "There are many reviews: the ensemble and the correction were computed on only {} into parts."
+    assert notes == ["", said.format("2 divisions"), said.format("one division")]
 
 
 @pytest.fixture

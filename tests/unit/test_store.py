@@ -270,7 +270,7 @@ class Waiting(Numbers):
             if number == 1:
                 print("half", flush=True)
                 sys.stdin.readline()
-get(store, KEY, about(), Waiting)
+found = get(store, KEY, about(), Waiting)  # in use until the process ends
 print("whole", flush=True)
 sys.stdin.readline()
 """
@@ -358,7 +358,8 @@ print("found", flush=True)
 """
 
 
-def test_the_second_writer_waits_for_the_first_and_encodes_nothing(store, writer):
+def test_the_second_writer_waits_for_the_first_to_finish_its_entry_and_encodes_nothing(store, writer):
+    """It does not wait for the first process to end, which keeps its entry in use."""
     second = start(store, READER)
     assert "waiting" in second.stdout.readline()
     writer.stdin.write("\n")
@@ -366,6 +367,7 @@ def test_the_second_writer_waits_for_the_first_and_encodes_nothing(store, writer
     assert writer.stdout.readline() == "whole\n"
     out, err = second.communicate(timeout=30)
     assert (out, err, second.returncode) == ("found\n", "", 0)
+    assert writer.poll() is None
     assert names(store) == [f"{KEY}.json", f"{KEY}.npy"]
 
 
@@ -406,6 +408,22 @@ def test_the_second_writer_takes_over_from_one_that_is_killed(store, writer):
     out, err = second.communicate(timeout=30)
     assert (out, err, second.returncode) == ("found\n", "", 0)
     np.testing.assert_array_equal(get(store, KEY, about(), refuse), values())
+
+
+def test_one_of_several_waiting_writers_takes_over_from_one_that_is_killed(store, writer):
+    several = [
+        start(store, READER.replace("refuse)", "lambda: print('encoded', flush=True) or Numbers())")) for _ in range(3)
+    ]
+    try:
+        assert all("waiting" in process.stdout.readline() for process in several)
+        writer.send_signal(signal.SIGKILL)
+        said = [process.communicate(timeout=30) for process in several]
+        assert [(err, process.returncode) for process, (_, err) in zip(several, said, strict=True)] == [("", 0)] * 3
+        assert [line for out, _ in said for line in out.splitlines()].count("encoded") == 1
+    finally:
+        for process in several:
+            process.kill()
+            process.communicate()
 
 
 def test_many_processes_at_once_all_succeed(store):

@@ -125,19 +125,36 @@ def part(rng, accuracy, count=300, groups=None) -> Answers:
 
 
 def test_a_choice_like_the_majority_class_is_said_to_be_so():
-    sentence = on_constant(TASK, part(np.random.default_rng(0), 0.6))
-    assert sentence.startswith("on the test split the choice is not told apart from the majority class: accuracy ")
-    assert "95 % interval" in sentence
-    assert "macro-F1" not in sentence
-    assert on_constant(TASK, part(np.random.default_rng(0), 0.9)) == ""
-    worse = on_constant(TASK, part(np.random.default_rng(0), 0.3))
-    assert worse.startswith("on the test split the choice is worse than the majority class: accuracy -0.")
+    sentence = on_constant(TASK, "accuracy", part(np.random.default_rng(0), 0.6))
+    assert sentence.startswith("on the test split the choice is not told apart from the majority class in accuracy ")
+    assert "), but better in macro-F1 +0." in sentence
+    assert sentence.count("95 % interval") == 2
+    assert on_constant(TASK, "accuracy", part(np.random.default_rng(0), 0.9)) == ""
+    worse = on_constant(TASK, "accuracy", part(np.random.default_rng(0), 0.3))
+    assert worse.startswith("on the test split the choice is worse than the majority class in accuracy -0.")
+
+
+@pytest.mark.parametrize("objective", ["macro_f1", "accuracy", "loss"])
+def test_the_metric_of_the_objective_decides(objective):
+    """A rare class is found, at the price of mistakes with the frequent one: macro-F1 gains and accuracy loses."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random(1000) < 0.1).astype(int)
+    found = np.where(targets == 1, rng.random(1000) < 0.8, rng.random(1000) < 0.15).astype(int)
+    constant = np.broadcast_to([0.9, 0.1], (1000, 2))
+    sentence = on_constant(TASK, objective, Answers("them", targets, np.eye(2)[found], constant, np.arange(1000)))
+    if objective == "macro_f1":
+        assert sentence.startswith("on them the choice is better than the majority class in macro-F1 +0.2")
+        assert "), but not better in accuracy -0." in sentence
+    else:
+        assert sentence.startswith(f"on them the choice is worse than the majority class in {objective} ")
+        assert "), but better in macro-F1 +0.2" in sentence
+        assert ("), and not better in accuracy -0." in sentence) == (objective == "loss")
 
 
 def test_of_few_units_there_is_no_interval():
-    sentence = on_constant(TASK, part(np.random.default_rng(0), 0.9, groups=8))
-    assert "not told apart from the majority class" in sentence
-    assert "(8 units are too few for an interval)" in sentence
+    sentence = on_constant(TASK, "macro_f1", part(np.random.default_rng(0), 0.9, groups=8))
+    assert "not told apart from the majority class in macro-F1 +0." in sentence
+    assert "(8 units are too few for an interval), and not better in accuracy" in sentence
 
 
 def test_numbers_are_compared_with_a_constant():
@@ -146,9 +163,9 @@ def test_numbers_are_compared_with_a_constant():
     constant = np.zeros((200, 1), np.float32)
     near = (targets + rng.normal(0, 0.3, 200))[:, None]
     one = Answers("the test split", targets, near, constant, np.arange(200))
-    assert on_constant(TASKS["regression"], one) == ""
-    far = on_constant(TASKS["regression"], replace(one, choice=rng.normal(0, 2, (200, 1))))
-    assert far.startswith("on the test split the choice is worse than a constant answer: MAE +")
+    assert on_constant(TASKS["regression"], "mae", one) == ""
+    far = on_constant(TASKS["regression"], "mae", replace(one, choice=rng.normal(0, 2, (200, 1))))
+    assert far.startswith("on the test split the choice is worse than a constant answer in MAE +")
 
 
 class Setup(SimpleNamespace):

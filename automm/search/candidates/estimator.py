@@ -58,6 +58,9 @@ class Estimator(ABC):
         """Return the seed of initial weights, batches and dropout."""
         return bench.seed_of(self.seed_name or self.name) if self.seed is None else self.seed
 
+    def prepare(self, bench: Bench) -> None:  # noqa: B027 - most candidates need nothing
+        """Compute what is kept for later fits too; the seconds of a candidate begin after it."""
+
     @abstractmethod
     def fit(self, bench: Bench) -> Fitted:
         """Fit on every fold.

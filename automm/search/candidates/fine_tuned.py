@@ -6,6 +6,8 @@ encoders' weights (Kumar et al. 2022, arXiv 2202.10054). A CNN that tier 1 train
 trained further with the learning rate of the head.
 """
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +23,8 @@ from automm.search.training.loop import train
 
 READ_AT_ONCE = 32
 
+log = logging.getLogger("automm")
+
 
 @dataclass(frozen=True)
 class FineTuned(Estimator):
@@ -34,6 +38,12 @@ class FineTuned(Estimator):
     start: str = field(kw_only=True)
     deadline: float | None = None
     tier: ClassVar[int] = 2
+
+    def prepare(self, bench: Bench) -> None:
+        """Encode the states, which all fine-tuned candidates and all of their folds share."""
+        began = time.monotonic()
+        bench.states(_reads_image_encoder(members_of(bench.saved(self.start))[0]))
+        log.info("%s: states of the encoders read or encoded in %.0f s", self.name, time.monotonic() - began)
 
     def fit(self, bench: Bench) -> Fitted:
         setup, settings = bench.setup, bench.setup.experiment.tier2

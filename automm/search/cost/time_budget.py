@@ -7,6 +7,7 @@ there are any.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from automm.config.duration import duration
 from automm.config.experiment import Experiment
 from automm.errors import ConfigError
+from automm.search.budget import MOST_KEPT
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Setup
 from automm.tracking.run_folder import Candidate
 
+FITS = 0.9  # of the largest share that fits is named: a second measurement of the rate may be slower
 FIRST_CANDIDATE = 10.0  # seconds: the least that is left for baselines and trials after an encoding
 FINE_TUNING_SECONDS = 45.0  # to build and trace the models, and to evaluate them once
 # Seconds of one CPU, measured on MVSA-Single; two free cores need about two thirds of them.
@@ -34,38 +37,52 @@ MOST_SLOWNESS = 20.0
 log = logging.getLogger("automm")
 
 
-def check_encoding(experiment: Experiment, expected: EncodingTime, spent: float) -> str:
+def check_encoding(
+    experiment: Experiment, expected: EncodingTime, spent: float, *, resumed: bool = False, begun: bool = False
+) -> str:
     """Return in words how long the encoding will take; '' if nothing is to be encoded.
 
     Args:
         spent: the seconds of the time limit that are used.
+        resumed: whether the run is resumed, so that its reviews are given.
+        begun: whether the run has candidates, which are evaluated even if no time is left for others.
 
     Raises:
-        ConfigError: the encoding takes so long that no time would be left for candidates.
+        ConfigError: no time would be left for candidates.
     """
-    if not expected.items:
-        return ""
     what = " and ".join(f"{count:,} {name}" for name, count in expected.items)
-    words = f"{what}, about {duration(expected.seconds)}"
-    limit = experiment.budget.time
+    words = what and f"{what}, about {duration(expected.seconds)}"
+    limit, finalists = experiment.budget.time, FINALISTS * FINALIST_SECONDS
     if limit is None:
         return words
-    least = spent + expected.seconds + FIRST_CANDIDATE + FINALISTS * FINALIST_SECONDS
+    used = f"budget.time is {duration(limit)}: {duration(spent)} of it are used,"
+    least = spent + expected.seconds + FIRST_CANDIDATE + finalists
+    if not what:
+        kept = min(finalists, MOST_KEPT * limit)
+        if begun or spent + kept < limit:
+            return ""
+        raise ConfigError(
+            f"{used} and {duration(kept)} are kept for the finalists, so that no candidate can be trained. "
+            f"Set {_longer(least)}"
+        )
     if least <= limit:
         return f"{words} of {duration(limit)}"
+    share = 0.0 if resumed else _share_that_fits(experiment, expected.seconds, limit - (least - expected.seconds))
+    fix = f"Set --subsample {share:g}, or {_longer(least)}" if share > 0 else f"Set {_longer(least)}"
     raise ConfigError(
-        f"budget.time is {duration(limit)}, {duration(spent)} of it are used, and encoding {what} takes about "
-        f"{duration(expected.seconds)} on this machine. {_what_fits(experiment, expected, spent, least)}"
+        f"{used} encoding {what} takes about {duration(math.ceil(expected.seconds))} on this machine, and "
+        f"{duration(least - spent - expected.seconds)} are kept for candidates and finalists. {fix}"
     )
 
 
-def _what_fits(experiment: Experiment, expected: EncodingTime, spent: float, least: float) -> str:
-    """Name a larger limit, and the share of the reviews that fits into this one, if any does."""
-    longer = f"--time-budget {-(-2 * int(least) // 60)}m"
-    left = (experiment.budget.time or 0.0) - (least - expected.seconds)
-    share = (experiment.subsample or 1.0) * left / expected.seconds
-    tenths = int(share * 20) / 20  # in steps of 0.05, rounded down
-    return f"Set --subsample {tenths:g}, or {longer}" if tenths > 0 else f"Set {longer}"
+def _longer(least: float) -> str:
+    """Name a limit of twice the seconds that are needed at least, in whole minutes."""
+    return f"--time-budget {-(-2 * int(least) // 60)}m"
+
+
+def _share_that_fits(experiment: Experiment, seconds: float, left: float) -> float:
+    """Return a share of the reviews that is encoded in the time left, in steps of 0.05; 0 or less if none is."""
+    return int(20 * FITS * (experiment.subsample or 1.0) * left / seconds) / 20
 
 
 class Pace:

@@ -110,8 +110,7 @@ class StoreFolder:
             held = try_lock(part)
             if not held and wait:
                 log.info("waiting for another process that is writing %s", path)
-                fcntl.flock(part, fcntl.LOCK_EX)
-                held = True
+                held = _wait(part, part_path(path))
             yield part if held and is_at(part, part_path(path)) else None
         finally:
             os.close(part)
@@ -145,3 +144,17 @@ class StoreFolder:
             f"{self.path}: the disk or its quota is full: {needed}{self.free:,} bytes are free. Free disk space, for "
             "example with 'automm cache --clear', or set AUTOMM_CACHE_DIR to another disk"
         )
+
+
+def _wait(part: int, path: Path) -> bool:
+    """Wait until a part file is finished or given up, and return whether this process now holds it exclusively.
+
+    The writer of a finished entry keeps a shared lock as long as it uses the entry. A shared lock is therefore waited
+    for; an exclusive one only if the file is still a part file, whose writer has been killed.
+    """
+    while not try_lock(part):
+        fcntl.flock(part, fcntl.LOCK_SH)
+        fcntl.flock(part, fcntl.LOCK_UN)  # several processes with shared locks would exclude each other
+        if not is_at(part, path):
+            return False
+    return True

@@ -18,7 +18,7 @@ from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
 from automm.search.setup.data import Setup
 from automm.search.training.loop import predict
-from automm.tracking.run_folder import Candidate
+from automm.tracking.run_folder import PARITY, Candidate
 
 ROWS = 64
 EACH = 16  # of them the longest texts, the most pictures, and reviews without a picture
@@ -41,19 +41,17 @@ class Checked:
     whole: Any
 
 
-def checked_finalists(search: Search, reader: Reader, count: int) -> tuple[list[Checked], dict[str, dict[str, Any]]]:
-    """Return the best candidates whose whole models agree with their suffixes, and the comparison by name.
+def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checked]:
+    """Return the best `count` candidates, or fewer, whose whole models agree with their suffixes.
 
     The next candidate in the ranking takes the place of one that does not agree. Candidates whose weights were deleted
-    are left out.
-
-    Returns:
-        At most `count` finalists, and {name: {difference, tolerance, exported}}.
+    are left out. Each comparison is recorded when it is made, so that an interrupted search exports no refused model:
+    parity.json in the run folder is {name: {difference, tolerance, exported}}.
     """
     rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
     reading = Reading(reader, rows)
     finalists: list[Checked] = []
-    parity: dict[str, dict[str, Any]] = {}
+    parity = search.run.read(PARITY)
     for candidate in search.ranking.ranked():
         if len(finalists) == count:
             break
@@ -65,6 +63,7 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> tuple[list[
         difference = _difference(search, reading.of(candidate, saved)[EVERY], whole, rows)
         agrees = difference <= limit  # False for NaN
         parity[candidate.name] = {"difference": difference, "tolerance": limit, "exported": agrees}
+        search.run.write(PARITY, parity)
         if agrees:
             finalists.append(Checked(candidate, saved, whole))
         else:
@@ -73,7 +72,7 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> tuple[list[
                 "(tolerance %.0e). The next candidate takes its place",
                 *(candidate.name, difference, len(rows), limit),
             )
-    return finalists, parity
+    return finalists
 
 
 def parity_rows(setup: Setup) -> np.ndarray:

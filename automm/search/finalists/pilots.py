@@ -1,16 +1,17 @@
 """Pilots: a candidate whose encoders are trained is first trained on one fold, and on all folds only if it wins there.
 
 The question of a pilot is whether training encoders is worth its time. One model is compared with one model, on the
-same judged rows: the pilot with the first fold's model of the best frozen head. Both have equal seconds: tier 1 could
-have gone on from the head that the pilot starts from for as long as the pilot took, so the head is the best one that
-had been found by then. Heads are trained on all folds; the seconds of one fold are compared. The head is chosen by its
-score on all folds, and the pilot's best epoch by the judged rows of the first fold, which favours a pilot slightly.
-With a holdout there is one fold, and the pilot is the candidate.
+same judged rows: the pilot with the first fold's model of the best frozen head of tier 1. Only scores decide, because
+seconds differ from one computer and one run to the next. The best head of equal seconds is reported too: tier 1 could
+have gone on from the head that the pilot starts from for as long as the pilot took, so it is the best one that had been
+found by then. Heads are trained on all folds; the seconds of one fold are compared. Heads are chosen by their score on
+all folds, and the pilot's best epoch by the judged rows of the first fold, which favours a pilot slightly. With a
+holdout there is one fold, and the pilot is the candidate.
 """
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from automm.evaluate.compare import better, score
@@ -25,16 +26,30 @@ log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
+class FrozenHead:
+    """A frozen head that a pilot is compared with.
+
+    Attributes:
+        score: of its first model on the judged rows of the first fold.
+        seconds: that tier 1 took until it had found this head, of one fold.
+    """
+
+    name: str
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A pilot against frozen heads on the judged rows of the first fold; scores are of the objective.
 
     Attributes:
         candidate: the name of the candidate whose encoders are trained.
-        score, seconds: of its pilot.
-        head, head_score: the best frozen head of equal seconds; "" and None if there is no frozen head.
-        best_head, best_head_score: the best frozen head of tier 1.
-        difference: `score` minus `head_score`.
-        won: whether the pilot is better than the head of equal seconds, or there is none.
+        score, seconds, stopped: of its pilot, as in `tracking/run_folder.Candidate`.
+        head: the best frozen head of tier 1, or None if there is no frozen head.
+        equal_seconds_head: the best frozen head that tier 1 would have found in the seconds of the pilot.
+        difference: `score` minus the score of `head`.
+        won: whether the pilot is better than `head`, or there is none.
         folds: the number of folds of the setup.
         all_folds: whether the candidate has been trained on all of them.
         all_folds_seconds: the seconds of that training.
@@ -43,10 +58,9 @@ class Comparison:
     candidate: str
     score: float
     seconds: float
-    head: str
-    head_score: float | None
-    best_head: str
-    best_head_score: float | None
+    stopped: str
+    head: FrozenHead | None
+    equal_seconds_head: FrozenHead | None
     difference: float | None
     won: bool
     folds: int
@@ -57,16 +71,20 @@ class Comparison:
         """Say in one sentence what training the encoders was worth and cost."""
         title = all_metrics()[objective.removeprefix("val_")].title
         fold = "the validation split" if self.folds == 1 else f"fold 1 of {self.folds}"
-        own = f"{self.candidate}: {title} {self.score:.3f} on {fold} in {self.seconds:.0f} s"
-        if self.head_score is None:
+        ended = ", ended by the time limit" if self.stopped == "time" else ""
+        own = f"{self.candidate}: {title} {self.score:.3f} on {fold} in {self.seconds:.0f} s{ended}"
+        if self.head is None:
             return f"{own}, without a frozen head to compare with"
-        best = "" if self.best_head == self.head else f"; the best, {self.best_head}, has {self.best_head_score:.3f}"
+        head, equal = self.head, self.equal_seconds_head
+        other = ""
+        if equal is not None and equal != head:
+            other = f"; the best of equal seconds, {equal.name}, has {equal.score:.3f} after {equal.seconds:.0f} s"
         after = "" if self.folds == 1 or not self.won else "; not trained on all folds"
         if self.all_folds_seconds is not None:
             after = f"; trained on all folds in {self.all_folds_seconds:.0f} s"
         return (
-            f"{own}, {self.difference:+.3f} against the best frozen head of equal seconds, {self.head} "
-            f"({self.head_score:.3f}){best}{after}"
+            f"{own}, {self.difference:+.3f} against the best frozen head, {head.name} ({head.score:.3f} after "
+            f"{head.seconds:.0f} s){other}{after}"
         )
 
 
@@ -128,20 +146,21 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
     if pilot is None or pilot.score is None:
         return None
     heads = [c for c in search.ranking.trained() if c.evaluation == setup.evaluation]
-    best = _first_fold_score(search, heads[0]) if heads else None
-    equal = _of_equal_seconds(search, heads, start, pilot.seconds)
-    head_score = _first_fold_score(search, equal) if equal else None
+    spent = _seconds_until_found(search)
+    best, equal = (
+        FrozenHead(head.name, _first_fold_score(search, head), spent[head.name]) if head else None
+        for head in (heads[0] if heads else None, _of_equal_seconds(heads, spent, start, pilot.seconds))
+    )
     whole = completed.get(name) if folds > 1 else None
     return Comparison(
         candidate=name,
         score=pilot.score,
         seconds=pilot.seconds,
-        head=equal.name if equal else "",
-        head_score=head_score,
-        best_head=heads[0].name if heads else "",
-        best_head_score=best,
-        difference=None if head_score is None else pilot.score - head_score,
-        won=head_score is None or better(pilot.score, head_score, setup.experiment.direction),
+        stopped=pilot.stopped,
+        head=best,
+        equal_seconds_head=equal,
+        difference=None if best is None else pilot.score - best.score,
+        won=best is None or better(pilot.score, best.score, setup.experiment.direction),
         folds=folds,
         all_folds=whole is not None,
         all_folds_seconds=whole.seconds if whole else None,
@@ -156,13 +175,18 @@ def _first_fold_score(search: Search, head: Candidate) -> float:
     return score(setup.task.measure(setup.arrays.targets[rows], answers[: len(rows)]), setup.experiment.objective)
 
 
-def _of_equal_seconds(search: Search, heads: list[Candidate], start: str, seconds: float) -> Candidate | None:
-    """Return the best of some ranked heads that was found in equal seconds, at least the first one that was trained."""
+def _seconds_until_found(search: Search) -> dict[str, float]:
+    """Return by frozen head the seconds of tier 1 for one fold, up to and including this head."""
     spent, total = {}, 0.0
     for candidate in search.candidates:
         if candidate.tier == 1 and candidate.history and candidate.kind in ("baseline", "trial"):
             total += candidate.seconds / len(search.setup.folds)
             spent[candidate.name] = total
+    return spent
+
+
+def _of_equal_seconds(heads: list[Candidate], spent: dict[str, float], start: str, seconds: float) -> Candidate | None:
+    """Return the best of some ranked heads that was found in equal seconds, at least the first one that was trained."""
     limit = spent.get(start, 0.0) + seconds
     found = [head for head in heads if spent[head.name] <= limit]
     return found[0] if found else min(heads, key=lambda head: spent[head.name], default=None)
@@ -171,7 +195,7 @@ def _of_equal_seconds(search: Search, heads: list[Candidate], start: str, second
 def entry(search: Search, name: str, start: str) -> dict[str, Any] | None:
     """Return the comparison of a candidate's pilot as it is written to result.json; None without a pilot."""
     found = compare(search, name, start)
-    return None if found is None else {**vars(found), "sentence": found.sentence(search.setup.experiment.objective)}
+    return None if found is None else {**asdict(found), "sentence": found.sentence(search.setup.experiment.objective)}
 
 
 def _recorded(search: Search) -> set[str]:

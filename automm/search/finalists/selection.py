@@ -1,5 +1,6 @@
 """The selection bias of the chosen candidate, and its difference to another candidate on the test split."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,24 @@ from automm.search.session import Search
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 
-def selection_of(search: Search) -> dict[str, Any] | None:
+def selection_of(search: Search, best: Candidate, refused: Collection[str]) -> dict[str, Any] | None:
     """Return the entry "selection" of result.json: the attributes of `Selection`, and `of`, the evaluation.
 
     None if fewer than two candidates are comparable, or nearly all reviews are linked.
+
+    Args:
+        best: the chosen candidate.
+        refused: the names of those that cannot be chosen, because their whole models answer differently.
     """
-    setup, best = search.setup, search.ranking.ranked()[0]
-    singles = _comparable(search)
+    setup = search.setup
+    singles = [(candidate, answer) for candidate, answer in _comparable(search) if candidate.name not in refused]
     judged = setup.judged([answer for _, answer in singles])
     if best.score is None or best.evaluation != setup.evaluation or len(singles) < 2 or judged.count < FEWEST:
         return None
     candidates = [candidate for candidate, _ in singles]
     rng = np.random.default_rng(setup.experiment.seed)
     trained = any(candidate.history for candidate in candidates)
-    luck = selection(judged, best.score, _combiner(search, candidates), rng=rng, early_stopping=trained)
+    luck = selection(judged, best.score, _combiner(search, candidates, refused), rng=rng, early_stopping=trained)
     return {**vars(luck), "of": setup.evaluation}
 
 
@@ -39,14 +44,15 @@ def _comparable(search: Search) -> list[tuple[Candidate, np.ndarray]]:
     return [(candidate, answer) for candidate, answer in answers if answer is not None]
 
 
-def _combiner(search: Search, singles: list[Candidate]) -> Combiner:
+def _combiner(search: Search, singles: list[Candidate], refused: Collection[str]) -> Combiner:
     """Return how the best candidate was chosen.
 
     Members of an ensemble were all candidates that are no trials, and the best trials: other trials keep no model.
     """
-    if not any(candidate.kind == KIND and candidate.status == COMPLETED for candidate in search.candidates):
+    ensembles = [one for one in search.candidates if one.kind == KIND and one.status == COMPLETED]
+    if all(ensemble.name in refused for ensemble in ensembles):
         return BestSingle()
-    members = {name for name, _ in members_of_ensemble(search)}
+    members = {candidate.name for candidate, _ in members_of_ensemble(search)}
     trials = [place for place, candidate in enumerate(singles) if candidate.kind == "trial"]
     always = [place for place, one in enumerate(singles) if one.name in members and place not in trials]
     kept = sum(singles[place].name in members for place in trials)

@@ -24,7 +24,7 @@ from automm.search.session import Search
 from automm.search.setup.data import Loaded
 from automm.tasks.classification import MANY
 from automm.tracking.results import summary_of
-from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, PILOT, SEED, Candidate, stored
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, PARITY, PILOT, SEED, Candidate, stored
 
 RECIPES = ("logistic_all", "logistic_both")  # the reference for the best candidate: the first that completed
 APART = ("trial", SEED, PILOT)  # kinds that are no finalists by themselves: the test split is not read for them
@@ -45,9 +45,9 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     run = search.run
     search.reporter.stage("finalists")
     reader = Reader(search.bench)
-    checked, parity = checked_finalists(search, reader, FINALISTS)
+    checked = checked_finalists(search, reader, FINALISTS)
     if not checked:
-        raise NoTrialError(f"no candidate can be exported: {run.folder}/log.txt has the differences of whole models")
+        raise NoTrialError(f"no candidate can be exported: {run.folder}/{PARITY} has the differences of whole models")
     finalists = [finalist.candidate for finalist in checked]
     recipe = _recipe(search)
     names = {candidate.name for candidate in finalists}
@@ -58,7 +58,6 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     lost = _rows_to_mask(search)
     answers = _read_test(search, reader, checked, others, list(lost))
     result = _result(search, finalists, answers, lost)
-    result["parity"] = parity
     if recipe and recipe != result["best"]:
         result["recipe"] = recipe
         result["against_recipe"] = difference(search, answers[result["best"]][EVERY], answers[recipe][EVERY])
@@ -102,13 +101,16 @@ def _save_answers(search: Search, answers: Mapping[str, Answers]) -> None:
 def _result(
     search: Search, finalists: Sequence[Candidate], answers: Mapping[str, Answers], lost: Mapping[str, list[np.ndarray]]
 ) -> dict[str, Any]:
-    """Return the content of result.json, without comparisons."""
+    """Return the content of result.json, without comparisons of candidates."""
     setup, task, targets = search.setup, search.setup.task, search.setup.targets("test")
+    parity = search.run.read(PARITY)
+    refused = {name for name, compared in parity.items() if not compared["exported"]}
     return {
         "best": finalists[0].name,
         "objective": setup.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
-        "selection": selection_of(search),
+        "selection": selection_of(search, finalists[0], refused),
+        "parity": parity,
         "test": {name: task.measure(targets, by_loss[EVERY]) for name, by_loss in answers.items()},
         "seeds": spread_of_seeds(search),
         "end_to_end": end_to_end_entry(search),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the functions on arrays work without Keras
 
 FEW_UNITS = 50
 SAMPLES, LEVEL = 999, 0.05
+BETTER = "better than"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def verdict_of(setup: "Setup", links: "Links", judged: np.ndarray | None, tested
         tested: its answers for the test split.
     """
     task, rows, targets = setup.task, setup.judged_rows, setup.arrays.targets
+    metric = setup.experiment.objective.removeprefix("val_")
     constants = [task.constant(targets[fold.train], setup.outputs).astype(np.float32) for fold in setup.folds]
     found: dict[str, Any] = {"by_fold": None, "verdict": []}
     parts = []
@@ -54,14 +56,14 @@ def verdict_of(setup: "Setup", links: "Links", judged: np.ndarray | None, tested
         parts.append(Answers("the judged reviews", rows.targets, judged, constant, rows.units))
         found["verdict"] += on_units(rows.units)
         if len(setup.folds) > 1:
-            metric, rng = setup.experiment.objective.removeprefix("val_"), np.random.default_rng(setup.experiment.seed)
+            rng = np.random.default_rng(setup.experiment.seed)
             ungrouped = _without_groups(links, np.concatenate([fold.validation for fold in setup.folds]))
             found["by_fold"] = by_fold(task, metric, rows, judged, ungrouped, rng)
             found["verdict"] += on_folds(task, found["by_fold"])
     test = setup.rows("test")
     constant = np.broadcast_to(np.mean(constants, axis=0), tested.shape)
     parts.append(Answers("the test split", targets[test], tested, constant, setup.units[test]))
-    found["verdict"] += [sentence for part in parts if (sentence := on_constant(task, part))]
+    found["verdict"] += [sentence for part in parts if (sentence := on_constant(task, metric, part))]
     return found
 
 
@@ -159,22 +161,34 @@ def on_folds(task: Task, found: dict[str, Any]) -> list[str]:
     return [f"{subject} by more than chance ({task.metrics[found['metric']].title} of the folds: {scores}){groups}"]
 
 
-def on_constant(task: Task, answers: Answers) -> str:
-    """Return that the choice is not told apart from a constant answer, or is worse; "" if it is better."""
-    alike: list[str] = []
-    worse: list[str] = []
-    for metric in task.main_metrics:
-        found = paired_interval(task, answers.targets, answers.choice, answers.constant, metric, units=answers.units)
-        low, high = _gain(found, task.metrics[metric].direction)
-        if low is None or low <= 0:
-            (worse if high is not None and high < 0 else alike).append(
-                f"{task.metrics[metric].title} {_in_words(found)}"
-            )
-    if not alike + worse:
+def on_constant(task: Task, objective: str, answers: Answers) -> str:
+    """Return how the choice compares with a constant answer; "" if it is better in all main metrics.
+
+    Args:
+        objective: the metric that decides; the other main metrics are named after it.
+    """
+    first, *others = [_against_constant(task, name, answers) for name in dict.fromkeys((objective, *task.main_metrics))]
+    better = first[0] == BETTER
+    if better and all(relation == BETTER for relation, _ in others):
         return ""
     constant = "the majority class" if task.has_labels else "a constant answer"
-    relation = "worse than" if worse else "not told apart from"
-    return f"on {answers.where} the choice is {relation} {constant}: {'; '.join(worse or alike)}"
+    sentence = f"on {answers.where} the choice is {first[0]} {constant} in {first[1]}"
+    for relation, figure in others:
+        also = relation == BETTER
+        sentence += f", {'and' if also == better else 'but'} {'better' if also else 'not better'} in {figure}"
+    return sentence
+
+
+def _against_constant(task: Task, metric: str, answers: Answers) -> tuple[str, str]:
+    """Return how the choice compares with the constant in a metric, and the difference in words."""
+    found = paired_interval(task, answers.targets, answers.choice, answers.constant, metric, units=answers.units)
+    low, high = _gain(found, task.metrics[metric].direction)
+    relation = "not told apart from"
+    if low is not None and low > 0:
+        relation = BETTER
+    elif high is not None and high < 0:
+        relation = "worse than"
+    return relation, f"{task.metrics[metric].title} {_in_words(found)}"
 
 
 def _gain(interval: Interval, direction: str) -> Sequence[float | None]:

@@ -26,6 +26,7 @@ from automm.search.parallel.workers import FOLDER
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
 from automm.search.setup.data import Setup, check_same_data, check_same_rows, encoder_sources, load, prepare
+from automm.search.setup.folds import with_recorded_evaluation
 from automm.tracking.encoder_records import records_of
 from automm.tracking.run_folder import Candidate, Run
 
@@ -52,7 +53,8 @@ def run_worker(run: Run, experiment: Experiment, chief: str, reporter: Reporter,
     loaded = load(experiment, reporter.step)
     encoders = encoder_sources(experiment, loaded)
     check_same_data(run, experiment, loaded, encoders)
-    setup = prepare(experiment, loaded, encoders, reporter.step)
+    judged = with_recorded_evaluation(experiment, run, loaded)
+    setup = prepare(judged, loaded, encoders, reporter.step)
     check_same_rows(run, setup)
     _check_same_engines(run, setup)
     host, _, port = chief.rpartition(":")

@@ -31,7 +31,7 @@ from automm.search.features.encode import Progress
 from automm.search.features.encoded import Features, encode
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
-from automm.search.setup.folds import folds_of
+from automm.search.setup.folds import evaluation_name, folds_of
 from automm.search.setup.inputs import Size, picture_form, sizes_of, tokens_of
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
@@ -98,8 +98,8 @@ class Setup:
 
     @property
     def evaluation(self) -> str:
-        """Return how candidates are evaluated: 'holdout' or, for example, '5 folds'."""
-        return "holdout" if len(self.folds) == 1 else f"{len(self.folds)} folds"
+        """Return how candidates are evaluated (`evaluation_name`)."""
+        return evaluation_name(self.folds)
 
     @property
     def validation_targets(self) -> np.ndarray:

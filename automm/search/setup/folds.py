@@ -5,6 +5,8 @@ split, which is later or named too: folds would shuffle past and future, or revi
 Otherwise few reviews are used more than once, in folds.
 """
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from automm.data.splitting.folds import fold_rows
 from automm.data.splitting.other_folds import each_fold
 from automm.errors import DataError
 from automm.search.training.loop import Fold
+from automm.tracking.run_folder import Run
 
 if TYPE_CHECKING:  # data.py imports this module
     from automm.search.setup.data import Loaded
@@ -24,6 +27,8 @@ if TYPE_CHECKING:  # data.py imports this module
 FOLDS, FEW_REVIEWS = 5, 10_000
 
 HOLDOUT = "candidates are judged on the validation split"
+
+log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,32 @@ class Judging:
     folds: tuple[Fold, ...]
     why: str
     warning: str = ""
+
+
+def evaluation_name(folds: Sequence[Fold]) -> str:
+    """Return how candidates are evaluated: 'holdout' or, for example, '5 folds'."""
+    return "holdout" if len(folds) == 1 else f"{len(folds)} folds"
+
+
+def with_recorded_evaluation(experiment: Experiment, run: Run, loaded: "Loaded") -> Experiment:
+    """Return the experiment with the evaluation that a resumed run began with, if `auto` would now be another.
+
+    An earlier rule may have begun the run; its candidates can only be compared with others that are judged the same.
+    """
+    before = run.read("manifest.json").get("evaluation")
+    if experiment.evaluation != "auto" or before is None:
+        return experiment
+    judging = folds_of(loaded, experiment)
+    if evaluation_name(judging.folds) == before:
+        return experiment
+    log.warning(
+        "--resume %s: the run began with %s and keeps this evaluation; in a new run, %s. Start a new run for that",
+        run.name,
+        before,
+        judging.why,
+    )
+    recorded = before if before == "holdout" else Folds(folds=int(before.partition(" ")[0]))
+    return experiment.model_copy(update={"evaluation": recorded})
 
 
 def folds_of(loaded: "Loaded", experiment: Experiment) -> Judging:
@@ -93,7 +124,7 @@ def _mixed(rules: Splits, count: int) -> str:
         return ""
     return (
         f"evaluation: {{folds: {count}}} mixes past and future, which splits.time separates, so scores may be too good "
-        "for later reviews. Set evaluation: auto"
+        "for later reviews. Set evaluation: auto in a new run"
     )
 
 
