@@ -23,6 +23,8 @@ def experiment(**settings):
 def test_an_encoding_that_fits_is_named_with_its_time():
     words = check_encoding(experiment(budget={"time": "20m"}), EXPECTED, 30.0)
     assert words == "2,000 texts and 9,000 pictures, about 10 min of 20 min"
+    two_encoders = EXPECTED + EncodingTime(0.0, (("texts", 2000),))
+    assert check_encoding(experiment(budget={"time": "20m"}), two_encoders, 30.0) == words
     assert check_encoding(experiment(budget={"time": None}), EXPECTED, 30.0).endswith("about 10 min")
 
 
@@ -113,6 +115,19 @@ def test_fine_tuning_begins_only_with_time_for_its_states_and_for_some_steps(lef
     assert has_time_to_fine_tune(search) is enough
     search.budget.deadline = None
     assert has_time_to_fine_tune(search)
+
+
+def test_an_encoder_without_an_upper_part_ends_fine_tuning_and_not_the_search(caplog):
+    def refuse():
+        raise ConfigError("fine-tuning is not offered")
+
+    search = SimpleNamespace(
+        setup=SimpleNamespace(experiment=experiment()),
+        budget=SimpleNamespace(deadline=time.monotonic() + 3600),
+        bench=SimpleNamespace(states_time=refuse),
+    )
+    assert not has_time_to_fine_tune(search)
+    assert "No candidate is fine-tuned: fine-tuning is not offered" in caplog.text
 
 
 def test_a_busy_machine_needs_more_time():

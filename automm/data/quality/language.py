@@ -8,6 +8,8 @@ therefore loaded only if so few texts are plainly English that other languages m
 import random
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 UNDECIDED = "undecided"
 ENGLISH = "English"
@@ -76,11 +78,16 @@ def _plainly_english(words: list[str]) -> bool:
     return not common.isdisjoint(_ENGLISH_ALONE) or (len(common) >= 2 and "".join(words).isascii())
 
 
-def _classified(texts: Mapping[int, str]) -> dict[int, str]:
-    """Return the languages of the texts that the model is sure of."""
+@cache
+def _model() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     model.set_languages(NAMES)
-    guesses = {place: model.classify(text) for place, text in texts.items()}
+    return model
+
+
+def _classified(texts: Mapping[int, str]) -> dict[int, str]:
+    """Return the languages of the texts that the model is sure of."""
+    guesses = {place: _model().classify(text) for place, text in texts.items()}
     return {place: NAMES[code] for place, (code, probability) in guesses.items() if probability >= SURE}

@@ -50,7 +50,8 @@ def check_encoding(
     Raises:
         ConfigError: no time would be left for candidates.
     """
-    what = " and ".join(f"{count:,} {name}" for name, count in expected.items)
+    # Several encoders read the same texts: they are named once.
+    what = " and ".join(dict.fromkeys(f"{count:,} {name}" for name, count in expected.items))
     words = what and f"{what}, about {duration(expected.seconds)}"
     limit, finalists = experiment.budget.time, FINALISTS * FINALIST_SECONDS
     if limit is None:
@@ -146,7 +147,11 @@ def has_time_to_fine_tune(search: Search) -> bool:
     if left <= FINE_TUNING_SECONDS:
         needed = FINE_TUNING_SECONDS
     else:
-        needed = FINE_TUNING_SECONDS + search.bench.states_time().seconds
+        try:
+            needed = FINE_TUNING_SECONDS + search.bench.states_time().seconds
+        except ConfigError as error:  # an encoder without an upper part; its message says so
+            log.warning("No candidate is fine-tuned: %s", error)
+            return False
     if left > needed:
         return True
     log.info(
