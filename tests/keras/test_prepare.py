@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
 from automm.errors import DataError
 from automm.search.features import engines
-from automm.search.setup.data import Loaded, encoder_sources, load, prepare
+from automm.search.setup.data import Loaded, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.folds import check_folds, folds_of
 
 THIRD = 12
@@ -174,3 +175,13 @@ def add_review(manifest):
     review = {"id": "new", "text": "a new thing", "photos": ["new-0.png", "new-1.png"], "label": "bad", "part": "test"}
     with (manifest.parent / "reviews.jsonl").open("a") as file:
         file.write(json.dumps(review) + "\n")
+
+
+def test_a_resumed_run_whose_encoder_is_another_is_refused(tmp_path):
+    recorded = {"text": {"name": "me5-small", "fingerprint": "1"}, "image": {"name": "tiny-cnn", "fingerprint": "2"}}
+    described = {"fingerprint": "same", "encoders": recorded}
+    run = SimpleNamespace(name="run", read=lambda name: described)
+    one = SimpleNamespace(digest="same")
+    text = SimpleNamespace(modality="text", name="minilm-l6", fingerprint="3")
+    with pytest.raises(DataError, match="the text encoder was me5-small when the run began and is minilm-l6 now"):
+        check_same_data(run, resolve({"manifest": "m.yaml"}, tmp_path, name="test"), one, [text])

@@ -259,7 +259,7 @@ def check_same_data(
     """Check that a resumed run has the same data and encoder weights as before.
 
     Raises:
-        DataError: the data or the weights have changed.
+        DataError: the data, the encoders or their weights have changed.
     """
     before = run.read("manifest.json")
     if not before:  # a new run, or one that ended before its data was encoded
@@ -274,6 +274,12 @@ def check_same_data(
     recorded = records_of(before["encoders"], experiment.inputs.model_dump())
     fingerprints = {(record.modality, record.name): record.fingerprint for record in recorded}
     for source in encoders:
+        if (source.modality, source.name) not in fingerprints:  # `auto` may choose another with other libraries
+            names = ", ".join(name for modality, name in fingerprints if modality == source.modality)
+            raise DataError(
+                f"--resume {run.name}: the {source.modality} encoder was {names} when the run began and is "
+                f"{source.name} now. Start a new run"
+            )
         if fingerprints[source.modality, source.name] != source.fingerprint:
             raise DataError(
                 f"--resume {run.name}: the weights of the {source.modality} encoder {source.name!r} have changed since "
