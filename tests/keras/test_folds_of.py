@@ -69,13 +69,13 @@ def test_reviews_split_by_time_are_judged_on_a_later_part(experiment):
     assert max(times["validation"]) < min(times["test"])
 
 
-@advises("Set evaluation: auto")
+@advises("Set evaluation: auto in a new run")
 def test_folds_on_a_time_split_are_made_on_request_with_a_warning(experiment):
     data = loaded({"time": "when"})
     judging = folds_of(data, experiment({"folds": 3}))
     assert len(judging.folds) == 3
     assert "mixes past and future" in judging.warning
-    hear(judging.warning, "Set evaluation: auto")
+    hear(judging.warning, "Set evaluation: auto in a new run")
     judging = folds_of(data, experiment("auto"))
     assert_holdout(judging, data)
     assert judging.warning == ""

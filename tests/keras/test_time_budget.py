@@ -74,7 +74,7 @@ def test_a_share_fits_if_the_second_measurement_is_a_tenth_slower(limit):
 
 
 def test_a_resumed_run_is_offered_no_share_because_its_reviews_stay_the_same():
-    with pytest.raises(ConfigError, match=r"on this machine\. Set --time-budget 23m"):
+    with pytest.raises(ConfigError, match=r"candidates and finalists\. Set --time-budget 23m"):
         check_encoding(experiment(budget={"time": "5m"}), EXPECTED, 30.0, resumed=True)
 
 

@@ -63,7 +63,7 @@ def with_recorded_evaluation(experiment: Experiment, run: Run, loaded: "Loaded")
     if evaluation_name(judging.folds) == before:
         return experiment
     log.warning(
-        "--resume %s: the run began with %s and keeps this evaluation; in a new run, %s. Start a new run for that",
+        "--resume %s: the run began with %s and keeps this evaluation; in a new run, %s",
         run.name,
         before,
         judging.why,
