@@ -1,17 +1,22 @@
 """Every family of KerasHub: its tokens, its pixels, its outputs, and the share of it that tier 2 trains."""
 
 import random
+import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 from tiny_presets import SIZE, image_preset, joint_preset, text_preset
 
+from automm.config.experiment import resolve
 from automm.errors import ConfigError
 from automm.models.encoders.hub.families import FAMILIES
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import image_source, text_source
+from automm.search.cost.time_budget import has_time_to_fine_tune
 
 TEXTS = [key for key, family in FAMILIES.items() if "text" in family.reads]
 IMAGES = [key for key, family in FAMILIES.items() if "image" in family.reads]
@@ -317,7 +322,24 @@ def test_the_fingerprint_is_that_of_the_content(presets, tmp_path):
     assert image_source(folder).fingerprint == image_source(str(tmp_path / "elsewhere")).fingerprint
 
 
+@advises("Choose among: {}")
 def test_a_read_out_that_an_encoder_has_not(presets):
     source, _, _ = source_of_text(presets, "bert")
-    with pytest.raises(ConfigError, match=r"has no read-out pooled\. Choose among: mean, cls"):
+    with pytest.raises(ConfigError, match=r"has no read-out pooled\. Choose among: mean, cls") as caught:
         source.build(("text_pooled_last",))
+    hear(str(caught.value), "Choose among: {}")
+    source.build(("text_cls_last",))
+
+
+@advises("Set tier2.finalists: 0")
+def test_without_blocks_of_its_own_there_is_no_fine_tuning(presets, tmp_path):
+    source, _, _ = source_of_text(presets, "albert")
+    with pytest.raises(ConfigError) as caught:
+        source.halves()
+    hear(str(caught.value), "Set tier2.finalists: 0")
+    experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
+    bench = SimpleNamespace(states_time=source.halves)
+    budget = SimpleNamespace(deadline=time.monotonic() + 3600)
+    assert has_time_to_fine_tune(
+        SimpleNamespace(setup=SimpleNamespace(experiment=experiment), budget=budget, bench=bench)
+    )

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.data.inputs.tokens import wordpiece_tokenizer
 from automm.errors import ConfigError
@@ -121,3 +122,13 @@ def test_other_steps_are_refused_by_name(folder, kinds, pooling, what):
     steps(folder, *kinds, **pooling)
     with pytest.raises(ConfigError, match=f"is a sentence-transformer with {what}, which automm does not read"):
         text_source(str(folder), lambda size: [])
+
+
+@advises("Name one that has a transformer, a pooling of its tokens and perhaps a normalisation")
+def test_one_with_the_steps_that_are_named_is_read(folder):
+    steps(folder, "Transformer", "Pooling", "Dense", pooling_mode_mean_tokens=True)
+    with pytest.raises(ConfigError) as caught:
+        text_source(str(folder), lambda size: [])
+    hear(str(caught.value), "Name one that has a transformer, a pooling of its tokens and perhaps a normalisation")
+    steps(folder, "Transformer", "Pooling", "Normalize", pooling_mode_mean_tokens=True)
+    text_source(str(folder), lambda size: [])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.data.inputs.tokens import SPECIAL, wordpiece_tokenizer
 from automm.models.encoders import automatic
@@ -59,11 +60,16 @@ def test_check_names_the_encoder_and_the_share_of_texts_that_are_cut(monkeypatch
     assert reading_of([])[0].startswith("encoders.text: auto is minilm-l6")
 
 
+@advises("automm weights {}")
 def test_check_names_the_encoder_without_its_weights(monkeypatch):
     monkeypatch.setattr(automatic, "weights_folder", lambda name: None)
     encoder, length = reading_of(CHINESE * 5)
     assert encoder.startswith("encoders.text: auto is me5-small: ")
     assert length.endswith("automm weights me5-small")
+    hear(length, "automm weights {}")
+    tokenizer = TextPreprocessing(wordpiece_tokenizer(SPECIAL))
+    monkeypatch.setattr(automatic, "_preprocessing", lambda encoder: tokenizer)  # as if they were fetched
+    assert "auto is 64 tokens" in reading_of(CHINESE * 5)[1]
 
 
 @pytest.mark.parametrize(("lengths", "length"), [([], 64), ([5] * 10, 64), ([100] * 9 + [500], 104), ([400] * 10, 256)])

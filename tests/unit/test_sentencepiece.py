@@ -5,6 +5,7 @@ import random
 
 import pytest
 import sentencepiece
+from advice import advises, hear
 
 from automm.errors import WeightsError
 from automm.models.encoders.hub.sentencepiece import read_model, tokenizer_of
@@ -76,6 +77,18 @@ def test_another_file_is_refused(content):
         read_model(content)
 
 
+@advises("Fetch the encoder again")
+def test_a_damaged_file_is_fetched_again():
+    content = trained()
+    with pytest.raises(WeightsError) as caught:
+        read_model(content[: len(content) // 2])
+    hear(str(caught.value), "Fetch the encoder again")
+    read_model(content)
+
+
+@advises("Name another encoder")
 def test_models_of_words_are_refused():
-    with pytest.raises(WeightsError, match="neither unigram nor BPE"):
+    with pytest.raises(WeightsError, match="neither unigram nor BPE") as caught:
         read_model(trained(model_type="word", vocab_size=20))
+    hear(str(caught.value), "Name another encoder")
+    read_model(trained(model_type="bpe"))

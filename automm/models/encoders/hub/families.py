@@ -72,11 +72,10 @@ NOT_CONVERTED = {
 class Recognised:
     """What a name of an encoder stands for.
 
-        Attributes:
-            name: as in the experiment file.
-            key: of FAMILIES.
-            format: of its files: TINY = {"text": "tiny-bert", "image": "tiny-cnn"}
-    KERAS, TRANSFORMERS or TIMM.
+    Attributes:
+        name: as in the experiment file.
+        key: of FAMILIES.
+        format: of its files: KERAS, TRANSFORMERS or TIMM.
     """
 
     name: str

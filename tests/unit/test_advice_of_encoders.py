@@ -1,0 +1,83 @@
+"""What messages about encoders say to do, done, leads to an encoder."""
+
+import json
+import re
+
+import pytest
+from advice import advises, hear
+
+from automm.config.experiment import resolve
+from automm.errors import ConfigError, WeightsError
+from automm.models.encoders.hub.families import FAMILIES, recognise
+
+
+def refused(name, modality="text"):
+    with pytest.raises((ConfigError, WeightsError)) as caught:
+        recognise(name, modality)
+    return str(caught.value)
+
+
+def folder(tmp_path, **config):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return str(tmp_path)
+
+
+@advises("Use one of: {}")
+def test_the_schemes_that_are_named():
+    path = "keras/bert/keras/bert_tiny_en_uncased/1"
+    said = refused(f"ftp://{path}")
+    hear(said, "Use one of: {}")
+    assert "kaggle://" in said
+    assert recognise(f"kaggle://{path}", "text").key == "bert"
+
+
+@advises("Name an encoder of {}")
+def test_the_families_that_are_named():
+    said = refused("gpt2_base_en")
+    hear(said, "Name an encoder of {}")
+    examples = re.findall(r"\((\w+)\)", said)
+    assert examples == [family.example for family in FAMILIES.values() if "text" in family.reads]
+    for example in examples:
+        recognise(example, "text")
+
+
+@advises("Name its preset instead, for example {}")
+def test_the_preset_of_a_folder_that_is_not_converted(tmp_path):
+    said = refused(folder(tmp_path, model_type="clip"), "image")
+    hear(said, "Name its preset instead, for example {}")
+    assert recognise(said.rpartition(" ")[2], "image").key == "clip"
+
+
+@advises("Name a folder that KerasHub's save_to_preset wrote, or one of Hugging Face")
+def test_the_folders_that_are_named(tmp_path):
+    said = refused(folder(tmp_path))
+    hear(said, "Name a folder that KerasHub's save_to_preset wrote, or one of Hugging Face")
+    assert recognise(folder(tmp_path, registered_name="keras_hub>BertBackbone"), "text").format == "keras"
+    assert recognise(folder(tmp_path, model_type="bert"), "text").format == "transformers"
+
+
+@advises("Check the name and the network, or download the model and name its folder")
+def test_a_downloaded_folder_in_place_of_a_handle(tmp_path, monkeypatch):
+    def offline(*names):
+        raise OSError("the network cannot be reached")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    said = refused("hf://intfloat/multilingual-e5-base")
+    hear(said, "Check the name and the network, or download the model and name its folder")
+    assert recognise(folder(tmp_path, model_type="xlm-roberta"), "text").key == "xlm_roberta"
+
+
+@advises("Name each once", "Name all encoders, or auto alone")
+def test_several_encoders_are_named_once_each_and_without_auto(tmp_path):
+    def encoders(text):
+        return resolve({"manifest": "m.yaml", "encoders": {"text": text}}, tmp_path, name="x").encoders.text
+
+    for wrong, advice, right in (
+        (["minilm-l6", "minilm-l6"], "Name each once", ["minilm-l6"]),
+        (["auto", "minilm-l6"], "Name all encoders, or auto alone", ["me5-small", "minilm-l6"]),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            encoders(wrong)
+        hear(str(caught.value), advice)
+        assert encoders(right) in (right[0], tuple(right))
+    assert encoders("auto") == "auto"
