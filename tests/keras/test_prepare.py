@@ -178,7 +178,8 @@ def add_review(manifest):
 
 
 def test_a_resumed_run_whose_encoder_is_another_is_refused(tmp_path):
-    recorded = {"text": {"name": "me5-small", "fingerprint": "1"}, "image": {"name": "tiny-cnn", "fingerprint": "2"}}
+    names = {"text": "me5-small", "image": "tiny-cnn"}
+    recorded = {modality: {"name": name, "fingerprint": "1", "engine": "keras"} for modality, name in names.items()}
     described = {"fingerprint": "same", "encoders": recorded}
     run = SimpleNamespace(name="run", read=lambda name: described)
     one = SimpleNamespace(digest="same")
