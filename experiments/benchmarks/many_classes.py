@@ -43,7 +43,7 @@ STEPS = {  # what is left, by its name in the table
     "result": "automm.search.finalists.test._result",
     "interval": "automm.search.finalists.test.difference",
     "test predictions": "numpy.savez_compressed",
-    "figures": "automm.search.finalists.test._track",
+    "figures": "automm.search.finalists.test.track",
     "ensemble": "automm.search.run.run_ensemble",
     "missing.png": "automm.search.finalists.test._draw_missing",
 }

@@ -126,7 +126,7 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
     told = []
     second = prepared(told)
     assert sorted(encoded) == [("image_encoder", 2), ("text_encoder", 1)]
-    assert told[-2:] == [("texts", 1, 1), ("pictures", 2, 2)]
+    assert told[-2:] == [("texts, word pieces", 5, 5), ("pictures", 2, 2)]
     rows = np.arange(24)
     for name, array in first.features.batch(rows).items():
         np.testing.assert_array_equal(second.features.batch(rows)[name], array)
