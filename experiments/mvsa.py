@@ -61,7 +61,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     manifest["splits"] = {"fractions": {"train": 0.6, "validation": 0.15, "test": 0.25}, "seed": seed}
     path = arguments.runs_dir / f"mvsa-seed-{seed}.yaml"
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
-    settings = {"manifest": str(path.resolve()), "name": "mvsa", "seed": seed, "inputs": {"max_images": 1}}
+    settings = {"manifest": str(path.resolve()), "name": f"mvsa-seed-{seed}", "seed": seed, "inputs": {"max_images": 1}}
     experiment = resolve({**settings, "budget": {"trials": arguments.trials}}, path.parent, name=str(path))
     tracker = MlflowTracker(tracking_uri(arguments.runs_dir, None), arguments.runs_dir / "mlartifacts")
     reporter = ConsoleReporter(Console(stderr=True, width=140), arguments.trials, "macro_f1")
@@ -71,11 +71,13 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     chosen = {candidate.name: candidate for candidate in run.candidates()}[result["best"]]
     with np.load(run.folder / "test_predictions.npz", allow_pickle=False) as saved:
         predictions = {name: saved[name] for name in saved.files}
-    (tuned,) = [candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"]
-    before, units = read_origin(experiment, run, tuned.removesuffix("-tuned"))
-    predictions |= {TUNED: predictions[tuned], BEFORE: before, "units": units}
+    # None if the pilot lost on the first fold: then nothing was fine-tuned on all folds.
+    tuned = next((candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"), None)
+    before, predictions["units"] = read_origin(experiment, run, tuned and tuned.removesuffix("-tuned"))
+    compared = {} if tuned is None else {TUNED: predictions[tuned], BEFORE: before}
+    predictions |= compared
     test = result["test"] | {
-        name: TASKS["classification"].measure(predictions["labels"], predictions[name]) for name in (TUNED, BEFORE)
+        name: TASKS["classification"].measure(predictions["labels"], answers) for name, answers in compared.items()
     }
     return {
         "seed": seed,
@@ -83,16 +85,17 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
         "chosen": {"name": chosen.name, "validation": chosen.validation, "hyperparameters": chosen.hyperparameters},
         "validation": {candidate.name: candidate.validation for candidate in run.candidates()},
         "selection": result["selection"],
+        "tier2": result["tier2"],
         "test": test,
         "predictions": predictions,
     }
 
 
-def read_origin(experiment: Any, run: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+def read_origin(experiment: Any, run: Any, name: str | None) -> tuple[np.ndarray | None, np.ndarray]:
     """Predict the test split with the candidate that was fine-tuned, which may not be a finalist.
 
     Returns:
-        (n, labels) probabilities, and the unit of each test review, (n,).
+        (n, labels) probabilities, None without a name; and the unit of each test review, (n,).
     """
     import keras
     from rich.console import Console
@@ -106,6 +109,8 @@ def read_origin(experiment: Any, run: Any, name: str) -> tuple[np.ndarray, np.nd
     task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     search = Search(task, run, NoTracker(), ConsoleReporter(Console(stderr=True), 0, "macro_f1"), None)
     rows = task.rows("test")
+    if name is None:
+        return None, task.units[rows]
     return search.bench.predictor(keras.saving.load_model(run.model_path(name), compile=False))(rows), task.units[rows]
 
 
@@ -134,11 +139,17 @@ def summarise(results: list[dict]) -> dict:
         }
         for name, scores in rows.items()
     }
-    labels, units = np.concatenate([result["predictions"]["labels"] for result in results]), pooled_units(results)
 
     def difference(first: Any, second: Any) -> dict:
-        """Return the paired difference of two candidates; each is a function of a seed's result."""
-        pair = [np.concatenate([r["predictions"][name(r)] for r in results]) for name in (first, second)]
+        """Return the paired difference of two candidates over the seeds that have both; {} if none has.
+
+        Each is a function of a seed's result.
+        """
+        both = [r for r in results if {first(r), second(r)} <= r["predictions"].keys()]
+        if not both:
+            return {}
+        labels, units = np.concatenate([result["predictions"]["labels"] for result in both]), pooled_units(both)
+        pair = [np.concatenate([r["predictions"][name(r)] for r in both]) for name in (first, second)]
         return {
             metric: vars(paired_interval(TASKS["classification"], labels, *pair, metric, units=units))
             for metric in ("macro_f1", "accuracy")

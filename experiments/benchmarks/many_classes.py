@@ -42,8 +42,10 @@ STEPS = {  # what is left, by its name in the table
     "selection": "automm.search.finalists.test.selection_of",
     "result": "automm.search.finalists.test._result",
     "interval": "automm.search.finalists.test.difference",
+    "verdict": "automm.search.finalists.test.verdict_of",
+    "parity": "automm.search.finalists.test.checked_finalists",
     "test predictions": "numpy.savez_compressed",
-    "figures": "automm.search.finalists.test._track",
+    "figures": "automm.search.finalists.test.track",
     "ensemble": "automm.search.run.run_ensemble",
     "missing.png": "automm.search.finalists.test._draw_missing",
 }

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from commands import run
 
-from automm.cli.app import app
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
-from automm.errors import AutommError
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -27,20 +25,6 @@ SMALL = (
     *("--set", "training.epochs=1", "--set", "tier2.finalists=0", "--set", "ensemble=false"),
     *("--set", "baselines=[]"),
 )
-
-
-def run(*words):
-    """Run a command in this process.
-
-    Returns:
-        The exit code, everything it printed, and the message of an error.
-    """
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(done.exception, AutommError):
-        return done.exception.exit_code, f"{done.output}\n{done.exception}"
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.output
 
 
 def start(name, folder):

@@ -14,3 +14,9 @@ def test_unharmed_ones_go_most_of_the_way():
     ends = [harmed_layouts.run(harmed_layouts.Case(name, [], "drop-image", None)) for name in WRITERS]
     assert ends.count("split") >= 3
     assert set(ends) <= {"split", "DataError"}
+
+
+def test_metadata_in_a_folder_that_a_link_leads_to_is_not_opened():
+    for share in range(33):
+        case = harmed_layouts.Case("imagefolder", [("link folder", share / 33, 0.0, b"\0")], "drop-image", None)
+        harmed_layouts.run(case)

@@ -11,13 +11,11 @@ import unicodedata
 import zipfile
 
 import pytest
+from commands import run
 from PIL import Image
-from typer.testing import CliRunner
 
-from automm.cli.app import app
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
-from automm.errors import AutommError
 
 WORDS = ("a dull lamp that broke", "a bright lamp that lasts", "a lamp like any other")
 
@@ -50,16 +48,6 @@ def lines(path, records):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
-
-
-def run(*words):
-    """The exit code of a command, and all it says."""
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(done.exception, AutommError):
-        return done.exception.exit_code, f"{done.output}\n{done.exception}"
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.output
 
 
 def ready(path, *options, command="init"):

@@ -10,10 +10,9 @@ import layouts
 import numpy as np
 import pytest
 from advice import advises, hear
+from commands import run
 from PIL import Image
-from typer.testing import CliRunner
 
-from automm.cli.app import app
 from automm.data.images.decode import PictureError, decode_picture
 from automm.data.images.missing_hints import AmbiguousNameError
 from automm.data.images.root import ImageRoot
@@ -45,16 +44,6 @@ def table(path, header, rows):
     with path.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([header, *rows])
     return path
-
-
-def run(*words):
-    """The exit code of a command, and all it says."""
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(done.exception, AutommError):
-        return done.exception.exit_code, f"{done.output}\n{done.exception}"
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.output
 
 
 def ready(path, to, *options, command="init"):

@@ -30,7 +30,7 @@ FOLDER = "folder"  # column of the folder that a picture is in
 def read(reading: Reading) -> Iterator[Record]:
     """Yield the columns of the metadata, with pictures and split; without metadata also text (empty) and label."""
     splits = split_folders(reading.path)
-    above = metadata_of(reading.path)
+    above = metadata_of(reading.path, reading.path)
     if above is not None:
         for record in _described(reading, above, None):
             names = record.values["pictures"]
@@ -38,13 +38,13 @@ def read(reading: Reading) -> Iterator[Record]:
             folder = next((split_folder for split_folder in splits if {split_folder.name} == parts), None)
             if folder is None:
                 yield record
-            elif metadata_of(folder) is not None:
+            elif metadata_of(folder, reading.path) is not None:
                 reading.changes[Change.OWN_METADATA] += 1
             else:
                 values = {**record.values, "split": splits[folder]}
                 yield Record(record.where, values, record.fallback_id)
     for folder in splits or ([] if above else [reading.path]):
-        split, file = splits.get(folder), metadata_of(folder)
+        split, file = splits.get(folder), metadata_of(folder, reading.path)
         if file is not None:
             yield from _described(reading, file, split)
         elif above is None:
@@ -57,7 +57,7 @@ def fits(path: Path) -> bool:
         if not path.is_dir():
             return False
         folders = list(split_folders(path)) or [path]
-        if any(metadata_of(folder) for folder in (path, *folders)):
+        if any(metadata_of(folder, path) for folder in (path, *folders)):
             return True
         labels = {label.name for folder in folders for label in folder.iterdir() if _holds_pictures(label)}
         labels -= {label for label in labels if GENERIC.fullmatch(label.lower())}  # images/ is no label
@@ -92,24 +92,26 @@ def _holds_documents(folder: Path) -> bool:
     return any(file.stem.lower() != "readme" for file in folder.glob("*/*.md"))
 
 
-def metadata_of(folder: Path) -> Path | None:
-    """Return the metadata of a folder: a file named metadata..., whose first record names its pictures."""
+def metadata_of(folder: Path, root: Path) -> Path | None:
+    """Return the metadata of a folder: a file named metadata..., whose first record names its pictures.
+
+    Args:
+        root: the whole data set. A file to which a link leads out of it is not opened: reading it reports the link.
+    """
     try:
         files = sorted(one for one in folder.iterdir() if METADATA.fullmatch(one.name) and one.is_file())
     except OSError:
         return None
-    return next((file for file in files if _names_files(file)), None)
+    return next((file for file in files if leads_out(root, file) or _names_files(file)), None)
 
 
 def labels_are_folders(path: Path) -> bool:
     """Return whether the labels would be the names of folders, because no metadata describes the pictures."""
-    return not any(metadata_of(folder) for folder in (path, *split_folders(path)))
+    return not any(metadata_of(folder, path) for folder in (path, *split_folders(path)))
 
 
 def _names_files(file: Path) -> bool:
     """Return whether the metadata has a column file_name, file_names, or one that ends like these."""
-    if leads_out(file.parent, file):
-        return True  # not opened here: reading it reports the link
     _, first = next(FORMS[file.suffix.lower()](file, "utf-8", []), (0, None))
     return first is None or _column_of_files(first) is not None
 
