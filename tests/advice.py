@@ -21,6 +21,7 @@ ADVICE = re.compile(
     r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use) "
 )
 FORMATTED = re.compile(r"\{(?:manifest|records|targets|encodings|fix)\}")
+KEYS = re.compile(r"^\w+: .*\n\w+: ", re.MULTILINE)  # the content of a file of keys and values is no message
 # Files whose sentences are no messages: the texts of a card, help of the program.
 NO_MESSAGES = {"deliver/card.py", "cli/__init__.py"}
 
@@ -58,8 +59,8 @@ def advice() -> dict[str, str]:
         tree = ast.parse(file.read_text("utf-8"))
         ignored = {id(node) for node in silent(tree)}
         for node in ast.walk(tree):
-            text = template(node) if id(node) not in ignored and place not in NO_MESSAGES else None
-            for sentence in re.split(r"(?<=[.?])\s+", " ".join((text or "").split())):
+            text = (template(node) if id(node) not in ignored and place not in NO_MESSAGES else None) or ""
+            for sentence in re.split(r"(?<=[.?])\s+", "" if KEYS.search(text) else " ".join(text.split())):
                 if ADVICE.search(sentence) and " " in sentence.strip():
                     found.setdefault(sentence.strip().rstrip("."), place)
     return found
