@@ -1,0 +1,251 @@
+"""What a finding of `automm check` says to do, done to the data set that caused it, ends it or does what it says."""
+
+import numpy as np
+import yaml
+from advice import advises, hear
+from data_sets import (
+    PHOTOS,
+    PICTURES,
+    ROWS,
+    Way,
+    checked,
+    each,
+    ends,
+    rows,
+    write,
+)
+from PIL import Image
+
+from automm.data.images.inspect import inspect_all
+from automm.data.manifest import load_manifest
+from automm.data.records.reviews import load_dataset
+from automm.data.splitting.links import links_of
+from automm.data.splitting.split import split_dataset
+
+WITH_PICTURES = {"fields": PHOTOS, "files": PICTURES}
+FRACTIONS = {"fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}}
+SHOP = {"group": "shop"}
+
+
+def many(count, **cells):
+    """More records than `rows`, whose cells are functions of their number; their texts differ by more than a word."""
+    words = np.random.default_rng(1).integers(0, 10**6, (count, 8))
+    return [
+        {"id": f"r{n}", "text": " ".join(map(str, words[n])), "label": "ab"[n % 2]}
+        | {name: cell(n) for name, cell in cells.items()}
+        for n in range(count)
+    ]
+
+
+def shade(number):
+    """A picture of noise."""
+    return Image.fromarray(np.random.default_rng(number).integers(0, 256, (40, 40, 3)).astype(np.uint8))
+
+
+def splits_of(path):
+    """Return the split of each review, by id."""
+    data = load_dataset(load_manifest(path))
+    digests = inspect_all([image for review in data.reviews for image in review.images]).digests
+    found = split_dataset(data, links_of(data, digests))
+    return {data.reviews[row].id: split for split, numbers in found.items() for row in numbers}
+
+
+@advises("Set it to {} if you will predict for new values of {} rather than of {}")
+def test_another_column_of_groups(tmp_path):
+    ends(
+        tmp_path,
+        "ungrouped_column",
+        "Set it to {} if you will predict for new values of {} rather than of {}",
+        Way(each(user_id=lambda n: f"u{n % 12}", room=lambda n: f"s{n // 2}"), fields={"group": "room"}),
+        Way(fields={"group": "user_id"}),
+    )
+
+
+@advises("Correct the {}")
+def test_contradictions_that_drop_duplicates_keeps(tmp_path):
+    ends(
+        tmp_path,
+        "text_contradictions",
+        "Correct the {}",
+        Way(
+            [*rows(), rows()[3] | {"id": "z", "label": "a", "photo": "p4.png"}],
+            **WITH_PICTURES,
+            more={"drop_duplicates": True},
+        ),
+        Way([*rows(), rows()[3] | {"id": "z", "photo": "p4.png"}]),
+    )
+
+
+@advises(
+    "If they are copies, set fields.group to a column that has one value for all copies",
+    "If these are copies of one review, set fields: {group: ...} to a column with the same value for all copies",
+)
+def test_too_many_copies_to_link(tmp_path):
+    def of(text):
+        lines = many(200, shop=lambda n: "copy" if n < 24 else f"s{n}")
+        return [row | ({"text": text(n)} if n < 24 else {}) for n, row in enumerate(lines)]
+
+    (tmp_path / "near").mkdir()
+    ends(
+        tmp_path / "near",
+        "near_duplicate_texts_across_splits",
+        "If they are copies, set fields.group to a column that has one value for all copies",
+        Way(
+            of(lambda n: f"The hall was full of people, and nobody left until {chr(97 + n) * 3}"),
+            more={"splits": {"near_duplicates": "together"}},
+        ),
+        Way(fields=SHOP),
+    )
+    ends(
+        tmp_path,
+        "common_texts",
+        "If these are copies of one review, set fields: {group: ...} to a column with the same value for all copies",
+        Way(of(lambda n: "This item was exactly as described" + "!" * n)),
+        Way(fields=SHOP),
+    )
+
+
+@advises(
+    "Set fields.group to a column of users, products or the like, or remove it",
+    "{} To ignore these links, set splits: {{}}; the measured quality may then be too high",
+)
+def test_reviews_that_a_group_links(tmp_path):
+    before = Way(each(shop=lambda n: "one" if n < 14 else f"s{n}", user=lambda n: f"u{n // 2}"), fields=SHOP)
+    ways = [Way(fields={"group": "user"}), Way(fields={"group": None})]
+    sentence = "Set fields.group to a column of users, products or the like, or remove it"
+    ends(tmp_path, "linked_reviews", sentence, before, *ways)
+    (tmp_path / "ignored").mkdir()
+    sentence = "{} To ignore these links, set splits: {{}}; the measured quality may then be too high"
+    rule = checked(write(tmp_path, before))["linked_reviews"].split("set splits: ")[1].split(";")[0]
+    ends(tmp_path / "ignored", "linked_reviews", sentence, before, Way(more={"splits": yaml.safe_load(rule)}))
+
+
+@advises(
+    "To keep each set in one split, set splits: {near_duplicates: together} (with splits.fractions or splits.folds)",
+    "To keep them in one split with any seed, set splits: {near_duplicates: together}",
+)
+def test_nearly_equal_pictures(tmp_path):
+    across, note = "near_duplicates_across_splits", "near_duplicate_pictures"
+    first = Way(each(part=lambda n: ["train", "validation", "test"][n % 3]), **WITH_PICTURES)
+    write(tmp_path, first)
+    with Image.open(tmp_path / "p0.png") as picture:
+        picture.resize((36, 36)).save(tmp_path / "p1.png")
+
+    def fixes(**rules):
+        return checked(write(tmp_path, first._replace(files=(), more={"splits": rules})))
+
+    sentence = "To keep each set in one split, set splits: {near_duplicates: together}"
+    hear(fixes(column="part")[across], f"{sentence} (with splits.fractions or splits.folds)")
+    together = {"near_duplicates": "together"}
+    assert across not in fixes(**together, **FRACTIONS)
+    assert across not in fixes(**together, folds=4)
+    seeds = [fixes(seed=seed) for seed in range(8)]
+    assert any(across in found for found in seeds)
+    hear(
+        next(found[note] for found in seeds if note in found),
+        "To keep them in one split with any seed, set splits: {near_duplicates: together}",
+    )
+    assert not any(across in fixes(seed=seed, **together) for seed in range(8))
+
+
+@advises("Shorten splits.keep_together, or set fields.group to a finer column")
+def test_labels_that_depend_on_large_groups(tmp_path):
+    ends(
+        tmp_path,
+        "label_shift",
+        "Shorten splits.keep_together, or set fields.group to a finer column",
+        Way(
+            many(
+                120,
+                shop=lambda n: f"s{n // 20}",
+                user=lambda n: f"u{n // 2}",
+                label=lambda n: "ab"[n // 20 % 3 == 0 or n % 9 == 0],
+            ),
+            fields=SHOP,
+        ),
+        Way(more={"splits": {"keep_together": ["texts", "pictures"]}}),
+        Way(fields={"group": "user"}),
+    )
+
+
+@advises(
+    "To balance the splits, replace splits.by with splits: {fractions: ...}",
+    "To balance the splits, replace splits.time with splits: {fractions: ...}",
+)
+def test_labels_that_depend_on_the_rule(tmp_path):
+    by = {"splits": {"by": "hash"}}
+    place = splits_of(write(tmp_path, Way(many(120), more=by)))
+    (tmp_path / "by").mkdir()
+    ends(
+        tmp_path / "by",
+        "label_shift",
+        "To balance the splits, replace splits.by with splits: {fractions: ...}",
+        Way(many(120, label=lambda n: "ab"[place[f"r{n}"] == "test" or n % 5 == 0]), more=by),
+        Way(more={"splits": FRACTIONS}),
+    )
+    (tmp_path / "time").mkdir()
+    ends(
+        tmp_path / "time",
+        "label_shift",
+        "To balance the splits, replace splits.time with splits: {fractions: ...}",
+        Way(
+            many(
+                120, day=lambda n: f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}", label=lambda n: "ab"[n > 100 or n % 5 == 0]
+            ),
+            more={"splits": {"time": "day"}},
+        ),
+        Way(more={"splits": FRACTIONS}),
+    )
+
+
+@advises(
+    "If another frame shows more, save that frame as a separate file", "Rename the files if other programs read them"
+)
+def test_files_of_pictures(tmp_path):
+    path = write(tmp_path, Way(rows(), **WITH_PICTURES))
+    picture, other = (shade(n) for n in range(2))
+    picture.save(tmp_path / "p3.png", save_all=True, append_images=[other])
+    hear(checked(path)["animated_pictures"], "If another frame shows more, save that frame as a separate file")
+    other.save(tmp_path / "frame.png")
+    path = write(tmp_path, Way(rows(photo="frame.png"), fields=PHOTOS))
+    assert "animated_pictures" not in checked(path)
+    picture.save(tmp_path / "p4.png", "JPEG")
+    hear(checked(path)["wrong_extensions"], "Rename the files if other programs read them")
+    (tmp_path / "p4.png").rename(tmp_path / "p4.jpg")
+    assert "wrong_extensions" not in checked(path)
+
+
+@advises(
+    "If the same picture means the same product, set fields: {group: ...} to a product column, which also keeps "
+    "reviews of one product with different pictures in one split",
+    "If the same text means the same product, set fields: {group: ...} to a product column, which also keeps "
+    "reviews of one product with different texts in one split",
+)
+def test_reviews_of_one_product(tmp_path):
+    def apart(path):
+        """Return the products whose reviews are in several splits."""
+        split = splits_of(path)
+        return [n for n in range(0, ROWS, 4) if len({split[f"r{n + more}"] for more in range(4)}) > 1]
+
+    for kind, more in (
+        ("picture", {"photo": lambda n: f"p{n // 2}.png"}),
+        ("text", {"text": lambda n: f"one and the same text of many words {n // 2}"}),
+    ):
+        before = Way(each(shop=lambda n: f"s{n // 4}", **more), **WITH_PICTURES)
+        (tmp_path / kind).mkdir()
+        path = write(tmp_path / kind, before)
+        hear(
+            checked(path)[f"duplicate_{kind}s"],
+            f"If the same {kind} means the same product, set fields: {{group: ...}} to a product column, which also "
+            f"keeps reviews of one product with different {kind}s in one split",
+        )
+        assert apart(path)
+        assert not apart(write(tmp_path / kind, before, Way(fields=SHOP)))
+
+
+@advises("To drop reviews without text, set text: {on_empty: drop}")
+def test_texts_that_look_like_missing_values(tmp_path):
+    sentence = "To drop reviews without text, set text: {on_empty: drop}"
+    emptied = Way(rows(text=""), more={"text": {"on_empty": "drop"}})
+    ends(tmp_path, "missing_like_texts", sentence, Way(rows(text="None"), **WITH_PICTURES), emptied)
+    assert len(load_dataset(load_manifest(tmp_path / "0/manifest.yaml")).reviews) == ROWS - 1
