@@ -11,12 +11,14 @@ import automm
 
 ROOT = Path(automm.__file__).parent
 VERBS = (
-    "Add|Change|Check|Choose|Close|Convert|Copy|Correct|Create|Delete|Download|Drop|Empty|Exclude|Export|Fetch|Flatten|"
-    "Free|Give|Install|Join|Keep|Learn|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|Put|Raise|Reduce|"
-    "Remove|Rename|Replace|Resume|Run|Save|Set|Shorten|Split|Start|Train|Unpack|Update|Upgrade|Use|Wait|Write|To"
+    "Add|Change|Check|Choose|Close|Complete|Convert|Copy|Correct|Create|Crop|Delete|Download|Drop|Empty|Exclude|Export|"
+    "Fetch|Flatten|Free|Give|Install|Join|Keep|Learn|Leave|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|"
+    "Put|Raise|Reduce|Reinstall|Remove|Rename|Repair|Replace|Resume|Run|Save|Set|Shorten|Shrink|Solve|Split|Start|Train|"
+    "Unpack|Update|Upgrade|Use|Wait|Write|To"
 )
 ADVICE = re.compile(
     rf"^(?:{VERBS})\b"
+    rf"|^(?:If|Or)\b[^:]*?,? (?:{VERBS.lower()})\b"
     r"|\bautomm (?:init|import|check|search|predict|export|fetch-images|weights|sync|ui|demo)\b"
     r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use) "
 )

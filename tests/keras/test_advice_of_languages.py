@@ -18,11 +18,8 @@ WORDS = ["bahan", "produk", "bagus", "sekali", "dan", "pengiriman", "cepat"]
 )
 def test_a_multilingual_encoder(tmp_path):
     path = write(tmp_path, Way(each(text=lambda n: f"{' '.join(WORDS)} {n}")))
-    hear(
-        checked(path)["other_languages"],
-        "Set encoders: {text: bert_base_multi} in the experiment file, or another multilingual BERT (a KerasHub preset, "
-        "or a folder of weights)",
-    )
+    advice = "Set encoders: {text: bert_base_multi} in the experiment file, or another multilingual BERT (a KerasHub "
+    hear(checked(path)["other_languages"], advice + "preset, or a folder of weights)")
 
     def encoder(name):
         text = yaml.safe_dump({"manifest": "manifest.yaml", "encoders": {"text": name}})

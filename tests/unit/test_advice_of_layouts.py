@@ -12,6 +12,7 @@ from layouts import lines, manifest_of
 from PIL import Image
 from pyarrow import parquet
 
+from automm.data import catalogue
 from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
 from automm.errors import AutommError
@@ -224,3 +225,24 @@ def test_an_import_without_a_label(tmp_path):
     assert len(load_dataset(load_manifest(path), labelled=False).reviews) == 48
     path.write_text(path.read_text().replace("\nfields:", "\nfields:\n  label: city"))
     assert load_dataset(load_manifest(path)).labels == ("x", "y", "z")
+
+
+@advises("Complete or remove it")
+def test_an_incomplete_sample(tmp_path):
+    for name, file in (("multi-zol", "zol_Dev_jieba.txt"), ("twitter-15-17", "twitter2017/dev.txt")):
+        manifest = manifest_of(tmp_path / name, name)
+        file = tmp_path / name / "data" / file
+        whole = file.read_bytes().rstrip().split(b"\n")
+        file.write_bytes(b"\n".join(whole[:-1]))
+        hear(told(manifest), "Complete or remove it")
+        for way in (whole, whole[:-4]):
+            file.write_bytes(b"\n".join(way))
+            assert told(manifest) == ""
+
+
+@advises("Reinstall automm")
+def test_an_installation_without_manifests(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "FOLDER", tmp_path)
+        hear(run("datasets")[1], "Reinstall automm")
+    assert run("datasets")[0] == 0

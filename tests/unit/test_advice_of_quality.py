@@ -16,8 +16,11 @@ from data_sets import (
 )
 from PIL import Image
 
+from automm.config.experiment import load_experiment
 from automm.data.images.inspect import inspect_all
+from automm.data.inputs.tokens import SPECIAL, encode_texts, wordpiece_tokenizer
 from automm.data.manifest import load_manifest
+from automm.data.quality.run import check
 from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
 from automm.data.splitting.split import split_dataset
@@ -249,3 +252,152 @@ def test_texts_that_look_like_missing_values(tmp_path):
     emptied = Way(rows(text=""), more={"text": {"on_empty": "drop"}})
     ends(tmp_path, "missing_like_texts", sentence, Way(rows(text="None"), **WITH_PICTURES), emptied)
     assert len(load_dataset(load_manifest(tmp_path / "0/manifest.yaml")).reviews) == ROWS - 1
+
+
+@advises(
+    "Leave columns of shared texts (templates, product descriptions) out of fields.text",
+    "Leave columns of shared pictures (rooms, shops, placeholders) out of fields.images",
+)
+def test_columns_that_link_reviews(tmp_path):
+    for key, kind, column, shared in (
+        ("text", "texts (templates, product descriptions)", "text", "a template of some words for everyone"),
+        ("images", "pictures (rooms, shops, placeholders)", "photo", "p0.png"),
+    ):
+        own = each(**{column: lambda n, column=column: "" if column == "text" and n < 14 else rows()[n][column]})
+        lines = [row | {"shared": shared if row["n"] < 14 else ""} for row in own]
+        (tmp_path / key).mkdir()
+        ends(
+            tmp_path / key,
+            "linked_reviews",
+            f"Leave columns of shared {kind} out of fields.{key}",
+            Way(lines, fields=PHOTOS | {key: [column, "shared"]}, files=PICTURES),
+            Way(fields={key: column}),
+        )
+
+
+@advises("If they belong to reviews, name them in a column, or by a pattern such as images: '{id}-*.jpg'")
+def test_pictures_that_no_record_names(tmp_path):
+    files = [f"r{n}-{place}.png" for n in range(ROWS) for place in range(2)]
+    ends(
+        tmp_path,
+        "unused_pictures",
+        "If they belong to reviews, name them in a column, or by a pattern such as images: '{id}-*.jpg'",
+        Way(each(photo=lambda n: f"r{n}-0.png"), fields=PHOTOS, files=files),
+        Way(each(photo=lambda n: [f"r{n}-0.png", f"r{n}-1.png"])),
+        Way(fields={"images": "{id}-*.png"}),
+    )
+
+
+@advises("If the records are not text files, or the texts stay wrong, repair them in the records")
+def test_texts_that_were_saved_wrong(tmp_path):
+    sentence = "If the records are not text files, or the texts stay wrong, repair them in the records"
+    wrong = "The cafÃ© was very good, I think"
+    repaired = wrong.encode("cp1252").decode()
+    ends(tmp_path, "wrong_encoding", sentence, Way(rows(text=wrong)), Way(rows(text=repaired)))
+
+
+@advises(
+    "If the texts to predict will not contain the label, remove it from the texts (for example, leave a rating column "
+    "out of fields.text)"
+)
+def test_texts_that_contain_their_label(tmp_path):
+    lines = each(text=lambda n: f"words number {n}", label=lambda n: ["good", "bad"][n % 2])
+    said = [row | {"rating": row["label"]} for row in lines]
+    ends(
+        tmp_path,
+        "labels_in_texts",
+        "If the texts to predict will not contain the label, remove it from the texts (for example, leave a rating "
+        "column out of fields.text)",
+        Way(said, fields={"text": ["rating", "text"]}),
+        Way(fields={"text": "text"}),
+    )
+
+
+@advises("Solve each problem as its line says")
+def test_reviews_that_cannot_be_split(tmp_path):
+    few = [row for row in rows() if row["n"] < 8]
+    path = write(tmp_path, Way(few, more={"splits": {"by": "hash", "seed": 5}}))
+    [problem] = [finding for finding in check(path).findings if finding.key == "no_splits"]
+    hear(problem.fix, "Solve each problem as its line says")
+    assert "replace splits.by with splits: {fractions: ...}" in problem.examples[0].line
+    assert "no_splits" not in checked(write(tmp_path, Way(more={"splits": FRACTIONS})))
+
+
+@advises("If these texts are single reviews, raise inputs.sequence_length in the experiment file")
+def test_texts_that_are_longer_than_others(tmp_path):
+    long = " ".join(f"word{n}" for n in range(400))
+    path = write(tmp_path, Way(rows(text=long)))
+    hear(
+        checked(path)["long_texts"],
+        "If these texts are single reviews, raise inputs.sequence_length in the experiment file",
+    )
+    (tmp_path / "experiment.yaml").write_text("manifest: manifest.yaml\n")
+    tokenizer = wordpiece_tokenizer([*SPECIAL, *long.split()])
+    for overrides, last in (((), 61), (["inputs.sequence_length=512"], 399)):
+        length = load_experiment(tmp_path / "experiment.yaml", overrides).inputs.sequence_length
+        assert encode_texts(tokenizer, [long], length).max() == len(SPECIAL) + last
+
+
+@advises(
+    "If they mean that there is no label, empty the cells and set labels: {on_missing: drop}",
+    "If they are real labels, list them and all others in labels: {map: ...}",
+)
+def test_labels_that_look_like_missing_values(tmp_path):
+    before = Way(each(label=lambda n: ["a", "b", "None"][n % 3]))
+    for place, sentence, way in (
+        (
+            "missing",
+            "If they mean that there is no label, empty the cells and set labels: {on_missing: drop}",
+            Way(each(label=lambda n: ["a", "b", ""][n % 3]), more={"labels": {"on_missing": "drop"}}),
+        ),
+        (
+            "real",
+            "If they are real labels, list them and all others in labels: {map: ...}",
+            Way(more={"labels": {"map": {"a": ["a"], "b": ["b"], "None": ["None"]}}}),
+        ),
+    ):
+        (tmp_path / place).mkdir()
+        ends(tmp_path / place, "missing_like_labels", sentence, before, way)
+
+
+@advises(
+    "Shrink the files once, before the search",
+    "Crop or pad them if their shapes matter",
+    "If so, remove them from the records, or replace them with the full pictures",
+)
+def test_shapes_of_pictures(tmp_path):
+    path = write(tmp_path, Way(rows(), **WITH_PICTURES))
+    for key, shape, sentence in (
+        ("huge_pictures", (6000, 4000), "Shrink the files once, before the search"),
+        ("stretched_pictures", (200, 40), "Crop or pad them if their shapes matter"),
+        ("tiny_pictures", (20, 20), "If so, remove them from the records, or replace them with the full pictures"),
+    ):
+        shade(1).resize(shape).save(tmp_path / "p3.png", compress_level=1)
+        hear(checked(path)[key], sentence)
+        shade(1).save(tmp_path / "p3.png")
+        assert key not in checked(path)
+    shade(1).resize((200, 40)).crop((0, 0, 60, 40)).save(tmp_path / "p3.png")
+    assert "stretched_pictures" not in checked(path)
+    shade(1).resize((20, 20)).save(tmp_path / "p3.png")
+    assert "tiny_pictures" not in checked(write(tmp_path, Way(rows(photo=""), fields=PHOTOS)))
+
+
+@advises("If they are a stock phrase, remove it from the records or leave it as it is")
+def test_a_stock_phrase(tmp_path):
+    stock = [{"text": "This item was exactly as described" + "!" * n} for n in range(24)]
+    lines = [row | more for row, more in zip(many(200), [*stock, *[{}] * 176], strict=True)]
+    sentence = "If they are a stock phrase, remove it from the records or leave it as it is"
+    ends(tmp_path, "common_texts", sentence, Way(lines), Way(many(200)))
+    assert check(write(tmp_path, Way(lines))).ok  # left as it is
+
+
+@advises("If they are right and all values are positive, predict their logarithms")
+def test_far_numbers_that_are_right(tmp_path):
+    values = [n + 1 if n != 3 else 5000 for n in range(ROWS)]
+    ends(
+        tmp_path,
+        "far_numbers",
+        "If they are right and all values are positive, predict their logarithms",
+        Way(each(n=lambda n: values[n]), fields={"label": "n"}, more={"task": "regression"}),
+        Way(each(n=lambda n: float(np.log(values[n])))),
+    )

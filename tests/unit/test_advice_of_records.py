@@ -10,6 +10,7 @@ import sys
 import openpyxl
 import pytest
 from advice import advises, hear
+from commands import run
 from data_sets import FIELDS, PHOTOS, PICTURES, ROWS, TEXT_ROWS, Way, csv, each, leads_on, read, rows, write
 from layouts import lines
 from openpyxl.chart import BarChart
@@ -136,7 +137,12 @@ def sheet(*, chart: bool = False) -> bytes:
     return content.getvalue()
 
 
-@advises("Check that this is the right file", "If Excel shows a table in it, save that as CSV", "Install it: {}")
+@advises(
+    "Check that this is the right file",
+    "If Excel shows a table in it, save that as CSV",
+    "Install it: {}",
+    "Or save the sheet as CSV, and use the .csv file",
+)
 def test_a_workbook(tmp_path, monkeypatch):
     for sentence in ("Check that this is the right file", "If Excel shows a table in it, save that as CSV"):
         (tmp_path / sentence[:5]).mkdir()
@@ -150,8 +156,18 @@ def test_a_workbook(tmp_path, monkeypatch):
     path = write(tmp_path, Way(raw=sheet(), name="r.xlsx"))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "openpyxl", None)  # as if it were not installed
-        hear(read(path), "Install it: {}")
-    assert read(path) == ""
+        hear(read(path), "Install it: {}", "Or save the sheet as CSV, and use the .csv file")
+        assert read(write(tmp_path, Way(raw=csv(), name="r.csv"))) == ""
+    assert read(write(tmp_path, Way(raw=sheet(), name="r.xlsx"))) == ""
+
+
+@advises("If that looks wrong, pass --encoding {}")
+def test_an_encoding_that_was_guessed_wrong(tmp_path):
+    text = csv(*(f"s{n},Größe für Käufer {n},a" for n in range(9)))
+    (tmp_path / "r.csv").write_bytes(text.encode("cp850"))
+    hear(run("init", tmp_path / "r.csv")[1], "If that looks wrong, pass --encoding {}")
+    assert run("init", tmp_path / "r.csv", "--encoding", "cp850", "--to", tmp_path / "o.yaml")[0] == 0
+    assert load_dataset(load_manifest(tmp_path / "o.yaml")).reviews[-1].text == "Größe für Käufer 8"
 
 
 @advises("Correct the labels, or remove drop_duplicates")
