@@ -20,7 +20,7 @@ ADVICE = re.compile(
     rf"^(?:{VERBS})\b"
     rf"|^(?:If|Or)\b[^:]*?,? (?:{VERBS.lower()})\b"
     r"|\bautomm (?:init|import|check|search|predict|export|fetch-images|weights|sync|ui|demo)\b"
-    r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use) "
+    r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use|convert) "
 )
 FORMATTED = re.compile(r"\{(?:manifest|records|targets|encodings|fix)\}")
 KEYS = re.compile(r"^\w+: .*\n\w+: ", re.MULTILINE)  # the content of a file of keys and values is no message

@@ -3,7 +3,7 @@
 import pytest
 from advice import advises, hear
 from commands import run
-from data_sets import Way, each, leads_on, read, write
+from data_sets import FIELDS, PICTURES, Way, each, leads_on, read, write
 
 from automm.config.experiment import load_experiment
 from automm.errors import AutommError
@@ -171,3 +171,41 @@ def test_a_reader_of_the_user(tmp_path):
         for way in ways:
             (tmp_path / "advised.py").write_text(READER.replace("MORE", way))
             assert run("check", path, "--allow-code")[0] == 0
+
+
+@advises(
+    "Name the records file and what its columns mean",
+    "Name what the columns of {} mean",
+    "Name a numeric or a categorical column, or remove metadata",
+    "Name at least one column of text or of images",
+)
+def test_columns_that_no_key_names(tmp_path):
+    (tmp_path / "advised.py").write_text(READER.replace("MORE", '"n": n'))
+    own = {"records": None, "format": "advised:read", "path": "."}
+    for place, (sentence, before, *ways) in enumerate(
+        (
+            (
+                "Name the records file and what its columns mean",
+                Way(more={"records": None, "fields": None}),
+                Way(more={"records": "r.jsonl", "fields": FIELDS}),
+            ),
+            (
+                "Name a numeric or a categorical column, or remove metadata",
+                Way(fields={"metadata": {}}),
+                Way(fields={"metadata": {"numeric": ["n"]}}),
+                Way(fields={"metadata": {"categorical": ["n"]}}),
+                Way(fields={"metadata": None}),
+            ),
+            (
+                "Name at least one column of text or of images",
+                Way(fields={"text": None}, files=PICTURES),
+                Way(fields={"text": "text"}),
+                Way(fields={"images": "photo"}),
+            ),
+        )
+    ):
+        (tmp_path / str(place)).mkdir()
+        leads_on(tmp_path / str(place), sentence, before, *ways)
+    said = run("check", write(tmp_path, Way(more=own | {"fields": None})), "--allow-code")[1]
+    hear(said, "Name what the columns of {} mean")
+    assert run("check", write(tmp_path, Way(more=own)), "--allow-code")[0] == 0

@@ -121,3 +121,12 @@ def test_pictures_in_cells_of_parquet(tmp_path):
     hear(said, "(Parquet: automm import embedded FILE --to DIR)")
     assert run("import", "embedded", tmp_path / "r.parquet", "--to", tmp_path / "o")[0] == 0
     assert run("check", tmp_path / "o/manifest.yaml")[0] == 0
+
+
+@advises("in the format HEIC, which is not read: convert it to JPEG or PNG")
+def test_a_picture_of_a_phone(tmp_path):
+    path = write(tmp_path, Way(rows(photo="phone.jpg"), fields=PHOTOS, files=PICTURES))
+    (tmp_path / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    hear(read(path), "in the format HEIC, which is not read: convert it to JPEG or PNG")
+    picture(tmp_path / "phone.jpg")
+    assert read(path) == ""

@@ -9,6 +9,7 @@ from data_sets import (
     ROWS,
     Way,
     checked,
+    csv,
     each,
     ends,
     rows,
@@ -313,14 +314,37 @@ def test_texts_that_contain_their_label(tmp_path):
     )
 
 
+def unsplit(path):
+    """Return the finding of reviews that cannot be split, and its first line."""
+    [problem] = [finding for finding in check(path).findings if finding.key == "no_splits"]
+    return problem, problem.examples[0].line
+
+
+@advises("To measure only the first fold, set splits.fold: 1")
+def test_a_fold_without_a_label(tmp_path):
+    lines = [row | ({"label": "c"} if row["n"] in (3, 8) else {}) for row in rows()]
+    folds = {"folds": 3, "seed": 4}
+    _, line = unsplit(write(tmp_path, Way(lines, more={"splits": folds})))
+    hear(line, "To measure only the first fold, set splits.fold: 1")
+    assert "no_splits" not in checked(write(tmp_path, Way(lines, more={"splits": folds | {"fold": 1}})))
+
+
 @advises("Solve each problem as its line says")
 def test_reviews_that_cannot_be_split(tmp_path):
     few = [row for row in rows() if row["n"] < 8]
     path = write(tmp_path, Way(few, more={"splits": {"by": "hash", "seed": 5}}))
-    [problem] = [finding for finding in check(path).findings if finding.key == "no_splits"]
+    problem, line = unsplit(path)
     hear(problem.fix, "Solve each problem as its line says")
-    assert "replace splits.by with splits: {fractions: ...}" in problem.examples[0].line
+    assert "replace splits.by with splits: {fractions: ...}" in line
     assert "no_splits" not in checked(write(tmp_path, Way(more={"splits": FRACTIONS})))
+
+
+@advises("If lines were merged, set delimiter or quotes in the manifest")
+def test_lines_that_quotation_marks_merge(tmp_path):
+    lines = ['s0,"so far,a', *(f"s{n},some words {n},b" for n in range(1, 9)), 's9,the end",a']
+    sentence = "If lines were merged, set delimiter or quotes in the manifest"
+    ends(tmp_path, "long_texts", sentence, Way(raw=csv(*lines), name="r.csv"), Way(more={"quotes": False}))
+    assert len(load_dataset(load_manifest(tmp_path / "0/manifest.yaml")).reviews) == ROWS + 10
 
 
 @advises("If these texts are single reviews, raise inputs.sequence_length in the experiment file")
