@@ -11,16 +11,19 @@ import automm
 
 ROOT = Path(automm.__file__).parent
 VERBS = (
-    "Add|Change|Check|Choose|Close|Convert|Copy|Correct|Create|Delete|Download|Drop|Empty|Exclude|Export|Fetch|Flatten|"
-    "Free|Give|Install|Join|Keep|Learn|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|Put|Raise|Reduce|"
-    "Remove|Rename|Replace|Resume|Run|Save|Set|Shorten|Split|Start|Train|Unpack|Update|Upgrade|Use|Wait|Write|To"
+    "Add|Change|Check|Choose|Close|Complete|Convert|Copy|Correct|Create|Crop|Delete|Download|Drop|Empty|Exclude|Export|"
+    "Fetch|Flatten|Free|Give|Install|Join|Keep|Learn|Leave|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|"
+    "Put|Raise|Reduce|Reinstall|Remove|Rename|Repair|Replace|Resume|Run|Save|Set|Shorten|Shrink|Solve|Split|Start|Train|"
+    "Unpack|Update|Upgrade|Use|Wait|Write|To"
 )
 ADVICE = re.compile(
     rf"^(?:{VERBS})\b"
+    rf"|^(?:If|Or)\b[^:]*?,? (?:{VERBS.lower()})\b"
     r"|\bautomm (?:init|import|check|search|predict|export|fetch-images|weights|sync|ui|demo)\b"
-    r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use) "
+    r"|[:;,] (?:to [a-z ]+, |or )?(?:set|write|correct|save|add|unpack|use|convert) "
 )
 FORMATTED = re.compile(r"\{(?:manifest|records|targets|encodings|fix)\}")
+KEYS = re.compile(r"^\w+: .*\n\w+: ", re.MULTILINE)  # the content of a file of keys and values is no message
 # Files whose sentences are no messages: the texts of a card, help of the program.
 NO_MESSAGES = {"deliver/card.py", "cli/__init__.py"}
 
@@ -58,8 +61,8 @@ def advice() -> dict[str, str]:
         tree = ast.parse(file.read_text("utf-8"))
         ignored = {id(node) for node in silent(tree)}
         for node in ast.walk(tree):
-            text = template(node) if id(node) not in ignored and place not in NO_MESSAGES else None
-            for sentence in re.split(r"(?<=[.?])\s+", " ".join((text or "").split())):
+            text = (template(node) if id(node) not in ignored and place not in NO_MESSAGES else None) or ""
+            for sentence in re.split(r"(?<=[.?])\s+", "" if KEYS.search(text) else " ".join(text.split())):
                 if ADVICE.search(sentence) and " " in sentence.strip():
                     found.setdefault(sentence.strip().rstrip("."), place)
     return found

@@ -87,7 +87,7 @@ class Manifest(Section):
         if self.format == RECORDS:
             missing = [key for key in ("records", "fields") if getattr(self, key) is None]
             if missing:
-                raise ValueError(f"{' and '.join(missing)} missing: name the records file and what its columns mean")
+                raise ValueError(f"{' and '.join(missing)} missing. Name the records file and what its columns mean")
             if self.path is not None:
                 raise ValueError("path is for native formats. Name the records file in records")
         elif self.path is None:
@@ -97,7 +97,7 @@ class Manifest(Section):
         elif self.records is not None:
             raise ValueError(f"records is for format 'records'. Name the folder of format {self.format!r} in path")
         elif self.fields is None:  # native layouts define their fields, so this is a custom reader
-            raise ValueError(f"fields missing: name what the columns of {self.format!r} mean")
+            raise ValueError(f"fields missing. Name what the columns of {self.format!r} mean")
         return self
 
     @model_validator(mode="after")

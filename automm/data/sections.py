@@ -109,7 +109,7 @@ class Metadata(Section):
         if twice:
             raise ValueError(f"columns named twice: {', '.join(twice)}. A column is either numeric or categorical")
         if not columns:
-            raise ValueError("name a numeric or a categorical column, or remove metadata")
+            raise ValueError("no column is named. Name a numeric or a categorical column, or remove metadata")
         return self
 
 
@@ -185,7 +185,7 @@ class Fields(Section):
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> "Fields":
         if not self.text and not self.images:
-            raise ValueError("name at least one column of text or of images")
+            raise ValueError("neither text nor images names a column. Name at least one column of text or of images")
         return self
 
 

@@ -15,7 +15,7 @@ from automm.data.records.opening import Record, Source, open_source
 from automm.data.records.reading import ReviewReader
 from automm.data.records.reviews import Review, missing_columns
 from automm.data.sections import Fields
-from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, NotFoundError, Problem
+from automm.errors import SHOWN_PROBLEMS, ConfigError, DataError, Problem
 
 MANIFESTS = (".yaml", ".yml")
 OTHER_COLUMNS, DROPPED = "other_columns", "dropped"  # codes of problems
@@ -121,8 +121,6 @@ def _reviews(
 
 
 def _open(about: Mapping[str, Any], reviews: Path, image_root: Path | None) -> tuple[Manifest, Source, Path]:
-    if not reviews.exists():
-        raise NotFoundError(f"{reviews}: no such file")
     if reviews.suffix in MANIFESTS:
         manifest = load_manifest(reviews)
         source = open_source(manifest)

@@ -81,13 +81,8 @@ def test_an_empty_data_set_names_its_format(tmp_path, monkeypatch, name):
     put(tmp_path / "data", tree("1.jpg"))
     with pytest.raises(DataError) as caught:
         import_data(name, tmp_path / "data", tmp_path / "out")
-    empty, other = caught.value.lines
+    [empty] = caught.value.lines  # no other format fits
     assert empty.startswith(f"{tmp_path / 'data'}: no reviews found in format imagefolder. It looks for metadata")
-    assert other.startswith(
-        f"Name another format: automm import FORMAT {tmp_path / 'data'} --to DIR. Known formats: amazon"
-    )
-    assert "imagefolder" not in other
-    assert "markdown-tree" in other
 
 
 def test_an_empty_data_set_reports_what_was_dropped(tmp_path):

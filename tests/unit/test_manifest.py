@@ -140,7 +140,7 @@ def test_columns_beside_text_and_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("metadata: {}", "fields.metadata: name a numeric or a categorical column"),
+        ("metadata: {}", "fields.metadata: no column is named. Name a numeric or a categorical column"),
         ("metadata: {numeric: [a, b], categorical: [b]}", "fields.metadata: columns named twice: b"),
         ("metadata: {nmeric: [a]}", "unknown key 'fields.metadata.nmeric'. Did you mean 'numeric'?"),
         ("metadata: price", "fields.metadata"),

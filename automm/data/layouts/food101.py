@@ -22,9 +22,6 @@ def read(reading: Reading) -> Iterator[Record]:
     """Yield columns id, title, class, image, split."""
     for split in SPLITS:
         file = reading.path / "texts" / f"{split}_titles.csv"
-        if not file.is_file():
-            reading.problem(f"texts/{file.name}", "file not found")
-            continue
         if not is_readable(reading, file):
             continue
         table = csv.reader(lines_of(file, reading.encoding, reading.problems, newline=""), strict=True)

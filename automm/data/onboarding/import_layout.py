@@ -99,11 +99,10 @@ def import_data(
             return _write(manifest, open_source(manifest), to, copy_images, fields or {})
         except NoReviewsError as error:
             empty += error.problems
-    others = ", ".join(known for known in (*LAYOUTS, EMBEDDED) if known not in formats)
-    other = Problem(
-        "other_format", "", f"Name another format: automm import FORMAT {source} --to DIR", f"Known formats: {others}"
-    )
-    raise DataError([*empty, other])
+    if others := [known for known in recognise(source) if known not in formats]:
+        fix = f"To import it: automm import {others[0]} {source} --to DIR"
+        empty.append(Problem("other_format", "", f"It also looks like format {others[0]}", fix))
+    raise DataError(empty)
 
 
 def _unpack(source: Path, to: Path, options: Mapping[str, Any], fields: Mapping[str, Any]) -> Imported:

@@ -327,8 +327,8 @@ KINDS = {
         "note",
         "texts far longer than the others (over {limit:.0f} words)",
         "The text encoder reads only the first inputs.sequence_length word pieces.",
-        "If these texts are single reviews, raise inputs.sequence_length in the experiment file. If not, lines were "
-        "probably merged: check delimiter and quotes in the manifest.",
+        "If these texts are single reviews, raise inputs.sequence_length in the experiment file. If lines were "
+        "merged, set delimiter or quotes in the manifest.",
     ),
     "other_languages": Kind(
         "note",

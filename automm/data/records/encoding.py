@@ -68,8 +68,8 @@ def _likeliest(file: Path, words: bytes) -> tuple[str, str]:
     others = [name for name in equally_likely(likely, words) if words.decode(name) != text]
     word = _BEYOND_ASCII.search(text)
     assert word is not None  # the bytes are not valid UTF-8
-    reason = f"not UTF-8. Decoded as {chosen}, the first non-ASCII word is {word[0]!r}. If that looks wrong, pass"
-    return chosen, f"{reason} --encoding {' or '.join(others)}".rstrip()
+    reason = f"not UTF-8. Decoded as {chosen}, the first non-ASCII word is {word[0]!r}"
+    return chosen, f"{reason}. If that looks wrong, pass --encoding {' or '.join(others) or 'NAME'}"
 
 
 def _decodes(file: Path, encoding: str) -> bool:

@@ -283,9 +283,7 @@ def _numbered(header: list[str]) -> list[str]:
 def _fix(error: csv.Error) -> str:
     if "field limit" in str(error):
         return "Close the open quotation mark, or set quotes: false in the manifest if the marks are part of the text"
-    if "expected after" in str(error) or "unexpected end" in str(error):
-        return "Set quotes: false in the manifest if quotation marks are part of the text, or double the inner ones"
-    return "Write the file again"
+    return "Set quotes: false in the manifest if quotation marks are part of the text, or double the inner ones"
 
 
 def _wrong_header(where: str, header: list[str], dialect: Dialect) -> Problem | None:

@@ -17,7 +17,7 @@ from automm.data.records.field_values import columns_of
 from automm.data.records.forms import DEFAULT_DIALECT, DELIMITERS, FORMS, Dialect, read_table
 from automm.data.records.shape import MALFORMED
 from automm.data.records.source import Record, Source
-from automm.errors import ConfigError, DataError, NotFoundError, Problem
+from automm.errors import DataError, NotFoundError, Problem
 
 __all__ = ["Record", "Source", "open_records", "open_source", "read_files", "read_records", "record_files"]
 
@@ -41,8 +41,7 @@ def read_records(manifest: Manifest, records: Path | None = None) -> Iterator[Re
 
 def open_records(manifest: Manifest, records: Path | None = None) -> Source:
     """Open format `records`: the files that the manifest names, or the file `records` in their place."""
-    if manifest.fields is None:
-        raise ConfigError(f"{manifest.file.name}:1: format: records needs fields. Add fields with the column names")
+    assert manifest.fields is not None  # the manifest is validated
     root = manifest.folder / manifest.image_root
     if records is not None and manifest.records is None:
         root = records.absolute().parent / manifest.image_root

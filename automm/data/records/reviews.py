@@ -100,7 +100,7 @@ def read_dataset(
     reader.pictures.finish()
     absent = missing_columns(source, columns, manifest, labelled) if columns is not None else []
     if absent or columns is None:  # with a missing column every record is wrong, so their problems add nothing
-        nothing = Problem("no_reviews", source.name, "contains no reviews", "Check records or path in the manifest")
+        nothing = Problem("no_reviews", source.name, "contains no reviews", "Check path in the manifest")
         raise DataError([*absent, *problems] or [nothing], examples=SHOWN_PROBLEMS if absent else None)
     problems, none_found = [*problems, *reader.problems], reader.pictures.none_found(labelled, len(reader.seen))
     if none_found is not None and not reader.pictures.only_urls_missing:

@@ -59,5 +59,5 @@ def each_fold(folds: Collection[int], work: Callable[[int], T]) -> dict[int, T]:
 
 def _on_fold(problem: Problem, fold: str) -> Problem:
     """Return the problem with its fold and one more fix."""
-    fix = "; or ".join(filter(None, [problem.fix, "set splits.fold: 1 to measure only the first fold"]))
+    fix = ". ".join(filter(None, [problem.fix, "To measure only the first fold, set splits.fold: 1"]))
     return replace(problem, where=f"{fold}: {problem.where}" if problem.where else fold, fix=fix)

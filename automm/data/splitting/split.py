@@ -94,7 +94,7 @@ def _problems(dataset: Dataset, splits: Mapping[str, np.ndarray]) -> list[Proble
         "column": f"Correct column {rules.column!r}, or map its values in splits.values"
         + (", or draw the split: splits.validation: 0.15" if empty == ["validation"] else ""),
         "time": f"Check the times in column {rules.time!r}{_other_fractions(dataset) if empty else ''}",
-        "by": "Add reviews, or set splits.fractions, which gives every split its share of each label",
+        "by": "Add reviews, or replace splits.by with splits: {fractions: ...}",
     }.get(rules.rule, "Add reviews, or remove groups, texts or pictures from splits.keep_together")
     problems = [Problem("empty_split", file, f"split {split!r} has no reviews", advice) for split in empty]
     if "train" not in empty:
