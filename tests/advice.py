@@ -37,8 +37,11 @@ def template(node: ast.AST) -> str | None:
 
 
 def silent(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield strings that are no messages: docstrings, help of options, and parts of other strings."""
+    """Yield strings that are no messages: docstrings, annotations, help of options, and parts of other strings."""
     for node in ast.walk(tree):
+        for part in ("annotation", "returns"):
+            if isinstance(getattr(node, part, None), ast.Constant):
+                yield getattr(node, part)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             first = next(iter(node.body), None)
             if isinstance(first, ast.Expr):
@@ -60,7 +63,8 @@ def advice() -> dict[str, str]:
         for node in ast.walk(tree):
             text = template(node) if id(node) not in ignored and place not in NO_MESSAGES else None
             for sentence in re.split(r"(?<=[.?])\s+", " ".join((text or "").split())):
-                if ADVICE.search(sentence) and " " in sentence.strip():
+                is_question = sentence.endswith("?")
+                if ADVICE.search(sentence) and " " in sentence.strip() and not is_question:
                     found.setdefault(sentence.strip().rstrip("."), place)
     return found
 

@@ -46,7 +46,7 @@ def weights(
     if from_ is not None:
         if name is None:
             raise ConfigError(
-                f"--from {from_} needs the name of an encoder. Name it: automm weights minilm-l6 --from {from_}"
+                f"--from {from_} needs the name of an encoder. Name it: automm weights NAME --from {from_}"
             )
         show(install_from(name, from_))
         return
