@@ -11,10 +11,10 @@ from automm.models.weights.packages import PACKAGES, Package, WantedFile
 CONTENTS = {"fake/model/config.json": b'{"width": 2}', "fake/model/model.bin": b"\x00\x01" * 5000}
 
 
-def pin(monkeypatch, name: str = "fake") -> None:
+def pin(monkeypatch, name: str = "fake", kind: str = "text") -> None:
     """Pin CONTENTS as the weights of an encoder."""
     files = tuple(WantedFile(member, hashlib.sha256(data).hexdigest(), len(data)) for member, data in CONTENTS.items())
-    monkeypatch.setitem(PACKAGES, name, Package("text", 4, "fake-pkg", "1.0", "MIT", 10_000, files))
+    monkeypatch.setitem(PACKAGES, name, Package(kind, 4, "fake-pkg", "1.0", "MIT", 10_000, files))
 
 
 def write_wheel(folder: Path, **changed: bytes) -> Path:
