@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from advice import advises, hear
 
 from automm.config.experiment import Experiment
 from automm.errors import DataError
@@ -12,6 +13,7 @@ from automm.tracking.encoder_records import EncoderRecord, to_json
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
+@advises("Install the same versions on both, with or without automm[fast]")
 def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
     engines = {("text", "a"): "keras-3.15", ("text", "c"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
@@ -21,11 +23,12 @@ def test_a_worker_with_another_engine_is_refused(tmp_path):
     def setup():
         return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**engines}))
 
-    _check_same_engines(run, setup())
     other = setup()
     other.features.engines["image", "b"] = "keras-3.15"
-    with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1"):
+    with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1") as caught:
         _check_same_engines(run, other)
+    hear(str(caught.value), "Install the same versions on both, with or without automm[fast]")
+    _check_same_engines(run, setup())
 
 
 class TestResultFiles:
