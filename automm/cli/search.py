@@ -163,7 +163,8 @@ def _search(
     console = tables.console(sys.stderr)
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
-    log.addHandler(ConsoleLog(console))
+    shown = ConsoleLog(console)
+    log.addHandler(shown)
     trials = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
     reporter = ConsoleReporter(console, trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
@@ -178,6 +179,7 @@ def _search(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
+        log.removeHandler(shown)
     tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in tables.verdict(run.read("result.json")):
         show(line)
