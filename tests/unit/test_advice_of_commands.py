@@ -22,7 +22,7 @@ from automm.deliver.input_reviews import open_reviews
 from automm.errors import AutommError
 
 # Advice without a test of its own. A new sentence needs a test; a tested one lowers the number.
-MOST_UNTESTED = 166
+MOST_UNTESTED = 86
 
 
 def automm(*words):
