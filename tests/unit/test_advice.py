@@ -14,6 +14,7 @@ from PIL import Image
 
 from automm.data.download.urls import local_name
 from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.forms import QUOTES
@@ -121,7 +122,7 @@ def read(path: Path) -> str:
     try:
         data = load_dataset(load_manifest(path))
         paths = [image for review in data.reviews for image in review.images]
-        data = drop_bad_pictures(data, prepare_pictures(paths, 8, path.parent / "cache").bad)
+        data = drop_bad_pictures(data, prepare_pictures(paths, [PictureForm(8)], path.parent / "cache").bad)
         if "splits:" in path.read_text():
             split_dataset(data, links_of(data, {}))
     except AutommError as error:
