@@ -12,6 +12,7 @@ import platformdirs
 from automm.errors import ConfigError
 
 CACHE_LIMIT = "20GB"
+RUNS = Path("runs")  # the folder of all runs, unless --runs-dir names another
 
 
 def cache_dir() -> Path:
@@ -35,6 +36,11 @@ def from_here(path: Path) -> str:
     """Return a path to paste into a shell: relative inside the working directory, quoted if needed."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def runs_flag(runs_dir: Path) -> str:
+    """Return the option that a suggested command needs to find the same runs; "" for the default folder."""
+    return "" if runs_dir.absolute() == RUNS.absolute() else f" --runs-dir {from_here(runs_dir)}"
 
 
 def check_writable(folder: Path, setting: str, fix: str) -> None:

@@ -40,8 +40,11 @@ def template(node: ast.AST) -> str | None:
 
 
 def silent(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield strings that are no messages: docstrings, help of options, and parts of other strings."""
+    """Yield strings that are no messages: docstrings, annotations, help of options, and parts of other strings."""
     for node in ast.walk(tree):
+        for part in ("annotation", "returns"):
+            if isinstance(getattr(node, part, None), ast.Constant):
+                yield getattr(node, part)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             first = next(iter(node.body), None)
             if isinstance(first, ast.Expr):
@@ -63,7 +66,7 @@ def advice() -> dict[str, str]:
         for node in ast.walk(tree):
             text = (template(node) if id(node) not in ignored and place not in NO_MESSAGES else None) or ""
             for sentence in re.split(r"(?<=[.?])\s+", "" if KEYS.search(text) else " ".join(text.split())):
-                if ADVICE.search(sentence) and " " in sentence.strip():
+                if ADVICE.search(sentence) and " " in sentence.strip() and not sentence.endswith("?"):
                     found.setdefault(sentence.strip().rstrip("."), place)
     return found
 

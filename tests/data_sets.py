@@ -11,8 +11,8 @@ import yaml
 from advice import hear, pattern
 from PIL import Image
 
-from automm.data.images.decode import PictureForm
 from automm.data.images.pixels.pixel_store import drop_bad_pictures, prepare_pictures
+from automm.data.images.resampling import PictureForm
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.reviews import load_dataset

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from automm.cli.screen import say
-from automm.paths import check_writable
+from automm.paths import check_writable, runs_flag
 
 app = typer.Typer(
     name="automm",
@@ -30,7 +30,6 @@ AllowCode = Annotated[
     bool,
     typer.Option("--allow-code", help="Allow the manifest to run your own reader (format: my_module:my_reader)."),
 ]
-RUNS = Path("runs")
 
 
 def code_flag(allow_code: bool) -> str:
@@ -40,8 +39,7 @@ def code_flag(allow_code: bool) -> str:
 
 def where_flags(runs_dir: Path, tracking_uri: str | None) -> str:
     """Return the flags that the suggested next command needs to find the same runs and MLflow store."""
-    flags = "" if runs_dir == RUNS else f" --runs-dir {runs_dir}"
-    return flags + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
+    return runs_flag(runs_dir) + (f" --tracking-uri {tracking_uri}" if tracking_uri else "")
 
 
 def check_output(path: Path, *, is_folder: bool = False) -> None:

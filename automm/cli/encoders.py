@@ -20,7 +20,7 @@ def weights(
 ) -> None:
     """Fetch and verify pre-trained weights.
 
-    Weights that are already installed are not fetched again.
+    Weights that are already installed and undamaged are not fetched again.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def weights(
     from automm.cli import tables
     from automm.config.inputs import Encoders
     from automm.models.encoders.automatic import OF_ENGLISH
-    from automm.models.weights.fetch import fetch, install_from, listing, weights_folder
+    from automm.models.weights.fetch import fetch, install_from, listing
 
     if list_:
         rows = listing()
@@ -46,12 +46,12 @@ def weights(
     if from_ is not None:
         if name is None:
             raise ConfigError(
-                f"--from {from_} needs the name of an encoder. Name it: automm weights minilm-l6 --from {from_}"
+                f"--from {from_} needs the name of an encoder. Name it: automm weights NAME --from {from_}"
             )
         show(install_from(name, from_))
         return
     for encoder in [name] if name else [OF_ENGLISH, *Encoders().images]:
-        show(weights_folder(encoder) or fetch(encoder, progress=say))
+        show(fetch(encoder, progress=say))
 
 
 @app.command()

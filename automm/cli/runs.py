@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from automm.cli.app import RUNS, RunsDir, TrackingUri, app, check_output, check_runs_dir, import_tensorflow, say_next
+from automm.cli.app import RunsDir, TrackingUri, app, check_output, check_runs_dir, import_tensorflow, say_next
 from automm.cli.screen import print_json, say, show
 from automm.errors import ConfigError, DataError
+from automm.paths import RUNS, runs_flag
 
 
 @app.command(name="leaderboard")
@@ -204,6 +205,8 @@ def ui(
     from automm.tracking.mlflow_server import tracking_uri as store
 
     if tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ and not (runs_dir / "mlflow.db").is_file():
-        raise NotFoundError(f"{runs_dir}: no runs in this folder. Start one: automm search MANIFEST")
+        raise NotFoundError(
+            f"{runs_dir}: no runs in this folder. Start one: automm search MANIFEST{runs_flag(runs_dir)}"
+        )
     say(f"http://{host}:{port}   (Ctrl-C stops it)")
     raise typer.Exit(serve(store(runs_dir, tracking_uri), host, port))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automm.cli.app import (
-    RUNS,
     AllowCode,
     RunsDir,
     TrackingUri,
@@ -22,7 +21,7 @@ from automm.cli.app import (
 )
 from automm.cli.screen import say, show
 from automm.errors import EXIT_INTERRUPTED, ConfigError, one_line
-from automm.paths import check_cache_dir
+from automm.paths import RUNS, check_cache_dir
 
 if TYPE_CHECKING:
     from automm.config.experiment import Experiment
@@ -122,7 +121,7 @@ def _load(path: Path | None, run: "Run | None", overrides: list[str], allow_code
 
     source = path or (run.folder / "config.yaml" if run else None)
     if source is None:
-        raise ConfigError("no experiment file or manifest is named. Name one: automm search demo/manifest.yaml")
+        raise ConfigError("no experiment file or manifest is named. Name one, or write demo data: automm demo demo/")
     experiment = load_experiment(source, overrides, allow_code=allow_code)
     return experiment if run is None else experiment.completed_by(load_experiment(run.folder / "config.yaml"))
 
@@ -164,7 +163,8 @@ def _search(
     console = tables.console(sys.stderr)
     log = logging.getLogger("automm")
     log.setLevel(logging.INFO)
-    log.addHandler(ConsoleLog(console))
+    shown = ConsoleLog(console)
+    log.addHandler(shown)
     trials = 0 if experiment.tuner == "hyperband" else experiment.budget.trials
     reporter = ConsoleReporter(console, trials, experiment.objective.removeprefix("val_"))
     tracker = MlflowTracker(store(runs_dir, tracking_uri), runs_dir / "mlartifacts")
@@ -179,6 +179,7 @@ def _search(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         reporter.close()
+        log.removeHandler(shown)
     tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
     for line in tables.verdict(run.read("result.json")):
         show(line)
@@ -266,13 +267,16 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
             check_encoder(encoder, modality)
     check_cache_dir()
     check_runs_dir(runs_dir)
-    missing = missing_weights(*(named["text"] or (OF_ENGLISH,)), *named["image"])
+    wanted = {"text": missing_weights(*(named["text"] or (OF_ENGLISH,))), "image": missing_weights(*named["image"])}
+    missing = [*wanted["text"], *wanted["image"]]
     if not missing:
         return
     names = ", ".join(missing)
+    commands = " && ".join(f"automm weights {name}" for name in missing)
     if offline:
-        raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: automm weights")
+        raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: {commands}")
     if sys.stdin.isatty() and not typer.confirm(one_line(f"Download the weights of {names}?"), default=True, err=True):
-        raise WeightsError(f"weights of {names} are needed. Download them, or name others: --set encoders.text=NAME")
+        others = " ".join(f"--set encoders.{modality}=NAME" for modality, found in wanted.items() if found)
+        raise WeightsError(f"weights of {names} are needed. Download them, or name others: {others}")
     for name in missing:
         fetch(name, progress=say)

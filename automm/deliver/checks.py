@@ -7,6 +7,7 @@ from typing import Any
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.paths import runs_flag
 from automm.tasks.registry import TASKS
 from automm.tracking.encoder_records import tokenizer_files
 from automm.tracking.run_folder import COMPLETED, PARITY, Candidate, Run, rank
@@ -27,7 +28,8 @@ def choose_candidate(run: Run, name: str | None) -> Candidate:
     if name is None:
         ranked = rank(candidates, experiment_of(run).direction)
         if not ranked:
-            raise NotFoundError(f"{run.name}: no candidate has completed. Continue: automm search --resume {run.name}")
+            resume = f"automm search --resume {run.name}{runs_flag(run.folder.parents[1])}"
+            raise NotFoundError(f"{run.name}: no candidate has completed. Continue: {resume}")
         kept = [c for c in ranked if c.name not in refused and run.model_path(c.name).is_file()]
         chosen = (kept or ranked)[0]
     else:

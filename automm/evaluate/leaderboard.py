@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.errors import ConfigError, NotFoundError, nearest
+from automm.paths import runs_flag
 from automm.tasks.base import LARGER
 from automm.tasks.registry import all_metrics, all_objectives
 from automm.tracking.run_folder import COMPLETED, COPIES, PILOT, SEED, Candidate, Run, all_runs, is_partial
@@ -68,7 +69,9 @@ def leaderboard(
     if not runs:
         known = sorted({run.experiment for run in all_runs(runs_dir)})
         missing = f"no experiment {experiment!r}" if experiment else "no runs"
-        hint = f"Experiments: {', '.join(known)}" if known else "Start one: automm search MANIFEST"
+        hint = (
+            f"Experiments: {', '.join(known)}" if known else f"Start one: automm search MANIFEST{runs_flag(runs_dir)}"
+        )
         raise NotFoundError(f"{missing} under {runs_dir}. {hint}")
     by_experiment: dict[str, list[Row]] = {}
     for one in runs:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from automm.paths import runs_flag
 from automm.tracking.mlflow_flavor import model_arguments, without_example_warning
 from automm.tracking.mlflow_server import quiet
 from automm.tracking.protocol import Curves
@@ -267,7 +268,7 @@ class MlflowTracker:
                 "The model of %s is missing from MLflow: the store did not answer in time. Export it: automm export %s "
                 "--trial %s --to DIR",
                 name,
-                self._run.name if self._run else "RUN",
+                self._run.name + runs_flag(self._run.folder.parents[1]) if self._run else "RUN",
                 name,
             )
             return

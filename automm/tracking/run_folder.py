@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from automm.errors import ConfigError, DataError, NotFoundError
+from automm.paths import runs_flag
 from automm.tasks.classification import MANY
 from automm.tracking.judged_rows import JudgedRows
 from automm.tracking.plain_json import plain
@@ -277,8 +278,7 @@ class Run:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file of the run; an interrupted write leaves the old file."""
-        text = json.dumps(plain(content), indent=2, ensure_ascii=False)
-        write_atomically(self.folder / name, text.encode())
+        write_atomically(self.folder / name, json.dumps(plain(content), indent=2, ensure_ascii=False).encode())
 
 
 def stored(answers: np.ndarray) -> np.ndarray:
@@ -343,7 +343,8 @@ def find_run(runs_dir: Path, wanted: str) -> Run:
     if len(matches) == 1:
         return matches[0]
     if not runs:
-        raise NotFoundError(f"{wanted!r}: no runs under {runs_dir}. Start one: automm search MANIFEST")
+        flag = runs_flag(runs_dir)
+        raise NotFoundError(f"{wanted!r}: no runs under {runs_dir}. Start one: automm search MANIFEST{flag}")
     problem = "is the beginning of several runs" if matches else "is not a run"
     shown = ", ".join(run.name for run in (matches or runs)[-5:])
     raise NotFoundError(f"{wanted!r} {problem} under {runs_dir}. Name one of: {shown}")

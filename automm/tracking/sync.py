@@ -2,6 +2,7 @@
 
 from automm.config.strict_yaml import read_yaml
 from automm.errors import NotFoundError, TrackingError
+from automm.paths import runs_flag
 from automm.tracking.mlflow_tracker import MlflowTracker, flatten
 from automm.tracking.results import fold_curves, missing_curves, summary_of
 from automm.tracking.run_folder import Run
@@ -21,7 +22,8 @@ def sync_run(tracker: MlflowTracker, run: Run) -> str:
 
 def _sync(tracker: MlflowTracker, run: Run) -> str:
     if not run.read("manifest.json"):
-        raise NotFoundError(f"{run.name} ended before its first candidate. Continue: automm search --resume {run.name}")
+        resume = f"automm search --resume {run.name}{runs_flag(run.folder.parents[1])}"
+        raise NotFoundError(f"{run.name} ended before its first candidate. Continue: {resume}")
     config, _ = read_yaml(run.folder / "config.yaml")
     manifest = run.read("manifest.json")
     dataset = {

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from advice import advises, hear
+from commands import run as command
 from samples import SMALL, write_reviews
 
 from automm.errors import NoTrialError
@@ -171,23 +173,37 @@ def test_no_worker_outlives_a_killed_search(place):
     assert children_in_mlflow(folder) == ["majority"]
 
 
-def test_a_worker_of_another_machine_joins(place):
+@advises(
+    "Copy the command that the search printed",
+    "Start the search with --chief {}",
+    "automm search --worker --chief {} --resume {} --runs-dir {}{}",
+)
+def test_a_worker_of_another_machine_joins(place, monkeypatch):
     """On this machine, with the command that the search prints, and without other workers."""
-    folder = place(budget={"trials": 2, "time": "10m"})
+    folder = place(budget={"trials": 0, "time": "10m"})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    process = automm("search", "e.yaml", "--chief", address, cwd=folder)
-    (run,) = wait_for(lambda: list(folder.glob("runs/many/*/workers")), process)
-    joined = automm(
-        "search", "--worker", "--chief", address, "--resume", run.parent.name, "--runs-dir", folder / "runs", cwd="/"
-    )
+    done = automm("search", "e.yaml", cwd=folder)
+    assert done.wait(timeout=120) == 0, done.communicate()
+    done.communicate()
+    (run,) = all_runs(folder / "runs")
+    worker = "search", "--worker", "--resume", run.name, "--runs-dir", folder / "runs"
+    hear(command(*worker)[1], "Copy the command that the search printed")
+    monkeypatch.setattr("automm.search.parallel.worker.ANSWER_SECONDS", 0.5)
+    said = command(*worker, "--chief", address)[1]
+    hear(said, "Start the search with --chief {}")
+
+    chief = said.split("Start the search with ")[1].split()
+    process = automm("search", "--resume", run.name, "--trials", 2, *chief, cwd=folder)
+    printed = next(line[line.index("automm") :].strip() for line in process.stderr if "search --worker" in line)
+    hear(printed, "automm search --worker --chief {} --resume {} --runs-dir {}{}")
+    joined = automm(*printed.split()[1:], cwd="/")
     _, worker_said = joined.communicate(timeout=240)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert joined.returncode == 0, worker_said
-    command = f"automm search --worker --chief {address} --resume {run.parent.name} --runs-dir {folder / 'runs'}"
-    assert command in said
+    assert printed == f"automm search --worker --chief {address} --resume {run.name} --runs-dir {folder / 'runs'}"
     assert statuses(folder) == [("majority", COMPLETED), ("trial-001", COMPLETED), ("trial-002", COMPLETED)]
 
 

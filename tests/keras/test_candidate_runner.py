@@ -1,11 +1,13 @@
 """One candidate at a time: trained on features of a tiny task, and passed to a recorder."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 from samples import SMALL, write_reviews
 
 from automm.config.experiment import resolve
@@ -132,11 +134,35 @@ def test_only_trials_get_median_scores(make, task, monkeypatch):
     assert [plan.median_scores for plan in plans] == [(), (0.5,)]
 
 
+@advises("Free memory, or remove large choices from the space")
 def test_models_that_do_not_fit_into_memory_are_not_trained(make, task, monkeypatch):
     runner, _ = make()
-    monkeypatch.setattr(bench, "available_memory", lambda: 1000)
-    with pytest.raises(TrialError, match="too large for the free memory"):
-        runner.bench.fold_models(head(task))
+    large, small = head(task, **{"fusion/width": 256}), head(task, **{"fusion/width": 2, "label/layers": 0})
+    monkeypatch.setattr(bench, "available_memory", lambda: 100_000)
+    with pytest.raises(TrialError, match="too large for the free memory") as caught:
+        runner.bench.fold_models(large)
+    hear(str(caught.value), "Free memory, or remove large choices from the space")
+    assert runner.bench.fold_models(small)
+    monkeypatch.setattr(bench, "available_memory", lambda: 10**9)
+    assert runner.bench.fold_models(large)
+
+
+@advises("Raise budget.parameters, or remove large choices from the space")
+def test_models_with_more_parameters_than_the_budget_allows_are_not_trained(task, tmp_path):
+    large, small = head(task, **{"fusion/width": 256}), head(task, **{"fusion/width": 2, "label/layers": 0})
+    run = create_run(tmp_path, "test", "0" * 6)
+
+    def models(most, build):
+        budget = task.experiment.budget.model_copy(update={"parameters": most})
+        limited = replace(task, experiment=task.experiment.model_copy(update={"budget": budget}))
+        return Bench(limited, run, print).fold_models(build, limited=True)
+
+    total = 2 * large().count_params()
+    with pytest.raises(TrialError) as caught:
+        models(total, large)
+    hear(str(caught.value), "Raise budget.parameters, or remove large choices from the space")
+    assert models(total, small)
+    assert models(10 * total, large)
 
 
 def test_causes():

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from advice import advises, hear
 from small import SHAPES
 
 from automm.config.experiment import resolve
@@ -67,8 +68,12 @@ def test_more_pixels_take_longer(tmp_path):
     assert large.tier2 > small.tier2 > frozen.tier2
 
 
+@advises("Free disk space, or choose another folder with --runs-dir")
 def test_a_disk_that_is_too_small_is_reported_with_a_fix(tmp_path, monkeypatch):
     wanted = estimate(setup(tmp_path))
-    assert disk_warning(wanted, str(tmp_path)) == ""
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=wanted.disk - 1))
-    assert "--runs-dir" in disk_warning(wanted, str(tmp_path))
+    free = {"runs": wanted.disk - 1, "elsewhere": wanted.disk}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
+    hear(disk_warning(wanted, "runs"), "Free disk space, or choose another folder with --runs-dir")
+    assert disk_warning(wanted, "elsewhere") == ""
+    free["runs"] += 1
+    assert disk_warning(wanted, "runs") == ""

@@ -1,19 +1,22 @@
 """Every family of KerasHub: its tokens, its pixels, its outputs, and the share of it that tier 2 trains."""
 
+import json
 import random
+import shutil
 import time
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from advice import advises, hear
-from tiny_presets import SIZE, image_preset, joint_preset, text_preset
+from tiny_presets import SIZE, WORDS, bert_pieces, image_preset, joint_preset, text_preset
 
 from automm.config.experiment import resolve
-from automm.errors import ConfigError
-from automm.models.encoders.hub.families import FAMILIES
+from automm.errors import ConfigError, WeightsError
+from automm.models.encoders.hub.families import FAMILIES, TINY, recognise
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import image_source, text_source
 from automm.search.cost.time_budget import has_time_to_fine_tune
@@ -343,3 +346,69 @@ def test_without_blocks_of_its_own_there_is_no_fine_tuning(presets, tmp_path):
     assert has_time_to_fine_tune(
         SimpleNamespace(setup=SimpleNamespace(experiment=experiment), budget=budget, bench=bench)
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "gone"),
+    [("bert", "model.weights.h5"), ("bert", "assets/tokenizer/vocabulary.txt"), ("vit", "model.weights.h5")],
+)
+@advises("Name another encoder, or a folder with all of its files")
+def test_a_folder_without_all_of_its_files(presets, tmp_path, key, gone):
+    whole, _ = presets(key, text_preset if key == "bert" else image_preset)
+    folder = Path(shutil.copytree(whole, tmp_path / key))
+    (folder / gone).unlink()
+
+    def source(name):
+        return text_source(str(name), lambda size: list(WORDS)) if key == "bert" else image_source(str(name))
+
+    with pytest.raises(WeightsError) as caught:
+        source(folder)
+    hear(str(caught.value), "Name another encoder, or a folder with all of its files")
+    assert source(TINY["text" if key == "bert" else "image"])
+    shutil.copyfile(Path(whole) / gone, folder / gone)
+    assert source(folder)
+
+
+@advises("Name another encoder")
+def test_a_folder_of_another_kind_of_encoder(presets, tmp_path):
+    """A vocabulary without special tokens, one of another kind, and a picture encoder without a converter."""
+
+    def texts(name):
+        return text_source(name, lambda size: list(WORDS))
+
+    def without(token):
+        file = Path(presets("roberta", text_preset)[0]) / "assets/tokenizer/vocabulary.json"
+        vocabulary = json.loads(file.read_text())
+        return json.dumps({piece: place for piece, place in vocabulary.items() if piece != token}).encode()
+
+    for key, file, content, build, source in (
+        ("roberta", "assets/tokenizer/vocabulary.json", without("</s>"), text_preset, texts),
+        ("xlm_roberta", "assets/tokenizer/vocabulary.spm", bert_pieces(), text_preset, texts),
+        ("vit", "image_converter.json", None, image_preset, image_source),
+    ):
+        whole, _ = presets(key, build)
+        folder = Path(shutil.copytree(whole, tmp_path / key))
+        if content is None:
+            (folder / file).unlink()
+        else:
+            (folder / file).write_bytes(content)
+        with pytest.raises(WeightsError) as caught:
+            source(str(folder))
+        hear(str(caught.value), "Name another encoder")
+        assert source(whole)
+
+
+@pytest.mark.parametrize("way", ["the folder", "another encoder"])
+@advises("Check the name, the folder or the network, or name another encoder, such as {}")
+def test_damaged_weights_of_a_preset(presets, tmp_path, way):
+    whole, _ = presets("bert", text_preset)
+    folder = Path(shutil.copytree(whole, tmp_path / "bert"))
+    (folder / "model.weights.h5").write_bytes(b"no weights")
+    with pytest.raises(WeightsError) as caught:
+        text_source(str(folder), lambda size: []).build()
+    hear(str(caught.value), "Check the name, the folder or the network, or name another encoder, such as {}")
+    if way == "the folder":
+        shutil.copyfile(Path(whole) / "model.weights.h5", folder / "model.weights.h5")
+        assert text_source(str(folder), lambda size: []).build()
+    else:
+        assert recognise(str(caught.value).rpartition("such as ")[2], "text").key == "bert"

@@ -4,6 +4,7 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.data.inputs.arrays import Arrays, Pictures, Tokens
 from automm.data.inputs.input_sources import source_of_input
@@ -292,14 +293,18 @@ def test_read_outs_of_another_space_are_stored(encoded, arrays):
     encode(arrays, replace(TEXT, backbone=refuse), replace(IMAGE, backbone=refuse), encoded[1], readouts=names[:1])
 
 
+@advises("Choose another encoder, or remove attention and fusions of sequences from the space")
 def test_values_too_large_for_float16_are_refused(arrays, tmp_path):
     def loud():
         tower, _ = IMAGE.backbone()
         tower.model.layers[-1].bias.assign(np.full(16, 1e5, np.float32))
         return tower, None
 
-    with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504"):
+    with pytest.raises(ConfigError, match="whole sequences are stored in float16, up to 65504") as caught:
         encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image_cells_last"])
+    hear(str(caught.value), "Choose another encoder, or remove attention and fusions of sequences from the space")
+    assert encode(arrays, TEXT, IMAGE, tmp_path, readouts=["image_cells_last"])
+    assert encode(arrays, TEXT, replace(IMAGE, backbone=loud), tmp_path, readouts=["image"])
 
 
 def test_texts_that_say_pad_are_as_long_as_their_last_word_piece():

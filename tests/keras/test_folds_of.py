@@ -107,6 +107,7 @@ def test_a_holdout_is_made_on_request(experiment, splits):
     assert judging.why.endswith("(evaluation: holdout)")
 
 
+@advises("Set evaluation: holdout, or fewer folds")
 def test_too_few_parts_for_folds_are_named(experiment):
     data = loaded({})
     reviews = [
@@ -119,8 +120,11 @@ def test_too_few_parts_for_folds_are_named(experiment):
     judging = folds_of(data, experiment())
     assert_holdout(judging, data)
     assert "have only 2 parts" in judging.why
-    with pytest.raises(DataError, match="have only 2 parts"):
+    with pytest.raises(DataError, match="have only 2 parts") as caught:
         folds_of(data, experiment({"folds": 5}))
+    hear(str(caught.value), "Set evaluation: holdout, or fewer folds")
+    assert_holdout(folds_of(data, experiment("holdout")), data)
+    assert len(folds_of(data, experiment({"folds": 2})).folds) == 2
 
 
 def test_before_the_reviews_are_read_the_rule_is_said(experiment):

@@ -1,16 +1,22 @@
 """An encoder as two layers computes the same numbers as the whole encoder."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
+from automm.config.experiment import resolve
 from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.half_layers import TextUpper
 from automm.models.encoders.halves import frontiers, halve_cnn
 from automm.models.encoders.hub.unrolled import Tower
 from automm.models.encoders.layers import unfreeze
-from automm.models.encoders.sources import image_source, text_source
+from automm.models.encoders.sources import ImageSource, image_source, text_source
+from automm.search.cost.time_budget import has_time_to_fine_tune
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
 IDS = np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3]], np.int32)
@@ -114,11 +120,22 @@ def test_no_frontier_inside_a_residual_block():
     assert [place.weights_behind for place in frontiers(model)] == [20 + 10, 10]
 
 
-def test_a_model_without_a_frontier_is_rejected():
+@advises("Set tier2.finalists: 0, and use only 'last' for text.layer and image.stage")
+def test_a_model_without_a_frontier_is_rejected(tmp_path):
     inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
-    with pytest.raises(ConfigError, match=r"cannot be cut in two.*Set tier2\.finalists: 0"):
-        halve_cnn(Tower(model), 8)
+    tower = Tower(keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs)))
+    source = ImageSource("one-layer", "f", 0, lambda: (tower, None))
+    for cut in (source.halves, partial(source.build, ("image_average_two_thirds",))):
+        with pytest.raises(ConfigError) as caught:
+            cut(size=8)
+        hear(str(caught.value), "Set tier2.finalists: 0, and use only 'last' for text.layer and image.stage")
+    assert source.build(("image_average_last",), 8)
+    experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
+    bench = SimpleNamespace(states_time=lambda: source.halves(8))
+    search = SimpleNamespace(
+        setup=SimpleNamespace(experiment=experiment), budget=SimpleNamespace(deadline=0), bench=bench
+    )
+    assert has_time_to_fine_tune(search)
 
 
 def test_unfreeze_keeps_batch_normalisation_frozen():

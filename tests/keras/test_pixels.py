@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 from small import SMALL, TEXT, layers_of
 
 from automm.errors import ConfigError
@@ -263,8 +264,26 @@ class TestSpace:
         assert narrow(SPACE, image_size=224)["image/size"] == (32, 64)
         assert narrow(SPACE, image_size=48)["image/size"] == (32,)
         assert narrow(SPACE, image_size=16)["image/size"] == (16,)
-        with pytest.raises(ConfigError, match=r"image.size: 64 is larger than the stored pictures"):
-            narrow({**SPACE, "image.size": [16, 64]}, image_size=32)
+
+    @advises(
+        "Choose less, or raise inputs.image_size", "Name at least one choice", "Set image.source: [frozen] with it"
+    )
+    def test_advice_about_the_space(self):
+        wanted = {**SPACE, "image.size": [16, 64]}
+        with pytest.raises(ConfigError, match=r"image.size: 64 is larger than the stored pictures") as caught:
+            narrow(wanted, image_size=32)
+        hear(str(caught.value), "Choose less, or raise inputs.image_size")
+        assert narrow({**wanted, "image.size": [16, 32]}, image_size=32)["image/size"] == (16, 32)
+        assert narrow(wanted, image_size=64)["image/size"] == (16, 64)
+        with pytest.raises(ConfigError) as caught:
+            narrow({"fusion.operator": []})
+        hear(str(caught.value), "Name at least one choice")
+        assert narrow({"fusion.operator": ["product"]})["fusion/operator"] == ("product",)
+        wanted = {"image.readout": ["average", "pooled"], "image.source": ["frozen", "residual"]}
+        with pytest.raises(ConfigError) as caught:
+            narrow(wanted)
+        hear(str(caught.value), "Set image.source: [frozen] with it")
+        assert narrow({**wanted, "image.source": ["frozen"]})["image/readout"] == ("average", "pooled")
 
     def test_what_the_frozen_encoder_yields_is_asked_for_where_it_is_read(self):
         assert readouts(narrow(SPACE)) == ["image", "text"]

@@ -1,10 +1,12 @@
 """Predictions and their explanations, from an untrained bundle."""
 
 import json
+import shutil
 
 import keras
 import pytest
 import yaml
+from advice import advises, hear
 from samples import write_reviews
 from small import SMALL, sizes
 
@@ -14,6 +16,7 @@ from automm.data.manifest import load_manifest
 from automm.data.records.reviews import load_dataset
 from automm.deliver.bundle import Bundle
 from automm.deliver.predict import predict_file
+from automm.errors import ConfigError
 from automm.models.baselines import fused
 from automm.models.encoders.sources import image_source, text_source
 from automm.models.heads import Shapes
@@ -181,6 +184,7 @@ def test_pictures_of_reviews_with_an_error_are_counted_too(encoders, manifest, t
     assert written.pictures.given == written.pictures.read + sum(written.pictures.lost.values()) == 10
 
 
+@advises("Replace its pictures")
 def test_a_review_that_loses_all_that_it_has_is_not_predicted(encoders, manifest, tmp_path):
     other = lost_pictures(manifest, "nothing", images={"on_bad": "drop-image"})
     records = [json.loads(line) for line in (manifest.parent / "nothing.jsonl").read_text().splitlines()]
@@ -191,7 +195,22 @@ def test_a_review_that_loses_all_that_it_has_is_not_predicted(encoders, manifest
     assert written.errors == 3
     assert "picture 'gone.png' is missing" in lines[3]["error"]
     assert "is not fetched" in lines[4]["error"]
-    assert "neither text nor a readable picture" in lines[5]["error"]
+    hear(lines[5]["error"], "neither text nor a readable picture", "Replace its pictures")
+    shutil.copyfile(manifest.parent / "images" / "003-0.png", manifest.parent / "images" / "broken.png")
+    written, lines = predictions(encoders, "mean", other, tmp_path / "out.jsonl")
+    assert (written.errors, lines[5]["error"]) == (2, None)
+
+
+@advises("Name a file for the predictions", "Name another file for the predictions")
+def test_predictions_have_a_file_of_their_own(encoders, manifest, tmp_path):
+    for wrong, sentence in (
+        (tmp_path, "Name a file for the predictions"),
+        (manifest, "Name another file for the predictions"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            predictions(encoders, "mean", manifest, wrong)
+        hear(str(caught.value), sentence)
+    assert predictions(encoders, "mean", manifest, tmp_path / "out.jsonl")[0].lines == 9
 
 
 def test_pictures_under_another_name_are_counted_as_check_counts_them(encoders, manifest, tmp_path):

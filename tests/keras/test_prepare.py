@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from advice import advises, hear
 from PIL import Image
 from samples import SMALL, write_reviews
 
@@ -18,7 +19,7 @@ from automm.data.splitting import links
 from automm.data.splitting.links import links_of
 from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
-from automm.errors import DataError
+from automm.errors import ConfigError, DataError
 from automm.search.features import engines
 from automm.search.setup.data import Loaded, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.folds import check_folds, folds_of
@@ -64,6 +65,22 @@ def test_a_search_links_its_reviews_once_for_all_folds(tmp_path, monkeypatch):
     assert len(here.other_folds) == 2
     check_folds(here, wanted)
     assert calls == {"link_reviews": 1, "linking_text": 60, "picture_names": 1}
+
+
+@advises("Choose one: fields: {label: {column: ..., pick: first}}")
+def test_one_of_several_labels_is_chosen(tmp_path):
+    manifest = write_reviews(tmp_path, 60)
+    records = manifest.parent / "reviews.jsonl"
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    records.write_text("".join(json.dumps({**line, "label": [line["label"], "new"]}) + "\n" for line in lines))
+    wanted = resolve({"manifest": str(manifest), "encoders": SMALL["encoders"]}, tmp_path, name="test")
+    with pytest.raises(ConfigError) as caught:
+        load(wanted)
+    hear(str(caught.value), "Choose one: fields: {label: {column: ..., pick: first}}")
+    content = yaml.safe_load(manifest.read_text())
+    content["fields"]["label"] = {"column": "label", "pick": "first"}
+    manifest.write_text(yaml.safe_dump(content))
+    assert sorted(load(wanted).dataset.labels) == ["bad", "fair", "good"]
 
 
 def test_a_fold_that_cannot_be_divided_is_found_before_the_search(tmp_path):

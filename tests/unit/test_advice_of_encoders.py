@@ -8,7 +8,7 @@ from advice import advises, hear
 
 from automm.config.experiment import resolve
 from automm.errors import ConfigError, WeightsError
-from automm.models.encoders.hub.families import FAMILIES, recognise
+from automm.models.encoders.hub.families import FAMILIES, check_encoder, recognise
 
 
 def refused(name, modality="text"):
@@ -54,6 +54,15 @@ def test_the_folders_that_are_named(tmp_path):
     hear(said, "Name a folder that KerasHub's save_to_preset wrote, or one of Hugging Face")
     assert recognise(folder(tmp_path, registered_name="keras_hub>BertBackbone"), "text").format == "keras"
     assert recognise(folder(tmp_path, model_type="bert"), "text").format == "transformers"
+
+
+@advises("Correct the path, or name one of: {}")
+def test_a_path_is_corrected_or_an_encoder_named(tmp_path):
+    said = refused(str(tmp_path / "nowhere"))
+    hear(said, "Correct the path, or name one of: {}")
+    for name in said.split("name one of: ")[1].split(", "):
+        check_encoder(name, "text")
+    assert recognise(folder(tmp_path, model_type="bert"), "text").key == "bert"
 
 
 @advises("Check the name and the network, or download the model and name its folder")

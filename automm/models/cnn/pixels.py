@@ -54,9 +54,7 @@ class PixelEncoder(keras.layers.Layer):
     def __init__(self, backbone: Any, readout: str = DEFAULT["image"], augmentation: str = "none", **kwargs: Any):
         super().__init__(**kwargs)
         if readout not in (*IMAGE_READOUTS, SEQUENCE["image"]):
-            raise ValueError(
-                f"image.readout {readout!r} is of pre-trained encoders. Set image.source: [frozen] with it"
-            )
+            raise ValueError(f"image.readout {readout!r} is of pre-trained encoders")
         self.supports_jit = False  # XLA needs static shapes; the number of empty pictures varies
         self.backbone, self.readout, self.augmentation = backbone, readout, augmentation
         self.size = int(backbone.input_shape[1])

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from automm.errors import WeightsError
+from automm.models.weights.packages import fetch_again
 from automm.models.weights.torch_state import read_state_dict
 
 
@@ -134,17 +135,20 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
     if missing or left:
         raise WeightsError(
             f"{path} does not fit {model.name}: {len(missing)} tensors missing {missing[:3]}, "
-            f"{len(left)} left over {left[:3]}. Fetch the weights again"
+            f"{len(left)} left over {left[:3]}. {fetch_again(path)}"
         )
-    values = {name: arrange(state[name]) for name, (_, arrange) in wanted.items()}
+    try:
+        values = {name: arrange(state[name]) for name, (_, arrange) in wanted.items()}
+    except ValueError as error:  # a kernel without four axes
+        raise WeightsError(f"{path} does not fit {model.name}: {error}. {fetch_again(path)}") from error
     for name, (variable, _) in wanted.items():
         if values[name].shape != tuple(variable.shape):
             raise WeightsError(
                 f"{path} does not fit {model.name}: {name} has the shape {values[name].shape}, expected "
-                f"{tuple(variable.shape)} for {variable.path}. Fetch the weights again"
+                f"{tuple(variable.shape)} for {variable.path}. {fetch_again(path)}"
             )
         if not np.isfinite(values[name]).all():
-            raise WeightsError(f"{path}: {name} contains NaN or infinity. Fetch the weights again")
+            raise WeightsError(f"{path}: {name} contains NaN or infinity. {fetch_again(path)}")
     for name, (variable, _) in wanted.items():
         variable.assign(values[name])
 
@@ -191,14 +195,8 @@ def _torch_name(layer: str) -> str:
 
 
 def _conv_axes(kernel: np.ndarray) -> np.ndarray:
-    return _four_axes(kernel).transpose(2, 3, 1, 0)
+    return kernel.transpose(2, 3, 1, 0)
 
 
 def _depthwise_axes(kernel: np.ndarray) -> np.ndarray:
-    return _four_axes(kernel).transpose(2, 3, 0, 1)
-
-
-def _four_axes(kernel: np.ndarray) -> np.ndarray:
-    if kernel.ndim != 4:
-        raise WeightsError(f"a convolution kernel of the weights has {kernel.ndim} axes, expected 4. Fetch them again")
-    return kernel
+    return kernel.transpose(2, 3, 0, 1)

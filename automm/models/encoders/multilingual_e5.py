@@ -13,6 +13,7 @@ import numpy as np
 from automm.errors import WeightsError
 from automm.models.encoders.hub.sentencepiece import CONTROL, NORMAL, UNIGRAM, UNKNOWN, SentencePieceModel, tokenizer_of
 from automm.models.encoders.preprocessing import TextPreprocessing
+from automm.models.weights.packages import fetch_again
 from automm.models.weights.quantised_file import QuantisedBert, read_quantised
 
 PREFIX = "query: "
@@ -65,7 +66,7 @@ def backbone(path: Path) -> Any:
     try:
         _assign(model, file)
     except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path} does not fit a BERT of its sizes: {error}. Fetch the weights again") from error
+        raise WeightsError(f"{path} does not fit a BERT of its sizes: {error}. {fetch_again(path)}") from error
     return model
 
 

@@ -68,9 +68,7 @@ class TextAttention(AttentionPooling):
     def __init__(self, heads: int = 1, width: int = 64, **kwargs: Any):
         super().__init__(**kwargs)
         if width % heads:
-            raise ValueError(
-                f"text attention: width {width} is not a multiple of {heads} heads. Use 1, 2, 4, ... heads"
-            )
+            raise ValueError(f"text attention: width {width} is not a multiple of {heads} heads")
         self.heads, self.width = heads, width
         self.question = keras.layers.Dense(width, name="question")
         self.key = keras.layers.Dense(width, name="key")

@@ -84,7 +84,7 @@ class AttentionBlock(keras.layers.Layer):
     def __init__(self, heads: int, width: int, **kwargs: Any):
         super().__init__(**kwargs)
         if width % heads:
-            raise ValueError(f"attention: width {width} is not a multiple of {heads} heads. Use 1, 2, 4, ... heads")
+            raise ValueError(f"attention: width {width} is not a multiple of {heads} heads")
         self.heads, self.width = heads, width
         self.question, self.key, self.value, self.merge = (
             keras.layers.Dense(width, name=name) for name in ("question", "key", "value", "merge")

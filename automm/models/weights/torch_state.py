@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from automm.errors import WeightsError
+from automm.models.weights.packages import fetch_again
 
 DTYPES = {
     "FloatStorage": "<f4",
@@ -70,7 +71,7 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         return {name: view.array() for name, view in state.items()}
     except Exception as error:  # a hostile pickle can make the unpickler raise anything
         raise WeightsError(
-            f"{path} is not a readable PyTorch state dict: {error or type(error).__name__}. Fetch the weights again"
+            f"{path} is not a readable PyTorch state dict: {error or type(error).__name__}. {fetch_again(path)}"
         ) from error
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import write_bundle
 from automm.evaluate import plots
+from automm.paths import runs_flag
 from automm.search.finalists.parity import Checked
 from automm.search.session import Search
 from automm.tracking.results import fold_curves, missing_curves
@@ -54,7 +55,7 @@ def track(
                 log.warning(
                     "budget.time is used up, so MLflow does not get the models of %s. Export them: automm export %s "
                     "--trial NAME --to DIR",
-                    *(rest, search.run.name),
+                    *(rest, search.run.name + runs_flag(search.run.folder.parents[1])),
                 )
                 break
             search.reporter.step("models logged", place, len(checked))

@@ -8,6 +8,7 @@ from typing import Any
 from automm.config.experiment import Experiment
 from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
+from automm.models.readouts import POOLED
 from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
@@ -84,6 +85,9 @@ def narrow(
     if image_size is not None and largest > image_size and any(map(IS_TRAINED[1], space["image/source"])):
         text = f"{largest} is larger than the stored pictures ({image_size} pixels)"
         problems.append(Problem(SPACE, "space.image.size", text, "Choose less, or raise inputs.image_size"))
+    if POOLED in space["image/readout"] and any(map(IS_TRAINED[1], space["image/source"])):
+        text = f"{POOLED!r} is of pre-trained encoders, and a CNN that is trained on the pictures has no such read-out"
+        problems.append(Problem(SPACE, "space.image.readout", text, "Set image.source: [frozen] with it"))
     if problems:
         raise ConfigError(problems)
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}

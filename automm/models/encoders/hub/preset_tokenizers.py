@@ -23,6 +23,7 @@ from automm.models.encoders.preprocessing import TextPreprocessing
 Find = Callable[[str], Path | None]  # returns the local path of a preset's file, fetched if needed, or None
 PUNCTUATION = r"""[!"#$%&\\'()*+,\-./:;<=>?@\[\]^_`{|}~]"""  # that SigLIP's texts have not
 CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+WHOLE_FOLDER = "Name another encoder, or a folder with all of its files"
 CLIP_LENGTH, SIGLIP_LENGTH = 77, 64
 
 
@@ -101,7 +102,7 @@ def _built(
         return tokenizer, vocabulary
     path = find(folder + "vocabulary.txt") or find(folder + "vocab.txt")
     if path is None:
-        raise WeightsError(f"encoder {found.name!r} has no vocabulary that automm can read. Fetch it again")
+        raise WeightsError(f"encoder {found.name!r} has no vocabulary that automm can read. {WHOLE_FOLDER}")
     words = path.read_text("utf-8").rstrip("\n").split("\n")
     lowercase = bool(options.get("lowercase", options.get("do_lower_case", False)))
     return wordpiece_tokenizer(words, lowercase=lowercase), {word: place for place, word in enumerate(words)}
@@ -114,7 +115,9 @@ def _sentencepiece(path: Path, *, renumbered: bool) -> tuple[Any, dict[str, int]
     first = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
     pieces = {piece[0]: piece for piece in model.pieces[:3]}
     if set(pieces) != {"<unk>", "<s>", "</s>"}:
-        raise WeightsError(f"{path}: its first pieces are {', '.join(pieces)}, not <unk>, <s>, </s>. Fetch it again")
+        raise WeightsError(
+            f"{path}: its first pieces are {', '.join(pieces)}, not <unk>, <s>, </s>. Name another encoder"
+        )
     begin = [pieces.get(text, (text, 0.0, CONTROL)) for text in first]
     return tokenizer_of(_with_pieces(model, (*begin, *model.pieces[3:], ("<mask>", 0.0, CONTROL)))), first
 
@@ -168,7 +171,7 @@ def _surround(tokenizer: Any, special: Special, ids: dict[str, int]) -> None:
     around = [token for token in (special.start, special.end) if token]
     missing = [token for token in around if token not in ids]
     if missing:
-        raise WeightsError(f"the vocabulary of the encoder has no {' and no '.join(missing)}. Fetch it again")
+        raise WeightsError(f"the vocabulary of the encoder has no {' and no '.join(missing)}. Name another encoder")
     single = [*([special.start] if special.start else []), "$A", special.end]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=single, special_tokens=[(token, ids[token]) for token in dict.fromkeys(around)]

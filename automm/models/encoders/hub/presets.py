@@ -14,7 +14,7 @@ from automm.data.images.resampling import Fit
 from automm.data.inputs.input_sources import LAST
 from automm.errors import WeightsError
 from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, recognise
-from automm.models.encoders.hub.preset_tokenizers import text_preprocessing
+from automm.models.encoders.hub.preset_tokenizers import WHOLE_FOLDER, text_preprocessing
 from automm.models.encoders.hub.sentence_transformers import (
     SentenceTransformer,
     SentenceVector,
@@ -100,7 +100,9 @@ class Preset:
         built = shape[0][0] if isinstance(shape[0], list) else shape[0]
         size = (trained or built) if self.found.key in INTERPOLATED else (built or trained)
         if not size:
-            raise WeightsError(f"encoder {self.found.name!r} does not say the size of its pictures. Name another one")
+            raise WeightsError(
+                f"encoder {self.found.name!r} does not say the size of its pictures. Name another encoder"
+            )
         return int(size)
 
     @property
@@ -157,7 +159,9 @@ class Preset:
 
         converter = self._loaded(lambda: ImageConverter.from_preset(self.found.name))
         if converter is None:
-            raise WeightsError(f"encoder {self.found.name!r} does not say how it wants its pictures. Name another one")
+            raise WeightsError(
+                f"encoder {self.found.name!r} does not say how it wants its pictures. Name another encoder"
+            )
         return converter
 
     @cached_property
@@ -173,13 +177,13 @@ class Preset:
                 names = sorted({name for place in places for name in (place if isinstance(place, list) else [place])})
                 return tuple(self._required(name) for name in names)
         raise WeightsError(
-            f"encoder {self.found.name!r} has no weights: neither {' nor '.join((*WEIGHTS, *SHARDS))}. Fetch it again"
+            f"encoder {self.found.name!r} has no weights: neither {' nor '.join((*WEIGHTS, *SHARDS))}. {WHOLE_FOLDER}"
         )
 
     def _required(self, name: str) -> Path:
         path = self._file(name)
         if path is None:
-            raise WeightsError(f"encoder {self.found.name!r} has no {name}. Fetch it again")
+            raise WeightsError(f"encoder {self.found.name!r} has no {name}. {WHOLE_FOLDER}")
         return path
 
     def _file(self, name: str) -> Path | None:
