@@ -6,6 +6,7 @@ import pytest
 
 from automm.config.experiment import Experiment
 from automm.errors import DataError
+from automm.search.features.engines import Engine, UsedEngine
 from automm.search.parallel.worker import Dismissed, ResultFiles, _check_same_engines
 from automm.search.parallel.workers import FOLDER
 from automm.tracking.encoder_records import EncoderRecord, to_json
@@ -15,15 +16,16 @@ from automm.tracking.run_folder import COMPLETED, Candidate, Run
 def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
     engines = {("text", "a"): "keras-3.15", ("text", "c"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
+    used = {key: UsedEngine(Engine("any", version)) for key, version in engines.items()}
     records = [EncoderRecord(*key, "fingerprint", engine, 16) for key, engine in engines.items()]
     run.write("manifest.json", {"encoders": to_json(records)})
 
     def setup():
-        return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**engines}))
+        return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**used}))
 
     _check_same_engines(run, setup())
     other = setup()
-    other.features.engines["image", "b"] = "keras-3.15"
+    other.features.engines["image", "b"] = UsedEngine(Engine("keras", "keras-3.15"))
     with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1"):
         _check_same_engines(run, other)
 
