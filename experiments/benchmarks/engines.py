@@ -4,8 +4,8 @@ Runtime?
 Command:  python experiments/benchmarks/engines.py --data MVSA_DIR
 Cost:     about four minutes on two free cores with minilm-l6 and efficientnet-lite0 installed: the conversion of
           MiniLM takes 40 s.
-Prints:   a table of the installed encoders. Keras, ONNX Runtime as `automm search` uses it, and bare ONNX Runtime (its
-          defaults, the same batches) take turns in every round.
+Prints:   for each installed encoder: Keras and ONNX Runtime as the feature store calls them, and bare ONNX Runtime (its
+          defaults, on the same batches, prepared). They take turns in every round.
           convert     seconds to convert the encoder, and to load it
           items/s     of the median round; ms is the processor time for an item, meaningful on a busy machine too
           of bare     the rate as used, divided by that of bare ONNX Runtime: the median over the rounds
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from encode_rate import read
+from encode_rate import read, whole
 
 from automm.data.images.decode import decode_picture
 from automm.data.inputs.arrays import Tokens
@@ -32,12 +32,13 @@ from automm.search.features import engines
 from automm.search.features.encode import PicturePass, TextPass, Texts
 from automm.search.features.load import relative_difference
 from automm.search.features.onnx_models import to_onnx
+from automm.search.features.store import Encoding
 
 LENGTH = 64  # tokens of a text, padded to the longest of a batch
-SIZE = 224  # pixels of a picture
+SIZE = 224  # pixels of a picture, if the encoder has no size of its own
 LARGEST = 300_000_000  # bytes; converting me5-small was stopped after 8 minutes, when it took 11 GB of memory
 USED, BARE = "onnxruntime, as used", "onnxruntime, bare"
-Batches = list[tuple[np.ndarray, ...]]
+Start = Callable[[engines.RunEncoder], Encoding]
 
 
 def main() -> None:
@@ -49,45 +50,57 @@ def main() -> None:
     arguments = parser.parse_args()
     texts, paths = read(arguments.data, arguments.rows)
     for name in arguments.encoders:
-        encoder, inputs, batches, size = opened(name, texts, paths)
-        if size > LARGEST:
-            print(f"{name}: not converted, its weights take {size / 1e6:.0f} MB\n")
+        source = image_source(name) if name in IMAGE_ENCODERS else text_source(name, vocabulary_of_texts([]))
+        if source.weight_bytes > LARGEST:
+            print(f"{name}: not converted, its weights take {source.weight_bytes / 1e6:.0f} MB\n")
             continue
         print(f"{name}, in search: {engines.engine_for(name).name}")
-        print(measured(encoder, inputs, batches, arguments.rounds), flush=True)
+        encoder = source.build()
+        opened = of_pictures if name in IMAGE_ENCODERS else of_texts
+        print(measured(encoder, *opened(source, encoder, paths if name in IMAGE_ENCODERS else texts), arguments.rounds))
 
 
-def opened(name: str, texts: list[str], paths: list[Path]) -> tuple[Any, engines.Inputs, Batches, int]:
-    """Return an encoder, its inputs, batches as the feature store makes them, and the bytes of its weights."""
-    if name in IMAGE_ENCODERS:
-        image = image_source(name)
-        pixels = np.stack([decode_picture(path, image.preprocessing.size or SIZE) for path in paths])[:, None]
-        starts = range(0, len(pixels), PicturePass.batch_size)
-        batches: Batches = [(pixels[start : start + PicturePass.batch_size],) for start in starts]
-        return image.build(), PicturePass.inputs(pixels[:, 0]), batches, image.weight_bytes
-    source = text_source(name, vocabulary_of_texts([]))
+def of_pictures(source: Any, encoder: Any, paths: list[Path]) -> tuple[engines.Inputs, int, Start]:
+    """Return the encoder's inputs, the number of pictures, and a function that opens a pass over all of them."""
+    pixels = np.stack([decode_picture(path, source.preprocessing.size or SIZE) for path in paths])
+    every = np.arange(len(pixels))
+    return (
+        PicturePass.inputs(pixels),
+        len(pixels),
+        lambda run: PicturePass((encoder, run), {"image": "image"}, pixels, every, None, "pictures"),
+    )
+
+
+def of_texts(source: Any, encoder: Any, texts: list[str]) -> tuple[engines.Inputs, int, Start]:
+    """Return the encoder's inputs, the number of texts, and a function that opens a pass over all of them."""
     distinct = Texts.of(Tokens(*source.preprocessing.encode(texts, LENGTH)))
-    order = np.argsort(distinct.lengths, kind="stable")
-    chosen = [order[start : start + TextPass.batch_size] for start in range(0, len(order), TextPass.batch_size)]
-    arrays = distinct.tokens.ids, distinct.tokens.mask
-    batches = [tuple(array[rows, : distinct.width(rows)] for array in arrays) for rows in chosen]
-    return source.build(), TextPass.inputs, batches, source.weight_bytes
+    every = np.arange(len(distinct.lengths))
+    return (
+        TextPass.inputs,
+        len(every),
+        lambda run: TextPass((encoder, run), {"text": "text"}, distinct, every, None, "texts"),
+    )
 
 
-def measured(encoder: Any, inputs: engines.Inputs, batches: Batches, rounds: int) -> str:
+def measured(encoder: Any, inputs: engines.Inputs, items: int, opened: Start, rounds: int) -> str:
     began = time.perf_counter()
     model = to_onnx(encoder, inputs)
     used = onnxruntime.InferenceSession(model, engines.session_options(), providers=["CPUExecutionProvider"])
     convert = time.perf_counter() - began
     bare = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    keras, prepared = engines.Engine("keras", "keras").start(encoder, inputs), []
+
+    def on_onnx(*batch: np.ndarray) -> Any:
+        return used.run(None, dict(zip(inputs, batch, strict=True)))
+
+    values = {"keras": whole(opened(keras), items)(), USED: whole(opened(on_onnx), items)()}  # traced, and warm
+    whole(opened(lambda *batch: (prepared.append(dict(zip(inputs, batch, strict=True))), on_onnx(*batch))[1]), items)()
     runs = {
-        "keras": engines.Engine("keras", "keras").start(encoder, inputs),
-        USED: lambda *batch: used.run(None, dict(zip(inputs, batch, strict=True))),
-        BARE: lambda *batch: bare.run(None, dict(zip(inputs, batch, strict=True))),
+        "keras": whole(opened(keras), items),
+        USED: whole(opened(on_onnx), items),
+        BARE: lambda: [bare.run(None, batch) for batch in prepared],
     }
-    values = {name: np.concatenate([run(*batch)[0] for batch in batches]) for name, run in runs.items()}  # warm up
-    wall, work = timed(runs, batches, rounds)
-    items = sum(len(batch[0]) for batch in batches)
+    wall, work = timed(runs, rounds)
     saved = (np.median(wall["keras"]) - np.median(wall[USED])) / items
     lines = [
         f"  {name:22} {items / np.median(wall[name]):8.1f} items/s {1000 * np.median(work[name]) / items:8.2f} ms"
@@ -103,16 +116,14 @@ def measured(encoder: Any, inputs: engines.Inputs, batches: Batches, rounds: int
     return "\n".join(lines) + "\n"
 
 
-def timed(
-    runs: dict[str, Callable[..., Any]], batches: Batches, rounds: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def timed(runs: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return seconds by the clock and of the processor, by engine: (rounds,) each."""
     wall, work = ({name: np.zeros(rounds) for name in runs} for _ in range(2))
+    runs[BARE]()
     for number in range(rounds):
         for name, run in runs.items():
             began, worked = time.perf_counter(), time.process_time()
-            for batch in batches:
-                run(*batch)
+            run()
             wall[name][number], work[name][number] = time.perf_counter() - began, time.process_time() - worked
     return wall, work
 

@@ -92,7 +92,7 @@ def _load_or_encode(store: FeatureStore, job: Job, engine: Engine, progress: Pro
 def _fallback(job: Job, engine: Engine, reason: str) -> UsedEngine:
     instead = keras_engine()
     log.warning(
-        "%s of %s are encoded by Keras instead of %s: %s. They are the same features, computed more slowly",
+        "%s of %s are encoded by Keras instead of %s: %s. Nothing needs to be done; Keras is slower",
         *(job.wanted.what.capitalize(), job.wanted.encoder, engine.version, reason),
     )
     return UsedEngine(instead, fallback=f"{engine.version}: {reason}")

@@ -50,13 +50,16 @@ class OnnxModels:
         """
         key = _key(encoder, inputs)
         for path in sorted(self.folder.glob(f"{key}-*.onnx")):
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # another process has removed it meanwhile
+                continue
             if path.name == _name(key, content):
                 with suppress(OSError):  # the cache may belong to another user and be read-only
                     os.utime(path)
                 return content
             log.warning("%s is damaged. The encoder is converted again", path)
-            path.unlink()
+            path.unlink(missing_ok=True)
         content = to_onnx(encoder, inputs)
         self._write(_name(key, content), content)
         for path in sorted(self.folder.glob("*.onnx"), key=_used, reverse=True)[KEPT:]:
