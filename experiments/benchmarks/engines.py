@@ -57,7 +57,10 @@ def main() -> None:
         print(f"{name}, in search: {engines.engine_for(name).name}")
         encoder = source.build()
         opened = of_pictures if name in IMAGE_ENCODERS else of_texts
-        print(measured(encoder, *opened(source, encoder, paths if name in IMAGE_ENCODERS else texts), arguments.rounds))
+        found = measured(
+            encoder, *opened(source, encoder, paths if name in IMAGE_ENCODERS else texts), arguments.rounds
+        )
+        print(found, flush=True)
 
 
 def of_pictures(source: Any, encoder: Any, paths: list[Path]) -> tuple[engines.Inputs, int, Start]:
