@@ -94,9 +94,10 @@ def cache(
 ) -> None:
     """Show or clear the feature cache.
 
-    The cache keeps the features of frozen encoders, decoded pictures, and pictures from cells of records for later
-    runs. The environment variable AUTOMM_CACHE_DIR names its folder. AUTOMM_CACHE_LIMIT, such as 5GB, limits each kind;
-    the least recently used entries are removed first.
+    The cache keeps the features of frozen encoders, decoded pictures, pictures from cells of records, and encoders
+    converted for ONNX Runtime for later runs. The environment variable AUTOMM_CACHE_DIR names its folder.
+    AUTOMM_CACHE_LIMIT, such as 5GB, limits each of the first three kinds; the least recently used entries are removed
+    first.
 
     \b
     Examples:
@@ -122,6 +123,8 @@ def cache(
             if cleared["embedded"]:
                 size = decimal(cleared["embedded_bytes"])
                 show(f"{cleared['embedded']:,} pictures from cells of records removed, {size}")
+            if cleared["converted"]:
+                show(f"{cleared['converted']} converted encoders removed, {decimal(cleared['converted_bytes'])}")
         return
     listing = cache_listing.listing(cache_dir(), limit)
     if format == "json":

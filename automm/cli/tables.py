@@ -135,6 +135,8 @@ def cache_table(listing: "Listing") -> None:
     if listing.embedded_bytes:
         embedded = f"{decimal(listing.embedded_bytes)} of {decimal(listing.limit)}"
         show(f"pictures from cells of records: {embedded}, in {listing.folder / 'embedded'}")
+    if listing.converted_bytes:
+        show(f"encoders converted for ONNX Runtime: {decimal(listing.converted_bytes)}, in {listing.folder / 'onnx'}")
 
 
 def fetched_table(done: "FetchResult") -> None:

@@ -29,13 +29,11 @@ def export_candidate(run: Run, name: str | None, folder: Path, format: str = "ke
             bundle; "onnx" a bundle with `model.onnx` in place of `model.keras`, for other runtimes.
 
     Raises:
-        ConfigError: the folder is not empty, a package for the format is missing, or the model has no ONNX form.
+        ConfigError: the folder is not empty, or the model has no ONNX form.
         NotFoundError: there is no such candidate, its weights were deleted, or an encoder's weights have changed.
         WeightsError: the weights of an encoder are not installed.
     """
     require_empty_folder(folder)
-    if format == "onnx":
-        _need_onnx()
     candidate = choose_candidate(run, name)
     model = whole_model(run, candidate.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -52,14 +50,6 @@ def export_candidate(run: Run, name: str | None, folder: Path, format: str = "ke
             folder.rmdir()
         result.rename(folder)
     return candidate
-
-
-def _need_onnx() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("tf2onnx", "onnx") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"--format onnx needs {' and '.join(missing)}: pip install 'automm[onnx]'")
 
 
 def _write_onnx(model: Any, bundle: Path, result: Path) -> None:

@@ -17,6 +17,9 @@ class EncoderRecord:
         size: the tokens of a text, or the side of a picture in pixels.
         preprocessing: how it wants its inputs (`models/encoders/preprocessing`), without the tokenizer.
         reason: why it has this size.
+        difference: of its features from those of Keras, if ONNX Runtime computed them: the largest, divided by their
+            root mean square. None: Keras computed them, or it was not measured.
+        fallback: why Keras computed them although ONNX Runtime should; '' if it should not.
     """
 
     modality: str
@@ -26,6 +29,8 @@ class EncoderRecord:
     size: int
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    difference: float | None = None
+    fallback: str = ""
 
 
 def to_json(records: Sequence[EncoderRecord]) -> dict[str, list[dict[str, Any]]]:

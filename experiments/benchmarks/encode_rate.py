@@ -28,6 +28,7 @@ from automm.data.records.reviews import load_dataset
 from automm.models.encoders.sources import image_source, text_source, vocabulary_of_texts
 from automm.search.features import encode as passes
 from automm.search.features import engines
+from automm.search.features.onnx_models import to_onnx
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
 
@@ -82,8 +83,8 @@ def measure(texts: list[str], paths: list[Path], rounds: int) -> dict:
         return encoding
 
     padded = engines.Engine("keras", "keras").start(text_encoder, passes.TextPass.inputs)
-    used = engines.engine_for(IMAGE, engines.FEWEST_FOR_ONNX).name
-    plain = onnxruntime.InferenceSession(engines.to_onnx(image_encoder, passes.PicturePass.inputs(pixels)))
+    used = engines.engine_for(IMAGE).name
+    plain = onnxruntime.InferenceSession(to_onnx(image_encoder, passes.PicturePass.inputs(pixels)))
 
     def pictures_on_plain(size: int) -> np.ndarray:
         starts = range(0, len(pixels), size)

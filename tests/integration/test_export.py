@@ -16,7 +16,8 @@ from automm.errors import ConfigError
 
 
 def test_onnx_gives_the_probabilities_of_the_search(searched, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[dev]'")
+    import onnxruntime
+
     export_candidate(searched.run, "concatenation", tmp_path / "onnx", "onnx")
     session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
     rng = np.random.default_rng(0)

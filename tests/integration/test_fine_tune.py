@@ -118,6 +118,25 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
 
 
 @pytest.mark.usefixtures("trials_only")
+@pytest.mark.slow
+def test_onnx_of_a_fine_tuned_encoder_gives_the_same_probabilities(tuned, tmp_path):
+    import onnxruntime
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(False)  # a conversion traces the model
+    name = "concatenation-tuned"
+    export_candidate(tuned, name, tmp_path / "onnx", "onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    rng = np.random.default_rng(0)
+    model = whole_model(tuned, name)
+    arrays = {
+        tensor.name: rng.integers(0, 2, (5, *[size or 16 for size in tensor.shape[1:]])) for tensor in model.inputs
+    }
+    arrays = {tensor.name: arrays[tensor.name].astype(tensor.dtype) for tensor in model.inputs}
+    (exported,) = session.run(None, arrays)
+    np.testing.assert_allclose(exported, np.asarray(model(arrays, training=False)), atol=1e-5)
+
+
 def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_time(search, monkeypatch):
     """With rates of zero, the fine-tunable model on states equals the suffix on features."""
     from automm.search.candidates import fine_tuned

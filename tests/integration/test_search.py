@@ -61,7 +61,9 @@ class TestRunFolder:
         encoders = searched.run.read("manifest.json")["encoders"]
         names = {kind: [entry["name"] for entry in entries] for kind, entries in encoders.items()}
         assert names == {"text": ["tiny-bert"], "image": ["tiny-cnn"]}
-        assert all(entry["engine"].startswith("keras-") for entries in encoders.values() for entry in entries)
+        for entry in (entry for entries in encoders.values() for entry in entries):
+            assert entry["engine"].startswith("keras-")
+            assert (entry["difference"], entry["fallback"]) == (None, "")
 
     def test_every_baseline_and_every_trial_completed(self, searched):
         assert [candidate.name for candidate in searched.baselines] == list(BASELINES)
@@ -603,12 +605,14 @@ class TestParity:
         assert all(each["exported"] and each["tolerance"] == parity.SAME_ENGINE for each in result["parity"].values())
 
     def test_tolerances(self):
+        from automm.search.features.engines import Engine, UsedEngine
         from automm.search.finalists.parity import OTHER_ENGINE, SAME_ENGINE, tolerance
 
-        keras_engine = {("text", "a"): "keras-3.15.1-tensorflow", ("image", "b"): "keras-3.15.1-tensorflow"}
-        assert tolerance(keras_engine) == SAME_ENGINE == 1e-5
-        onnx = {**keras_engine, ("image", "b"): "onnxruntime-1.32.0-keras-3.15.1-tensorflow"}
-        assert tolerance(onnx) == OTHER_ENGINE == 1e-4
+        keras_engine = UsedEngine(Engine("keras", "keras-3.15.1-tensorflow"))
+        both = {("text", "a"): keras_engine, ("image", "b"): keras_engine}
+        assert tolerance(both) == SAME_ENGINE == 1e-5
+        onnx = UsedEngine(Engine("onnx", "onnxruntime-1.32.0-keras-3.15.1-tensorflow"), 2e-5)
+        assert tolerance({**both, ("image", "b"): onnx}) == OTHER_ENGINE == 1e-4
 
 
 class TestPatience:

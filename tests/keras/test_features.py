@@ -1,7 +1,6 @@
 from dataclasses import replace
 from functools import partial
 
-import keras
 import numpy as np
 import pytest
 from advice import advises, hear
@@ -10,13 +9,10 @@ from automm.data.inputs.arrays import Arrays, Pictures, Tokens
 from automm.data.inputs.input_sources import source_of_input
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
-from automm.models.encoders import efficientnet_lite
-from automm.models.encoders.layers import ImageEncoder
-from automm.models.encoders.sources import IMAGE_ENCODERS, TEXT_ENCODERS, image_source, text_source, vocabulary_of_texts
+from automm.models.encoders.sources import image_source, text_source, vocabulary_of_texts
 from automm.models.readouts import POOLED, READOUTS, is_sequence
 from automm.search.features import encode as passes
 from automm.search.features import encoded as module
-from automm.search.features import engines
 from automm.search.features.store import FeatureStore
 
 # Of many lengths, two of them twice, one empty.
@@ -380,67 +376,6 @@ def test_new_reviews_are_encoded_and_the_others_copied(arrays, tmp_path):
     batches = [of.only(GENERAL).batch(rows) for of, rows in ((first, ALL[:3]), (second, np.array([1, 2, 6])))]
     for name, array in batches[0].items():
         np.testing.assert_array_equal(array, batches[1][name])
-
-
-def cosines(first, second):
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    return (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
-
-
-class TestEngines:
-    def test_the_table_names_existing_encoders_and_engines(self):
-        assert set(engines.ON_CPU) <= set(TEXT_ENCODERS) | set(IMAGE_ENCODERS)
-        assert set(engines.ON_CPU.values()) <= set(engines.ENGINES)
-
-    @pytest.mark.parametrize(
-        ("encoder", "rows", "gpu", "installed", "expected"),
-        [
-            ("efficientnet-lite0", 1000, False, True, "onnx"),
-            ("efficientnet-lite0", 999, False, True, "keras"),
-            ("efficientnet-lite0", 1000, True, True, "keras"),
-            ("efficientnet-lite0", 1000, False, False, "keras"),
-            ("minilm-l6", 10**6, False, True, "keras"),
-            ("a-preset", 10**6, False, True, "keras"),
-        ],
-    )
-    def test_the_table_decides(self, monkeypatch, encoder, rows, gpu, installed, expected):
-        monkeypatch.setattr(engines, "_has_gpu", lambda: gpu)
-        monkeypatch.setattr(engines, "find_spec", lambda name: object() if installed or name != "tf2onnx" else None)
-        monkeypatch.setattr(engines.metadata, "version", lambda name: "1.2.3")
-        engine = engines.engine_for(encoder, rows)
-        assert engine.name == expected
-        assert keras.__version__ in engine.version
-        assert ("onnxruntime-1.2.3" in engine.version) == (expected == "onnx")
-
-    def test_features_of_onnx_runtime_are_those_of_keras_under_another_key(
-        self, encoded, arrays, tmp_path, monkeypatch, caplog
-    ):
-        pytest.importorskip("onnxruntime")
-        monkeypatch.setitem(engines.ON_CPU, "tiny-cnn", "onnx")
-        monkeypatch.setattr(engines, "FEWEST_FOR_ONNX", 1)
-        caplog.set_level("INFO", "automm")
-        names = ["image_gem_last", "image_max_two_thirds", "image_cells_last", "image_cells_two_thirds"]
-        features = encode(arrays, TEXT, IMAGE, tmp_path, batch_size=3, readouts=names)
-        for name, value in IMAGE.build(names, 16).named(arrays.pixels[:, None]).items():
-            value = np.asarray(value)[:, 0]
-            np.testing.assert_allclose(features.readout(name), value, atol=1e-2 if "cells" in name else 1e-4)
-        assert cosines(features.readout("image"), encoded[0].readout("image")).min() >= 0.99999
-        assert features.engines["image", "tiny-cnn"].startswith("onnxruntime-")
-        assert features.engines["text", "tiny-bert"] == encoded[0].engines["text", "tiny-bert"]
-        assert f"4 pictures: tiny-cnn on {features.engines['image', 'tiny-cnn']}" in caplog.text
-        keys = [{path.stem for path in (cache / "features").glob("*.npy")} for cache in (tmp_path, encoded[1])]
-        texts = {path.stem for path in (tmp_path / "features").glob("*.npy") if len(np.load(path)) == 6}
-        assert keys[0] & keys[1] == texts
-
-    def test_efficientnet_on_onnx_runtime_is_that_of_keras(self):
-        pytest.importorskip("onnxruntime")
-        encoder = ImageEncoder(efficientnet_lite.build("lite0"), 1280, "untrained", ("image",), name="image_encoder")
-        pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 64, 64, 3), dtype=np.uint8)
-        pixels_of_64 = {"images": (np.uint8, (1, 64, 64, 3))}
-        found = {name: engines.Engine(name, name).start(encoder, pixels_of_64) for name in engines.ENGINES}
-        for rows in (slice(0, 3), slice(3, 5)):  # any number of rows
-            first, second = (run(pixels[rows])[0][:, 0] for run in found.values())
-            assert cosines(first, second).min() >= 0.99999
 
 
 def test_the_time_of_an_encoding_is_measured_with_the_encoder_that_encodes(arrays, tmp_path, monkeypatch):

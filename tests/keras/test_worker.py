@@ -7,6 +7,7 @@ from advice import advises, hear
 
 from automm.config.experiment import Experiment
 from automm.errors import DataError
+from automm.search.features.engines import Engine, UsedEngine
 from automm.search.parallel import workers
 from automm.search.parallel.chief import TOKEN, Assignment
 from automm.search.parallel.worker import ChiefConnection, Dismissed, ResultFiles, _check_same_engines
@@ -16,21 +17,22 @@ from automm.tracking.encoder_records import EncoderRecord, to_json
 from automm.tracking.run_folder import COMPLETED, FAILED, Candidate, Run
 
 
-@advises("Install the same versions on both, with or without automm[fast]")
+@advises("Install the same versions on both")
 def test_a_worker_with_another_engine_is_refused(tmp_path):
     run = Run(tmp_path)
     engines = {("text", "a"): "keras-3.15", ("text", "c"): "keras-3.15", ("image", "b"): "onnxruntime-1"}
+    used = {key: UsedEngine(Engine("any", version)) for key, version in engines.items()}
     records = [EncoderRecord(*key, "fingerprint", engine, 16) for key, engine in engines.items()]
     run.write("manifest.json", {"encoders": to_json(records)})
 
     def setup():
-        return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**engines}))
+        return SimpleNamespace(experiment=Experiment(manifest="m.yaml"), features=SimpleNamespace(engines={**used}))
 
     other = setup()
-    other.features.engines["image", "b"] = "keras-3.15"
+    other.features.engines["image", "b"] = UsedEngine(Engine("keras", "keras-3.15"))
     with pytest.raises(DataError, match=r"runs on keras-3\.15 on this machine, and on onnxruntime-1") as caught:
         _check_same_engines(run, other)
-    hear(str(caught.value), "Install the same versions on both, with or without automm[fast]")
+    hear(str(caught.value), "Install the same versions on both")
     _check_same_engines(run, setup())
 
 

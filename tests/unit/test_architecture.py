@@ -29,7 +29,7 @@ ORDER = (
     "errors",
     "__init__",
 )
-HEAVY = ("tensorflow", "keras", "keras_hub", "keras_tuner", "autokeras", "mlflow")
+HEAVY = ("tensorflow", "keras", "keras_hub", "keras_tuner", "autokeras", "mlflow", "onnxruntime", "tf2onnx")
 # Who may import what, lazily or not.
 ENGINES = {
     "autokeras": {"search"},
@@ -38,6 +38,8 @@ ENGINES = {
     "keras": {"search", "deliver", "models"},
     "keras_hub": {"deliver", "models"},
     "tensorflow": {"cli", "search", "deliver", "models"},
+    "onnxruntime": {"search"},
+    "tf2onnx": {"search"},
     "typer": {"cli"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION = 350, 60  # lines

@@ -12,6 +12,7 @@ from automm.data.images.pixels.pixel_store import prepare_pictures
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
+from automm.search.features.onnx_models import OnnxModels
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import About, Items
 
@@ -95,7 +96,7 @@ def test_clear_keeps_and_counts_entries_in_use(folder, filled):
     assert said[0] == f"1 entries removed, {PICTURES} bytes; 1 in use and kept"
     assert said[1] == "1 sets of decoded pictures removed, 48 bytes"
     nothing = {"entries": 0, "bytes": 0, "in_use": 1, "pictures": 0, "picture_bytes": 0}
-    nothing |= {"embedded": 0, "embedded_bytes": 0}
+    nothing |= {"embedded": 0, "embedded_bytes": 0, "converted": 0, "converted_bytes": 0}
     assert json.loads(run("--clear", "--format", "json")) == nothing
     assert [entry["what"] for entry in json.loads(run("--format", "json"))["features"]] == ["texts"]
     assert not list((folder / "pictures").glob("*.u8"))
@@ -119,3 +120,15 @@ def test_pictures_from_cells_are_listed_and_cleared(folder):
     assert json.loads(run("--format", "json"))["embedded_bytes"] == 1000
     assert run("--clear").splitlines()[-1] == "1 pictures from cells of records removed, 1.0 kB"
     assert json.loads(run("--format", "json"))["embedded_bytes"] == 0
+
+
+def test_converted_encoders_are_listed_and_cleared_with_what_was_measured(folder):
+    models = OnnxModels(folder / "onnx")
+    models.keep_difference("family", 2e-5)
+    (folder / "onnx" / "key-digest.onnx").write_bytes(b"x" * 1000)
+    listed = run().splitlines()
+    assert listed[-1] == f"encoders converted for ONNX Runtime: 1.0 kB, in {folder / 'onnx'}"
+    assert json.loads(run("--format", "json"))["converted_bytes"] == 1000
+    assert run("--clear").splitlines()[-1] == "1 converted encoders removed, 1.0 kB"
+    assert json.loads(run("--format", "json"))["converted_bytes"] == 0
+    assert models.difference("family") is None

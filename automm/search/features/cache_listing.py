@@ -8,6 +8,7 @@ from typing import Any
 from automm.data.images.embedded import clear_embedded, embedded_files
 from automm.data.images.pixels.pixel_cache import clear_pictures, picture_sets
 from automm.data.images.pixels.pixel_file import count_of
+from automm.search.features.onnx_models import OnnxModels
 from automm.search.features.store import FeatureStore
 
 
@@ -21,6 +22,7 @@ class Listing:
         limit: bytes, for features and for decoded pictures each.
         pictures: sets of decoded pictures, latest use first: key, rows, bytes, last_used.
         embedded_bytes: of the picture files that were made from cells of records.
+        converted_bytes: of encoders that were converted for ONNX Runtime.
     """
 
     folder: Path
@@ -28,6 +30,7 @@ class Listing:
     limit: int
     pictures: list[dict[str, Any]]
     embedded_bytes: int
+    converted_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -37,6 +40,7 @@ class Listing:
             "features": self.features,
             "decoded_pictures": self.pictures,
             "embedded_bytes": self.embedded_bytes,
+            "converted_bytes": self.converted_bytes,
         }
 
     @property
@@ -55,21 +59,24 @@ def listing(cache: Path, limit: int) -> Listing:
         for entry in FeatureStore(cache / "features", limit).entries()
     ]
     embedded = sum(size for _, _, size in embedded_files(cache / "embedded"))
-    return Listing(cache, features, limit, _pictures(cache / "pictures"), embedded)
+    converted = sum(OnnxModels(cache / "onnx").sizes().values())
+    return Listing(cache, features, limit, _pictures(cache / "pictures"), embedded, converted)
 
 
 def clear(cache: Path, limit: int) -> dict[str, int]:
-    """Remove decoded pictures, and features that no running process uses, from the cache. Weights stay.
+    """Remove decoded pictures, converted encoders, and features that no running process uses. Weights stay.
 
     Returns:
         `entries`, `bytes` and `in_use` of the feature store, `pictures` (the number of sets) and `picture_bytes`,
-        `embedded` (files made from cells of records) and `embedded_bytes`.
+        `embedded` (files made from cells of records) and `embedded_bytes`, `converted` (encoders) and
+        `converted_bytes`.
     """
     cleared = FeatureStore(cache / "features", limit).clear()
     sets, size = clear_pictures(cache / "pictures")
     files, embedded = clear_embedded(cache / "embedded")
-    embedded_counts = {"embedded": files, "embedded_bytes": embedded}
-    return {**vars(cleared), "pictures": sets, "picture_bytes": size, **embedded_counts}
+    models, converted = OnnxModels(cache / "onnx").clear()
+    others = {"embedded": files, "embedded_bytes": embedded, "converted": models, "converted_bytes": converted}
+    return {**vars(cleared), "pictures": sets, "picture_bytes": size, **others}
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ are ragged: a text has one row for each of its word pieces. The cells of a pictu
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,16 +18,14 @@ from automm.data.inputs.arrays import Tokens
 from automm.data.inputs.input_sources import RAW
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
-from automm.search.features.engines import Engine, Inputs, RunEncoder, engine_for
-from automm.search.features.store import Encoding, FeatureStore
+from automm.search.features.engines import Engine, Inputs, RunEncoder
+from automm.search.features.store import Encoding
 from automm.search.features.store_format import About, Items
 
 Progress = Callable[[str, int, int], None]  # called with (what is encoded, done, total)
 
 LENGTHS = 8  # padded lengths are multiples of this, so that TensorFlow traces few shapes
 LARGEST_HALF = 65504.0
-
-log = logging.getLogger("automm")
 
 
 @dataclass(frozen=True)
@@ -159,52 +156,18 @@ class Job:
 def started_once(build: Callable[[list[str]], Any], inputs: Inputs) -> Start:
     """Return a function from an engine and output names to an encoder and the function that runs it.
 
-    Both are made once: the time of an encoding is measured with what the encoding then uses.
+    Each is made once: the time of an encoding is measured with what the encoding then uses.
     """
 
     @cache
+    def built(names: tuple[str, ...]) -> Any:
+        return build(list(names))
+
+    @cache
     def start(engine: Engine, names: tuple[str, ...]) -> tuple[Any, RunEncoder]:
-        encoder = build(list(names))
-        return encoder, engine.start(encoder, inputs)
+        return built(names), engine.start(built(names), inputs)
 
     return start
-
-
-def load_or_encode(
-    store: FeatureStore, job: Job, progress: Progress | None = None
-) -> tuple[dict[str, np.ndarray], str]:
-    """Return an encoder's outputs by name, from the store; items that the store lacks are encoded.
-
-    On Keras, the last digits of an item's features depend on its batch: by up to 6e-7 for minilm-l6 and 1.4e-6 for
-    efficientnet-lite0 on MVSA-Single, where features reach 1.0 and 5.8. The same data may therefore have slightly
-    different features if some of it was stored with other data before (`experiments/benchmarks/one_more.py`). On ONNX
-    Runtime they are identical.
-
-    Returns:
-        (rows, features) each, and the version of the engine that computed them.
-    """
-    wanted = job.wanted
-    count = len(wanted.items)
-    engine = engine_for(wanted.encoder, count)
-    families = wanted.families(engine)
-    if count == 0:  # a memory map cannot be empty
-        features = job.open_pass(engine, families, np.arange(0), None).features
-        return {name: np.zeros((0, features[family]), np.float32) for name, family in families.items()}, engine.version
-    log.info("%d %s: %s on %s", count, wanted.what, wanted.encoder, engine.version)
-    names = {family: name for name, family in families.items()}
-
-    def open_missing(missing: Sequence[str], to_encode: np.ndarray) -> Encoding:
-        log.info(
-            "%d of %d %s to encode: %s",
-            len(to_encode),
-            count,
-            wanted.what,
-            ", ".join(names[family] for family in missing),
-        )
-        return job.open_pass(engine, {names[family]: family for family in missing}, to_encode, progress)
-
-    by_family = store.get(wanted.abouts(engine), wanted.items, open_missing)
-    return {name: by_family[family] for name, family in families.items()}, engine.version
 
 
 class TextPass:

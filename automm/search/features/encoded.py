@@ -18,10 +18,11 @@ from automm.search.features.encode import (
     Progress,
     TextPass,
     Texts,
-    load_or_encode,
     started_once,
 )
 from automm.search.features.encoding_time import EncodingTime, encoding_time
+from automm.search.features.engines import UsedEngine
+from automm.search.features.load import choose_engine, load_or_encode
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import Items
 
@@ -44,7 +45,7 @@ class Features:
     arrays: Arrays
     texts: Mapping[str, Texts]
     encoded: Mapping[InputSource, np.ndarray]
-    engines: Mapping[tuple[str, str], str]
+    engines: Mapping[tuple[str, str], UsedEngine]
     encoders: Mapping[str, str]
     names: tuple[str, ...]
 
@@ -157,17 +158,19 @@ def encode(
     texts = {name: Texts.of(tokens) for name, tokens in arrays.tokens.items()}
     names = ["text", "image", *readouts, *(vector_beside(name) for name in readouts if is_sequence(name))]
     encoded: dict[InputSource, np.ndarray] = {}
-    engines: dict[tuple[str, str], str] = {}
+    engines: dict[tuple[str, str], UsedEngine] = {}
     jobs = [
         _text_job(source, texts[source.name], of_modality("text", names))
         if isinstance(source, TextSource)
         else _picture_job(source, arrays.pictures[source.name], of_modality("image", names))
         for source in sources
     ]
+    chosen = [choose_engine(job) for job in jobs]
     if before is not None:
-        before(sum((encoding_time(store, job) for job in jobs), EncodingTime()))
-    for source, job in zip(sources, jobs, strict=True):
-        values, engines[source.modality, source.name] = load_or_encode(store, job, progress)
+        times = (encoding_time(store, job, used.engine) for job, used in zip(jobs, chosen, strict=True))
+        before(sum(times, EncodingTime()))
+    for source, job, used in zip(sources, jobs, chosen, strict=True):
+        values, engines[source.modality, source.name] = load_or_encode(store, job, used, progress)
         encoded |= {READOUTS[name].of({source.modality: source.name}): array for name, array in values.items()}
     encoded = {source: _in_shape(source, values, encoded, len(arrays.pixels)) for source, values in encoded.items()}
     encoders = {source.modality: source.name for source in reversed(sources)}

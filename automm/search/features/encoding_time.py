@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automm.search.features.encode import Job
-from automm.search.features.engines import engine_for
+from automm.search.features.engines import Engine
 from automm.search.features.store import FeatureStore
 
 SAMPLE = 32  # items that are encoded to measure the rate, once to trace the graph and once with a clock
@@ -36,12 +36,13 @@ class EncodingTime:
         return EncodingTime(self.seconds + other.seconds, self.items + other.items)
 
 
-def encoding_time(store: FeatureStore, job: Job, clock: Callable[[], float] = time.monotonic) -> EncodingTime:
-    """Measure how long `load_or_encode` will take; nothing is written."""
+def encoding_time(
+    store: FeatureStore, job: Job, engine: Engine, clock: Callable[[], float] = time.monotonic
+) -> EncodingTime:
+    """Measure how long `load_or_encode` will take with an engine; no features are written."""
     wanted = job.wanted
     if len(wanted.items) == 0:
         return EncodingTime()
-    engine = engine_for(wanted.encoder, len(wanted.items))
     missing, to_encode = store.missing(wanted.abouts(engine), wanted.items)
     if len(to_encode) == 0:
         return EncodingTime()

@@ -1,19 +1,19 @@
 """Engines that run frozen encoders: Keras or ONNX Runtime.
 
 The engine is chosen from a table, not by timing, so that a machine always computes the same features. Features of
-different engines agree to a cosine of 0.99999 or better, but not exactly. The engine is therefore part of an entry's
+different engines agree (`search/features/load` checks it), but not exactly. The engine is therefore part of an entry's
 key.
 """
 
-import warnings
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from automm.paths import cache_dir
+from automm.search.features.onnx_models import EngineError, OnnxModels, short, version_of
 from automm.search.memory import release_memory
 
 RunEncoder = Callable[..., Sequence[np.ndarray]]
@@ -21,17 +21,14 @@ Inputs = Mapping[
     str, tuple[Any, Sequence[int | None]]
 ]  # dtype and shape of a row of each input; None: a variable length
 
-# Engines of encoders on a CPU. Other encoders, and all encoders on a GPU, run on Keras. Measured by
-# experiments/benchmarks/encode_rate.py: ONNX Runtime is 2.4 times as fast on pictures, and not faster on texts that are
-# sorted by length; converting a BERT takes 40 s. XLA is not faster on texts and compiles each shape for a second. It
-# must never compile depthwise convolutions for a CPU: they run ten times slower.
-ON_CPU = {
-    "efficientnet-lite0": "onnx",
-    "efficientnet-lite1": "onnx",
-    "efficientnet-lite2": "onnx",
-}
-FEWEST_FOR_ONNX = 1000  # pictures; with fewer, converting takes longer than it saves
-ONNX_PACKAGES = ("onnxruntime", "tf2onnx", "onnx")  # the extra automm[fast]
+# Encoders that ONNX Runtime runs on a CPU. Keras runs the others, and all encoders on a GPU. Measured by
+# experiments/benchmarks/engines.py: EfficientNet-Lite is 1.6 to 2.3 times as fast on ONNX Runtime by processor time.
+# It is converted and compared once for all searches, which takes as long as the gain on about 1,100 pictures. There
+# is no lower limit of pictures: one picture more would change the engine, and all would be encoded again. Texts that
+# are sorted by length do not gain: MiniLM is slower on ONNX Runtime, and equally fast with a graph of fused attention
+# that was written by hand. XLA is not faster on texts and compiles each shape for a second. It must never compile
+# depthwise convolutions for a CPU: they run ten times slower.
+ON_ONNX = frozenset({"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"})
 
 
 @dataclass(frozen=True)
@@ -55,19 +52,43 @@ class Engine:
 
         Returns:
             A function from the inputs, (n, *shape) each, to the list of the encoder's outputs in inference mode.
+
+        Raises:
+            EngineError: ONNX Runtime cannot run the encoder; the returned function raises it too.
         """
         return ENGINES[self.name](encoder, inputs)
 
 
-def engine_for(encoder: str, rows: int) -> Engine:
-    """Return the engine for `rows` items of an encoder. ONNX Runtime is used only if its packages are installed."""
+@dataclass(frozen=True)
+class UsedEngine:
+    """The engine that computes the features of an encoder, and why.
+
+    Attributes:
+        difference: of its features from those of Keras, the largest, divided by the root mean square of Keras'
+            features. None: Keras computes them, or it was not measured.
+        fallback: why Keras computes them although ONNX Runtime should; '' if it should not.
+    """
+
+    engine: Engine
+    difference: float | None = None
+    fallback: str = ""
+
+    @property
+    def version(self) -> str:
+        return self.engine.version
+
+
+def engine_for(encoder: str) -> Engine:
+    """Return the engine for an encoder."""
+    if encoder not in ON_ONNX or _has_gpu():
+        return keras_engine()
+    return Engine("onnx", f"onnxruntime-{version_of('onnxruntime')}-{keras_engine().version}")
+
+
+def keras_engine() -> Engine:
     import keras
 
-    keras_version = f"keras-{keras.__version__}-{keras.backend.backend()}"
-    wanted = "keras" if rows < FEWEST_FOR_ONNX or _has_gpu() else ON_CPU.get(encoder, "keras")
-    if wanted == "onnx" and all(find_spec(package) for package in ONNX_PACKAGES):
-        return Engine("onnx", f"onnxruntime-{metadata.version('onnxruntime')}-{keras_version}")
-    return Engine("keras", keras_version)
+    return Engine("keras", f"keras-{keras.__version__}-{keras.backend.backend()}")
 
 
 def _keras(encoder: Any, inputs: Inputs) -> RunEncoder:
@@ -78,32 +99,42 @@ def _keras(encoder: Any, inputs: Inputs) -> RunEncoder:
 
 
 def _onnx(encoder: Any, inputs: Inputs) -> RunEncoder:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Without this, threads waste CPU time waiting for each other when other processes use the cores.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = to_onnx(encoder, inputs)
+    model = onnx_models().get(encoder, inputs)
     release_memory()  # converting takes a gigabyte temporarily
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda *batch: session.run(None, dict(zip(inputs, batch, strict=True)))
+    try:
+        import onnxruntime
 
+        session = onnxruntime.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EngineError(f"it cannot be loaded ({short(error)})") from error
 
-def to_onnx(encoder: Any, inputs: Inputs) -> bytes:
-    """Convert the encoder in inference mode to an ONNX model; its inputs have the names in `inputs`."""
-    import tensorflow as tf
+    def run(*batch: np.ndarray) -> Sequence[np.ndarray]:
+        try:
+            return session.run(None, dict(zip(inputs, batch, strict=True)))
+        except Exception as error:
+            raise EngineError(f"it fails while it runs ({short(error)})") from error
 
-    signature = [tf.TensorSpec((None, *shape), dtype, name=name) for name, (dtype, shape) in inputs.items()]
-    function = tf.function(lambda *batch: encoder(*batch, training=False), input_signature=signature, autograph=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation warnings of tf2onnx and of its numpy calls
-        import tf2onnx
-
-        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
-    return bytes(model.SerializeToString())
+    return run
 
 
 ENGINES: dict[str, Callable[[Any, Inputs], RunEncoder]] = {"keras": _keras, "onnx": _onnx}
+
+
+def onnx_models() -> OnnxModels:
+    """Return the converted encoders in the user's cache folder."""
+    return OnnxModels(cache_dir() / "onnx")
+
+
+def session_options() -> Any:
+    """Return the options of ONNX Runtime; it uses as many threads as TensorFlow (`search/parallel/worker_options`)."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    limit = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    options.intra_op_num_threads = int(limit) if limit.isdecimal() else 0  # 0: one for each core
+    # Without this, threads waste CPU time waiting for each other when other processes use the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _has_gpu() -> bool:

@@ -18,11 +18,11 @@ from automm.search.features.encode import (
     Progress,
     TextPass,
     Texts,
-    load_or_encode,
     started_once,
 )
 from automm.search.features.encoded import Features, picture_items
 from automm.search.features.encoding_time import EncodingTime, encoding_time
+from automm.search.features.load import choose_engine, load_or_encode
 from automm.search.features.store import FeatureStore
 from automm.search.training.batches import Rows
 
@@ -121,7 +121,8 @@ def encode_states(
     texts = _texts(arrays, lowers)
     values = {}
     for lower in lowers:
-        stored, _ = load_or_encode(store, _job(lower, arrays, texts), progress)
+        job = _job(lower, arrays, texts)
+        stored, _ = load_or_encode(store, job, choose_engine(job), progress)
         values[lower.sources[0]] = _in_shape(lower, arrays, stored[lower.sources[0].short_name])
     return States(arrays, texts, values)
 
@@ -129,7 +130,8 @@ def encode_states(
 def states_time(arrays: Arrays, lowers: Sequence[Any], store: FeatureStore) -> EncodingTime:
     """Measure how long `encode_states` will take; its arguments."""
     texts = _texts(arrays, lowers)
-    return sum((encoding_time(store, _job(lower, arrays, texts)) for lower in lowers), EncodingTime())
+    jobs = [_job(lower, arrays, texts) for lower in lowers]
+    return sum((encoding_time(store, job, choose_engine(job).engine) for job in jobs), EncodingTime())
 
 
 def _texts(arrays: Arrays, lowers: Sequence[Any]) -> dict[str, Texts]:

@@ -14,6 +14,7 @@ import numpy as np
 from automm.deliver.bundle import whole_model
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
+from automm.search.features.engines import UsedEngine
 from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
 from automm.search.setup.data import Setup
@@ -25,7 +26,7 @@ EACH = 16  # of them the longest texts, the most pictures, and reviews without a
 
 # The largest difference of two answers, divided by the largest answer if that is above 1: float32 has seven digits.
 SAME_ENGINE = 1e-5  # Keras on a CPU made the features and runs the whole model
-OTHER_ENGINE = 1e-4  # ONNX Runtime made features: a cosine of 0.99999 or better to those of Keras
+OTHER_ENGINE = 1e-4  # ONNX Runtime made features, which agree with those of Keras (`search/features/load`)
 GPU = 1e-3  # kernels of a GPU sum in another order each time
 GPU_TF32 = 1e-2  # products of a GPU with TF32 have three digits
 
@@ -89,7 +90,7 @@ def parity_rows(setup: Setup) -> np.ndarray:
     return rows[np.array(list(dict.fromkeys(chosen))[:ROWS], np.int64)]
 
 
-def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
+def tolerance(engines: Mapping[tuple[str, str], UsedEngine]) -> float:
     """Return the largest difference that rounding explains.
 
     Args:
@@ -99,7 +100,7 @@ def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
 
     if tf.config.list_physical_devices("GPU"):
         return GPU_TF32 if tf.config.experimental.tensor_float_32_execution_enabled() else GPU
-    return SAME_ENGINE if all(engine.startswith("keras") for engine in engines.values()) else OTHER_ENGINE
+    return SAME_ENGINE if all(used.engine.name == "keras" for used in engines.values()) else OTHER_ENGINE
 
 
 def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:

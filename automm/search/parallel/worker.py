@@ -79,11 +79,11 @@ def run_worker(run: Run, experiment: Experiment, chief: str, reporter: Reporter,
 def _check_same_engines(run: Run, setup: Setup) -> None:
     """Check that encoders run on the same engines as in the search, so that scores are comparable."""
     for record in records_of(run.read("manifest.json")["encoders"], setup.experiment.inputs.model_dump()):
-        engine = setup.features.engines[record.modality, record.name]
+        engine = setup.features.engines[record.modality, record.name].version
         if record.engine != engine:
             raise DataError(
                 f"the {record.modality} encoder {record.name} runs on {engine} on this machine, and on {record.engine} "
-                "in the search. Install the same versions on both, with or without automm[fast]"
+                "in the search. Install the same versions on both"
             )
 
 

@@ -40,8 +40,17 @@ def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
     key = source.modality, source.name
     preprocessing = source.preprocessing.to_dict()
     preprocessing.pop("tokenizer", None)  # in a file of its own
-    size, engine = setup.sizes[key], setup.features.engines[key]
-    return EncoderRecord(*key, source.fingerprint, engine, size.value, preprocessing, size.reason)
+    size, used = setup.sizes[key], setup.features.engines[key]
+    return EncoderRecord(
+        *key,
+        source.fingerprint,
+        used.version,
+        size.value,
+        preprocessing,
+        size.reason,
+        difference=used.difference,
+        fallback=used.fallback,
+    )
 
 
 def record_settings(manifest: Manifest) -> dict[str, Any]:
