@@ -271,7 +271,8 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
         return
     names = ", ".join(missing)
     if offline:
-        raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: automm weights")
+        commands = " && ".join(f"automm weights {name}" for name in missing)
+        raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: {commands}")
     if sys.stdin.isatty() and not typer.confirm(one_line(f"Download the weights of {names}?"), default=True, err=True):
         raise WeightsError(f"weights of {names} are needed. Download them, or name others: --set encoders.text=NAME")
     for name in missing:
