@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from encoder_data import SETS, TEXTS, write_manifest
+from threadpoolctl import threadpool_limits
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.evaluate.compare import interval, paired_interval
@@ -50,7 +51,7 @@ SETTINGS = (  # the read-outs of the baselines alone
 )
 TEXT, IMAGE = "minilm-l6", "efficientnet-lite0"  # the defaults
 UNREAD = {"text": "tiny-bert", "image": "tiny-cnn"}  # in place of encoders of a modality that a row does not read
-ONLY_ALONE = ("efficientnet-lite1",)  # between two others in size: not beside other encoders
+BETWEEN = "efficientnet-lite1"  # between two others in size: measured only if --rows names it, and only alone
 MODELS = ("logistic", "concatenation")
 ITEMS = {"text": "texts, word pieces", "image": "pictures"}  # as the progress of an encoding names them
 
@@ -64,7 +65,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        return " | ".join("+".join(some) for some in (self.texts, self.images) if some)
+        return " and ".join("+".join(some) for some in (self.texts, self.images) if some)
 
     @property
     def reference(self) -> "Row":
@@ -94,7 +95,7 @@ def main() -> None:
     if arguments.to.is_file():
         result = json.loads(arguments.to.read_text(encoding="utf-8"))
     for name in arguments.sets:
-        chosen = [row for row in rows_of(name, more) if not arguments.rows or row.name in arguments.rows]
+        chosen = [row for row in rows_of(name, more) if row.name in (arguments.rows or {row.name} - {BETWEEN})]
         if arguments.list:
             for row in chosen:
                 print(f"{name}: {row.name}{' (measured)' if row.name in result['rows'].get(name, {}) else ''}")
@@ -112,10 +113,10 @@ def rows_of(name: str, more: dict[str, tuple[str, ...]]) -> list[Row]:
     packaged = [(encoder, package.kind) for encoder, package in PACKAGES.items()]
     texts, images = ((*(e for e, kind in packaged if kind == wanted), *more[wanted]) for wanted in ("text", "image"))
     alone = [Row((text,), ()) for text in texts]
-    images = tuple(image for image in images if image not in ONLY_ALONE)
+    images = tuple(image for image in images if image != BETWEEN)
     if name in TEXTS:
         return list(dict.fromkeys([*alone, *(Row((TEXT, text), ()) for text in texts[1:]), Row(texts, ())]))
-    alone += [Row((), (image,)) for image in (*images, *ONLY_ALONE)]
+    alone += [Row((), (image,)) for image in (*images, BETWEEN)]
     together = [Row((text,), (IMAGE,)) for text in texts] + [Row((TEXT,), (image,)) for image in images[1:]]
     together += [Row((TEXT, text), (IMAGE,)) for text in texts[1:]]
     together += [Row((TEXT,), (IMAGE, image)) for image in images[1:]]
@@ -200,7 +201,8 @@ def fit(setup: Setup, row: Row, model: str, answers: "Answers") -> dict[str, Any
     """Fit a model on all folds; return its macro-F1 and its difference to the reference, with intervals."""
     with tempfile.TemporaryDirectory() as folder:
         search = Search(setup, create_run(Path(folder), "encoders", "0" * 6), Silent(), Silent(), None)
-        candidate = search.runner.run(estimator(setup, row, model))
+        with threadpool_limits(1):  # two threads of BLAS waited for each other: ten times the processor time
+            candidate = search.runner.run(estimator(setup, row, model))
         if candidate.error:
             raise SystemExit(f"{row.name}: {candidate.error}")
         ours = search.run.predictions(candidate.name)
@@ -246,7 +248,7 @@ class Answers:
         return np.load(self._path(row, model))
 
     def _path(self, row: Row, model: str) -> Path:
-        return self.folder / f"{row.name.replace(' | ', '--').replace('/', '-')}-{model}.npy"
+        return self.folder / f"{row.name.replace(' ', '-')}-{model}.npy"
 
 
 class Silent:
