@@ -16,7 +16,8 @@ from automm.models.packing import unwrap
 
 # The activations of more pictures do not fit the CPU caches, and their memory is allocated again for each batch.
 PICTURES_AT_ONCE = 16
-Sizes = Mapping[tuple[str, str], int]  # the tokens of a text, or the side of a picture, by modality and encoder
+EncoderKey = tuple[str, str]  # the modality and the name of an encoder
+Sizes = Mapping[EncoderKey, int]  # the tokens of a text, or the side of a picture
 
 
 def raw_inputs(modality: str, place: int, size: int, max_images: int) -> dict[str, Any]:
@@ -59,6 +60,10 @@ class LazyEncoder:
     whole: Callable[[], Any]
     halves: Callable[[], tuple[Any, Any]]
 
+    @property
+    def key(self) -> EncoderKey:
+        return self.modality, self.name
+
     @classmethod
     def of(cls, source: TextSource | ImageSource, place: int, size: int, names: Sequence[str]) -> "LazyEncoder":
         """Build layers from a source; arguments as in the class and in `EncoderLayers.of`."""
@@ -86,7 +91,7 @@ class LazyEncoder:
 
     def own_sources(self, sources: Iterable[InputSource]) -> list[InputSource]:
         """Return the sources that this encoder computes."""
-        return [source for source in sources if (source.modality, source.encoder) == (self.modality, self.name)]
+        return [source for source in sources if (source.modality, source.encoder) == self.key]
 
     def read(self, sources: Iterable[InputSource], arrays: Sequence[Any]) -> dict[str, Any]:
         """Compute the sources of this encoder, by name; other encoders' sources are left out.

@@ -1,7 +1,7 @@
 """The tools with which estimators fit: build fold models, find their inputs, evaluate them on one setup."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from automm.errors import TrialError
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
-from automm.models.whole import EncoderLayers, compiled, parameters_of, rows_at_once
+from automm.models.whole import EncoderKey, EncoderLayers, compiled, parameters_of, rows_at_once
 from automm.search.features.encoded import Features
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.states import States, encode_states, input_rows, states_time
@@ -43,31 +43,30 @@ class Bench:
         self.setup, self.run, self.progress, self.deadline = setup, run, progress, deadline
         self.space = space_of(setup.experiment, setup.dataset.manifest)
         self.layers = EncoderLayers.of(setup.sources, setup.arrays.sizes, [*readouts(self.space), "text", "image"])
-        self._states: dict[bool, States] = {}  # True: with the states of pictures
+        self._states: dict[Set[EncoderKey], States] = {}  # by the encoders whose states they are
 
     def saved(self, name: str) -> Any:
         """Load the saved model of a candidate."""
         return keras.saving.load_model(self.run.model_path(name), compile=False)
 
-    def states(self, cells: bool = True) -> States:
-        """Return the outputs of the encoders' lower halves, encoded when they are first needed.
+    def encoders_of(self, suffix: Any) -> frozenset[EncoderKey]:
+        """Return the encoders that a suffix reads: not all of several, none of a modality that it does not read."""
+        sources = self.layers.sources_of(suffix).values()
+        return frozenset((source.modality, source.encoder) for source in sources if not source.is_array)
 
-        Args:
-            cells: whether to include pictures; a model that trains a CNN on the pictures does not read their states.
-        """
-        if cells not in self._states:
-            self._states[cells] = encode_states(
-                self.setup.arrays, self._lower_halves(cells), feature_store(), progress=self.progress
-            )
-        return self._states[cells]
+    def states(self, encoders: Set[EncoderKey]) -> States:
+        """Return the outputs of some encoders' lower halves, encoded when they are first needed."""
+        if encoders not in self._states:
+            lowers = self._lower_halves(encoders)
+            self._states[encoders] = encode_states(self.setup.arrays, lowers, feature_store(), progress=self.progress)
+        return self._states[encoders]
 
-    def states_time(self) -> EncodingTime:
-        """Measure how long it will take to encode the states of texts and pictures."""
-        return states_time(self.setup.arrays, self._lower_halves(cells=True), feature_store())
+    def states_time(self, encoders: Set[EncoderKey]) -> EncodingTime:
+        """Measure how long it will take to encode the states of some encoders."""
+        return states_time(self.setup.arrays, self._lower_halves(encoders), feature_store())
 
-    def _lower_halves(self, cells: bool) -> list[Any]:
-        modalities = ("text", "image") if cells else ("text",)
-        return [encoder.halves()[0] for encoder in self.layers.encoders if encoder.modality in modalities]
+    def _lower_halves(self, encoders: Set[EncoderKey]) -> list[Any]:
+        return [encoder.halves()[0] for encoder in self.layers.encoders if encoder.key in encoders]
 
     def input_rows(self, model: Any) -> Rows:
         """Return the source of input rows that matches the inputs of a suffix or whole model."""

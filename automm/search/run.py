@@ -22,7 +22,7 @@ from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.autokeras.tune import tune
 from automm.search.baselines import finish_end_to_end, run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
-from automm.search.cost.time_budget import Pace, Tail, check_encoding, has_time_to_fine_tune
+from automm.search.cost.time_budget import Pace, Tail, check_encoding
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
@@ -191,7 +191,7 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
             if search.setup.experiment.budget.trials:
                 train_other_seeds(search)
             finish_end_to_end(search)
-            if search.setup.experiment.budget.trials and has_time_to_fine_tune(search):
+            if search.setup.experiment.budget.trials:
                 fine_tune(search)
             run_ensemble(search)
     except GiveUp as error:

@@ -12,6 +12,7 @@ from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.encoders import sources
 from automm.models.encoders.preprocessing import PicturePreprocessing
+from automm.search import bench
 from automm.search.features.engines import Engine
 from automm.tracking.run_folder import COMPLETED
 
@@ -48,7 +49,13 @@ def encoders():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, experiment_file, shared_cache):
+def states():
+    """The encoders of each call that encodes states for fine-tuning."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, experiment_file, shared_cache, states):
     import tensorflow as tf
     from conftest import RecordingTracker, SilentReporter
 
@@ -58,6 +65,15 @@ def run(tmp_path_factory, experiment_file, shared_cache):
     tf.config.run_functions_eagerly(True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
+        encode_states = bench.encode_states
+        patch.setattr(
+            bench,
+            "encode_states",
+            lambda arrays, lowers, *rest, **more: (
+                states.append({lower.encoder for lower in lowers}),
+                encode_states(arrays, lowers, *rest, **more),
+            )[1],
+        )
         experiment = load_experiment(experiment_file, SEVERAL)
         yield run_search(experiment, tmp_path_factory.mktemp("runs"), RecordingTracker(), SilentReporter())
     tf.config.run_functions_eagerly(False)
@@ -92,6 +108,20 @@ def test_everything_completed(run):
     assert both > first
     assert run.read("result.json")["test"].keys() >= {"logistic_all_encoders", "ensemble-004"}
     assert "differ" not in (run.folder / "log.txt").read_text()
+
+
+def test_states_are_those_of_the_encoders_that_a_finalist_reads(run, states):
+    starts = [c.point for c in run.candidates() if c.name.endswith("-tuned")]
+    read = [
+        {
+            *(TEXTS if point["text/encoder"] == "all" else [point["text/encoder"]]),
+            *(PICTURES if point["image/encoder"] == "all" else [point["image/encoder"]]),
+        }
+        for point in starts
+    ]
+    assert all(one in states for one in read)
+    assert all(one in read for one in states)
+    assert any(len(one) < len(TEXTS + PICTURES) for one in read)
 
 
 def test_candidates_predict_from_their_bundles_as_in_the_search(run, reviews, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import time
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,8 @@ from automm.errors import ConfigError, WeightsError
 from automm.models.encoders.hub.families import FAMILIES, TINY, recognise
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import image_source, text_source
-from automm.search.cost.time_budget import has_time_to_fine_tune
+from automm.search.finalists.fine_tune import fine_tune
+from automm.tracking.run_folder import COMPLETED, Candidate
 
 TEXTS = [key for key, family in FAMILIES.items() if "text" in family.reads]
 IMAGES = [key for key, family in FAMILIES.items() if "image" in family.reads]
@@ -341,11 +341,8 @@ def test_without_blocks_of_its_own_there_is_no_fine_tuning(presets, tmp_path):
         source.halves()
     hear(str(caught.value), "Set tier2.finalists: 0")
     experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
-    bench = SimpleNamespace(states_time=source.halves)
-    budget = SimpleNamespace(deadline=time.monotonic() + 3600)
-    assert has_time_to_fine_tune(
-        SimpleNamespace(setup=SimpleNamespace(experiment=experiment), budget=budget, bench=bench)
-    )
+    ranking = SimpleNamespace(trained=lambda: [Candidate("trial-001", "trial", COMPLETED)])
+    fine_tune(SimpleNamespace(setup=SimpleNamespace(experiment=experiment), ranking=ranking, candidates=[]))
 
 
 @pytest.mark.parametrize(

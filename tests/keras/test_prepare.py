@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,9 @@ from automm.data.splitting import links
 from automm.data.splitting.links import links_of
 from automm.data.splitting.other_folds import other_folds
 from automm.data.splitting.split import split_dataset
-from automm.errors import ConfigError, DataError
+from automm.errors import ConfigError, DataError, WeightsError
+from automm.models.encoders import automatic, sources
+from automm.models.encoders.preprocessing import PicturePreprocessing
 from automm.search.features import engines
 from automm.search.setup.data import Loaded, check_same_data, encoder_sources, load, prepare
 from automm.search.setup.folds import check_folds, folds_of
@@ -117,7 +120,21 @@ def test_another_fold_has_its_splits_and_number():
     assert sorted(np.concatenate(tests)) == list(range(3 * THIRD))
 
 
-def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatch):
+@pytest.fixture
+def few_words(monkeypatch):
+    """A second text encoder, and a second picture encoder, which reads smaller pictures."""
+    tiny_bert, tiny_cnn = sources.TEXT_ENCODERS["tiny-bert"], sources.IMAGE_ENCODERS["tiny-cnn"]
+    few = {"few-words": lambda name, learned: tiny_bert(name, lambda size: learned(9))}
+    cropped = {"cropped": lambda name: replace(tiny_cnn(name), preprocessing=PicturePreprocessing(12, fit="crop"))}
+    monkeypatch.setattr(sources, "TEXT_ENCODERS", sources.TEXT_ENCODERS | few)
+    monkeypatch.setattr(sources, "IMAGE_ENCODERS", sources.IMAGE_ENCODERS | cropped)
+
+
+@pytest.mark.usefixtures("few_words")
+@pytest.mark.parametrize(
+    "encoders", [SMALL["encoders"], {"text": ["tiny-bert", "few-words"], "image": ["tiny-cnn", "cropped"]}]
+)
+def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatch, encoders):
     """From files to features, over a cache that is there: read-outs of all kinds, in their ragged and flat forms."""
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
     manifest = write_reviews(tmp_path / "data", 24)
@@ -126,11 +143,11 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
 
     def counted(engine, encoder, inputs):
         run = start(engine, encoder, inputs)
-        return lambda *batch: (encoded.append((encoder.name, len(batch[0]))), run(*batch))[1]
+        return lambda *batch: (encoded.append((encoder.encoder, len(batch[0]))), run(*batch))[1]
 
     monkeypatch.setattr(engines.Engine, "start", counted)
     content = {**SMALL, "manifest": str(manifest), "space": {"fusion.operator": ["cross_attention"]}}
-    wanted = resolve(content, tmp_path, name="test")
+    wanted = resolve({**content, "encoders": encoders}, tmp_path, name="test")
 
     def prepared(told):
         one = load(wanted)
@@ -138,15 +155,17 @@ def test_one_more_review_encodes_only_its_text_and_pictures(tmp_path, monkeypatc
 
     first = prepared([])
     assert any(array.dtype == np.float16 for array in first.features.encoded.values())
-    distinct = len(first.features.texts["tiny-bert"].lengths)
-    assert sum(count for name, count in encoded if name == "text_encoder") == distinct
+    for encoder, texts in first.features.texts.items():
+        assert sum(count for name, count in encoded if name == encoder) == len(texts.lengths)
     add_review(manifest)
     encoded.clear()
     told = []
     second = prepared(told)
-    assert sorted(encoded) == [("image_encoder", 2), ("text_encoder", 1)]
-    new = int(second.features.lengths[-1])
-    assert told[-2:] == [("texts, word pieces", new, new), ("pictures", 2, 2)]
+    new = second.features.texts
+    assert sorted(encoded) == sorted([*((name, 1) for name in new), *((name, 2) for name in second.arrays.pictures)])
+    pieces = [int(texts.lengths[texts.rows[-1]]) for texts in new.values()]
+    pictures = [("pictures", 2, 2)] * len(second.arrays.pictures)
+    assert told[-len(encoded) :] == [*(("texts, word pieces", count, count) for count in pieces), *pictures]
     rows = np.arange(24)
     for name, array in first.features.batch(rows).items():
         np.testing.assert_array_equal(second.features.batch(rows)[name], array)
@@ -167,6 +186,7 @@ def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch,
     content = {**SMALL, "manifest": str(manifest), "encoders": {"image": "tiny-cnn"}}
     wanted = resolve(content, tmp_path, name="test")
     assert wanted.encoders.text == "auto"
+    monkeypatch.setattr(automatic, "missing_weights", lambda *names: [])
     here = load(wanted)
     asked = []
     monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name))
@@ -174,6 +194,26 @@ def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch,
         encoder_sources(wanted, one)
     assert asked == [encoder, encoder]
     assert "training texts" in here.choice.reason
+
+
+@pytest.mark.parametrize("named", ["auto", "me5-small", "preset"])
+def test_a_text_encoder_that_is_not_there_is_refused_before_a_picture_is_decoded(tmp_path, monkeypatch, named):
+    monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("automm.search.setup.data.prepare_pictures", lambda *given, **more: pytest.fail("decoded"))
+    manifest = write_reviews(tmp_path / "data", 24)
+    records = manifest.parent / "reviews.jsonl"
+    text = "\u8fd9\u4e2a\u4e1c\u897f\u5f88\u597d\u770b\u6211\u5f88\u559c\u6b22"
+    lines = [json.loads(line) | {"text": text} for line in records.read_text().splitlines()]
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if named == "preset":
+        named = tmp_path / "preset"
+        named.mkdir()
+        (named / "config.json").write_text('{"registered_name": "keras_hub>BertBackbone"}')
+    wanted = resolve({"manifest": str(manifest), "encoders": {"text": str(named)}}, tmp_path, name="test")
+    with pytest.raises(WeightsError) as caught:
+        load(wanted)
+    message = str(caught.value)
+    assert message.endswith("Fetch them: automm weights me5-small") or "/preset' has no" in message, message
 
 
 def split_by_column(manifest):

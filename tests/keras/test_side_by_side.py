@@ -126,7 +126,7 @@ def names_of(model):
 
 
 def rows_of(model, features):
-    return input_rows(names_of(model), features.arrays, features, lambda cells: pytest.fail("it reads no states"))
+    return input_rows(names_of(model), features.arrays, features, lambda encoders: pytest.fail("it reads no states"))
 
 
 def test_each_encoder_has_its_own_input_and_size(suffix, features):

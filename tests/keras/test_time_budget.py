@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import pytest
 
 from automm.config.experiment import Experiment
@@ -103,6 +104,12 @@ def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
     assert tail(setup, 4).seconds(candidates, tuned=False) > alone + 4 * 4 * 10.0
 
 
+def bench(states_time):
+    """A bench whose saved model reads no encoder."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    return SimpleNamespace(states_time=states_time, saved=lambda name: model, encoders_of=lambda suffix: frozenset())
+
+
 @pytest.mark.parametrize(
     ("left", "states", "enough"), [(60.0, 0.0, False), (400.0, 120.0, True), (400.0, 180.0, False)]
 )
@@ -110,23 +117,23 @@ def test_fine_tuning_begins_only_with_time_for_its_states_and_for_some_steps(lef
     search = SimpleNamespace(
         setup=SimpleNamespace(experiment=experiment(tier2={"share": 0.5})),
         budget=SimpleNamespace(deadline=time.monotonic() + left),
-        bench=SimpleNamespace(states_time=lambda: EncodingTime(states)),
+        bench=bench(lambda encoders: EncodingTime(states)),
     )
-    assert has_time_to_fine_tune(search) is enough
+    assert has_time_to_fine_tune(search, "trial-001") is enough
     search.budget.deadline = None
-    assert has_time_to_fine_tune(search)
+    assert has_time_to_fine_tune(search, "trial-001")
 
 
 def test_an_encoder_without_an_upper_part_ends_fine_tuning_and_not_the_search(caplog):
-    def refuse():
+    def refuse(encoders):
         raise ConfigError("fine-tuning is not offered")
 
     search = SimpleNamespace(
         setup=SimpleNamespace(experiment=experiment()),
         budget=SimpleNamespace(deadline=time.monotonic() + 3600),
-        bench=SimpleNamespace(states_time=refuse),
+        bench=bench(refuse),
     )
-    assert not has_time_to_fine_tune(search)
+    assert not has_time_to_fine_tune(search, "trial-001")
     assert "No candidate is fine-tuned: fine-tuning is not offered" in caplog.text
 
 

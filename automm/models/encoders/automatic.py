@@ -14,9 +14,10 @@ import numpy as np
 
 from automm.data.inputs.tokens import load_tokenizer
 from automm.data.quality.language import ENGLISH, FOREIGN, UNDECIDED, languages
+from automm.errors import WeightsError
 from automm.models.encoders import multilingual_e5
 from automm.models.encoders.preprocessing import TextPreprocessing
-from automm.models.weights.fetch import package, weights_folder
+from automm.models.weights.fetch import missing_weights, package, weights_folder
 
 OF_ENGLISH, OF_ALL = "minilm-l6", "me5-small"
 SHOWN = 3  # languages in a reason
@@ -52,6 +53,26 @@ def text_encoder_for(train: Sequence[str]) -> Choice:
     shares = [f"{count / decided:.0%} {name}" for name, count in counts.most_common() if name != UNDECIDED]
     more = ", ..." if len(shares) > SHOWN else ""
     return Choice(encoder, f"the language of {decided:,} training texts: {', '.join(shares[:SHOWN])}{more}")
+
+
+def check_installed(texts: Sequence[str]) -> None:
+    """Check before pictures are decoded that the encoder that `auto` chooses is installed.
+
+    The training split is known only after that, because reviews that share a picture are in one split. All texts are
+    examined instead.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    if not missing_weights(OF_ENGLISH, OF_ALL):
+        return
+    choice = text_encoder_for(texts)
+    if missing_weights(choice.encoder):
+        reason = choice.reason.replace("training texts", "texts")
+        raise WeightsError(
+            f"encoders.text: auto chooses {choice.encoder}, whose weights are not installed ({reason}). "
+            f"Fetch them: automm weights {choice.encoder}"
+        )
 
 
 def sequence_length_for(lengths: np.ndarray) -> tuple[int, str]:

@@ -30,6 +30,7 @@ from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.readouts import READOUTS, of_modality, places_of
 from automm.models.weights import fetch as weights
+from automm.models.weights.packages import PACKAGES
 
 RECIPE = "1"  # increase it when the same weights give other features: cached features are then computed again
 TINY_VOCABULARY = 2000
@@ -190,6 +191,14 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
         readouts,
         joint=_fingerprint(*found.digests) if found.is_joint else "",
     )
+
+
+def check_text_encoder(name: str) -> None:
+    """Raise what `text_source` raises; no text and no weights are read."""
+    if name in PACKAGES:
+        weights.require(name)
+    elif name not in TEXT_ENCODERS:
+        Preset.find(name, "text").check_texts()
 
 
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from automm.data.inputs.input_sources import source_of_input
 from automm.models.average import average, members_of
 from automm.models.encoders.layers import unfreeze
 from automm.models.whole import compiled, fine_tunable
@@ -42,7 +41,7 @@ class FineTuned(Estimator):
     def prepare(self, bench: Bench) -> None:
         """Encode the states, which all fine-tuned candidates and all of their folds share."""
         began = time.monotonic()
-        bench.states(_reads_image_encoder(members_of(bench.saved(self.start))[0]))
+        bench.states(bench.encoders_of(members_of(bench.saved(self.start))[0]))
         log.info("%s: states of the encoders read or encoded in %.0f s", self.name, time.monotonic() - began)
 
     def fit(self, bench: Bench) -> Fitted:
@@ -54,7 +53,7 @@ class FineTuned(Estimator):
             warm_up=settings.warm_up,
         )
         suffixes = members_of(bench.saved(self.start))[: self.folds]
-        states = bench.states(_reads_image_encoder(suffixes[0]))
+        states = bench.states(bench.encoders_of(suffixes[0]))
         models = fine_tunable_models(bench, suffixes, states.shapes)
         trained = train(
             models,
@@ -74,7 +73,8 @@ class FineTuned(Estimator):
 
 def fine_tunable_models(bench: Bench, suffixes: Sequence[Any], shapes: dict[str, Any]) -> list[Any]:
     """Return a fine-tunable model of each suffix, each with its own trainable upper halves."""
-    pretrained = [encoder.halves()[1] for encoder in bench.layers.encoders]
+    read = bench.encoders_of(suffixes[0])
+    pretrained = [encoder.halves()[1] for encoder in bench.layers.encoders if encoder.key in read]
     models = []
     for suffix in suffixes:
         names = [tensor.name for tensor in suffix.inputs]
@@ -83,11 +83,6 @@ def fine_tunable_models(bench: Bench, suffixes: Sequence[Any], shapes: dict[str,
             unfreeze(upper)
         models.append(fine_tunable(suffix, uppers, shapes))
     return models
-
-
-def _reads_image_encoder(suffix: Any) -> bool:
-    sources = [source_of_input(tensor.name) for tensor in suffix.inputs]
-    return any(source.modality == "image" and not source.is_array for source in sources)
 
 
 def _copy(layer: Any) -> Any:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from automm.config.duration import duration
 from automm.config.experiment import Experiment
 from automm.errors import ConfigError
+from automm.models.average import members_of
 from automm.search.budget import MOST_KEPT
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.ranking import FINALISTS
@@ -138,17 +139,22 @@ class Tail:
         return self.slowness() * seconds + again
 
 
-def has_time_to_fine_tune(search: Search) -> bool:
-    """Return whether the share of tier 2 in the remaining time is enough to encode its states and to train a little."""
+def has_time_to_fine_tune(search: Search, first: str) -> bool:
+    """Return whether the share of tier 2 in the remaining time is enough to encode its states and to train a little.
+
+    Args:
+        first: the name of the first candidate to fine-tune; only the encoders that it reads are asked for states.
+    """
     settings, deadline = search.setup.experiment.tier2, search.budget.deadline
-    if deadline is None or not settings.finalists:
+    if deadline is None:
         return True
     left = settings.share * (deadline - time.monotonic())
     if left <= FINE_TUNING_SECONDS:
         needed = FINE_TUNING_SECONDS
     else:
         try:
-            needed = FINE_TUNING_SECONDS + search.bench.states_time().seconds
+            encoders = search.bench.encoders_of(members_of(search.bench.saved(first))[0])
+            needed = FINE_TUNING_SECONDS + search.bench.states_time(encoders).seconds
         except ConfigError as error:  # an encoder without an upper part; its message says so
             log.warning("No candidate is fine-tuned: %s", error)
             return False

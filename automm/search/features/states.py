@@ -3,7 +3,7 @@
 Token states are ragged: a text has a row for each of its word pieces, without padding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import LOWER, PIXELS, TOKEN_MASK, InputSource, source_of_input
+from automm.models.whole import EncoderKey
 from automm.search.features.encode import (
     EncoderOutputs,
     Job,
@@ -168,17 +169,19 @@ def _in_shape(lower: Any, arrays: Arrays, values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *lower.backbone.compute_output_shape((1, *pixels.shape[1:]))[1:])
 
 
-def input_rows(names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[bool], States]) -> Rows:
+def input_rows(
+    names: Sequence[str], arrays: Arrays, features: Features, states: Callable[[Set[EncoderKey]], States]
+) -> Rows:
     """Return the source of input rows that matches the input names of a model.
 
     Args:
-        states: called if the model reads states; its argument says whether it reads states of pictures.
+        states: called if the model reads states, with the encoders whose states it reads.
     """
-    sources = {name: source_of_input(name) for name in names}
+    sources = {name: source_of_input(name).of(features.encoders) for name in names}
     if any(source.is_raw and source.how != PIXELS for source in sources.values()):
         others = [name for name, source in sources.items() if not source.is_array]
         return RawAndOther(arrays, input_rows(others, arrays, features, states) if others else None, names)
-    lower = {source.modality for source in sources.values() if source.how == LOWER}
+    lower = frozenset((source.modality, source.encoder) for source in sources.values() if source.how == LOWER)
     if lower:
-        return StatesAndFeatures(features, states("image" in lower), names)
+        return StatesAndFeatures(features, states(lower), names)
     return features.only(names)

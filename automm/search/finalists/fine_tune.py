@@ -7,6 +7,7 @@ from typing import Any
 
 from automm.models.cnn.pixels import FROZEN
 from automm.search.candidates.fine_tuned import FineTuned
+from automm.search.cost.time_budget import has_time_to_fine_tune
 from automm.search.finalists.pilots import entry, run_pilot, train_if_it_won
 from automm.search.session import Search
 from automm.search.training.options import SUFFIX_ONLY
@@ -22,7 +23,7 @@ def fine_tune(search: Search) -> None:
     """Fine-tune finalists of tier 1, each on all folds if its pilot wins, until the time of tier 2 is used up."""
     settings = search.setup.experiment.tier2
     finalists = candidates_to_tune(search, settings.finalists)
-    if not finalists or search.budget.out_of_time():
+    if not finalists or search.budget.out_of_time() or not has_time_to_fine_tune(search, finalists[0].name):
         return
     search.reporter.stage("fine-tuning")
     deadline = None

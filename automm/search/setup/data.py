@@ -23,8 +23,15 @@ from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.evaluate.combine import Judged
-from automm.models.encoders.automatic import Choice, text_encoder_for
-from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of_texts
+from automm.models.encoders.automatic import Choice, check_installed, text_encoder_for
+from automm.models.encoders.sources import (
+    ImageSource,
+    TextSource,
+    check_text_encoder,
+    image_source,
+    text_source,
+    vocabulary_of_texts,
+)
 from automm.models.heads import HEADS, Shapes, Statistics
 from automm.paths import cache_dir, cache_limit
 from automm.search.features.encode import Progress
@@ -157,7 +164,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     Raises:
         ConfigError: the manifest is not valid, or its reviews have several labels each.
         DataError: the data contradicts the manifest.
-        WeightsError: weights of a picture encoder are missing.
+        WeightsError: weights of an encoder are missing; no picture is decoded before.
     """
     dataset = load_dataset(load_manifest(experiment.manifest, allow_code=experiment.allow_code))
     if dataset.several_labels:
@@ -167,6 +174,10 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
+    for name in experiment.encoders.named["text"]:
+        check_text_encoder(name)
+    if experiment.encoders.text == AUTO:
+        check_installed([review.text for review in dataset.reviews])
     images = tuple(map(image_source, experiment.encoders.images))
     forms = list(dict.fromkeys(picture_form(source, experiment.inputs) for source in images))
     pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
@@ -186,7 +197,7 @@ def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource 
     """Return the encoders of the experiment: those of texts, then those of pictures.
 
     Raises:
-        WeightsError: weights of a text encoder are missing; it is raised here, before encoding starts.
+        WeightsError: weights of the text encoder that `auto` has chosen are missing.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
     names = experiment.encoders.texts if loaded.choice is None else (loaded.choice.encoder,)

@@ -74,6 +74,11 @@ class Preset:
             return replace(preprocessing, prefix=self._sentence.prefix), ("pooled", *TOKEN_READOUTS)
         return preprocessing, JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
 
+    def check_texts(self) -> None:
+        """Check that its tokenizer can be loaded and that its weights are there; they are not read."""
+        self.texts()
+        assert self._weights
+
     @cached_property
     def _sentence(self) -> SentenceTransformer | None:
         if self.found.format != TRANSFORMERS or self.is_joint:
