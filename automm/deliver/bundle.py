@@ -158,7 +158,7 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
                 "of the search. Install the weights of the search"
             )
     sizes = {(record.modality, record.name): record.size for record in records}
-    return EncoderLayers.of(sources, sizes, [source_of_input(name).short_name for name in names])
+    return EncoderLayers.of(sources, sizes, names)
 
 
 def _vocabulary(tokenizer: Path, size: int) -> tuple[str, ...]:

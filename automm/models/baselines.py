@@ -30,6 +30,7 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
+from automm.models.similarity import similarity_part, similarity_sources
 from automm.models.towers import image_part, needed_sources, text_part
 
 # The model that the project began with: two encoders, a concatenation, and a small head of two dense layers. It is also
@@ -86,6 +87,10 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
     pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
     image, image_places = image_part(pictures, inputs["image_mask"], values, text, shapes.encoders.get("image", ()))
     vectors, masks = column_towers(inputs, values)
+    if sources := similarity_sources(values):
+        compared, images = (inputs[source.name] for source in sources)
+        similarity, both = similarity_part(compared, images, inputs["text_mask"], inputs["image_mask"], values)
+        vectors, masks = [*vectors, similarity], [*masks, both]
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
     return keras.Model(inputs, outputs, name="fused")

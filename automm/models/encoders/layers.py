@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
+from automm.data.inputs.input_sources import TOKEN_MASK, InputSource
 from automm.models.encoders.hub.unrolled import by_place
 from automm.models.keras_internals import layers_within
 from automm.models.padding import compute_empty_once
@@ -131,9 +131,7 @@ class ReadingEncoder(Encoder):
         Args:
             names: inputs of a suffix. Masks and inputs of other encoders are ignored; a short name fits any encoder.
         """
-        sources = [source_of_input(name) for name in names]
-        own = [source.short_name for source in sources if source.encoder in ("", self.encoder)]
-        readouts = of_modality(self.modality, own)
+        readouts = of_modality(self.modality, names, self.encoder)
         if readouts == self.readouts:
             return self
         backbone = self.backbone if self.needs_backbone(readouts) else None

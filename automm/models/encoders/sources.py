@@ -75,12 +75,12 @@ class TextSource:
         """Return the whole encoder, frozen.
 
         Args:
-            names: of the read-outs that it returns (`models/readouts`); those of other modalities are ignored.
+            names: of the read-outs that it returns, short or full; those of other modalities and encoders are ignored.
 
         Raises:
             ConfigError: it has no such read-out.
         """
-        tower, readouts = self.backbone(), of_modality("text", names)
+        tower, readouts = self.backbone(), of_modality("text", names, self.name)
         _check_readouts(self, readouts)
         whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
         layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
@@ -134,7 +134,7 @@ class ImageSource:
         Raises:
             ConfigError: as in `TextSource.build`.
         """
-        (tower, scaling), readouts = self.backbone(), of_modality("image", names)
+        (tower, scaling), readouts = self.backbone(), of_modality("image", names, self.name)
         _check_readouts(self, readouts)
         whole = tower.model
         if "two_thirds" in places_of(readouts):
