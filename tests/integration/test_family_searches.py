@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import yaml
 from samples import SMALL
 from tiny_presets import SIZE, image_preset, joint_preset, text_preset
 
