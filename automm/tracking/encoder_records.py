@@ -17,6 +17,7 @@ class EncoderRecord:
         size: the tokens of a text, or the side of a picture in pixels.
         preprocessing: how it wants its inputs (`models/encoders/preprocessing`), without the tokenizer.
         reason: why it has this size.
+        precision: in which it computes its features, and the whole model too.
     """
 
     modality: str
@@ -26,6 +27,7 @@ class EncoderRecord:
     size: int
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    precision: str = "float32"
 
 
 def to_json(records: Sequence[EncoderRecord]) -> dict[str, list[dict[str, Any]]]:

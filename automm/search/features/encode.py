@@ -19,6 +19,7 @@ from automm.data.inputs.arrays import Tokens
 from automm.data.inputs.input_sources import RAW
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
+from automm.models.devices import in_halves
 from automm.search.features.engines import Engine, Inputs, RunEncoder, engine_for
 from automm.search.features.store import Encoding, FeatureStore
 from automm.search.features.store_format import About, Items
@@ -165,7 +166,7 @@ def started_once(build: Callable[[list[str]], Any], inputs: Inputs) -> Start:
     @cache
     def start(engine: Engine, names: tuple[str, ...]) -> tuple[Any, RunEncoder]:
         encoder = build(list(names))
-        return encoder, engine.start(encoder, inputs)
+        return encoder, in_halves(engine.start(encoder, inputs))
 
     return start
 

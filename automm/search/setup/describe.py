@@ -41,7 +41,9 @@ def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
     preprocessing = source.preprocessing.to_dict()
     preprocessing.pop("tokenizer", None)  # in a file of its own
     size, engine = setup.sizes[key], setup.features.engines[key]
-    return EncoderRecord(*key, source.fingerprint, engine, size.value, preprocessing, size.reason)
+    return EncoderRecord(
+        *key, source.fingerprint, engine, size.value, preprocessing, size.reason, precision=source.precision
+    )
 
 
 def record_settings(manifest: Manifest) -> dict[str, Any]:
