@@ -58,7 +58,7 @@ class Encoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.backbone = backbone
-        self.precision = FLOAT32
+        self.precision: str = FLOAT32
         # Set here, because some layers of KerasHub forget the precision of their inner layers when they are loaded.
         self.compute_in(precision)
         self.features = features
