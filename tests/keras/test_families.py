@@ -343,3 +343,14 @@ def test_without_blocks_of_its_own_there_is_no_fine_tuning(presets, tmp_path):
     assert has_time_to_fine_tune(
         SimpleNamespace(setup=SimpleNamespace(experiment=experiment), budget=budget, bench=bench)
     )
+
+
+def test_a_lower_half_knows_its_shape_in_a_graph(presets):
+    import tensorflow as tf
+
+    source, _, _ = source_of_image(presets, "dinov3")
+    lower, upper = source.halves(SIZE)
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 3, SIZE, SIZE, 3), dtype=np.uint8)
+    spec = tf.TensorSpec((None, *pictures.shape[1:]), tf.uint8)
+    graph = tf.function(lambda given: upper(lower(given)), input_signature=[spec], autograph=False)
+    near(graph(pictures), upper(lower(pictures)))

@@ -61,9 +61,10 @@ class ImageLower(FrozenEncoder):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return group_by_review(
-            in_float32(by_place(compute_empty_once(backbone, *flatten_reviews(images))))[LAST], images
-        )
+        states = in_float32(by_place(compute_empty_once(backbone, *flatten_reviews(images))))[LAST]
+        if None in states.shape[1:]:  # in a graph, DINOv3's rotary positions lose the number of patches
+            states = ops.reshape(states, (-1, *self.backbone.compute_output_shape((1, *images.shape[2:]))[1:]))
+        return group_by_review(states, images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
