@@ -6,11 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from advice import advises, hear
 from samples import SMALL
 from tiny_presets import SIZE, image_preset, joint_preset, text_preset
 
 from automm.config.experiment import resolve
+from automm.deliver.bundle import whole_model
 from automm.deliver.export import export_candidate
+from automm.errors import ConfigError
 from automm.models.encoders.hub.families import FAMILIES
 from automm.search.run import run_search
 from automm.tracking.run_folder import COMPLETED
@@ -106,3 +109,36 @@ def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_p
         tolerance = 5e-3 if LOW in pair else 1e-5
         for review, probabilities in wanted.items():
             np.testing.assert_allclose(found[review], probabilities, atol=tolerance, rtol=0, err_msg=f"{pair} {name}")
+
+
+@advises("Set encoders.precision: float32 and search again, or export another format")
+def test_mixed_precision_has_no_onnx_form(runs, tmp_path):
+    (run,) = (run for (text, _), run in runs.items() if text == LOW)
+    with pytest.raises(ConfigError, match="in mixed_bfloat16: ONNX lacks") as caught:
+        export_candidate(run, "trial-001", tmp_path / "onnx", "onnx")
+    hear(str(caught.value), "Set encoders.precision: float32 and search again, or export another format")
+    assert not list(tmp_path.iterdir())
+    export_candidate(run, "trial-001", tmp_path / "mlflow", "mlflow")
+
+
+@pytest.mark.slow
+def test_onnx_gives_the_same_answers(runs, tmp_path):
+    import onnxruntime
+
+    rng = np.random.default_rng(0)
+    for pair, run in runs.items():
+        if LOW in pair:
+            continue
+        for name in sorted(
+            {"trial-001", "trial-001-tuned", "trial-002-tuned"} & {one.name for one in run.candidates()}
+        ):
+            folder, model = tmp_path / f"{'-'.join(pair)}-{name}", whole_model(run, name)
+            export_candidate(run, name, folder, "onnx")
+            session = onnxruntime.InferenceSession(folder / "model.onnx")
+            arrays = {one.name: rng.integers(0, 2, (5, *one.shape[1:])).astype(one.dtype) for one in model.inputs}
+            arrays["images"] = rng.integers(0, 256, arrays["images"].shape, dtype=np.uint8)
+            arrays["padding_mask"] = np.sort(arrays["padding_mask"], axis=1)[:, ::-1].copy()
+            arrays["padding_mask"][:, 0] = 1
+            (exported,) = session.run(None, {one.name: arrays[one.name] for one in session.get_inputs()})
+            answers = np.asarray(model(arrays, training=False))
+            np.testing.assert_allclose(exported, answers, atol=1e-4, rtol=0, err_msg=folder.name)
