@@ -14,6 +14,7 @@ from keras import ops
 from automm.data.inputs.input_sources import PIXELS, default_source, source_of_input
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
+from automm.models.fusion.similarity import similarity_part, similarity_sources
 from automm.models.heads import (
     HEADS,
     AnyPicture,
@@ -30,7 +31,6 @@ from automm.models.heads import (
     suffix_inputs,
     text_tower,
 )
-from automm.models.similarity import similarity_part, similarity_sources
 from automm.models.towers import image_part, needed_sources, text_part
 
 # The model that the project began with: two encoders, a concatenation, and a small head of two dense layers. It is also

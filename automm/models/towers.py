@@ -11,9 +11,9 @@ from keras import ops
 from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
+from automm.models.fusion.similarity import similarity_sources
 from automm.models.heads import AnyPicture, pool_images, standardized, text_tower
 from automm.models.masks import StandIn
-from automm.models.similarity import similarity_sources
 from automm.models.token_attention import TokenAttention
 
 ATTENTION = "attention"  # a trained read-out of the text, from whole token states

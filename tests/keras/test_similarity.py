@@ -10,8 +10,8 @@ from automm.data.inputs.input_sources import InputSource
 from automm.errors import ConfigError
 from automm.models.baselines import fused
 from automm.models.fusion import OPERATORS
+from automm.models.fusion.similarity import Similarity
 from automm.models.heads import Shapes
-from automm.models.similarity import Similarity
 from automm.search.space.table import contains, readouts
 from automm.search.space.validation import narrow
 from automm.search.training.parts import Parts

@@ -14,8 +14,8 @@ from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
 from automm.data.inputs.input_sources import RAW
+from automm.models.fusion.similarity import compared_of, similarity_part, similarity_sources
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
-from automm.models.similarity import compared_of, similarity_part, similarity_sources
 from automm.models.towers import chosen_encoders, image_part, text_part
 from automm.search.autokeras.internals import set_outputs
 from automm.search.training.pixels import pixel_encoder

@@ -9,9 +9,9 @@ from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
+from automm.models.fusion.similarity import similarity_name
 from automm.models.heads import Shapes, Statistics
 from automm.models.readouts import POOLED, READOUTS, TINY, is_sequence, of_modality, vector_beside
-from automm.models.similarity import similarity_name
 from automm.search.features.encode import (
     EncoderOutputs,
     Job,

@@ -18,10 +18,10 @@ from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN
 from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
+from automm.models.fusion.similarity import NONE as NO_SIMILARITY
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
-from automm.models.similarity import NONE as NO_SIMILARITY
 from automm.models.towers import ALL, ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from automm.data.inputs.modalities import masks_of
-from automm.models.similarity import Similarity
+from automm.models.fusion.similarity import Similarity
 from automm.search.features.suffix import nodes_of
 
 
