@@ -67,7 +67,9 @@ def import_tensorflow() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            from automm.models.devices import let_memory_grow
+
+            let_memory_grow(tf.config)
         except BaseException:
             captured.seek(0)
             os.write(saved, captured.read())

@@ -8,6 +8,9 @@ from pydantic import BeforeValidator, Field
 from automm.config.schema import Section
 
 AUTO: Literal["auto"] = "auto"
+FLOAT32: Literal["float32"] = "float32"
+MIXED_FLOAT16: Literal["mixed_float16"] = "mixed_float16"
+MIXED_BFLOAT16: Literal["mixed_bfloat16"] = "mixed_bfloat16"
 USUAL_IMAGE_SIZE = 224  # most picture encoders were trained on it
 
 
@@ -55,6 +58,8 @@ class Encoders(Section):
 
     text: EncoderNames = AUTO
     image: EncoderNames = "efficientnet-lite0"
+    # Of frozen encoders: their features, and the whole model. `auto` is a mixed one on GPUs that are fast in it.
+    precision: Literal["float32", "auto", "mixed_float16", "mixed_bfloat16"] = FLOAT32
 
     @property
     def texts(self) -> tuple[str, ...]:

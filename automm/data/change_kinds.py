@@ -48,6 +48,7 @@ class Change(StrEnum):
     CONFLICTING = "conflicting_duplicates", "dropped: duplicates with conflicting labels"
     NOT_SAMPLED = "not_sampled", "left out: not in the subsample"
     MORE_PICTURES = "more_pictures", "picture dropped: the review has more than inputs.max_images"
+    LONGER_TEXT = "longer_text", "text cut: it has more tokens than an encoder reads"
     MORE_STEPS = "more_steps", "history step dropped: the review has more than inputs.history_steps"
     REFUSED_REVIEW = "refused_review", "picture not read: its review has an error"
     # Native layouts only.

@@ -32,6 +32,7 @@ from automm.deliver.card import model_card
 from automm.deliver.checks import FORMAT, digest, experiment_of, files_of, read_bundle_json, require_empty_folder
 from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
+from automm.models.encoders.precision import in_precision
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.encoders.sources import image_source, text_source, vocabulary_of
 from automm.models.packing import packed_layout, unwrap, wrap
@@ -146,9 +147,9 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
     records = records_of(written, experiment.inputs.model_dump())
     tokenizers = map(run.folder.joinpath, tokenizer_files(written))
     sources = [
-        text_source(record.name, partial(_vocabulary, next(tokenizers)))
+        in_precision(text_source(record.name, partial(_vocabulary, next(tokenizers))), record.precision)
         if record.modality == "text"
-        else image_source(record.name)
+        else in_precision(image_source(record.name), record.precision)
         for record in records
     ]
     for record, source in zip(records, sources, strict=True):
@@ -158,7 +159,7 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
                 "of the search. Install the weights of the search"
             )
     sizes = {(record.modality, record.name): record.size for record in records}
-    return EncoderLayers.of(sources, sizes, [source_of_input(name).short_name for name in names])
+    return EncoderLayers.of(sources, sizes, names)
 
 
 def _vocabulary(tokenizer: Path, size: int) -> tuple[str, ...]:

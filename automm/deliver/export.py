@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from automm.config.inputs import FLOAT32
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.deliver.checks import choose_candidate, files_of, require_empty_folder
 from automm.errors import ConfigError
 from automm.models.packing import packed_layout
+from automm.tracking.encoder_records import records_of
 from automm.tracking.mlflow_flavor import save_model
 from automm.tracking.run_folder import Candidate, Run
 
@@ -62,13 +64,19 @@ def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
             "--format onnx cannot export a model with one packed input. Export the same model with named inputs: "
             "--trial concatenation"
         )
+    about = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    for record in records_of(about["encoders"], about["inputs"]):
+        if record.precision != FLOAT32:
+            raise ConfigError(
+                f"--format onnx cannot export {record.name!r} in {record.precision}: ONNX lacks operations for it. "
+                "Set encoders.precision: float32 and search again, or export another format"
+            )
     result.mkdir()
     # Keras exports a model only after it was called; a composed model was only built.
     model({tensor.name: np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}, training=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside tf2onnx
         model.export(str(result / "model.onnx"), format="onnx", verbose=False)
-    about = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     for name in files_of(about):
         if name != "model.keras":
             shutil.copyfile(bundle / name, result / name)

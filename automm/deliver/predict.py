@@ -32,6 +32,7 @@ from automm.deliver.explain import Arrays, effects_of
 from automm.deliver.input_reviews import InputReviews, RejectedRecord, open_reviews
 from automm.deliver.picture_counts import Lost, PictureCounts
 from automm.errors import ConfigError
+from automm.models.devices import in_halves
 from automm.models.packing import pack, packed_layout
 from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.whole import compiled, rows_at_once
@@ -155,7 +156,7 @@ def _reader(bundle: Bundle, weigh: bool) -> Callable[[Arrays], tuple[np.ndarray,
     """Return a function from raw arrays to answers (n, outputs) and picture weights (n, max_images), None if none."""
     layout = packed_layout(bundle.model)
     weigh = weigh and count_attention_poolings(bundle.model) > 0
-    call = compiled(Explained(bundle.model) if weigh else bundle.model)
+    call = in_halves(compiled(Explained(bundle.model) if weigh else bundle.model))
 
     def read(arrays: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
         answer = call(pack(arrays, layout) if layout else arrays)

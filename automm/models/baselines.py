@@ -14,6 +14,7 @@ from keras import ops
 from automm.data.inputs.input_sources import PIXELS, default_source, source_of_input
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
+from automm.models.fusion.similarity import similarity_part, similarity_sources
 from automm.models.heads import (
     HEADS,
     AnyPicture,
@@ -86,6 +87,10 @@ def fused(shapes: Shapes, values: dict[str, Any], pixels: PixelEncoder | None = 
     pictures = inputs if pixels is None else pixels.named(inputs[PIXELS])
     image, image_places = image_part(pictures, inputs["image_mask"], values, text, shapes.encoders.get("image", ()))
     vectors, masks = column_towers(inputs, values)
+    if sources := similarity_sources(values):
+        compared, images = (inputs[source.name] for source in sources)
+        similarity, both = similarity_part(compared, images, inputs["text_mask"], inputs["image_mask"], values)
+        vectors, masks = [*vectors, similarity], [*masks, both]
     vector = fuse([text, image, *vectors], values, [text_places, image_places, *masks])
     outputs = answer(vector, [inputs["text_mask"], has_picture, *masks], values, shapes.outputs, shapes.head)
     return keras.Model(inputs, outputs, name="fused")

@@ -11,6 +11,7 @@ from keras import ops
 from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
+from automm.models.fusion.similarity import similarity_sources
 from automm.models.heads import AnyPicture, pool_images, standardized, text_tower
 from automm.models.masks import StandIn
 from automm.models.token_attention import TokenAttention
@@ -141,8 +142,8 @@ def needed_sources(
 ) -> list[InputSource]:
     """Return the sources that a point reads.
 
-    The text's read-outs come first, then the pictures' or the pixels, then the masks of tokens where the text is read
-    as a sequence.
+    The text's read-outs come first, then the pictures' or the pixels, the masks of tokens where the text is read
+    as a sequence, and the vectors that a similarity compares.
 
     Args:
         encoders: the encoders of each modality that the point may choose from; without them, sources have none.
@@ -153,7 +154,7 @@ def needed_sources(
     if trains_pixels(values):
         images = [InputSource("image", "", PIXELS)]
     masks = [InputSource("text", text.encoder, TOKEN_MASK) for text in texts if text.is_sequence]
-    return [*texts, *images, *masks]
+    return list(dict.fromkeys([*texts, *images, *masks, *similarity_sources(values)]))
 
 
 def _text_readout(values: Mapping[str, Any]) -> InputSource:

@@ -35,6 +35,7 @@ class Bench:
         layers: the layers of the encoders; built, with their weights, when they are first needed.
         progress: called with (what, steps done, total steps).
         deadline: a time of `time.monotonic`, or None.
+        batch_size: of training; smaller than the experiment's while a candidate needs it (`candidate_runner`).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Bench:
         self.setup, self.run, self.progress, self.deadline = setup, run, progress, deadline
         self.space = space_of(setup.experiment, setup.dataset.manifest)
         self.layers = EncoderLayers.of(setup.sources, setup.arrays.sizes, [*readouts(self.space), "text", "image"])
+        self.batch_size = setup.experiment.training.batch_size
         self._states: dict[Set[EncoderKey], States] = {}  # by the encoders whose states they are
 
     def saved(self, name: str) -> Any:
@@ -155,7 +157,7 @@ class Bench:
             objective=experiment.objective,
             epochs=experiment.training.epochs,
             patience=experiment.training.patience,
-            batch_size=experiment.training.batch_size,
+            batch_size=self.batch_size,
             learning_rate=values["training/learning_rate"],
             seed=seed,
             options=Options.of(values, experiment.training.class_weights),

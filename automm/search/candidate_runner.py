@@ -12,6 +12,7 @@ import numpy as np
 
 from automm.errors import TrialError
 from automm.evaluate.compare import score
+from automm.models.devices import is_out_of_memory
 from automm.models.whole import parameters_of
 from automm.search.autokeras.tuner import TrialFailed
 from automm.search.bench import Bench
@@ -90,8 +91,7 @@ class CandidateRunner:
         try:
             estimator.prepare(self.bench)
             started = time.monotonic()
-            keras.utils.set_random_seed(candidate.seed)  # KerasTuner seeds proposals only, not weights
-            fitted = estimator.fit(self.bench)
+            fitted = self._fit(estimator, candidate)
             self._describe(candidate, fitted)
             fitted.model.save(run.model_path(name))
             run.save_predictions(name, fitted.trained.probabilities)
@@ -104,6 +104,27 @@ class CandidateRunner:
         self._recorder.record(candidate)
         release_memory()
         return candidate
+
+    def _fit(self, estimator: Estimator, candidate: Candidate) -> Fitted:
+        """Fit a candidate; if memory is short, fit it again from its start with half the batch size, and again."""
+        bench, full = self.bench, self.bench.batch_size
+        try:
+            while True:
+                keras.utils.set_random_seed(candidate.seed)  # KerasTuner seeds proposals only, not weights
+                try:
+                    return estimator.fit(bench)
+                except Exception as error:
+                    if not is_out_of_memory(error) or not estimator.in_batches or bench.batch_size == 1:
+                        raise
+                    log.warning(
+                        "%s: out of memory with %d reviews in a batch: training it again with %d",
+                        *(candidate.name, bench.batch_size, bench.batch_size // 2),
+                    )
+                release_memory()
+                bench.batch_size //= 2
+                candidate.batch_size = bench.batch_size
+        finally:
+            bench.batch_size = full
 
     def _describe(self, candidate: Candidate, fitted: Fitted) -> None:
         model, trained = fitted.model, fitted.trained
@@ -131,7 +152,7 @@ def cause_of(error: BaseException) -> str:
     """Return why a candidate failed, in one line for errors other than TrialError."""
     if isinstance(error, TrialError):
         return str(error)
-    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
+    if is_out_of_memory(error):
         return "out of memory"
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -20,6 +20,7 @@ class EncoderRecord:
         difference: of its features from those of Keras, if ONNX Runtime computed them: the largest, divided by their
             root mean square. None: Keras computed them, or it was not measured.
         fallback: why Keras computed them although ONNX Runtime should; '' if it should not.
+        precision: in which it computes its features, and the whole model too.
     """
 
     modality: str
@@ -31,6 +32,7 @@ class EncoderRecord:
     reason: str = ""
     difference: float | None = None
     fallback: str = ""
+    precision: str = "float32"
 
 
 def to_json(records: Sequence[EncoderRecord]) -> dict[str, list[dict[str, Any]]]:

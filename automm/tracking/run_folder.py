@@ -60,18 +60,18 @@ class Candidate:
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
-        comparable: of an ensemble: the score of the best single candidate, and its lead over that candidate where both
-            are crossed, because the score of a single candidate has a selection bias; None: the score itself.
+        comparable: of an ensemble: the score of the best single candidate, which has a selection bias, and its lead
+            over that candidate where both are crossed; None: the score itself.
         validation: the metrics of the task on the validation rows: the validation split, or out of fold.
         parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
-        peak_memory: of the process so far, in bytes.
+        peak_memory: of the process so far, in bytes. `batch_size`: of training, if memory was short; else None.
         stopped: why training ended: 'epochs', 'patience', 'time', 'behind' (its score was worse than other trials'),
             'round' (Hyperband gave it fewer than all epochs), or '' if nothing was trained.
         history: one entry per epoch.
         error: the cause in words, then the traceback; '' if it completed.
         started: UTC, ISO 8601.
-        proposed_by: 'portfolio' or the tuner's name for a trial ('random' also for a new point in place of a proposal
-            that repeats one), 'baseline', 'fine-tuning', 'ensemble', 'seed'; '' in older runs.
+        proposed_by: 'portfolio' or the tuner's name for a trial ('random' also in place of a proposal that repeats a
+            point), 'baseline', 'fine-tuning', 'ensemble', 'seed'; '' in older runs.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Candidate:
     seconds: float = 0.0
     peak_memory: int = 0
     best_epoch: int = 0
+    batch_size: int | None = None
     stopped: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
     error: str = ""

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from advice import advises, hear
 from samples import SMALL, write_reviews
 
@@ -66,6 +67,34 @@ def test_a_candidate_is_trained_on_each_fold_and_recorded(make, task):
     saved = keras.saving.load_model(runner.bench.run.model_path("one"), compile=False)
     assert len(members_of(saved)) == 2
     assert runner.bench.run.predictions("one").shape == (len(task.validation_targets), 3)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+def test_out_of_memory_it_is_trained_again_with_half_the_batch_size(make, task, monkeypatch, error, caplog):
+    runner, told = make()
+    train, sizes, states = heads.train, [], []
+
+    def short_of_memory(models, folds, source, targets, plan, **options):
+        sizes.append(plan.batch_size)
+        states.append([weight for model in models for weight in model.get_weights()])
+        trained = train(models, folds, source, targets, plan, **options)
+        if plan.batch_size > 4:
+            raise error
+        return trained
+
+    monkeypatch.setattr(heads, "train", short_of_memory)
+    one = runner.run(Head("one", "baseline", POINT, build=head(task)))
+    assert (one.status, one.batch_size, sizes) == (COMPLETED, 4, [16, 8, 4])
+    assert told == [("in hand", "one"), (COMPLETED, "one")]
+    for state in states[1:]:  # from its start, not from the weights of a broken training
+        for first, again in zip(states[0], state, strict=True):
+            np.testing.assert_array_equal(first, again)
+    assert "one: out of memory with 8 reviews in a batch: training it again with 4" in caplog.messages
+    assert runner.bench.batch_size == 16
+    monkeypatch.setattr(heads, "train", lambda *of, **options: (_ for _ in ()).throw(error))
+    two = runner.run(Head("two", "baseline", POINT, build=head(task)))
+    assert (two.status, two.error.splitlines()[0]) == (FAILED, "out of memory")
+    assert runner.run(Head("three", "baseline", POINT, build=lambda: 1 / 0)).batch_size is None
 
 
 def test_the_seed_depends_only_on_the_name(make, task):

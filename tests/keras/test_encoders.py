@@ -378,3 +378,14 @@ def test_the_size_of_weights_is_known_before_they_are_loaded(name, real_cache, m
     size = 4 * source.build().count_params()
     # The files hold a pooler and a classifier too; what learns its vocabulary knows an upper bound.
     assert 0.99 * size <= source.weight_bytes <= (1.5 * size if not name.startswith("tiny") else 400_000)
+
+
+@pytest.mark.parametrize(("name", "other"), [("roberta_base_en", "minilm-l6"), ("dinov2_small", "efficientnet-lite0")])
+def test_a_preset_of_a_hub_that_cannot_be_reached(name, other, monkeypatch):
+    def offline(*of):
+        raise OSError("api.kaggle.com cannot be resolved")
+
+    monkeypatch.setattr("automm.models.encoders.hub.presets.hub_file", offline)
+    monkeypatch.setattr("keras_hub.layers.ImageConverter.from_preset", offline)
+    with pytest.raises(WeightsError, match=f"{name}.*cannot be resolved. Check the name.*such as {other}"):
+        text_source(name, learned) if other == "minilm-l6" else image_source(name)

@@ -409,3 +409,14 @@ def test_damaged_weights_of_a_preset(presets, tmp_path, way):
         assert text_source(str(folder), lambda size: []).build()
     else:
         assert recognise(str(caught.value).rpartition("such as ")[2], "text").key == "bert"
+
+
+def test_a_lower_half_knows_its_shape_in_a_graph(presets):
+    import tensorflow as tf
+
+    source, _, _ = source_of_image(presets, "dinov3")
+    lower, upper = source.halves(SIZE)
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 3, SIZE, SIZE, 3), dtype=np.uint8)
+    spec = tf.TensorSpec((None, *pictures.shape[1:]), tf.uint8)
+    graph = tf.function(lambda given: upper(lower(given)), input_signature=[spec], autograph=False)
+    near(graph(pictures), upper(lower(pictures)))

@@ -7,7 +7,7 @@ import pytest
 from automm.config.inputs import Inputs
 from automm.models.encoders.preprocessing import PicturePreprocessing
 from automm.models.encoders.sources import image_source, text_source
-from automm.search.setup.inputs import picture_form, picture_size, sizes_of, text_size, tokens_of
+from automm.search.setup.inputs import count_cut, picture_form, picture_size, sizes_of, text_size, tokens_of
 
 TEXT, IMAGE = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]), image_source("tiny-cnn")
 AUTO = Inputs()
@@ -52,6 +52,18 @@ def test_an_encoder_that_reads_one_size_keeps_it():
     assert text_size(clip, Inputs(sequence_length=12), texts(5)).value == 77
     tokens = tokens_of(texts(5), [clip], sizes_of([clip], AUTO, []))[TEXT.name]
     assert (tokens.ids.shape, tokens.free) == ((1, 77), False)
+
+
+def test_texts_that_an_encoder_cuts_are_counted(caplog):
+    caplog.set_level("INFO", "automm")
+    clip = replace(TEXT, name="clip", preprocessing=replace(TEXT.preprocessing, length=77))
+    siglip = replace(clip, name="siglip", preprocessing=replace(clip.preprocessing, length=64, masked=False))
+    given = texts(5, 64, 65, 77, 78, 300)
+    tokens = tokens_of(given, [clip, siglip], sizes_of([clip, siglip], AUTO, given))
+    assert count_cut(given, [clip, siglip, IMAGE], tokens) == 4
+    assert "clip reads 2 of 6 texts in part" in caplog.text
+    assert "siglip reads 4 of 6 texts in part" in caplog.text
+    assert count_cut(given[:2], [clip], tokens_of(given[:2], [clip], sizes_of([clip], AUTO, given))) == 0
 
 
 def test_auto_is_the_size_of_pre_training():

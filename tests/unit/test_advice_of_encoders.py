@@ -67,11 +67,14 @@ def test_a_path_is_corrected_or_an_encoder_named(tmp_path):
 
 @advises("Check the name and the network, or download the model and name its folder")
 def test_a_downloaded_folder_in_place_of_a_handle(tmp_path, monkeypatch):
-    def offline(*names):
-        raise OSError("the network cannot be reached")
+    def offline(*to, timeout):
+        raise OSError("no route to host")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    monkeypatch.setattr("socket.create_connection", offline)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *of: pytest.fail("it tries for 24 seconds"))
+    monkeypatch.setattr("automm.models.encoders.hub.families.getproxies", dict)
     said = refused("hf://intfloat/multilingual-e5-base")
+    assert "huggingface.co cannot be reached (no route to host). Check" in said
     hear(said, "Check the name and the network, or download the model and name its folder")
     assert recognise(folder(tmp_path, model_type="xlm-roberta"), "text").key == "xlm_roberta"
 

@@ -1,6 +1,7 @@
 """A name of an encoder is recognised, or refused, without Keras and without a download."""
 
 import json
+import socket
 
 import pytest
 
@@ -87,6 +88,22 @@ def test_a_folder_without_a_readable_config(content, tmp_path):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WeightsError, match=r"config\.json"):
         recognise(str(tmp_path), "text")
+
+
+def test_a_handle_is_read_from_a_hub_or_from_what_was_fetched_before(tmp_path, monkeypatch):
+    config, asked = tmp_path / "config.json", []
+    config.write_text(json.dumps({"model_type": "xlm-roberta"}))
+    monkeypatch.setattr("socket.create_connection", lambda *to, timeout: asked.append("hub") or socket.socket())
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *of: asked.append(of) or str(config))
+    monkeypatch.setattr("automm.models.encoders.hub.families.getproxies", dict)
+    assert recognise("hf://org/model", "text").key == "xlm_roberta"
+    assert asked == ["hub", ("org/model", "config.json")]
+    monkeypatch.setattr("automm.models.encoders.hub.families.getproxies", lambda: {"https": "http://proxy"})
+    recognise("hf://org/model", "text")
+    assert asked[2:] == [("org/model", "config.json")]  # only the proxy may know the hub
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *of: str(config))
+    recognise("hf://org/model", "text")
+    assert len(asked) == 3
 
 
 def test_own_encoders_need_no_recognition():

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.data.inputs.input_sources import LOWER, TOKEN_MASK, InputSource
-from automm.models.encoders.hub.unrolled import by_place
+from automm.data.inputs.input_sources import LAST, LOWER, TOKEN_MASK, InputSource
+from automm.models.encoders.hub.unrolled import by_place, in_float32
 from automm.models.encoders.layers import (
     FrozenEncoder,
     ImageReader,
@@ -61,7 +61,10 @@ class ImageLower(FrozenEncoder):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return group_by_review(compute_empty_once(backbone, *flatten_reviews(images)), images)
+        states = in_float32(by_place(compute_empty_once(backbone, *flatten_reviews(images))))[LAST]
+        if None in states.shape[1:]:  # in a graph, DINOv3's rotary positions lose the number of patches
+            states = ops.reshape(states, (-1, *self.backbone.compute_output_shape((1, *images.shape[2:]))[1:]))
+        return group_by_review(states, images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         cells = self.backbone.compute_output_shape((1, *images.shape[2:]))
@@ -86,7 +89,7 @@ class TextUpper(TextReader):
             given = {"states": states, "padding_mask": real}
             several = isinstance(self.backbone.input, dict)
             inputs = {name: given[name] for name in self.backbone.input} if several else states
-            places |= by_place(self.backbone(inputs, training=self._training(training)))
+            places |= in_float32(by_place(self.backbone(inputs, training=self._training(training))))
         return self._read(places, real)
 
     def compute_output_spec(self, states: Any, real: Any, training: bool | None = None) -> Any:
@@ -112,7 +115,7 @@ class ImageUpper(ImageReader):
         maps = {"two_thirds": ops.reshape(cells, (-1, *cells.shape[2:]))}
         if self.backbone is not None:
             backbone = partial(self.backbone, training=self._training(training))
-            maps |= by_place(compute_empty_once(backbone, maps["two_thirds"], cells.shape[1]))
+            maps |= in_float32(by_place(compute_empty_once(backbone, maps["two_thirds"], cells.shape[1])))
         return self._read(maps, cells)
 
     def compute_output_spec(self, cells: Any, training: bool | None = None) -> Any:

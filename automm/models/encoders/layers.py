@@ -11,8 +11,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.data.inputs.input_sources import TOKEN_MASK, InputSource, source_of_input
-from automm.models.encoders.hub.unrolled import by_place
+from automm.config.inputs import FLOAT32
+from automm.data.inputs.input_sources import TOKEN_MASK, InputSource
+from automm.models.devices import compute_in
+from automm.models.encoders.hub.unrolled import by_place, in_float32
 from automm.models.keras_internals import layers_within
 from automm.models.padding import compute_empty_once
 from automm.models.readouts import (
@@ -37,19 +39,38 @@ class Encoder(keras.layers.Layer):
         backbone: a built Keras model.
         features: the size of the last axis of the output.
         fingerprint: identifies the weights.
+        precision: in which the backbone computes (`models/devices`); outputs are float32.
         encoder: the encoder's name, for the names of outputs; '' for short names, as in models saved before input names
             contained the encoder.
     """
 
     modality = ""
 
-    def __init__(self, backbone: Any, features: int, fingerprint: str, *, encoder: str = "", **kwargs: Any):
+    def __init__(
+        self,
+        backbone: Any,
+        features: int,
+        fingerprint: str,
+        *,
+        encoder: str = "",
+        precision: str = FLOAT32,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.backbone = backbone
+        self.precision: str = FLOAT32
+        # Set here, because some layers of KerasHub forget the precision of their inner layers when they are loaded.
+        self.compute_in(precision)
         self.features = features
         self.fingerprint = fingerprint
         self.encoder = encoder
         self.built = True
+
+    def compute_in(self, precision: str) -> None:
+        """Set the precision of the backbone."""
+        if precision != self.precision and self.backbone is not None:
+            compute_in(self.backbone, precision)
+        self.precision = precision
 
     @property
     def sources(self) -> tuple[InputSource, ...]:
@@ -78,6 +99,7 @@ class Encoder(keras.layers.Layer):
             "features": self.features,
             "fingerprint": self.fingerprint,
             "encoder": self.encoder,
+            "precision": self.precision,
         }
 
     @classmethod
@@ -131,13 +153,12 @@ class ReadingEncoder(Encoder):
         Args:
             names: inputs of a suffix. Masks and inputs of other encoders are ignored; a short name fits any encoder.
         """
-        sources = [source_of_input(name) for name in names]
-        own = [source.short_name for source in sources if source.encoder in ("", self.encoder)]
-        readouts = of_modality(self.modality, own)
+        readouts = of_modality(self.modality, names, self.encoder)
         if readouts == self.readouts:
             return self
         backbone = self.backbone if self.needs_backbone(readouts) else None
-        layer = type(self)(backbone, self.features, self.fingerprint, readouts, encoder=self.encoder, name=self.name)
+        identity = {"encoder": self.encoder, "precision": self.precision, "name": self.name}
+        layer = type(self)(backbone, self.features, self.fingerprint, readouts, **identity)
         if not self.trainable:
             layer.trainable = False
         return layer
@@ -233,7 +254,7 @@ class ImageEncoder(ImageReader, FrozenEncoder):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         backbone = partial(self.backbone, training=self._training(training))
-        return self._read(by_place(compute_empty_once(backbone, *flatten_reviews(images))), images)
+        return self._read(in_float32(by_place(compute_empty_once(backbone, *flatten_reviews(images)))), images)
 
     def compute_output_spec(self, images: Any, training: bool | None = None) -> Any:
         maps = by_place(self.backbone.compute_output_shape((1, *images.shape[2:])))
@@ -244,9 +265,11 @@ def unfreeze(layer: Any) -> None:
     """Make an encoder trainable, except its batch normalisation, BERT's pooled output and DeBERTa's relative positions.
 
     Batch normalisation keeps the statistics of pre-training: the zero pictures that pad a review would distort them. No
-    read-out uses BERT's pooled output. The layers of the frozen lower half use the relative positions too.
+    read-out uses BERT's pooled output. The layers of the frozen lower half use the relative positions too. Trained
+    layers compute in float32: in float16 small gradients would become 0.
     """
     layer.trainable = True
+    layer.compute_in(FLOAT32)
     for inner in layers_within(layer):
         if isinstance(inner, keras.layers.BatchNormalization) or inner.name in ("pooled_dense", "rel_embedding"):
             inner.trainable = False
@@ -262,8 +285,8 @@ def token_states(backbone: Any, token_ids: Any, padding_mask: Any, training: boo
     real = ops.cast(ops.not_equal(token_ids, 0) if padding_mask is None else padding_mask, "int32")
     inputs = {"token_ids": token_ids, "padding_mask": real, "segment_ids": ops.zeros_like(token_ids)}
     if not isinstance(backbone.input, dict):  # the lower half of an encoder that has no mask
-        return by_place(backbone(token_ids, training=training)), real
-    return by_place(backbone({name: inputs[name] for name in backbone.input}, training=training)), real
+        return in_float32(by_place(backbone(token_ids, training=training))), real
+    return in_float32(by_place(backbone({name: inputs[name] for name in backbone.input}, training=training))), real
 
 
 def _rounded(sequence: Any) -> Any:

@@ -4,19 +4,20 @@ An encoder is one Keras layer: a whole model contains it once and can be cut aft
 add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from automm.config.inputs import FLOAT32
+from automm.data.files import file_digest
 from automm.data.inputs.tokens import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import ConfigError
 from automm.models.encoders import efficientnet_lite, multilingual_e5
+from automm.models.encoders.fingerprint import fingerprint
 from automm.models.encoders.half_layers import ImageLower, ImageUpper, TextLower, TextUpper
 from automm.models.encoders.halves import (
     both_places_of_cnn,
@@ -32,7 +33,6 @@ from automm.models.readouts import READOUTS, of_modality, places_of
 from automm.models.weights import fetch as weights
 from automm.models.weights.packages import PACKAGES
 
-RECIPE = "1"  # increase it when the same weights give other features: cached features are then computed again
 TINY_VOCABULARY = 2000
 LITE_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # of the pictures that they were trained on
 SQUASHED = PicturePreprocessing()  # any size, squashed to a square
@@ -51,6 +51,7 @@ class TextSource:
         backbone: builds the tower that computes token states.
         readouts: the ways to read it, the best first (`models/readouts`).
         joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
+        precision: in which its tower computes (`models/devices`).
     """
 
     modality: ClassVar[str] = "text"
@@ -62,10 +63,16 @@ class TextSource:
     backbone: Callable[[], Tower]
     readouts: tuple[str, ...] = ("mean", "cls", "max", "cls_mean", "states")
     joint: str = ""
+    precision: str = FLOAT32
 
     @property
     def tokenizer(self) -> Any:
         return self.preprocessing.tokenizer
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What its layers are told of it."""
+        return {"encoder": self.name, "precision": self.precision}
 
     def blocks(self) -> tuple[Any, ...]:
         """Return its transformer blocks, first block first; () if they cannot be trained one by one."""
@@ -76,15 +83,15 @@ class TextSource:
         """Return the whole encoder, frozen.
 
         Args:
-            names: of the read-outs that it returns (`models/readouts`); those of other modalities are ignored.
+            names: of the read-outs that it returns, short or full; those of other modalities and encoders are ignored.
 
         Raises:
             ConfigError: it has no such read-out.
         """
-        tower, readouts = self.backbone(), of_modality("text", names)
+        tower, readouts = self.backbone(), of_modality("text", names, self.name)
         _check_readouts(self, readouts)
         whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
-        layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, encoder=self.name, name="text_encoder")
+        layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, **self.identity, name="text_encoder")
         return _frozen(layer)
 
     def halves(self) -> tuple[TextLower, TextUpper]:
@@ -95,9 +102,9 @@ class TextSource:
         """
         tower = self.backbone()
         halves = halve_transformer(tower)
-        between, fingerprint = halves.lower.outputs[0].shape[-1], _fingerprint(self.fingerprint, halves.place)
-        lower = TextLower(halves.lower, between, fingerprint, encoder=self.name, name="text_lower")
-        upper = TextUpper(halves.upper, tower.width, fingerprint, ("text",), encoder=self.name, name="text_upper")
+        between, identity = halves.lower.outputs[0].shape[-1], fingerprint(self.fingerprint, halves.place)
+        lower = TextLower(halves.lower, between, identity, **self.identity, name="text_lower")
+        upper = TextUpper(halves.upper, tower.width, identity, ("text",), **self.identity, name="text_upper")
         return _frozen(lower), _frozen(upper)
 
 
@@ -107,7 +114,7 @@ class ImageSource:
 
     Attributes:
         fingerprint: identifies weights and RECIPE.
-        weight_bytes, readouts, joint: as in `TextSource`.
+        weight_bytes, readouts, joint, precision: as in `TextSource`.
         backbone: builds the tower that computes cells, and the layer that scales pixels for it (None if the
             model scales them itself).
     """
@@ -120,6 +127,11 @@ class ImageSource:
     preprocessing: PicturePreprocessing = SQUASHED
     readouts: tuple[str, ...] = ("average", "max", "gem", "cells")
     joint: str = ""
+    precision: str = FLOAT32
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"encoder": self.name, "precision": self.precision}
 
     def blocks(self) -> tuple[Any, ...]:
         """Return its transformer blocks, first block first; () for a CNN, which is cut by its weights."""
@@ -135,23 +147,23 @@ class ImageSource:
         Raises:
             ConfigError: as in `TextSource.build`.
         """
-        (tower, scaling), readouts = self.backbone(), of_modality("image", names)
+        (tower, scaling), readouts = self.backbone(), of_modality("image", names, self.name)
         _check_readouts(self, readouts)
         whole = tower.model
         if "two_thirds" in places_of(readouts):
             whole = both_places_of_transformer(tower) if tower.blocks else both_places_of_cnn(tower, size)
         scaled = _scaled(whole, scaling)
-        layer = ImageEncoder(scaled, tower.width, self.fingerprint, readouts, encoder=self.name, name="image_encoder")
+        layer = ImageEncoder(scaled, tower.width, self.fingerprint, readouts, **self.identity, name="image_encoder")
         return _frozen(layer)
 
     def halves(self, size: int) -> tuple[ImageLower, ImageUpper]:
         """Return the encoder as a lower and an upper layer for pictures of `size` pixels, both frozen."""
         tower, scaling = self.backbone()
         halves = halve_transformer(tower) if tower.blocks else halve_cnn(tower, size)
-        fingerprint, between = _fingerprint(self.fingerprint, halves.place), int(halves.lower.outputs[0].shape[-1])
+        identity, between = fingerprint(self.fingerprint, halves.place), int(halves.lower.outputs[0].shape[-1])
         scaled = _scaled(halves.lower, scaling)
-        lower = ImageLower(scaled, between, fingerprint, encoder=self.name, name="image_lower")
-        upper = ImageUpper(halves.upper, tower.width, fingerprint, ("image",), encoder=self.name, name="image_upper")
+        lower = ImageLower(scaled, between, identity, **self.identity, name="image_lower")
+        upper = ImageUpper(halves.upper, tower.width, identity, ("image",), **self.identity, name="image_upper")
         return _frozen(lower), _frozen(upper)
 
 
@@ -183,13 +195,13 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
     preprocessing, readouts = found.texts()
     return TextSource(
         name,
-        _fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True)),
+        fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True)),
         preprocessing,
         vocabulary_of(preprocessing.tokenizer),
         found.weight_bytes,
         found.text_tower,
         readouts,
-        joint=_fingerprint(*found.digests) if found.is_joint else "",
+        joint=fingerprint(*found.digests) if found.is_joint else "",
     )
 
 
@@ -214,19 +226,19 @@ def image_source(name: str) -> ImageSource:
     preprocessing, readouts = found.pictures()
     return ImageSource(
         name,
-        _fingerprint(*found.digests, json.dumps(found.scaling)),
+        fingerprint(*found.digests, json.dumps(found.scaling)),
         found.weight_bytes,
         found.image_tower,
         preprocessing,
         readouts,
-        joint=_fingerprint(*found.digests) if found.is_joint else "",
+        joint=fingerprint(*found.digests) if found.is_joint else "",
     )
 
 
 def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
     folder = weights.require(name)
     tokenizer = load_tokenizer(folder / "tokenizer.json")
-    fingerprint = _fingerprint(name, *(_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
+    identity = fingerprint(name, *(file_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
 
     def tower() -> Tower:
         from keras_hub.models import BertBackbone
@@ -234,7 +246,7 @@ def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource
         return tower_of_texts("bert", BertBackbone.from_preset(str(folder)))
 
     size = (folder / "model.safetensors").stat().st_size
-    return TextSource(name, fingerprint, TextPreprocessing(tokenizer), vocabulary_of(tokenizer), size, tower)
+    return TextSource(name, identity, TextPreprocessing(tokenizer), vocabulary_of(tokenizer), size, tower)
 
 
 def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
@@ -242,7 +254,7 @@ def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
     preprocessing = multilingual_e5.preprocessing(path)
     return TextSource(
         name,
-        _fingerprint(name, _digest(path)),
+        fingerprint(name, file_digest(path)),
         preprocessing,
         vocabulary_of(preprocessing.tokenizer),
         ME5_BYTES,
@@ -253,7 +265,7 @@ def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
 def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource:
     """Return a BERT of two layers with random weights and the words of the training split, for tests and quick runs."""
     vocabulary = list(learned(TINY_VOCABULARY))
-    fingerprint = _fingerprint(name, "2 layers", *vocabulary)
+    identity = fingerprint(name, "2 layers", *vocabulary)
 
     def tower() -> Tower:
         from keras_hub.models import BertBackbone
@@ -264,13 +276,13 @@ def _tiny_bert(name: str, learned: Callable[[int], Sequence[str]]) -> TextSource
         return tower_of_texts("bert", _untrained(backbone))
 
     preprocessing = TextPreprocessing(wordpiece_tokenizer(vocabulary))
-    return TextSource(name, fingerprint, preprocessing, tuple(vocabulary), TINY_BYTES, tower)
+    return TextSource(name, identity, preprocessing, tuple(vocabulary), TINY_BYTES, tower)
 
 
 def _lite(name: str) -> ImageSource:
     folder = weights.require(name)
     path = next(folder.glob("*.pth"))
-    fingerprint = _fingerprint(name, _digest(path))
+    identity = fingerprint(name, file_digest(path))
 
     def tower() -> tuple[Tower, Any]:
         model = efficientnet_lite.build(name.removeprefix("efficientnet-"))
@@ -278,12 +290,12 @@ def _lite(name: str) -> ImageSource:
         return Tower(model), None
 
     trained = PicturePreprocessing(trained=LITE_SIZES[name.removeprefix("efficientnet-")])
-    return ImageSource(name, fingerprint, path.stat().st_size, tower, trained)
+    return ImageSource(name, identity, path.stat().st_size, tower, trained)
 
 
 def _tiny_cnn(name: str) -> ImageSource:
     """Return two convolutions with random weights, for tests and quick runs."""
-    fingerprint = _fingerprint(name)
+    identity = fingerprint(name)
 
     def tower() -> tuple[Tower, Any]:
         layers = [
@@ -294,7 +306,7 @@ def _tiny_cnn(name: str) -> ImageSource:
         ]
         return Tower(_untrained(keras.Sequential(layers, name="tiny_cnn"))), None
 
-    return ImageSource(name, fingerprint, TINY_BYTES, tower)
+    return ImageSource(name, identity, TINY_BYTES, tower)
 
 
 TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
@@ -336,12 +348,3 @@ def vocabulary_of(tokenizer: Any) -> tuple[str, ...]:
     """Return the tokens of a tokenizer of the tokenizers library, in the order of their ids."""
     ids = tokenizer.get_vocab()
     return tuple(sorted(ids, key=ids.__getitem__))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join((RECIPE, *parts)).encode()).hexdigest()

@@ -169,8 +169,8 @@ def graph_of_blocks(encoders: Sequence[Any], head: str, columns: Sequence[str] =
         for some in (texts, images)
     )
     text_mask, image_mask = ArrayInput(name="text_mask"), ArrayInput(name="image_mask")
-    text, text_places = TextBlock(texts, name="text")([*tokens, text_mask])
-    image, image_places = ImageBlock(images, name="image")([*pictures, image_mask, text])
+    text, text_places, compared_text = TextBlock(texts, name="text")([*tokens, text_mask])
+    image, image_places, compared_images = ImageBlock(images, name="image")([*pictures, image_mask, text])
     inputs, masks = [*tokens, text_mask, *pictures, image_mask], [text_mask, image_mask]
     parts = [text, text_places, image, image_places]
     for name in columns:
@@ -178,8 +178,9 @@ def graph_of_blocks(encoders: Sequence[Any], head: str, columns: Sequence[str] =
         parts += [COLUMN_BLOCKS[name](name=name)(pair)[0], pair[1]]
         inputs += pair
         masks.append(pair[1])
-    fusion = FusionBlock(name="fusion")(parts)[0]
-    label = LabelHead(head, name="label")([fusion, *masks])[0]
+    parts += [compared_text, compared_images, text_mask, image_mask]
+    fusion, similarity_mask = FusionBlock(name="fusion")(parts)
+    label = LabelHead(head, name="label")([fusion, *masks, similarity_mask])[0]
     return inputs, [label]
 
 

@@ -32,6 +32,7 @@ class EndToEnd(Estimator):
     epochs: int = 1
     deadline: float | None = None
     tier: ClassVar[int] = 2
+    in_batches: ClassVar[bool] = True
 
     def fit(self, bench: Bench) -> Fitted:
         setup = bench.setup

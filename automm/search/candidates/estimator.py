@@ -43,6 +43,7 @@ class Estimator(ABC):
         proposed_by: as in `Candidate`; "": `kind`.
         folds: the number of folds, from the first, that it is fitted and evaluated on; None: all folds of the setup.
         tier: 1 with frozen encoders, 2 if encoders are trained.
+        in_batches: whether it is trained in batches, whose size can be halved.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Estimator(ABC):
     proposed_by: str = ""
     folds: int | None = None
     tier: ClassVar[int] = 1
+    in_batches: ClassVar[bool] = False
 
     def seed_on(self, bench: Bench) -> int:
         """Return the seed of initial weights, batches and dropout."""

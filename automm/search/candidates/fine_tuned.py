@@ -37,6 +37,7 @@ class FineTuned(Estimator):
     start: str = field(kw_only=True)
     deadline: float | None = None
     tier: ClassVar[int] = 2
+    in_batches: ClassVar[bool] = True
 
     def prepare(self, bench: Bench) -> None:
         """Encode the states, which all fine-tuned candidates and all of their folds share."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from automm.models.average import average
 from automm.search.bench import LARGE_AT_ONCE, VECTORS_AT_ONCE, Bench, converter
@@ -26,6 +26,7 @@ class Head(Estimator):
     build: Callable[[], Any] = field(kw_only=True)
     median_scores: tuple[float, ...] = ()
     limited: bool = False
+    in_batches: ClassVar[bool] = True
 
     def fit(self, bench: Bench) -> Fitted:
         plan = bench.plan(self.seed_on(bench), self.point)

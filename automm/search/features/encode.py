@@ -18,6 +18,7 @@ from automm.data.inputs.arrays import Tokens
 from automm.data.inputs.input_sources import RAW
 from automm.data.inputs.items import item_digests
 from automm.errors import ConfigError
+from automm.models.devices import in_halves
 from automm.search.features.engines import Engine, Inputs, RunEncoder
 from automm.search.features.store import Encoding
 from automm.search.features.store_format import About, Items
@@ -165,7 +166,7 @@ def started_once(build: Callable[[list[str]], Any], inputs: Inputs) -> Start:
 
     @cache
     def start(engine: Engine, names: tuple[str, ...]) -> tuple[Any, RunEncoder]:
-        return built(names), engine.start(built(names), inputs)
+        return built(names), in_halves(engine.start(built(names), inputs))
 
     return start
 

@@ -9,8 +9,9 @@ from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.arrays import Arrays
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
+from automm.models.fusion.similarity import similarity_name
 from automm.models.heads import Shapes, Statistics
-from automm.models.readouts import READOUTS, is_sequence, of_modality, vector_beside
+from automm.models.readouts import POOLED, READOUTS, TINY, is_sequence, of_modality, vector_beside
 from automm.search.features.encode import (
     EncoderOutputs,
     Job,
@@ -128,6 +129,10 @@ class Features:
         }
         if of_targets:
             statistics["label"] = _moments(self.arrays.targets.reshape(len(self), -1), train)
+        for encoder in self.arrays.tokens:
+            text, image = (InputSource(modality, encoder, POOLED) for modality in ("text", "image"))
+            if text in self.encoded and image in self.encoded:
+                statistics[similarity_name(encoder)] = self._moments_of_cosines(text, image, train)
         columns = self.arrays.columns_of(train)
         if "metadata" in columns:
             statistics["metadata"] = _of_columns(columns["metadata"])
@@ -135,6 +140,23 @@ class Features:
             steps = columns["history"][columns["history_mask"] > 0][:, None]
             statistics["history"] = _moments(steps, np.arange(len(steps)))
         return statistics
+
+    def _moments_of_cosines(
+        self, text: InputSource, image: InputSource, train: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of the cosines of the training rows' texts and pictures, (1,) each."""
+        real = (self.arrays.picture_rows[train] >= 0) & (self.arrays.text_mask[train, None] > 0)
+        reviews, places = np.nonzero(real)
+        texts, pictures = (
+            self.texts[text.encoder].rows[train][reviews],
+            self.arrays.picture_rows[train][reviews, places],
+        )
+        cosines = np.zeros((len(reviews), 1), np.float32)
+        for start in range(0, len(reviews), 4096):
+            portion = slice(start, start + 4096)
+            pair = self.encoded[text][texts[portion]], self.encoded[image][pictures[portion]]
+            cosines[portion, 0] = np.einsum("nf,nf->n", *(values / _lengths(values) for values in pair))
+        return _moments(cosines, np.arange(len(cosines)))
 
 
 def encode(
@@ -152,7 +174,7 @@ def encode(
 
     Args:
         sources: the encoders of `arrays`, at least one of texts and one of pictures.
-        readouts: short names of the needed read-outs, in addition to those of the baselines.
+        readouts: the needed read-outs, in addition to those of the baselines; a short name is one of each encoder.
         before: called with the expected time before the encoding begins; it may raise. None: the time is not measured.
     """
     texts = {name: Texts.of(tokens) for name, tokens in arrays.tokens.items()}
@@ -160,9 +182,9 @@ def encode(
     encoded: dict[InputSource, np.ndarray] = {}
     engines: dict[tuple[str, str], UsedEngine] = {}
     jobs = [
-        _text_job(source, texts[source.name], of_modality("text", names))
+        _text_job(source, texts[source.name], of_modality("text", names, source.name))
         if isinstance(source, TextSource)
-        else _picture_job(source, arrays.pictures[source.name], of_modality("image", names))
+        else _picture_job(source, arrays.pictures[source.name], of_modality("image", names, source.name))
         for source in sources
     ]
     chosen = [choose_engine(job) for job in jobs]
@@ -223,6 +245,11 @@ def _of_review(source: InputSource, of_item: tuple[int, ...], max_images: int) -
     if source.modality == "image":
         return (max_images, *of_item)
     return (None, *of_item) if source.is_sequence else of_item
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the length of each vector, (n, features) to (n, 1); never 0."""
+    return np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
 
 
 def _of_columns(metadata: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.config.inputs import FLOAT32
 from automm.deliver.bundle import whole_model
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
@@ -29,6 +30,7 @@ SAME_ENGINE = 1e-5  # Keras on a CPU made the features and runs the whole model
 OTHER_ENGINE = 1e-4  # ONNX Runtime made features, which agree with those of Keras (`search/features/load`)
 GPU = 1e-3  # kernels of a GPU sum in another order each time
 GPU_TF32 = 1e-2  # products of a GPU with TF32 have three digits
+MIXED = 1e-2  # so have those of encoders in mixed precision, on any device
 
 log = logging.getLogger("automm")
 
@@ -50,6 +52,8 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checke
     parity.json in the run folder is {name: {difference, tolerance, exported}}.
     """
     rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
+    if any(source.precision != FLOAT32 for source in search.setup.sources):
+        limit = MIXED
     reading = Reading(reader, rows)
     finalists: list[Checked] = []
     parity = search.run.read(PARITY)

@@ -16,9 +16,11 @@ from contextlib import suppress
 from typing import Any
 
 import grpc
+import tensorflow as tf
 from keras_tuner.src import protos
 
 from automm.errors import ConfigError
+from automm.models.devices import gpu_of_worker
 from automm.search.budget import WORKER_DIED
 from automm.search.interrupt import raise_if_interrupted
 from automm.search.parallel.chief import Assignment, Chief
@@ -163,6 +165,7 @@ class Workers:
         self._started += 1
         # A new name each time: KerasTuner would give a known worker the trial that its predecessor died of.
         name = f"worker-{self._started}"
+        gpus = len(tf.config.list_physical_devices("GPU"))
         with (self._folder / f"{name}.log").open("wb") as output:
             self._processes[name] = subprocess.Popen(
                 [
@@ -174,7 +177,11 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **thread_limits(self._worker_options.processes)},
+                env={
+                    **os.environ,
+                    **thread_limits(self._worker_options.processes),
+                    **gpu_of_worker(self._started, gpus, os.environ),
+                },
             )
 
     def _replace_dead_workers(self) -> None:

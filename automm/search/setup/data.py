@@ -23,7 +23,9 @@ from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
 from automm.errors import ConfigError, DataError
 from automm.evaluate.combine import Judged
+from automm.models.devices import precision_for
 from automm.models.encoders.automatic import Choice, check_installed, text_encoder_for
+from automm.models.encoders.precision import in_precision
 from automm.models.encoders.sources import (
     ImageSource,
     TextSource,
@@ -39,7 +41,7 @@ from automm.search.features.encoded import Features, encode
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
 from automm.search.setup.folds import evaluation_name, folds_of
-from automm.search.setup.inputs import Size, picture_form, sizes_of, tokens_of
+from automm.search.setup.inputs import Size, count_cut, picture_form, sizes_of, tokens_of
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
@@ -178,7 +180,7 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         check_text_encoder(name)
     if experiment.encoders.text == AUTO:
         check_installed([review.text for review in dataset.reviews])
-    images = tuple(map(image_source, experiment.encoders.images))
+    images = tuple(in_precision(image_source(name), precision(experiment)) for name in experiment.encoders.images)
     forms = list(dict.fromkeys(picture_form(source, experiment.inputs) for source in images))
     pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
     dataset = drop_bad_pictures(dataset, pictures.bad)
@@ -193,6 +195,13 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
     return Loaded(dataset, pictures, links, splits, digest, other_folds(dataset, links), images, choice)
 
 
+def precision(experiment: Experiment) -> str:
+    """Return the precision of the encoders on this machine."""
+    import tensorflow as tf
+
+    return precision_for(experiment.encoders.precision, tf.config)
+
+
 def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
     """Return the encoders of the experiment: those of texts, then those of pictures.
 
@@ -201,7 +210,7 @@ def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource 
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
     names = experiment.encoders.texts if loaded.choice is None else (loaded.choice.encoder,)
-    texts = [text_source(name, vocabulary_of_texts(train)) for name in names]
+    texts = [in_precision(text_source(name, vocabulary_of_texts(train)), precision(experiment)) for name in names]
     return (*texts, *loaded.images)
 
 
@@ -224,10 +233,12 @@ def prepare(
     if loaded.choice is not None:
         log.info("encoders.text: auto is %s: %s", loaded.choice.encoder, loaded.choice.reason)
     sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
+    texts = [review.text for review in reviews]
+    tokens = tokens_of(texts, encoders, sizes)
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
-        tokens_of([review.text for review in reviews], encoders, sizes),
+        tokens,
         {
             source.name: loaded.pictures.forms[picture_form(source, experiment.inputs)]
             for source in encoders
@@ -237,6 +248,8 @@ def prepare(
         columns,
         max_images=experiment.inputs.max_images,
     )
+    if longer := count_cut(texts, encoders, tokens):
+        cut_off[Change.LONGER_TEXT] = longer
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, encoders, feature_store(), needed, progress=progress, before=before_encoding)
     judging = folds_of(loaded, experiment)

@@ -50,6 +50,7 @@ def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
         size.reason,
         difference=used.difference,
         fallback=used.fallback,
+        precision=source.precision,
     )
 
 

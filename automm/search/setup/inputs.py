@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from automm.config.inputs import AUTO, USUAL_IMAGE_SIZE, Inputs
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.arrays import Tokens
@@ -69,6 +71,24 @@ def sizes_of(
     for (modality, name), size in sizes.items():
         log.info("%s reads %d %s: %s", name, size.value, units[modality], size.reason)
     return sizes
+
+
+def count_cut(texts: Sequence[str], sources: Sequence[TextSource | ImageSource], tokens: Mapping[str, Tokens]) -> int:
+    """Return how many texts at least one encoder cuts, and log the number of each encoder.
+
+    Args:
+        tokens: the result of `tokens_of`.
+    """
+    cut = np.zeros(len(texts), bool)
+    for source in sources:
+        if isinstance(source, TextSource):
+            mask = tokens[source.name].mask
+            full = np.flatnonzero(mask.all(axis=1))  # only these may be longer
+            longer = full[source.preprocessing.lengths([texts[row] for row in full.tolist()]) > mask.shape[1]]
+            cut[longer] = True
+            if len(longer):
+                log.info("%s reads %d of %d texts in part", source.name, len(longer), len(texts))
+    return int(cut.sum())
 
 
 def tokens_of(

@@ -18,6 +18,7 @@ from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN
 from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.late import Late
+from automm.models.fusion.similarity import NONE as NO_SIMILARITY
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
@@ -43,6 +44,7 @@ class Hyperparameter:
         of_task: it exists only for tasks that list it in `Task.options`.
         encoders: 'text' or 'image' if its choices are the encoders of this modality, and ALL; it exists only if the
             experiment names several. `choices` holds ALL alone, where a search starts.
+        joint: its further choices are the encoders that read texts and pictures; it exists only if there are some.
         optional: whether it exists only if the experiment file names it; otherwise all candidates have the first
             choice. Most data does not need it, and in a search of few trials it would cost more than it gains.
     """
@@ -54,6 +56,7 @@ class Hyperparameter:
     optional: bool = False
     column: str = ""
     encoders: str = ""
+    joint: bool = False
     of_task: bool = False
 
 
@@ -94,6 +97,7 @@ TABLE: dict[str, Hyperparameter] = {
     "fusion/rank": Hyperparameter(
         (4, 8, 16), bounds=(1, 256), only=("fusion/operator", has_hyperparameter(OPERATORS, "rank"))
     ),
+    "fusion/similarity": Hyperparameter((NO_SIMILARITY,), joint=True, optional=True),
     "label/layers": Hyperparameter((0, 1, 2), bounds=(0, 8)),
     "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
@@ -118,13 +122,15 @@ Space = dict[str, tuple[Any, ...]]  # the choices of every hyperparameter, in th
 
 # The point that a search starts with: the hand-built concatenation.
 DEFAULTS: dict[str, Any] = {
-    name: CONCATENATION.get(name, row.choices[0]) for name, row in TABLE.items() if not row.column and not row.encoders
+    name: CONCATENATION.get(name, row.choices[0])
+    for name, row in TABLE.items()
+    if not (row.column or row.encoders or row.joint)
 }
 
 
 def default(space: Space, name: str) -> Any:
     """Return the choice that a search starts with."""
-    wanted = COLUMNS[name] if TABLE[name].column else ALL if TABLE[name].encoders else DEFAULTS[name]
+    wanted = COLUMNS[name] if TABLE[name].column else ALL if TABLE[name].encoders else DEFAULTS.get(name, NO_SIMILARITY)
     return wanted if wanted in space[name] else space[name][0]
 
 
@@ -213,10 +219,12 @@ def declare(hp: Any, space: Space) -> None:
 
 
 def readouts(space: Space) -> list[str]:
-    """Return the short names of the read-outs that points of the space need (`models/readouts`)."""
-    rows = ("fusion/operator", *READ)
+    """Return the read-outs that points of the space need (`models/readouts`): short names, for each encoder of the
+    modality, and names with an encoder."""
+    rows = [row for row in ("fusion/operator", "fusion/similarity", *READ) if row in space]
     points = (dict(zip(rows, values, strict=True)) for values in itertools.product(*(space[row] for row in rows)))
-    return sorted({source.name for point in points for source in needed_sources(point)} & READOUTS.keys())
+    sources = {source for point in points for source in needed_sources(point)}
+    return sorted(source.name for source in sources if source.short_name in READOUTS)
 
 
 def unrequested_choices(space: Space) -> dict[str, list[str]]:

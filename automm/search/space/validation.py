@@ -95,12 +95,20 @@ def narrow(
 
 def _possible(columns: Collection[str], task: Task, encoders: Mapping[str, Sequence[str]]) -> dict[str, Hyperparameter]:
     """Return the rows that exist for some data and encoders, with the encoders as choices."""
-    return {
-        name: replace(row, choices=(*encoders[row.encoders], *row.choices)) if row.encoders else row
+    joint = tuple(name for name in encoders.get("text", ()) if name in encoders.get("image", ()))
+    rows = {
+        name: row
         for name, row in TABLE.items()
         if (not row.column or row.column in columns)
         and (not row.of_task or name.removeprefix("training/") in task.options)
         and (not row.encoders or len(encoders.get(row.encoders, ())) > 1)
+        and (not row.joint or joint)
+    }
+    own = {name: (encoders[row.encoders], row.on_request) for name, row in rows.items() if row.encoders}
+    own |= {name: ((), joint) for name, row in rows.items() if row.joint}
+    return rows | {
+        name: replace(rows[name], choices=(*first, *rows[name].choices), on_request=more)
+        for name, (first, more) in own.items()
     }
 
 
@@ -108,6 +116,8 @@ def _impossible(row: Hyperparameter, task: Task) -> str:
     """Return why a row does not exist."""
     if row.encoders:
         return f"encoders.{row.encoders} names a single encoder"
+    if row.joint:
+        return "no encoder that reads texts and pictures is named in encoders.text and in encoders.image"
     reason = f"names no fields.{row.column}" if row.column else f"predicts {task.targets}, which cannot use it"
     return f"the manifest {reason}"
 

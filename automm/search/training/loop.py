@@ -19,6 +19,7 @@ import numpy as np
 
 from automm.errors import TrialError
 from automm.evaluate.compare import better, score
+from automm.models.devices import in_halves
 from automm.search.interrupt import raise_if_interrupted
 from automm.search.training.batches import Batches, Convert, Feed, Rows
 from automm.search.training.losses import LOSSES
@@ -194,10 +195,10 @@ def predict(
         (len(rows), outputs) float32 answers.
     """
     call = (lambda batch: model(batch, training=False)) if isinstance(model, keras.Model) else model
-    parts = []
+    answers, parts = in_halves(call), []
     for start in range(0, len(rows), batch_size):
         batch = source.batch(rows[start : start + batch_size])
-        parts.append(np.asarray(call(convert(batch) if convert else batch)))
+        parts.append(np.asarray(answers(convert(batch) if convert else batch)))
     return np.concatenate(parts)
 
 

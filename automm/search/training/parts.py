@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from automm.data.inputs.modalities import masks_of
+from automm.models.fusion.similarity import Similarity
 from automm.search.features.suffix import nodes_of
 
 
@@ -26,6 +27,8 @@ class Parts:
         fusion = model.get_layer("fusion")
         (node,) = nodes_of(model, fusion)
         vectors = fusion.unimodal(node.input_tensors)
+        if any(isinstance(layer, Similarity) for layer in model.layers):
+            vectors = vectors[:-1]  # a similarity belongs to two modalities
         if len(vectors) != len(self.modalities):
             names = ", ".join(self.modalities)
             raise ValueError(f"{model.name} fuses {len(vectors)} vectors of {names}, not one of each")

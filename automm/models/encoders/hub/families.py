@@ -7,8 +7,11 @@ family of a folder is in its config.json; the family of a preset's name is the f
 import importlib.util
 import json
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from automm.errors import ConfigError, WeightsError, nearest
 from automm.models.weights.packages import PACKAGES
@@ -58,6 +61,7 @@ FAMILIES = {
 }
 TINY = {"text": "tiny-bert", "image": "tiny-cnn"}
 KERAS, TRANSFORMERS, TIMM = "keras", "transformers", "timm"  # the formats of folders
+SECONDS_TO_CONNECT = 2.0  # to a hub
 SCHEMES = ("hf://", "kaggle://", "modelscope://")
 NOT_CONVERTED = {
     "clip": "clip",
@@ -221,12 +225,31 @@ def _folder_config(folder: Path) -> dict[str, object]:
 
 
 def _fetched_config(name: str) -> dict[str, object]:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
+    model = name.removeprefix("hf://")
     try:
-        return _folder_config(Path(hf_hub_download(name.removeprefix("hf://"), "config.json")).parent)
+        path = try_to_load_from_cache(model, "config.json")
+        if not isinstance(path, str):
+            _connect(constants.ENDPOINT)
+            path = hf_hub_download(model, "config.json")
+        return _folder_config(Path(path).parent)
     except (OSError, ValueError, RuntimeError) as error:  # no network, no such model, a malformed name
         raise WeightsError(
-            f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}. "
+            f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}. "
             "Check the name and the network, or download the model and name its folder"
         ) from error
+
+
+def _connect(address: str) -> None:
+    """Raise OSError if a hub cannot be reached; its own library tries for 24 seconds before it says so.
+
+    With a proxy nothing is tried: only the proxy may resolve the name.
+    """
+    hub = urlsplit(address)
+    if hub.hostname is None or hub.scheme in getproxies():
+        return
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise OSError(f"{hub.hostname} cannot be reached ({error})") from error

@@ -1,6 +1,5 @@
 """Read encoders from presets of KerasHub: by name, by folder, or by a handle of a hub."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,10 +9,11 @@ from typing import Any
 
 import keras
 
+from automm.data.files import file_digest
 from automm.data.images.resampling import Fit
 from automm.data.inputs.input_sources import LAST
 from automm.errors import WeightsError
-from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, recognise
+from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, own_encoders, recognise
 from automm.models.encoders.hub.preset_tokenizers import WHOLE_FOLDER, text_preprocessing
 from automm.models.encoders.hub.sentence_transformers import (
     SentenceTransformer,
@@ -56,7 +56,7 @@ class Preset:
     def digests(self) -> tuple[str, ...]:
         """Digests of its config and its weights: what it computes, whatever its name or folder."""
         config = self._file("config.json")
-        return tuple(_digest(path) for path in (*([config] if config else []), *self._weights))
+        return tuple(file_digest(path) for path in (*([config] if config else []), *self._weights))
 
     @cached_property
     def weight_bytes(self) -> int:
@@ -205,7 +205,7 @@ class Preset:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise WeightsError(
                 f"encoder {self.found.name!r} cannot be loaded: {reason}. Check the name, the folder or the "
-                f"network, or name another encoder, such as {self.found.family.example}"
+                f"network, or name another encoder, such as {own_encoders(self.found.family.reads[0])[0]}"
             ) from error
 
 
@@ -214,8 +214,3 @@ def _plain(value: Any, default: float) -> Any:
     if value is None:
         return default
     return [float(each) for each in value] if hasattr(value, "__len__") else float(value)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ the family returns. Here each becomes a model of the same layers with the same o
 Cutting such a model between two blocks gives the halves of tier 2 (`halves`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,11 @@ def by_place(outputs: Any) -> dict[str, Any]:
     if not isinstance(outputs, dict):
         return {LAST: outputs}
     return outputs if LAST in outputs else {LAST: outputs["sequence_output"]}
+
+
+def in_float32(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the outputs of a backbone by place as float32; they are smaller if it computes in a mixed precision."""
+    return {place: keras.ops.cast(values, "float32") for place, values in outputs.items()}
 
 
 def tower_of_texts(key: str, backbone: Any) -> Tower:
