@@ -60,8 +60,7 @@ class Candidate:
         tier: 1 if all encoders were frozen, 2 if an encoder was trained.
         evaluation: the rows of its scores: 'holdout' (the validation split), '5 folds', '1 of 5 folds'.
         score: the objective on the validation rows; None if it failed.
-        comparable: of an ensemble: the score of the best single candidate, which has a selection bias, and its lead
-            over that candidate where both are crossed; None: the score itself.
+        comparable: of an ensemble: the score of the best single candidate, and its lead over it where both are crossed.
         validation: the metrics of the task on the validation rows: the validation split, or out of fold.
         parameters: of the whole model, encoders included; `trainable_parameters` counts the trained ones.
         peak_memory: of the process so far, in bytes. `batch_size`: of training, if memory was short; else None.
