@@ -88,7 +88,8 @@ def test_an_interrupted_pilot_is_repeated_in_the_whole_time(monkeypatch, status,
     monkeypatch.setattr("automm.search.baselines.time.monotonic", lambda: 1000.0)
     baselines = SimpleNamespace(end_to_end_time=900.0, end_to_end_learning_rate=1e-5, end_to_end_epochs=3)
     dataset = SimpleNamespace(manifest=SimpleNamespace(columns={}))
-    experiment = SimpleNamespace(baselines=baselines)
+    encoders = SimpleNamespace(by_modality={"text": ("minilm-l6",), "image": ("efficientnet-lite0",)})
+    experiment = SimpleNamespace(baselines=baselines, encoders=encoders)
     given = SimpleNamespace(
         setup=SimpleNamespace(experiment=experiment, dataset=dataset, task=TASKS["classification"]),
         budget=SimpleNamespace(deadline=None),
