@@ -189,7 +189,8 @@ def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch,
     monkeypatch.setattr(automatic, "missing_weights", lambda *names: [])
     here = load(wanted)
     asked = []
-    monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name))
+    source = SimpleNamespace(precision="float32")
+    monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name) or source)
     for one in (here, here.with_fold(1)):
         encoder_sources(wanted, one)
     assert asked == [encoder, encoder]
