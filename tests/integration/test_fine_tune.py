@@ -90,8 +90,10 @@ def test_a_whole_model_of_both_tiers_is_the_mean_of_both(tuned, tmp_path):
     average(parts, name="member").save(run.model_path("both"))
     both, *alone = (whole_model(run, name) for name in ("both", *names))
     rng = np.random.default_rng(0)
+    ids = np.array([[2, 5, 6, 3] + [0] * 12, [2, 7, 8, 9] + [10] * 11 + [3]], np.int32)
     raw = {
-        "token_ids": np.array([[2, 5, 6, 3] + [0] * 12, [2, 7, 8, 9] + [10] * 11 + [3]], np.int32),
+        "token_ids": ids,
+        "padding_mask": (ids > 0).astype(np.int32),
         "text_mask": np.ones(2, np.float32),
         "images": rng.integers(0, 256, (2, 2, 16, 16, 3), dtype=np.uint8),
         "image_mask": np.array([[1, 1], [1, 0]], np.float32),
