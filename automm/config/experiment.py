@@ -21,7 +21,7 @@ from pydantic import (
 
 from automm.config.duration import Duration
 from automm.config.experiment_name import legal_name, plain_name
-from automm.config.inputs import Encoders, Inputs
+from automm.config.inputs import Encoders, Inputs, absolute_encoders
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_setting, read_yaml, write_yaml
 from automm.errors import ConfigError, NotFoundError, nearest
@@ -166,7 +166,7 @@ class Tier2(Section):
 
 
 class Experiment(Section):
-    """The whole experiment file. `load_experiment` makes the path `manifest` absolute."""
+    """The whole experiment file. `load_experiment` makes `manifest` and the folders of encoders absolute."""
 
     manifest: Path
     name: Annotated[str, AfterValidator(legal_name)] = "experiment"
@@ -262,6 +262,11 @@ def resolve(
         ConfigError: all problems, one per line.
     """
     settled = dict(content)
+    for section, keys in (("encoders", ("text", "image")), ("space", ("text.encoder", "image.encoder"))):
+        if isinstance(given_section := settled.get(section), Mapping):
+            settled[section] = {
+                key: absolute_encoders(value, folder) if key in keys else value for key, value in given_section.items()
+            }
     problems = _set_objective(settled, folder)
     try:
         experiment = Experiment.model_validate(settled)

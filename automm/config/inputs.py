@@ -1,6 +1,8 @@
 """The sections `inputs` and `encoders` of the experiment file: what a review consists of, and what reads it."""
 
+import os
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -47,6 +49,15 @@ def _encoder_names(value: object) -> object:
     if len(set(value)) < len(value):
         raise ValueError("an encoder is named twice. Name each once")
     return value[0] if len(value) == 1 else tuple(value)
+
+
+def absolute_encoders(value: object, folder: Path) -> object:
+    """Return names of encoders with their folders absolute: names with a slash, relative to `folder` or to ~."""
+    if isinstance(value, list | tuple):
+        return [absolute_encoders(each, folder) for each in value]
+    if not isinstance(value, str) or "://" in value or "\0" in value or "/" not in value:
+        return value
+    return os.path.realpath(folder / (Path(value).expanduser() if value.startswith("~/") else value))
 
 
 EncoderNames = Annotated[str | tuple[str, ...], BeforeValidator(_encoder_names)]

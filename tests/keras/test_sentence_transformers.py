@@ -8,7 +8,7 @@ import pytest
 from advice import advises, hear
 
 from automm.data.inputs.tokens import wordpiece_tokenizer
-from automm.errors import ConfigError
+from automm.errors import ConfigError, WeightsError
 from automm.models.encoders.sources import text_source
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":", "good", "phone"]
@@ -132,3 +132,19 @@ def test_one_with_the_steps_that_are_named_is_read(folder):
     hear(str(caught.value), "Name one that has a transformer, a pooling of its tokens and perhaps a normalisation")
     steps(folder, "Transformer", "Pooling", "Normalize", pooling_mode_mean_tokens=True)
     text_source(str(folder), lambda size: [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("modules.json", {"a": 1}),
+        ("modules.json", [{"path": ""}]),
+        ("Pooling/config.json", []),
+        ("config_sentence_transformers.json", {"prompts": {"a": "b"}, "default_prompt_name": "query"}),
+    ],
+)
+def test_a_damaged_file_is_named(folder, name, content):
+    steps(folder, "Transformer", "Pooling", pooling_mode_mean_tokens=True)
+    (folder / name).write_text(json.dumps(content))
+    with pytest.raises(WeightsError, match=f"{folder / name} cannot be read: .*Fetch the encoder again"):
+        text_source(str(folder), lambda size: [])

@@ -13,8 +13,11 @@ from commands import run
 from automm.data.inputs.items import item_digests
 from automm.errors import CacheError
 from automm.paths import cache_dir, cache_limit
+from automm.search.features import onnx_models
+from automm.search.features.onnx_models import OnnxModels
 from automm.search.features.store import FeatureStore
 from automm.search.features.store_format import About, Items
+from automm.tracking.run_folder import write_atomically
 
 FEATURES = 3
 
@@ -122,3 +125,30 @@ def test_a_disk_without_room_for_copies(tmp_path, monkeypatch, cache, caplog):
     gc.collect()
     assert get(9)[1] == [8]
     assert not caplog.text
+
+
+@pytest.mark.parametrize(("way", "code"), [("writable", "EACCES"), ("freed", "ENOSPC"), ("another folder", "EACCES")])
+@advises("Make the folder writable and free disk space, or set AUTOMM_CACHE_DIR to another folder")
+def test_a_folder_of_converted_encoders_that_cannot_be_written(tmp_path, monkeypatch, cache, way, code):
+    def failing(path, content):
+        if path.is_relative_to(cache):
+            raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)), str(path))
+        write_atomically(path, content)
+
+    def keep():
+        models = OnnxModels(cache_dir() / "onnx")
+        models.keep_difference("f" * 32, 0.25)
+        return models.difference("f" * 32)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_models, "write_atomically", failing)
+        with pytest.raises(CacheError, match=os.strerror(getattr(errno, code))) as caught:
+            keep()
+        hear(
+            str(caught.value),
+            "Make the folder writable and free disk space, or set AUTOMM_CACHE_DIR to another folder",
+        )
+        if way == "another folder":
+            patch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "other"))
+            assert keep() == 0.25
+    assert keep() == 0.25

@@ -31,9 +31,10 @@ def test_presets_by_name_by_folder_and_by_handle(key, family, tmp_path):
         ("kaggle://keras/mobilenetv3/keras/x/1", "image", "mobilenet"),
         ("kaggle://keras/resnetv1/keras/resnet_18_imagenet/3", "image", "resnet"),
         ("kaggle://keras/distil_bert/keras/x/1", "text", "distil_bert"),
+        ("modelscope://keras/bert_base_en", "text", "bert"),
     ],
 )
-def test_kaggle_spells_some_families_differently(handle, modality, key):
+def test_handles_of_kaggle_name_the_family_and_those_of_modelscope_the_preset(handle, modality, key):
     assert recognise(handle, modality).key == key
 
 
@@ -111,3 +112,9 @@ def test_own_encoders_need_no_recognition():
         for name in own_encoders(modality):
             check_encoder(name, modality)
     assert "me5-small" in own_encoders("text")
+
+
+def test_a_bare_name_is_no_folder(tmp_path, monkeypatch):
+    (tmp_path / "bert_base_en").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert recognise("bert_base_en", "text").format == "keras"

@@ -12,7 +12,7 @@ import numpy as np
 Fit = Literal["squash", "crop", "pad"]
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}  # half the width of the kernel, in pixels
 # Names the method of `decode.decode_forms` for the usual form, and for others; change it whenever the method changes.
-RECIPE, OTHER_RECIPE = "rgb-squash-bicubic-2", "rgb-1"
+RECIPE, OTHER_RECIPE = "rgb-squash-bicubic-2", "rgb-2"
 CUBIC = -0.5  # Keys 1981; also the constant of Pillow and of tf.image.resize
 
 
@@ -29,35 +29,39 @@ def square(pixels: np.ndarray, size: int, *, interpolation: str, antialias: bool
         (size, size, 3) uint8.
     """
     height, width = pixels.shape[:2]
+    borders = (0, 0)
     if fit == "crop":
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     elif fit == "pad":
         side = max(height, width)
-        top, left = (side - height) // 2, (side - width) // 2
         # Keras pads both sides by the same whole number of pixels: the result may be one pixel from square.
-        padded = np.zeros((height + 2 * top, width + 2 * left, 3), pixels.dtype)
-        padded[top : top + height, left : left + width] = pixels
-        pixels = padded
+        borders = ((side - height) // 2, (side - width) // 2)
     if pixels.shape[:2] == (size, size):
         return pixels.copy()
-    values = pixels.astype(np.float32)
-    for axis in (0, 1):
-        values = _along(values, axis, *_taps(values.shape[axis], size, interpolation, antialias))
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    for axis in sorted((0, 1), key=lambda axis: -pixels.shape[axis]):  # the longer first: what is between is smaller
+        pixels = _along(pixels, axis, size, borders[axis], interpolation=interpolation, antialias=antialias)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
-def _taps(old: int, new: int, interpolation: str, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places and the weights of the pixels that each new pixel is computed from: both (new, taps)."""
+def _along(pixels: np.ndarray, axis: int, new: int, border: int, *, interpolation: str, antialias: bool) -> np.ndarray:
+    """Resize along an axis, as if there were `border` black pixels at both ends: they are not stored, for a picture of
+    30000 x 1 pixels would have 900 million. The result is float32."""
+    lines = np.moveaxis(pixels, axis, 0)
+    old = len(lines) + 2 * border
     scale = old / new
     stretch = max(scale, 1.0) if antialias else 1.0
     support = SUPPORT[interpolation] * stretch
-    centre = (np.arange(new) + 0.5) * scale - 0.5
-    places = np.floor(centre - support).astype(int)[:, None] + np.arange(int(np.ceil(2 * support)) + 2)
-    distance = np.abs(places - centre[:, None]) / stretch
-    weights = np.where((places >= 0) & (places < old), _kernel(interpolation, distance), 0.0)
-    return np.clip(places, 0, old - 1), weights / weights.sum(axis=1, keepdims=True)
+    result = np.zeros((new, *lines.shape[1:]), np.float32)
+    for row, centre in enumerate((np.arange(new) + 0.5) * scale - 0.5):
+        places = np.arange(max(int(np.ceil(centre - support)), 0), min(int(centre + support), old - 1) + 1)
+        weights = _kernel(interpolation, np.abs(places - centre) / stretch)
+        inside = (places >= border) & (places < border + len(lines))
+        if inside.any():
+            taps = lines[places[inside] - border].astype(np.float32)
+            result[row] = np.tensordot((weights / weights.sum())[inside].astype(np.float32), taps, 1)
+    return np.moveaxis(result, 0, axis)
 
 
 def _kernel(interpolation: str, distance: np.ndarray) -> np.ndarray:
@@ -66,12 +70,6 @@ def _kernel(interpolation: str, distance: np.ndarray) -> np.ndarray:
     near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
     far = ((distance - 5) * distance + 8) * distance * CUBIC - 4 * CUBIC
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
-
-
-def _along(values: np.ndarray, axis: int, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    matrix = np.zeros((len(places), values.shape[axis]), np.float32)
-    np.add.at(matrix, (np.arange(len(places))[:, None], places), weights)
-    return np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ KINDS = {
     "stretched_pictures": Kind(
         "note",
         "pictures with one side more than {limit:.0f} times as long as the other",
-        "They are distorted, because every picture is squashed to the encoder's square.",
+        "They are distorted, cropped or padded, because encoders read squares.",
         "Crop or pad them if their shapes matter.",
     ),
     "animated_pictures": Kind(

@@ -117,16 +117,17 @@ def recognise(name: str, modality: str) -> Recognised:
         raise ConfigError(f"encoders.{modality}: {name!r} has an unknown scheme. Use one of: {', '.join(SCHEMES)}")
     if name.startswith("hf://"):
         found = _of_config(name, _fetched_config(name), modality)
-    elif "://" in name:
+    elif name.startswith("kaggle://"):
         found = _of_kerashub(name, name.partition("://")[2].split("/")[1:2], modality)
-    elif Path(name).is_dir():
+    elif "://" not in name and "/" in name and Path(name).is_dir():
         found = _of_config(name, _folder_config(Path(name)), modality)
-    elif Path(name).is_absolute() or name.startswith(("./", "../", "~")):
+    elif "://" not in name and "/" in name:
         raise ConfigError(
             f"encoders.{modality}: folder {name!r} does not exist. Correct the path, or name one of: {_names(modality)}"
         )
     else:
-        found = _of_kerashub(name, [key for key, presets in _listed().items() if name in presets], modality)
+        preset = name.rpartition("/")[2]  # modelscope://organisation/preset
+        found = _of_kerashub(name, [key for key, presets in _listed().items() if preset in presets], modality)
     if modality not in found.family.reads:
         reads = " and ".join({"text": "texts", "image": "pictures"}[each] for each in found.family.reads)
         raise ConfigError(
@@ -146,7 +147,7 @@ def _of_kerashub(name: str, keys: list[str], modality: str) -> Recognised:
     hint = nearest(name, [*own_encoders(modality), *presets])
     raise WeightsError(
         f"encoders.{modality}: there is no encoder {name!r}.{hint} Name one of {_names(modality)}, a preset of "
-        "KerasHub, a folder with one, or hf://organisation/model"
+        "KerasHub, a folder with one (with a slash: ./folder), or hf://organisation/model"
     )
 
 

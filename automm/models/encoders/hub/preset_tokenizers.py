@@ -8,7 +8,6 @@ read. The ids equal those of KerasHub's tokenizers, with three exceptions:
 - SentencePiece: accents behind a character with a compatible form, such as a full-width comma, are dropped.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from automm.data.inputs.tokens import load_tokenizer, wordpiece_tokenizer
 from automm.errors import WeightsError
 from automm.models.encoders.hub.families import KERAS, Recognised
+from automm.models.encoders.hub.preset_files import read_json, reading
 from automm.models.encoders.hub.sentencepiece import CONTROL, SentencePieceModel, read_model, tokenizer_of
 from automm.models.encoders.preprocessing import TextPreprocessing
 
@@ -62,18 +62,22 @@ def text_preprocessing(found: Recognised, find: Find, max_length: int | None = N
     length = max_length if found.family.fixed else None
     ready = None if found.format == KERAS else find("tokenizer.json")
     if ready is not None:
-        tokenizer = load_tokenizer(ready)
+        with reading(ready):
+            tokenizer = load_tokenizer(ready)
         pad = tokenizer.token_to_id(special.pad) if special.pad else 0
         if pad is None:  # a BERT with the tokenizer of XLM-RoBERTa, as multilingual-e5-small
             pad = tokenizer.token_to_id(ROBERTA_TOKENS.pad) or 0
         return TextPreprocessing(tokenizer, length=length, pad=pad)
-    config = _json(find("tokenizer.json" if found.format == KERAS else "tokenizer_config.json"))
+    described = find("tokenizer.json" if found.format == KERAS else "tokenizer_config.json")
+    config = read_json(described)
     options = config.get("config", config)
+    if described is not None and not isinstance(options, dict):
+        raise WeightsError(f"{described} cannot be read: its config is no object. Fetch the encoder again")
     tokenizer, ids = _built(found, find, config, options)
     if special.pad not in ids and found.key == "bert":
         special = ROBERTA_TOKENS
     if found.key in ("clip", "siglip"):
-        _canonical(tokenizer, found.key, _json(find("preprocessor.json")).get("config", {}))
+        _canonical(tokenizer, found.key, read_json(find("preprocessor.json")).get("config", {}))
     _surround(tokenizer, special, ids)
     pad = ids[special.pad] if special.pad else 0
     if found.key == "clip" and options.get("pad_with_end_token"):
@@ -94,16 +98,19 @@ def _built(
             return _sentencepiece(path, renumbered=renumbered)
     pairs, ids = find(folder + "merges.txt"), find(folder + "vocabulary.json") or find(folder + "vocab.json")
     if pairs is not None and ids is not None:
-        vocabulary = _json(ids)
-        merges = _merges(pairs)
-        tokenizer = (_clip if found.key == "clip" else _byte_level)(vocabulary, merges)
+        vocabulary = read_json(ids)
+        with reading(pairs):
+            merges = _merges(pairs)
+        with reading(ids):  # also if the merges do not fit
+            tokenizer = (_clip if found.key == "clip" else _byte_level)(vocabulary, merges)
         # As in KerasHub, a text may contain them.
         tokenizer.add_special_tokens([token for token in vars(SPECIAL[found.key]).values() if token])
         return tokenizer, vocabulary
     path = find(folder + "vocabulary.txt") or find(folder + "vocab.txt")
     if path is None:
         raise WeightsError(f"encoder {found.name!r} has no vocabulary that automm can read. {WHOLE_FOLDER}")
-    words = path.read_text("utf-8").rstrip("\n").split("\n")
+    with reading(path):
+        words = path.read_text("utf-8").rstrip("\n").split("\n")
     lowercase = bool(options.get("lowercase", options.get("do_lower_case", False)))
     return wordpiece_tokenizer(words, lowercase=lowercase), {word: place for place, word in enumerate(words)}
 
@@ -182,13 +189,3 @@ def _merges(path: Path) -> list[tuple[str, str]]:
     lines = (line.rstrip() for line in path.read_text("utf-8").split("\n") if not line.startswith("#version:"))
     pairs = (line.split(" ") for line in lines)
     return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
-
-
-def _json(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}. Fetch the encoder again") from error
-    return content if isinstance(content, dict) else {}

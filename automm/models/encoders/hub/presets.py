@@ -1,6 +1,5 @@
 """Read encoders from presets of KerasHub: by name, by folder, or by a handle of a hub."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,10 +9,11 @@ from typing import Any
 import keras
 
 from automm.data.files import file_digest
-from automm.data.images.resampling import Fit
+from automm.data.images.resampling import SUPPORT, Fit
 from automm.data.inputs.input_sources import LAST
 from automm.errors import WeightsError
 from automm.models.encoders.hub.families import KERAS, TRANSFORMERS, Recognised, own_encoders, recognise
+from automm.models.encoders.hub.preset_files import read_json, reading
 from automm.models.encoders.hub.preset_tokenizers import WHOLE_FOLDER, text_preprocessing
 from automm.models.encoders.hub.sentence_transformers import (
     SentenceTransformer,
@@ -62,14 +62,22 @@ class Preset:
     def weight_bytes(self) -> int:
         """An upper bound of the size of its weights as float32; those of both towers of a joint encoder."""
         metadata = self._file("metadata.json") if self.found.format == KERAS else None
-        parameters = json.loads(metadata.read_text("utf-8")).get("parameter_count", 0) if metadata else 0
-        return int(FLOAT_BYTES * parameters) or 2 * sum(
-            path.stat().st_size for path in self._weights
-        )  # float16 at least
+        parameters = 0
+        if metadata is not None:
+            with reading(metadata):
+                parameters = int(read_json(metadata).get("parameter_count", 0))
+        return FLOAT_BYTES * parameters or 2 * sum(path.stat().st_size for path in self._weights)  # float16 at least
 
     def texts(self) -> tuple[TextPreprocessing, tuple[str, ...]]:
         """Return how it wants its texts, and its read-outs, the best first."""
         preprocessing = text_preprocessing(self.found, self._file, self._positions)
+        inner, tokens = self._tower_config("text"), preprocessing.tokenizer.get_vocab()
+        rows = inner.get("vocabulary_size") or inner.get("vocab_size")
+        if rows is not None and max(tokens.values(), default=0) >= rows:
+            raise WeightsError(
+                f"encoder {self.found.name!r} has {rows} embeddings, but its vocabulary has {len(tokens)} tokens. "
+                "Fetch the encoder again"
+            )
         if self._sentence is not None:
             return replace(preprocessing, prefix=self._sentence.prefix), ("pooled", *TOKEN_READOUTS)
         return preprocessing, JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
@@ -89,10 +97,24 @@ class Preset:
         """Return how it wants its pictures, and its read-outs, the best first."""
         converter = self._converter
         fit: Fit = "crop" if converter.crop_to_aspect_ratio else "pad" if converter.pad_to_aspect_ratio else "squash"
-        trained = int(converter.image_size[0]) if converter.image_size else None
+        trained = self._checked_size(converter)
         size = None if self.found.key in ANY_SIZE else self._size(trained)
         preprocessing = PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
         return preprocessing, CELL_READOUTS if self.found.key in ANY_SIZE else ("pooled", *CELL_READOUTS)
+
+    def _checked_size(self, converter: Any) -> int | None:
+        """Return the size in an image converter, None if it has none. Raises WeightsError if automm cannot do it."""
+        size = tuple(converter.image_size or ())
+        wrong = ""
+        if len(set(size)) > 1:
+            wrong = f"{size[0]} x {size[1]} pixels, but automm's pictures are squares"
+        elif converter.interpolation not in SUPPORT:
+            wrong = f"the interpolation {converter.interpolation!r}, but automm has {' and '.join(SUPPORT)}"
+        elif any(isinstance(each, list) and len(each) not in (1, 3) for each in self.scaling):
+            wrong = f"scale and offset {self.scaling} of pixels, but pixels have three values"
+        if wrong:
+            raise WeightsError(f"encoder {self.found.name!r} wants {wrong}. Name another encoder")
+        return int(size[0]) if size else None
 
     def _size(self, trained: int | None) -> int:
         """Return the size of the pictures of a transformer.
@@ -102,7 +124,13 @@ class Preset:
         """
         inner = self._tower_config("vision")
         shape = inner.get("image_shape") or [inner.get("image_size")]
-        built = shape[0][0] if isinstance(shape[0], list) else shape[0]
+        sides = shape[0] if isinstance(shape[0], list) else shape
+        if len(set(sides[:2])) > 1:
+            raise WeightsError(
+                f"encoder {self.found.name!r} wants {sides[0]} x {sides[1]} pixels, but automm's pictures are squares. "
+                "Name another encoder"
+            )
+        built = sides[0]
         size = (trained or built) if self.found.key in INTERPOLATED else (built or trained)
         if not size:
             raise WeightsError(
@@ -119,12 +147,14 @@ class Preset:
 
     def _tower_config(self, which: str) -> dict[str, Any]:
         """Return the config of the backbone, or of the text or vision tower of a joint one."""
-        config = json.loads(Path(self._required("config.json")).read_text("utf-8"))
-        inner = config.get("config", {}) if self.found.format == KERAS else config
-        if not self.is_joint:
-            return dict(inner)
-        nested = inner.get(f"{which}_encoder", {}).get("config") if self.found.format == KERAS else None
-        return dict(nested or inner.get(f"{which}_config", {}))
+        path = self._required("config.json")
+        config = read_json(path)
+        with reading(path):
+            inner = config.get("config", {}) if self.found.format == KERAS else config
+            if not self.is_joint:
+                return dict(inner)
+            nested = inner.get(f"{which}_encoder", {}).get("config") if self.found.format == KERAS else None
+            return dict(nested or inner.get(f"{which}_config", {}))
 
     @property
     def scaling(self) -> tuple[Any, Any]:
@@ -178,8 +208,11 @@ class Preset:
         for name in SHARDS:
             index = self._file(name)
             if index is not None:
-                places = json.loads(index.read_text("utf-8"))["weight_map"].values()
-                names = sorted({name for place in places for name in (place if isinstance(place, list) else [place])})
+                with reading(index):
+                    places = read_json(index)["weight_map"].values()
+                    names = sorted(
+                        {name for place in places for name in (place if isinstance(place, list) else [place])}
+                    )
                 return tuple(self._required(name) for name in names)
         raise WeightsError(
             f"encoder {self.found.name!r} has no weights: neither {' nor '.join((*WEIGHTS, *SHARDS))}. {WHOLE_FOLDER}"

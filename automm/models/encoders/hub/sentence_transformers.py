@@ -4,7 +4,6 @@ modules.json lists the steps; only a transformer, its pooling and a normalisatio
 Reimers and Gurevych 2019, "Sentence-BERT" (arXiv 1908.10084).
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from automm.errors import ConfigError, WeightsError
+from automm.errors import ConfigError
+from automm.models.encoders.hub.preset_files import read_json, reading
 from automm.models.readouts import TEXT_READOUTS
 
 POOLING = {  # the read-out by the name of the option in the config of the pooling
@@ -49,12 +49,14 @@ def read_sentence_transformer(name: str, find: Callable[[str], Path | None]) -> 
         ConfigError: it has steps that automm does not read.
         WeightsError: a file is damaged.
     """
-    modules = _json(find("modules.json"), [])
-    if not modules:
+    steps = find("modules.json")
+    modules = read_json(steps, list)
+    if steps is None or not modules:
         return None
-    kinds = {str(module["type"]).rpartition(".")[2]: str(module.get("path", "")) for module in modules}
+    with reading(steps):
+        kinds = {str(module["type"]).rpartition(".")[2]: str(module.get("path", "")) for module in modules}
     unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Normalize"})
-    options = _json(find(f"{kinds['Pooling']}/config.json"), {}) if "Pooling" in kinds else {}
+    options = read_json(find(f"{kinds['Pooling']}/config.json")) if "Pooling" in kinds else {}
     chosen = [key for key, value in options.items() if key.startswith("pooling_mode") and value is True]
     unknown += sorted(set(chosen) - set(POOLING))
     if unknown or not chosen:
@@ -62,10 +64,20 @@ def read_sentence_transformer(name: str, find: Callable[[str], Path | None]) -> 
             f"encoders.text: {name!r} is a sentence-transformer with {', '.join(unknown) or 'no pooling'}, which "
             "automm does not read. Name one that has a transformer, a pooling of its tokens and perhaps a normalisation"
         )
-    prompts = _json(find("config_sentence_transformers.json"), {})
-    prefix = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", "")
     pooling = tuple(how for key, how in POOLING.items() if key in chosen)
-    return SentenceTransformer(pooling, "Normalize" in kinds, prefix)
+    return SentenceTransformer(pooling, "Normalize" in kinds, _prefix(find("config_sentence_transformers.json")))
+
+
+def _prefix(path: Path | None) -> str:
+    """Return the default prompt of a sentence-transformer, '' if it has none."""
+    options = read_json(path)
+    name = options.get("default_prompt_name")
+    if path is None or name is None:
+        return ""
+    with reading(path):
+        if not isinstance(options["prompts"][name], str):
+            raise TypeError(f"prompt {name!r} is no text")
+    return str(options["prompts"][name])
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -90,12 +102,3 @@ class SentenceVector(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pooling": list(self.pooling), "normalised": self.normalised}
-
-
-def _json(path: Path | None, default: Any) -> Any:
-    if path is None:
-        return default
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}. Fetch the encoder again") from error
