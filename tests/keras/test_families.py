@@ -125,7 +125,7 @@ def test_tokens_are_those_of_kerashub(presets, key):
     accents = {"bert", "distil_bert", "electra"}
     texts = [text for text in (*ODD, *fuzz(letters)) if key not in accents or text.isascii()]
     for text, ids in zip(texts, tokens_of_kerashub(key, tokenizer, texts), strict=True):
-        assert source.tokenizer.encode(text, add_special_tokens=False).ids == ids, text
+        assert source.preprocessing.tokenizer.encode(text, add_special_tokens=False).ids == ids, text
 
 
 @pytest.mark.parametrize("key", TEXTS)

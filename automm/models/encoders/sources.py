@@ -45,13 +45,14 @@ class TextSource:
     """A text encoder: how it wants its texts, and how to build its layer.
 
     Attributes:
-        fingerprint: identifies weights, preprocessing and RECIPE.
+        fingerprint: identifies weights, preprocessing, `vector` and RECIPE.
         vocabulary: tokens in the order of their ids, for the bundle.
         weight_bytes: an upper bound of the size of its weights, known without building it.
         backbone: builds the tower that computes token states.
         readouts: the ways to read it, the best first (`models/readouts`).
         joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
         precision: in which its tower computes (`models/devices`).
+        vector: how a sentence-transformer makes its vector from token states ('' for others).
     """
 
     modality: ClassVar[str] = "text"
@@ -64,10 +65,7 @@ class TextSource:
     readouts: tuple[str, ...] = ("mean", "cls", "max", "cls_mean", "states")
     joint: str = ""
     precision: str = FLOAT32
-
-    @property
-    def tokenizer(self) -> Any:
-        return self.preprocessing.tokenizer
+    vector: str = ""
 
     @property
     def identity(self) -> dict[str, str]:
@@ -195,13 +193,14 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
     preprocessing, readouts = found.texts()
     return TextSource(
         name,
-        fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True)),
+        fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True), *filter(None, [found.vector])),
         preprocessing,
         vocabulary_of(preprocessing.tokenizer),
         found.weight_bytes,
         found.text_tower,
         readouts,
         joint=fingerprint(*found.digests) if found.is_joint else "",
+        vector=found.vector,
     )
 
 

@@ -79,6 +79,11 @@ class Preset:
         self.texts()
         assert self._weights
 
+    @property
+    def vector(self) -> str:
+        """How the vector of a sentence-transformer is made; '' for other encoders."""
+        return "" if self._sentence is None else self._sentence.vector
+
     @cached_property
     def _sentence(self) -> SentenceTransformer | None:
         if self.found.format != TRANSFORMERS or self.is_joint:
