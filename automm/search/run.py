@@ -298,7 +298,8 @@ def _check_same_experiment(run: Run, experiment: Experiment) -> None:
                     "other_experiment",
                     f"--resume {run.name}",
                     f"{key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}",
-                    "Restore it, or start a new run; a resumed run may change only its budget",
+                    "Restore it, or start a new run; a resumed run may change only its budget"
+                    + (", and a folder that has moved is linked: ln -s NEW OLD" if key.startswith("encoders.") else ""),
                 )
                 for key in changed
             ]
