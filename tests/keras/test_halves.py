@@ -16,7 +16,8 @@ from automm.models.encoders.halves import frontiers, halve_cnn
 from automm.models.encoders.hub.unrolled import Tower
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import ImageSource, image_source, text_source
-from automm.search.cost.time_budget import has_time_to_fine_tune
+from automm.search.finalists.fine_tune import candidates_to_tune
+from automm.tracking.run_folder import COMPLETED, Candidate
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
 IDS = np.array([[2, 4, 3, 0, 0, 0], [2, 5, 4, 4, 5, 3]], np.int32)
@@ -131,11 +132,8 @@ def test_a_model_without_a_frontier_is_rejected(tmp_path):
         hear(str(caught.value), "Set tier2.finalists: 0, and use only 'last' for text.layer and image.stage")
     assert source.build(("image_average_last",), 8)
     experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
-    bench = SimpleNamespace(states_time=lambda: source.halves(8))
-    search = SimpleNamespace(
-        setup=SimpleNamespace(experiment=experiment), budget=SimpleNamespace(deadline=0), bench=bench
-    )
-    assert has_time_to_fine_tune(search)
+    ranking = SimpleNamespace(trained=lambda: [Candidate("trial-001", "trial", COMPLETED)])
+    assert candidates_to_tune(SimpleNamespace(ranking=ranking, candidates=[]), experiment.tier2.finalists) == []
 
 
 def test_unfreeze_keeps_batch_normalisation_frozen():

@@ -5,14 +5,14 @@ add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from automm.config.inputs import FLOAT32
+from automm.config.inputs import AUTO, FLOAT32
 from automm.data.files import file_digest
 from automm.data.inputs.tokens import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import ConfigError
@@ -29,7 +29,7 @@ from automm.models.encoders.hub.presets import Preset
 from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
-from automm.models.readouts import READOUTS, of_modality, places_of
+from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
 from automm.models.weights.packages import PACKAGES
 
@@ -82,12 +82,8 @@ class TextSource:
 
         Args:
             names: of the read-outs that it returns, short or full; those of other modalities and encoders are ignored.
-
-        Raises:
-            ConfigError: it has no such read-out.
         """
         tower, readouts = self.backbone(), of_modality("text", names, self.name)
-        _check_readouts(self, readouts)
         whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
         layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, **self.identity, name="text_encoder")
         return _frozen(layer)
@@ -99,6 +95,11 @@ class TextSource:
             ConfigError: its blocks cannot be trained one by one.
         """
         tower = self.backbone()
+        if tower.shared:
+            raise ConfigError(
+                f"encoder {self.name!r} runs the same weights in all its blocks, so that its last blocks cannot be "
+                "trained alone: fine-tuning is not offered. Set tier2.finalists: 0"
+            )
         halves = halve_transformer(tower)
         between, identity = halves.lower.outputs[0].shape[-1], fingerprint(self.fingerprint, halves.place)
         lower = TextLower(halves.lower, between, identity, **self.identity, name="text_lower")
@@ -141,12 +142,8 @@ class ImageSource:
         Args:
             names: as in `TextSource.build`.
             size: of a picture in pixels, as in `halves`; needed only for read-outs at other places than the last.
-
-        Raises:
-            ConfigError: as in `TextSource.build`.
         """
         (tower, scaling), readouts = self.backbone(), of_modality("image", names, self.name)
-        _check_readouts(self, readouts)
         whole = tower.model
         if "two_thirds" in places_of(readouts):
             whole = both_places_of_transformer(tower) if tower.blocks else both_places_of_cnn(tower, size)
@@ -165,15 +162,6 @@ class ImageSource:
         return _frozen(lower), _frozen(upper)
 
 
-def _check_readouts(source: TextSource | ImageSource, names: Sequence[str]) -> None:
-    wrong = [READOUTS[name].how for name in names if READOUTS[name].how not in source.readouts]
-    if wrong:
-        raise ConfigError(
-            f"encoder {source.name!r} has no read-out {', '.join(dict.fromkeys(wrong))}. "
-            f"Choose among: {', '.join(source.readouts)}"
-        )
-
-
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
     """Resolve a text encoder by name.
 
@@ -190,7 +178,7 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
     if name in TEXT_ENCODERS:
         return TEXT_ENCODERS[name](name, vocabulary)
     found = Preset.find(name, "text")
-    preprocessing, readouts = found.texts()
+    preprocessing = found.texts()
     return TextSource(
         name,
         fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True), *filter(None, [found.vector])),
@@ -198,7 +186,7 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
         vocabulary_of(preprocessing.tokenizer),
         found.weight_bytes,
         found.text_tower,
-        readouts,
+        found.readouts("text"),
         joint=fingerprint(*found.digests) if found.is_joint else "",
         vector=found.vector,
     )
@@ -212,6 +200,14 @@ def check_text_encoder(name: str) -> None:
         Preset.find(name, "text").check_texts()
 
 
+def readouts_of(name: str, modality: str) -> tuple[str, ...]:
+    """Return the read-outs of an encoder by name ('auto' too), the best first; no weights are read."""
+    own: Collection[str] = (*TEXT_ENCODERS, AUTO) if modality == "text" else IMAGE_ENCODERS
+    if name in own:
+        return TextSource.readouts if modality == "text" else ImageSource.readouts
+    return Preset.find(name, modality).readouts(modality)
+
+
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
     """Return a function that learns a vocabulary from the training texts, for encoders that need one."""
     return lambda size: learn_vocabulary(train, size)
@@ -222,14 +218,13 @@ def image_source(name: str) -> ImageSource:
     if name in IMAGE_ENCODERS:
         return IMAGE_ENCODERS[name](name)
     found = Preset.find(name, "image")
-    preprocessing, readouts = found.pictures()
     return ImageSource(
         name,
         fingerprint(*found.digests, json.dumps(found.scaling)),
         found.weight_bytes,
         found.image_tower,
-        preprocessing,
-        readouts,
+        found.pictures(),
+        found.readouts("image"),
         joint=fingerprint(*found.digests) if found.is_joint else "",
     )
 

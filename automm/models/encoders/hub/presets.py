@@ -67,12 +67,18 @@ class Preset:
             path.stat().st_size for path in self._weights
         )  # float16 at least
 
-    def texts(self) -> tuple[TextPreprocessing, tuple[str, ...]]:
-        """Return how it wants its texts, and its read-outs, the best first."""
-        preprocessing = text_preprocessing(self.found, self._file, self._positions)
+    def texts(self) -> TextPreprocessing:
+        """Return how it wants its texts."""
+        preprocessing = text_preprocessing(self.found, self._file, self.positions)
+        return preprocessing if self._sentence is None else replace(preprocessing, prefix=self._sentence.prefix)
+
+    def readouts(self, modality: str) -> tuple[str, ...]:
+        """Return the ways to read it, the best first."""
+        if modality == "image":
+            return CELL_READOUTS if self.found.key in ANY_SIZE else (POOLED, *CELL_READOUTS)
         if self._sentence is not None:
-            return replace(preprocessing, prefix=self._sentence.prefix), ("pooled", *TOKEN_READOUTS)
-        return preprocessing, JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
+            return (POOLED, *TOKEN_READOUTS)
+        return JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
 
     def check_texts(self) -> None:
         """Check that its tokenizer can be loaded and that its weights are there; they are not read."""
@@ -90,14 +96,13 @@ class Preset:
             return None
         return read_sentence_transformer(self.found.name, self._file)
 
-    def pictures(self) -> tuple[PicturePreprocessing, tuple[str, ...]]:
-        """Return how it wants its pictures, and its read-outs, the best first."""
+    def pictures(self) -> PicturePreprocessing:
+        """Return how it wants its pictures."""
         converter = self._converter
         fit: Fit = "crop" if converter.crop_to_aspect_ratio else "pad" if converter.pad_to_aspect_ratio else "squash"
         trained = int(converter.image_size[0]) if converter.image_size else None
         size = None if self.found.key in ANY_SIZE else self._size(trained)
-        preprocessing = PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
-        return preprocessing, CELL_READOUTS if self.found.key in ANY_SIZE else ("pooled", *CELL_READOUTS)
+        return PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
 
     def _size(self, trained: int | None) -> int:
         """Return the size of the pictures of a transformer.
@@ -116,7 +121,7 @@ class Preset:
         return int(size)
 
     @property
-    def _positions(self) -> int | None:
+    def positions(self) -> int | None:
         """The number of positions of a text tower."""
         inner = self._tower_config("text")
         found = inner.get("max_sequence_length") or inner.get("max_position_embeddings")
@@ -159,7 +164,7 @@ class Preset:
 
         options: dict[str, Any] = {"dtype": "float32"}
         if self.found.key in INTERPOLATED:
-            size = self.pictures()[0].size
+            size = self.pictures().size
             options["image_shape"] = (size, size, 3)
         return self._loaded(lambda: Backbone.from_preset(self.found.name, **options))
 
