@@ -429,6 +429,11 @@ def test_damaged_weights_of_a_preset(presets, tmp_path, way):
         assert recognise(str(caught.value).rpartition("such as ")[2], "text").key == "bert"
 
 
+def test_a_preset_says_its_positions(presets):
+    assert source_of_text(presets, "deberta_v3")[0].positions == 64
+    assert source_of_text(presets, "bert")[0].positions == 512
+
+
 def test_a_lower_half_knows_its_shape_in_a_graph(presets):
     import tensorflow as tf
 

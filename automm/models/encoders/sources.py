@@ -52,6 +52,7 @@ class TextSource:
         readouts: the ways to read it, the best first (`models/readouts`).
         joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
         precision: in which its tower computes (`models/devices`).
+        positions: the most tokens that it reads; None for as many as `inputs.sequence_length` may be.
         vector: how a sentence-transformer makes its vector from token states ('' for others).
     """
 
@@ -66,6 +67,7 @@ class TextSource:
     joint: str = ""
     precision: str = FLOAT32
     vector: str = ""
+    positions: int | None = None
 
     @property
     def identity(self) -> dict[str, str]:
@@ -189,6 +191,7 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
         found.readouts("text"),
         joint=fingerprint(*found.digests) if found.is_joint else "",
         vector=found.vector,
+        positions=found.positions,
     )
 
 
