@@ -81,9 +81,10 @@ class Preset:
         return JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
 
     def check_texts(self) -> None:
-        """Check that its tokenizer can be loaded and that its weights are there; they are not read."""
+        """Check all of its files but the content of its weights."""
         self.texts()
         assert self._weights
+        assert self.weight_bytes
 
     @property
     def vector(self) -> str:
