@@ -200,11 +200,13 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm.search.cost.largest import largest_candidate, sequence_bytes
     from automm.search.cost.pixels import pixel_costs
     from automm.search.setup.folds import folds_wanted
+    from automm.search.space.encoder_readouts import check_readouts
     from automm.search.space.table import TABLE, conditions, size, unrequested_choices
     from automm.search.space.validation import space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = space_of(experiment, manifest)
+    check_readouts(experiment, space)
     show(experiment.to_yaml(), end="")
     rows = []
     for name, values in space.items():

@@ -13,6 +13,7 @@ AUTO: Literal["auto"] = "auto"
 FLOAT32: Literal["float32"] = "float32"
 MIXED_FLOAT16: Literal["mixed_float16"] = "mixed_float16"
 MIXED_BFLOAT16: Literal["mixed_bfloat16"] = "mixed_bfloat16"
+ALL = "all"  # a choice of the space: all encoders of a modality side by side
 USUAL_IMAGE_SIZE = 224  # most picture encoders were trained on it
 
 
@@ -46,7 +47,11 @@ def _encoder_names(value: object) -> object:
         raise ValueError("auto chooses a single encoder. Name all encoders, or auto alone")
     if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
         raise ValueError("expected the name of an encoder, or a list of names")
-    if len(set(value)) < len(value):
+    if ALL in value:
+        raise ValueError(
+            "'all' means all encoders in space.text.encoder and space.image.encoder. Write the folder ./all"
+        )
+    if len(set(map(os.path.realpath, value))) < len(value):  # p/bert and p/bert/ are one folder
         raise ValueError("an encoder is named twice. Name each once")
     return value[0] if len(value) == 1 else tuple(value)
 
@@ -60,6 +65,12 @@ def absolute_encoders(value: object, folder: Path) -> object:
     return os.path.realpath(folder / (Path(value).expanduser() if value.startswith("~/") else value))
 
 
+def _no_auto(value: object) -> object:
+    if value == AUTO or (isinstance(value, list | tuple) and AUTO in value):
+        raise ValueError("auto chooses text encoders only. Name a picture encoder, such as efficientnet-lite0")
+    return value
+
+
 EncoderNames = Annotated[str | tuple[str, ...], BeforeValidator(_encoder_names)]
 
 
@@ -68,7 +79,7 @@ class Encoders(Section):
     preset. With `auto`, the language of the training texts decides the text encoder."""
 
     text: EncoderNames = AUTO
-    image: EncoderNames = "efficientnet-lite0"
+    image: Annotated[EncoderNames, BeforeValidator(_no_auto)] = "efficientnet-lite0"
     # Of frozen encoders: their features, and the whole model. `auto` is a mixed one on GPUs that are fast in it.
     precision: Literal["float32", "auto", "mixed_float16", "mixed_bfloat16"] = FLOAT32
 

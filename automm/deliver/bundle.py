@@ -12,6 +12,7 @@ registered by automm, Keras or KerasHub.
 """
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -34,12 +35,12 @@ from automm.errors import NotFoundError
 from automm.models import average, baselines  # noqa: F401 - registers the layers that a saved model names
 from automm.models.encoders.precision import in_precision
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
-from automm.models.encoders.sources import image_source, text_source, vocabulary_of
+from automm.models.encoders.sources import ImageSource, TextSource, image_source, text_source, vocabulary_of
 from automm.models.packing import packed_layout, unwrap, wrap
-from automm.models.whole import EncoderLayers, compose
+from automm.models.whole import EncoderLayers, LazyEncoder, compose, places_of_encoders
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
-from automm.tracking.encoder_records import records_of, tokenizer_files
+from automm.tracking.encoder_records import EncoderRecord, records_of, tokenizer_files
 from automm.tracking.run_folder import COMPLETED, Candidate, Run
 
 
@@ -143,23 +144,46 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> EncoderLayers:
+    """Return the encoders that inputs of these names need; the others of the run need not be there."""
     written = run.read("manifest.json")["encoders"]
     records = records_of(written, experiment.inputs.model_dump())
+    first = {record.modality: record.name for record in reversed(records)}
+    read = {(source.modality, source.encoder) for source in (source_of_input(name).of(first) for name in names)}
     tokenizers = map(run.folder.joinpath, tokenizer_files(written))
-    sources = [
-        in_precision(text_source(record.name, partial(_vocabulary, next(tokenizers))), record.precision)
-        if record.modality == "text"
-        else in_precision(image_source(record.name), record.precision)
-        for record in records
-    ]
-    for record, source in zip(records, sources, strict=True):
-        if record.fingerprint != source.fingerprint:
-            raise NotFoundError(
-                f"{run.name}: the installed weights of the {record.modality} encoder {source.name!r} differ from those "
-                "of the search. Install the weights of the search"
-            )
-    sizes = {(record.modality, record.name): record.size for record in records}
-    return EncoderLayers.of(sources, sizes, names)
+    files = [next(tokenizers) if record.modality == "text" else None for record in records]
+    places = places_of_encoders([record.modality for record in records])
+    return EncoderLayers(
+        tuple(
+            LazyEncoder.of(_source(run, record, file), place, record.size, names)
+            for record, place, file in zip(records, places, files, strict=True)
+            if (record.modality, record.name) in read
+        )
+    )
+
+
+def _source(run: Run, record: EncoderRecord, tokenizer: Path | None) -> TextSource | ImageSource:
+    """Return an encoder of the run.
+
+    Args:
+        tokenizer: the file of the run with the tokenizer of a text encoder.
+    """
+    name = record.name
+    if Path(name).is_absolute() and not Path(name).exists():
+        raise NotFoundError(
+            f"{run.name}: the folder {name!r} of the {record.modality} encoder does not exist. Move it back, or link "
+            f"it from where it is now: ln -s FOLDER {shlex.quote(name)}"
+        )
+    source: TextSource | ImageSource = (
+        in_precision(image_source(name), record.precision)
+        if tokenizer is None
+        else in_precision(text_source(name, partial(_vocabulary, tokenizer)), record.precision)
+    )
+    if record.fingerprint != source.fingerprint:
+        raise NotFoundError(
+            f"{run.name}: the installed weights of the {record.modality} encoder {name!r} differ from those "
+            "of the search. Install the weights of the search"
+        )
+    return source
 
 
 def _vocabulary(tokenizer: Path, size: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from automm.config.inputs import ALL
 from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
@@ -17,7 +18,6 @@ from automm.models.masks import StandIn
 from automm.models.token_attention import TokenAttention
 
 ATTENTION = "attention"  # a trained read-out of the text, from whole token states
-ALL = "all"  # a choice of `text/encoder` and `image/encoder`: all encoders side by side
 
 
 def chosen_encoders(modality: str, values: Mapping[str, Any], encoders: Sequence[str]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from automm.config.experiment import FORMER_BASELINES
+from automm.config.inputs import ALL
 from automm.models import baselines
-from automm.models.towers import ALL
 from automm.search.candidates.constant import Constant
 from automm.search.candidates.end_to_end import EndToEnd
 from automm.search.candidates.estimator import Estimator

@@ -59,15 +59,16 @@ class Bench:
     def states(self, encoders: Set[EncoderKey]) -> States:
         """Return the outputs of some encoders' lower halves, encoded when they are first needed."""
         if encoders not in self._states:
-            lowers = self._lower_halves(encoders)
+            lowers = self.lower_halves(encoders)
             self._states[encoders] = encode_states(self.setup.arrays, lowers, feature_store(), progress=self.progress)
         return self._states[encoders]
 
     def states_time(self, encoders: Set[EncoderKey]) -> EncodingTime:
         """Measure how long it will take to encode the states of some encoders."""
-        return states_time(self.setup.arrays, self._lower_halves(encoders), feature_store())
+        return states_time(self.setup.arrays, self.lower_halves(encoders), feature_store())
 
-    def _lower_halves(self, encoders: Set[EncoderKey]) -> list[Any]:
+    def lower_halves(self, encoders: Set[EncoderKey]) -> list[Any]:
+        """Return the lower halves of some encoders; raises ConfigError if one cannot be cut."""
         return [encoder.halves()[0] for encoder in self.layers.encoders if encoder.key in encoders]
 
     def input_rows(self, model: Any) -> Rows:

@@ -47,6 +47,7 @@ from automm.search.setup.data import (
 )
 from automm.search.setup.describe import describe
 from automm.search.setup.folds import check_folds, folds_of, with_recorded_evaluation
+from automm.search.space.encoder_readouts import check_readouts
 from automm.search.space.validation import space_of
 from automm.search.spent_time import SpentTime
 from automm.tracking import judged_rows
@@ -94,7 +95,7 @@ def run_search(
     """
     began = time.monotonic()
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
-    space_of(experiment, manifest)  # finds a mistyped name before encoding, which takes long
+    check_readouts(experiment, space_of(experiment, manifest))  # before encoding, which takes long
     if worker_options is not None:
         worker_options.check()
     if resume is not None:
@@ -298,7 +299,8 @@ def _check_same_experiment(run: Run, experiment: Experiment) -> None:
                     "other_experiment",
                     f"--resume {run.name}",
                     f"{key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}",
-                    "Restore it, or start a new run; a resumed run may change only its budget",
+                    "Restore it, or start a new run; a resumed run may change only its budget"
+                    + (", and a folder that has moved is linked: ln -s NEW OLD" if key.startswith("encoders.") else ""),
                 )
                 for key in changed
             ]

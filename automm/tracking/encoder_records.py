@@ -21,6 +21,7 @@ class EncoderRecord:
             root mean square. None: Keras computed them, or it was not measured.
         fallback: why Keras computed them although ONNX Runtime should; '' if it should not.
         precision: in which it computes its features, and the whole model too.
+        vector: how a sentence-transformer makes its vector; '' for others.
     """
 
     modality: str
@@ -33,6 +34,7 @@ class EncoderRecord:
     difference: float | None = None
     fallback: str = ""
     precision: str = "float32"
+    vector: str = ""
 
 
 def to_json(records: Sequence[EncoderRecord]) -> dict[str, list[dict[str, Any]]]:

@@ -173,11 +173,12 @@ def test_nothing_is_tuned_without_trials(search):
     assert [candidate.name for candidate in run.candidates()] == ["concatenation"]
 
 
-def test_a_candidate_without_upper_layers_is_left_out_and_logged(caplog):
-    """None of its layers would be trained."""
+def test_a_candidate_without_upper_layers_is_left_out_and_logged(caplog, monkeypatch):
+    """None of its layers would be trained; those of 'x' cannot be cut off."""
     from types import SimpleNamespace
 
-    from automm.search.finalists.fine_tune import candidates_to_tune
+    from automm.errors import ConfigError
+    from automm.search.finalists import fine_tune
     from automm.tracking.run_folder import Candidate
 
     def candidate(name, layer, stage):
@@ -185,12 +186,21 @@ def test_a_candidate_without_upper_layers_is_left_out_and_logged(caplog):
 
     ranked = [
         candidate("a", "two_thirds", "two_thirds"),
+        candidate("x", "last", "last"),
         candidate("b", "two_thirds", "last"),
         candidate("c", "two_thirds", "two_thirds"),
         candidate("d", "last", "two_thirds"),
         candidate("e", "two_thirds", "two_thirds"),
     ]
     caplog.set_level("INFO", "automm")
-    search = SimpleNamespace(ranking=SimpleNamespace(trained=lambda: ranked), candidates=ranked)
-    assert [found.name for found in candidates_to_tune(search, 2)] == ["b", "d"]
-    assert [record.args[0] for record in caplog.records] == ["a", "c"]
+
+    def lower_halves(name):
+        if name == "x":
+            raise ConfigError("encoder 'albert' runs the same weights")
+
+    monkeypatch.setattr(fine_tune, "members_of", lambda model: [model])
+    bench = SimpleNamespace(saved=lambda name: name, encoders_of=lambda model: model, lower_halves=lower_halves)
+    search = SimpleNamespace(ranking=SimpleNamespace(trained=lambda: ranked), candidates=ranked, bench=bench)
+    assert [found.name for found in fine_tune.candidates_to_tune(search, 2)] == ["b", "d"]
+    assert [record.args[0] for record in caplog.records] == ["a", "x", "c"]
+    assert "x is not fine-tuned: encoder 'albert' runs the same weights" in caplog.text

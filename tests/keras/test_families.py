@@ -19,6 +19,8 @@ from automm.models.encoders.hub.families import FAMILIES, TINY
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import TEXT_ENCODERS, image_source, text_source
 from automm.search.finalists.fine_tune import fine_tune
+from automm.search.space.encoder_readouts import check_readouts
+from automm.search.space.validation import narrow
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 TEXTS = [key for key, family in FAMILIES.items() if "text" in family.reads]
@@ -125,7 +127,7 @@ def test_tokens_are_those_of_kerashub(presets, key):
     accents = {"bert", "distil_bert", "electra"}
     texts = [text for text in (*ODD, *fuzz(letters)) if key not in accents or text.isascii()]
     for text, ids in zip(texts, tokens_of_kerashub(key, tokenizer, texts), strict=True):
-        assert source.tokenizer.encode(text, add_special_tokens=False).ids == ids, text
+        assert source.preprocessing.tokenizer.encode(text, add_special_tokens=False).ids == ids, text
 
 
 @pytest.mark.parametrize("key", TEXTS)
@@ -326,12 +328,24 @@ def test_the_fingerprint_is_that_of_the_content(presets, tmp_path):
 
 
 @advises("Choose among: {}")
-def test_a_read_out_that_an_encoder_has_not(presets):
+def test_a_read_out_that_an_encoder_has_not(presets, tmp_path):
     source, _, _ = source_of_text(presets, "bert")
-    with pytest.raises(ConfigError, match=r"has no read-out pooled\. Choose among: mean, cls") as caught:
-        source.build(("text_pooled_last",))
-    hear(str(caught.value), "Choose among: {}")
-    source.build(("text_cls_last",))
+
+    def check(text, *readouts):
+        encoders = {"text": text, "image": "tiny-cnn"}
+        experiment = resolve({"manifest": "m.yaml", "encoders": encoders}, tmp_path, name="x")
+        check_readouts(experiment, narrow({"text.readout": readouts}))
+
+    for name in ("tiny-bert", "auto", source.name):
+        with pytest.raises(ConfigError) as caught:
+            check(name, "mean", "pooled")
+        hear(str(caught.value), "Choose among: {}")
+        said = f"space.text.readout: encoder {name!r} has no read-out pooled. Choose among: "
+        assert str(caught.value) == f"{said}mean, cls, max, cls_mean, attention"
+        check(name, *str(caught.value).removeprefix(said).split(", "))
+    clip, _, _ = source_of_text(presets, "clip")
+    with pytest.raises(ConfigError, match=r"read-out cls, cls_mean\. Choose among: mean, max, pooled, attention"):
+        check(clip.name, "cls", "cls_mean", "pooled")
 
 
 @advises("Set tier2.finalists: 0")
@@ -340,9 +354,13 @@ def test_without_blocks_of_its_own_there_is_no_fine_tuning(presets, tmp_path):
     with pytest.raises(ConfigError) as caught:
         source.halves()
     hear(str(caught.value), "Set tier2.finalists: 0")
+    assert f"encoder {source.name!r} runs the same weights" in str(caught.value)
     experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
     ranking = SimpleNamespace(trained=lambda: [Candidate("trial-001", "trial", COMPLETED)])
-    fine_tune(SimpleNamespace(setup=SimpleNamespace(experiment=experiment), ranking=ranking, candidates=[]))
+    budget = SimpleNamespace(out_of_time=lambda: False)
+    fine_tune(
+        SimpleNamespace(setup=SimpleNamespace(experiment=experiment), ranking=ranking, candidates=[], budget=budget)
+    )
 
 
 @pytest.mark.parametrize(
@@ -405,6 +423,11 @@ def test_damaged_weights_of_a_preset(presets, tmp_path, way):
         assert text_source(str(folder), lambda size: []).build()
     else:
         assert str(caught.value).rpartition("such as ")[2] in TEXT_ENCODERS
+
+
+def test_a_preset_says_its_positions(presets):
+    assert source_of_text(presets, "deberta_v3")[0].positions == 64
+    assert source_of_text(presets, "bert")[0].positions == 512
 
 
 def test_a_lower_half_knows_its_shape_in_a_graph(presets):

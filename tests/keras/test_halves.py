@@ -16,7 +16,7 @@ from automm.models.encoders.halves import frontiers, halve_cnn
 from automm.models.encoders.hub.unrolled import Tower
 from automm.models.encoders.layers import unfreeze
 from automm.models.encoders.sources import ImageSource, image_source, text_source
-from automm.search.finalists.fine_tune import fine_tune
+from automm.search.finalists.fine_tune import candidates_to_tune
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "[MASK]"]
@@ -133,7 +133,7 @@ def test_a_model_without_a_frontier_is_rejected(tmp_path):
     assert source.build(("image_average_last",), 8)
     experiment = resolve({"manifest": "m.yaml", "tier2": {"finalists": 0}}, tmp_path, name="x")
     ranking = SimpleNamespace(trained=lambda: [Candidate("trial-001", "trial", COMPLETED)])
-    fine_tune(SimpleNamespace(setup=SimpleNamespace(experiment=experiment), ranking=ranking, candidates=[]))
+    assert candidates_to_tune(SimpleNamespace(ranking=ranking, candidates=[]), experiment.tier2.finalists) == []
 
 
 def test_unfreeze_keeps_batch_normalisation_frozen():

@@ -7,7 +7,7 @@ import pytest
 from automm.config.inputs import Inputs
 from automm.models.encoders.preprocessing import PicturePreprocessing
 from automm.models.encoders.sources import image_source, text_source
-from automm.search.setup.inputs import count_cut, picture_form, picture_size, sizes_of, text_size, tokens_of
+from automm.search.setup.inputs import Size, count_cut, picture_form, picture_size, sizes_of, text_size, tokens_of
 
 TEXT, IMAGE = text_source("tiny-bert", lambda size: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]), image_source("tiny-cnn")
 AUTO = Inputs()
@@ -52,6 +52,15 @@ def test_an_encoder_that_reads_one_size_keeps_it():
     assert text_size(clip, Inputs(sequence_length=12), texts(5)).value == 77
     tokens = tokens_of(texts(5), [clip], sizes_of([clip], AUTO, []))[TEXT.name]
     assert (tokens.ids.shape, tokens.free) == ((1, 77), False)
+
+
+def test_no_encoder_reads_more_tokens_than_it_has_positions():
+    short = replace(TEXT, positions=24)
+    assert text_size(short, Inputs(sequence_length=25), texts(5)) == Size(
+        24, "the encoder has no more positions; without this limit 25 (inputs.sequence_length)"
+    )
+    assert text_size(short, AUTO, texts(5)).value == 24
+    assert text_size(short, Inputs(sequence_length=24), texts(5)).reason == "inputs.sequence_length"
 
 
 def test_texts_that_an_encoder_cuts_are_counted(caplog):

@@ -12,6 +12,7 @@ import yaml
 from advice import advises, hear
 from PIL import Image
 from samples import SMALL, write_reviews
+from tiny_presets import text_preset
 
 from automm.config.experiment import resolve
 from automm.data.manifest import parse_manifest
@@ -215,6 +216,17 @@ def test_a_text_encoder_that_is_not_there_is_refused_before_a_picture_is_decoded
         load(wanted)
     message = str(caught.value)
     assert message.endswith("Fetch them: automm weights me5-small") or "/preset' has no" in message, message
+
+
+def test_a_damaged_text_preset_is_refused_before_a_picture_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("automm.search.setup.data.prepare_pictures", lambda *given, **more: pytest.fail("decoded"))
+    manifest = write_reviews(tmp_path / "data", 24)
+    folder = tmp_path / "bert"
+    text_preset("bert", folder)
+    (folder / "metadata.json").write_text("{")
+    wanted = resolve({"manifest": str(manifest), "encoders": {"text": str(folder)}}, tmp_path, name="test")
+    with pytest.raises((WeightsError, json.JSONDecodeError)):
+        load(wanted)
 
 
 def split_by_column(manifest):

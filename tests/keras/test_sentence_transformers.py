@@ -94,6 +94,22 @@ def test_its_own_vector_is_the_first_read_out(folder, pooling, normalised, tmp_p
     np.testing.assert_allclose(loaded([ids, mask])[encoder.readouts.index("text_pooled_last")], pooled, atol=1e-6)
 
 
+def test_how_it_makes_its_vector_is_a_part_of_its_fingerprint(folder):
+    def source(*kinds, prompt="", **pooling):
+        steps(folder, "Transformer", "Pooling", *kinds, **pooling)
+        prompts = {"prompts": {"query": prompt}, "default_prompt_name": "query"}
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+        return text_source(str(folder), lambda size: [])
+
+    mean, cls = {"pooling_mode_mean_tokens": True}, {"pooling_mode_cls_token": True}
+    found = [source("Normalize", **mean), source(**mean), source(**cls), source(prompt="query: ", **mean)]
+    assert [one.vector for one in found] == ["mean, length 1", "mean", "cls", "mean"]
+    assert len({one.fingerprint for one in found}) == 4
+    assert source(**mean).fingerprint == found[1].fingerprint
+    (folder / "modules.json").unlink()
+    assert text_source(str(folder), lambda size: []).vector == ""
+
+
 def test_a_ready_tokenizer_is_used_without_its_padding(folder):
     tokenizer = wordpiece_tokenizer(WORDS)
     tokenizer.enable_padding(length=128)

@@ -124,19 +124,6 @@ def test_fine_tuning_begins_only_with_time_for_its_states_and_for_some_steps(lef
     assert has_time_to_fine_tune(search, "trial-001")
 
 
-def test_an_encoder_without_an_upper_part_ends_fine_tuning_and_not_the_search(caplog):
-    def refuse(encoders):
-        raise ConfigError("fine-tuning is not offered")
-
-    search = SimpleNamespace(
-        setup=SimpleNamespace(experiment=experiment()),
-        budget=SimpleNamespace(deadline=time.monotonic() + 3600),
-        bench=bench(refuse),
-    )
-    assert not has_time_to_fine_tune(search, "trial-001")
-    assert "No candidate is fine-tuned: fine-tuning is not offered" in caplog.text
-
-
 def test_a_busy_machine_needs_more_time():
     now, used = [0.0], [0.0]
     pace = Pace(lambda: now[0], lambda: used[0])

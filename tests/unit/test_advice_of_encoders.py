@@ -79,13 +79,15 @@ def test_a_downloaded_folder_in_place_of_a_handle(tmp_path, monkeypatch):
     assert recognise(folder(tmp_path, model_type="xlm-roberta"), "text").key == "xlm_roberta"
 
 
-@advises("Name each once", "Name all encoders, or auto alone")
+@advises("Name each once", "Name all encoders, or auto alone", "Write the folder ./all")
 def test_several_encoders_are_named_once_each_and_without_auto(tmp_path):
     def encoders(text):
         return resolve({"manifest": "m.yaml", "encoders": {"text": text}}, tmp_path, name="x").encoders.text
 
     for wrong, advice, right in (
         (["minilm-l6", "minilm-l6"], "Name each once", ["minilm-l6"]),
+        (["p/bert", "p/bert/"], "Name each once", ["p/bert", "p/other"]),
+        (["all", "p/bert"], "Write the folder ./all", ["./all", "p/bert"]),
         (["auto", "minilm-l6"], "Name all encoders, or auto alone", ["me5-small", "minilm-l6"]),
     ):
         with pytest.raises(ConfigError) as caught:
@@ -93,3 +95,16 @@ def test_several_encoders_are_named_once_each_and_without_auto(tmp_path):
         hear(str(caught.value), advice)
         assert encoders(right) in (right[0], tuple(right))
     assert encoders("auto") == "auto"
+
+
+@advises("Name a picture encoder, such as efficientnet-lite0")
+@pytest.mark.parametrize("wrong", ["auto", ["auto"], ["auto", "tiny-cnn"]])
+def test_auto_chooses_no_picture_encoder(tmp_path, wrong):
+    def images(image):
+        return resolve({"manifest": "m.yaml", "encoders": {"image": image}}, tmp_path, name="x").encoders.images
+
+    with pytest.raises(ConfigError, match=r"encoders\.image: auto chooses text encoders only") as caught:
+        images(wrong)
+    hear(str(caught.value), "Name a picture encoder, such as efficientnet-lite0")
+    name = str(caught.value).rpartition("such as ")[2]
+    assert images(name) == (name,)

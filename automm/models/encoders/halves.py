@@ -56,16 +56,7 @@ class Halves:
 
 
 def halve_transformer(tower: Tower) -> Halves:
-    """Cut a stack of transformer blocks so that the last third of them is the upper part.
-
-    Raises:
-        ConfigError: its blocks share their weights.
-    """
-    if tower.shared:
-        raise ConfigError(
-            f"encoder {tower.model.name} runs the same weights in all its blocks, so that its last blocks cannot be "
-            "trained alone: fine-tuning is not offered. Set tier2.finalists: 0"
-        )
+    """Cut a stack of transformer blocks so that the last third of them is the upper part."""
     place, outputs = _place_in_transformer(tower), tower.outputs
     if tower.cells is not None:
         outputs["two_thirds"] = tower.cells(place.tensor)

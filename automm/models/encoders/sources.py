@@ -5,14 +5,14 @@ add an entry to TEXT_ENCODERS or IMAGE_ENCODERS.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from automm.config.inputs import FLOAT32
+from automm.config.inputs import AUTO, FLOAT32
 from automm.data.files import file_digest
 from automm.data.inputs.tokens import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import ConfigError
@@ -29,7 +29,7 @@ from automm.models.encoders.hub.presets import Preset
 from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
-from automm.models.readouts import READOUTS, of_modality, places_of
+from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
 from automm.models.weights.packages import PACKAGES
 
@@ -45,13 +45,15 @@ class TextSource:
     """A text encoder: how it wants its texts, and how to build its layer.
 
     Attributes:
-        fingerprint: identifies weights, preprocessing and RECIPE.
+        fingerprint: identifies weights, preprocessing, `vector` and RECIPE.
         vocabulary: tokens in the order of their ids, for the bundle.
         weight_bytes: an upper bound of the size of its weights, known without building it.
         backbone: builds the tower that computes token states.
         readouts: the ways to read it, the best first (`models/readouts`).
         joint: identifies the weights of both towers of an encoder that reads texts and pictures ('' for others).
         precision: in which its tower computes (`models/devices`).
+        positions: the most tokens that it reads; None for as many as `inputs.sequence_length` may be.
+        vector: how a sentence-transformer makes its vector from token states ('' for others).
     """
 
     modality: ClassVar[str] = "text"
@@ -64,10 +66,8 @@ class TextSource:
     readouts: tuple[str, ...] = ("mean", "cls", "max", "cls_mean", "states")
     joint: str = ""
     precision: str = FLOAT32
-
-    @property
-    def tokenizer(self) -> Any:
-        return self.preprocessing.tokenizer
+    vector: str = ""
+    positions: int | None = None
 
     @property
     def identity(self) -> dict[str, str]:
@@ -84,12 +84,8 @@ class TextSource:
 
         Args:
             names: of the read-outs that it returns, short or full; those of other modalities and encoders are ignored.
-
-        Raises:
-            ConfigError: it has no such read-out.
         """
         tower, readouts = self.backbone(), of_modality("text", names, self.name)
-        _check_readouts(self, readouts)
         whole = both_places_of_transformer(tower) if "two_thirds" in places_of(readouts) else tower.model
         layer = TextEncoder(whole, tower.width, self.fingerprint, readouts, **self.identity, name="text_encoder")
         return _frozen(layer)
@@ -101,6 +97,11 @@ class TextSource:
             ConfigError: its blocks cannot be trained one by one.
         """
         tower = self.backbone()
+        if tower.shared:
+            raise ConfigError(
+                f"encoder {self.name!r} runs the same weights in all its blocks, so that its last blocks cannot be "
+                "trained alone: fine-tuning is not offered. Set tier2.finalists: 0"
+            )
         halves = halve_transformer(tower)
         between, identity = halves.lower.outputs[0].shape[-1], fingerprint(self.fingerprint, halves.place)
         lower = TextLower(halves.lower, between, identity, **self.identity, name="text_lower")
@@ -143,12 +144,8 @@ class ImageSource:
         Args:
             names: as in `TextSource.build`.
             size: of a picture in pixels, as in `halves`; needed only for read-outs at other places than the last.
-
-        Raises:
-            ConfigError: as in `TextSource.build`.
         """
         (tower, scaling), readouts = self.backbone(), of_modality("image", names, self.name)
-        _check_readouts(self, readouts)
         whole = tower.model
         if "two_thirds" in places_of(readouts):
             whole = both_places_of_transformer(tower) if tower.blocks else both_places_of_cnn(tower, size)
@@ -167,15 +164,6 @@ class ImageSource:
         return _frozen(lower), _frozen(upper)
 
 
-def _check_readouts(source: TextSource | ImageSource, names: Sequence[str]) -> None:
-    wrong = [READOUTS[name].how for name in names if READOUTS[name].how not in source.readouts]
-    if wrong:
-        raise ConfigError(
-            f"encoder {source.name!r} has no read-out {', '.join(dict.fromkeys(wrong))}. "
-            f"Choose among: {', '.join(source.readouts)}"
-        )
-
-
 def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
     """Resolve a text encoder by name.
 
@@ -192,16 +180,18 @@ def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSo
     if name in TEXT_ENCODERS:
         return TEXT_ENCODERS[name](name, vocabulary)
     found = Preset.find(name, "text")
-    preprocessing, readouts = found.texts()
+    preprocessing = found.texts()
     return TextSource(
         name,
-        fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True)),
+        fingerprint(*found.digests, json.dumps(preprocessing.to_dict(), sort_keys=True), *filter(None, [found.vector])),
         preprocessing,
         vocabulary_of(preprocessing.tokenizer),
         found.weight_bytes,
         found.text_tower,
-        readouts,
+        found.readouts("text"),
         joint=fingerprint(*found.digests) if found.is_joint else "",
+        vector=found.vector,
+        positions=found.positions,
     )
 
 
@@ -211,6 +201,14 @@ def check_text_encoder(name: str) -> None:
         weights.require(name)
     elif name not in TEXT_ENCODERS:
         Preset.find(name, "text").check_texts()
+
+
+def readouts_of(name: str, modality: str) -> tuple[str, ...]:
+    """Return the read-outs of an encoder by name ('auto' too), the best first; no weights are read."""
+    own: Collection[str] = (*TEXT_ENCODERS, AUTO) if modality == "text" else IMAGE_ENCODERS
+    if name in own:
+        return TextSource.readouts if modality == "text" else ImageSource.readouts
+    return Preset.find(name, modality).readouts(modality)
 
 
 def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
@@ -223,14 +221,13 @@ def image_source(name: str) -> ImageSource:
     if name in IMAGE_ENCODERS:
         return IMAGE_ENCODERS[name](name)
     found = Preset.find(name, "image")
-    preprocessing, readouts = found.pictures()
     return ImageSource(
         name,
         fingerprint(*found.digests, json.dumps(found.scaling)),
         found.weight_bytes,
         found.image_tower,
-        preprocessing,
-        readouts,
+        found.pictures(),
+        found.readouts("image"),
         joint=fingerprint(*found.digests) if found.is_joint else "",
     )
 

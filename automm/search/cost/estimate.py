@@ -8,11 +8,11 @@ import math
 import shutil
 from dataclasses import dataclass
 
+from automm.config.inputs import ALL
 from automm.evaluate.combine import PICKS
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.encoders.halves import UPPER_SHARE
 from automm.models.fusion import SEQUENCE_FUSIONS
-from automm.models.towers import ALL
 from automm.search.cost.pixels import pixel_costs
 from automm.search.ranking import FINALISTS
 from automm.search.setup.data import Setup

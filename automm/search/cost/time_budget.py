@@ -152,12 +152,8 @@ def has_time_to_fine_tune(search: Search, first: str) -> bool:
     if left <= FINE_TUNING_SECONDS:
         needed = FINE_TUNING_SECONDS
     else:
-        try:
-            encoders = search.bench.encoders_of(members_of(search.bench.saved(first))[0])
-            needed = FINE_TUNING_SECONDS + search.bench.states_time(encoders).seconds
-        except ConfigError as error:  # an encoder without an upper part; its message says so
-            log.warning("No candidate is fine-tuned: %s", error)
-            return False
+        encoders = search.bench.encoders_of(members_of(search.bench.saved(first))[0])
+        needed = FINE_TUNING_SECONDS + search.bench.states_time(encoders).seconds
     if left > needed:
         return True
     log.info(

@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from automm.errors import ConfigError
+from automm.models.average import members_of
 from automm.models.cnn.pixels import FROZEN
 from automm.search.candidates.fine_tuned import FineTuned
 from automm.search.cost.time_budget import has_time_to_fine_tune
@@ -22,8 +24,8 @@ log = logging.getLogger("automm")
 def fine_tune(search: Search) -> None:
     """Fine-tune finalists of tier 1, each on all folds if its pilot wins, until the time of tier 2 is used up."""
     settings = search.setup.experiment.tier2
-    finalists = candidates_to_tune(search, settings.finalists)
-    if not finalists or search.budget.out_of_time() or not has_time_to_fine_tune(search, finalists[0].name):
+    finalists = [] if search.budget.out_of_time() else candidates_to_tune(search, settings.finalists)
+    if not finalists or not has_time_to_fine_tune(search, finalists[0].name):
         return
     search.reporter.stage("fine-tuning")
     deadline = None
@@ -47,17 +49,29 @@ def tier2_entries(search: Search) -> dict[str, Any]:
 def candidates_to_tune(search: Search, count: int) -> list[Candidate]:
     """Return the best `count` trained candidates of tier 1, without those that are already fine-tuned.
 
-    A candidate that does not use the encoders' upper layers has nothing to fine-tune: it is left out and logged.
+    A candidate that does not use the encoders' upper layers has nothing to fine-tune, and one whose encoder cannot be
+    cut cannot be: it is left out and logged.
     """
+    done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
     trained: list[Candidate] = []
     for candidate in search.ranking.trained():
+        if len(trained) == count:
+            break
         if not _reads_upper_parts(candidate.point):
-            if len(trained) < count:
-                log.info("%s is not fine-tuned: it does not use the upper layers of an encoder", candidate.name)
-            continue
-        trained.append(candidate)
-    done = {candidate.name for candidate in search.candidates if candidate.status != KILLED}
-    return [candidate for candidate in trained[:count] if candidate.name + SUFFIX not in done]
+            log.info("%s is not fine-tuned: it does not use the upper layers of an encoder", candidate.name)
+        elif candidate.name + SUFFIX in done or _can_be_cut(search, candidate.name):
+            trained.append(candidate)
+    return [candidate for candidate in trained if candidate.name + SUFFIX not in done]
+
+
+def _can_be_cut(search: Search, name: str) -> bool:
+    """Return whether every encoder that a candidate reads has an upper part; its message says why not."""
+    try:
+        search.bench.lower_halves(search.bench.encoders_of(members_of(search.bench.saved(name))[0]))
+    except ConfigError as error:
+        log.warning("%s is not fine-tuned: %s", name, error)
+        return False
+    return True
 
 
 def _reads_upper_parts(point: Mapping[str, Any]) -> bool:

@@ -51,6 +51,7 @@ def _record(setup: Setup, source: TextSource | ImageSource) -> EncoderRecord:
         difference=used.difference,
         fallback=used.fallback,
         precision=source.precision,
+        vector=source.vector if isinstance(source, TextSource) else "",
     )
 
 

@@ -48,9 +48,14 @@ def text_size(source: TextSource, inputs: Inputs, train: Sequence[str]) -> Size:
     wanted = source.preprocessing
     if wanted.length is not None:
         return Size(wanted.length, "the only length that the encoder reads")
-    if inputs.sequence_length != AUTO:
-        return Size(inputs.sequence_length, "inputs.sequence_length")
-    return Size(*sequence_length_for(wanted.lengths(train)))
+    value, reason = (
+        sequence_length_for(wanted.lengths(train))
+        if inputs.sequence_length == AUTO
+        else (inputs.sequence_length, "inputs.sequence_length")
+    )
+    if source.positions is not None and source.positions < value:
+        return Size(source.positions, f"the encoder has no more positions; without this limit {value} ({reason})")
+    return Size(value, reason)
 
 
 def sizes_of(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.config.inputs import ALL
 from automm.data.inputs.input_sources import PLACES
 from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN
@@ -22,7 +23,7 @@ from automm.models.fusion.similarity import NONE as NO_SIMILARITY
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
-from automm.models.towers import ALL, ATTENTION, needed_sources
+from automm.models.towers import ATTENTION, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
 from automm.tracking.run_folder import point_of

@@ -68,9 +68,9 @@ class Preset:
                 parameters = int(read_json(metadata).get("parameter_count", 0))
         return FLOAT_BYTES * parameters or 2 * sum(path.stat().st_size for path in self._weights)  # float16 at least
 
-    def texts(self) -> tuple[TextPreprocessing, tuple[str, ...]]:
-        """Return how it wants its texts, and its read-outs, the best first."""
-        preprocessing = text_preprocessing(self.found, self._file, self._positions)
+    def texts(self) -> TextPreprocessing:
+        """Return how it wants its texts."""
+        preprocessing = text_preprocessing(self.found, self._file, self.positions)
         inner, tokens = self._tower_config("text"), preprocessing.tokenizer.get_vocab()
         rows = inner.get("vocabulary_size") or inner.get("vocab_size")
         if rows is not None and max(tokens.values(), default=0) >= rows:
@@ -78,14 +78,26 @@ class Preset:
                 f"encoder {self.found.name!r} has {rows} embeddings, but its vocabulary has {len(tokens)} tokens. "
                 "Fetch the encoder again"
             )
+        return preprocessing if self._sentence is None else replace(preprocessing, prefix=self._sentence.prefix)
+
+    def readouts(self, modality: str) -> tuple[str, ...]:
+        """Return the ways to read it, the best first."""
+        if modality == "image":
+            return CELL_READOUTS if self.found.key in ANY_SIZE else (POOLED, *CELL_READOUTS)
         if self._sentence is not None:
-            return replace(preprocessing, prefix=self._sentence.prefix), ("pooled", *TOKEN_READOUTS)
-        return preprocessing, JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
+            return (POOLED, *TOKEN_READOUTS)
+        return JOINT_READOUTS if self.is_joint else TOKEN_READOUTS
 
     def check_texts(self) -> None:
-        """Check that its tokenizer can be loaded and that its weights are there; they are not read."""
+        """Check all of its files but the content of its weights."""
         self.texts()
         assert self._weights
+        assert self.weight_bytes
+
+    @property
+    def vector(self) -> str:
+        """How the vector of a sentence-transformer is made; '' for other encoders."""
+        return "" if self._sentence is None else self._sentence.vector
 
     @cached_property
     def _sentence(self) -> SentenceTransformer | None:
@@ -93,14 +105,13 @@ class Preset:
             return None
         return read_sentence_transformer(self.found.name, self._file)
 
-    def pictures(self) -> tuple[PicturePreprocessing, tuple[str, ...]]:
-        """Return how it wants its pictures, and its read-outs, the best first."""
+    def pictures(self) -> PicturePreprocessing:
+        """Return how it wants its pictures."""
         converter = self._converter
         fit: Fit = "crop" if converter.crop_to_aspect_ratio else "pad" if converter.pad_to_aspect_ratio else "squash"
         trained = self._checked_size(converter)
         size = None if self.found.key in ANY_SIZE else self._size(trained)
-        preprocessing = PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
-        return preprocessing, CELL_READOUTS if self.found.key in ANY_SIZE else ("pooled", *CELL_READOUTS)
+        return PicturePreprocessing(size, converter.interpolation, bool(converter.antialias), fit, trained)
 
     def _checked_size(self, converter: Any) -> int | None:
         """Return the size in an image converter, None if it has none. Raises WeightsError if automm cannot do it."""
@@ -139,7 +150,7 @@ class Preset:
         return int(size)
 
     @property
-    def _positions(self) -> int | None:
+    def positions(self) -> int | None:
         """The number of positions of a text tower."""
         inner = self._tower_config("text")
         found = inner.get("max_sequence_length") or inner.get("max_position_embeddings")
@@ -184,7 +195,7 @@ class Preset:
 
         options: dict[str, Any] = {"dtype": "float32"}
         if self.found.key in INTERPOLATED:
-            size = self.pictures()[0].size
+            size = self.pictures().size
             options["image_shape"] = (size, size, 3)
         return self._loaded(lambda: Backbone.from_preset(self.found.name, **options))
 

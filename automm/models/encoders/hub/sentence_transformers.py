@@ -37,6 +37,11 @@ class SentenceTransformer:
     normalised: bool
     prefix: str
 
+    @property
+    def vector(self) -> str:
+        """How its vector is made, for people and for its fingerprint: 'cls, mean, length 1'."""
+        return ", ".join((*self.pooling, *(["length 1"] if self.normalised else [])))
+
 
 def read_sentence_transformer(name: str, find: Callable[[str], Path | None]) -> SentenceTransformer | None:
     """Return the steps of an encoder, or None if it is no sentence-transformer.
