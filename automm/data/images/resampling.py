@@ -42,7 +42,8 @@ def square(pixels: np.ndarray, size: int, *, interpolation: str, antialias: bool
         return pixels.copy()
     for axis in sorted((0, 1), key=lambda axis: -pixels.shape[axis]):  # the longer first: what is between is smaller
         pixels = _along(pixels, axis, size, borders[axis], interpolation=interpolation, antialias=antialias)
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    result: np.ndarray = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return result
 
 
 def _along(pixels: np.ndarray, axis: int, new: int, border: int, *, interpolation: str, antialias: bool) -> np.ndarray:
