@@ -19,12 +19,13 @@ from PIL import Image
 
 from automm.config.experiment import load_experiment
 from automm.data.images.inspect import inspect_all
-from automm.data.inputs.tokens import SPECIAL, encode_texts, wordpiece_tokenizer
+from automm.data.inputs.tokens import SPECIAL, wordpiece_tokenizer
 from automm.data.manifest import load_manifest
 from automm.data.quality.run import check
 from automm.data.records.reviews import load_dataset
 from automm.data.splitting.links import links_of
 from automm.data.splitting.split import split_dataset
+from automm.models.encoders.preprocessing import TextPreprocessing
 
 WITH_PICTURES = {"fields": PHOTOS, "files": PICTURES}
 FRACTIONS = {"fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}}
@@ -359,7 +360,7 @@ def test_texts_that_are_longer_than_others(tmp_path):
     tokenizer = wordpiece_tokenizer([*SPECIAL, *long.split()])
     for overrides, last in (((), 61), (["inputs.sequence_length=512"], 399)):
         length = load_experiment(tmp_path / "experiment.yaml", overrides).inputs.sequence_length
-        assert encode_texts(tokenizer, [long], length).max() == len(SPECIAL) + last
+        assert TextPreprocessing(tokenizer).encode([long], length)[0].max() == len(SPECIAL) + last
 
 
 @advises(
