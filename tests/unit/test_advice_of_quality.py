@@ -358,7 +358,8 @@ def test_texts_that_are_longer_than_others(tmp_path):
     )
     (tmp_path / "experiment.yaml").write_text("manifest: manifest.yaml\n")
     tokenizer = wordpiece_tokenizer([*SPECIAL, *long.split()])
-    for overrides, last in (((), 61), (["inputs.sequence_length=512"], 399)):
+    for length, last in ((64, 61), (512, 399)):
+        overrides = [f"inputs.sequence_length={length}"]
         length = load_experiment(tmp_path / "experiment.yaml", overrides).inputs.sequence_length
         assert TextPreprocessing(tokenizer).encode([long], length)[0].max() == len(SPECIAL) + last
 
