@@ -93,7 +93,8 @@ def test_several_encoders_are_named_once_each_and_without_auto(tmp_path):
         with pytest.raises(ConfigError) as caught:
             encoders(wrong)
         hear(str(caught.value), advice)
-        assert encoders(right) in (right[0], tuple(right))
+        names = tuple(str((tmp_path / name).resolve()) if "/" in name else name for name in right)
+        assert encoders(right) in (names[0], names)
     assert encoders("auto") == "auto"
 
 
