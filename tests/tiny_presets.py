@@ -207,6 +207,8 @@ def _saved(folder: Path, backbone, *others):
     for variable in backbone.trainable_weights:  # several initial values are zero
         is_depthwise = len(variable.shape) == 4 and variable.shape[-1] == 1  # otherwise all pictures look the same
         fan_in = max(1.0, float(np.prod(variable.shape[: 2 if is_depthwise else -1])))
+        if "embedding" in variable.path:  # otherwise all texts look the same after ALBERT's blocks
+            fan_in = 1.0
         noise = rng.normal(0.0, fan_in**-0.5 if len(variable.shape) > 1 else 0.1, variable.shape)
         variable.assign(noise if len(variable.shape) > 1 else variable.numpy() + noise)
     for part in (backbone, *others):
