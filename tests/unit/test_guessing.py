@@ -124,6 +124,16 @@ def test_several_labels(tmp_path):
     assert "several labels" in reasons["fields.label"]
 
 
+def test_a_cell_that_is_no_list_among_lists_of_labels(tmp_path):
+    records = [{"label": True}, {"label": ["b"]}, {"label": ["b"]}]
+    file = tmp_path / "r.jsonl"
+    file.write_text(
+        "".join(json.dumps({"id": None, "text": f"some words {n}"} | row) + "\n" for n, row in enumerate(records))
+    )
+    manifest, _ = write_first_manifest(file)
+    assert load_manifest(manifest).fields.label
+
+
 def test_columns_with_meaningless_names(tmp_path):
     cells = {"x": lambda n: f"a rather long text with the number {n}", "y": lambda n: n % 3, "z": lambda n: n / 7}
     content, _ = first(tmp_path, rows(**cells))

@@ -156,7 +156,8 @@ def _counts(candidate: Candidate) -> Mapping[str, int]:
     """Return the number of records of each label, of which a review has the first."""
     if candidate.listed:
         lists = [listed_names(cell) if isinstance(cell, str) else cell for cell in candidate.column.cells]
-        return Counter(str(labels[0]) for labels in lists if labels)
+        named = [labels for labels in lists if labels and isinstance(labels, Sequence)]  # `check` reports other cells
+        return Counter(str(labels[0]) for labels in named)
     counts: Counter[str] = Counter()
     for value, count in candidate.column.values.items():
         counts[value.split(candidate.separator)[0].strip() if candidate.separator else value] += count
