@@ -4,7 +4,7 @@ Command:  python experiments/encoders.py --data DATA --to experiments/encoders.j
           --sets NAME... and --rows ROW... measure a part; what the JSON file holds already is kept, so that the same
           command goes on where it was stopped. --more FOLDER adds mpnet-base and dinov2-s (`more_encoders.py`).
 Data:     DATA is a folder with the data sets of `encoder_data.py`.
-Cost:     see `encoding` and `seconds` in the result; --list prints an estimate and measures nothing.
+Cost:     see `encoding` and `seconds` in the result; --list prints the rows and measures nothing.
 Finding:  see experiments/README.md.
 
 Two models read the frozen features of each row: the logistic regression of the baselines, and the concatenation, which

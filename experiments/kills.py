@@ -1,8 +1,7 @@
 """Question: is anything lost, twice or different when a search is killed at any moment and resumed?
 
 Command:  python experiments/kills.py --kills 20 --seed 1
-Cost:     about a minute per kill on two idle cores.
-Finding:  see experiments/README.md.
+Cost:     not known: it was not run whole yet.
 
 A reference search of 30 % of the demo (random tiny encoders, three baselines, two trials, second seeds, tier 2, an
 ensemble) runs to its end. Then each round starts the same search, kills the process (SIGKILL) at a random moment of

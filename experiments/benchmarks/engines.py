@@ -36,7 +36,7 @@ from automm.search.features.store import Encoding
 
 LENGTH = 64  # tokens of a text, padded to the longest of a batch
 SIZE = 224  # pixels of a picture, if the encoder has no size of its own
-LARGEST = 300_000_000  # bytes; converting me5-small was stopped after 8 minutes, when it took 11 GB of memory
+LARGEST = 300_000_000  # bytes; converting me5-small was stopped after several minutes, when it took 11 GB of memory
 USED, BARE = "onnxruntime, as used", "onnxruntime, bare"
 Start = Callable[[engines.RunEncoder], Encoding]
 

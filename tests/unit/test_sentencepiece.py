@@ -6,17 +6,11 @@ import random
 import pytest
 import sentencepiece
 from advice import advises, hear
+from tiny_presets import CORPUS
 
 from automm.errors import WeightsError
 from automm.models.encoders.hub.sentencepiece import read_model, tokenizer_of
 
-CORPUS = (
-    "the quick brown fox jumped over the lazy dog",
-    "The phone is good, the battery is bad!",
-    "\u0645\u0631\u062d\u0628\u0627 \u0627\u0644\u0639\u0627\u0644\u0645",
-    "\u8fd9\u4e2a\u624b\u673a\u5f88\u597d\uff0c\u7535\u6c60\u4e0d\u884c\u3002",
-    "na\u00efve caf\u00e9 \ufb01sh 12345 67.8%",
-)
 ODD = [
     *("", "   ", " a", "a ", "the  quick\tbrown\nfox", "\u00c9t\u00e9 na\u00efve \ufb01sh \uff26\uff55\uff4c\uff4c"),
     *(
