@@ -22,8 +22,8 @@ Inputs = Mapping[
 ]  # dtype and shape of a row of each input; None: a variable length
 
 # Encoders that ONNX Runtime runs on a CPU. Keras runs the others, and all encoders on a GPU. Measured by
-# experiments/benchmarks/engines.py: EfficientNet-Lite is 1.6 to 2.3 times as fast on ONNX Runtime by processor time.
-# It is converted and compared once for all searches, which takes as long as the gain on about 1,100 pictures. There
+# experiments/benchmarks/engines.py: EfficientNet-Lite0 and Lite2 are 1.7 times as fast on ONNX Runtime. They are
+# converted and compared once for all searches, which takes as long as the gain on about 1,000 pictures. There
 # is no lower limit of pictures: one picture more would change the engine, and all would be encoded again. Texts that
 # are sorted by length do not gain: MiniLM is slower on ONNX Runtime, and equally fast with a graph of fused attention
 # that was written by hand. XLA is not faster on texts and compiles each shape for a second. It must never compile
