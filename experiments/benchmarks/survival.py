@@ -125,7 +125,8 @@ def kill_searches(folder: Path, kills: int, rng: random.Random) -> dict:
             total["unfinished"] += 1
             print(output, file=sys.stderr)
         total["lost"] += not content(folder, name).startswith(whole)
-        points = [json.dumps(c["hyperparameters"], sort_keys=True) for c in done(folder, name) if c["hyperparameters"]]
+        tried = [c for c in done(folder, name) if c["hyperparameters"] and c["kind"] != "seed"]  # seeds repeat points
+        points = [json.dumps(c["hyperparameters"], sort_keys=True) for c in tried]
         names = [c["name"] for c in done(folder, name)]
         total["repeated"] += len(points) - len(set(points)) + len(names) - len(set(names))
         total["lost"] += max(0, 2 + TRIALS - len(names))
