@@ -13,7 +13,7 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.data.inputs.input_sources import RAW
+from automm.data.inputs.input_sources import RAW, WORDS
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
 from automm.models.towers import chosen_encoders, image_part, text_part
 from automm.search.autokeras.internals import set_outputs
@@ -64,12 +64,13 @@ class EncoderBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(EncoderBlock):
-    """Turns token ids and their masks, and the text's mask, into a vector or a sequence, and its mask: the encoders and
-    their read-outs."""
+    """Turns token ids and their masks, the words if some points read them, and the text's mask, into a vector or a
+    sequence, and its mask: the encoders and their read-outs."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        *tokens, mask = inputs
-        read, names = self.read("text", hp.values, tokens)
+        *arrays, mask = inputs
+        read, names = self.read("text", hp.values, arrays)
+        read |= dict(zip(WORDS, arrays[len(RAW["text"]) * len(names) :], strict=False))  # none if no trial reads words
         return text_part(read, mask, hp.values, names)
 
 
