@@ -224,7 +224,7 @@ def murmur3(items: Sequence[bytes]) -> np.ndarray:
     counts, hashes = -(-sizes // 4), np.zeros(len(items), np.uint32)
     for count in np.unique(counts):
         places = np.flatnonzero(counts == count)
-        joined = b"".join([items[place].ljust(4 * count, b"\0") for place in places])
+        joined = b"".join([items[place].ljust(4 * int(count), b"\0") for place in places.tolist()])
         blocks = np.frombuffer(joined, "<u4").astype(np.uint32).reshape(len(places), count)
         whole, state = sizes[places] // 4, np.zeros(len(places), np.uint32)
         for number in range(count):

@@ -65,7 +65,8 @@ class Regression(ABC):
 class Logistic(Regression):
     """A softmax regression of labels."""
 
-    key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
+    key = "C"  # the inverse of the penalty
+    strengths: ClassVar[tuple[float, ...]] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     strength_of_many: ClassVar[float] = 1e-1  # for more than MANY classes, because each strength takes minutes
     tolerance: ClassVar[float] = 1e-3
 
