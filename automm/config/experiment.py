@@ -36,6 +36,7 @@ BASELINES = (
     "logistic_text",
     "logistic_image",
     "logistic_both",
+    "bag_of_words",
     "image_only",
     "text_only",
     "late_average",

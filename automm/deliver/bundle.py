@@ -4,6 +4,7 @@
     model.keras       the whole Keras model, from raw arrays to probabilities
     tokenizer.json    the tokenizer; tokenizer_2.json, ... for further text encoders
     vocab.txt         the vocabulary of the first, for other tokenizers
+    words.npy         the idf of words in the training split, if the model reads words
     MODEL_CARD.md     the model card, for people
     SHA256SUMS        digests of the files above, checked at loading
 
@@ -22,13 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from automm import __version__
 from automm.config.experiment import Experiment
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.columns import Columns
-from automm.data.inputs.input_sources import source_of_input
+from automm.data.inputs.input_sources import WORD_IDS, source_of_input
 from automm.data.inputs.tokens import load_tokenizer
+from automm.data.inputs.words import WORDS_FILE
 from automm.deliver.card import model_card
 from automm.deliver.checks import FORMAT, digest, experiment_of, files_of, read_bundle_json, require_empty_folder
 from automm.errors import NotFoundError
@@ -54,6 +57,7 @@ class Bundle:
         texts: how each text encoder wants its texts, and the tokens of a text, first encoder first.
         pictures: the form in which each picture encoder reads pictures, first encoder first.
         columns: the encoding of metadata and history.
+        word_idf: the idf by which words are kept, (BUCKETS,) float32; None if the model reads no words.
     """
 
     folder: Path
@@ -62,6 +66,7 @@ class Bundle:
     texts: tuple[tuple[TextPreprocessing, int], ...]
     pictures: tuple[PictureForm, ...]
     columns: Columns
+    word_idf: np.ndarray | None = None
 
     @property
     def task(self) -> Task:
@@ -99,9 +104,12 @@ def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> No
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         about = _about(run, candidate)
+        if not any(tensor.name == WORD_IDS for tensor in unwrap(model).inputs):
+            about["words"] = None
         (work / "bundle.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         model.save(work / "model.keras")
-        for name in (*tokenizer_files(about["encoders"]), "vocab.txt"):
+        written = ("bundle.json", "model.keras", "MODEL_CARD.md")
+        for name in (name for name in files_of(about) if name not in written):
             shutil.copyfile(run.folder / name, work / name)
         (work / "MODEL_CARD.md").write_text(model_card(about), encoding="utf-8")
         sums = "".join(f"{digest(work / name)}  {name}\n" for name in files_of(about))
@@ -140,6 +148,7 @@ def load_bundle(folder: Path) -> Bundle:
             if record.modality == "image"
         ),
         columns,
+        np.load(folder / WORDS_FILE, allow_pickle=False) if about.get("words") else None,
     )
 
 
@@ -214,6 +223,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "labels": data["labels"],
         "inputs": experiment.inputs.model_dump(),
         "encoders": data["encoders"],
+        "words": data.get("words"),
         "columns": data["columns"],
         "reading": data["reading"],
         "image_root": data["image_root"],

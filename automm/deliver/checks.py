@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.config.experiment import Experiment, load_experiment
+from automm.data.inputs.words import SETTINGS, WORDS_FILE
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.paths import runs_flag
 from automm.tasks.registry import TASKS
@@ -93,6 +94,11 @@ def read_bundle_json(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder}: bundle format {about.get('format')!r}, and this automm reads {FORMAT}. Export the bundle again"
         )
+    if about.get("words") not in (None, SETTINGS):
+        raise DataError(
+            f"{folder}: its words are hashed as {about['words']}, and this automm hashes as {SETTINGS}. Install the "
+            "automm that exported the bundle"
+        )
     if (task := about["reading"]["task"]) not in TASKS:
         raise DataError(f"{folder}: unknown task {task!r}. Install the automm that exported the bundle")
     return about
@@ -104,7 +110,7 @@ def files_of(about: dict[str, Any]) -> tuple[str, ...]:
     Args:
         about: the content of bundle.json.
     """
-    return *FILES, *tokenizer_files(about["encoders"])[1:]
+    return *FILES, *tokenizer_files(about["encoders"])[1:], *([WORDS_FILE] if about.get("words") else ())
 
 
 def experiment_of(run: Run) -> Experiment:

@@ -26,6 +26,7 @@ from automm.data.change_kinds import FOUND_OTHERWISE, Change
 from automm.data.download.urls import is_url
 from automm.data.images.decode import PictureError, UnreachableError, decode_many
 from automm.data.inputs.arrays import raw_arrays
+from automm.data.inputs.words import word_arrays
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
 from automm.deliver.explain import Arrays, effects_of
@@ -248,6 +249,7 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict:
     arrays = {
         **raw_arrays("text", [(ids[good], mask[good]) for ids, mask in encoded]),
         "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
+        **({} if bundle.word_idf is None else word_arrays([texts[place] for place in good], bundle.word_idf)),
         **raw_arrays("image", [(images[form][good],) for form in bundle.pictures]),
         "image_mask": mask[good],
         **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),

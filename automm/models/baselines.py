@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from automm.data.inputs.input_sources import PIXELS, default_source, source_of_input
+from automm.data.inputs.input_sources import PIXELS, WORD_IDS, WORD_WEIGHTS, WORDS, default_source, source_of_input
 from automm.models import packing
 from automm.models.cnn.pixels import FROZEN, PixelEncoder
 from automm.models.fusion.similarity import similarity_part, similarity_sources
@@ -32,6 +32,7 @@ from automm.models.heads import (
     text_tower,
 )
 from automm.models.towers import image_part, needed_sources, text_part
+from automm.models.words import WordSum, WordWeights
 
 # The model that the project began with: two encoders, a concatenation, and a small head of two dense layers. It is also
 # a point of the search space.
@@ -208,11 +209,25 @@ def linear(shapes: Shapes, modalities: tuple[str, ...], *, all_encoders: bool = 
     return keras.Model(inputs, outputs, name="linear")
 
 
+def bag_of_words(shapes: Shapes) -> Any:
+    """Build a softmax regression or a linear regression on the words of the text; `set_linear` sets its weights."""
+    inputs = suffix_inputs(shapes, [source_of_input(name) for name in WORDS])
+    weights = WordWeights(name="word_weights")(inputs[WORD_IDS], inputs[WORD_WEIGHTS])
+    activation = HEADS[shapes.head].activation
+    outputs = WordSum(shapes.outputs, use_bias=True, activation=activation, name="label")(inputs[WORD_IDS], weights)
+    return keras.Model(inputs, outputs, name="bag_of_words")
+
+
 def design_matrix(model: Any) -> Any:
     """Return the model from the inputs of a `linear` suffix to the inputs of its regression, (n, features)."""
     return keras.Model(model.inputs, model.get_layer("design").output)
 
 
 def set_linear(model: Any, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
-    """Set the weights of a `linear` suffix from a fitted regression: (outputs, features) and (outputs,)."""
+    """Set the weights of a `linear` or `bag_of_words` suffix from a fitted regression.
+
+    Args:
+        coefficients: (outputs, features).
+        intercepts: (outputs,).
+    """
     model.get_layer("label").set_weights([coefficients.T, intercepts])

@@ -24,12 +24,14 @@ import numpy as np
 from keras import ops
 
 from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
+from automm.data.inputs.words import MOST_TERMS
 from automm.models.fusion import OPERATORS
 from automm.models.fusion.late import Apart, WeighedAnswers
 from automm.models.history import HISTORIES
 from automm.models.keras_internals import layers_within
 from automm.models.masks import StandIn
 from automm.models.pooling import POOLINGS
+from automm.models.words import WORD_DTYPES, WordWeights
 
 BASELINE_SOURCES = (default_source("text"), default_source("image"))
 
@@ -73,6 +75,8 @@ class Shapes:
             return self.max_images, self.image_size, self.image_size, 3
         if source.how == TOKEN_MASK:
             return (None,)
+        if source.how in WORD_DTYPES:
+            return (MOST_TERMS,)
         if source in self.of_sources:
             return self.of_sources[source]
         if source.modality == "text":
@@ -82,8 +86,9 @@ class Shapes:
 
 
 # Mean and standard deviation of each feature over the training split, (features,) float32 each, by the input's name.
-# Masked pictures and steps do not count. "label" is the entry of the targets, for a head that scales by them.
-Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
+# Masked pictures and steps do not count. "label" is the entry of the targets, for a head that scales by them. The entry
+# of the words is their idf alone.
+Statistics = Mapping[str, tuple[np.ndarray, ...]]
 
 
 class FixedStatistics(keras.layers.Layer):
@@ -172,7 +177,7 @@ def suffix_inputs(shapes: Shapes, sources: Sequence[InputSource] = BASELINE_SOUR
     Args:
         sources: read-outs, token masks, pixels. A source without an encoder gets the first of `shapes`.
     """
-    dtypes = {TOKEN_MASK: "int32", PIXELS: "uint8"}
+    dtypes = {TOKEN_MASK: "int32", PIXELS: "uint8", **WORD_DTYPES}
     sizes: dict[str, tuple[int | None, ...]] = {"text_mask": (), "image_mask": (shapes.max_images,), **shapes.columns}
     inputs = {name: keras.Input(size, name=name, dtype="float32") for name, size in sizes.items()}
     for source in (source.of(shapes.first_encoders) for source in sources):
@@ -341,5 +346,5 @@ def learn_statistics(model: Any, statistics: Statistics) -> None:
         statistics: computed on the training rows, by the name of the input that a layer standardises.
     """
     for layer in layers_within(model):
-        if isinstance(layer, FixedStatistics):
+        if isinstance(layer, FixedStatistics | WordWeights):
             layer.learn(*statistics["label" if isinstance(layer, Unscale) else layer.source])

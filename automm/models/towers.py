@@ -9,13 +9,14 @@ import keras
 from keras import ops
 
 from automm.config.inputs import ALL
-from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, InputSource
+from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, WORDS, InputSource, source_of_input
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
 from automm.models.fusion.similarity import similarity_sources
 from automm.models.heads import AnyPicture, pool_images, standardized, text_tower
 from automm.models.masks import StandIn
 from automm.models.token_attention import TokenAttention
+from automm.models.words import word_tower
 
 ATTENTION = "attention"  # a trained read-out of the text, from whole token states
 
@@ -66,15 +67,19 @@ def text_part(
         encoders: the text encoders that the point may choose from.
 
     Returns:
-        A vector (n, features) and `text_mask`; for a fusion of sequences token states (n, length, features) and their
-        mask (n, length), 0 also where there is no text.
+        A vector (n, features), with the words in it if the point reads them, and `text_mask`; for a fusion of sequences
+        token states (n, length, features) and their mask (n, length), 0 also where there is no text.
     """
     chosen = chosen_encoders("text", values, encoders)
-    return side_by_side(
+    features, mask = side_by_side(
         [_text_of(read, text_mask, values, encoder, _ending(place)) for place, encoder in enumerate(chosen)],
         values,
         "text",
     )
+    if not reads_words(values):
+        return features, mask
+    words = word_tower(read, values["words/width"])
+    return keras.layers.Concatenate(name="text_and_words")([features, words]), mask
 
 
 def _ending(place: int) -> str:
@@ -143,7 +148,7 @@ def needed_sources(
     """Return the sources that a point reads.
 
     The text's read-outs come first, then the pictures' or the pixels, the masks of tokens where the text is read
-    as a sequence, and the vectors that a similarity compares.
+    as a sequence, the vectors that a similarity compares, and the words.
 
     Args:
         encoders: the encoders of each modality that the point may choose from; without them, sources have none.
@@ -154,7 +159,8 @@ def needed_sources(
     if trains_pixels(values):
         images = [InputSource("image", "", PIXELS)]
     masks = [InputSource("text", text.encoder, TOKEN_MASK) for text in texts if text.is_sequence]
-    return list(dict.fromkeys([*texts, *images, *masks, *similarity_sources(values)]))
+    words = [source_of_input(name) for name in WORDS] if reads_words(values) else []
+    return list(dict.fromkeys([*texts, *images, *masks, *similarity_sources(values), *words]))
 
 
 def _text_readout(values: Mapping[str, Any]) -> InputSource:
@@ -176,6 +182,11 @@ def _image_readout(values: Mapping[str, Any]) -> InputSource:
 def trains_pixels(values: Mapping[str, Any]) -> bool:
     """Return whether the point trains a CNN on the pictures, in place of the frozen encoder."""
     return bool(values["image/source"] != FROZEN)
+
+
+def reads_words(values: Mapping[str, Any]) -> bool:
+    """Return whether the point reads the words of the text beside its encoders."""
+    return bool(values.get("words/width"))
 
 
 def takes_sequences(values: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from automm.config.experiment import FORMER_BASELINES
 from automm.config.inputs import ALL
 from automm.models import baselines
+from automm.search.candidates.bag_of_words import BagOfWords
 from automm.search.candidates.constant import Constant
 from automm.search.candidates.end_to_end import EndToEnd
 from automm.search.candidates.estimator import Estimator
@@ -15,6 +16,7 @@ from automm.search.candidates.late_average import LateAverage
 from automm.search.candidates.linear import PARTS, LinearModel
 from automm.search.finalists.pilots import SUFFIX, entry, run_pilot, train_if_it_won
 from automm.search.session import Search
+from automm.search.setup.words import BAG_OF_WORDS
 from automm.tracking.run_folder import COMPLETED, COPIES, KILLED
 
 KIND, END_TO_END = "baseline", "end_to_end"
@@ -127,6 +129,7 @@ def _linear(search: Search, name: str, general: str) -> Estimator:
 _MAKERS: dict[str, Callable[[Search, str, str], Estimator]] = {
     "majority": lambda search, name, general: Constant(name, KIND),
     **{f"logistic_{parts}": _linear for parts in PARTS},
+    BAG_OF_WORDS: lambda search, name, general: BagOfWords(name, KIND, {"modalities": "text"}),
     "late_average": _late_average,
     END_TO_END: _end_to_end,
 }

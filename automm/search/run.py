@@ -15,6 +15,7 @@ from typing import Any
 
 from automm.config.experiment import CHANGEABLE, Experiment
 from automm.data.change_kinds import change_lines
+from automm.data.inputs.words import WORDS_FILE, idf_to_bytes
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
 from automm.errors import ConfigError, NoTrialError, Problem
@@ -248,6 +249,8 @@ def _write_description(run: Run, setup: Setup) -> None:
         write_atomically(run.folder / name, source.preprocessing.to_dict()["tokenizer"].encode())
     vocabulary = "".join(f"{token}\n" for token in texts[0].vocabulary)
     write_atomically(run.folder / "vocab.txt", vocabulary.encode())
+    if setup.word_idf is not None:
+        write_atomically(run.folder / WORDS_FILE, idf_to_bytes(setup.word_idf))
     write_atomically(run.folder / judged_rows.FILE, setup.judged_rows.to_bytes())
     run.write("manifest.json", description)
 

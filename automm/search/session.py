@@ -14,6 +14,7 @@ from automm.search.ranking import Ranking
 from automm.search.recorder import Recorder
 from automm.search.reporter import Reporter
 from automm.search.setup.data import Setup
+from automm.search.setup.words import WIDTH
 from automm.search.space.table import Space, contains, is_active
 from automm.search.training.options import Options
 from automm.tracking.protocol import Tracker
@@ -88,9 +89,9 @@ def finished_points(candidates: Sequence[Candidate], space: Space, class_weights
     Args:
         class_weights: the setting of the experiment file, with which baselines are trained.
     """
-    # A baseline has no values for training options. If the space has these options, the baseline is the point where
+    # A baseline has no values for words and training options. If the space has them, the baseline is the point where
     # they are off.
-    off = Options(class_weights=class_weights).values()
+    off = {WIDTH: 0, **Options(class_weights=class_weights).values()}
 
     def with_options(values: Mapping[str, Any]) -> dict[str, Any]:
         return {**{name: off[name] for name in off if name in space and is_active(name, values)}, **values}

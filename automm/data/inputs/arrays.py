@@ -5,6 +5,8 @@
 | token_ids | (n, length) | int32 | the tokens of the text, as the first text encoder reads it |
 | padding_mask | (n, length) | int32 | 1 where a token is real, 0 where it is padding |
 | text_mask | (n,) | float32 | 0.0 if a review has no text |
+| text_word_ids | (n, 512) | int32 | the text's words, if a candidate reads them: see `data/inputs/words` |
+| text_word_weights | (n, 512) | float32 | their weights, 0.0 behind the last |
 | images | (n, max_images, height, width, 3) | uint8 | RGB, zeros if there is no picture |
 | image_mask | (n, max_images) | float32 | 1.0 if a picture is real |
 | metadata | (n, columns) | float32 | only if the manifest names metadata: see `data/inputs/columns` |
@@ -26,7 +28,8 @@ import numpy as np
 from automm.data.change_kinds import Change
 from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.columns import Columns
-from automm.data.inputs.input_sources import raw_names
+from automm.data.inputs.input_sources import WORD_IDS, raw_names
+from automm.data.inputs.words import Terms
 from automm.data.records.reviews import Review
 
 
@@ -57,6 +60,7 @@ class Arrays:
         picture_rows: (n, max_images) int32, a row of `pictures`, or -1 if there is no picture.
         targets: (n, ...), what is predicted: see `data/records/targets`.
         columns: metadata, history and their masks, as far as the manifest names them.
+        words: the words of the texts; None if no candidate reads them.
     """
 
     ids: tuple[str, ...]
@@ -66,6 +70,7 @@ class Arrays:
     picture_rows: np.ndarray
     targets: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
+    words: Terms | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -127,7 +132,12 @@ class Arrays:
             "image_mask": self.image_mask_of,
             **{name: array.__getitem__ for name, array in self.columns.items()},
         }
-        return {name: make(rows) for name, make in made.items() if not names or name in names}
+        wanted = {name: make(rows) for name, make in made.items() if not names or name in names}
+        return wanted | (self.words_of(rows) if not names or WORD_IDS in names else {})
+
+    def words_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the words of some reviews, by the names of the inputs; {} if no candidate reads them."""
+        return {} if self.words is None else self.words.arrays(rows)
 
     def columns_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return `columns` of some reviews."""
@@ -149,6 +159,7 @@ def build_arrays(
     columns: Columns,
     *,
     max_images: int,
+    words: Terms | None = None,
 ) -> tuple[Arrays, dict[Change, int]]:
     """Build the arrays of some reviews.
 
@@ -158,6 +169,7 @@ def build_arrays(
         picture_row: the row of each picture in `pictures`.
         columns: the encoding of metadata and history.
         max_images: pictures per review; further ones are dropped.
+        words: as in `Arrays`.
 
     Returns:
         The arrays, and how many pictures and steps of a history were dropped: {Change.MORE_PICTURES: 12}.
@@ -176,6 +188,7 @@ def build_arrays(
         picture_rows=rows,
         targets=targets,
         columns=columns.encode(reviews),
+        words=words,
     )
     changes = {
         Change.MORE_PICTURES: dropped,

@@ -12,7 +12,7 @@ The name of an input is made from its source, and its source is read from its na
 | state of [CLS] after two thirds of the layers | text@minilm-l6:cls@two_thirds |
 | mask of the word pieces, beside whole token states | text@minilm-l6:token_mask |
 | output of the frozen lower half, for tier 2 | image@efficientnet-lite0:lower |
-| array that a model reads without an encoder | image_mask, metadata |
+| array that a model reads without an encoder | image_mask, metadata, text_word_ids |
 | raw array of the first text encoder, and of the second | token_ids, token_ids_2 |
 
 An encoder's name may hold any character. The modality ends at the first "@" and the read-out begins behind the last
@@ -41,10 +41,12 @@ def mask_of(modality: str) -> str:
 # What the encoders of a modality read, an array for each encoder. The first encoder's have these names; those of the
 # second end in "_2".
 RAW = {"text": ("token_ids", "padding_mask"), "image": ("images",)}
+WORD_IDS, WORD_WEIGHTS = WORDS = ("text_word_ids", "text_word_weights")  # see `data/inputs/words`
 PER_ENCODER = {name: modality for modality, names in RAW.items() for name in names}
 # Inputs that are no output of an encoder, and their modality. Shapes and types are in `data/inputs/arrays`.
 ARRAYS = {
     **PER_ENCODER,
+    **dict.fromkeys(WORDS, "text"),
     "metadata": "metadata",
     "history": "history",
     **{mask_of(modality): modality for modality in MODALITIES},

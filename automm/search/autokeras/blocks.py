@@ -13,7 +13,7 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.data.inputs.input_sources import RAW
+from automm.data.inputs.input_sources import RAW, WORDS
 from automm.models.fusion.similarity import compared_of, similarity_part, similarity_sources
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
 from automm.models.towers import chosen_encoders, image_part, text_part
@@ -70,14 +70,15 @@ class EncoderBlock(block_module.Block):
 
 @keras.saving.register_keras_serializable(package="automm")
 class TextBlock(EncoderBlock):
-    """Turns token ids and their masks, and the text's mask, into the outputs of `EncoderBlock`: the encoders and their
-    read-outs."""
+    """Turns token ids and their masks, the words if some points read them, and the text's mask, into the outputs of
+    `EncoderBlock`: the encoders and their read-outs."""
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        *tokens, mask = inputs
+        *arrays, mask = inputs
         compared = compared_of("text", hp.values)
         chosen = [*chosen_encoders("text", hp.values, self.names), *(source.encoder for source in compared)]
-        read = self.read("text", chosen, tokens)
+        read = self.read("text", chosen, arrays)
+        read |= dict(zip(WORDS, arrays[len(RAW["text"]) * len(self.names) :], strict=False))  # none if no trial reads
         return (*text_part(read, mask, hp.values, self.names), *(read[source.name] for source in compared), mask)[:3]
 
 

@@ -47,7 +47,8 @@ def tune(
         rows = setup.rows(split)
         # AutoKeras reads only shapes and dtypes. A broadcast review has the shape of all and takes no memory.
         review = setup.arrays.batch(rows[:1])
-        inputs[split] = [np.broadcast_to(array, (len(rows), *array.shape[1:])) for array in review.values()]
+        arrays = [review[node.name] for node in model.inputs]
+        inputs[split] = [np.broadcast_to(array, (len(rows), *array.shape[1:])) for array in arrays]
         targets[split] = np.zeros((len(rows), setup.outputs), np.float32)
     model.fit(
         inputs["train"],

@@ -13,7 +13,7 @@ import numpy as np
 from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
-from automm.data.inputs.input_sources import raw_names
+from automm.data.inputs.input_sources import WORDS, raw_names
 from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
 from automm.search.autokeras.internals import ModelOfGraph, UncompiledGraph, learn_shapes
 from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_oracle
@@ -153,21 +153,24 @@ def active_values(hp: Any) -> dict[str, Any]:
     return {name: value for name, value in hp.values.items() if name.startswith(BOOKKEEPING) or hp.is_active(name)}
 
 
-def graph_of_blocks(encoders: Sequence[Any], head: str, columns: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
+def graph_of_blocks(
+    encoders: Sequence[Any], head: str, columns: Sequence[str] = (), *, words: bool = False
+) -> tuple[list[Any], list[Any]]:
     """Build AutoKeras' graph from raw arrays to the label, and return its input and output nodes.
-
-    Inputs are in the order of `Arrays.batch`.
 
     Args:
         encoders: the encoders (`models/whole.LazyEncoder`); a trial builds those that it reads.
         head: the head of the task, a key of HEADS in `models/heads`.
         columns: those of 'metadata' and 'history' that the manifest names.
+        words: whether some points read the words of the text.
     """
     texts, images = ([one for one in encoders if one.modality == modality] for modality in ("text", "image"))
     tokens, pictures = (
         [ArrayInput(name=name) for one in some for name in raw_names(one.modality, one.place)]
         for some in (texts, images)
     )
+    if words:
+        tokens += [ArrayInput(name=name) for name in WORDS]
     text_mask, image_mask = ArrayInput(name="text_mask"), ArrayInput(name="image_mask")
     text, text_places, compared_text = TextBlock(texts, name="text")([*tokens, text_mask])
     image, image_places, compared_images = ImageBlock(images, name="image")([*pictures, image_mask, text])
@@ -207,7 +210,7 @@ def build_search(
         portfolio: points of `space` that are proposed first, in order.
         epochs: the maximum epochs of one trial.
     """
-    inputs, outputs = graph_of_blocks(encoders, task.head, columns)
+    inputs, outputs = graph_of_blocks(encoders, task.head, columns, words="words/width" in space)
     goal = keras_tuner.Objective(objective, task.objectives[objective])
     model = SearchModel(
         space,

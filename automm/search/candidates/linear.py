@@ -5,8 +5,8 @@ Both are fitted with several penalty strengths, one model per fold; the strength
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -50,11 +50,11 @@ class Regression(ABC):
     strengths: ClassVar[tuple[float, ...]]
 
     @abstractmethod
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
+    def fit(self, setup: Setup, learn: Any, fold: Fold) -> Iterator[tuple[float, Weights]]:
         """Yield each strength with its weights.
 
         Args:
-            learn: (training rows, features) float32.
+            learn: (training rows, features) float32, dense or sparse.
         """
 
     @abstractmethod
@@ -65,17 +65,19 @@ class Regression(ABC):
 class Logistic(Regression):
     """A softmax regression of labels."""
 
-    key, strengths = "C", (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # the inverse of the penalty
-    strength_of_many = 1e-1  # for more than MANY classes, because each strength takes minutes
+    key = "C"  # the inverse of the penalty
+    strengths: ClassVar[tuple[float, ...]] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    strength_of_many: ClassVar[float] = 1e-1  # for more than MANY classes, because each strength takes minutes
+    tolerance: ClassVar[float] = 1e-3
 
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
+    def fit(self, setup: Setup, learn: Any, fold: Fold) -> Iterator[tuple[float, Weights]]:
         from sklearn.linear_model import LogisticRegression
 
         labels, classes = setup.arrays.targets, setup.outputs
         # All trained candidates have these row weights; others would change macro-F1.
         options = Options(class_weights=setup.experiment.training.class_weights)
         weights = LOSSES[setup.task.loss].weights(labels, fold.train, classes, options)[fold.train]
-        regression = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
+        regression = LogisticRegression(max_iter=1000, tol=self.tolerance, warm_start=True)
         strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
         for strength in strengths:  # each starts from the solution of the previous one
             regression.set_params(C=strength).fit(learn, labels[fold.train], sample_weight=weights)
@@ -92,7 +94,7 @@ class Ridge(Regression):
 
     key, strengths = "alpha", (1e4, 1e3, 1e2, 1e1, 1.0)
 
-    def fit(self, setup: Setup, learn: np.ndarray, fold: Fold) -> Iterator[tuple[float, Weights]]:
+    def fit(self, setup: Setup, learn: Any, fold: Fold) -> Iterator[tuple[float, Weights]]:
         from sklearn.linear_model import Ridge as Model
 
         values = setup.arrays.targets[fold.train].astype(np.float64)
@@ -125,16 +127,25 @@ class LinearModel(Estimator):
         regression = REGRESSIONS[setup.task.linear]
         build = partial(baselines.linear, setup.shapes, self.modalities, all_encoders=self.all_encoders)
         models = bench.fold_models(build)
-        strength = _fit(bench, models, regression)
+        strength = fit_linear(bench, models, regression, _design)
         return Fitted(average(models), bench.evaluate_models(models), {regression.key: strength})
 
 
-def _fit(bench: Bench, models: Sequence[Any], regression: Regression) -> float:
-    """Fit the models, one per fold, with the strength that is best over all folds, and return this strength."""
+def fit_linear(
+    bench: Bench,
+    models: Sequence[Any],
+    regression: Regression,
+    design: Callable[[Bench, Any, np.ndarray], AbstractContextManager[Any]],
+) -> float:
+    """Fit the models, one per fold, with the strength that is best over all folds, and return this strength.
+
+    Args:
+        design: provides the design matrix of a model for some reviews, (rows, features), dense or sparse.
+    """
     setup, objective = bench.setup, bench.setup.experiment.objective
     by_strength: dict[float, list[tuple[Weights, np.ndarray]]] = {}
     for model, fold in zip(models, setup.folds, strict=True):
-        with _design(bench, model, fold.train) as learn, _design(bench, model, fold.validation) as judge:
+        with design(bench, model, fold.train) as learn, design(bench, model, fold.validation) as judge:
             for strength, (coefficients, intercepts) in regression.fit(setup, learn, fold):
                 answers = judge @ coefficients.T + intercepts
                 by_strength.setdefault(strength, []).append(((coefficients, intercepts), answers))

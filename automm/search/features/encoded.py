@@ -7,7 +7,7 @@ import numpy as np
 
 from automm.data.images.pixels.pixel_store import Pictures
 from automm.data.inputs.arrays import Arrays
-from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, InputSource, default_source, source_of_input
+from automm.data.inputs.input_sources import PIXELS, TOKEN_MASK, WORD_IDS, InputSource, default_source, source_of_input
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.models.fusion.similarity import similarity_name
 from automm.models.heads import Shapes, Statistics
@@ -98,6 +98,7 @@ class Features:
         """Return the inputs of a suffix (`models/heads`) for some reviews, by name."""
         arrays = {"text_mask": self.arrays.text_mask[rows], "image_mask": self.arrays.image_mask_of(rows)}
         arrays |= self.arrays.columns_of(rows)
+        arrays |= self.arrays.words_of(rows) if WORD_IDS in self.names else {}
         return {name: arrays[name] if name in arrays else self._input(self._source(name), rows) for name in self.names}
 
     def _input(self, source: InputSource, rows: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ it, the suffix, is trained. Both share their layers with the whole model: traini
 
 from typing import Any
 
-from automm.data.inputs.input_sources import SEQUENCE, TOKEN_MASK, source_of_input
+from automm.data.inputs.input_sources import SEQUENCE, TOKEN_MASK, WORDS, source_of_input
 from automm.models.encoders.halves import with_inputs
 from automm.models.encoders.layers import FrozenEncoder
 from automm.models.keras_internals import nodes_of_graph
@@ -38,7 +38,9 @@ def extract_suffix(model: Any) -> Any:
                     names.append(name)
     encoded = {id(tensor) for operation in model.operations for tensor in _encoder_inputs(model, operation)}
     for tensor in model.inputs:
-        unread = source_of_input(tensor.name).is_raw and id(tensor) not in used  # of an encoder that the model lacks
+        source = source_of_input(tensor.name)
+        # Of an encoder that the model lacks, or words that it does not read.
+        unread = (source.is_raw or source.how in WORDS) and id(tensor) not in used
         if id(tensor) not in encoded and not unread:
             frontier.append(tensor)
             names.append(tensor.name)

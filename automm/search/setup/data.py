@@ -42,6 +42,7 @@ from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
 from automm.search.setup.folds import evaluation_name, folds_of
 from automm.search.setup.inputs import Size, count_cut, picture_form, sizes_of, tokens_of
+from automm.search.setup.words import Words, reads_words
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
@@ -70,6 +71,7 @@ class Setup:
         choice: as in `Loaded`.
         changes: the number of dropped or changed reviews by kind.
         digest: a hash of texts, labels, pictures and splits.
+        word_idf: `Words.idf`; None if no candidate reads words.
     """
 
     experiment: Experiment
@@ -87,6 +89,7 @@ class Setup:
     units: np.ndarray
     changes: dict[Change, int]
     digest: str
+    word_idf: np.ndarray | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -235,6 +238,7 @@ def prepare(
     sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
     texts = [review.text for review in reviews]
     tokens = tokens_of(texts, encoders, sizes)
+    words = Words.of(texts, loaded.splits["train"]) if reads_words(experiment, loaded.dataset.manifest) else None
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
@@ -247,9 +251,12 @@ def prepare(
         loaded.pictures.row,
         columns,
         max_images=experiment.inputs.max_images,
+        words=None if words is None else words.read,
     )
     if longer := count_cut(texts, encoders, tokens):
         cut_off[Change.LONGER_TEXT] = longer
+    if words is not None and words.dropped:
+        cut_off[Change.MORE_WORDS] = words.dropped
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, encoders, feature_store(), needed, progress=progress, before=before_encoding)
     judging = folds_of(loaded, experiment)
@@ -265,11 +272,18 @@ def prepare(
         features=features,
         folds=judging.folds,
         why=judging.why,
-        statistics=tuple(features.statistics(fold.train, of_targets=HEADS[task.head].scaled) for fold in judging.folds),
+        statistics=tuple(_statistics(features, words, fold, task) for fold in judging.folds),
         units=loaded.links.units,
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
+        word_idf=None if words is None else words.idf,
     )
+
+
+def _statistics(features: Features, words: Words | None, fold: Fold, task: Task) -> Statistics:
+    """Return means, standard deviations and the idf of words over the training rows of a fold."""
+    of_features = features.statistics(fold.train, of_targets=HEADS[task.head].scaled)
+    return of_features if words is None else {**of_features, **words.statistics(fold.train)}
 
 
 def feature_store() -> FeatureStore:

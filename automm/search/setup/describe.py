@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from automm.data.inputs.words import SETTINGS
 from automm.data.manifest import Manifest
 from automm.models.encoders.sources import ImageSource, TextSource
 from automm.search.setup.data import Setup
@@ -31,6 +32,7 @@ def describe(setup: Setup) -> dict[str, Any]:
         "columns": setup.columns.to_dict(),
         "reading": record_settings(manifest),
         "image_root": image_root(manifest),
+        "words": None if setup.word_idf is None else SETTINGS,
         "encoders": to_json([_record(setup, source) for source in setup.sources]),
         "text_encoder_choice": None if setup.choice is None else asdict(setup.choice),
     }

@@ -80,6 +80,7 @@ TABLE: dict[str, Hyperparameter] = {
     "text/encoder": Hyperparameter((ALL,), encoders="text"),
     "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=READS_VECTORS),
     "text/layer": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
+    "words/width": Hyperparameter((0, 16), bounds=(0, 256), only=READS_VECTORS, optional=True),
     "image/source": Hyperparameter((FROZEN,), on_request=tuple(BACKBONES)),
     "image/encoder": Hyperparameter((ALL,), encoders="image", only=IS_FROZEN),
     "image/size": Hyperparameter((32, 64), bounds=(8, 1024), only=IS_TRAINED),

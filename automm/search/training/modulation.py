@@ -79,6 +79,7 @@ def with_noise(gradient: Any, share: Any, seed: Any) -> Any:
     """
     import tensorflow as tf
 
+    gradient = tf.convert_to_tensor(gradient)  # that of a table of word vectors is sparse
     noise = tf.random.stateless_normal(tf.shape(gradient), seed) * tf.math.reduce_std(gradient)
     return gradient + noise * tf.cast(share < 1.0, gradient.dtype)
 
