@@ -131,10 +131,14 @@ def test_components_are_those_of_scikit_learn():
     np.testing.assert_allclose(features * signs, expected, atol=1e-5)
 
 
-def test_features_that_never_change_have_components():
+def test_components_of_rounding_errors_are_zeros():
+    rng = np.random.default_rng(0)
+    two = rng.normal(size=(30, 2)) @ rng.normal(size=(2, 6))
+    _, components = boosted_trees.principal_components(two.astype(np.float32), 4)
+    assert [bool(component.any()) for component in components] == [True, True, False, False]
     mean, components = boosted_trees.principal_components(np.zeros((5, 4), np.float32), 2)
-    assert np.isfinite(mean).all()
-    np.testing.assert_allclose(components @ components.T, np.eye(2), atol=1e-9)
+    assert not mean.any()
+    assert not components.any()
 
 
 def test_parity_of_a_model_with_trees_is_that_of_most_rows(fitted):
@@ -142,10 +146,10 @@ def test_parity_of_a_model_with_trees_is_that_of_most_rows(fitted):
     assert has_trees(wrap(average([tree_model(trees), tree_model(trees)])))
     assert not has_trees(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
     answers = np.zeros((20, 3))
-    answers[:2] = 0.5
+    answers[0] = 0.5
     assert largest_difference(answers, np.zeros((20, 3)), AGREEING) == 0.0
     assert largest_difference(answers, np.zeros((20, 3)), 1.0) == 0.5
-    answers[2] = 0.5
+    answers[1] = 0.5
     assert largest_difference(answers, np.zeros((20, 3)), AGREEING) == 0.5
     answers[:] = 0.0
     answers[0, 0] = np.nan

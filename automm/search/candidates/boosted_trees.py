@@ -31,6 +31,7 @@ from automm.search.training.options import Options
 
 MOST_CLASSES = 30  # each class has trees of its own in each iteration
 COMPONENTS, COMPONENT_ROWS = 64, 10_000  # principal components in all, and the most reviews that they are computed from
+LEAST_VARIANCE = 1e-6  # of a component, as a share of the largest variance
 ITERATIONS = (25, 50, 100, 200)
 MOST_TREES = 2000  # of all classes together; many classes have fewer iterations
 SETTINGS = {"learning_rate": 0.1, "max_leaf_nodes": 8, "max_depth": 4, "early_stopping": False}
@@ -193,6 +194,7 @@ def _features(bench: Bench, model: Any, fold: Fold) -> tuple[np.ndarray, np.ndar
 def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean, (features,), and the first principal components, (count, features) float64.
 
+    Components of rounding errors are zeros: trees would learn these errors where reviews are few or features repeat.
     Not scikit-learn's: it divides by the variance, which is 0 where no training review has a picture.
 
     Args:
@@ -202,7 +204,8 @@ def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, n
 
     mean = vectors.mean(axis=0, dtype=np.float64)
     centred, features = vectors - mean, vectors.shape[1]
-    _, columns = eigh(centred.T @ centred, subset_by_index=(features - count, features - 1))
+    variances, columns = eigh(centred.T @ centred, subset_by_index=(features - count, features - 1))
+    columns[:, variances <= LEAST_VARIANCE * variances[-1]] = 0.0
     return mean, columns.T[::-1]
 
 
