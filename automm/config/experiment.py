@@ -48,6 +48,7 @@ BASELINES = (
 FORMER_BASELINES = {"bilinear": "low_rank_bilinear"}
 COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest names metadata or a history
 ENCODER_BASELINES = ("logistic_all_encoders",)  # only with several encoders of texts or of pictures
+TREES = "trees"  # only if `baselines.trees` is set
 # A resumed run may change these keys; the content of its manifest is checked separately.
 CHANGEABLE = ("budget", "name", "manifest")
 
@@ -125,6 +126,7 @@ class Baselines(Section):
     """The hand-built candidates that run before the search."""
 
     include: Annotated[Literal["all", "none"] | tuple[str, ...], BeforeValidator(_included)] = "all"
+    trees: bool = False  # also fit boosted trees
     end_to_end: bool = False  # also train the concatenation with both encoders unfrozen
     end_to_end_time: Duration = 900.0
     end_to_end_epochs: int = Field(3, ge=1)
@@ -151,8 +153,10 @@ class Baselines(Section):
         )
         possible = [own for name in general if (own := task.baseline(name)) is not None]
         if isinstance(self.include, str):
-            return possible if self.include == "all" else []
-        return [name for name in possible if name in self.include]
+            included = possible if self.include == "all" else []
+        else:
+            included = [name for name in possible if name in self.include]
+        return [*included, TREES] if self.trees else included
 
 
 class Tier2(Section):

@@ -5,6 +5,7 @@ the weights of the others are computed from the training split without gradient 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -32,6 +33,8 @@ from automm.models.heads import (
     text_tower,
 )
 from automm.models.towers import image_part, needed_sources, text_part
+from automm.models.trees.arrays import BoostedTrees
+from automm.models.trees.layer import TreeSum
 from automm.models.words import WordSum, WordWeights
 
 # The model that the project began with: two encoders, a concatenation, and a small head of two dense layers. It is also
@@ -55,6 +58,7 @@ COLUMNS: dict[str, Any] = {"metadata/width": 64, "history/encoder": "gru", "hist
 READ = {
     key: CONCATENATION[key] for key in ("text/readout", "text/layer", "image/source", "image/readout", "image/stage")
 }
+COMPONENTS = "components_"  # the beginning of the names of layers
 MEAN = {"image/pooling": CONCATENATION["image/pooling"]}
 ONE_MODALITY: dict[str, Any] = {
     key: CONCATENATION[key]
@@ -184,29 +188,52 @@ def linear(shapes: Shapes, modalities: tuple[str, ...], *, all_encoders: bool = 
         modalities: the modalities to use: 'text', 'image', 'metadata', 'history'.
         all_encoders: whether to use all encoders of a modality, not the first alone.
     """
+    parts = _frozen_parts(shapes, modalities, all_encoders=all_encoders)
+    indicators = Indicators(name="indicators")(parts.masks)
+    design = keras.layers.Concatenate(name="design")([*parts.vectors, *parts.columns, indicators])
+    outputs = keras.layers.Dense(shapes.outputs, activation=HEADS[shapes.head].activation, name="label")(design)
+    return keras.Model(parts.inputs, outputs, name="linear")
+
+
+@dataclass(frozen=True)
+class FrozenParts:
+    """What a model without trained layers reads.
+
+    Attributes:
+        inputs: of the suffix.
+        vectors: the standardised features of each encoder, (n, features) each; pictures averaged over a review.
+        columns: standardised metadata, and history with its mask, (n, size) each.
+        masks: (n,) of each modality, 1.0 where a review has it.
+    """
+
+    inputs: Mapping[str, Any]
+    vectors: Sequence[Any]
+    columns: Sequence[Any]
+    masks: Sequence[Any]
+
+
+def _frozen_parts(shapes: Shapes, modalities: Collection[str], *, all_encoders: bool) -> FrozenParts:
     sources = {modality: [shapes.source(modality)] for modality in ("text", "image")}
     if all_encoders:
         sources = {m: [default_source(m, name) for name in shapes.encoders[m]] for m in sources}
     inputs = suffix_inputs(shapes, [source for some in sources.values() for source in some])
-    parts, masks = [], []
+    vectors, columns, masks = [], [], []
     if "text" in modalities:
-        parts += [text_tower(inputs[text.name], inputs[text.mask], text) for text in sources["text"]]
+        vectors += [text_tower(inputs[text.name], inputs[text.mask], text) for text in sources["text"]]
         masks.append(inputs["text_mask"])
     if "image" in modalities:
         for place, image in enumerate(sources["image"]):
-            vectors = standardized(inputs[image.name], inputs[image.mask], image)
-            parts.append(pool_images(vectors, inputs[image.mask], MEAN, ending=f"_{place + 1}" if place else ""))
+            pictures = standardized(inputs[image.name], inputs[image.mask], image)
+            vectors.append(pool_images(pictures, inputs[image.mask], MEAN, ending=f"_{place + 1}" if place else ""))
         masks.append(AnyPicture(name="any_picture")(inputs["image_mask"]))
     if "metadata" in modalities:
-        parts.append(standard_metadata(inputs["metadata"], inputs["metadata_mask"]))
+        columns.append(standard_metadata(inputs["metadata"], inputs["metadata_mask"]))
         masks.append(inputs["metadata_mask"])
     if "history" in modalities:
         steps = standard_steps(inputs["history"], inputs["history_mask"])
-        parts += [keras.layers.Flatten(name="history_flat")(steps), inputs["history_mask"]]
+        columns += [keras.layers.Flatten(name="history_flat")(steps), inputs["history_mask"]]
         masks.append(AnyPicture(name="any_step")(inputs["history_mask"]))
-    design = keras.layers.Concatenate(name="design")([*parts, Indicators(name="indicators")(masks)])
-    outputs = keras.layers.Dense(shapes.outputs, activation=HEADS[shapes.head].activation, name="label")(design)
-    return keras.Model(inputs, outputs, name="linear")
+    return FrozenParts(inputs, vectors, columns, masks)
 
 
 def bag_of_words(shapes: Shapes) -> Any:
@@ -231,3 +258,43 @@ def set_linear(model: Any, coefficients: np.ndarray, intercepts: np.ndarray) -> 
         intercepts: (outputs,).
     """
     model.get_layer("label").set_weights([coefficients.T, intercepts])
+
+
+def tree_features(shapes: Shapes, modalities: tuple[str, ...], most: int) -> Any:
+    """Build the model from the inputs of a suffix to what boosted trees read, (n, features) float32.
+
+    These are principal components of each encoder's features, metadata, history, and an indicator for each modality.
+    `set_components` sets the components; `with_trees` adds the trees.
+
+    Args:
+        modalities: as in `linear`; all encoders are read.
+        most: the number of components of all encoders together.
+    """
+    parts = _frozen_parts(shapes, modalities, all_encoders=bool(shapes.encoders))
+    each = max(1, most // len(parts.vectors))
+    components = [
+        keras.layers.Dense(
+            min(each, vector.shape[-1]), name=f"{COMPONENTS}{place}", kernel_initializer="zeros", trainable=False
+        )(vector)
+        for place, vector in enumerate(parts.vectors, 1)
+    ]
+    indicators = Indicators(name="indicators")(parts.masks)
+    features = keras.layers.Concatenate(name="tree_features")([*components, *parts.columns, indicators])
+    return keras.Model(parts.inputs, features, name="tree_features")
+
+
+def component_layers(features: Any) -> list[tuple[Any, Any]]:
+    """Return the layers of components of `tree_features`, each with the model from the inputs to what it reads."""
+    layers = [layer for layer in features.layers if layer.name.startswith(COMPONENTS)]
+    return [(layer, keras.Model(features.inputs, layer.input)) for layer in layers]
+
+
+def set_components(layer: Any, mean: np.ndarray, components: np.ndarray) -> None:
+    """Set a layer of components from the mean, (features,), and the components, (components, features)."""
+    layer.set_weights([components.T, -components @ mean])
+
+
+def with_trees(features: Any, trees: BoostedTrees, last: Any) -> Any:
+    """Add boosted trees, and the layer `last` behind their sums, to a model that `tree_features` has built."""
+    sums = TreeSum.of(trees, name="trees")(features.output)
+    return keras.Model({tensor.name: tensor for tensor in features.inputs}, last(sums), name="boosted_trees")

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from automm.config.experiment import FORMER_BASELINES
+from automm.config.experiment import FORMER_BASELINES, TREES
 from automm.config.inputs import ALL
 from automm.models import baselines
 from automm.search.candidates.bag_of_words import BagOfWords
+from automm.search.candidates.boosted_trees import Trees
 from automm.search.candidates.constant import Constant
 from automm.search.candidates.end_to_end import EndToEnd
 from automm.search.candidates.estimator import Estimator
@@ -113,9 +114,8 @@ def _completed(search: Search) -> set[str]:
 
 
 def _linear(search: Search, name: str, general: str) -> Estimator:
-    available = ("text", "image", *search.setup.dataset.manifest.columns)
     parts = general.removeprefix("logistic_")
-    modalities = tuple(modality for modality in PARTS[parts] if modality in available)
+    modalities = _modalities(search, parts)
     point = {"modalities": "+".join(modalities)}
     if parts != "all_encoders":
         return LinearModel(name, KIND, point, modalities=modalities)
@@ -125,11 +125,23 @@ def _linear(search: Search, name: str, general: str) -> Estimator:
     return LinearModel(name, KIND, {**point, **several}, modalities=modalities, all_encoders=True)
 
 
+def _trees(search: Search, name: str, general: str) -> Estimator:
+    modalities = _modalities(search, "all_encoders")
+    return Trees(name, KIND, {"modalities": "+".join(modalities)}, modalities=modalities)
+
+
+def _modalities(search: Search, parts: str) -> tuple[str, ...]:
+    """Return those of PARTS that the manifest has."""
+    available = ("text", "image", *search.setup.dataset.manifest.columns)
+    return tuple(modality for modality in PARTS[parts] if modality in available)
+
+
 # By general name; all other baselines are heads.
 _MAKERS: dict[str, Callable[[Search, str, str], Estimator]] = {
     "majority": lambda search, name, general: Constant(name, KIND),
     **{f"logistic_{parts}": _linear for parts in PARTS},
     BAG_OF_WORDS: lambda search, name, general: BagOfWords(name, KIND, {"modalities": "text"}),
     "late_average": _late_average,
+    TREES: _trees,
     END_TO_END: _end_to_end,
 }

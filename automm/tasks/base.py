@@ -7,7 +7,7 @@ here:
 | attribute | names an entry of |
 |---|---|
 | target | TARGETS in `data/records/targets`: how a record's cell becomes a target |
-| head | HEADS in `models/heads`: the last layers and their activation |
+| head | HEADS in `models/heads`: the last layers; BOOSTINGS in `search/candidates/boosted_trees`: the boosted trees |
 | loss | LOSSES in `search/training/losses`: the training loss, and the weight of each row |
 | linear | REGRESSIONS in `search/candidates/linear`: the linear model on frozen features |
 | figure | FIGURES in `evaluate/plots`: the plot of a candidate's answers for the test split |

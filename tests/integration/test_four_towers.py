@@ -15,6 +15,8 @@ from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.errors import ConfigError
 from automm.evaluate.leaderboard import leaderboard
+from automm.search.candidates import boosted_trees
+from automm.search.finalists.parity import AGREEING
 from automm.search.run import run_search
 from automm.tracking.run_folder import COMPLETED
 
@@ -27,10 +29,12 @@ BASELINES = {
 
 
 @pytest.fixture(params=BASELINES)
-def columns_run(request, tmp_path, reporter, recorder, eager):
+def columns_run(request, tmp_path, reporter, recorder, eager, monkeypatch):
     """The manifest, and a run of one trial and some baselines on it."""
+    monkeypatch.setattr(boosted_trees, "SETTINGS", {**boosted_trees.SETTINGS, "min_samples_leaf": 2})
     manifest = write_column_reviews(tmp_path / "data", request.param)
-    experiment = {"manifest": str(manifest), "baselines": BASELINES[request.param], "ensemble": True}
+    wanted = {"include": BASELINES[request.param], "trees": True}
+    experiment = {"manifest": str(manifest), "baselines": wanted, "ensemble": True}
     (tmp_path / "e.yaml").write_text(yaml.safe_dump({**SETTINGS, **experiment}))
     return manifest, run_search(load_experiment(tmp_path / "e.yaml"), tmp_path / "runs", recorder, reporter)
 
@@ -63,7 +67,7 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     del swapped["fields"]["history"]
     (manifest.parent / "swapped.yaml").write_text(yaml.safe_dump(swapped))
     with np.load(run.folder / "test_predictions.npz") as expected:
-        for name in (result["best"], "packed_concatenation"):
+        for name in dict.fromkeys((result["best"], "packed_concatenation", "trees")):
             export_candidate(run, name, tmp_path / name)
             bundle = load_bundle(tmp_path / name)
             with pytest.raises(ConfigError) as refused:
@@ -74,8 +78,10 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
             written = predict_file(bundle, manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl", explain=True)
             assert written[:2] == (60, 0)
             lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-            for review, wanted in zip(expected["ids"], expected[name], strict=True):
-                np.testing.assert_allclose(answer(lines[review]), wanted, rtol=1e-4, atol=1e-5)
+            found = np.array([answer(lines[review]) for review in expected["ids"]])
+            agree = np.isclose(found, expected[name], rtol=1e-4, atol=1e-5).all(axis=1).mean()
+            trees = name == "trees" or "ensemble/trees" in candidates[name].hyperparameters
+            assert agree >= (AGREEING if trees else 1.0)
             records = map(json.loads, (manifest.parent / "reviews.jsonl").read_text().splitlines())
             for record in records:
                 effects, pictures = lines[record["id"]]["modalities"], lines[record["id"]]["pictures"]

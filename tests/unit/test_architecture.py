@@ -48,6 +48,7 @@ PLUG_INS = {"data/layouts"}  # folders that hold one file for each plug-in may h
 # The files that may read private names of libraries: one for each library.
 INTERNALS = {
     "models/keras_internals.py",
+    "search/candidates/sklearn_internals.py",
     "search/autokeras/internals.py",
     "search/autokeras/keras_tuner_internals.py",
 }

@@ -166,6 +166,15 @@ def test_the_short_form_of_baselines(write, short, names):
     )
 
 
+def test_trees_are_fitted_on_request(write):
+    for short in ("all", "none", "[majority]"):
+        path = write(f"manifest: m.yaml\nbaselines: {short}\n")
+        task = TASKS["regression"]
+        without = load_experiment(path).baselines.names((), task)
+        assert "trees" not in without
+        assert load_experiment(path, ["baselines.trees=true"]).baselines.names((), task) == [*without, "trees"]
+
+
 def test_set_beside_a_short_form(write):
     path = write("manifest: m.yaml\nbaselines: [majority]\n")
     baselines = load_experiment(path, ["baselines.end_to_end=true", "baselines.end_to_end_time=2m"]).baselines
