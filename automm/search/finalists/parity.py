@@ -14,6 +14,7 @@ import numpy as np
 from automm.deliver.bundle import whole_model
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
+from automm.search.cost.latency import milliseconds
 from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
 from automm.search.setup.data import Setup
@@ -46,7 +47,8 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checke
 
     The next candidate in the ranking takes the place of one that does not agree. Candidates whose weights were deleted
     are left out. Each comparison is recorded when it is made, so that an interrupted search exports no refused model:
-    parity.json in the run folder is {name: {difference, tolerance, exported}}.
+    parity.json in the run folder is {name: {difference, tolerance, exported, milliseconds}}, the last of them the time
+    that the whole model needs for a review.
     """
     rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
     reading = Reading(reader, rows)
@@ -60,9 +62,16 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checke
         search.reporter.step("finalists checked", len(finalists), count)
         saved = search.bench.saved(candidate.name)
         whole = whole_model(search.run, candidate.name, search.bench.layers, saved)
-        difference = _difference(search, reading.of(candidate, saved)[EVERY], whole, rows)
+        call = compiled(whole)
+        difference = _difference(search, reading.of(candidate, saved)[EVERY], call, converter(whole), rows)
         agrees = difference <= limit  # False for NaN
-        parity[candidate.name] = {"difference": difference, "tolerance": limit, "exported": agrees}
+        latency = _latency(search, call, converter(whole), rows)
+        parity[candidate.name] = {
+            "difference": difference,
+            "tolerance": limit,
+            "exported": agrees,
+            "milliseconds": round(latency, 3),
+        }
         search.run.write(PARITY, parity)
         if agrees:
             finalists.append(Checked(candidate, saved, whole))
@@ -102,8 +111,15 @@ def tolerance(engines: Mapping[tuple[str, str], str]) -> float:
     return SAME_ENGINE if all(engine.startswith("keras") for engine in engines.values()) else OTHER_ENGINE
 
 
-def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:
-    """Return the largest difference to the answers of a whole model, relative to answers above 1."""
+def _difference(search: Search, from_features: np.ndarray, call: Any, convert: Any, rows: np.ndarray) -> float:
+    """Return the largest difference to the answers of a compiled whole model, relative to answers above 1."""
     at_once = rows_at_once(search.setup.experiment.inputs.max_images)
-    from_arrays = predict(compiled(whole), search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
+    from_arrays = predict(call, search.setup.arrays, rows, batch_size=at_once, convert=convert)
     return float(np.abs(from_features - from_arrays).max()) / max(1.0, float(np.abs(from_arrays).max()))
+
+
+def _latency(search: Search, call: Any, convert: Any, rows: np.ndarray) -> float:
+    """Return the milliseconds that a compiled whole model needs for a review, with a full batch."""
+    rows = rows[: rows_at_once(search.setup.experiment.inputs.max_images)]
+    batch = search.setup.arrays.batch(rows)
+    return milliseconds(call, batch if convert is None else convert(batch), len(rows))
