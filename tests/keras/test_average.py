@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from small import SHAPES, SMALL
 
-from automm.models import baselines
 from automm.evaluate.decision import biased, logs, softmax, tempered
+from automm.models import baselines
 from automm.models.average import (
     LogMean,
     WeightedMean,
