@@ -73,7 +73,7 @@ class Library:
     def allowed(self, crossing: Crossing, left_out: frozenset[int]) -> list[int]:
         """Return the candidates that may be members, given the reviews that are not left out."""
         alone = set(self.may_join(set()))
-        scores = crossing.judged.sign * crossing.scores(left_out) if self.others else []
+        scores = crossing.judged.sign * crossing.scores(left_out)
         best = sorted(alone.intersection(self.others), key=lambda place: (-scores[place], place))[: self.best]
         return sorted((*alone.intersection(self.always), *best))
 
