@@ -79,7 +79,8 @@ class Decision(keras.layers.Layer):
 
     def call(self, probabilities: Any) -> Any:
         scores = ops.log(ops.clip(probabilities, SMALLEST, 1.0)) + ops.convert_to_tensor(self.biases, "float32")
-        return ops.cast(ops.argmax(scores, axis=-1), "int32")
+        # Not `ops.argmax`: Keras compares bits there, which ONNX does not know.
+        return ops.cast(ops.top_k(scores, k=1)[1][:, 0], "int32")
 
     def compute_output_spec(self, probabilities: Any) -> Any:
         return keras.KerasTensor((probabilities.shape[0],), "int32")
