@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from automm.evaluate.combine import BestSingle, Choice, Combiner, Crossing, Greedy, Judged, honest
+from automm.evaluate.combine import BestSingle, Combiner, Crossing, Judged, honest
 from automm.evaluate.compare import interval, jackknifed, paired_interval, places_of, unit_sums
+from automm.evaluate.ensembles import BestForm, Choice, Greedy, Library
 from automm.tasks.base import LARGER, Task
 from automm.tasks.registry import TASKS
 
@@ -155,13 +156,12 @@ def correction(
         answers = [world.answers(rng, skill) for skill in skills]
         judged = Judged(task, f"val_{metric}", world.targets, world.units, answers)
         chosen = Crossing.drawn(judged, rng).fit(combiner)
-        new = sum(chosen.shares[place] * fresh.answers(rng, skills[place]) for place in chosen.members)
+        later = [fresh.answers(rng, skill) for skill in skills]
+        new = chosen.answers(later, np.arange(len(fresh.units)))
         seen = chosen.answers(answers, np.arange(len(world.units)))
         apparent = task.measure(world.targets, seen)[metric]
         corrected = honest(combiner, judged, rng=rng, repeats=repeats)
-        found.append(
-            (apparent, corrected, task.measure(fresh.targets, np.asarray(new))[metric], len(chosen.members) > 1)
-        )
+        found.append((apparent, corrected, task.measure(fresh.targets, new)[metric], len(chosen.members) > 1))
     apparent, corrected, real, ensembles = np.array(found).T
     errors = corrected - real
     return {
@@ -185,8 +185,8 @@ def all_coverage(draws: int) -> Iterator[dict[str, Any]]:
 
 
 def all_corrections(draws: int) -> Iterator[dict[str, Any]]:
-    pool = tuple(range(CANDIDATES))
-    for combiner in (BestSingle(), Greedy(pool), Choice(Greedy(pool))):
+    greedy = Greedy(Library(tuple(range(CANDIDATES))))
+    for combiner in (BestSingle(), greedy, Choice(BestForm((greedy,)))):
         for metric in METRICS:
             for spread in (0.0, 0.3):
                 yield correction(draws, metric, spread, combiner)

@@ -73,7 +73,9 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
     has_seeds = any(row["seed_spread"] is not None for row in rows)
     scored += ["between seeds"] if has_seeds else []
     has_experiments = with_run and len({row["experiment"] for row in rows}) > 1
-    columns = ["rank", "run", "name", "kind", *scored, "parameters", "seconds"]
+    has_times = any(row["milliseconds"] is not None for row in rows)
+    costs = ["parameters", *(["ms a review"] if has_times else []), "seconds"]
+    columns = ["rank", "run", "name", "kind", *scored, *costs]
     body = []
     for row in rows:
         scores = [_score(row["validation"], name) for name in metrics] + [_score(row["test"], name) for name in main]
@@ -83,14 +85,15 @@ def leaderboard_table(rows: list[dict[str, Any]], *, with_run: bool) -> None:
         name += f" (on {row['subsample']:.0%} of the reviews)" if row["subsample"] else ""
         kind = f"trial ({row['proposed_by']})" if row["kind"] == "trial" and row["proposed_by"] else row["kind"]
         cells = [str(row["rank"] or "-"), row["run"], name, kind, *scores]
-        body.append([*cells, f"{row['parameters']:,}", f"{row['seconds']:.1f}"])
+        took = "-" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
+        body.append([*cells, f"{row['parameters']:,}", *([took] if has_times else []), f"{row['seconds']:.1f}"])
     if not with_run:
         columns.remove("run")
         body = [[*line[:1], *line[2:]] for line in body]
     if has_experiments:
         columns.insert(0, "experiment")
         body = [[row["experiment"], *line] for row, line in zip(rows, body, strict=True)]
-    table(columns, body, right=[*scored, "parameters", "seconds", "rank"])
+    table(columns, body, right=[*scored, *costs, "rank"])
     if has_experiments:
         show("ranks are within an experiment: scores on different data cannot be compared")
     for row in rows:

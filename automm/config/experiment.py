@@ -64,12 +64,15 @@ class Budget(Section):
             better; None: never.
         parameters: the maximum for the whole model of a trial, with encoders and all fold models. A larger model is not
             trained, and its trial is recorded as FAILED.
+        latency: the most milliseconds that an ensemble may need to predict a review, estimated on this machine; None:
+            no limit.
     """
 
     trials: int = Field(20, ge=0, le=100_000)
     time: Duration | None = 3600.0
     patience: int | None = Field(30, ge=1)
     parameters: int | None = Field(None, ge=1)
+    latency: float | None = Field(None, gt=0)
 
 
 class Training(Section):

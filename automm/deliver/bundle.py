@@ -1,7 +1,8 @@
 """A bundle: an exported model with everything that prediction needs.
 
     bundle.json       labels, input sizes, the manifest's fields, column statistics, origin and scores
-    model.keras       the whole Keras model, from raw arrays to probabilities
+    model.keras       the whole Keras model, from raw arrays to probabilities; with a bias for each class, to
+                      {probabilities, label}: the position of the decided label
     tokenizer.json    the tokenizer; tokenizer_2.json, ... for further text encoders
     vocab.txt         the vocabulary of the first, for other tokenizers
     words.npy         the idf of words in the training split, if the model reads words
@@ -53,7 +54,7 @@ class Bundle:
 
     Attributes:
         about: the content of bundle.json.
-        model: the whole Keras model.
+        model: the whole Keras model to probabilities; the biases of its decision are `decision`.
         texts: how each text encoder wants its texts, and the tokens of a text, first encoder first.
         pictures: the form in which each picture encoder reads pictures, first encoder first.
         columns: the encoding of metadata and history.
@@ -67,6 +68,12 @@ class Bundle:
     pictures: tuple[PictureForm, ...]
     columns: Columns
     word_idf: np.ndarray | None = None
+
+    @property
+    def decision(self) -> list[float]:
+        """The bias of each class with which labels are decided; [] if the most probable label is."""
+        biases = self.about.get("decision") or {}  # earlier bundles have no such key
+        return [biases[label] for label in self.about["labels"]] if biases else []
 
     @property
     def task(self) -> Task:
@@ -107,6 +114,8 @@ def write_bundle(folder: Path, run: Run, candidate: Candidate, model: Any) -> No
         if not any(tensor.name == WORD_IDS for tensor in unwrap(model).inputs):
             about["words"] = None
         (work / "bundle.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if candidate.decision:
+            model = average.with_decision(model, candidate.decision)
         model.save(work / "model.keras")
         written = ("bundle.json", "model.keras", "MODEL_CARD.md")
         for name in (name for name in files_of(about) if name not in written):
@@ -133,6 +142,7 @@ def load_bundle(folder: Path) -> Bundle:
     import keras_hub  # noqa: F401 - registers the backbones that a saved model names
 
     model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    model = average.without_decision(model)
     columns = Columns.from_dict(about["columns"])
     records = records_of(about["encoders"], about["inputs"])
     tokenizers = [load_tokenizer(folder / name) for name in tokenizer_files(about["encoders"])]
@@ -213,6 +223,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
         "hyperparameters": candidate.hyperparameters,
         "members": _members(run, candidate),
         "objective": experiment.objective,
+        "decision": dict(zip(data["labels"], candidate.decision, strict=True)) if candidate.decision else None,
         "evaluation": candidate.evaluation,
         "validation": candidate.validation,
         "test": result.get("test", {}).get(candidate.name),
@@ -247,7 +258,7 @@ def _members(run: Run, candidate: Candidate) -> dict[str, dict[str, Any]]:
     """Return the hyperparameters of an ensemble's members by name, {} for any other candidate."""
     if candidate.kind != "ensemble":
         return {}
-    names = {key.partition("/")[2] for key in candidate.hyperparameters}
+    names = candidate.members
     return {
         member.name: member.point for member in run.candidates() if member.name in names and member.status == COMPLETED
     }

@@ -10,6 +10,11 @@ from automm.tracking.encoder_records import records_of
 
 SHOWN_LABELS = 100
 
+DECIDED = (
+    "labels are decided with a bias for each class (`decision` in `bundle.json`): a label is not always the most "
+    "probable one"
+)
+
 
 def model_card(about: dict[str, Any]) -> str:
     """Return the model card as Markdown.
@@ -34,6 +39,7 @@ def model_card(about: dict[str, Any]) -> str:
         f"- picture encoder: {_encoder(about, 'image')}",
         f"- parameters: {about['parameters']:,}",
         *[f"- `{name}`: {value}" for name, value in about["hyperparameters"].items()],
+        *([f"- {DECIDED}"] if about.get("decision") else []),
         "",
         "## Scores",
         "",

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from automm.data.inputs.modalities import is_lost_with, present, without
-from automm.tasks.base import Task
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def effects_of(
-    task: Task, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
+    chosen: np.ndarray, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the effect of each modality and each picture on the predictions.
 
     Args:
+        chosen: (n,) int64, the output of each review that is explained (`Task.explained_output`).
         answers: (n, outputs), the answers for the unchanged reviews.
         read: returns the answers for arrays; called once per modality and once per picture position.
         arrays: the raw inputs of the reviews.
@@ -30,7 +30,6 @@ def effects_of(
         probability of the predicted label (or the number) minus its value without that part; NaN if the review lacks
         the part.
     """
-    chosen = task.explained_output(answers)
 
     def effect(rows: np.ndarray, changed: Arrays) -> np.ndarray:
         """Return the effect of a change, (n,); only `rows` are read, the others are NaN."""

@@ -14,6 +14,7 @@ from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.deliver.checks import choose_candidate, files_of, require_empty_folder
 from automm.errors import ConfigError
+from automm.models.average import with_decision
 from automm.models.packing import packed_layout
 from automm.tracking.encoder_records import records_of
 from automm.tracking.mlflow_flavor import save_model
@@ -47,7 +48,7 @@ def export_candidate(run: Run, name: str | None, folder: Path, format: str = "ke
         elif format == "mlflow":
             save_model(result, bundle, Path(mlflow_model.__file__))
         else:
-            _write_onnx(model, bundle, result)
+            _write_onnx(with_decision(model, candidate.decision) if candidate.decision else model, bundle, result)
         if folder.exists():
             folder.rmdir()
         result.rename(folder)

@@ -33,6 +33,7 @@ from automm.deliver.explain import Arrays, effects_of
 from automm.deliver.input_reviews import InputReviews, RejectedRecord, open_reviews
 from automm.deliver.picture_counts import Lost, PictureCounts
 from automm.errors import ConfigError
+from automm.evaluate.decision import decisions
 from automm.models.devices import in_halves
 from automm.models.packing import pack, packed_layout
 from automm.models.picture_weights import Explained, count_attention_poolings
@@ -138,10 +139,14 @@ def predict_reviews(
             lines[place]["picture_counts"] = counts.add(item, inputs, place)
         if inputs.good:
             answers, weights = read(inputs.arrays)
-            for place, row in zip(inputs.good, answers, strict=True):
-                lines[place] |= bundle.task.record(row, bundle.about["labels"])
+            decided, labels = decisions(answers, bundle.decision), bundle.about["labels"]
+            for place, row, scores in zip(inputs.good, answers, decided, strict=True):
+                lines[place] |= bundle.task.record(row, labels)
+                if bundle.decision:
+                    lines[place]["label"] = labels[int(scores.argmax())]
             if explain:
-                modalities, effects = effects_of(bundle.task, answers, lambda arrays: read(arrays)[0], inputs.arrays)
+                chosen = bundle.task.explained_output(decided)
+                modalities, effects = effects_of(chosen, answers, lambda arrays: read(arrays)[0], inputs.arrays)
                 for number, place in enumerate(inputs.good):
                     lines[place]["modalities"] = {name: _rounded(effect[number]) for name, effect in modalities.items()}
                     lines[place]["pictures"] = _pictures(

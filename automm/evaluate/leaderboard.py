@@ -30,6 +30,7 @@ COLUMNS = (
     "test",
     "folds",
     "parameters",
+    "milliseconds",
     "seconds",
 )
 
@@ -50,15 +51,16 @@ def leaderboard(
 
     Returns:
         Rows by experiment {rank, run, experiment, name, kind, proposed_by, tier, status, objective, evaluation,
-        subsample, optimism, ranked_by, seed_spread, validation, test, folds, parameters, seconds, error}. Candidates
-        without a rank come behind the ranked ones: pilots, second seeds and copies; then failed ones. `proposed_by` is
-        as in `Candidate`. `subsample` is the share of the reviews that the run used, null for all. `optimism` is the
-        selection bias of the objective of a run's best candidate, null for the others. `ranked_by` is
+        subsample, optimism, ranked_by, seed_spread, validation, test, folds, parameters, milliseconds, seconds, error}.
+        Candidates without a rank come behind the ranked ones: pilots, second seeds and copies; then failed ones.
+        `proposed_by` is as in `Candidate`. `subsample` is the share of the reviews that the run used, null for all.
+        `optimism` is the selection bias of the objective of a run's best candidate, null for the others. `ranked_by` is
         `Candidate.comparable`, null if the rank is by the candidate's own score of the metric. `seed_spread` is the
         largest minus the smallest score of the objective over the seeds, null if a candidate was trained with one.
         `folds` is {count, frozen, mean: {...}, deviation: {...}} over the test parts of a manifest's cross-validation
         folds, null if a candidate is not a finalist. `frozen`: the encoders of a fine-tuned candidate were frozen in
-        this measurement.
+        this measurement. `milliseconds` is the time that the whole model of a finalist needed to predict a review, null
+        for other candidates.
 
     Raises:
         NotFoundError: there is no run.
@@ -151,6 +153,7 @@ def _row(run: Run, candidate: Candidate, result: dict[str, Any], data: dict[str,
         "test": result.get("test", {}).get(candidate.name),
         "folds": _folds(result, candidate.name),
         "parameters": candidate.parameters,
+        "milliseconds": result.get("parity", {}).get(candidate.name, {}).get("milliseconds"),
         "seconds": round(candidate.seconds, 2),
         "error": candidate.error.split("\n", 1)[0],
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from automm.evaluate.decision import measured
 from automm.tasks.base import Task
 
 PERCENTS = (0, 25, 50, 75, 100)
@@ -29,8 +30,8 @@ def draw_missing_rows(has: np.ndarray, rng: np.random.Generator) -> list[np.ndar
 def missing_modality_scores(
     task: Task,
     targets: np.ndarray,
-    whole: np.ndarray,
-    without: Mapping[str, np.ndarray],
+    answers: Mapping[str, np.ndarray],
+    decided: Mapping[str, np.ndarray],
     lost: Mapping[str, list[np.ndarray]],
 ) -> dict[str, Curves]:
     """Return the metrics of a candidate at each of PERCENTS, by the modality that reviews lose.
@@ -40,12 +41,15 @@ def missing_modality_scores(
 
     Args:
         targets: (n,), the targets of the task.
-        whole: (n, outputs), answers for the unchanged reviews.
-        without: by modality, the answers if no review has it.
+        answers: (n, outputs) each: by modality, the answers if no review has it; of "", for the unchanged reviews.
+        decided: the same, of which the largest is the label (`evaluate/decision`).
         lost: by modality, the result of `draw_missing_rows`.
     """
     curves = {}
     for modality, selections in lost.items():
-        scores = [task.measure(targets, np.where(rows[:, None], without[modality], whole)) for rows in selections]
+        scores = [
+            measured(task, targets, *(np.where(rows[:, None], of[modality], of[""]) for of in (answers, decided)))
+            for rows in selections
+        ]
         curves[modality] = {metric: [metrics[metric] for metrics in scores] for metric in scores[0]}
     return curves

@@ -4,9 +4,8 @@ from typing import Any
 
 import keras
 
-from automm.models.average import WeightedMean, members_of
+from automm.models.average import combiners_of, members_of, shares_of
 from automm.models.keras_internals import layers_within, run_through_graph
-from automm.models.packing import unwrap
 from automm.models.pooling.base import AttentionPooling
 
 
@@ -63,9 +62,6 @@ def _run(model: Any, batch: Any, share: float, weighted: list[tuple[float, Any]]
 
 def _shares(model: Any) -> dict[str, float]:
     """Return the weight of each member of an average by its name; {} if the model is not an average."""
-    means = [layer for layer in unwrap(model).layers if isinstance(layer, WeightedMean)]
-    if not means:
+    if not combiners_of(model):
         return {}
-    weights = means[0].weights_of_members
-    members = members_of(model)
-    return {member.name: weight / sum(weights) for member, weight in zip(members, weights, strict=True)}
+    return {member.name: share for member, share in zip(members_of(model), shares_of(model), strict=True)}

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from automm.errors import TrialError
+from automm.evaluate.decision import measured
 from automm.models.heads import learn_statistics
 from automm.models.packing import pack, packed_layout, unwrap
 from automm.models.whole import EncoderKey, EncoderLayers, compiled, parameters_of, rows_at_once
@@ -145,9 +146,14 @@ class Bench:
         )
         return self.evaluate_answers(probabilities)
 
-    def evaluate_answers(self, probabilities: np.ndarray) -> Trained:
-        """Evaluate given answers, (rows, outputs) in the order of `Trained.probabilities`."""
-        validation = self.setup.task.measure(self.setup.validation_targets, probabilities)
+    def evaluate_answers(self, probabilities: np.ndarray, decided: np.ndarray | None = None) -> Trained:
+        """Evaluate given answers, (rows, outputs) in the order of `Trained.probabilities`.
+
+        Args:
+            decided: (rows, outputs), of which the largest is the label; None: the answers.
+        """
+        decided = probabilities if decided is None else decided
+        validation = measured(self.setup.task, self.setup.validation_targets, probabilities, decided)
         return Trained(stopped="", validation=validation, probabilities=probabilities)
 
     def plan(self, seed: int, values: Mapping[str, Any]) -> Plan:

@@ -131,7 +131,7 @@ class CandidateRunner:
         candidate.hyperparameters |= fitted.point
         candidate.validation = trained.validation
         candidate.score = score(trained.validation, candidate.objective)
-        candidate.comparable = fitted.comparable
+        candidate.comparable, candidate.decision = fitted.comparable, list(fitted.decision)
         candidate.history, candidate.best_epoch = trained.history, trained.best_epoch
         candidate.stopped = trained.stopped
         candidate.parameters = parameters_of(model, self.bench.layers)

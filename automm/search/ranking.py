@@ -7,6 +7,7 @@ from automm.search.training import stopping
 from automm.tracking.run_folder import COMPLETED, PILOT, SEED, Candidate, rank
 
 FINALISTS = 3
+KEPT = 30  # the best candidates whose weights are kept: an ensemble is selected from them
 
 
 class Ranking:
@@ -39,9 +40,9 @@ class Ranking:
         return stopping.median_scores(histories, experiment.objective, experiment.direction)
 
     def trials_to_discard(self) -> list[Candidate]:
-        """Return candidates whose weights may be deleted: trials that are no finalists of either tier, second seeds and
-        pilots. Baselines are kept.
+        """Return candidates whose weights may be deleted: trials that are neither among the KEPT best nor finalists of
+        tier 2, second seeds and pilots. Baselines are kept.
         """
-        finalists = self.ranked()[:FINALISTS] + self.trained()[: self._experiment.tier2.finalists]
-        kept = {candidate.name for candidate in finalists}
+        best = self.ranked()[:KEPT] + self.trained()[: self._experiment.tier2.finalists]
+        kept = {candidate.name for candidate in best}
         return [c for c in self._candidates if c.kind in ("trial", SEED, PILOT) and c.name not in kept]

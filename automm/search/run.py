@@ -15,6 +15,7 @@ from typing import Any
 
 from automm.config.experiment import CHANGEABLE, Experiment
 from automm.data.change_kinds import change_lines
+from automm.data.files import write_atomically
 from automm.data.inputs.words import WORDS_FILE, idf_to_bytes
 from automm.data.manifest import load_manifest
 from automm.deliver.checks import experiment_of
@@ -56,7 +57,7 @@ from automm.tracking.encoder_records import tokenizer_files
 from automm.tracking.experiments import check_experiment
 from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
-from automm.tracking.run_folder import Run, create_run, write_atomically
+from automm.tracking.run_folder import Run, create_run
 
 PACKAGES = (
     "automm",

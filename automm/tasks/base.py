@@ -31,11 +31,15 @@ class Metric:
         title: its name for people, for example "macro-F1".
         direction: LARGER or SMALLER.
         objective: whether it may be the objective of a search, under the name `val_<name>`.
+        of_labels: whether it depends on the predicted labels only, and not on the probabilities.
+        by_class: whether all classes count equally, however many reviews they have.
     """
 
     title: str
     direction: str
     objective: bool = True
+    of_labels: bool = False
+    by_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Task(ABC):
         target, head, loss, linear, figure: see the module.
         linear_title: the linear model in words.
         has_labels: whether it has a label set, which `labels` of a manifest defines.
+        has_probabilities: whether an answer is a probability for each label of the set, with sum 1.
         metrics: by name, in display order; short summaries show the first two. The first metric that may be an
             objective is the default objective. A name means the same metric in every task, and no two tasks have the
             same set of names.
@@ -92,6 +97,7 @@ class Task(ABC):
     figure: ClassVar[str]
     linear_title: ClassVar[str]
     has_labels: ClassVar[bool] = True
+    has_probabilities: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, Metric]]
     smooth: ClassVar[str]
     loss_unit: ClassVar[str]
@@ -155,8 +161,12 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
-        """Return a loss that ranks as the metric `smooth` does: means of `smooth_inputs`, (..., n) to (...)."""
+    def smooth_loss(self, inputs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return a loss that ranks as the metric `smooth` does: means of `smooth_inputs`, (..., n) to (...).
+
+        Args:
+            weights: (n,), of the reviews; None: all the same.
+        """
 
     @abstractmethod
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:

@@ -24,10 +24,11 @@ class Classification(Task):
     linear_title = "logistic regression"
     figure = "confusion"
     metrics: ClassVar[dict[str, Metric]] = {
-        "macro_f1": Metric("macro-F1", LARGER),
-        "accuracy": Metric("accuracy", LARGER),
+        "macro_f1": Metric("macro-F1", LARGER, of_labels=True, by_class=True),
+        "accuracy": Metric("accuracy", LARGER, of_labels=True),
         "loss": Metric("loss", SMALLER),
     }
+    has_probabilities = True
     smooth = "loss"
     loss_unit = "loss (nats)"
     score_unit = "score"
@@ -71,8 +72,8 @@ class Classification(Task):
         """Return the probabilities of the true labels."""
         return np.asarray(answers[np.arange(len(targets)), targets].astype(np.float64))
 
-    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
-        return np.asarray(_cross_entropy(inputs).mean(axis=-1))
+    def smooth_loss(self, inputs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return np.asarray(np.average(_cross_entropy(inputs), axis=-1, weights=weights))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         """Return the share of each label in the training rows."""

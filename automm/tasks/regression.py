@@ -76,8 +76,8 @@ class Regression(Task):
         """Return the errors."""
         return np.asarray(answers[:, 0].astype(np.float64) - targets.astype(np.float64))
 
-    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
-        return np.asarray((inputs**2).mean(axis=-1))
+    def smooth_loss(self, inputs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return np.asarray(np.average(inputs**2, axis=-1, weights=weights))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         """Return the median, which has the smallest mean absolute error."""

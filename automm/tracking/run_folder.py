@@ -7,6 +7,7 @@ runs/<experiment>/<time>-<hash>/
     judged_rows.npz     ids, targets, units and folds of the reviews that candidates are judged on
     trials.jsonl        a line per finished baseline and trial, written to disk before MLflow gets it
     parity.json         the comparisons of whole models with the models on features (`finalists/parity`)
+    latency.json        milliseconds a review, with `budget.latency` (`cost/latency`)
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
     test_reads.json     how often the test split was read, counted before each reading
     spent.json          the seconds that all sessions of the search have used
@@ -22,7 +23,6 @@ runs/<experiment>/<time>-<hash>/
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from automm.data.files import write_atomically
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.paths import runs_flag
 from automm.tasks.classification import MANY
@@ -44,6 +45,7 @@ MISSING_FIGURE = "missing.png"
 PARITY = "parity.json"
 EPOCHS = BOOKKEEPING + "epochs"  # the epochs that Hyperband gave a trial
 PROPOSED_BY = BOOKKEEPING + "proposed_by"  # how a proposal names its proposer on its way to `Candidate.proposed_by`
+MEMBER = "ensemble/"  # prefix of an ensemble's members in its hyperparameters
 PARTIAL = "1 of "  # prefix of an `evaluation` on the first fold only
 SEED, PILOT = "seed", "pilot"  # kinds that measure something about another candidate, and have no rank
 COPIES = {"packed_concatenation": "concatenation"}  # a baseline that is another one's model again: by its name, whose
@@ -71,6 +73,8 @@ class Candidate:
         started: UTC, ISO 8601.
         proposed_by: 'portfolio' or the tuner's name for a trial ('random' also in place of a proposal that repeats a
             point), 'baseline', 'fine-tuning', 'ensemble', 'seed'; '' in older runs.
+        decision: a bias for each class, added to the logarithms of its probabilities; the largest sum is the label. []
+            if the most probable label is.
     """
 
     name: str
@@ -95,11 +99,18 @@ class Candidate:
     error: str = ""
     started: str = ""
     proposed_by: str = ""
+    decision: list[float] = field(default_factory=list)
 
     @property
     def ranked_by(self) -> float:
         """The objective that a ranking compares."""
         return float(self.score or 0.0) if self.comparable is None else self.comparable
+
+    @property
+    def members(self) -> dict[str, float]:
+        """The weights of an ensemble's members by name; {} for any other candidate."""
+        weights = self.hyperparameters.items()
+        return {name.removeprefix(MEMBER): weight for name, weight in weights if name.startswith(MEMBER)}
 
     @property
     def point(self) -> dict[str, Any]:
@@ -284,20 +295,6 @@ class Run:
 def stored(answers: np.ndarray) -> np.ndarray:
     """Return answers, (rows, outputs), as they are stored: float32, and float16 for more than MANY classes."""
     return answers.astype(np.float16 if answers.shape[1] > MANY else np.float32)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to disk, and rename it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def create_run(runs_dir: Path, experiment: str, digest: str) -> Run:

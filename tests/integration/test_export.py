@@ -2,7 +2,9 @@
 
 import json
 import sys
+from dataclasses import replace
 
+import keras
 import mlflow
 import numpy as np
 import pandas as pd
@@ -10,9 +12,10 @@ import pytest
 import yaml
 
 from automm.cli import main
-from automm.deliver.bundle import whole_model
+from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.errors import ConfigError
+from automm.tracking.run_folder import Run
 
 
 def test_onnx_gives_the_probabilities_of_the_search(searched, tmp_path):
@@ -25,6 +28,34 @@ def test_onnx_gives_the_probabilities_of_the_search(searched, tmp_path):
     arrays = {tensor.name: rng.integers(0, 2, (5, *tensor.shape[1:])).astype(tensor.dtype) for tensor in model.inputs}
     (exported,) = session.run(None, arrays)
     np.testing.assert_allclose(exported, np.asarray(model(arrays, training=False)), atol=1e-5)
+
+
+def test_a_decision_is_a_second_output_in_every_format(searched, tmp_path, monkeypatch):
+    """An ensemble decides labels with biases; here a baseline does, so that the decision differs from the answers."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[dev]'")
+    labels = searched.run.read("manifest.json")["labels"]
+    biases = np.linspace(-1.0, 1.0, len(labels)).tolist()
+    decided = [
+        replace(one, decision=biases) if one.name == "concatenation" else one for one in searched.run.candidates()
+    ]
+    monkeypatch.setattr(Run, "candidates", lambda self: decided)
+    model = whole_model(searched.run, "concatenation")
+    rng = np.random.default_rng(0)
+    arrays = {tensor.name: rng.integers(0, 2, (5, *tensor.shape[1:])).astype(tensor.dtype) for tensor in model.inputs}
+    answers = np.asarray(model(arrays, training=False))
+    expected = (np.log(answers) + biases).argmax(axis=1)
+    for name in ("keras", "onnx"):
+        export_candidate(searched.run, "concatenation", tmp_path / name, name)
+    bundle = load_bundle(tmp_path / "keras")
+    assert bundle.decision == pytest.approx(biases)
+    np.testing.assert_allclose(np.asarray(bundle.model(arrays, training=False)), answers, atol=1e-6)
+    loaded = keras.saving.load_model(tmp_path / "keras" / "model.keras", compile=False)
+    np.testing.assert_array_equal(np.asarray(loaded(arrays, training=False)["label"]), expected)
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    exported = {one.ndim: one for one in session.run(None, arrays)}
+    np.testing.assert_array_equal(exported[1], expected)
+    np.testing.assert_allclose(exported[2], answers, atol=1e-5)
+    assert "decided with a bias for each class" in (tmp_path / "keras" / "MODEL_CARD.md").read_text()
 
 
 def test_a_packed_model_is_rejected_with_the_name_of_the_unpacked_one(searched, tmp_path):

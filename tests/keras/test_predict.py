@@ -89,6 +89,20 @@ def test_explain_does_not_change_the_predictions(encoders, manifest, tmp_path):
         assert with_weights == without
 
 
+def test_a_decision_changes_labels_and_what_is_explained_and_no_probability(encoders, manifest, tmp_path):
+    plain, decided = bundle(encoders, "mean"), bundle(encoders, "mean")
+    decided.about["decision"] = {"bad": 0.0, "fair": -50.0, "good": 50.0}
+    lines = []
+    for number, one in enumerate((plain, decided)):
+        predict_file(one, manifest, tmp_path / f"{number}.jsonl", explain=True)
+        lines.append([json.loads(line) for line in (tmp_path / f"{number}.jsonl").read_text().splitlines()])
+    assert {line["label"] for line in lines[0]} != {"good"}
+    assert {line["label"] for line in lines[1]} == {"good"}
+    for before, after in zip(*lines, strict=True):
+        assert before["probabilities"] == after["probabilities"]
+        assert (before["modalities"] == after["modalities"]) == (before["label"] == "good")
+
+
 def test_a_pooling_without_weights_has_effects_only(encoders, manifest, tmp_path):
     written, lines = predictions(encoders, "mean", manifest, tmp_path / "out.jsonl", explain=True)
     assert written[:3] == (9, 0, 0)

@@ -31,11 +31,14 @@ def search(monkeypatch):
     def make(candidates, units=PAIRS):
         for one in candidates:
             answers[one.name] = rng.dirichlet(np.ones(3), ROWS)
-        experiment = SimpleNamespace(seed=1, objective="val_accuracy", direction="max")
+        experiment = SimpleNamespace(
+            seed=1, objective="val_accuracy", direction="max", budget=SimpleNamespace(latency=None)
+        )
         setup = SimpleNamespace(
             task=TASK,
             experiment=experiment,
             evaluation="5 folds",
+            outputs=3,
             units=units,
             rows=lambda split: np.arange(ROWS),
             targets=lambda split: labels,
@@ -81,8 +84,10 @@ def test_an_ensemble_is_part_of_the_choice(search, monkeypatch):
     assert (found["score"], found["candidates"]) == (0.48, 4)
     ((judged, _, combiner),) = used
     assert len(judged.answers) == 3
-    greedy = combiner.ensemble  # ranked: trial-001, concatenation, trial-002, of which one trial has kept its model
-    assert (greedy.always, greedy.others, greedy.best) == ((1,), (0, 2), 1)
+    library = combiner.ensemble.forms[
+        0
+    ].library  # ranked: trial-001, concatenation, trial-002, of which one trial has kept its model
+    assert (library.always, library.others, library.best) == ((1,), (0, 2), 1)
 
 
 def test_refused_candidates_are_no_part_of_the_choice(search, monkeypatch):

@@ -29,6 +29,7 @@ FIELDS = [
     "test",
     "folds",
     "parameters",
+    "milliseconds",
     "seconds",
     "error",
 ]
@@ -199,6 +200,7 @@ def test_the_fields_of_json_are_a_contract(make, runs):
         "test": scores,
         "folds": None,
         "parameters": 10,
+        "milliseconds": None,
         "seconds": 1.23,
         "error": "",
     }
@@ -243,6 +245,19 @@ def test_second_seeds_pilots_and_copies_have_no_rank(make, runs, capsys):
     assert "trial (greedy)" in printed
     assert "0.150" in printed
     assert "ranks behind" not in printed
+
+
+def test_the_milliseconds_of_finalists_are_shown(make, runs, capsys):
+    run = make("r1", [done("ensemble-003", 0.9, kind="ensemble"), done("trial-001", 0.8)])
+    leaderboard_table(leaderboard(runs), with_run=False)
+    assert "ms a review" not in capsys.readouterr().out
+    run.write("result.json", {"parity": {"ensemble-003": {"milliseconds": 31.44}}})
+    rows = leaderboard(runs)
+    assert [row["milliseconds"] for row in rows] == [31.44, None]
+    leaderboard_table(rows, with_run=False)
+    printed = capsys.readouterr().out
+    assert "ms a review" in printed
+    assert "31.4" in printed
 
 
 def test_a_copy_without_its_original_is_ranked(make, runs):

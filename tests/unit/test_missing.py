@@ -39,7 +39,7 @@ def probabilities(seed):
 
 def test_scores_go_from_unchanged_reviews_to_reviews_without_the_modality(lost):
     labels, whole, bare = np.arange(30) % 3, probabilities(1), probabilities(2)
-    curves = missing_modality_scores(TASK, labels, whole, {"image": bare}, {"image": lost})["image"]
+    curves = missing_modality_scores(TASK, labels, *2 * [{"": whole, "image": bare}], {"image": lost})["image"]
     assert {metric: values[0] for metric, values in curves.items()} == TASK.measure(labels, whole)
     gone = np.where(HAS[:, None], bare, whole)
     assert {metric: values[-1] for metric, values in curves.items()} == TASK.measure(labels, gone)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from automm.config.experiment import Experiment
-from automm.search.ranking import FINALISTS, Ranking
+from automm.search.ranking import KEPT, Ranking
 from automm.search.training.stopping import ENOUGH
 from automm.tracking.run_folder import COMPLETED, FAILED, Candidate
 
@@ -37,13 +37,18 @@ def test_trained_candidates_are_those_of_tier_1_with_epochs():
     assert names(Ranking(experiment(), candidates).trained()) == ["a"]
 
 
-@pytest.mark.parametrize("tier2", [1, FINALISTS + 1])
-def test_trials_that_are_not_finalists_lose_their_weights(tier2):
-    best = [done(f"ensemble-{number}", 0.9, "ensemble", trained=False) for number in range(FINALISTS)]
+@pytest.mark.parametrize("tier2", [1, 4])
+def test_trials_that_are_not_among_the_best_lose_their_weights(tier2):
+    best = [done(f"ensemble-{number}", 0.9, "ensemble", trained=False) for number in range(KEPT)]
     trials = [done(f"trial-{number}", number / 10) for number in range(6)]
     baseline = done("concatenation", 0.0, "baseline")
     ranking = Ranking(experiment(tier2={"finalists": tier2}), [baseline, *trials, *best])
     assert names(ranking.trials_to_discard()) == names(trials)[: 6 - tier2]
+
+
+def test_the_ensemble_is_selected_from_the_thirty_best_candidates():
+    trials = [done(f"trial-{number:03d}", number / 100) for number in range(40)]
+    assert names(Ranking(experiment(tier2={"finalists": 0}), trials).trials_to_discard()) == names(trials)[:10]
 
 
 def test_second_seeds_and_pilots_lose_their_weights():

@@ -4,6 +4,7 @@ import stat
 import numpy as np
 import pytest
 
+from automm.data.files import write_atomically
 from automm.errors import ConfigError, DataError, NotFoundError
 from automm.search.spent_time import wall_seconds
 from automm.tracking.run_folder import (
@@ -16,7 +17,6 @@ from automm.tracking.run_folder import (
     create_run,
     find_run,
     rank,
-    write_atomically,
 )
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from automm.evaluate import combine
-from automm.evaluate.combine import BestSingle, Choice, Greedy, Judged
+from automm.evaluate.combine import BestSingle, Judged
 from automm.evaluate.compare import score
+from automm.evaluate.ensembles import BestForm, Choice, Greedy, Library
 from automm.evaluate.selection import selection
 from automm.tasks.registry import TASKS
 
@@ -70,7 +71,7 @@ def test_candidates_that_are_good_on_one_group_each_are_corrected_by_groups():
 def test_the_same_seed_gives_the_same_result():
     labels = np.arange(60) % 3
     predictions = [guesses(np.random.default_rng(seed), labels, 3, 0.5) for seed in range(4)]
-    combiner = Choice(Greedy((0, 1), (2, 3), 1))
+    combiner = Choice(BestForm((Greedy(Library((0, 1), (2, 3), 1)),)))
     one, two = (
         selection(judged_of(labels, predictions, "val_macro_f1"), 0.5, combiner, rng=np.random.default_rng(5))
         for _ in range(2)
@@ -98,7 +99,11 @@ def test_the_note_says_that_many_reviews_were_divided_less_often(monkeypatch):
     notes = []
     for answers in (1_000_000, 500, 240):
         monkeypatch.setattr(combine, "ANSWERS", answers)
-        notes.append(selection(judged, 0.5, Choice(Greedy((0, 1, 2, 3))), rng=np.random.default_rng(0)).note)
+        notes.append(
+            selection(
+                judged, 0.5, Choice(BestForm((Greedy(Library((0, 1, 2, 3))),))), rng=np.random.default_rng(0)
+            ).note
+        )
     said = "There are many reviews: the ensemble and the correction were computed on only {} into parts."
     assert notes == ["", said.format("2 divisions"), said.format("one division")]
 
@@ -121,6 +126,6 @@ def test_intervals_cover(simulations, metric, skills, count):
 @pytest.mark.parametrize("ensemble", [False, True])
 def test_the_corrected_score_is_that_on_fresh_reviews(simulations, spread, ensemble):
     pool = tuple(range(simulations.CANDIDATES))
-    combiner = Choice(Greedy(pool)) if ensemble else BestSingle()
+    combiner = Choice(BestForm((Greedy(Library(pool)),))) if ensemble else BestSingle()
     found = simulations.correction(12 if ensemble else 100, "accuracy", spread, combiner, count=60)
     assert abs(found["corrected minus fresh"]) < 3.5 * found["standard error"] + 0.003

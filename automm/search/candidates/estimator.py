@@ -21,13 +21,14 @@ class Fitted:
         model: the Keras model of all folds together; it reads features, encoder states, or raw arrays.
         trained: the training history, the out-of-fold answers and their metrics.
         point: hyperparameters that were chosen during fitting, in addition to those of the estimator.
-        comparable: see `Candidate`.
+        comparable, decision: see `Candidate`.
     """
 
     model: Any
     trained: Trained
     point: Mapping[str, Any] = field(default_factory=dict)
     comparable: float | None = None
+    decision: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import shutil
 from dataclasses import dataclass
 
 from automm.config.inputs import ALL
-from automm.evaluate.combine import PICKS
+from automm.evaluate.ensembles import MEMBERS
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.encoders.halves import UPPER_SHARE
 from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.search.cost.pixels import pixel_costs
-from automm.search.ranking import FINALISTS
+from automm.search.ranking import FINALISTS, KEPT
 from automm.search.setup.data import Setup
 from automm.search.space.validation import narrow
 
@@ -66,13 +66,14 @@ def estimate(setup: Setup, other_folds: int = 0, left: float | None = None) -> E
     head = BYTES * folds * fused(setup.shapes, with_columns(ALL_ENCODERS, setup.shapes.columns)).count_params()
     encoders = sum(source.weight_bytes for source in setup.sources)  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
-    heads = len(TRAINED) + FINALISTS + 1  # baselines, finalists, an ensemble of several
+    # Baselines, the best trials, an ensemble of several.
+    heads = len(TRAINED) + min(KEPT, experiment.budget.trials) + min(MEMBERS, len(TRAINED) + experiment.budget.trials)
     disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
     seconds = experiment.budget.trials * trial
     if left is not None:
         seconds = min(seconds, left)
         tuned = min(tuned, experiment.tier2.share * max(0.0, left - seconds))
-    members = min(PICKS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
+    members = min(MEMBERS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
     return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
 
 

@@ -17,8 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from automm.data.files import write_atomically
 from automm.errors import CacheError
-from automm.tracking.run_folder import write_atomically
 
 OPSET = 17
 KEPT = 20  # converted encoders of about 14 MB

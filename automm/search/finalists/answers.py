@@ -2,7 +2,7 @@
 
 Frozen encoders are not run: suffixes read stored features. A model that was trained with its encoders, or with their
 upper halves, is cut before its head: the part in front reads each review once, and the head then also answers with
-modalities masked. The answer of an ensemble is the weighted mean of its members' answers, which are read once too.
+modalities masked. The answers of an ensemble are combined from its members' answers, which are read once too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from automm.data.inputs.input_sources import LOWER, source_of_input
 from automm.data.inputs.modalities import without
-from automm.models.average import members_of, shares_of
+from automm.models.average import combined, members_of
 from automm.models.keras_internals import operation_of
 from automm.models.packing import unwrap
 from automm.models.whole import compiled, rows_at_once
@@ -23,7 +23,6 @@ from automm.search.features.suffix import nodes_of
 from automm.tracking.run_folder import Candidate
 
 STATES_AT_ONCE = 32  # reviews whose states an upper half reads at once
-MEMBER = "ensemble/"  # prefix of an ensemble's members in its hyperparameters
 
 Answers = dict[str, np.ndarray]  # (rows, outputs) by the modality that is masked; EVERY: none is
 EVERY = ""
@@ -52,8 +51,8 @@ class Reader:
                 **{name: predict(rows, without=name) for name in lost},
             }
         if len(members := members_of(inner)) > 1:
-            parts, shares = [self._function(member) for member in members], shares_of(inner)
-            return lambda rows, lost: _mean([part(rows, lost) for part in parts], shares)
+            parts = [self._function(member) for member in members]
+            return lambda rows, lost: _combined(inner, [part(rows, lost) for part in parts])
         return self._through_head(inner)
 
     def _through_head(self, model: Any) -> Read:
@@ -101,11 +100,12 @@ class Reading:
         Args:
             model: its saved model.
         """
-        names = [name.removeprefix(MEMBER) for name in candidate.hyperparameters if name.startswith(MEMBER)]
-        if len(names) < 2:
+        names = list(candidate.members)
+        members = members_of(model)
+        # The model of an ensemble with a single member may be that member, whose own members are fold models.
+        if len(names) != len(members):
             return self._answers(candidate.name, model)
-        members = zip(names, members_of(model), strict=True)
-        return _mean([self._answers(name, member) for name, member in members], shares_of(model))
+        return _combined(model, [self._answers(name, member) for name, member in zip(names, members, strict=True)])
 
     def _answers(self, name: str, model: Any) -> Answers:
         if name not in self._read:
@@ -118,8 +118,5 @@ def _is_expensive(name: str) -> bool:
     return source.how == LOWER or source.array == "token_ids"
 
 
-def _mean(parts: Sequence[Mapping[str, np.ndarray]], shares: Sequence[float]) -> Answers:
-    return {
-        name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)).astype(np.float32)  # type: ignore[union-attr]
-        for name in parts[0]
-    }
+def _combined(model: Any, parts: Sequence[Mapping[str, np.ndarray]]) -> Answers:
+    return {name: combined(model, [part[name] for part in parts]) for name in parts[0]}

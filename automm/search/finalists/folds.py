@@ -81,7 +81,7 @@ def base_candidates(search: Search, name: str) -> tuple[dict[str, float], bool]:
     """Return the tier-1 candidates that replace a candidate, with their shares, and whether any replaces tier 2."""
     candidate = next((c for c in search.candidates if c.name == name and c.status == COMPLETED), None)
     if candidate is not None and candidate.kind == "ensemble":
-        members = {key.partition("/")[2]: share for key, share in candidate.hyperparameters.items()}
+        members = candidate.members
     elif name == "late_average":
         members = dict.fromkeys(AVERAGED, 1.0)
     elif name == "end_to_end":

@@ -17,6 +17,7 @@ from automm.models.keras_internals import layers_within
 from automm.models.trees.layer import TreeSum
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
+from automm.search.cost.latency import milliseconds
 from automm.search.features.engines import UsedEngine
 from automm.search.finalists.answers import EVERY, Reader, Reading
 from automm.search.session import Search
@@ -55,7 +56,8 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checke
 
     The next candidate in the ranking takes the place of one that does not agree. Candidates whose weights were deleted
     are left out. Each comparison is recorded when it is made, so that an interrupted search exports no refused model:
-    parity.json in the run folder is {name: {difference, tolerance, exported}}.
+    parity.json in the run folder is {name: {difference, tolerance, exported, milliseconds}}, the last of them the time
+    that the whole model needs for a review.
     """
     rows, limit = parity_rows(search.setup), tolerance(search.setup.features.engines)
     if any(source.precision != FLOAT32 for source in search.setup.sources):
@@ -71,9 +73,17 @@ def checked_finalists(search: Search, reader: Reader, count: int) -> list[Checke
         search.reporter.step("finalists checked", len(finalists), count)
         saved = search.bench.saved(candidate.name)
         whole = whole_model(search.run, candidate.name, search.bench.layers, saved)
-        difference = _difference(search, reading.of(candidate, saved)[EVERY], whole, rows)
+        call = compiled(whole)
+        share = AGREEING if has_trees(whole) else 1.0
+        difference = _difference(search, reading.of(candidate, saved)[EVERY], call, converter(whole), rows, share)
         agrees = difference <= limit  # False for NaN
-        parity[candidate.name] = {"difference": difference, "tolerance": limit, "exported": agrees}
+        latency = _latency(search, call, converter(whole), rows)
+        parity[candidate.name] = {
+            "difference": difference,
+            "tolerance": limit,
+            "exported": agrees,
+            "milliseconds": round(latency, 3),
+        }
         search.run.write(PARITY, parity)
         if agrees:
             finalists.append(Checked(candidate, saved, whole))
@@ -113,14 +123,20 @@ def tolerance(engines: Mapping[tuple[str, str], UsedEngine]) -> float:
     return SAME_ENGINE if all(used.engine.name == "keras" for used in engines.values()) else OTHER_ENGINE
 
 
-def _difference(search: Search, from_features: np.ndarray, whole: Any, rows: np.ndarray) -> float:
-    """Return the largest difference to the answers of a whole model, relative to answers above 1.
-
-    Of a model with trees, it is the largest difference of the share AGREEING of rows, those that differ least.
-    """
+def _difference(
+    search: Search, from_features: np.ndarray, call: Any, convert: Any, rows: np.ndarray, share: float
+) -> float:
+    """Return the `largest_difference` to the answers of a compiled whole model."""
     at_once = rows_at_once(search.setup.experiment.inputs.max_images)
-    from_arrays = predict(compiled(whole), search.setup.arrays, rows, batch_size=at_once, convert=converter(whole))
-    return largest_difference(from_features, from_arrays, AGREEING if has_trees(whole) else 1.0)
+    from_arrays = predict(call, search.setup.arrays, rows, batch_size=at_once, convert=convert)
+    return largest_difference(from_features, from_arrays, share)
+
+
+def _latency(search: Search, call: Any, convert: Any, rows: np.ndarray) -> float:
+    """Return the milliseconds that a compiled whole model needs for a review, with a full batch."""
+    rows = rows[: rows_at_once(search.setup.experiment.inputs.max_images)]
+    batch = search.setup.arrays.batch(rows)
+    return milliseconds(call, batch if convert is None else convert(batch), len(rows))
 
 
 def largest_difference(answers: np.ndarray, others: np.ndarray, share: float) -> float:

@@ -1,11 +1,13 @@
 """Build an ensemble of the search's candidates; it is a candidate itself, evaluated and exported like all others."""
 
 import logging
+from functools import partial
 
 import numpy as np
 
 from automm.evaluate.combine import FEWEST
-from automm.search.candidates.ensemble import Ensemble
+from automm.search.candidates.ensemble import FORM, Ensemble
+from automm.search.cost.latency import costs_of
 from automm.search.session import Search
 from automm.tracking.run_folder import KILLED, Candidate
 
@@ -27,7 +29,13 @@ def run_ensemble(search: Search) -> None:
     if groups < FEWEST:
         log.warning("no ensemble is made: it needs %d independent groups of reviews, and there are %d", FEWEST, groups)
         return
-    search.runner.run(Ensemble(name, KIND, members=members))
+    if len(search.setup.folds) == 1:
+        log.info("There are no out-of-fold answers: the ensemble is combined on the validation rows")
+    limit = search.setup.experiment.budget.latency
+    costs = None if limit is None else partial(costs_of, search.bench, limit)
+    candidate = search.runner.run(Ensemble(name, KIND, members=members, costs=costs))
+    if FORM in candidate.hyperparameters:
+        log.info("%s: %s", name, candidate.hyperparameters[FORM])
 
 
 def members_of_ensemble(search: Search) -> list[tuple[Candidate, np.ndarray]]:

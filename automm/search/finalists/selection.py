@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from automm.evaluate.combine import FEWEST, BestSingle, Choice, Combiner, Greedy
+from automm.evaluate.combine import FEWEST, BestSingle, Combiner
 from automm.evaluate.compare import paired_interval
+from automm.evaluate.ensembles import Choice, Library, forms
 from automm.evaluate.selection import selection
+from automm.search.cost.latency import costs_of
 from automm.search.finalists.run_ensemble import KIND, members_of_ensemble
 from automm.search.session import Search
 from automm.tracking.run_folder import COMPLETED, Candidate
@@ -56,7 +58,11 @@ def _combiner(search: Search, singles: list[Candidate], refused: Collection[str]
     trials = [place for place, candidate in enumerate(singles) if candidate.kind == "trial"]
     always = [place for place, one in enumerate(singles) if one.name in members and place not in trials]
     kept = sum(singles[place].name in members for place in trials)
-    return Choice(Greedy(tuple(always), tuple(trials), kept))
+    limit = search.setup.experiment.budget.latency
+    costs = None if limit is None else costs_of(search.bench, limit, singles)
+    library = Library(tuple(always), tuple(trials), kept, costs)
+    metric = search.setup.experiment.objective.removeprefix("val_")
+    return Choice(forms(search.setup.task, metric, search.setup.outputs, library))
 
 
 def difference(search: Search, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:

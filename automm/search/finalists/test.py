@@ -8,6 +8,7 @@ import numpy as np
 from automm.data.inputs.modalities import present
 from automm.errors import NoTrialError
 from automm.evaluate import plots
+from automm.evaluate.decision import decisions, measured
 from automm.evaluate.folds import summary
 from automm.evaluate.missing import PERCENTS, draw_missing_rows, missing_modality_scores
 from automm.search.baselines import end_to_end_entry
@@ -58,18 +59,29 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     lost = _rows_to_mask(search)
     answers = _read_test(search, reader, checked, others, list(lost))
     result = _result(search, finalists, answers, lost)
-    if recipe and recipe != result["best"]:
+    best, decision = finalists[0].name, finalists[0].decision
+    decided = decisions(answers[best][EVERY], decision)
+    if recipe and recipe != best:
         result["recipe"] = recipe
-        result["against_recipe"] = difference(search, answers[result["best"]][EVERY], answers[recipe][EVERY])
-    best = result["best"]
-    result |= verdict_of(search.setup, loaded.links, run.predictions(best), answers[best][EVERY])
+        result["against_recipe"] = difference(search, decided, answers[recipe][EVERY])
+    judged, tested = run.predictions(best), answers[best][EVERY]
+    if search.setup.task.metrics[search.setup.experiment.objective.removeprefix("val_")].of_labels:
+        judged, tested = None if judged is None else decisions(judged, decision), decided
+    result |= verdict_of(search.setup, loaded.links, judged, tested)
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     _save_answers(search, answers)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
-    track(search, checked, others, {name: by_loss[EVERY] for name, by_loss in answers.items()}, result)
+    biases = _biases(search)
+    track(
+        search,
+        checked,
+        others,
+        {name: decisions(by[EVERY], biases.get(name, [])) for name, by in answers.items()},
+        result,
+    )
     return summary_of(result)
 
 
@@ -105,13 +117,20 @@ def _result(
     setup, task, targets = search.setup, search.setup.task, search.setup.targets("test")
     parity = search.run.read(PARITY)
     refused = {name for name, compared in parity.items() if not compared["exported"]}
+    biases = _biases(search)
+    decided = {
+        name: {lost: decisions(part, biases.get(name, [])) for lost, part in by_loss.items()}
+        for name, by_loss in answers.items()
+    }
     return {
         "best": finalists[0].name,
         "objective": setup.experiment.objective,
         "finalists": [candidate.name for candidate in finalists],
         "selection": selection_of(search, finalists[0], refused),
         "parity": parity,
-        "test": {name: task.measure(targets, by_loss[EVERY]) for name, by_loss in answers.items()},
+        "test": {
+            name: measured(task, targets, by_loss[EVERY], decided[name][EVERY]) for name, by_loss in answers.items()
+        },
         "seeds": spread_of_seeds(search),
         "end_to_end": end_to_end_entry(search),
         "tier2": tier2_entries(search),
@@ -120,11 +139,16 @@ def _result(
             "percent": PERCENTS,
             "reviews": {name: int(rows[-1].sum()) for name, rows in lost.items()},
             "scores": {
-                name: missing_modality_scores(task, targets, by_loss[EVERY], by_loss, lost)
+                name: missing_modality_scores(task, targets, by_loss, decided[name], lost)
                 for name, by_loss in answers.items()
             },
         },
     }
+
+
+def _biases(search: Search) -> dict[str, list[float]]:
+    """Return the decision of each completed candidate that has one."""
+    return {c.name: c.decision for c in search.candidates if c.status == COMPLETED and c.decision}
 
 
 def _recipe(search: Search) -> str:

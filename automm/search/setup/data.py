@@ -46,6 +46,8 @@ from automm.search.setup.words import Words, reads_words
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.loop import Fold, validation_rows
+from automm.search.training.losses import LOSSES
+from automm.search.training.options import Options
 from automm.tasks.base import Task
 from automm.tracking.encoder_records import records_of
 from automm.tracking.judged_rows import JudgedRows
@@ -128,8 +130,11 @@ class Setup:
 
     def judged(self, answers: Sequence[np.ndarray]) -> Judged:
         """Return the answers of candidates for the validation rows, (n, outputs) each, with what they are judged by."""
-        units = self.units[validation_rows(self.folds)]
-        return Judged(self.task, self.experiment.objective, self.validation_targets, units, answers)
+        units, targets, weights = self.units[validation_rows(self.folds)], self.validation_targets, None
+        if self.task.metrics[self.experiment.objective.removeprefix("val_")].by_class:
+            options = Options(class_weights=self.experiment.training.class_weights)
+            weights = LOSSES[self.task.loss].weights(targets, np.arange(len(targets)), self.outputs, options)
+        return Judged(self.task, self.experiment.objective, targets, units, answers, weights)
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
