@@ -115,7 +115,7 @@ def measure(
 
 def read(model: Any, task: Any, relevant: dict[str, int]) -> dict[str, Any]:
     """Return for fresh reviews whether the label is right, and whether the largest weight is on the right picture."""
-    from automm.models.picture_weights import Explained, count_attention_poolings
+    from automm.models.pooling.picture_weights import Explained, count_attention_poolings
     from automm.search.training.loop import predict
 
     rows = np.arange(len(task.arrays))

@@ -10,6 +10,8 @@ from automm.tracking.encoder_records import records_of
 
 SHOWN_LABELS = 100
 
+NO_ENCODER = "none"
+WORDS = "the words of the text are read by their hashes (`words` in `bundle.json`)"
 DECIDED = (
     "labels are decided with a bias for each class (`decision` in `bundle.json`): a label is not always the most "
     "probable one"
@@ -37,6 +39,7 @@ def model_card(about: dict[str, Any]) -> str:
         "",
         f"- text encoder: {_encoder(about, 'text')}",
         f"- picture encoder: {_encoder(about, 'image')}",
+        *([f"- {WORDS}"] if about.get("words") else []),
         f"- parameters: {about['parameters']:,}",
         *[f"- `{name}`: {value}" for name, value in about["hyperparameters"].items()],
         *([f"- {DECIDED}"] if about.get("decision") else []),
@@ -86,12 +89,16 @@ def _encoder(about: dict[str, Any], modality: str) -> str:
     encoders: dict[str, list[str]] = {}
     for name, point in members.items():
         encoders.setdefault(_encoder_of_point(about, modality, point), []).append(name)
+    if len(encoders) > 1:
+        encoders.pop(NO_ENCODER, None)
     if len(encoders) == 1:
         return next(iter(encoders))
     return "; ".join(f"{encoder} (in {', '.join(names)})" for encoder, names in encoders.items())
 
 
 def _encoder_of_point(about: dict[str, Any], modality: str, point: Mapping[str, Any]) -> str:
+    if modality not in point.get("modalities", modality).split("+"):
+        return NO_ENCODER
     source = point.get("image/source", FROZEN)
     if modality == "image" and source != FROZEN:
         return f"a CNN trained on these reviews from random weights (`{source}`), {point['image/size']} pixels"

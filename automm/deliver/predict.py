@@ -36,7 +36,7 @@ from automm.errors import ConfigError
 from automm.evaluate.decision import decisions
 from automm.models.devices import in_halves
 from automm.models.packing import pack, packed_layout
-from automm.models.picture_weights import Explained, count_attention_poolings
+from automm.models.pooling.picture_weights import Explained, count_attention_poolings
 from automm.models.whole import compiled, rows_at_once
 
 UNREADABLE = "unreadable_picture"  # the kind of error of a review that was read

@@ -14,7 +14,7 @@ class FoldScores:
     """The scores of a finalist on the folds.
 
     Attributes:
-        parts: the tier-1 candidates whose weighted mean was scored, with the share of each; most finalists have one,
+        parts: the tier-1 candidates that were trained, with the share of each in an ensemble; most finalists have one,
             themselves.
         frozen: whether a part with frozen encoders replaces a candidate whose encoders were trained.
         test: metrics on each fold's test part, by the fold's number.

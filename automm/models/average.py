@@ -154,9 +154,13 @@ def members_of(model: Any) -> list[Any]:
 
 
 def combined(model: Any, answers: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the answers of a model from those of `members_of(model)`, (n, outputs) float32 each."""
+    """Return the answers of a model from those of its members, (n, outputs) float32 each.
+
+    Args:
+        answers: of `members_of(model)`; or of the single member of an ensemble, which may be a mean of fold models.
+    """
     parts: list[Any] = list(answers)
-    for layer in combiners_of(model):
+    for layer in combiners_of(model) if len(parts) == len(members_of(model)) else []:
         parts = [layer(parts)]
     return np.asarray(parts[0], np.float32)
 

@@ -126,8 +126,8 @@ def packed_concatenation(shapes: Shapes, values: dict[str, Any]) -> Any:
 
 
 TRAINED: dict[str, tuple[Callable[[Shapes, dict[str, Any]], Any], dict[str, Any]]] = {
-    "image_only": (image_only, ONE_MODALITY),
-    "text_only": (text_only, ONE_MODALITY),
+    "image_only": (image_only, {"modalities": "image", **ONE_MODALITY}),
+    "text_only": (text_only, {"modalities": "text", **ONE_MODALITY}),
     "concatenation": (fused, CONCATENATION),
     "low_rank_bilinear": (fused, LOW_RANK_BILINEAR),
     "packed_concatenation": (packed_concatenation, CONCATENATION),

@@ -115,19 +115,21 @@ def _completed(search: Search) -> set[str]:
 
 def _linear(search: Search, name: str, general: str) -> Estimator:
     parts = general.removeprefix("logistic_")
-    modalities = _modalities(search, parts)
-    point = {"modalities": "+".join(modalities)}
-    if parts != "all_encoders":
-        return LinearModel(name, KIND, point, modalities=modalities)
-    several = {
-        f"{m}/encoder": ALL for m, names in search.setup.experiment.encoders.by_modality.items() if len(names) > 1
-    }
-    return LinearModel(name, KIND, {**point, **several}, modalities=modalities, all_encoders=True)
+    modalities, everything = _modalities(search, parts), parts == "all_encoders"
+    point = {"modalities": "+".join(modalities), **(_all_encoders(search) if everything else {})}
+    return LinearModel(name, KIND, point, modalities=modalities, all_encoders=everything)
 
 
 def _trees(search: Search, name: str, general: str) -> Estimator:
     modalities = _modalities(search, "all_encoders")
-    return Trees(name, KIND, {"modalities": "+".join(modalities)}, modalities=modalities)
+    point = {"modalities": "+".join(modalities), **_all_encoders(search)}
+    return Trees(name, KIND, point, modalities=modalities)
+
+
+def _all_encoders(search: Search) -> dict[str, Any]:
+    """Return the part of a point that says that all encoders are read, where there are several."""
+    encoders = search.setup.experiment.encoders.by_modality
+    return {f"{modality}/encoder": ALL for modality, names in encoders.items() if len(names) > 1}
 
 
 def _modalities(search: Search, parts: str) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def _modalities(search: Search, parts: str) -> tuple[str, ...]:
 _MAKERS: dict[str, Callable[[Search, str, str], Estimator]] = {
     "majority": lambda search, name, general: Constant(name, KIND),
     **{f"logistic_{parts}": _linear for parts in PARTS},
-    BAG_OF_WORDS: lambda search, name, general: BagOfWords(name, KIND, {"modalities": "text"}),
+    BAG_OF_WORDS: lambda search, name, general: BagOfWords(name, KIND, {"modalities": "words"}),
     "late_average": _late_average,
     TREES: _trees,
     END_TO_END: _end_to_end,

@@ -148,8 +148,12 @@ def _search_in_folder(
             log.warning("%s", judging.warning)
         setup = prepare(judged, loaded, encoders, reporter.step, before_encoding)
         check_same_rows(run, setup)
-        if not run.read("manifest.json"):
+        description = run.read("manifest.json")
+        if not description:
             _write_description(run, setup)
+        elif setup.word_idf is not None and not description.get("words"):  # of a run from before words
+            write_atomically(run.folder / WORDS_FILE, idf_to_bytes(setup.word_idf))
+            run.write("manifest.json", {**description, "words": describe(setup)["words"]})
         run.repair()
         run.reopen()
         status = "FAILED"

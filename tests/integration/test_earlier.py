@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 
 from automm.config.experiment import Experiment, load_experiment
@@ -98,6 +99,22 @@ def test_its_suffixes_are_fine_tuned_and_join_new_ones_in_an_ensemble(earlier, r
     assert all(compared["exported"] for compared in run.read("result.json")["parity"].values())
     for name in new:
         assert whole_model(run, name).count_params() == new[name].parameters
+
+
+@pytest.mark.usefixtures("eager")
+def test_its_run_is_resumed_with_candidates_that_read_words(earlier, recorder, reporter):
+    run = Run(earlier / "runs" / "tiny" / "run")
+    assert "words" not in run.read("manifest.json")
+    names = "baselines.include=[majority, logistic_both, concatenation, bag_of_words]"
+    experiment = load_experiment(earlier / "data" / "tiny.yaml", [names, "training.seeds=1"])
+    (run.folder / "config.yaml").write_text(experiment.to_yaml())
+    run_search(experiment, earlier / "runs", recorder, reporter, resume=run)
+    export_candidate(run, "bag_of_words", earlier / "words", "keras")
+    predict_file(load_bundle(earlier / "words"), earlier / "data" / "reviews.jsonl", earlier / "now.jsonl")
+    found = probabilities(earlier / "now.jsonl")
+    with np.load(run.folder / "test_predictions.npz") as tested:
+        expected = dict(zip(tested["ids"].tolist(), tested["bag_of_words"].tolist(), strict=True))
+    assert_same({identity: found[identity] for identity in expected}, expected)
 
 
 def inputs_of(run: Run, name: str) -> set[str]:

@@ -68,6 +68,22 @@ def test_a_candidate_names_the_encoders_that_it_reads():
     assert text_of(**{"text/encoder": "all"}) == f"- text encoder: {first} and {second}"
 
 
+def encoders_of(text):
+    return [line.partition(" encoder: ")[2] for line in text.splitlines() if " encoder: " in line]
+
+
+def test_a_card_names_no_encoder_that_the_model_does_not_read():
+    bert, lite = "`bert`, at most 8 word pieces", "`lite`, 64 pixels"
+    words = card(hyperparameters={"modalities": "words"}, words={"buckets": 2**16})
+    assert encoders_of(words) == ["none", "none"]
+    assert "the words of the text are read by their hashes" in words
+    assert "hashes" not in card()
+    assert encoders_of(card(hyperparameters={"modalities": "text"})) == [bert, "none"]
+    assert encoders_of(card(hyperparameters={"modalities": "text+image"})) == [bert, lite]
+    members = {"bag_of_words": {"modalities": "words"}, "text_only": {"modalities": "text"}}
+    assert encoders_of(card(members=members)) == [bert, "none"]
+
+
 def test_only_completed_candidates_are_members(tmp_path):
     run, ensemble = Run(tmp_path), Candidate("ensemble-002", "ensemble", COMPLETED)
     ensemble.hyperparameters = {"ensemble/trial-001": 0.25, "ensemble/trial-001-tuned": 0.75}

@@ -51,6 +51,20 @@ def test_whole_sequences_take_longer(tmp_path):
     assert more.trials > 10 * few.trials
 
 
+def test_words_take_disk_for_every_bucket_and_class(tmp_path):
+    none, bag, wide = (
+        estimate(setup(tmp_path, budget={"trials": 5}, **settings)).disk
+        for settings in (
+            {"baselines": ["majority"]},
+            {"baselines": ["majority", "bag_of_words"]},
+            {"baselines": ["majority"], "space": {"words.width": [0, 64]}},
+        )
+    )
+    table = 4 * FOLDS * 2**16
+    assert bag - none >= 2 * table * SHAPES.outputs
+    assert wide - none >= 5 * table * 64
+
+
 def test_every_other_fold_takes_the_same_time(tmp_path):
     none, one, four = (estimate(setup(tmp_path), folds) for folds in (0, 1, 4))
     assert none.folds == 0 < one.folds

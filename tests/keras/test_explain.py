@@ -6,9 +6,9 @@ from small import SHAPES, SMALL
 from automm.models import baselines
 from automm.models.average import average
 from automm.models.packing import pack, packed_layout
-from automm.models.picture_weights import Explained, count_attention_poolings
 from automm.models.pooling import POOLINGS
 from automm.models.pooling.base import AttentionPooling
+from automm.models.pooling.picture_weights import Explained, count_attention_poolings
 
 WEIGHING = [name for name, cls in POOLINGS.items() if issubclass(cls, AttentionPooling)]
 MASK = np.array([[1, 1], [0, 1], [0, 0], [1, 1]], np.float32)

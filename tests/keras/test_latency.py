@@ -69,6 +69,39 @@ def test_a_candidate_without_a_model_is_no_member(bench):
     assert [costs.within([place]) for place in range(2)] == [True, False]
 
 
+class Rows:
+    """Features of a model, as far as a cost depends on them."""
+
+    def __init__(self, *names, large=False):
+        self.names, self.large = names, large
+
+    def batch(self, rows):
+        return dict.fromkeys(self.names, rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "trees", "counted"),
+    [
+        (Rows("text@a:mean", "image@b:average"), False, True),
+        (Rows("text_word_ids", "text_word_weights"), False, False),
+        (Rows("text@a:mean"), True, False),
+        (Rows("text@a:states", large=True), False, False),
+        (Rows("images", large=True), False, False),
+    ],
+)
+def test_only_a_head_on_vectors_costs_what_its_weights_do(monkeypatch, rows, trees, counted):
+    monkeypatch.setattr(latency, "Features", Rows)
+    monkeypatch.setattr(latency, "has_trees", lambda model: trees)
+    monkeypatch.setattr(latency, "_rows", lambda bench: [0, 1])
+    monkeypatch.setattr(latency, "compiled", lambda model: lambda batch: None)
+    monkeypatch.setattr(latency, "milliseconds", lambda call, batch, count: 7.0 * count)
+    model = SimpleNamespace(count_params=lambda: latency.OPERATIONS_A_SECOND // 1000)
+    known = {}
+    cost = latency._own(SimpleNamespace(input_rows=lambda model: rows), "one", model, known)
+    assert cost == pytest.approx(2.0 if counted else 14.0)
+    assert known == ({} if counted else {"one": 14.0})
+
+
 def test_the_fastest_of_three_calls_counts_and_the_first_does_not(monkeypatch):
     times = iter([0.0, 0.5, 1.0, 1.2, 2.0, 2.3])
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(times))

@@ -18,15 +18,14 @@ from automm.models.average import average
 from automm.models.heads import Shapes
 from automm.models.packing import wrap
 from automm.models.trees.arrays import BoostedTrees
-from automm.models.trees.layer import FromLogarithm, TreeSum
+from automm.models.trees.layer import FromLogarithm, TreeSum, has_trees
 from automm.search.bench import Bench
 from automm.search.candidate_runner import CandidateRunner
 from automm.search.candidates import boosted_trees
 from automm.search.candidates.boosted_trees import BOOSTINGS, Trees
 from automm.search.candidates.sklearn_internals import start_of, trees_of
-from automm.search.finalists.parity import AGREEING, has_trees, largest_difference
+from automm.search.finalists.parity import AGREEING, largest_difference
 from automm.search.setup.data import encoder_sources, load, prepare
-from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, FAILED, create_run
 
 ROWS = 300
@@ -82,8 +81,7 @@ def test_two_classes_and_a_class_that_is_not_in_the_fold():
     setup = SimpleNamespace(
         arrays=SimpleNamespace(targets=labels),
         outputs=3,
-        task=TASKS["classification"],
-        experiment=SimpleNamespace(training=SimpleNamespace(class_weights="none")),
+        row_weights=lambda rows: np.ones(len(rows), np.float32),
     )
     fold, boosting = SimpleNamespace(train=np.arange(60)), BOOSTINGS["softmax"]
     (form,) = boosting.forms(labels)

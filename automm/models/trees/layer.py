@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from automm.models.keras_internals import layers_within
 from automm.models.trees.arrays import BoostedTrees
 
 
@@ -91,3 +92,8 @@ class FromLogarithm(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "offset": self.offset}
+
+
+def has_trees(model: Any) -> bool:
+    """Return whether a model, or a model within it, has boosted trees."""
+    return any(isinstance(layer, TreeSum) for layer in layers_within(model))

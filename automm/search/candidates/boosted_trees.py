@@ -26,8 +26,6 @@ from automm.search.candidates.sklearn_internals import centre_thresholds, start_
 from automm.search.interrupt import raise_if_interrupted
 from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, predict
-from automm.search.training.losses import LOSSES
-from automm.search.training.options import Options
 
 MOST_CLASSES = 30  # each class has trees of its own in each iteration
 COMPONENTS, COMPONENT_ROWS = 64, 10_000  # principal components in all, and the most reviews that they are computed from
@@ -86,13 +84,10 @@ class Classes(Boosting):
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         labels = setup.arrays.targets
-        # All trained candidates have these row weights; others would change macro-F1.
-        options = Options(class_weights=setup.experiment.training.class_weights)
-        weights = LOSSES[setup.task.loss].weights(labels, fold.train, setup.outputs, options)[fold.train]
         if len(np.unique(labels[fold.train])) < 2:
             raise TrialError("the training reviews of a fold have one label only")
         model = HistGradientBoostingClassifier(loss=form.loss, **settings)
-        model.fit(features, labels[fold.train], sample_weight=weights)
+        model.fit(features, labels[fold.train], sample_weight=setup.row_weights(fold.train))
         centre_thresholds(model, features)
         classes = [int(label) for label in model.classes_]
         columns = classes if len(classes) > 2 else classes[1:]

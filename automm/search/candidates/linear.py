@@ -20,8 +20,6 @@ from automm.search.bench import Bench
 from automm.search.candidates.estimator import Estimator, Fitted
 from automm.search.setup.data import Setup
 from automm.search.training.loop import Fold, predict
-from automm.search.training.losses import LOSSES
-from automm.search.training.options import Options
 from automm.tasks.classification import MANY
 
 PARTS = {  # the modalities of each baseline; those that the manifest lacks are left out
@@ -74,9 +72,7 @@ class Logistic(Regression):
         from sklearn.linear_model import LogisticRegression
 
         labels, classes = setup.arrays.targets, setup.outputs
-        # All trained candidates have these row weights; others would change macro-F1.
-        options = Options(class_weights=setup.experiment.training.class_weights)
-        weights = LOSSES[setup.task.loss].weights(labels, fold.train, classes, options)[fold.train]
+        weights = setup.row_weights(fold.train)
         regression = LogisticRegression(max_iter=1000, tol=self.tolerance, warm_start=True)
         strengths = self.strengths if classes <= MANY else (self.strength_of_many,)
         for strength in strengths:  # each starts from the solution of the previous one

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 
 from automm.config.inputs import ALL
+from automm.data.inputs.words import BUCKETS
 from automm.evaluate.ensembles import MEMBERS
 from automm.models.baselines import CONCATENATION, TRAINED, fused, with_columns
 from automm.models.encoders.halves import UPPER_SHARE
@@ -16,6 +17,7 @@ from automm.models.fusion import SEQUENCE_FUSIONS
 from automm.search.cost.pixels import pixel_costs
 from automm.search.ranking import FINALISTS, KEPT
 from automm.search.setup.data import Setup
+from automm.search.setup.words import BAG_OF_WORDS, WIDTH
 from automm.search.space.validation import narrow
 
 TRIAL_SECONDS = 4.0  # per trial: building, tracing and saving
@@ -63,18 +65,31 @@ def estimate(setup: Setup, other_folds: int = 0, left: float | None = None) -> E
     trial = TRIAL_SECONDS + tracing + max(step_seconds(setup), pixels) * steps * experiment.training.epochs
     finalists = experiment.tier2.finalists if experiment.budget.trials else 0
     tuned = finalists * (TUNED_SECONDS + (TUNED_STEP_SECONDS + pixels) * steps * experiment.tier2.epochs)
-    head = BYTES * folds * fused(setup.shapes, with_columns(ALL_ENCODERS, setup.shapes.columns)).count_params()
+    head, bag = (BYTES * folds * parameters for parameters in _parameters(setup))
     encoders = sum(source.weight_bytes for source in setup.sources)  # building them would take seconds
     upper = int(folds * UPPER_SHARE * encoders)  # at most
     # Baselines, the best trials, an ensemble of several.
     heads = len(TRAINED) + min(KEPT, experiment.budget.trials) + min(MEMBERS, len(TRAINED) + experiment.budget.trials)
-    disk = heads * head + finalists * (upper + head) + FINALISTS * (encoders + 2 * head + min(1, finalists) * upper)
+    exported = encoders + 2 * head + bag + min(1, finalists) * upper
+    disk = heads * head + 2 * bag + finalists * (upper + head) + FINALISTS * exported
     seconds = experiment.budget.trials * trial
     if left is not None:
         seconds = min(seconds, left)
         tuned = min(tuned, experiment.tier2.share * max(0.0, left - seconds))
     members = min(MEMBERS, experiment.budget.trials + len(TRAINED)) if experiment.ensemble else 0
     return Estimate(seconds, tuned, disk, other_folds * (FINALISTS + 1 + members) * trial)
+
+
+def _parameters(setup: Setup) -> tuple[int, int]:
+    """Return the parameters of the largest concatenation, and of the regression on words, 0 if it is not fitted.
+
+    The latter has one for each bucket and class: of many classes, it is larger than all heads together.
+    """
+    experiment, columns = setup.experiment, setup.shapes.columns
+    space = narrow(experiment.space, columns, setup.task, encoders=setup.shapes.encoders)
+    largest = with_columns({**ALL_ENCODERS, WIDTH: max(space.get(WIDTH, (0,)))}, columns)
+    fits_words = BAG_OF_WORDS in experiment.baselines.names(columns, setup.task)
+    return fused(setup.shapes, largest).count_params(), fits_words * BUCKETS * setup.shapes.outputs
 
 
 def step_seconds(setup: Setup) -> float:

@@ -11,9 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from automm.data.inputs.input_sources import LOWER, InputSource
+from automm.data.inputs.input_sources import LOWER, WORD_IDS, InputSource
 from automm.evaluate.ensembles import Costs
 from automm.models.packing import unwrap
+from automm.models.trees.layer import has_trees
 from automm.models.whole import LazyEncoder, compiled, raw_inputs, rows_at_once
 from automm.search.bench import Bench
 from automm.search.cost.estimate import OPERATIONS_A_SECOND
@@ -83,12 +84,17 @@ def _of_encoder(bench: Bench, encoder: LazyEncoder, sources: Sequence[InputSourc
 
 
 def _own(bench: Bench, name: str, model: Any, known: dict[str, float]) -> float:
-    """Return the cost of a candidate's own layers: of a head from its weights, of others measured."""
-    if isinstance(bench.input_rows(model), Features):
+    """Return the cost of a candidate's own layers: of a head on vectors from its weights, of others measured.
+
+    Words and trees look up few of their weights; pixels and sequences meet each weight many times.
+    """
+    source = bench.input_rows(model)
+    on_vectors = isinstance(source, Features) and not source.large and WORD_IDS not in source.names
+    if on_vectors and not has_trees(model):
         return 1000 * 2 * int(model.count_params()) / OPERATIONS_A_SECOND
     if name not in known:
         rows = _rows(bench)
-        batch: Mapping[str, np.ndarray] = bench.input_rows(model).batch(rows)
+        batch: Mapping[str, np.ndarray] = source.batch(rows)
         known[name] = milliseconds(compiled(model), batch, len(rows))
     return known[name]
 

@@ -6,8 +6,8 @@ of each fold is read once and decides nothing. Only the searched fold tests on r
 The test splits of other folds took part in the selection of hyperparameters: their figures show how much a score
 varies, and are slightly optimistic (Cawley and Talbot 2010, "On over-fitting in model selection", JMLR 11).
 
-Encoders stay frozen here. A candidate of tier 2 is replaced by its tier-1 candidate, and an ensemble by the mean of its
-members; the result marks such candidates.
+Encoders stay frozen here: a candidate of tier 2 is replaced by its tier-1 candidate, also as the member of an ensemble,
+and the result marks such candidates. An ensemble combines its members, and decides labels, as on the searched fold.
 """
 
 import logging
@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from automm.errors import TrialError
+from automm.evaluate.decision import decisions, measured
 from automm.evaluate.folds import SEARCHED, FoldScores
 from automm.models import baselines
+from automm.models.average import combined
 from automm.search.baselines import baseline
 from automm.search.candidates.estimator import Estimator
 from automm.search.candidates.head import Head
@@ -48,11 +50,11 @@ def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate
     """
     if not loaded.other_folds:
         return {}
-    measured = {candidate.name: FoldScores(*base_candidates(search, candidate.name)) for candidate in finalists}
+    scores = {candidate.name: FoldScores(*base_candidates(search, candidate.name)) for candidate in finalists}
     other_folds = loaded.other_folds
-    replaced = [name for name, candidate in measured.items() if candidate.frozen]
-    folds = {SEARCHED: replaced, **dict.fromkeys(other_folds, measured)}
-    bases = {base for candidate in measured.values() for base in candidate.parts}
+    replaced = [name for name, candidate in scores.items() if candidate.frozen]
+    folds = {SEARCHED: replaced, **dict.fromkeys(other_folds, scores)}
+    bases = {base for candidate in scores.values() for base in candidate.parts}
     seconds = sum(candidate.seconds for candidate in search.candidates if candidate.name in bases) * len(other_folds)
     minutes = max(1, round(seconds / 60))
     search.reporter.stage(f"finalists on all {len(other_folds) + 1} folds (about {minutes} min)")
@@ -66,15 +68,15 @@ def cross_validate(search: Search, loaded: Loaded, finalists: Sequence[Candidate
                 search.reporter.step("finalists on folds", done, total)
                 if name not in _recorded(run):
                     inner = inner or _fold_search(search, loaded, fold, run)
-                    _measure(search, inner, fold, name, measured[name].parts)
+                    _measure(search, inner, fold, name)
                 outcome = _recorded(run)[name]
                 if isinstance(outcome, str):
-                    measured[name].failed[fold] = outcome
+                    scores[name].failed[fold] = outcome
                 else:
-                    measured[name].test[fold] = outcome
+                    scores[name].test[fold] = outcome
                 done += 1
             release_memory()
-    return measured
+    return scores
 
 
 def base_candidates(search: Search, name: str) -> tuple[dict[str, float], bool]:
@@ -130,12 +132,12 @@ def _recorded(run: Run) -> dict[str, Any]:
     return run.read("result.json").get("test", {})
 
 
-def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[str, float]) -> None:
+def _measure(search: Search, inner: Search, fold: int, name: str) -> None:
     """Write a candidate's metrics, or the cause of a failure, into the fold's result.json."""
     outcome: dict[str, float] | str
     try:
-        answers = sum(share * _answers(search, inner, base) for base, share in parts.items())
-        outcome = inner.setup.task.measure(inner.setup.targets("test"), np.asarray(answers, np.float32))
+        answers, decision = _combined(search, inner, name)
+        outcome = measured(inner.setup.task, inner.setup.targets("test"), answers, decisions(answers, decision))
     except TrialError as error:
         outcome = str(error)
         log.warning("fold %d failed: %s. The figures are of the other folds", fold, error)
@@ -146,6 +148,21 @@ def _measure(search: Search, inner: Search, fold: int, name: str, parts: dict[st
     if not isinstance(outcome, str):
         metric = search.setup.experiment.objective.removeprefix("val_")
         log.info("fold %d: %s: test %s %.3f", fold, name, metric, outcome[metric])
+
+
+def _combined(search: Search, inner: Search, name: str) -> tuple[np.ndarray, list[float]]:
+    """Return the answers of a finalist for the fold's test split, and the biases of its decision."""
+    ensemble = next((c for c in search.candidates if c.name == name and c.status == COMPLETED and c.members), None)
+    if ensemble is None:
+        return _mean(search, inner, name), []
+    parts = [_mean(search, inner, member) for member in ensemble.members]
+    return combined(search.bench.saved(name), parts), ensemble.decision
+
+
+def _mean(search: Search, inner: Search, name: str) -> np.ndarray:
+    """Return the mean answers of the candidates that replace a candidate, (test rows, outputs) float32."""
+    parts, _ = base_candidates(search, name)
+    return np.asarray(sum(share * _answers(search, inner, base) for base, share in parts.items()), np.float32)
 
 
 def _answers(search: Search, inner: Search, name: str) -> np.ndarray:

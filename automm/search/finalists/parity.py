@@ -13,8 +13,7 @@ import numpy as np
 
 from automm.config.inputs import FLOAT32
 from automm.deliver.bundle import whole_model
-from automm.models.keras_internals import layers_within
-from automm.models.trees.layer import TreeSum
+from automm.models.trees.layer import has_trees
 from automm.models.whole import compiled, rows_at_once
 from automm.search.bench import converter
 from automm.search.cost.latency import milliseconds
@@ -151,8 +150,3 @@ def largest_difference(answers: np.ndarray, others: np.ndarray, share: float) ->
     of_rows = np.sort(np.abs(answers - others).max(axis=1))  # NaN is sorted last
     row = -1 if np.isnan(of_rows[-1]) else int(np.ceil(share * len(of_rows))) - 1
     return float(of_rows[row]) / max(1.0, float(np.abs(others).max()))
-
-
-def has_trees(model: Any) -> bool:
-    """Return whether a model, or a model within it, has boosted trees."""
-    return any(isinstance(layer, TreeSum) for layer in layers_within(model))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Setup:
         splits: sorted row indices of 'train', 'validation' and 'test'.
         folds: the rows that candidates are trained and judged on (`setup/folds.py`).
         why: why these, in one line.
-        statistics: means and standard deviations over the training rows of each fold.
+        statistics: means and standard deviations over the training rows of each fold, and the idf of words.
         units: (all rows,) int64, the resampling unit of each review: reviews that share a group, a text or a picture
             are one unit.
         columns: the encoding of metadata and history, fitted on the training split.
@@ -130,11 +131,15 @@ class Setup:
 
     def judged(self, answers: Sequence[np.ndarray]) -> Judged:
         """Return the answers of candidates for the validation rows, (n, outputs) each, with what they are judged by."""
-        units, targets, weights = self.units[validation_rows(self.folds)], self.validation_targets, None
-        if self.task.metrics[self.experiment.objective.removeprefix("val_")].by_class:
-            options = Options(class_weights=self.experiment.training.class_weights)
-            weights = LOSSES[self.task.loss].weights(targets, np.arange(len(targets)), self.outputs, options)
-        return Judged(self.task, self.experiment.objective, targets, units, answers, weights)
+        rows, objective = validation_rows(self.folds), self.experiment.objective
+        by_class = self.task.metrics[objective.removeprefix("val_")].by_class
+        weights = self.row_weights(rows) if by_class else None
+        return Judged(self.task, objective, self.validation_targets, self.units[rows], answers, weights)
+
+    def row_weights(self, rows: np.ndarray) -> np.ndarray:
+        """Return the weights of some rows in a loss, (rows,) float32; others than a trial's would change macro-F1."""
+        options = Options(class_weights=self.experiment.training.class_weights)
+        return LOSSES[self.task.loss].weights(self.arrays.targets, rows, self.outputs, options)[rows]
 
     def rows(self, split: str) -> np.ndarray:
         return self.splits[split]
@@ -243,7 +248,7 @@ def prepare(
     sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
     texts = [review.text for review in reviews]
     tokens = tokens_of(texts, encoders, sizes)
-    words = Words.of(texts, loaded.splits["train"]) if reads_words(experiment, loaded.dataset.manifest) else None
+    words = Words.of(texts, loaded.splits["train"]) if reads_words(experiment, loaded.dataset.manifest) else Words()
     arrays, cut_off = build_arrays(
         reviews,
         TARGETS[task.target].array(reviews, loaded.dataset.labels),
@@ -256,15 +261,13 @@ def prepare(
         loaded.pictures.row,
         columns,
         max_images=experiment.inputs.max_images,
-        words=None if words is None else words.read,
+        words=words.read,
     )
-    if longer := count_cut(texts, encoders, tokens):
-        cut_off[Change.LONGER_TEXT] = longer
-    if words is not None and words.dropped:
-        cut_off[Change.MORE_WORDS] = words.dropped
+    cut = {Change.LONGER_TEXT: count_cut(texts, encoders, tokens), Change.MORE_WORDS: words.dropped}
+    cut_off |= {change: count for change, count in cut.items() if count}
     needed = readouts(space_of(experiment, loaded.dataset.manifest))
     features = encode(arrays, encoders, feature_store(), needed, progress=progress, before=before_encoding)
-    judging = folds_of(loaded, experiment)
+    judging, learn = folds_of(loaded, experiment), partial(features.statistics, of_targets=HEADS[task.head].scaled)
     return Setup(
         experiment=experiment,
         dataset=loaded.dataset,
@@ -277,18 +280,12 @@ def prepare(
         features=features,
         folds=judging.folds,
         why=judging.why,
-        statistics=tuple(_statistics(features, words, fold, task) for fold in judging.folds),
+        statistics=tuple({**learn(fold.train), **words.statistics(fold.train)} for fold in judging.folds),
         units=loaded.links.units,
         changes={**loaded.dataset.changes, **cut_off},
         digest=loaded.digest,
-        word_idf=None if words is None else words.idf,
+        word_idf=words.idf,
     )
-
-
-def _statistics(features: Features, words: Words | None, fold: Fold, task: Task) -> Statistics:
-    """Return means, standard deviations and the idf of words over the training rows of a fold."""
-    of_features = features.statistics(fold.train, of_targets=HEADS[task.head].scaled)
-    return of_features if words is None else {**of_features, **words.statistics(fold.train)}
 
 
 def feature_store() -> FeatureStore:

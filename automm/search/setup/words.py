@@ -17,7 +17,7 @@ BAG_OF_WORDS, WIDTH = "bag_of_words", "words/width"
 
 @dataclass(frozen=True)
 class Words:
-    """The words of all reviews, row for row.
+    """The words of all reviews, row for row; without arguments, no candidate reads words.
 
     Attributes:
         weights: of all terms.
@@ -26,10 +26,10 @@ class Words:
         dropped: how many terms were dropped.
     """
 
-    weights: Terms
-    idf: np.ndarray
-    read: Terms
-    dropped: int
+    weights: Terms | None = None
+    idf: np.ndarray | None = None
+    read: Terms | None = None
+    dropped: int = 0
 
     @classmethod
     def of(cls, texts: Sequence[str], train: np.ndarray) -> "Words":
@@ -44,7 +44,7 @@ class Words:
 
     def statistics(self, train: np.ndarray) -> Statistics:
         """Return the idf of the training rows of a fold, as `learn_statistics` takes it."""
-        return {WORD_WEIGHTS: (self.weights.idf(train),)}
+        return {} if self.weights is None else {WORD_WEIGHTS: (self.weights.idf(train),)}
 
 
 def reads_words(experiment: Experiment, manifest: Manifest) -> bool:
