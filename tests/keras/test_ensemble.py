@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.errors import TrialError
 from automm.evaluate import combine
@@ -124,10 +125,12 @@ def test_what_is_exported_gives_the_answers_and_labels_that_were_chosen(fitted, 
     assert without_decision(loaded).output.shape == (None, 3)
 
 
+@advises("Raise budget.latency")
 def test_no_member_within_the_latency(fitted):
     costs = Costs((2.0,) * 6, (frozenset(),) * 6, (), 1.0)
-    with pytest.raises(TrialError, match=r"budget\.latency"):
+    with pytest.raises(TrialError, match=r"needs 2 ms a review, and 1\.0 are allowed") as caught:
         fitted("classification", "val_macro_f1", *draw(1, 30, 3, noise=1.0), lambda candidates: costs)
+    hear(str(caught.value), "Raise budget.latency")
     costs = Costs((2.0,) * 6, (frozenset(),) * 6, (), 4.0)
     found, _, _ = fitted("classification", "val_macro_f1", *draw(1, 30, 3, noise=1.0), lambda candidates: costs)
     assert sum(name.startswith("ensemble/") for name in found.point) <= 2

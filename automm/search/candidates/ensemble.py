@@ -57,9 +57,14 @@ class Ensemble(Estimator):
         rng = np.random.default_rng(setup.experiment.seed)  # as in `finalists/selection`: the same divisions
         crossings = [Crossing.drawn(judged, rng) for _ in range(divisions(judged))]
         candidates = [candidate for candidate, _ in self.members]
-        library = Library(tuple(range(len(candidates))), costs=None if self.costs is None else self.costs(candidates))
-        if not library.may_join(set()):
-            raise TrialError("no candidate predicts within budget.latency\nRaise budget.latency")
+        costs = None if self.costs is None else self.costs(candidates)
+        library = Library(tuple(range(len(candidates))), costs=costs)
+        if costs is not None and not library.may_join(set()):
+            fastest = min(costs.of([place]) for place in library.always)
+            raise TrialError(
+                "no candidate predicts within budget.latency\n"
+                f"The fastest needs {fastest:.3g} ms a review, and {costs.limit} are allowed. Raise budget.latency"
+            )
         form = forms(setup.task, judged.metric, judged.answers[0].shape[1], library)
         picked = form.pick(crossings)
         final = _calibrated(crossings, picked)
