@@ -379,7 +379,10 @@ def test_any_kind_of_file_at_the_manifest_path(write, tmp_path, what):
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("budget: 5", "budget: expected keys and values. Legal here: trials, time, patience, parameters (given: 5)"),
+        (
+            "budget: 5",
+            "budget: expected keys and values. Legal here: trials, time, patience, parameters, latency (given: 5)",
+        ),
         ("baselines: {include: 5}", "baselines.include: expected all, none, or a list of baseline names (given: 5)"),
         ("baselines: {include: [[x]]}", "baselines.include: expected all, none, or a list of baseline names"),
         ("baselines: some", "baselines.include: expected all, none, or a list of baseline names (given: 'some')"),
