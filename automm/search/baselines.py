@@ -35,7 +35,7 @@ def run_baselines(search: Search) -> None:
     """
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
-    several = bool(search.setup.experiment.encoders.several)
+    several = any(len(names) > 1 for names in search.setup.shapes.encoders.values())
     names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task, several_encoders=several)
     for name in names:
         if name not in done and not search.budget.out_of_time():
@@ -119,9 +119,7 @@ def _linear(search: Search, name: str, general: str) -> Estimator:
     point = {"modalities": "+".join(modalities)}
     if parts != "all_encoders":
         return LinearModel(name, KIND, point, modalities=modalities)
-    several = {
-        f"{m}/encoder": ALL for m, names in search.setup.experiment.encoders.by_modality.items() if len(names) > 1
-    }
+    several = {f"{m}/encoder": ALL for m, names in search.setup.shapes.encoders.items() if len(names) > 1}
     return LinearModel(name, KIND, {**point, **several}, modalities=modalities, all_encoders=True)
 
 
