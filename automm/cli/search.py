@@ -202,7 +202,7 @@ def _dry_run(experiment: "Experiment") -> None:
     from automm.search.setup.folds import folds_wanted
     from automm.search.space.encoder_readouts import check_readouts
     from automm.search.space.table import TABLE, conditions, size, unrequested_choices
-    from automm.search.space.validation import space_of
+    from automm.search.space.validation import encoders_read, space_of
 
     manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
     space = space_of(experiment, manifest)
@@ -243,7 +243,7 @@ def _dry_run(experiment: "Experiment") -> None:
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
-    several = bool(experiment.encoders.several)
+    several = any(len(names) > 1 for names in encoders_read(experiment, space).values())
     baseline_names = experiment.baselines.names(manifest.columns, manifest.task_object, several_encoders=several)
     names = ", ".join(baseline_names) or "none"
     show(folds_wanted(experiment, manifest.splits)[1])
@@ -256,6 +256,22 @@ def _pixel_row(cost: "PixelCost", pictures: int) -> list[str]:
     return [point.removeprefix("source "), f"{cost.parameters:,}", *figures]
 
 
+def _named(experiment: "Experiment") -> dict[str, tuple[str, ...]]:
+    """Return where the named encoders that the search reads are: names, and folders."""
+    encoders, read = experiment.encoders, experiment.encoders.named
+    if encoders.several:
+        import_tensorflow()  # the layers define the choices of the space
+        from automm.data.manifest import load_manifest
+        from automm.search.space.validation import encoders_read, space_of
+
+        manifest = load_manifest(experiment.manifest, allow_code=experiment.allow_code)
+        read = encoders_read(experiment, space_of(experiment, manifest))
+    return {
+        modality: tuple(encoders.folder(name) for name in names if name in read[modality])
+        for modality, names in encoders.named.items()
+    }
+
+
 def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
     """Check the encoders and the folders that a search writes, and fetch missing weights."""
     from automm.errors import WeightsError
@@ -263,7 +279,7 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
     from automm.models.encoders.hub.families import check_encoder
     from automm.models.weights.fetch import fetch, missing_weights
 
-    named = experiment.encoders.named
+    named = _named(experiment)
     for modality, encoders in named.items():
         for encoder in encoders:
             check_encoder(encoder, modality)

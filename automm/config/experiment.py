@@ -270,7 +270,7 @@ def resolve(
         ConfigError: all problems, one per line.
     """
     settled = dict(content)
-    for section, keys in (("encoders", ("text", "image")), ("space", ("text.encoder", "image.encoder"))):
+    for section, keys in (("encoders", ("text", "image", "moved")), ("space", ("text.encoder", "image.encoder"))):
         if isinstance(given_section := settled.get(section), Mapping):
             settled[section] = {
                 key: absolute_encoders(value, folder) if key in keys else value for key, value in given_section.items()

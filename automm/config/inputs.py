@@ -3,9 +3,9 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from automm.config.schema import Section
 
@@ -56,10 +56,12 @@ def _encoder_names(value: object) -> object:
     return value[0] if len(value) == 1 else tuple(value)
 
 
-def absolute_encoders(value: object, folder: Path) -> object:
+def absolute_encoders(value: Any, folder: Path) -> Any:
     """Return names of encoders with their folders absolute: names with a slash, relative to `folder` or to ~."""
     if isinstance(value, list | tuple):
         return [absolute_encoders(each, folder) for each in value]
+    if isinstance(value, dict):  # `moved`
+        return {absolute_encoders(old, folder): absolute_encoders(new, folder) for old, new in value.items()}
     if not isinstance(value, str) or "://" in value or "\0" in value or "/" not in value:
         return value
     return os.path.realpath(folder / (Path(value).expanduser() if value.startswith("~/") else value))
@@ -82,6 +84,19 @@ class Encoders(Section):
     image: Annotated[EncoderNames, BeforeValidator(_no_auto)] = "efficientnet-lite0"
     # Of frozen encoders: their features, and the whole model. `auto` is a mixed one on GPUs that are fast in it.
     precision: Literal["float32", "auto", "mixed_float16", "mixed_bfloat16"] = FLOAT32
+    moved: dict[str, str] = Field(default={})  # where a folder is now, by its name in `text` or `image`
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := self.moved.keys() - {*self.texts, *self.images}:
+            raise ValueError(
+                f"moved: {min(unknown)!r} is not an encoder in text or image. Write OLD: NEW, with OLD as named there"
+            )
+        return self
+
+    def folder(self, name: str) -> str:
+        """Return where an encoder is: its name, unless its folder has moved."""
+        return self.moved.get(name, name)
 
     @property
     def texts(self) -> tuple[str, ...]:

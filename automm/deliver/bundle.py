@@ -171,31 +171,33 @@ def _layers_of(run: Run, experiment: Experiment, names: Sequence[str]) -> Encode
     tokenizers = map(run.folder.joinpath, tokenizer_files(written))
     files = [next(tokenizers) if record.modality == "text" else None for record in records]
     places = places_of_encoders([record.modality for record in records])
+    folder = experiment.encoders.folder
     return EncoderLayers(
         tuple(
-            LazyEncoder.of(_source(run, record, file), place, record.size, names)
+            LazyEncoder.of(_source(run, record, file, folder(record.name)), place, record.size, names)
             for record, place, file in zip(records, places, files, strict=True)
             if (record.modality, record.name) in read
         )
     )
 
 
-def _source(run: Run, record: EncoderRecord, tokenizer: Path | None) -> TextSource | ImageSource:
+def _source(run: Run, record: EncoderRecord, tokenizer: Path | None, folder: str) -> TextSource | ImageSource:
     """Return an encoder of the run.
 
     Args:
         tokenizer: the file of the run with the tokenizer of a text encoder.
+        folder: where the encoder is; its name, unless it has moved.
     """
     name = record.name
-    if Path(name).is_absolute() and not Path(name).exists():
+    if Path(folder).is_absolute() and not Path(folder).exists():
         raise NotFoundError(
-            f"{run.name}: the folder {name!r} of the {record.modality} encoder does not exist. Move it back, or link "
-            f"it from where it is now: ln -s FOLDER {shlex.quote(name)}"
+            f"{run.name}: the folder {folder!r} of the {record.modality} encoder does not exist. Move it back, or link "
+            f"it from where it is now: ln -s FOLDER {shlex.quote(folder)}"
         )
     source: TextSource | ImageSource = (
-        in_precision(image_source(name), record.precision)
+        in_precision(image_source(name, folder), record.precision)
         if tokenizer is None
-        else in_precision(text_source(name, partial(_vocabulary, tokenizer)), record.precision)
+        else in_precision(text_source(name, partial(_vocabulary, tokenizer), folder), record.precision)
     )
     if record.fingerprint != source.fingerprint:
         raise NotFoundError(

@@ -35,7 +35,7 @@ def run_baselines(search: Search) -> None:
     """
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
-    several = bool(search.setup.experiment.encoders.several)
+    several = any(len(names) > 1 for names in search.setup.shapes.encoders.values())
     names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task, several_encoders=several)
     for name in names:
         if name not in done and not search.budget.out_of_time():
@@ -128,7 +128,7 @@ def _trees(search: Search, name: str, general: str) -> Estimator:
 
 def _all_encoders(search: Search) -> dict[str, Any]:
     """Return the part of a point that says that all encoders are read, where there are several."""
-    encoders = search.setup.experiment.encoders.by_modality
+    encoders = search.setup.shapes.encoders
     return {f"{modality}/encoder": ALL for modality, names in encoders.items() if len(names) > 1}
 
 

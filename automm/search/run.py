@@ -41,14 +41,13 @@ from automm.search.session import Search
 from automm.search.setup.data import (
     Loaded,
     Setup,
-    check_same_data,
-    check_same_rows,
     encoder_sources,
     load,
     prepare,
 )
 from automm.search.setup.describe import describe
 from automm.search.setup.folds import check_folds, folds_of, with_recorded_evaluation
+from automm.search.setup.same import check_same_data, check_same_rows
 from automm.search.space.encoder_readouts import check_readouts
 from automm.search.space.validation import space_of
 from automm.search.spent_time import SpentTime
@@ -70,6 +69,8 @@ PACKAGES = (
     "pillow",
     "tensorflow",
 )
+
+MOVED = "encoders.moved"  # a key that a resumed run may change: fingerprints of encoders are compared
 
 log = logging.getLogger("automm")
 
@@ -298,7 +299,7 @@ def _digest(experiment: Experiment) -> str:
 def _check_same_experiment(run: Run, experiment: Experiment) -> None:
     before = flatten(experiment_of(run).model_dump(mode="json"))
     after = flatten(experiment.model_dump(mode="json"))
-    keys = {key for key in before | after if key.split(".")[0] not in CHANGEABLE}
+    keys = {key for key in before | after if key.split(".")[0] not in CHANGEABLE and not key.startswith(MOVED)}
     changed = sorted(key for key in keys if before.get(key) != after.get(key))
     if changed:
         raise ConfigError(
@@ -308,7 +309,7 @@ def _check_same_experiment(run: Run, experiment: Experiment) -> None:
                     f"--resume {run.name}",
                     f"{key} was {json.dumps(before.get(key))} and is {json.dumps(after.get(key))}",
                     "Restore it, or start a new run; a resumed run may change only its budget"
-                    + (", and a folder that has moved is linked: ln -s NEW OLD" if key.startswith("encoders.") else ""),
+                    + (f", and {MOVED} has the new place of a folder" if key.startswith("encoders.") else ""),
                 )
                 for key in changed
             ]

@@ -284,3 +284,22 @@ def test_a_process_killed_by_the_kernel(tmp_path, store_template, shared_cache):
     assert sorted(told) == names, "MLflow has a candidate twice, or not at all"
     assert not [other for other in everything if other.info.status == "RUNNING"]
     assert len([other for other in everything if other.data.tags["automm.kind"] == "search"]) == 1
+
+
+def test_a_run_goes_on_where_the_folder_of_its_encoder_is_now(search, trials_only, tmp_path):
+    from tiny_presets import text_preset
+
+    from automm.deliver.bundle import whole_model
+
+    before, now = tmp_path / "before", tmp_path / "now"
+    text_preset("bert", before)
+    settings = (f"encoders.text={before}", *BARE)
+    run = search(*settings, "budget.trials=1")
+    before.rename(now)
+    resumed = search(*settings, f"encoders.moved={{{before}: {now}}}", "budget.trials=2", resume=run)
+    assert statuses(resumed)[-1] == ("trial-002", COMPLETED)
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["encoders"]["moved"] == {str(before): str(now)}
+    kept = [candidate.name for candidate in run.candidates() if run.model_path(candidate.name).is_file()]
+    assert kept
+    for name in kept:
+        whole_model(run, name)  # reads the encoder's weights

@@ -179,3 +179,17 @@ def test_a_resumed_search_encodes_nothing_and_goes_on(run, tiny, recorder, repor
     more = [*SEVERAL, "budget.trials=5", "ensemble=true"]
     resumed = run_search(tiny(*more), tmp_path / "runs", recorder, reporter, resume=copy)
     assert resumed.candidates()[len(before)].name == "trial-005"
+
+
+def test_an_encoder_that_the_space_excludes_is_not_in_the_run(search, eager, trials_only):
+    from automm.deliver.bundle import whole_model
+
+    several = [setting for setting in SEVERAL if setting.startswith("encoders.")]
+    excluded = ["space.text.encoder=[tiny-bert]", "space.image.encoder=[cropped]"]
+    found = search(*several, *excluded, "budget.trials=1", "training.epochs=1", "baselines=[logistic_text]")
+    recorded = found.read("manifest.json")["encoders"]
+    assert [one["name"] for one in recorded["text"]] == ["tiny-bert"]
+    assert [one["name"] for one in recorded["image"]] == ["tiny-cnn", "cropped"]  # the baselines read the first
+    assert all(candidate.status == COMPLETED for candidate in found.candidates())
+    read = {tensor.name for tensor in whole_model(found, "trial-001").inputs}
+    assert read == {"token_ids", "padding_mask", "text_mask", "images_2", "image_mask"}

@@ -1,10 +1,12 @@
 """A damaged or unsupported file of a preset is an error that names it, before anything is encoded."""
 
 import json
+import re
 import shutil
 
 import pytest
-from tiny_presets import image_preset, text_preset
+from sentencepiece import sentencepiece_model_pb2
+from tiny_presets import bert_pieces, image_preset, text_preset
 
 from automm.errors import WeightsError
 from automm.models.encoders.sources import image_source, text_source
@@ -15,6 +17,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("presets")
     text_preset("bert", folder / "bert")
     text_preset("roberta", folder / "roberta")
+    text_preset("albert", folder / "albert")
     image_preset("vit", folder / "vit")
     image_preset("resnet", folder / "resnet")
     return folder
@@ -34,10 +37,18 @@ def of_config(path, **options):
 VOCABULARY = "assets/tokenizer/vocabulary"
 
 
+def rules_of_normalisation(rules):
+    """Return a SentencePiece model with these rules."""
+    model = sentencepiece_model_pb2.ModelProto.FromString(bert_pieces("<pad>"))
+    model.normalizer_spec.precompiled_charsmap = rules
+    return model.SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("key", "name", "content"),
     [
         ("bert", f"{VOCABULARY}.txt", b"\xff\xfe"),
+        ("bert", f"{VOCABULARY}.txt", b"[PAD]\n[UNK]\ngood"),
         ("bert", "tokenizer.json", b'{"config": null}'),
         ("bert", "metadata.json", b'{"parameter_count": 12'),
         ("bert", "metadata.json", b'{"parameter_count": "many"}'),
@@ -47,6 +58,9 @@ VOCABULARY = "assets/tokenizer/vocabulary"
         ("roberta", f"{VOCABULARY}.json", b"[]"),
         ("roberta", f"{VOCABULARY}.json", b'{"a": "b"}'),
         ("roberta", f"{VOCABULARY}.json", b'{"a": 1}'),
+        ("albert", f"{VOCABULARY}.spm", b""),
+        ("albert", f"{VOCABULARY}.spm", b"\x0a\x02\x08\x01"),
+        ("albert", f"{VOCABULARY}.spm", rules_of_normalisation(b"not compiled")),
     ],
 )
 def test_damaged_files_of_texts(copy, key, name, content):
@@ -55,6 +69,24 @@ def test_damaged_files_of_texts(copy, key, name, content):
         (folder / "model.weights.h5").unlink()
     (folder / name).write_bytes(content)
     with pytest.raises(WeightsError, match=rf"{folder / name} cannot be read: .*\. Fetch the encoder again$"):
+        text_source(str(folder), list)
+
+
+@pytest.mark.parametrize("token", ["[CLS]", "[SEP]"])
+def test_a_vocabulary_without_a_special_token_names_the_encoder(copy, token):
+    folder = copy("albert")
+    path = folder / f"{VOCABULARY}.spm"
+    path.write_bytes(path.read_bytes().replace(token.encode(), b"[ODD]"))
+    match = rf"the vocabulary of encoder '{folder}' has no {re.escape(token)}\. Name another encoder"
+    with pytest.raises(WeightsError, match=match):
+        text_source(str(folder), list)
+
+
+def test_a_vocabulary_without_padding(copy):
+    folder = copy("albert")
+    path = folder / f"{VOCABULARY}.spm"
+    path.write_bytes(path.read_bytes().replace(b"<pad>", b"<odd>"))
+    with pytest.raises(WeightsError, match=rf"encoder '{folder}' has no <pad>\. Name another encoder"):
         text_source(str(folder), list)
 
 

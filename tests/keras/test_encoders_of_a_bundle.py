@@ -49,3 +49,12 @@ def test_a_folder_that_has_moved_is_linked(tmp_path, experiment):
     hear(str(caught.value), "Move it back, or link it from where it is now: ln -s FOLDER {}")
     before.symlink_to(now)
     assert [one.name for one in _layers_of(run, experiment, ["text"]).encoders] == [str(before)]
+
+
+def test_a_folder_that_has_moved_is_named_by_the_experiment(tmp_path):
+    now, before = tmp_path / "now", tmp_path / "before"
+    text_preset("bert", now)
+    run = run_of(tmp_path, (str(before), text_source(str(now), lambda size: [])))
+    encoders = {"text": str(before), "moved": {str(before): str(now)}}
+    moved = resolve({"manifest": "m.yaml", "encoders": encoders}, tmp_path, name="test")
+    assert [one.name for one in _layers_of(run, moved, ["text"]).encoders] == [str(before)]

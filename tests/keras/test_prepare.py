@@ -25,8 +25,10 @@ from automm.errors import ConfigError, DataError, WeightsError
 from automm.models.encoders import automatic, sources
 from automm.models.encoders.preprocessing import PicturePreprocessing
 from automm.search.features import engines
-from automm.search.setup.data import Loaded, check_same_data, encoder_sources, load, prepare
+from automm.search.run import _check_same_experiment
+from automm.search.setup.data import Loaded, encoder_sources, load, prepare
 from automm.search.setup.folds import check_folds, folds_of
+from automm.search.setup.same import check_same_data
 
 THIRD = 12
 
@@ -191,7 +193,9 @@ def test_auto_chooses_the_text_encoder_once_for_all_folds(tmp_path, monkeypatch,
     here = load(wanted)
     asked = []
     source = SimpleNamespace(precision="float32")
-    monkeypatch.setattr("automm.search.setup.data.text_source", lambda name, words: asked.append(name) or source)
+    monkeypatch.setattr(
+        "automm.search.setup.data.text_source", lambda name, words, folder: asked.append(name) or source
+    )
     for one in (here, here.with_fold(1)):
         encoder_sources(wanted, one)
     assert asked == [encoder, encoder]
@@ -256,3 +260,45 @@ def test_a_resumed_run_whose_encoder_is_another_is_refused(tmp_path):
     text = SimpleNamespace(modality="text", name="minilm-l6", fingerprint="3")
     with pytest.raises(DataError, match="the text encoder was me5-small when the run began and is minilm-l6 now"):
         check_same_data(run, resolve({"manifest": "m.yaml"}, tmp_path, name="test"), one, [text])
+
+
+def test_an_encoder_that_the_space_excludes_is_neither_needed_nor_encoded(tmp_path, isolated_cache):
+    content = {
+        **{**SMALL, "manifest": str(write_reviews(tmp_path, 24))},
+        "encoders": {"text": ["tiny-bert", "/gone/bert"], "image": ["tiny-cnn", "/gone/vit"]},
+        "space": {"text.encoder": ["tiny-bert"], "image.encoder": ["tiny-cnn"]},
+    }
+    wanted = resolve(content, tmp_path, name="test")
+    here = load(wanted)
+    setup = prepare(wanted, here, encoder_sources(wanted, here))
+    assert setup.shapes.encoders == {"text": ("tiny-bert",), "image": ("tiny-cnn",)}
+    assert set(setup.features.engines) == {("text", "tiny-bert"), ("image", "tiny-cnn")}
+
+
+def test_a_run_is_resumed_with_an_encoder_that_has_moved(tmp_path):
+    before, now = str(tmp_path / "before"), str(tmp_path / "now")
+    text_preset("bert", tmp_path / "now")
+
+    def experiment(text, **more):
+        encoders = {"text": text, "image": "tiny-cnn", **more}
+        content = {"manifest": str(manifest), "encoders": encoders, "space": {"text.readout": ["mean", "attention"]}}
+        return resolve(content, tmp_path, name="test")
+
+    manifest = write_reviews(tmp_path, 24)
+    (tmp_path / "config.yaml").write_text(experiment(before).to_yaml())
+    wanted = experiment(before, moved={before: now})
+    here = load(wanted)
+    encoders = encoder_sources(wanted, here)
+    text = encoders[0]
+    assert (text.name, text.fingerprint) == (before, sources.text_source(now, list).fingerprint)
+    assert text.build().encoder == before
+    recorded = {one.modality: {"name": one.name, "fingerprint": one.fingerprint, "engine": "keras"} for one in encoders}
+    described = {"fingerprint": here.digest, "encoders": recorded}
+    run = SimpleNamespace(name="run", folder=tmp_path, read=lambda name: described)
+    _check_same_experiment(run, wanted)
+    check_same_data(run, wanted, here, encoders)
+    with pytest.raises(ConfigError, match=r"encoders\.text was .* and encoders\.moved has the new place of a folder"):
+        _check_same_experiment(run, experiment(now))
+    other = replace(text, fingerprint="other weights")
+    with pytest.raises(DataError, match=f"the weights of the text encoder '{before}' have changed"):
+        check_same_data(run, wanted, here, [other, *encoders[1:]])

@@ -6,7 +6,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from automm.config.experiment import load_experiment
+from automm.config.experiment import load_experiment, resolve
 from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
@@ -31,7 +31,7 @@ from automm.search.space.table import (
     size,
     unrequested_choices,
 )
-from automm.search.space.validation import full_space, narrow
+from automm.search.space.validation import encoders_read, full_space, narrow
 from automm.search.training.options import Options
 from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import EPOCHS, point_of
@@ -348,3 +348,37 @@ def test_choices_on_request_can_be_built(choice):
     model = baselines.fused(Shapes(3, 4, 2, 3, cells=5, head="softmax"), {**DEFAULTS, **choice, "label/layers": 0})
     assert model.output_shape == (None, 3)
     assert any(is_sequence(tensor.name) for tensor in model.inputs)
+
+
+TEXTS, IMAGES = ("a", "b", "joint"), ("x", "joint")
+
+
+@pytest.mark.parametrize(
+    ("space", "baselines", "texts", "images"),
+    [
+        ({}, "none", TEXTS, IMAGES),
+        ({"text.encoder": ["b"]}, "all", ("a", "b"), IMAGES),
+        ({"text.encoder": ["b"]}, ["majority"], ("a", "b"), IMAGES),
+        ({"text.encoder": ["b"]}, "none", ("b",), IMAGES),
+        ({"text.encoder": ["b"]}, {"include": "none", "trees": True}, ("a", "b"), IMAGES),
+        ({"text.encoder": ["b", "all"]}, "none", TEXTS, IMAGES),
+        (
+            {"text.encoder": ["a"], "image.encoder": ["x"], "fusion.similarity": ["joint"]},
+            "none",
+            ("a", "joint"),
+            IMAGES,
+        ),
+        ({"image.source": ["convolution"]}, "none", TEXTS, ("x",)),
+    ],
+)
+def test_a_search_reads_the_encoders_that_points_and_baselines_read(tmp_path, space, baselines, texts, images):
+    encoders = {"text": list(TEXTS), "image": list(IMAGES)}
+    content = {"manifest": "m.yaml", "encoders": encoders, "space": space, "baselines": baselines}
+    experiment = resolve(content, tmp_path, name="x")
+    narrowed = narrow(space, image_size=224, encoders=experiment.encoders.by_modality)
+    assert encoders_read(experiment, narrowed) == {"text": texts, "image": images}
+
+
+def test_a_search_of_one_encoder_reads_it(tmp_path):
+    experiment = resolve({"manifest": "m.yaml", "baselines": "none"}, tmp_path, name="x")
+    assert encoders_read(experiment, full_space()) == {"text": ("auto",), "image": ("efficientnet-lite0",)}

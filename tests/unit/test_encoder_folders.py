@@ -1,6 +1,7 @@
 """Folders of encoders in an experiment file are relative to the file, as its manifest is."""
 
 import pytest
+from advice import advises, hear
 
 from automm.config.experiment import load_experiment
 from automm.errors import ConfigError
@@ -33,3 +34,16 @@ def test_those_of_the_space_and_of_options_are_the_same(load, tmp_path):
 def test_one_folder_by_two_names_is_named_twice(load):
     with pytest.raises(ConfigError, match="an encoder is named twice"):
         load("encoders: {text: [./p/bert, p/bert/]}")
+
+
+@advises("Write OLD: NEW, with OLD as named there")
+def test_a_folder_that_has_moved(load, tmp_path):
+    with pytest.raises(ConfigError, match=r"'.*/q/bert' is not an encoder in text or image") as caught:
+        load("encoders: {text: p/bert, moved: {q/bert: now/bert}}")
+    hear(str(caught.value), "Write OLD: NEW, with OLD as named there")
+    found = load("encoders: {text: p/bert, moved: {p/bert: now/bert}}").encoders
+    assert found.texts == (f"{tmp_path}/p/bert",)
+    assert found.folder(f"{tmp_path}/p/bert") == f"{tmp_path}/now/bert"
+    assert found.folder("tiny-cnn") == "tiny-cnn"
+    option = "encoders.moved={p/bert: now/bert}"
+    assert load("encoders: {text: p/bert}", option).encoders.moved == found.moved

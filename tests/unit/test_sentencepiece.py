@@ -43,6 +43,18 @@ def trained(**options):
     return file.getvalue()
 
 
+@pytest.fixture
+def saved(tmp_path):
+    """saved(content) is a model file."""
+
+    def write(content):
+        path = tmp_path / "vocabulary.spm"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 @pytest.mark.parametrize(
     "options",
@@ -57,32 +69,42 @@ def trained(**options):
     ],
     ids=str,
 )
-def test_the_tokens_are_those_of_sentencepiece(kind, options):
+def test_the_tokens_are_those_of_sentencepiece(kind, options, saved):
     content = trained(model_type=kind, **options)
-    reference, tokenizer = sentencepiece.SentencePieceProcessor(model_proto=content), tokenizer_of(read_model(content))
+    reference = sentencepiece.SentencePieceProcessor(model_proto=content)
+    tokenizer = tokenizer_of(read_model(saved(content)))
     rng = random.Random(0)
     for text in (*ODD, *("".join(rng.choices(LETTERS, k=rng.randint(1, 30))) for _ in range(300))):
         assert tokenizer.encode(text).ids == list(reference.encode(text)), text
 
 
-@pytest.mark.parametrize("content", [b"", b"\x0a", b"\x0a\xff", b"\xff" * 20, b"hello"])
-def test_another_file_is_refused(content):
-    with pytest.raises(WeightsError, match="SentencePiece model"):
-        read_model(content)
+NO_UNKNOWN = b"\x0a\x03\x0a\x01a"  # one normal piece
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x0a", b"\x0a\xff", b"\x0a\x02\x08\x01", b"\xff" * 20, b"hello", NO_UNKNOWN]
+)
+def test_another_file_is_refused(content, saved):
+    path = saved(content)
+    with pytest.raises(WeightsError, match=rf"^{path} cannot be read: .*\. Fetch the encoder again$"):
+        read_model(path)
 
 
 @advises("Fetch the encoder again")
-def test_a_damaged_file_is_fetched_again():
+def test_a_damaged_file_is_fetched_again(saved):
     content = trained()
+    path = saved(content[: len(content) // 2])
     with pytest.raises(WeightsError) as caught:
-        read_model(content[: len(content) // 2])
+        read_model(path)
+    assert str(caught.value).startswith(f"{path} cannot be read: ")
     hear(str(caught.value), "Fetch the encoder again")
-    read_model(content)
+    read_model(saved(content))
 
 
 @advises("Name another encoder")
-def test_models_of_words_are_refused():
-    with pytest.raises(WeightsError, match="neither unigram nor BPE") as caught:
-        read_model(trained(model_type="word", vocab_size=20))
+def test_models_of_words_are_refused(saved):
+    path = saved(trained(model_type="word", vocab_size=20))
+    with pytest.raises(WeightsError, match=f"^{path}: .*neither unigram nor BPE") as caught:
+        read_model(path)
     hear(str(caught.value), "Name another encoder")
-    read_model(trained(model_type="bpe"))
+    read_model(saved(trained(model_type="bpe")))

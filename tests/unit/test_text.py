@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.data.inputs.tokens import SPECIAL, learn_vocabulary, load_tokenizer, wordpiece_tokenizer
 from automm.errors import WeightsError
@@ -85,7 +86,7 @@ def test_no_texts(tokenizer):
     ],
 )
 def test_no_bert_vocabulary(vocabulary, words):
-    with pytest.raises(WeightsError, match=words):
+    with pytest.raises(ValueError, match=words):
         wordpiece_tokenizer(vocabulary)
 
 
@@ -105,8 +106,23 @@ def test_a_file_that_is_no_tokenizer(tmp_path, content):
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(WeightsError, match=r"tokenizer\.json: not a tokenizer"):
+    with pytest.raises(
+        WeightsError, match=r"tokenizer\.json: not a tokenizer: .*\. Fetch the encoder again, or restore"
+    ):
         load_tokenizer(path)
+
+
+@advises("Fetch the encoder again, or restore the file of the run or bundle")
+def test_a_damaged_tokenizer_is_restored(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    wordpiece_tokenizer([*SPECIAL, "good"]).save(str(path))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    with pytest.raises(WeightsError) as caught:
+        load_tokenizer(path)
+    hear(str(caught.value), "Fetch the encoder again, or restore the file of the run or bundle")
+    path.write_bytes(whole)
+    assert ids(load_tokenizer(path), "good") == ids(wordpiece_tokenizer([*SPECIAL, "good"]), "good")
 
 
 def test_a_vocabulary_is_learned_most_frequent_first():

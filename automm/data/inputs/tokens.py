@@ -25,7 +25,9 @@ def load_tokenizer(path: Path) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
-        raise WeightsError(f"{path}: not a tokenizer: {error}") from error
+        raise WeightsError(
+            f"{path}: not a tokenizer: {error}. Fetch the encoder again, or restore the file of the run or bundle"
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -35,13 +37,13 @@ def wordpiece_tokenizer(vocabulary: Sequence[str], *, lowercase: bool = True) ->
     """Return a BERT tokenizer; the id of a token is its place in `vocabulary`.
 
     Raises:
-        WeightsError: a special token is missing, or [PAD] is not the first.
+        ValueError: a special token is missing, or [PAD] is not the first.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     missing = [token for token in SPECIAL if token not in vocabulary]
     if missing or vocabulary[0] != "[PAD]":
-        raise WeightsError(f"not a BERT vocabulary: missing {missing or '[PAD] in the first place'}")
+        raise ValueError(f"not a BERT vocabulary: missing {missing or '[PAD] in the first place'}")
     ids = {token: index for index, token in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)

@@ -164,22 +164,23 @@ class ImageSource:
         return _frozen(lower), _frozen(upper)
 
 
-def text_source(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
+def text_source(name: str, vocabulary: Callable[[int], Sequence[str]], folder: str = "") -> TextSource:
     """Resolve a text encoder by name.
 
     Args:
         name: one of TEXT_ENCODERS, a folder with a KerasHub preset, or a preset's name or handle.
         vocabulary: returns at most the given number of tokens, for encoders without a vocabulary: learned from the
             training texts (`vocabulary_of_texts`), or read from a run.
+        folder: where it is, if its name is not its place.
 
     Raises:
         WeightsError: its weights are not installed (the message has the command that fetches them), or the name is
             unknown.
         ConfigError: there is no folder of this name, or the preset is not supported.
     """
-    if name in TEXT_ENCODERS:
-        return TEXT_ENCODERS[name](name, vocabulary)
-    found = Preset.find(name, "text")
+    if (folder or name) in TEXT_ENCODERS:
+        return TEXT_ENCODERS[folder or name](name, vocabulary)
+    found = Preset.find(folder or name, "text")
     preprocessing = found.texts()
     return TextSource(
         name,
@@ -216,11 +217,11 @@ def vocabulary_of_texts(train: Sequence[str]) -> Callable[[int], Sequence[str]]:
     return lambda size: learn_vocabulary(train, size)
 
 
-def image_source(name: str) -> ImageSource:
+def image_source(name: str, folder: str = "") -> ImageSource:
     """Resolve a picture encoder by name, as `text_source` does."""
-    if name in IMAGE_ENCODERS:
-        return IMAGE_ENCODERS[name](name)
-    found = Preset.find(name, "image")
+    if (folder or name) in IMAGE_ENCODERS:
+        return IMAGE_ENCODERS[folder or name](name)
+    found = Preset.find(folder or name, "image")
     return ImageSource(
         name,
         fingerprint(*found.digests, json.dumps(found.scaling)),

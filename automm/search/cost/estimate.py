@@ -98,7 +98,7 @@ def step_seconds(setup: Setup) -> float:
     A head that reads whole sequences multiplies its weights with every element of them.
     """
     experiment = setup.experiment
-    inputs, encoders = experiment.inputs, setup.shapes.encoders
+    inputs, encoders = experiment.inputs, experiment.encoders.by_modality
     space = narrow(experiment.space, setup.shapes.columns, setup.task, encoders=encoders)
     largest = with_columns({**ALL_ENCODERS, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
@@ -113,8 +113,8 @@ def step_seconds(setup: Setup) -> float:
 
 def pixel_seconds(setup: Setup) -> float:
     """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
-    inputs = setup.experiment.inputs
-    columns, encoders, image_size = setup.shapes.columns, setup.shapes.encoders, setup.shapes.image_size
+    inputs, encoders = setup.experiment.inputs, setup.experiment.encoders.by_modality
+    columns, image_size = setup.shapes.columns, setup.shapes.image_size
     space = narrow(setup.experiment.space, columns, setup.task, image_size=image_size, encoders=encoders)
     seconds = [cost.seconds for cost in pixel_costs(space, image_size).values()]
     return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)

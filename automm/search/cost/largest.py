@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automm.config.experiment import Experiment, Folds
+from automm.config.inputs import AUTO
 from automm.data.inputs.columns import largest_shapes
 from automm.data.sections import Fields
 from automm.models.baselines import fused
@@ -13,6 +14,7 @@ from automm.models.heads import Shapes
 from automm.models.readouts import is_sequence, of_modality
 from automm.models.weights.packages import PACKAGES
 from automm.search.space.table import TABLE, Space, is_active, readouts
+from automm.search.space.validation import encoders_read
 from automm.search.training.pixels import pixel_encoder
 from automm.tasks.base import Task
 
@@ -48,7 +50,7 @@ def largest_candidate(
         task: of the manifest.
         fields: the fields of the manifest; a categorical metadata column counts with the most values it may have.
     """
-    encoders = _encoders(experiment)
+    encoders = _encoders(experiment, space)
     if any(name not in PACKAGES for names in encoders.values() for name in names):
         return None
     # Read-outs of the widest encoder, or of all side by side.
@@ -78,7 +80,7 @@ def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | No
     None if no sequences are stored, or for presets. A picture's cells are those of the last feature map of a packaged
     CNN, 32 by 32 pixels each; earlier feature maps have fewer channels.
     """
-    encoders = _encoders(experiment).values()
+    encoders = _encoders(experiment, space).values()
     wanted = [name for name in readouts(space) if is_sequence(name)]
     if not wanted or any(name not in PACKAGES for names in encoders for name in names):
         return None
@@ -88,10 +90,10 @@ def sequence_bytes(experiment: Experiment, space: Space) -> tuple[int, int] | No
     return HALF * pieces * text, HALF * maps * cells * image
 
 
-def _encoders(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+def _encoders(experiment: Experiment, space: Space) -> dict[str, tuple[str, ...]]:
     """Return the names of the encoders; both that `auto` chooses among have vectors of the same size."""
-    named = experiment.encoders.named
-    return {**named, "text": named["text"] or (OF_ENGLISH,)}
+    read = encoders_read(experiment, space)
+    return {**read, "text": (OF_ENGLISH,) if AUTO in read["text"] else read["text"]}
 
 
 def most_parameters(space: Space, shapes: Shapes) -> tuple[dict[str, Any], int]:

@@ -25,8 +25,9 @@ from automm.search.parallel.worker_options import bypass_proxies
 from automm.search.parallel.workers import FOLDER
 from automm.search.ranking import Ranking
 from automm.search.reporter import Reporter
-from automm.search.setup.data import Setup, check_same_data, check_same_rows, encoder_sources, load, prepare
+from automm.search.setup.data import Setup, encoder_sources, load, prepare
 from automm.search.setup.folds import with_recorded_evaluation
+from automm.search.setup.same import check_same_data, check_same_rows
 from automm.tracking.encoder_records import records_of
 from automm.tracking.run_folder import Candidate, Run
 

@@ -22,7 +22,7 @@ from automm.data.splitting.links import Links, links_of
 from automm.data.splitting.other_folds import other_folds, select_fold
 from automm.data.splitting.split import split_dataset
 from automm.data.splitting.subsample import subsample
-from automm.errors import ConfigError, DataError
+from automm.errors import ConfigError
 from automm.evaluate.combine import Judged
 from automm.models.devices import precision_for
 from automm.models.encoders.automatic import Choice, check_installed, text_encoder_for
@@ -45,14 +45,12 @@ from automm.search.setup.folds import evaluation_name, folds_of
 from automm.search.setup.inputs import Size, count_cut, picture_form, sizes_of, tokens_of
 from automm.search.setup.words import Words, reads_words
 from automm.search.space.table import readouts
-from automm.search.space.validation import space_of
+from automm.search.space.validation import encoders_read, space_of
 from automm.search.training.loop import Fold, validation_rows
 from automm.search.training.losses import LOSSES
 from automm.search.training.options import Options
 from automm.tasks.base import Task
-from automm.tracking.encoder_records import records_of
 from automm.tracking.judged_rows import JudgedRows
-from automm.tracking.run_folder import Run
 
 log = logging.getLogger("automm")
 
@@ -189,11 +187,13 @@ def load(experiment: Experiment, progress: Progress | None = None) -> Loaded:
         )
     if experiment.subsample is not None:
         dataset = subsample(dataset, experiment.subsample)
+    names, folder = encoders_read(experiment, space_of(experiment, dataset.manifest)), experiment.encoders.folder
     for name in experiment.encoders.named["text"]:
-        check_text_encoder(name)
+        if name in names["text"]:
+            check_text_encoder(folder(name))
     if experiment.encoders.text == AUTO:
         check_installed([review.text for review in dataset.reviews])
-    images = tuple(in_precision(image_source(name), precision(experiment)) for name in experiment.encoders.images)
+    images = tuple(in_precision(image_source(name, folder(name)), precision(experiment)) for name in names["image"])
     forms = list(dict.fromkeys(picture_form(source, experiment.inputs) for source in images))
     pictures = prepare_pictures(all_paths(dataset.reviews), forms, cache_dir(), progress, limit=cache_limit())
     dataset = drop_bad_pictures(dataset, pictures.bad)
@@ -216,14 +216,17 @@ def precision(experiment: Experiment) -> str:
 
 
 def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource | ImageSource, ...]:
-    """Return the encoders of the experiment: those of texts, then those of pictures.
+    """Return the encoders that the search reads: those of texts, then those of pictures.
 
     Raises:
         WeightsError: weights of the text encoder that `auto` has chosen are missing.
     """
     train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
-    names = experiment.encoders.texts if loaded.choice is None else (loaded.choice.encoder,)
-    texts = [in_precision(text_source(name, vocabulary_of_texts(train)), precision(experiment)) for name in names]
+    names = encoders_read(experiment, space_of(experiment, loaded.dataset.manifest))["text"]
+    if loaded.choice is not None:
+        names = (loaded.choice.encoder,)
+    vocabulary, folder = vocabulary_of_texts(train), experiment.encoders.folder
+    texts = [in_precision(text_source(name, vocabulary, folder(name)), precision(experiment)) for name in names]
     return (*texts, *loaded.images)
 
 
@@ -291,56 +294,3 @@ def prepare(
 def feature_store() -> FeatureStore:
     """Return the feature store in the user's cache folder."""
     return FeatureStore(cache_dir() / "features", cache_limit())
-
-
-def check_same_data(
-    run: Run, experiment: Experiment, loaded: Loaded, encoders: Sequence[TextSource | ImageSource]
-) -> None:
-    """Check that a resumed run has the same data and encoder weights as before.
-
-    Raises:
-        DataError: the data, the encoders or their weights have changed.
-    """
-    before = run.read("manifest.json")
-    if not before:  # a new run, or one that ended before its data was encoded
-        return
-    if before["fingerprint"] != loaded.digest:
-        counts = {name: len(rows) for name, rows in loaded.splits.items()}
-        raise DataError(
-            f"--resume {run.name}: the data has changed since the run began (reviews before: {before['reviews']}, "
-            f"now: {counts}). Start a new run"
-        )
-    # Checked after the data, because an encoder may take its vocabulary from it.
-    recorded = records_of(before["encoders"], experiment.inputs.model_dump())
-    fingerprints = {(record.modality, record.name): record.fingerprint for record in recorded}
-    for source in encoders:
-        if (source.modality, source.name) not in fingerprints:  # `auto` may choose another with other libraries
-            names = ", ".join(name for modality, name in fingerprints if modality == source.modality)
-            raise DataError(
-                f"--resume {run.name}: the {source.modality} encoder was {names} when the run began and is "
-                f"{source.name} now. Start a new run"
-            )
-        if fingerprints[source.modality, source.name] != source.fingerprint:
-            raise DataError(
-                f"--resume {run.name}: the weights of the {source.modality} encoder {source.name!r} have changed since "
-                "the run began. Start a new run"
-            )
-
-
-def check_same_rows(run: Run, setup: Setup) -> None:
-    """Check that a resumed run judges candidates on the same reviews and folds as before.
-
-    Raises:
-        DataError: they have changed.
-    """
-    described, before = run.read("manifest.json"), run.judged_rows()
-    if not described:  # as in `check_same_data`
-        return
-    evaluation = described.get("evaluation", setup.evaluation)
-    if evaluation != setup.evaluation:
-        changed = f"candidates were judged by {evaluation}, and now would be by {setup.evaluation}"
-    elif before is not None and not before.same_rows(setup.judged_rows):
-        changed = "the reviews of the folds on which candidates are judged have changed since the run began"
-    else:
-        return
-    raise DataError(f"--resume {run.name}: {changed}. Start a new run")

@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 from automm.config.experiment import Experiment
+from automm.config.inputs import ALL
 from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
 from automm.models.readouts import POOLED
-from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space
+from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space, conditions
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
 
@@ -35,6 +36,23 @@ def space_of(experiment: Experiment, manifest: Manifest) -> Space:
         image_size=experiment.inputs.known_image_size,
         encoders=experiment.encoders.by_modality,
     )
+
+
+def encoders_read(experiment: Experiment, space: Space) -> dict[str, tuple[str, ...]]:
+    """Return the encoders of each modality that a search reads, in the order of the experiment file.
+
+    These are the encoders that points of the space may choose, and the first one if there are baselines. An encoder
+    that the space excludes is not encoded, and a baseline of all encoders does not read it.
+    """
+    wanted = experiment.baselines
+    has_baselines = wanted.include not in ("none", ()) or wanted.trees or wanted.end_to_end
+    joint, read = space.get("fusion/similarity", ()), {}
+    for modality, names in experiment.encoders.by_modality.items():
+        row = f"{modality}/encoder"
+        exists = row in space and all(values for _, values in conditions(space, row))
+        chosen = {*joint, *(space[row] if exists else ()), *(names[:1] if has_baselines else ())}
+        read[modality] = tuple(name for name in names if name in chosen or ALL in chosen) or names[:1]
+    return read
 
 
 def narrow(

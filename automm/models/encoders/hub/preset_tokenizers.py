@@ -78,7 +78,7 @@ def text_preprocessing(found: Recognised, find: Find, max_length: int | None = N
         special = ROBERTA_TOKENS
     if found.key in ("clip", "siglip"):
         _canonical(tokenizer, found.key, read_json(find("preprocessor.json")).get("config", {}))
-    _surround(tokenizer, special, ids)
+    _surround(tokenizer, special, ids, found.name)
     pad = ids[special.pad] if special.pad else 0
     if found.key == "clip" and options.get("pad_with_end_token"):
         pad = ids[special.end]
@@ -111,14 +111,14 @@ def _built(
         raise WeightsError(f"encoder {found.name!r} has no vocabulary that automm can read. {WHOLE_FOLDER}")
     with reading(path):
         words = path.read_text("utf-8").rstrip("\n").split("\n")
-    lowercase = bool(options.get("lowercase", options.get("do_lower_case", False)))
-    return wordpiece_tokenizer(words, lowercase=lowercase), {word: place for place, word in enumerate(words)}
+        lowercase = bool(options.get("lowercase", options.get("do_lower_case", False)))
+        return wordpiece_tokenizer(words, lowercase=lowercase), {word: place for place, word in enumerate(words)}
 
 
 def _sentencepiece(path: Path, *, renumbered: bool) -> tuple[Any, dict[str, int]]:
-    model = read_model(path.read_bytes())
+    model = read_model(path)
     if not renumbered:
-        return tokenizer_of(model), {text: place for place, (text, _, _) in enumerate(model.pieces)}
+        return _read(path, model), {text: place for place, (text, _, _) in enumerate(model.pieces)}
     first = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
     pieces = {piece[0]: piece for piece in model.pieces[:3]}
     if set(pieces) != {"<unk>", "<s>", "</s>"}:
@@ -126,7 +126,12 @@ def _sentencepiece(path: Path, *, renumbered: bool) -> tuple[Any, dict[str, int]
             f"{path}: its first pieces are {', '.join(pieces)}, not <unk>, <s>, </s>. Name another encoder"
         )
     begin = [pieces.get(text, (text, 0.0, CONTROL)) for text in first]
-    return tokenizer_of(_with_pieces(model, (*begin, *model.pieces[3:], ("<mask>", 0.0, CONTROL)))), first
+    return _read(path, _with_pieces(model, (*begin, *model.pieces[3:], ("<mask>", 0.0, CONTROL)))), first
+
+
+def _read(path: Path, model: SentencePieceModel) -> Any:
+    with reading(path):  # the tokenizers library checks the rules of normalisation
+        return tokenizer_of(model)
 
 
 def _with_pieces(model: SentencePieceModel, pieces: Sequence[tuple[str, float, int]]) -> SentencePieceModel:
@@ -172,13 +177,15 @@ def _canonical(tokenizer: Any, key: str, options: dict[str, Any]) -> None:
     tokenizer.normalizer = normalizers.Sequence([*steps, tokenizer.normalizer])
 
 
-def _surround(tokenizer: Any, special: Special, ids: dict[str, int]) -> None:
+def _surround(tokenizer: Any, special: Special, ids: dict[str, int], encoder: str) -> None:
     from tokenizers import processors
 
     around = [token for token in (special.start, special.end) if token]
-    missing = [token for token in around if token not in ids]
+    missing = [token for token in dict.fromkeys((*around, special.pad)) if token and token not in ids]
     if missing:
-        raise WeightsError(f"the vocabulary of the encoder has no {' and no '.join(missing)}. Name another encoder")
+        raise WeightsError(
+            f"the vocabulary of encoder {encoder!r} has no {' and no '.join(missing)}. Name another encoder"
+        )
     single = [*([special.start] if special.start else []), "$A", special.end]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=single, special_tokens=[(token, ids[token]) for token in dict.fromkeys(around)]

@@ -8,9 +8,11 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from automm.errors import WeightsError
+from automm.models.encoders.hub.preset_files import reading
 
 META = "\u2581"  # the meta symbol, in place of a blank
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6  # types of pieces
@@ -37,30 +39,34 @@ class SentencePieceModel:
     byte_fallback: bool
 
 
-def read_model(content: bytes) -> SentencePieceModel:
-    """Parse a model file.
+def read_model(path: Path) -> SentencePieceModel:
+    """Read a model file.
 
     Raises:
         WeightsError: it is damaged, or splits texts in another way than unigram and BPE.
     """
-    try:
-        fields = list(_fields(content))
-        pieces = []
-        for number, value in fields:
-            if number == 1:
-                piece = dict(_fields(value))
-                score = struct.unpack("<f", piece[2])[0] if 2 in piece else 0.0
-                pieces.append((piece[1].decode("utf-8"), score, piece.get(3, NORMAL)))
-        trainer = dict(_fields(dict(fields).get(2, b"")))
-        rules = dict(_fields(dict(fields).get(3, b"")))
-    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
-        raise WeightsError(f"not a SentencePiece model: {error}. Fetch the encoder again") from error
-    algorithm = trainer.get(3, UNIGRAM)
-    if algorithm not in (UNIGRAM, BPE) or not pieces:
-        raise WeightsError("the SentencePiece model is neither unigram nor BPE. Name another encoder")
+    with reading(path):
+        model = _parsed(path.read_bytes())
+    if model.algorithm not in (UNIGRAM, BPE):
+        raise WeightsError(f"{path}: the SentencePiece model is neither unigram nor BPE. Name another encoder")
+    return model
+
+
+def _parsed(content: bytes) -> SentencePieceModel:
+    fields = list(_fields(content))
+    pieces = []
+    for number, value in fields:
+        if number == 1:
+            piece = dict(_fields(value))
+            score = struct.unpack("<f", piece[2])[0] if 2 in piece else 0.0
+            pieces.append((piece[1].decode("utf-8"), score, piece.get(3, NORMAL)))
+    if not any(kind == UNKNOWN for _, _, kind in pieces):  # every model has one
+        raise ValueError(f"not a SentencePiece model: {len(pieces)} pieces, and none for unknown ones")
+    trainer = dict(_fields(dict(fields).get(2, b"")))
+    rules = dict(_fields(dict(fields).get(3, b"")))
     return SentencePieceModel(
         tuple(pieces),
-        algorithm,
+        trainer.get(3, UNIGRAM),
         rules.get(2, b""),
         bool(rules.get(3, 1)),
         bool(rules.get(4, 1)),
