@@ -4,7 +4,7 @@ baseline, and than a logistic regression on everything?
 Command:  python experiments/answer.py --data DATA --before CHECKOUT --to experiments/answer.json
           python experiments/answer.py --to experiments/answer.json --report
           --which, --sets and --seeds measure a part. What the JSON file holds already is kept, so that the same command
-          goes on where it was stopped; two commands may run at the same time if their parts are different.
+          goes on where it was stopped. A search uses one thread: start two commands with different parts.
 Data:     DATA is a folder with the data sets of `encoder_data.py`; the demo is made. CHECKOUT is the code of commit
           21910f0: git worktree add CHECKOUT 21910f0
 Cost:     see `seconds` in the result; the first search of a data set also encodes.
@@ -33,6 +33,8 @@ from answer_tables import report
 from encoder_data import ROOT, SETS, write_manifest
 
 DEMO = "demo"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+ONE_THREAD = dict.fromkeys(THREADS, "1")  # small heads gain little from a second thread; a second search does
 ALL_SETS = (*SETS, DEMO)
 FRACTIONS = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
@@ -87,12 +89,13 @@ def measure(arguments: argparse.Namespace, key: str, code: Path) -> bool:
     (arguments.work / "folds").mkdir(exist_ok=True)
     kept = arguments.to.with_suffix("")
     kept.mkdir(exist_ok=True)
-    command = [sys.executable, str(Path(__file__).with_name("answer_search.py"))]
+    # -P: otherwise the code of the working directory would be imported before that of PYTHONPATH.
+    command = [sys.executable, "-P", "-c", "from answer_search import main; main()", "--code", str(code)]
     command += [str(manifest_of(name, int(seed), arguments)), "--seed", seed, "--trials", str(arguments.trials)]
     command += ["--runs-dir", str(folder), "--row", str(folder / "row.json"), "--test", str(kept / f"{stem}.npz")]
     command += ["--folds", str(arguments.work / "folds" / f"{stem}.npz")]
     with (folder / "log.txt").open("w") as log:
-        environment = {**os.environ, "PYTHONPATH": str(code)}
+        environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": f"{code}{os.pathsep}{Path(__file__).parent.resolve()}"}
         ended = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
     if ended.returncode:
         print(f"{key} failed with {ended.returncode}: see {folder / 'log.txt'}", flush=True)

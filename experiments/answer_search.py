@@ -20,6 +20,7 @@ ANSWERS = "answer-"  # prefix of the out-of-fold answers of a candidate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("manifest", type=Path)
+    parser.add_argument("--code", type=Path, required=True, help="the checkout that automm is imported from")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--trials", type=int, required=True)
     parser.add_argument("--runs-dir", type=Path, required=True, help="a run in it is resumed")
@@ -38,7 +39,8 @@ def main() -> None:
     from automm.tracking.protocol import NoTracker
     from automm.tracking.run_folder import all_runs
 
-    print(f"automm from {Path(automm.__file__).parent}", flush=True)
+    if Path(automm.__file__).parent.parent != arguments.code:
+        raise SystemExit(f"automm is imported from {automm.__file__}, not from {arguments.code}")
     settings = [*SETTINGS, f"seed={arguments.seed}", f"budget.trials={arguments.trials}"]
     experiment = load_experiment(arguments.manifest, settings)
     reporter = ConsoleReporter(Console(stderr=True, width=140), arguments.trials, experiment.objective[4:])
@@ -142,7 +144,3 @@ def keep_folds(run: Any, experiment: Any, labels: int, to: Path) -> None:
     ]
     answers = {f"{ANSWERS}{name}": run.predictions(name) for name in members}
     np.savez_compressed(to, units=judged.units, targets=judged.targets, weights=weights, **answers)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,9 +18,11 @@ CLASSES = 3
 
 @pytest.fixture
 def answer(monkeypatch):
-    """The modules of the experiment by name."""
+    """The modules of the experiment by name, with two divisions of the units instead of up to 20."""
     monkeypatch.syspath_prepend(ROOT / "experiments")
-    return {name: importlib.import_module(name) for name in ("answer", "answer_report", "answer_search")}
+    modules = {name: importlib.import_module(name) for name in ("answer", "answer_report", "answer_search")}
+    monkeypatch.setattr(modules["answer_report"], "divisions", lambda judged: 2)
+    return modules
 
 
 def right(targets, share, rng):
