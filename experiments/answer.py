@@ -20,6 +20,7 @@ contribute, once, and keeps it in the JSON file. `answer_report.py` says what th
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=ALL_SETS, default=list(ALL_SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the experiment, for code after")
     parser.add_argument("--report", action="store_true", help="measure nothing, and print the tables")
     parser.add_argument(
         "--work", type=Path, default=Path(tempfile.gettempdir()) / "automm-answer", help="manifests, runs and answers"
@@ -72,11 +74,16 @@ def main() -> None:
 
 
 def measured(arguments: argparse.Namespace, key: str) -> bool:
-    """Return whether the JSON file has a search; refuse one with another number of trials."""
-    row = read(arguments.to)["searches"].get(key)
-    if row is not None and row["trials"] != arguments.trials:
-        raise SystemExit(f"{arguments.to}: {key} has {row['trials']} trials, not {arguments.trials}. Name another file")
+    """Return whether the JSON file has a search; refuse one with other trials or settings."""
+    row, wanted = read(arguments.to)["searches"].get(key), settings_of(arguments, key)
+    if row is not None and row["settings"] != wanted:
+        raise SystemExit(f"{arguments.to}: {key} has {row['settings']}, not {wanted}. Name another file")
     return row is not None
+
+
+def settings_of(arguments: argparse.Namespace, key: str) -> list[str]:
+    """Return what the experiment of a search sets beside what all have."""
+    return [f"budget.trials={arguments.trials}", *(arguments.set if key.startswith(AFTER) else [])]
 
 
 def measure(arguments: argparse.Namespace, key: str, code: Path) -> bool:
@@ -84,14 +91,16 @@ def measure(arguments: argparse.Namespace, key: str, code: Path) -> bool:
     _, name, seed = key.split("/")
     stem = key.replace("/", "-")
     commit = commit_of(code)
-    folder = arguments.work / "runs" / f"{stem}-{arguments.trials}-{commit}"  # a search that was stopped is resumed
+    settings = settings_of(arguments, key)
+    digest = hashlib.sha256(" ".join([commit, *settings]).encode()).hexdigest()[:6]
+    folder = arguments.work / "runs" / f"{stem}-{digest}"  # a search that was stopped is resumed
     folder.mkdir(parents=True, exist_ok=True)
     (arguments.work / "folds").mkdir(exist_ok=True)
     kept = arguments.to.with_suffix("")
     kept.mkdir(exist_ok=True)
     # -P: otherwise the code of the working directory would be imported before that of PYTHONPATH.
     command = [sys.executable, "-P", "-c", "from answer_search import main; main()", "--code", str(code)]
-    command += [str(manifest_of(name, int(seed), arguments)), "--seed", seed, "--trials", str(arguments.trials)]
+    command += [str(manifest_of(name, int(seed), arguments)), "--seed", seed, "--set", *settings]
     command += ["--runs-dir", str(folder), "--row", str(folder / "row.json"), "--test", str(kept / f"{stem}.npz")]
     command += ["--folds", str(arguments.work / "folds" / f"{stem}.npz")]
     with (folder / "log.txt").open("w") as log:
@@ -102,7 +111,7 @@ def measure(arguments: argparse.Namespace, key: str, code: Path) -> bool:
         return False
     row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
     with changed(arguments.to) as result:
-        result["searches"][key] = {"commit": commit, "trials": arguments.trials, **row}
+        result["searches"][key] = {"commit": commit, "settings": settings, **row}
     chosen, metric = row["choice"]["name"], row["objective"]
     figures = f"{metric} {row['validation'][chosen][metric]:.3f}, test {row['test'][chosen][metric]:.3f}"
     print(f"{key}: {chosen}, {figures}, {row['seconds']:.0f} s", flush=True)

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--code", type=Path, required=True, help="the checkout that automm is imported from")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--trials", type=int, required=True)
+    parser.add_argument("--set", nargs="+", required=True, metavar="KEY=VALUE", help="of the experiment")
     parser.add_argument("--runs-dir", type=Path, required=True, help="a run in it is resumed")
     parser.add_argument("--row", type=Path, required=True, help="a JSON file for the figures")
     parser.add_argument("--test", type=Path, required=True, help="an npz file for the answers for the test split")
@@ -41,9 +41,9 @@ def main() -> None:
 
     if Path(automm.__file__).parent.parent != arguments.code:
         raise SystemExit(f"automm is imported from {automm.__file__}, not from {arguments.code}")
-    settings = [*SETTINGS, f"seed={arguments.seed}", f"budget.trials={arguments.trials}"]
-    experiment = load_experiment(arguments.manifest, settings)
-    reporter = ConsoleReporter(Console(stderr=True, width=140), arguments.trials, experiment.objective[4:])
+    experiment = load_experiment(arguments.manifest, [*SETTINGS, f"seed={arguments.seed}", *arguments.set])
+    metric = experiment.objective.removeprefix("val_")
+    reporter = ConsoleReporter(Console(stderr=True, width=140), experiment.budget.trials, metric)
     begun = next(all_runs(arguments.runs_dir), None)
     ended = begun is not None and (begun.folder / "result.json").is_file()
     run = begun if ended else run_search(experiment, arguments.runs_dir, NoTracker(), reporter, resume=begun)

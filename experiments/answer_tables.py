@@ -12,7 +12,7 @@ def report(path: Path, work: Path) -> None:
     """Print all tables, and keep the comparisons in the JSON file."""
     sets, found = kept_comparisons(path, work)
     searches = read(path)["searches"].items()
-    commits = sorted({f"{key.split('/')[0]} {row['commit']} ({row['trials']} trials)" for key, row in searches})
+    commits = sorted({f"{key.split('/')[0]} {row['commit']} ({' '.join(row['settings'])})" for key, row in searches})
     print(f"code: {', '.join(commits)}\n")
     print_figures(sets)
     print_comparisons(found)

@@ -1,5 +1,6 @@
 """The arithmetic of experiments/answer.py, on made-up searches."""
 
+import argparse
 import importlib
 import json
 from pathlib import Path
@@ -100,7 +101,7 @@ def write_search(to, key, share, seed, rng, worse=0.4):
     kinds = {"ensemble-020": "ensemble", "logistic_both": "baseline", "bag_of_words": "baseline"}
     return {
         "commit": "abc",
-        "trials": 20,
+        "settings": ["budget.trials=20"],
         "seconds": 60.0,
         "choice": {"name": "ensemble-020", "form": "greedy", "members": {"logistic_both": 0.4, "bag_of_words": 0.6}},
         "kinds": kinds,
@@ -136,7 +137,7 @@ def measured(tmp_path):
 def test_the_report_compares_searches(answer, measured, tmp_path, capsys):
     answer["answer"].report(measured, tmp_path / "work")
     printed = capsys.readouterr().out
-    assert "code: after abc (20 trials), before abc (20 trials)" in printed
+    assert "code: after abc (budget.trials=20), before abc (budget.trials=20)" in printed
     kept = json.loads(measured.read_text())
     before = kept["compared"]["code before"]
     assert before["sets"]["one"]["value"] > 0.15
@@ -169,3 +170,13 @@ def test_a_decision_changes_labels(answer):
     probabilities = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25]])
     assert answer["answer_search"].labels_of(probabilities, []).tolist() == [0, 0]
     assert answer["answer_search"].labels_of(probabilities, [0.0, 0.2, 0.0]).tolist() == [0, 1]
+
+
+def test_searches_with_other_settings_are_refused(answer, measured):
+    def asked(*settings):
+        arguments = argparse.Namespace(to=measured, trials=20, set=list(settings))
+        return [answer["answer"].measured(arguments, key) for key in ("before/one/1", "after/one/1", "after/one/3")]
+
+    assert asked() == [True, True, False]
+    with pytest.raises(SystemExit, match=r"after/one/1 has .*, not .*trees=true.*Name another file"):
+        asked("baselines.trees=true")
