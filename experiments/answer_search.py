@@ -14,6 +14,7 @@ import numpy as np
 # What is the same on both sides and only takes time: fine-tuning, and second seeds, which measure a spread.
 SETTINGS = ("budget.time=null", "tier2.finalists=0", "training.seeds=1")
 LABELS = "label-"  # prefix of the predicted labels of a candidate
+MEMBER = "ensemble/"  # prefix of an ensemble's members in its hyperparameters
 ANSWERS = "answer-"  # prefix of the out-of-fold answers of a candidate
 
 
@@ -63,13 +64,15 @@ def figures(run: Any) -> dict[str, Any]:
     result = run.read("result.json")
     ended = [one for one in run.candidates() if one.status == "COMPLETED"]
     chosen = {one.name: one for one in ended}[result["best"]]
+    weights = chosen.point.items()
+    members = {name.removeprefix(MEMBER): weight for name, weight in weights if name.startswith(MEMBER)}
     described = run.read("manifest.json")["encoders"]
     return {
         "choice": {
             "name": chosen.name,
             "kind": chosen.kind,
-            "members": chosen.members,
-            "form": chosen.hyperparameters.get("combiner/form", "greedy" if chosen.members else ""),
+            "members": members,
+            "form": chosen.hyperparameters.get("combiner/form", "greedy" if members else ""),
             "decision": bool(decision_of(chosen)),
             "hyperparameters": chosen.point,
         },
