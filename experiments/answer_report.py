@@ -236,8 +236,9 @@ def add_contributions(path: Path, work: Path) -> None:
         kinds: dict[str, set[int]] = {}
         for place, name in enumerate(answers):
             kinds.setdefault(kind_of(name, row["kinds"][name]), set()).add(place)
-            if name in row["read_words"]:
-                kinds.setdefault("everything that reads words", set()).add(place)
+        words = {place for place, name in enumerate(answers) if name in row["read_words"]}
+        if words not in kinds.values():  # else only the bag of words reads them
+            kinds["all that read words"] = words
         judged = Judged(
             TASK, f"val_{METRIC}", arrays["targets"], arrays["units"], list(answers.values()), arrays["weights"]
         )

@@ -15,6 +15,7 @@ from automm.tasks.registry import TASKS
 ROOT = Path(__file__).resolve().parents[2]
 TASK = TASKS["classification"]
 CLASSES = 3
+MEMBERS = ("logistic_both", "bag_of_words", "trial-001")
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_kind_contributes_what_only_it_knows(answer):
 
 
 def write_search(to, key, share, seed, rng, worse=0.4):
-    """Write a search whose choice has this share of right labels, and its row."""
+    """Write the answers of a search whose choice has this share of right labels; return its row."""
     targets = np.arange(300) % CLASSES
     rows = np.sort(np.random.default_rng(seed).permutation(300)[:150])
     names = {"ensemble-020": share, "logistic_both": worse, "bag_of_words": worse + 0.1}
@@ -98,19 +99,19 @@ def write_search(to, key, share, seed, rng, worse=0.4):
         probabilities=np.eye(CLASSES, dtype=np.float32)[labels["ensemble-020"]],
         **{f"label-{name}": some for name, some in labels.items()},
     )
-    kinds = {"ensemble-020": "ensemble", "logistic_both": "baseline", "bag_of_words": "baseline"}
+    kinds = {"ensemble-020": "ensemble", "logistic_both": "baseline", "bag_of_words": "baseline", "trial-001": "trial"}
     return {
         "commit": "abc",
         "settings": ["budget.trials=20"],
         "seconds": 60.0,
         "choice": {"name": "ensemble-020", "form": "greedy", "members": {"logistic_both": 0.4, "bag_of_words": 0.6}},
         "kinds": kinds,
-        "read_words": ["bag_of_words"],
+        "read_words": ["bag_of_words", "trial-001"],
         "rows": {"train": 100, "validation": 50, "test": 150},
         "selection": None,
         "ranked_by": {"ensemble-020": 0.9, "logistic_both": 0.7, "bag_of_words": 0.6},  # the best on test is another
         "validation": {name: {"macro_f1": 0.5} for name in kinds},
-        "test": {name: {"macro_f1": 0.5} for name in kinds},
+        "test": {name: {"macro_f1": 0.5} for name in names},
     }
 
 
@@ -128,7 +129,7 @@ def measured(tmp_path):
     folds = tmp_path / "work" / "folds"
     folds.mkdir(parents=True)
     targets = rng.integers(0, CLASSES, 150)
-    answers = {f"answer-{name}": rng.dirichlet(np.ones(CLASSES), 150) for name in ("logistic_both", "bag_of_words")}
+    answers = {f"answer-{name}": rng.dirichlet(np.ones(CLASSES), 150) for name in MEMBERS}
     saved = {"targets": targets, "units": np.arange(150), "weights": np.ones(150), **answers}
     np.savez(folds / "after-one-1.npz", **saved)
     return to
@@ -148,7 +149,7 @@ def test_the_report_compares_searches(answer, measured, tmp_path, capsys):
     assert kept["compared"]["best baseline"] == kept["compared"]["logistic regression"]
     assert kept["compared"]["without its decision"]["sets"]["one"]["value"] == 0
     found = kept["searches"]["after/one/1"]["contributions"]
-    assert {"logistic regressions", "bag of words", "everything that reads words", "decision"} <= set(found)
+    assert {"logistic regressions", "bag of words", "trials", "all that read words", "decision"} <= set(found)
     assert "contributions" not in kept["searches"]["after/two/1"]
 
 
