@@ -119,17 +119,20 @@ def measure(arguments: argparse.Namespace, key: str, code: Path) -> bool:
 
 
 def manifest_of(name: str, seed: int, arguments: argparse.Namespace) -> Path:
-    """Write the manifest of a data set with the split of a seed; return its path."""
-    work = arguments.work.resolve() / "manifests" / f"seed-{seed}"
+    """Write the manifest of a data set with the split of a seed, unless --work has it; return its path."""
+    work = arguments.work.resolve()
+    folder = work / DEMO if name == DEMO else work / "manifests" / f"seed-{seed}"
+    path = folder / f"{name}-{seed}.yaml"
+    if path.is_file():  # another search may be reading it
+        return path
     if name == DEMO:
         from automm.data.demo.generate import write_demo
 
-        folder = arguments.work.resolve() / "demo"
-        if not (folder / "manifest.yaml").is_file():
+        source = folder / "manifest.yaml"
+        if not source.is_file():
             write_demo(folder)
-        path, source = folder / f"seed-{seed}.yaml", folder / "manifest.yaml"
     else:
-        path = source = write_manifest(name, arguments.data, work)
+        source = write_manifest(name, arguments.data, folder)
     manifest = yaml.safe_load(source.read_text(encoding="utf-8"))
     manifest["splits"] = {**manifest.get("splits", {}), "fractions": FRACTIONS, "seed": seed}
     path.write_text(yaml.safe_dump(manifest, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from automm.evaluate.combine import Judged
 from automm.evaluate.compare import paired_interval
 from automm.tasks.registry import TASKS
+from automm.tracking.run_folder import COMPLETED, Candidate, create_run
 
 ROOT = Path(__file__).resolve().parents[2]
 TASK = TASKS["classification"]
@@ -181,3 +182,36 @@ def test_searches_with_other_settings_are_refused(answer, measured):
     assert asked() == [True, True, False]
     with pytest.raises(SystemExit, match=r"after/one/1 has .*, not .*trees=true.*Name another file"):
         asked("baselines.trees=true")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose choice decides labels with biases, and has the accuracy that it gets so."""
+    run = create_run(tmp_path / "runs", "made-up", "0" * 6)
+    chosen = Candidate("ensemble-002", "ensemble", COMPLETED, decision=[0.0, 0.2, 0.0])
+    for candidate in (Candidate("concatenation", "baseline", COMPLETED), chosen):
+        run.append(candidate)
+    answers = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25]], np.float32)
+    saved = {"ids": np.array(["a", "b"]), "labels": np.array([0, 1])}
+    np.savez(run.folder / "test_predictions.npz", **saved, **dict.fromkeys(("ensemble-002", "concatenation"), answers))
+    test = {"ensemble-002": {"accuracy": 1.0}, "concatenation": {"accuracy": 0.5}}
+    run.write("result.json", {"best": "ensemble-002", "test": test})
+    return run
+
+
+def test_the_labels_of_the_test_split_are_kept_with_and_without_the_decision(answer, run, tmp_path):
+    answer["answer_search"].keep_test(run, np.array(["a", "b"]), np.array([4, 7]), tmp_path / "kept.npz")
+    with np.load(tmp_path / "kept.npz") as kept:
+        assert kept["label-ensemble-002"].tolist() == [0, 1]
+        assert kept["plain"].tolist() == kept["label-concatenation"].tolist() == [0, 0]
+        assert kept["units"].tolist() == [4, 7]
+        assert kept["probabilities"].shape == (2, 3)
+
+
+def test_labels_that_the_search_did_not_measure_are_refused(answer, run, tmp_path):
+    result = run.read("result.json")
+    run.write("result.json", {**result, "test": {**result["test"], "concatenation": {"accuracy": 1.0}}})
+    with pytest.raises(SystemExit, match="concatenation: the labels are not those"):
+        answer["answer_search"].keep_test(run, np.array(["a", "b"]), np.array([4, 7]), tmp_path / "kept.npz")
+    with pytest.raises(SystemExit, match="in the order of the rows"):
+        answer["answer_search"].keep_test(run, np.array(["b", "a"]), np.array([4, 7]), tmp_path / "kept.npz")
