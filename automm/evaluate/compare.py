@@ -119,6 +119,14 @@ def standard_error(without: np.ndarray) -> float:
     return float(((count - 1) / count * ((without - without.mean()) ** 2).sum()) ** 0.5)
 
 
+def freedom_of(without: np.ndarray) -> float:
+    """Return the degrees of freedom of the jackknife's standard error (Satterthwaite), from the same values."""
+    count, squares = len(without), (without - without.mean()) ** 2
+    mean = float(squares.mean())
+    kurtosis = float((squares**2).mean()) / mean**2 if mean > 0 else 1.0
+    return min(count - 1.0, 2 * count / (kurtosis - 1)) if kurtosis > 1 else count - 1.0
+
+
 def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     """Return the t-interval of a value: low, high, units and method.
 
@@ -128,10 +136,5 @@ def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     count = len(without)
     if count < FEWEST:
         return {"low": None, "high": None, "units": count, "method": f"too few to say: {FEWEST} units are needed"}
-    squares = (without - without.mean()) ** 2
-    half, mean = 0.0, float(squares.mean())
-    if mean > 0:
-        kurtosis = float((squares**2).mean()) / mean**2
-        freedom = min(count - 1.0, 2 * count / (kurtosis - 1)) if kurtosis > 1 else count - 1.0
-        half = float(student.ppf(0.975, freedom)) * standard_error(without)
+    half = float(student.ppf(0.975, freedom_of(without))) * standard_error(without)
     return {"low": value - half, "high": value + half, "units": count, "method": METHOD}
