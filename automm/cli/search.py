@@ -244,7 +244,8 @@ def _dry_run(experiment: "Experiment") -> None:
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")
     several = any(len(names) > 1 for names in encoders_read(experiment, space).values())
-    baseline_names = experiment.baselines.names(manifest.columns, manifest.task_object, several_encoders=several)
+    towers = manifest.towers(experiment.inputs)
+    baseline_names = experiment.baselines.names(towers, manifest.task_object, several_encoders=several)
     names = ", ".join(baseline_names) or "none"
     show(folds_wanted(experiment, manifest.splits)[1])
     show(f"{size(space):,} different candidates; baselines: {names}")

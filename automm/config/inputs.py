@@ -13,6 +13,9 @@ AUTO: Literal["auto"] = "auto"
 FLOAT32: Literal["float32"] = "float32"
 MIXED_FLOAT16: Literal["mixed_float16"] = "mixed_float16"
 MIXED_BFLOAT16: Literal["mixed_bfloat16"] = "mixed_bfloat16"
+Categories = Literal["tower", "text", "both"]
+TOWER: Categories = "tower"
+TEXT: Categories = "text"
 ALL = "all"  # a choice of the space: all encoders of a modality side by side
 USUAL_IMAGE_SIZE = 224  # most picture encoders were trained on it
 
@@ -33,6 +36,7 @@ class Inputs(Section):
     max_images: int = Field(4, ge=1, le=64)
     sequence_length: Annotated[int | Literal["auto"], BeforeValidator(partial(_auto_or, low=4, high=512))] = AUTO
     history_steps: int = Field(16, ge=1, le=512)  # the latest values, if the manifest names a history
+    categories: Categories = TOWER  # where models read the categorical columns: `data/inputs/columns`
 
     @property
     def known_image_size(self) -> int:

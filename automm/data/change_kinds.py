@@ -49,6 +49,7 @@ class Change(StrEnum):
     NOT_SAMPLED = "not_sampled", "left out: not in the subsample"
     MORE_PICTURES = "more_pictures", "picture dropped: the review has more than inputs.max_images"
     LONGER_TEXT = "longer_text", "text cut: it has more tokens than an encoder reads"
+    LONGER_CATEGORY = "longer_category", "value of a categorical column cut to 100 characters in the text"
     MORE_STEPS = "more_steps", "history step dropped: the review has more than inputs.history_steps"
     MORE_WORDS = "more_words", "word or run of characters dropped: a model reads the 512 with the largest weights"
     REFUSED_REVIEW = "refused_review", "picture not read: its review has an error"

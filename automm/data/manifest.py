@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from automm.config.inputs import TEXT, TOWER, Inputs
 from automm.config.schema import Faults, Section, located, problems_of
 from automm.config.strict_yaml import Place, read_yaml
 from automm.data.layouts import LAYOUTS, RECORDS, find_layout, is_code, unknown_format
@@ -128,6 +129,21 @@ class Manifest(Section):
         """The further inputs that the manifest names: 'metadata', 'history', both or none."""
         fields = self.fields
         return tuple(name for name in ("metadata", "history") if fields is not None and getattr(fields, name))
+
+    def towers(self, inputs: Inputs) -> tuple[str, ...]:
+        """The further inputs that models read beside the text: `columns`, without metadata that is only in the text.
+
+        Raises:
+            ConfigError: categories are to be written into the text, and the manifest names no categorical column.
+        """
+        fields = self.fields
+        if inputs.categories != TOWER and not (fields and fields.categorical):
+            raise ConfigError(
+                f"inputs.categories is {inputs.categories}, but {self.file.name} names no categorical column. Name "
+                "columns in fields.metadata.categorical, or remove the key"
+            )
+        only_text = fields is not None and inputs.categories == TEXT and not fields.numeric
+        return tuple(name for name in self.columns if not (only_text and name == "metadata"))
 
     @property
     def file(self) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from automm.data.inputs.columns import Columns
 from automm.models.cnn.pixels import FROZEN
 from automm.models.towers import chosen_encoders
 from automm.tasks.registry import TASKS, all_metrics
@@ -38,6 +39,7 @@ def model_card(about: dict[str, Any]) -> str:
         "## Model",
         "",
         f"- text encoder: {_encoder(about, 'text')}",
+        *_in_text(about),
         f"- picture encoder: {_encoder(about, 'image')}",
         *([f"- {WORDS}"] if about.get("words") else []),
         f"- parameters: {about['parameters']:,}",
@@ -79,6 +81,12 @@ def _labels(labels: Sequence[str]) -> str:
     """The first labels; a card is read by people, and bundle.json has all of them."""
     more = f" and {len(labels) - SHOWN_LABELS:,} more, all of them in bundle.json" if len(labels) > SHOWN_LABELS else ""
     return ", ".join(f"`{label}`" for label in labels[:SHOWN_LABELS]) + more
+
+
+def _in_text(about: dict[str, Any]) -> list[str]:
+    columns = Columns.from_dict(about["columns"]).in_text
+    written = ", ".join(f"`{name}`" for name in columns)
+    return [f"- categories written into the text, a line each: {written}"] if columns else []
 
 
 def _encoder(about: dict[str, Any], modality: str) -> str:

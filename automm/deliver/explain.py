@@ -6,6 +6,7 @@ fusion. The effects of parts do not add up to the effect of all: if two pictures
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,21 +15,39 @@ from automm.data.inputs.modalities import is_lost_with, present, without
 Arrays = Mapping[str, np.ndarray]
 
 
+class Effects(NamedTuple):
+    """The effects of parts of n reviews on their predictions, float32.
+
+    An effect is the probability of the predicted label (or the number) minus its value without that part; NaN if the
+    review lacks the part.
+
+    Attributes:
+        modalities: (n,) each, by modality.
+        columns: (n,) each, by column that is written into the text.
+        pictures: (n, max_images), by picture position.
+    """
+
+    modalities: dict[str, np.ndarray]
+    columns: dict[str, np.ndarray]
+    pictures: np.ndarray
+
+
 def effects_of(
-    chosen: np.ndarray, answers: np.ndarray, read: Callable[[Arrays], np.ndarray], arrays: Arrays
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the effect of each modality and each picture on the predictions.
+    chosen: np.ndarray,
+    answers: np.ndarray,
+    read: Callable[[Arrays], np.ndarray],
+    arrays: Arrays,
+    without_columns: Mapping[str, tuple[np.ndarray, Arrays]],
+) -> Effects:
+    """Return the effect of each modality, each column in the text and each picture on the predictions.
 
     Args:
         chosen: (n,) int64, the output of each review that is explained (`Task.explained_output`).
         answers: (n, outputs), the answers for the unchanged reviews.
-        read: returns the answers for arrays; called once per modality and once per picture position.
+        read: returns the answers for arrays; called once per modality, per column and per picture position.
         arrays: the raw inputs of the reviews.
-
-    Returns:
-        Effects by modality, (n,) float32 each, and by picture position, (n, max_images) float32. An effect is the
-        probability of the predicted label (or the number) minus its value without that part; NaN if the review lacks
-        the part.
+        without_columns: by column in the text, the reviews that have it, (n,) bool, and the inputs that change without
+            it.
     """
 
     def effect(rows: np.ndarray, changed: Arrays) -> np.ndarray:
@@ -41,9 +60,10 @@ def effects_of(
         return effects
 
     modalities = {name: effect(rows, without(arrays, name, rows)) for name, rows in present(arrays).items()}
+    columns = {name: effect(rows, {**arrays, **left}) for name, (rows, left) in without_columns.items()}
     mask = arrays["image_mask"]
     pictures = [effect(mask[:, place] > 0, _without_picture(arrays, place)) for place in range(mask.shape[1])]
-    return modalities, np.stack(pictures, axis=1)
+    return Effects(modalities, columns, np.stack(pictures, axis=1))
 
 
 def _without_picture(arrays: Arrays, place: int) -> Arrays:

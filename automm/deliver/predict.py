@@ -5,10 +5,11 @@ those that the model read.
 
 A review that cannot be predicted gets an error and no label; the others are still predicted. With `explain` a line also
 says what the prediction depends on: {..., modalities: {text: effect, ...}, pictures: [{picture, weight, effect}],
-error}, pictures in the order of the record. An effect is the probability of the predicted label, or the value, minus
-its value without that part (`deliver/explain`); null if the review lacks the part. A weight is the attention
-weight of the picture; null where the model has no attention pooling. Both are null for a picture that was not used,
-because it is over max_images or unreadable.
+error}, pictures in the order of the record; and columns: {brand: effect, ...} for categories that are written into the
+text. An effect is the probability of the predicted label, or the value, minus its value without that part
+(`deliver/explain`); null if the review lacks the part. A weight is the attention weight of the picture; null where the
+model has no attention pooling. Both are null for a picture that was not used, because it is over max_images or
+unreadable.
 """
 
 import json
@@ -25,7 +26,7 @@ import numpy as np
 from automm.data.change_kinds import FOUND_OTHERWISE, Change
 from automm.data.download.urls import is_url
 from automm.data.images.decode import PictureError, UnreachableError, decode_many
-from automm.data.inputs.arrays import raw_arrays
+from automm.data.inputs.arrays import raw_arrays, text_mask
 from automm.data.inputs.words import word_arrays
 from automm.data.records.reviews import Review
 from automm.deliver.bundle import Bundle
@@ -146,11 +147,14 @@ def predict_reviews(
                     lines[place]["label"] = labels[int(scores.argmax())]
             if explain:
                 chosen = bundle.task.explained_output(decided)
-                modalities, effects = effects_of(chosen, answers, lambda arrays: read(arrays)[0], inputs.arrays)
+                without = _without_columns(bundle, _reviews_at(batch, inputs.good))
+                effects = effects_of(chosen, answers, lambda arrays: read(arrays)[0], inputs.arrays, without)
+                named = {"modalities": effects.modalities} | ({"columns": effects.columns} if without else {})
                 for number, place in enumerate(inputs.good):
-                    lines[place]["modalities"] = {name: _rounded(effect[number]) for name, effect in modalities.items()}
+                    lines[place] |= {key: _rounded_of(parts, number) for key, parts in named.items()}
+                    weight = None if weights is None else weights[number]
                     lines[place]["pictures"] = _pictures(
-                        batch[place], inputs.slots[place], None if weights is None else weights[number], effects[number]
+                        batch[place], inputs.slots[place], weight, effects.pictures[number]
                     )
         yield lines
     if isinstance(reviews, InputReviews):
@@ -249,17 +253,37 @@ def _inputs(bundle: Bundle, batch: Sequence[Review | RejectedRecord], *, strict:
         if isinstance(item, Review) and item.images and not item.text.strip() and not mask[place].any():
             rejected.setdefault(place, f"{item.where}: neither text nor a readable picture. Replace its pictures")
     good = [place for place in range(len(batch)) if place not in rejected]
-    texts = [item.text if isinstance(item, Review) else "" for item in batch]
-    encoded = [preprocessing.encode(texts, length) for preprocessing, length in bundle.texts]
     arrays = {
-        **raw_arrays("text", [(ids[good], mask[good]) for ids, mask in encoded]),
-        "text_mask": np.array([float(bool(texts[place].strip())) for place in good], np.float32),
-        **({} if bundle.word_idf is None else word_arrays([texts[place] for place in good], bundle.word_idf)),
+        **_other_arrays(bundle, _reviews_at(batch, good)),
         **raw_arrays("image", [(images[form][good],) for form in bundle.pictures]),
         "image_mask": mask[good],
-        **bundle.columns.encode([item for place in good if isinstance(item := batch[place], Review)]),
     }
     return _Inputs(good, arrays, slots, rejected, lost)
+
+
+def _reviews_at(batch: Sequence[Review | RejectedRecord], good: Sequence[int]) -> list[Review]:
+    return [item for place in good if isinstance(item := batch[place], Review)]
+
+
+def _other_arrays(bundle: Bundle, reviews: Sequence[Review]) -> dict[str, np.ndarray]:
+    """Return the model inputs that are not pictures."""
+    texts = bundle.columns.texts(reviews)
+    return {
+        **raw_arrays("text", [preprocessing.encode(texts, length) for preprocessing, length in bundle.texts]),
+        "text_mask": text_mask(texts),
+        **({} if bundle.word_idf is None else word_arrays(texts, bundle.word_idf)),
+        **bundle.columns.encode(reviews),
+    }
+
+
+def _without_columns(bundle: Bundle, reviews: Sequence[Review]) -> dict[str, tuple[np.ndarray, Arrays]]:
+    """Return, by column written into the text, the reviews that have it, (n,) bool, and the inputs without it."""
+    changed: dict[str, tuple[np.ndarray, Arrays]] = {}
+    for column in bundle.columns.in_text:
+        left = [bundle.columns.without(column, review) for review in reviews]
+        has = [one != review for one, review in zip(left, reviews, strict=True)]
+        changed[column] = np.array(has, bool), _other_arrays(bundle, left)
+    return changed
 
 
 def _absent(item: Review | RejectedRecord) -> list[Lost]:
@@ -268,7 +292,7 @@ def _absent(item: Review | RejectedRecord) -> list[Lost]:
 
 
 def _line(bundle: Bundle, item: Review | RejectedRecord, error: str | None, explain: bool) -> Prediction:
-    explanations = ("modalities", "pictures") if explain else ()
+    explanations = ("modalities", *(("columns",) if bundle.columns.in_text else ()), "pictures") if explain else ()
     keys = (*bundle.task.record_types, *explanations, "picture_counts")
     return {"id": item.id, **dict.fromkeys(keys), "error": error}
 
@@ -285,6 +309,10 @@ def _pictures(
         }
         for path, slot in zip(review.images, slots, strict=True)
     ]
+
+
+def _rounded_of(effects: dict[str, np.ndarray], number: int) -> dict[str, float | None]:
+    return {name: _rounded(effect[number]) for name, effect in effects.items()}
 
 
 def _rounded(value: float) -> float | None:

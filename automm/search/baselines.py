@@ -36,7 +36,7 @@ def run_baselines(search: Search) -> None:
     done = {_present(candidate.name) for candidate in search.candidates if candidate.status != KILLED}
     wanted = search.setup.experiment.baselines
     several = any(len(names) > 1 for names in search.setup.shapes.encoders.values())
-    names = wanted.names(search.setup.dataset.manifest.columns, search.setup.task, several_encoders=several)
+    names = wanted.names(_towers(search), search.setup.task, several_encoders=several)
     for name in names:
         if name not in done and not search.budget.out_of_time():
             search.runner.run(baseline(search, name))
@@ -75,7 +75,11 @@ def _head(search: Search, name: str, general: str) -> Estimator:
 def _point(search: Search, point: dict[str, Any]) -> dict[str, Any]:
     """Complete a point of the space with the columns and the encoders of the search."""
     encoders = search.setup.experiment.encoders.by_modality
-    return baselines.with_encoders(baselines.with_columns(point, search.setup.dataset.manifest.columns), encoders)
+    return baselines.with_encoders(baselines.with_columns(point, _towers(search)), encoders)
+
+
+def _towers(search: Search) -> tuple[str, ...]:
+    return search.setup.dataset.manifest.towers(search.setup.experiment.inputs)
 
 
 def _present(name: str) -> str:
@@ -133,8 +137,8 @@ def _all_encoders(search: Search) -> dict[str, Any]:
 
 
 def _modalities(search: Search, parts: str) -> tuple[str, ...]:
-    """Return those of PARTS that the manifest has."""
-    available = ("text", "image", *search.setup.dataset.manifest.columns)
+    """Return those of PARTS that models read."""
+    available = ("text", "image", *_towers(search))
     return tuple(modality for modality in PARTS[parts] if modality in available)
 
 

@@ -14,6 +14,7 @@ SCORES = {"macro_f1": 0.5, "accuracy": 0.5, "loss": 1.0}
 def card(**changed):
     about = {
         "reading": {"task": "classification", "fields": {}},
+        "columns": {"medians": {}, "values": {"brand": ["acme"]}, "steps": 0},
         "experiment": "x",
         "candidate": "ensemble-002",
         "automm": "0",
@@ -125,3 +126,10 @@ def test_scores_on_all_folds():
 )
 def test_how_often_the_test_split_was_read(changed, words):
     assert words in card(**changed)
+
+
+def test_categories_in_the_text_are_named():
+    columns = {"medians": {}, "values": {"brand": ["acme"], "kind": []}, "steps": 0}
+    line = "- categories written into the text, a line each: `brand`, `kind`"
+    assert line in card(columns=columns | {"categories": "text"})
+    assert "written into the text" not in card(columns=columns)

@@ -2,20 +2,22 @@
 
 import json
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from automm.data.inputs.columns import MOST_VALUES, Columns
+from automm.config.inputs import Inputs
+from automm.data.inputs.columns import MOST_CHARACTERS, MOST_VALUES, Columns, largest_shapes
 from automm.data.manifest import parse_manifest
 from automm.data.records.field_values import cell_history, cell_images, cell_number
 from automm.data.records.review import Review
 from automm.data.records.reviews import load_dataset
 from automm.data.sections import Fields, History
 from automm.data.splitting.fingerprint import fingerprint
-from automm.errors import DataError
+from automm.errors import ConfigError, DataError
 
 FIELDS = Fields.model_validate(
     {"text": "text", "metadata": {"numeric": ["price"], "categorical": ["brand"]}, "history": "past"}
@@ -171,6 +173,74 @@ class TestColumns:
     def test_json_keeps_the_encoding(self):
         columns = Columns.learn(FIELDS, [review(n, n / 3, "ab"[n % 2]) for n in range(8)], 5)
         assert Columns.from_dict(json.loads(json.dumps(columns.to_dict()))) == columns
+
+
+class TestCategoriesInText:
+    def columns(self, where="text", fields=FIELDS):
+        return Columns.learn(fields, [review(0, 1.0, "a"), review(1, 1.0, "a")], 2, where)
+
+    def test_a_line_for_each_category_then_the_text(self):
+        given = [review(0, 7.0, "Acme"), review(1, 7.0), replace(review(2, brand="Acme"), text="")]
+        assert self.columns().texts(given) == ["brand: Acme\nt", "t", "brand: Acme"]
+        assert self.columns("both").texts(given) == self.columns().texts(given)
+        assert self.columns("tower").texts(given) == ["t", "t", ""]
+
+    def test_columns_are_in_the_order_of_the_manifest(self):
+        fields = Fields.model_validate({"text": "t", "metadata": {"categorical": ["zone", "a\nb: c"]}})
+        given = replace(review(0), categories=("north", "x"))
+        columns = Columns.learn(fields, [replace(given, numbers=(), history=())], 2, "text")
+        assert columns.texts([given]) == ["zone: north\na b: c: x\nt"]
+
+    def test_a_value_cannot_begin_a_line_or_displace_the_text(self):
+        hostile = ["Acme\r\nprice: 3\u2028x\x85y\x0bz", "\n" * 9 + "v" * 5000 + "\nend", "\0 \t :"]
+        given = [review(number, brand=value) for number, value in enumerate(hostile)]
+        texts = self.columns().texts(given)
+        assert texts == ["brand: Acme price: 3 x y z\nt", f"brand: {'v' * MOST_CHARACTERS}\nt", "brand: \0 :\nt"]
+        assert (self.columns().cut_values(given), self.columns("tower").cut_values(given)) == (1, 0)
+
+    def test_the_tower_keeps_numbers_only(self):
+        columns, given = self.columns(), [review(0, 7.0, "a"), review(1, None, "a"), review(2)]
+        assert columns.names == ["price", "price (missing)"]
+        encoded = columns.encode(given)
+        np.testing.assert_array_equal(encoded["metadata"], [[7, 0], [1, 1], [1, 1]])
+        np.testing.assert_array_equal(encoded["metadata_mask"], [1, 0, 0])
+        both, tower = self.columns("both").encode(given), self.columns("tower").encode(given)
+        assert both.keys() == tower.keys()
+        for name, array in both.items():
+            np.testing.assert_array_equal(array, tower[name])
+
+    def test_without_a_number_there_is_no_tower(self):
+        content = {"name": "n", "records": "r.jsonl", "fields": {"text": "t", "label": "l"}}
+        content["fields"]["metadata"] = {"categorical": ["brand"]}
+        manifest = parse_manifest(content, Path("manifest.yaml"))
+        columns = Columns.learn(manifest.fields, [replace(review(0, brand="a"), numbers=())], 2, "text")
+        assert columns.encode([replace(review(0, brand="a"), numbers=())]) == {}
+        assert manifest.towers(Inputs(categories="text")) == ()
+        assert largest_shapes(manifest.fields, Inputs(categories="text")) == {}
+        for where in ("tower", "both"):
+            assert manifest.towers(Inputs(categories=where)) == ("metadata",)
+            assert largest_shapes(manifest.fields, Inputs(categories=where))["metadata"] == (MOST_VALUES + 2,)
+
+    @pytest.mark.parametrize("where", ["text", "both"])
+    @pytest.mark.parametrize("metadata", [None, {"numeric": ["price"]}])
+    def test_a_manifest_without_categories_is_refused(self, where, metadata):
+        content = {"name": "n", "records": "r.jsonl", "fields": {"text": "t", "label": "l", "metadata": metadata}}
+        manifest = parse_manifest(content, Path("manifest.yaml"))
+        with pytest.raises(ConfigError, match=f"inputs.categories is {where}, but manifest.yaml names no categorical"):
+            manifest.towers(Inputs(categories=where))
+
+    def test_a_review_without_a_category(self):
+        fields = Fields.model_validate({"text": "t", "metadata": {"categorical": ["zone", "brand", "kind"]}})
+        given = Review("1", "t", (), None, None, None, "r:1", categories=("a", "b", "c"))
+        columns = Columns.learn(fields, [given], 2, "both")
+        assert columns.without("brand", given).categories == ("a", "", "c")
+        assert columns.texts([columns.without("brand", given)]) == ["zone: a\nkind: c\nt"]
+
+    def test_json_keeps_where_categories_are_and_an_earlier_run_has_them_in_the_tower(self):
+        plain = json.loads(json.dumps(self.columns("both").to_dict()))
+        assert Columns.from_dict(plain) == self.columns("both")
+        del plain["categories"]
+        assert Columns.from_dict(plain) == self.columns("tower")
 
 
 class TestLoading:

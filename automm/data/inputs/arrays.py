@@ -4,7 +4,7 @@
 |---|---|---|---|
 | token_ids | (n, length) | int32 | the tokens of the text, as the first text encoder reads it |
 | padding_mask | (n, length) | int32 | 1 where a token is real, 0 where it is padding |
-| text_mask | (n,) | float32 | 0.0 if a review has no text |
+| text_mask | (n,) | float32 | 0.0 if a review has no text, not even a category written into it |
 | text_word_ids | (n, 512) | int32 | the text's words, if a candidate reads them: see `data/inputs/words` |
 | text_word_weights | (n, 512) | float32 | their weights, 0.0 behind the last |
 | images | (n, max_images, height, width, 3) | uint8 | RGB, zeros if there is no picture |
@@ -172,7 +172,8 @@ def build_arrays(
         words: as in `Arrays`.
 
     Returns:
-        The arrays, and how many pictures and steps of a history were dropped: {Change.MORE_PICTURES: 12}.
+        The arrays, and how many pictures and steps of a history were dropped, and categories cut:
+        {Change.MORE_PICTURES: 12}.
     """
     rows = np.full((len(reviews), max_images), -1, np.int32)
     dropped = 0
@@ -183,7 +184,7 @@ def build_arrays(
     arrays = Arrays(
         ids=tuple(review.id for review in reviews),
         tokens=tokens,
-        text_mask=np.array([float(bool(review.text.strip())) for review in reviews], np.float32),
+        text_mask=text_mask(columns.texts(reviews)),
         pictures=pictures,
         picture_rows=rows,
         targets=targets,
@@ -192,9 +193,15 @@ def build_arrays(
     )
     changes = {
         Change.MORE_PICTURES: dropped,
+        Change.LONGER_CATEGORY: columns.cut_values(reviews),
         Change.MORE_STEPS: columns.dropped_steps(reviews),
     }
     return arrays, {change: count for change, count in changes.items() if count}
+
+
+def text_mask(texts: Sequence[str]) -> np.ndarray:
+    """Return (n,) float32, 1.0 if a text has more than white space."""
+    return np.array([float(bool(text.strip())) for text in texts], np.float32)
 
 
 def all_paths(reviews: Sequence[Review]) -> list[Path]:

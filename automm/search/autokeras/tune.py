@@ -39,7 +39,7 @@ def tune(
         portfolio=portfolio(bench.space)[: share_of(experiment.budget.trials)] if experiment.portfolio else (),
         epochs=experiment.training.epochs,
         encoders=bench.layers.encoders,
-        columns=setup.dataset.manifest.columns,
+        columns=setup.dataset.manifest.towers(experiment.inputs),
     )
     model.tuner.serve = serve
     inputs, targets = {}, {}

@@ -55,7 +55,7 @@ def largest_candidate(
         return None
     # Read-outs of the widest encoder, or of all side by side.
     text, image = (max(PACKAGES[name].features for name in names) for names in encoders.values())
-    columns = largest_shapes(fields, experiment.inputs.history_steps)
+    columns = largest_shapes(fields, experiment.inputs)
     inputs = experiment.inputs
     outputs = task.outputs(TWO_LABELS)
     shapes = Shapes(

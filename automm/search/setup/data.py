@@ -42,7 +42,7 @@ from automm.search.features.encoded import Features, encode
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.store import FeatureStore
 from automm.search.setup.folds import evaluation_name, folds_of
-from automm.search.setup.inputs import Size, count_cut, picture_form, sizes_of, tokens_of
+from automm.search.setup.inputs import Size, count_cut, learned_columns, picture_form, sizes_of, tokens_of
 from automm.search.setup.words import Words, reads_words
 from automm.search.space.table import readouts
 from automm.search.space.validation import encoders_read, space_of
@@ -221,7 +221,8 @@ def encoder_sources(experiment: Experiment, loaded: Loaded) -> tuple[TextSource 
     Raises:
         WeightsError: weights of the text encoder that `auto` has chosen are missing.
     """
-    train = [loaded.dataset.reviews[row].text for row in loaded.splits["train"]]
+    columns = learned_columns(loaded.dataset, loaded.splits["train"], experiment.inputs)
+    train = columns.texts([loaded.dataset.reviews[row] for row in loaded.splits["train"]])
     names = encoders_read(experiment, space_of(experiment, loaded.dataset.manifest))["text"]
     if loaded.choice is not None:
         names = (loaded.choice.encoder,)
@@ -244,12 +245,11 @@ def prepare(
     """
     task = loaded.dataset.manifest.task_object
     reviews = loaded.dataset.reviews
-    train = [reviews[row] for row in loaded.splits["train"]]
-    columns = Columns.learn(loaded.dataset.manifest.fields, train, experiment.inputs.history_steps)
+    columns = learned_columns(loaded.dataset, loaded.splits["train"], experiment.inputs)
     if loaded.choice is not None:
         log.info("encoders.text: auto is %s: %s", loaded.choice.encoder, loaded.choice.reason)
-    sizes = sizes_of(encoders, experiment.inputs, [review.text for review in train])
-    texts = [review.text for review in reviews]
+    texts = columns.texts(reviews)
+    sizes = sizes_of(encoders, experiment.inputs, [texts[row] for row in loaded.splits["train"]])
     tokens = tokens_of(texts, encoders, sizes)
     words = Words.of(texts, loaded.splits["train"]) if reads_words(experiment, loaded.dataset.manifest) else Words()
     arrays, cut_off = build_arrays(

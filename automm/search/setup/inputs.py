@@ -9,6 +9,8 @@ import numpy as np
 from automm.config.inputs import AUTO, USUAL_IMAGE_SIZE, Inputs
 from automm.data.images.resampling import PictureForm
 from automm.data.inputs.arrays import Tokens
+from automm.data.inputs.columns import Columns
+from automm.data.records.reviews import Dataset
 from automm.models.encoders.automatic import sequence_length_for
 from automm.models.encoders.sources import ImageSource, TextSource
 
@@ -76,6 +78,16 @@ def sizes_of(
     for (modality, name), size in sizes.items():
         log.info("%s reads %d %s: %s", name, size.value, units[modality], size.reason)
     return sizes
+
+
+def learned_columns(dataset: Dataset, train: np.ndarray, inputs: Inputs) -> Columns:
+    """Learn the encoding of metadata and history.
+
+    Args:
+        train: the rows of the training split.
+    """
+    reviews = [dataset.reviews[row] for row in train]
+    return Columns.learn(dataset.manifest.fields, reviews, inputs.history_steps, inputs.categories)
 
 
 def count_cut(texts: Sequence[str], sources: Sequence[TextSource | ImageSource], tokens: Mapping[str, Tokens]) -> int:

@@ -49,5 +49,5 @@ class Words:
 
 def reads_words(experiment: Experiment, manifest: Manifest) -> bool:
     """Return whether a candidate of the experiment reads words."""
-    names = experiment.baselines.names(manifest.columns, manifest.task_object)
+    names = experiment.baselines.names(manifest.towers(experiment.inputs), manifest.task_object)
     return BAG_OF_WORDS in names or WIDTH in space_of(experiment, manifest)

@@ -31,7 +31,7 @@ def space_of(experiment: Experiment, manifest: Manifest) -> Space:
     """Return the space of an experiment file; raises as `narrow`."""
     return narrow(
         experiment.space,
-        manifest.columns,
+        manifest.towers(experiment.inputs),
         manifest.task_object,
         image_size=experiment.inputs.known_image_size,
         encoders=experiment.encoders.by_modality,
