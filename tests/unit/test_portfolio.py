@@ -49,7 +49,7 @@ def test_what_decides_is_first_and_what_is_noise_is_within_its_null(portfolio, m
     ]
     result = result_of(points, [point["rate"] for point in points])
     rows = portfolio.explain(result, "macro_f1")
-    assert [row["name"] for row in rows][0] == "rate"
+    assert next(row["name"] for row in rows) == "rate"
     by_name = {row["name"]: row for row in rows}
     assert set(by_name) == {"rate", "noise", "image/stage"}
     assert (by_name["rate"]["share"] > 0.9, by_name["rate"]["p"] < 0.01) == (True, True)
