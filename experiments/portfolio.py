@@ -33,6 +33,7 @@ squares on each data set.
 import argparse
 import json
 import tempfile
+import time
 from collections.abc import Sequence
 from math import comb
 from pathlib import Path
@@ -40,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+COST = {"seconds": 0.0, "cpu_seconds": 0.0}
 FIRST = 5  # points of a portfolio, compared with as many random points
 
 POOL_ENCODERS = {"text": ("minilm-l6", "me5-small"), "image": ("efficientnet-lite0",)}
@@ -147,20 +149,23 @@ def measure(path: Path, result: dict[str, Any], arguments: argparse.Namespace) -
     task = prepare(experiment, loaded, encoder_sources(experiment, loaded))
     rows = {name: len(rows) for name, rows in task.splits.items()}
     name = arguments.name or task.dataset.manifest.name
-    data = result["data"].setdefault(name, {"rows": rows, "pictures": pictures, "seconds": 0.0, "validation": []})
+    data = result["data"].setdefault(name, {"rows": rows, "pictures": pictures, "validation": []} | COST)
     with tempfile.TemporaryDirectory() as folder:
         search = Search(task, create_run(Path(folder), "portfolio", "0" * 6), Silent(), Silent(), None)
         for number in range(len(data["validation"]), len(result["points"])):
             point = {**DEFAULTS, **result["points"][number]}  # points may be from before a hyperparameter existed
             head = Head(f"point-{number:03d}", "trial", point, build=lambda p=point: fused(task.shapes, p))
+            began = time.process_time()
             candidate = search.runner.run(head)
             failed = {"macro_f1": 0.0, "accuracy": 0.0, "error": candidate.error} if candidate.error else {}
             data["validation"].append({**candidate.validation, "epochs": len(candidate.history), **failed})
-            data["seconds"] = round(data["seconds"] + candidate.seconds, 1)
+            spent = {"seconds": candidate.seconds, "cpu_seconds": time.process_time() - began}
+            data |= {of: round(data.get(of, 0.0) + spent[of], 1) for of in COST}
             write(arguments.to, result)
             print(
                 f"{name} {number + 1} of {len(result['points'])}: "
-                f"{data['validation'][-1][arguments.objective]:.3f}  {candidate.seconds:.1f} s {candidate.error or ''}",
+                f"{data['validation'][-1][arguments.objective]:.3f}  {spent['seconds']:.1f} s, "
+                f"{spent['cpu_seconds']:.1f} s of the processor {candidate.error or ''}",
                 flush=True,
             )
 
