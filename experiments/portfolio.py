@@ -102,7 +102,7 @@ def main() -> None:
             raise SystemExit(f"skipped: {path} is not there; experiments/README.md says how to write it")
         measure(path, result, arguments)
     picked_on = [name for name in complete(result) if family(name) not in arguments.shown]
-    if not picked_on:
+    if not picked_on or len(result["points"]) < max(FIRST, arguments.size):
         return
     result["picked_on"] = picked_on
     result["left_out"] = leave_one_out(result, picked_on, arguments.objective)
@@ -203,9 +203,8 @@ def family(name: str) -> str:
 
 
 def scores_of(result: dict[str, Any], names: list[str], objective: str) -> np.ndarray:
-    """Return the scores as (data sets, points): of the points that have been measured on all of them."""
-    measured = min(len(result["data"][name]["validation"]) for name in names)
-    return np.array([[point[objective] for point in result["data"][name]["validation"][:measured]] for name in names])
+    """Return the scores as (data sets, points)."""
+    return np.array([[point[objective] for point in result["data"][name]["validation"]] for name in names])
 
 
 def regrets(scores: np.ndarray) -> np.ndarray:
@@ -303,11 +302,11 @@ def with_null(choices: Sequence[Any], scores: np.ndarray) -> dict[str, float]:
 def explain(result: dict[str, Any], objective: str, given: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the hyperparameters that vary, those with the largest excess over the null first.
 
-    Points that are not measured on every data set, or failed on one, are left out.
+    Data sets on which not all points are measured are left out, and points that failed on one of the others.
     """
-    data = result["data"]
-    measured = range(min(len(of["validation"]) for of in data.values()))
-    kept = [at for at in measured if not any("error" in of["validation"][at] for of in data.values())]
+    data = {name: result["data"][name] for name in complete(result)}
+    every = range(len(result["points"]))
+    kept = [at for at in every if not any("error" in of["validation"][at] for of in data.values())]
     points = [result["points"][at] for at in kept]
     scores = scores_of(result, list(data), objective)[:, kept]
     ranks = scores.argsort(axis=1).argsort(axis=1).astype(float)
@@ -339,7 +338,7 @@ def explain(result: dict[str, Any], objective: str, given: Sequence[str] = ()) -
 def print_explained(result: dict[str, Any], arguments: argparse.Namespace) -> None:
     rows = explain(result, arguments.objective, arguments.given)
     heads = ["hyperparameter", "points", "data sets", "variance explained", "null: median (95 %)", "p"]
-    heads += ["of ranks", "null: median (95 %)", "p", *result["data"], "mean of each choice minus mean of all"]
+    heads += ["of ranks", "null: median (95 %)", "p", *complete(result), "mean of each choice minus mean of all"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for row in rows:
         cells = [row["name"], str(row["points"]), str(row["sets"])]

@@ -58,11 +58,11 @@ def test_what_decides_is_first_and_what_is_noise_is_within_its_null(portfolio, m
     assert by_name["rate"]["effects"]["2"] > by_name["rate"]["effects"]["1"] > by_name["rate"]["effects"]["0"]
 
 
-def test_failed_points_and_points_that_are_not_measured_everywhere_are_left_out(portfolio, monkeypatch):
+def test_failed_points_and_data_sets_that_are_not_measured_are_left_out(portfolio, monkeypatch):
     monkeypatch.setattr(portfolio, "SHUFFLES", 20)
     points = [{"a": place % 2} for place in range(10)]
     result = result_of(points, [0.0] * 10)
     result["data"]["set-1"]["validation"] = result["data"]["set-1"]["validation"][:8]
     result["data"]["set-0"]["validation"][0]["error"] = "became NaN"
     (row,) = portfolio.explain(result, "macro_f1")
-    assert row["points"] == 7
+    assert (row["points"], row["sets"]) == (9, 1)
