@@ -20,14 +20,13 @@ set (`demo`, `demo-300`) are left out together. The data sets of `--shown` (the 
 the project's examples and tables are made on them, and a portfolio picked on them would make these look better.
 
 The pool (`--pool`) has points of a larger space, POOL: every row of the table that a default space may need. To be
-measured in about an hour, a point is trained on three folds of at most 1,500 reviews, for at most 15 epochs
-(POOL_TRAINING). `--explain` prints for each of its hyperparameters eta squared: the share of the variance of the score
-over the points of a data set that is between its choices (one-way; of the points that have it), averaged over the data
-sets on which it can have an effect. The null is the same mean after the points' scores are shuffled, in all data sets
-alike: that a point is good everywhere is kept. Eta squared of noise grows with the number of choices, so that only the
-excess over the null ranks. Scores of a few failed trainings can decide a variance; the same share of the variance of
-ranks is therefore printed too. `--given` first subtracts additive effects of other hyperparameters, fitted by least
-squares on each data set.
+measured in about an hour, a point is trained on three folds of at most 1,500 reviews. `--explain` prints for each of
+its hyperparameters eta squared: the share of the variance of the score over the points of a data set that is between
+its choices (one-way; of the points that have it), averaged over the data sets on which it can have an effect. The null
+is the same mean after the points' scores are shuffled, in all data sets alike: that a point is good everywhere is kept.
+Eta squared of noise grows with the number of choices, so that only the excess over the null ranks. Scores of a few
+failed trainings can decide a variance; the same share of the variance of ranks is therefore printed too. `--given`
+first subtracts additive effects of other hyperparameters, fitted by least squares on each data set.
 """
 
 import argparse
@@ -52,7 +51,7 @@ POOL: dict[str, list[Any]] = {
     "image.readout": ["average", "gem"],
     "image.stage": ["last", "last_and_two_thirds"],
     "training.schedule": ["constant", "cosine"],
-    "training.weight_decay": [0.0, 0.1, 1.0],
+    "training.weight_decay": [0.0, 0.3, 3.0],
     "training.class_weights": ["none", "square_root", "inverse"],
     "training.focal_gamma": [0.0, 2.0],
     "training.label_smoothing": [0.0, 0.1],
@@ -61,9 +60,8 @@ POOL: dict[str, list[Any]] = {
     "training.modulation": [0.0, 0.3],
     "training.modality_dropout": [0.0, 0.25],
 }
-POOL_TRAINING = ("evaluation={folds: 3}", "training.epochs=15")
 POOL_SETTINGS = (
-    *POOL_TRAINING,
+    "evaluation={folds: 3}",
     *(f"encoders.{modality}=[{', '.join(names)}]" for modality, names in POOL_ENCODERS.items()),
     *(f"space.{name}={json.dumps(choices)}" for name, choices in POOL.items()),
 )

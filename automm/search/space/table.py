@@ -106,7 +106,7 @@ TABLE: dict[str, Hyperparameter] = {
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), bounds=(1e-7, 1.0)),
     "training/schedule": Hyperparameter(tuple(SCHEDULES), optional=True),
-    "training/weight_decay": Hyperparameter((0.0, 0.1, 1.0), bounds=(0.0, 100.0), optional=True),
+    "training/weight_decay": Hyperparameter((0.0, 0.3, 3.0), bounds=(0.0, 100.0), optional=True),
     "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), of_task=True, optional=True),
     "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), of_task=True, optional=True),
