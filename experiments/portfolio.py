@@ -20,10 +20,10 @@ set (`demo`, `demo-300`) are left out together. The data sets of `--shown` (the 
 the project's examples and tables are made on them, and a portfolio picked on them would make these look better.
 
 The pool (`--pool`) has points of a larger space, POOL: every row of the table that a default space may need. To be
-measured in about an hour, a point is trained on three folds of at most 1,500 reviews. `--explain` prints for each of
-its hyperparameters eta squared: the share of the variance of the score over the points of a data set that is between
-its choices (one-way; of the points that have it), averaged over the data sets on which it can have an effect. The null
-is the same mean after the points' scores are shuffled, in all data sets alike: that a point is good everywhere is kept.
+measured in a few hours, a point is trained on three folds of at most 900 reviews. `--explain` prints for each of its
+hyperparameters eta squared: the share of the variance of the score over the points of a data set that is between its
+choices (one-way; of the points that have it), averaged over the data sets on which it can have an effect. The null is
+the same mean after the points' scores are shuffled, in all data sets alike: that a point is good everywhere is kept.
 Eta squared of noise grows with the number of choices, so that only the excess over the null ranks. Scores of a few
 failed trainings can decide a variance; the same share of the variance of ranks is therefore printed too. `--given`
 first subtracts additive effects of other hyperparameters, fitted by least squares on each data set.
@@ -65,7 +65,8 @@ POOL_SETTINGS = (
     *(f"encoders.{modality}=[{', '.join(names)}]" for modality, names in POOL_ENCODERS.items()),
     *(f"space.{name}={json.dumps(choices)}" for name, choices in POOL.items()),
 )
-POOL_REVIEWS = 1_500
+POOL_REVIEWS = 900
+ENOUGH = 40  # measured points of a data set that is explained
 SHUFFLES = 2_000
 # How many pictures a review of the data set needs, at most, for a hyperparameter to have an effect.
 PICTURES = {"image/pooling": 2, "image/heads": 2}
@@ -297,16 +298,21 @@ def with_null(choices: Sequence[Any], scores: np.ndarray) -> dict[str, float]:
     return {"share": share, "median": float(np.median(null)), "q95": float(np.quantile(null, 0.95)), "p": float(p)}
 
 
+def explainable(result: dict[str, Any]) -> list[str]:
+    """Return the data sets on which ENOUGH points have been measured."""
+    return [name for name, data in result["data"].items() if len(data["validation"]) >= ENOUGH]
+
+
 def explain(result: dict[str, Any], objective: str, given: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the hyperparameters that vary, those with the largest excess over the null first.
 
-    Data sets on which not all points are measured are left out, and points that failed on one of the others.
+    The points are those that are measured on all data sets of `explainable`, and failed on none.
     """
-    data = {name: result["data"][name] for name in complete(result)}
-    every = range(len(result["points"]))
+    data = {name: result["data"][name] for name in explainable(result)}
+    every = range(min(len(of["validation"]) for of in data.values()))
     kept = [at for at in every if not any("error" in of["validation"][at] for of in data.values())]
     points = [result["points"][at] for at in kept]
-    scores = scores_of(result, list(data), objective)[:, kept]
+    scores = np.array([[of["validation"][at][objective] for at in kept] for of in data.values()])
     ranks = scores.argsort(axis=1).argsort(axis=1).astype(float)
     if given:
         columns = [[point.get(name) for point in points] for name in given]
@@ -336,7 +342,7 @@ def explain(result: dict[str, Any], objective: str, given: Sequence[str] = ()) -
 def print_explained(result: dict[str, Any], arguments: argparse.Namespace) -> None:
     rows = explain(result, arguments.objective, arguments.given)
     heads = ["hyperparameter", "points", "data sets", "variance explained", "null: median (95 %)", "p"]
-    heads += ["of ranks", "null: median (95 %)", "p", *complete(result), "mean of each choice minus mean of all"]
+    heads += ["of ranks", "null: median (95 %)", "p", *explainable(result), "mean of each choice minus mean of all"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for row in rows:
         cells = [row["name"], str(row["points"]), str(row["sets"])]

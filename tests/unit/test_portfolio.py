@@ -62,7 +62,11 @@ def test_failed_points_and_data_sets_that_are_not_measured_are_left_out(portfoli
     monkeypatch.setattr(portfolio, "SHUFFLES", 20)
     points = [{"a": place % 2} for place in range(10)]
     result = result_of(points, [0.0] * 10)
+    monkeypatch.setattr(portfolio, "ENOUGH", 8)
     result["data"]["set-1"]["validation"] = result["data"]["set-1"]["validation"][:8]
     result["data"]["set-0"]["validation"][0]["error"] = "became NaN"
+    (row,) = portfolio.explain(result, "macro_f1")
+    assert (row["points"], row["sets"]) == (7, 2)
+    monkeypatch.setattr(portfolio, "ENOUGH", 9)
     (row,) = portfolio.explain(result, "macro_f1")
     assert (row["points"], row["sets"]) == (9, 1)
