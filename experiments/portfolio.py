@@ -86,12 +86,18 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=[], help="data sets of encoder_data.py, beside the manifests")
     parser.add_argument("--data", type=Path, help="the folder with these data sets")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "automm-pool")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="results of the same points, joined with --to")
     parser.add_argument("--explain", action="store_true", help="print which hyperparameters decide; measure nothing")
     parser.add_argument("--given", nargs="*", default=[], help="hyperparameters whose effects are subtracted first")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"data": {}}
     if arguments.to.is_file():
         result = json.loads(arguments.to.read_text(encoding="utf-8"))
+    for path in arguments.also:
+        other = json.loads(path.read_text(encoding="utf-8"))
+        if result.setdefault("points", other["points"]) != other["points"]:
+            raise SystemExit(f"{path} has other points")
+        result["data"] |= other["data"]
     if arguments.explain:
         print_explained(result, arguments)
         return
